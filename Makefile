@@ -72,7 +72,6 @@ format: $(VENV)/.dev
 docs: $(VENV)/.dev
 	$(BIN)/python docs/write_tables.py
 	$(BIN)/python docs/write_http.py
-	$(BIN)/python docs/write_paths.py
 
 site: $(VENV)/.dev
 	rm -rf build/site build/doctrees build/jupyter_execute

@@ -1,4 +1,4 @@
-"""Do something to a model's folder in a process that is killed at its first file operation, at its second, and so on.
+"""Do something to a model's folder in a process that is killed before its first change, its second, and so on.
 
     python -m tests.artifact.kill_each publish|rollback FOLDER
 
@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from firstday.artifact.folder import (
-    MANIFEST,
     STAGING_PREFIX,
     _check_files,
     list_versions,
@@ -27,18 +26,22 @@ from firstday.artifact.folder import (
     read_manifest,
     rollback,
     save_model,
-    version_in,
 )
 from firstday.artifact.trained_model import TrainedModel
 from firstday.recommend.registry import value_type
 from tests.tiny import make_model
 
-FILE_EVENTS = ("open", "os.", "shutil.", "tempfile.", "fcntl.")
+CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.utime", "os.link", "os.symlink", "os.truncate")
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
 def label(name: str) -> TrainedModel:
-    """Make the model of `tests.tiny`, of fewer files, with another fact in it, and so another version."""
-    return replace(make_model(), learned={}, ranker=None, facts={"data": {"dataset": name}, "metrics": {}})
+    """Make the model of `tests.tiny`, of few files, with another fact in it, and so another version."""
+    model = make_model()
+    facts = {"data": {"dataset": name}, "metrics": {}}
+    catalogue = replace(model.catalogue, columns={})
+    few = replace(model, learned={}, ranker=None, profile_groups={}, warm=None, item_weights=None)
+    return replace(few, catalogue=catalogue, facts=facts)
 
 
 def fork(work: Callable[[], Any]) -> int:
@@ -55,15 +58,20 @@ def fork(work: Callable[[], Any]) -> int:
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else -os.WEXITSTATUS(status)
 
 
+def is_change(event: str, arguments: Any) -> bool:
+    """Whether an audit event comes before a change of the folder; what only reads leaves it as it was."""
+    return event in CHANGES or (event == "open" and bool(arguments[2] & WRITING))
+
+
 def kill_at(number: int, work: Callable[[], Any]) -> bool:
-    """Do some work in a process that is killed at one of its file operations; return whether it came so far."""
+    """Do some work in a process that is killed at one of its changes; return whether it came so far."""
 
     def count_events() -> None:
         n_events = 0
 
         def hook(event: str, arguments: Any) -> None:
             nonlocal n_events
-            if event.startswith(FILE_EVENTS):
+            if is_change(event, arguments):
                 n_events += 1
                 if n_events == number:
                     os.kill(os.getpid(), signal.SIGKILL)
@@ -77,7 +85,7 @@ def kill_at(number: int, work: Callable[[], Any]) -> bool:
 
 
 def main() -> None:
-    """Kill at each operation in turn."""
+    """Kill at each change in turn."""
     what = sys.argv[1]
     folder = Path(sys.argv[2])
     os.fsync = lambda fd: None  # what a killed process wrote is there without it
@@ -97,23 +105,18 @@ def main() -> None:
         sys.stdout.write(json.dumps({"dataset": opened.facts["data"]["dataset"], "others": len(others)}) + "\n")
         sys.stdout.flush()
 
+    staged = source / f"{STAGING_PREFIX}by-another"  # as a killed process leaves it
+    (staged / "version").mkdir(parents=True)
+    (staged / "version" / "file.npy").touch()
     number = 0
     came_so_far = True
     while came_so_far:
         number += 1
-        if version_in(model) != version_in(source) or names_in(model) != names_in(source):
-            shutil.rmtree(model, ignore_errors=True)
-            shutil.copytree(source, model)
+        shutil.rmtree(model, ignore_errors=True)
+        shutil.copytree(source, model, copy_function=os.link)
         came_so_far = kill_at(number, work)
-        assert fork(look) == 0, f"after a kill at operation {number}"
-    # the last one, which was not killed, swept up after the others
+        assert fork(look) == 0, f"after a kill at change {number}"
     assert not list(model.glob(f"{STAGING_PREFIX}*"))
-
-
-def names_in(folder: Path) -> set[str]:
-    """Return the paths in a model's folder, and of the manifests of its versions, without what is staged."""
-    paths = {str(path.relative_to(folder)) for path in (*folder.glob("*"), *folder.glob(f"*/{MANIFEST}"))}
-    return {path for path in paths if not path.startswith(STAGING_PREFIX)}
 
 
 if __name__ == "__main__":

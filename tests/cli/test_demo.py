@@ -10,9 +10,13 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from firstday.cli import demo
+from firstday.config import Config
+from firstday.data.dataset import Dataset
 from firstday.recommend.recommender import open_model
 from tests.cli.conftest import Run
 
@@ -22,10 +26,21 @@ from pathlib import Path
 from firstday.cli.demo import show_page
 show_page(Path(sys.argv[1]), Path(sys.argv[2]))
 """
+BRIEF = {"cold_model.epochs": 4, "ranker.epochs": 2, "sampled.day_ones": 2}
+"""Enough to be better than popularity."""
 
 
 @pytest.mark.slow
-def test_the_demo_shows_that_the_method_beats_popularity(run: Run, tmp_path: Path) -> None:
+def test_the_demo_shows_that_the_method_beats_popularity(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_tables = demo.open_tables
+
+    def open_for_brief_training(*arguments: Any) -> tuple[Dataset, Config]:
+        dataset, config = open_tables(*arguments)
+        return dataset, config.override(BRIEF)
+
+    monkeypatch.setattr(demo, "open_tables", open_for_brief_training)
     done = run("demo", "--out", tmp_path / "demo")
     assert done.returncode == 0, done.stderr
     gain = re.search(r"beat popularity by (\d+) % \[(-?\d+), (\d+)\], on (\d+)\s+people", done.stdout)
