@@ -20,11 +20,11 @@ from firstday.errors import ConfigError, DataError, expect
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import Signals
 from firstday.ranking import first_allowed, first_distinct
+from firstday.recommend.arrangement import arrange
 from firstday.recommend.effects import describe_ineffective
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommendation import Recommendation, Recommendations
 from firstday.recommend.registry import cold_model_names, find_strategy, find_supported, strategy_names, value_type
-from firstday.recommend.arrangement import arrange
 from firstday.recommend.rules.list_rules import (
     NO_RULES,
     AnyRules,
