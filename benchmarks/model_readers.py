@@ -18,7 +18,6 @@ import numpy as np
 import typer
 
 from firstday.artifact.trained_model import TrainedModel
-from firstday.recommend.component import Scores
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_query, open_model
 from firstday.recommend.registry import find_strategy, strategies_of
@@ -66,9 +65,8 @@ def find_readers(recommender: Recommender) -> Mapping[str, list[str]]:
             query = Query(model, signals, min(10, model.n_items))
             answer_query(query, strategy)
             if component is not None:
-                part = component(query, np.flatnonzero(query.has_features))
-                if isinstance(part, Scores):
-                    part.of(np.zeros((query.has_features.sum(), 1), dtype=np.int64))
+                rows = np.flatnonzero(query.has_features)
+                component(query, rows).at(np.zeros((len(rows), 1), dtype=np.int64))
         for name in names:
             readers[name].append(strategy)
     return readers

@@ -40,8 +40,7 @@ def label(name: str) -> TrainedModel:
     model = make_model()
     facts = {"data": {"dataset": name}, "metrics": {}}
     catalogue = replace(model.catalogue, columns={})
-    few = replace(model, learned={}, ranker=None, profile_groups={}, warm=None, item_weights=None)
-    return replace(few, catalogue=catalogue, facts=facts)
+    return replace(model, learned={}, profile_groups={}, warm=None, catalogue=catalogue, facts=facts)
 
 
 def fork(work: Callable[[], Any]) -> int:

@@ -164,13 +164,10 @@ def _choose_candidates(
 
 def _score(part: Shares | Lift | Scores, chosen: np.ndarray, trend: np.ndarray | np.float32) -> np.ndarray:
     """Return a component's scores of the candidates, float32, shape of `chosen`."""
+    scores = part.at(chosen)
     if isinstance(part, Shares):
-        logs: np.ndarray = np.log(part.at(chosen) + np.float32(LEAST_SHARE)) + trend
-        return logs
-    if isinstance(part, Lift):
-        return part.rows.at(chosen)
-    scores = part.of(chosen)
-    return scores + trend if part.are_logs else scores
+        return np.log(scores + np.float32(LEAST_SHARE)) + trend
+    return scores + trend if isinstance(part, Scores) and part.are_logs else scores
 
 
 def trend_factors(model: TrainedModel) -> np.ndarray:

@@ -70,11 +70,11 @@ def check_component(
     if isinstance(part, Scores):
 
         def score(chosen: np.ndarray) -> np.ndarray:
-            scores = part.of(chosen)
+            scores = part.at(chosen)
             check_numbers(f"{method}: component's scores", scores, chosen.shape)
             return scores
 
-        return replace(part, of=score)
+        return replace(part, at=score)
     shape = (part.rows.n_rows, part.rows.n_columns)
     if shape != (len(rows), query.model.n_items):
         raise FirstdayError(

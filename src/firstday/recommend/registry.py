@@ -242,6 +242,18 @@ def components_of(model: TrainedModel) -> tuple[str, ...]:
     return tuple(spec.name for spec in specs if spec and spec.component and spec.lacks(model) is None)
 
 
+def describe_absent(model: TrainedModel) -> list[str]:
+    """Describe the components of `blend` that the model lacks, with the settings that provide them."""
+    names = dict.fromkeys((*BASE_COMPONENTS, *model.config.components))
+    specs = (_find(StrategySpec, name) for name in names)
+    lacking = {spec.name: spec.lacks(model) for spec in specs if spec and spec.component}
+    return [
+        f"The default list is made without {name}, which needs {setting}."
+        for name, setting in lacking.items()
+        if setting
+    ]
+
+
 def strategies_with(config: Config) -> tuple[str, ...]:
     """Return the names of the strategies that a model with this configuration will support."""
     return tuple(spec.name for spec in _specs() if spec.lacks_with(config) is None)

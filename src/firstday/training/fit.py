@@ -38,7 +38,7 @@ from firstday.progress import Progress, no_progress, open_progress
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import with_methods_of
+from firstday.recommend.registry import describe_absent, with_methods_of
 from firstday.recommend.spec import LearningData
 from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import Segments
@@ -403,7 +403,7 @@ def collect_facts(
             "folds": len(split.folds),
             "segments": len(model.segments),
             "protocol": split.protocol,
-            "notes": list(split.notes),
+            "notes": [*split.notes, *describe_absent(model)],
         },
         "metrics": {"users": "validation", "k": model.config.recommend.k, "precision": precision},
     }
