@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from firstday.embed.embeddings import Embeddings, FoldIn
 from firstday.features.ages import choose_widths, weigh_years
 from firstday.features.signals import PICK_SIGNAL, SignalBatch, Signals
 from firstday.ranking import unit_rows
-from firstday.sparse import SparseRows, union_rows
+from firstday.sparse import SparseRows, contains, union_rows
 
 N_AGES = 121
 MAX_FEATURE_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 3
@@ -76,8 +77,19 @@ class Encoder:
         return len(self.blocks()) * self.dimensions + n_numbers
 
     @cached_property
-    def _derived_pairs(self) -> frozenset[Pair]:
-        return frozenset(self.config.derived_pairs)
+    def _sources(self) -> Mapping[Pair, tuple[Pair, ...]]:
+        """Pairs of a batch that enter each pair's block: the pair itself, and that of the items it is derived from."""
+        sources = {}
+        for signal, entity in self.pairs:
+            pair = (signal, entity)
+            is_derived = pair in self.config.derived_pairs and entity in self.members_of_items
+            sources[pair] = (pair, (signal, ITEM)) if is_derived else (pair,)
+        return sources
+
+    @cached_property
+    def read_pairs(self) -> frozenset[Pair]:
+        """(signal, entity) pairs whose interactions enter a block, their own or a derived one."""
+        return frozenset(chain.from_iterable(self._sources.values()))
 
     def encode(self, batch: SignalBatch, affinity: SparseRows | None = None) -> np.ndarray:
         """Return the features of each user, float32, shape (n_users, n_inputs), always finite.
@@ -110,13 +122,64 @@ class Encoder:
 
     def _actions(self, batch: SignalBatch, pair: Pair) -> SparseRows | None:
         """Return the interactions of a pair, including those derived from items; None if the batch has none."""
-        signal, entity = pair
-        rows = batch.actions.get(pair)
-        item_rows = batch.actions.get((signal, ITEM))
-        if item_rows is not None and entity in self.members_of_items and pair in self._derived_pairs:
-            derived_rows = item_rows.through(self.members_of_items[entity])
-            rows = derived_rows if rows is None else union_rows([rows, derived_rows])
-        return rows
+        parts = []
+        for source in self._sources[pair]:
+            rows = batch.actions.get(source)
+            if rows is not None:
+                parts.append(rows if source == pair else rows.through(self.members_of_items[pair[1]]))
+        return union_rows(parts) if parts else None
+
+    def find_read(self, batch: SignalBatch) -> ReadEntries:
+        """Return which entries of a batch enter the features."""
+        actions = {}
+        for pair, rows in batch.actions.items():
+            signal, entity = pair
+            if pair not in self.read_pairs and entity == ITEM and self.config.fold_in:
+                actions[pair] = find_in_affinity(batch.actions, signal, self.signals)
+            else:
+                actions[pair] = np.full(rows.n_entries, pair in self.read_pairs)
+        profile = {}
+        for name, codes in batch.groups.items():
+            means = self.group_means[name]
+            profile[name] = (means[codes] != means[-1]).any(axis=1)
+        if batch.ages is not None:
+            profile["age"] = (batch.ages >= 0) & (self.age_means is not None)
+        n_friends = 0 if batch.friends is None else batch.friends.n_entries
+        return ReadEntries(actions, profile, np.full(n_friends, self.friend_vectors is not None))
+
+
+@dataclass(frozen=True, eq=False)
+class ReadEntries:
+    """Masks of the entries of a `SignalBatch` that enter the features, bool.
+
+    An entry that happens to change nothing, such as a liked item without a vector, counts as read.
+
+    Parameters
+    ----------
+    actions
+        By (signal, entity) pair, each of shape (n_entries,).
+    profile
+        By profile column, with ages as ``age``, each of shape (n_users,). A value without warm users does not enter,
+        except for ages, which are also numbers.
+    friends
+        Shape (n_entries,); empty without friends.
+    """
+
+    actions: Mapping[Pair, np.ndarray]
+    profile: Mapping[str, np.ndarray]
+    friends: np.ndarray
+
+
+def find_in_affinity(actions: Mapping[Pair, SparseRows], signal: str, config: SignalConfig) -> np.ndarray:
+    """Return which item interactions by a signal count in affinities, bool, shape (n_entries,).
+
+    The signal has a non-zero weight, and the user has an interaction with the item by a signal of positive weight.
+    """
+    rows = actions[signal, ITEM]
+    liking = [actions[name, ITEM] for name in config.liked if (name, ITEM) in actions]
+    if not liking or not config.affinity.get(signal):
+        return np.zeros(rows.n_entries, dtype=bool)
+    return contains(union_rows(liking), rows)
 
 
 def pick_signal(encoder: Encoder, entity: str) -> str:
