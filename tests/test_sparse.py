@@ -72,7 +72,7 @@ def test_mean_vectors_are_the_dense_means(case: tuple[SparseRows, np.ndarray], w
     total = weights.sum(axis=1, keepdims=True)
     expected = np.divide(weights @ vectors, total, out=np.zeros((matrix.n_rows, 3), np.float32), where=total > 0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("firstday.sparse.GATHERED_NUMBERS", at_once)  # so that rows span and share chunks
+        patch.setattr("firstday.sparse.MAX_GATHERED_NUMBERS", at_once)  # so that rows span and share chunks
         means = matrix.mean_vectors(vectors, weighted=weighted)
     assert means.dtype == np.float32
     np.testing.assert_allclose(means, expected, rtol=1e-5, atol=1e-6)

@@ -35,7 +35,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 
-LARGEST_SEED = 2**31 - 1
+MAX_SEED = 2**31 - 1
 """Maximum seed that all libraries accept."""
 
 SHOWN = "shown"
@@ -455,7 +455,7 @@ class ExperimentConfig(Section):
 class Config(Section):
     """The whole configuration: a few settings of its own, and the sections in the order of the stages."""
 
-    seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
+    seed: int = Field(default=0, ge=0, le=MAX_SEED)
     """Random seed."""
     threads: int = Field(default=0, ge=0, le=256)
     """Training threads. 0: all cores."""

@@ -151,7 +151,7 @@ def unit_rows(vectors: np.ndarray) -> np.ndarray:
     return (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32, copy=False)
 
 
-CELLS_AT_ONCE = 2**23
+MAX_CELLS = 2**23
 """Maximum number of scores (users x items) in memory: 32 MiB of float32."""
 
 
@@ -239,6 +239,6 @@ def take_lists(
 
 
 def _parts(n_users: int, width: int) -> list[np.ndarray]:
-    """Split the user rows into at least one batch of at most `CELLS_AT_ONCE` cells."""
-    step = max(1, CELLS_AT_ONCE // max(1, width))
+    """Split the user rows into at least one batch of at most `MAX_CELLS` cells."""
+    step = max(1, MAX_CELLS // max(1, width))
     return [np.arange(start, min(start + step, n_users)) for start in range(0, max(1, n_users), step)]

@@ -22,7 +22,7 @@ from firstday.sparse import SparseRows, contains, union_rows
 N_AGES = 121
 MAX_FEATURE_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 3
 """Features up to this size, a third of the machine's memory, stay in memory."""
-ENCODED_ROWS = 16_384
+ROWS_PER_BATCH = 16_384
 """Rows encoded per batch."""
 
 
@@ -339,7 +339,7 @@ def collect_features(encoder: Encoder, samples: Sequence[SignalBatch]) -> Featur
     if n_rows * encoder.n_inputs * 4 > MAX_FEATURE_BYTES:
         return FeatureRows(n_users, len(samples), encoder.n_inputs, take)
     features = np.empty((n_rows, encoder.n_inputs), dtype=np.float32)
-    for start in range(0, n_rows, ENCODED_ROWS):
-        rows = np.arange(start, min(start + ENCODED_ROWS, n_rows))
+    for start in range(0, n_rows, ROWS_PER_BATCH):
+        rows = np.arange(start, min(start + ROWS_PER_BATCH, n_rows))
         features[rows] = take(rows)
     return hold_features(features, len(samples))

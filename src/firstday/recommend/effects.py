@@ -11,7 +11,7 @@ import numpy as np
 
 from firstday.data.events import ITEM
 from firstday.features.encoder import find_in_affinity
-from firstday.recommend.query import RESTING, Query
+from firstday.recommend.query import MAX_PASSED_OVER, Query
 from firstday.recommend.registry import spec_of_route
 from firstday.recommend.spec import SignalKind
 
@@ -45,8 +45,8 @@ class Effect:
 def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Effect]:
     """Yield the effects of all signals the model knows: what the features and the strategy read, and what excludes.
 
-    `Encoder.find_read` reports what the features read, and `StrategySpec.reads` declares what a strategy reads. `strategy`
-    is the requested strategy, and `routes` those of the users, shape (n_users,).
+    `Encoder.find_read` reports what the features read, and `StrategySpec.reads` declares what a strategy reads.
+    `strategy` is the requested strategy, and `routes` those of the users, shape (n_users,).
     """
 
     @cache
@@ -78,7 +78,7 @@ def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Ef
         yield Effect(name, "no warm user has this value", users, informs[users])
     if query.passed_over.n_entries:
         users = query.passed_over.row_of_entry()
-        excludes = (query.passed_over.weights > RESTING) & (not query.keep_used)
+        excludes = (query.passed_over.weights > MAX_PASSED_OVER) & (not query.keep_used)
         yield Effect("impressions", "the strategy does not learn from them", users, is_read("shown")[users], excludes)
 
 

@@ -13,7 +13,7 @@ from firstday.recommend.strategies.auto import tabulate_selection
 
 CARD = "card.md"
 """File name of the card that `firstday train` writes next to the files of a version; never read back."""
-FEW_PEOPLE = 10
+MIN_PEOPLE = 10
 """Counts below this may identify an individual."""
 Block = str | list[str] | tuple[tuple[str, ...], ...]
 """A paragraph, a list, or the rows of a table, header first; tables of names and values have an empty header."""
@@ -139,8 +139,8 @@ def _limits(data: Mapping[str, Any]) -> list[str]:
 
 
 def _personal_data(model: TrainedModel) -> list[str]:
-    small = {name: int(((of.sizes > 0) & (of.sizes < FEW_PEOPLE)).sum()) for name, of in model.profile_groups.items()}
-    columns = ", ".join(f"{name} ({n:,} values with fewer than {FEW_PEOPLE} people)" for name, n in small.items())
+    small = {name: int(((of.sizes > 0) & (of.sizes < MIN_PEOPLE)).sum()) for name, of in model.profile_groups.items()}
+    columns = ", ".join(f"{name} ({n:,} values with fewer than {MIN_PEOPLE} people)" for name, n in small.items())
     return [
         f"Counts of people and of their items for each value of these profile columns: {columns or 'none'}.",
         "No data of individuals: neither ids nor items of any user (recommend.warm_users is 0)."

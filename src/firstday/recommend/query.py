@@ -22,8 +22,8 @@ FROM_FEATURES = ("features", "predicted", "closeness", "ranker_hidden")
 """Cached arrays with one row per user, kept by `Query.take`."""
 FROM_SIGNALS = (*FROM_FEATURES, "liked", "passed_over", "has_features", "n_known", "profile")
 """Cached results that depend only on the users and their signals, kept by `Query.ask`."""
-RESTING = 0.5
-"""Items are excluded if the probability that the user saw them and passed them over exceeds this."""
+MAX_PASSED_OVER = 0.5
+"""Maximum probability that the user passed an item over at which a list may still contain it."""
 
 
 @readable
@@ -107,7 +107,7 @@ class Query:
         """Items excluded from each user's list, shape (n_users, n_items)."""
         if self.keep_used or not self.passed_over.n_entries:
             return self.always_excluded
-        return union_rows([self.always_excluded, self.passed_over.keep(self.passed_over.weights > RESTING)])
+        return union_rows([self.always_excluded, self.passed_over.keep(self.passed_over.weights > MAX_PASSED_OVER)])
 
     @cached_property
     def always_excluded(self) -> SparseRows:

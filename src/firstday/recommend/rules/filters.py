@@ -20,7 +20,7 @@ import polars as pl
 
 from firstday.errors import ConfigError, hint_at
 
-MOST_CHARACTERS = 2_000
+MAX_FILTER_LENGTH = 2_000
 OPERATORS: Mapping[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.And: operator.and_,
     ast.Or: operator.or_,
@@ -35,7 +35,7 @@ OPERATORS: Mapping[type[ast.AST], Callable[[Any, Any], Any]] = {
 }
 TYPES = {pl.Boolean: "boolean", pl.Float64: "number", pl.String: "text"}
 EXAMPLE = 'write it like in_stock and genre in ("jazz", "soul") and year >= 2020'
-MOST_EXAMPLES = 10
+MAX_EXAMPLES = 10
 """Maximum number of values that describe a column of texts."""
 Columns = Mapping[str, pl.Series]
 """Columns of `items` by name, each of length n_items: Boolean, Float64, String or List(String)."""
@@ -75,7 +75,7 @@ def describe_columns(columns: Columns) -> list[dict[str, Any]]:
     for name, column in sorted(columns.items()):
         _, values = list_values(column)
         counts = values.alias("value").value_counts(name="n").sort("n", "value", descending=[True, False])
-        examples = [values.min(), values.max()] if values.dtype == pl.Float64 else counts["value"].head(MOST_EXAMPLES)
+        examples = [values.min(), values.max()] if values.dtype == pl.Float64 else counts["value"].head(MAX_EXAMPLES)
         kind = "list" if column.dtype == pl.List else TYPES[values.dtype.base_type()]
         described.append({"name": name, "type": kind, "n_values": counts.height, "values": list(examples)})
     return described

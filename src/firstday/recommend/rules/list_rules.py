@@ -16,12 +16,12 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Section, parse_settings
 from firstday.display import readable
-from firstday.recommend.rules.filters import MOST_CHARACTERS, Filter, find_column, list_values, parse_filter
+from firstday.recommend.rules.filters import MAX_FILTER_LENGTH, Filter, find_column, list_values, parse_filter
 from firstday.sparse import SparseRows
 
-MOST_IDS = 100_000
+MAX_IDS = 100_000
 """Maximum number of ids in `Rules.allow`, in `Rules.deny`, and in each of `Rules.lists`."""
-MOST_COMPILED = 64
+MAX_COMPILED_RULES = 64
 """Maximum number of compiled rules that a model keeps in memory."""
 ID = "item_id"
 PAIR = re.compile(r"(\d+|.+)[=:]([^=:].*)", re.DOTALL)
@@ -62,8 +62,8 @@ Count = Annotated[int, Field(strict=True, ge=0, le=100_000), BeforeValidator(as_
 Length = Annotated[int, Field(strict=True, ge=1, le=1000), BeforeValidator(as_whole)]
 _Text = Annotated[str, Field(max_length=200)]
 ItemId = Annotated[_Text, BeforeValidator(as_text, json_schema_input_type=_Text | int)]
-ItemIds = Annotated[Sequence[ItemId], Field(max_length=MOST_IDS)]
-FilterText = Annotated[str, Field(max_length=MOST_CHARACTERS), AfterValidator(_check_filter)]
+ItemIds = Annotated[Sequence[ItemId], Field(max_length=MAX_IDS)]
+FilterText = Annotated[str, Field(max_length=MAX_FILTER_LENGTH), AfterValidator(_check_filter)]
 Pairs = BeforeValidator(_read_pairs)
 
 
@@ -196,7 +196,7 @@ def compile_rules(model: TrainedModel, layers: Sequence[Rules], profile: Mapping
     cache = model.compiled_rules
     compiled: ItemRules | None = cache.get(key)
     if compiled is None:
-        if len(cache) >= MOST_COMPILED:
+        if len(cache) >= MAX_COMPILED_RULES:
             cache.clear()  # possibly while another thread reads
         compiled = cache[key] = _compile(model, layers, user)
     return compiled
