@@ -144,8 +144,8 @@ class SignalConfig(Section):
         return self
 
     @property
-    def known(self) -> tuple[str, ...]:
-        """Signals of user actions; interactions may also have `SHOWN`, for impressions."""
+    def names(self) -> tuple[str, ...]:
+        """Names of the signals of user actions; interactions may also have `SHOWN`, for impressions."""
         return tuple(self.affinity)
 
     @property
@@ -210,8 +210,8 @@ class RegistrationProtocolConfig(Section):
     interactions are dropped."""
 
 
-class LearningConfig(Section):
-    """Users to train on, for very large datasets."""
+class TrainingConfig(Section):
+    """Users and item vectors of training, for very large datasets."""
 
     most_users: PositiveInt = 1_000_000
     """Maximum number of warm users to train vectors, segments and networks on. If there are more, a hash of user ids
@@ -315,8 +315,8 @@ class FeatureConfig(Section):
         return tuple((signal, entity) for signal, _, entity in (name.partition(" x ") for name in self.through_items))
 
 
-class TrainingConfig(Section):
-    """Training of a network."""
+class NetworkConfig(Section):
+    """Layers and training of a network; `[cold_model]` and `[ranker]` add their own settings."""
 
     hidden: tuple[PositiveInt, ...] = (400, 300, 200)
     """Hidden layer widths, as in the paper."""
@@ -343,7 +343,7 @@ class TrainingConfig(Section):
         return min(self.batch_size or min(max(n_rows // 64, 32), 512), n_rows)
 
 
-class ColdModelConfig(TrainingConfig):
+class ColdModelConfig(NetworkConfig):
     """The network that predicts a cold user's vector (step 2 of the paper)."""
 
     stop_by: Literal["both", "segment"] = "both"
@@ -356,7 +356,7 @@ class ColdModelConfig(TrainingConfig):
         return ("segment", "personal") if self.stop_by == "both" else ("segment",)
 
 
-class RankerConfig(TrainingConfig):
+class RankerConfig(NetworkConfig):
     """The network that ranks items from day-one features, for `direct` and `blend`. Not in the paper."""
 
     enabled: bool = True
@@ -475,7 +475,7 @@ class Config(Section):
     signals: SignalConfig = SignalConfig()
     sampled: SampledProtocolConfig = SampledProtocolConfig()
     registration: RegistrationProtocolConfig = RegistrationProtocolConfig()
-    training: LearningConfig = LearningConfig()
+    training: TrainingConfig = TrainingConfig()
     embedding: EmbeddingConfig = EmbeddingConfig()
     segments: SegmentConfig = SegmentConfig()
     features: FeatureConfig = FeatureConfig()

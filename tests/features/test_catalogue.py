@@ -12,7 +12,7 @@ from firstday.data.ids import Ids
 from firstday.features.signals import Catalogue, Signals
 from firstday.sparse import SparseRows
 
-SIGNALS = SignalConfig().known
+SIGNALS = SignalConfig().names
 
 
 def little(items: list[str], artists: list[str], countries: tuple[str, ...], codes: list[int]) -> Dataset:

@@ -20,7 +20,7 @@ def weigh_passed_over(shown: list[Impression], used: Collection[str], persistenc
     """Return the weights of one user by item."""
     dataset = Dataset("tiny", Ids.of(["u1"]), Ids.of([*"xyzwvu"]), Events.empty())
     user = Signals(interactions=[("stream", "item", item) for item in used], shown=shown)
-    batch, _ = Catalogue.of(dataset, SignalConfig().known).read([user], SignalConfig(persistence=persistence))
+    batch, _ = Catalogue.of(dataset, SignalConfig().names).read([user], SignalConfig(persistence=persistence))
     assert batch.passed_over is not None
     names = [dataset.items[ix] for ix in batch.passed_over.row(0)]
     return dict(zip(names, batch.passed_over.row_weights(0).tolist(), strict=True))
@@ -95,7 +95,7 @@ def test_what_is_no_impression_is_told(shown: Any, sentence: str) -> None:
 
 def test_a_catalogue_reads_what_was_passed_over_and_counts_it_as_nothing_else() -> None:
     dataset = Dataset("little", Ids.of(["u1"]), Ids.of([81, 82, 83]), Events.empty())
-    catalogue = Catalogue.of(dataset, SignalConfig().known)
+    catalogue = Catalogue.of(dataset, SignalConfig().names)
     user = Signals(
         interactions=[("stream", "item", "82")],
         shown=[Impression(81, 1, "a"), Impression("82", 2, "a"), Impression("83", 3, "a"), Impression("gone", 4, "a")],
@@ -113,7 +113,7 @@ def test_a_catalogue_reads_what_was_passed_over_and_counts_it_as_nothing_else() 
 
 def test_ids_of_users_go_along() -> None:
     dataset = Dataset("little", Ids(pl.Series(["u1", "u2"])), Ids.of([1]), Events.empty())
-    catalogue = Catalogue.of(dataset, SignalConfig().known)
+    catalogue = Catalogue.of(dataset, SignalConfig().names)
     read, _ = catalogue.read([Signals(user_id="u2"), Signals()])
     translated, _ = catalogue.translate(dataset, np.array([1, 0]), {})
     assert read.user_ids is not None

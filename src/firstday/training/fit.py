@@ -261,7 +261,7 @@ def _learn_networks(
         ids = Ids(dataset.users.take(split.warm))
         vectors = unit_rows(embeddings.user_vectors)
         stored = keep_warm_users(ids, vectors, uses, config.recommend.warm_users, seed=config.seed)
-    catalogue = Catalogue.of(dataset, config.signals.known, None if stored is None else stored.ids)
+    catalogue = Catalogue.of(dataset, config.signals.names, None if stored is None else stored.ids)
     warm_days = [catalogue.translate(dataset, split.warm, day_one)[0] for day_one in split.warm_day_one]
     encoder = _fit_encoder(dataset, config, embeddings, warm_days[0], stored, everyone)
     days, _ = catalogue.translate(dataset, split.validation.users, split.validation.day_one)
