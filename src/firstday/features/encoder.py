@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import chain
 
 import numpy as np
 
@@ -62,13 +61,20 @@ class Encoder:
         """Number of dimensions d of a vector."""
         return int(self.fold_in.item_vectors.shape[1])
 
+    @cached_property
+    def _means(self) -> dict[str, np.ndarray]:
+        """Mean vectors of each profile column's values, with ages as ``age``, in the order of the blocks."""
+        ages = {} if self.age_means is None else {"age": self.age_means}
+        return {**ages, **self.group_means}
+
     def blocks(self) -> tuple[str, ...]:
         """Return the names of the blocks of `dimensions` columns, in order."""
-        ages = () if self.age_means is None else ("age",)
-        friends = () if self.friend_vectors is None else ("friends",)
-        fold_in = ("fold_in",) if self.config.fold_in else ()
-        pair_blocks = (f"{signal} x {entity}" for signal, entity in self.pairs)
-        return (*ages, *self.group_means, *pair_blocks, *friends, *fold_in)
+        names = [*self._means, *map(" x ".join, self.pairs)]
+        if self.friend_vectors is not None:
+            names.append("friends")
+        if self.config.fold_in:
+            names.append("fold_in")
+        return tuple(names)
 
     @property
     def n_inputs(self) -> int:
@@ -77,19 +83,16 @@ class Encoder:
         return len(self.blocks()) * self.dimensions + n_numbers
 
     @cached_property
-    def _sources(self) -> Mapping[Pair, tuple[Pair, ...]]:
-        """Pairs of a batch that enter each pair's block: the pair itself, and that of the items it is derived from."""
-        sources = {}
-        for signal, entity in self.pairs:
-            pair = (signal, entity)
-            is_derived = pair in self.config.derived_pairs and entity in self.members_of_items
-            sources[pair] = (pair, (signal, ITEM)) if is_derived else (pair,)
-        return sources
+    def _links(self) -> Mapping[Pair, SparseRows]:
+        """The members of each item, for pairs whose blocks are derived from items; see `members_of_items`."""
+        derived_pairs = set(self.config.derived_pairs).intersection(self.pairs)
+        members = self.members_of_items
+        return {(signal, entity): members[entity] for signal, entity in derived_pairs if entity in members}
 
     @cached_property
     def read_pairs(self) -> frozenset[Pair]:
         """(signal, entity) pairs whose interactions enter a block, their own or a derived one."""
-        return frozenset(chain.from_iterable(self._sources.values()))
+        return frozenset([*self.pairs, *((signal, ITEM) for signal, _ in self._links)])
 
     def encode(self, batch: SignalBatch, affinity: SparseRows | None = None) -> np.ndarray:
         """Return the features of each user, float32, shape (n_users, n_inputs), always finite.
@@ -97,45 +100,42 @@ class Encoder:
         `batch` must use the indexes that the encoder was fitted with. `affinity` is the positive affinity of the batch,
         if it is already computed.
         """
-        n = batch.n_users
-        zeros = np.zeros((batch.n_users, self.dimensions), dtype=np.float32)
-        missing = np.full(n, -1, np.int16)  # selects the last row of the means, which is the overall mean
-        ages = missing if batch.ages is None else batch.ages
-        blocks = [] if self.age_means is None else [self.age_means[ages]]
-        blocks += [means[batch.groups.get(name, missing)] for name, means in self.group_means.items()]
-        counts = np.zeros((len(self.pairs), n), dtype=np.float32)
-        for number, pair in enumerate(self.pairs):
-            rows = self._actions(batch, pair)
-            blocks.append(zeros if rows is None else rows.mean_vectors(self.target_vectors[pair[1]]))
-            counts[number] = 0 if rows is None else rows.lengths()
-        numbers = [*(np.log1p(counts) if self.config.counts == "log" else counts)]
+        missing = np.full(batch.n_users, -1, np.int16)  # selects the last row of the means, which is the overall mean
+        profile = batch.profile
+        blocks = [means[profile.get(name, missing)] for name, means in self._means.items()]
+        numbers = []
+        for pair in self.pairs:
+            block, n_members = _summarise(self._actions(batch, pair), self.target_vectors[pair[1]], batch.n_users)
+            counts = n_members.astype(np.float32)
+            blocks.append(block)
+            numbers.append(np.log1p(counts) if self.config.counts == "log" else counts)
         if self.friend_vectors is not None:
-            friends = batch.friends
-            blocks.append(zeros if friends is None else friends.mean_vectors(self.friend_vectors))
-            numbers.append(zeros[:, 0] if friends is None else np.log1p(friends.lengths()).astype(np.float32))
+            block, n_friends = _summarise(batch.friends, self.friend_vectors, batch.n_users)
+            blocks.append(block)
+            numbers.append(np.log1p(n_friends).astype(np.float32))
         if self.config.fold_in:
             blocks.append(unit_rows(self.fold_in.solve(batch.affinity(self.signals) if affinity is None else affinity)))
         if self.age_means is not None:
-            age = np.where(ages >= 0, ages, self.age_centre).astype(np.float32)
-            numbers.append((age - self.age_centre) / self.age_scale)
+            ages = profile.get("age", missing)
+            years = np.where(ages >= 0, ages, self.age_centre).astype(np.float32)
+            numbers.append((years - self.age_centre) / self.age_scale)
         return np.column_stack([*blocks, *numbers])
 
     def _actions(self, batch: SignalBatch, pair: Pair) -> SparseRows | None:
         """Return the interactions of a pair, including those derived from items; None if the batch has none."""
-        parts = []
-        for source in self._sources[pair]:
-            rows = batch.actions.get(source)
-            if rows is not None:
-                parts.append(rows if source == pair else rows.through(self.members_of_items[pair[1]]))
-        return union_rows(parts) if parts else None
+        rows = batch.actions.get(pair)
+        item_rows = batch.actions.get((pair[0], ITEM))
+        if pair not in self._links or item_rows is None:
+            return rows
+        derived_rows = item_rows.through(self._links[pair])
+        return derived_rows if rows is None else union_rows([rows, derived_rows])
 
     def find_read(self, batch: SignalBatch) -> ReadEntries:
         """Return which entries of a batch enter the features."""
         actions = {}
         for pair, rows in batch.actions.items():
-            signal, entity = pair
-            if pair not in self.read_pairs and entity == ITEM and self.config.fold_in:
-                actions[pair] = find_in_affinity(batch.actions, signal, self.signals)
+            if pair[1] == ITEM and pair not in self.read_pairs and self.config.fold_in:
+                actions[pair] = find_in_affinity(batch.actions, pair[0], self.signals)
             else:
                 actions[pair] = np.full(rows.n_entries, pair in self.read_pairs)
         profile = {}
@@ -146,6 +146,13 @@ class Encoder:
             profile["age"] = (batch.ages >= 0) & (self.age_means is not None)
         n_friends = 0 if batch.friends is None else batch.friends.n_entries
         return ReadEntries(actions, profile, np.full(n_friends, self.friend_vectors is not None))
+
+
+def _summarise(rows: SparseRows | None, vectors: np.ndarray, n_users: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean vector of each user's members, and their number; zeros for None."""
+    if rows is None:
+        return np.zeros((n_users, vectors.shape[1]), dtype=np.float32), np.zeros(n_users)
+    return rows.mean_vectors(vectors), rows.lengths()
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,48 +226,36 @@ def fit_encoder(
     """
     users = unit_rows(embeddings.user_vectors)
     overall = users.mean(axis=0)
-    items = embeddings.item_vectors
-    if config.unit_vectors:
-        items = unit_rows(items)
-    observed = [pair for pair, rows in warm.actions.items() if rows.n_entries]
-    derived_pairs = [
-        (signal, entity)
-        for signal, entity in config.derived_pairs
-        if (signal, ITEM) in observed and entity in entity_items and entity_items[entity].n_entries
-    ]
-    pairs = sort_pairs({*observed, *derived_pairs})
-    members = {entity: rows.transpose() for entity, rows in entity_items.items() if rows.n_entries}
-    targets = {entity: items if entity == ITEM else entity_items[entity].mean_vectors(items) for _, entity in pairs}
-    means = {
-        name: shrink_means(*_add_vectors(users, warm.groups[name], n_values), overall, config.group_shrinkage)
-        for name, n_values in n_group_values.items()
-    }
-    age_means = None
-    age_widths = None
-    centre = 0.0
-    scale = 1.0
-    if warm.ages is not None:
-        age_means, age_widths = average_years(*_add_vectors(users, warm.ages, N_AGES), overall, config)
-        ages = warm.ages[warm.ages >= 0]
-        if len(ages):
-            centre = float(ages.mean())
-            scale = float(ages.std()) or 1.0
-    if warm.friends is None or not warm.friends.n_entries:
-        friend_vectors = None
-    return Encoder(
-        pairs,
-        targets,
-        means,
-        age_means,
-        centre,
-        scale,
-        embeddings.fold_in,
-        config,
-        signals,
-        members,
-        friend_vectors,
-        age_widths,
+    items = unit_rows(embeddings.item_vectors) if config.unit_vectors else embeddings.item_vectors
+    members_of_items = {entity: rows.transpose() for entity, rows in entity_items.items() if rows.n_entries}
+    pairs = {pair for pair, rows in warm.actions.items() if rows.n_entries}
+    pairs |= {pair for pair in config.derived_pairs if (pair[0], ITEM) in pairs and pair[1] in members_of_items}
+    has_friends = warm.friends is not None and warm.friends.n_entries > 0
+    encoder = Encoder(
+        pairs=sort_pairs(pairs),
+        target_vectors={
+            entity: items if entity == ITEM else entity_items[entity].mean_vectors(items) for _, entity in pairs
+        },
+        group_means={
+            name: shrink_means(*_add_vectors(users, warm.groups[name], n_values), overall, config.group_shrinkage)
+            for name, n_values in n_group_values.items()
+        },
+        age_means=None,
+        age_centre=0.0,
+        age_scale=1.0,
+        fold_in=embeddings.fold_in,
+        config=config,
+        signals=signals,
+        members_of_items=members_of_items,
+        friend_vectors=friend_vectors if has_friends else None,
     )
+    if warm.ages is None:
+        return encoder
+    age_means, age_widths = average_years(*_add_vectors(users, warm.ages, N_AGES), overall, config)
+    ages = warm.ages[warm.ages >= 0]
+    centre = float(ages.mean()) if len(ages) else 0.0
+    scale = float(ages.std()) if len(ages) else 0.0
+    return replace(encoder, age_means=age_means, age_centre=centre, age_scale=scale or 1.0, age_widths=age_widths)
 
 
 def _add_vectors(vectors: np.ndarray, codes: np.ndarray, n_values: int) -> tuple[np.ndarray, np.ndarray]:
