@@ -79,8 +79,9 @@ class Encoder:
     @property
     def n_inputs(self) -> int:
         """Number of columns that `encode` returns."""
+        n_blocks = len(self.blocks())
         n_numbers = len(self.pairs) + (self.friend_vectors is not None) + (self.age_means is not None)
-        return len(self.blocks()) * self.dimensions + n_numbers
+        return n_blocks * self.dimensions + n_numbers
 
     @cached_property
     def _links(self) -> Mapping[Pair, SparseRows]:
@@ -104,8 +105,9 @@ class Encoder:
         profile = batch.profile
         blocks = [means[profile.get(name, missing)] for name, means in self._means.items()]
         numbers = []
-        for pair in self.pairs:
-            block, n_members = _summarise(self._actions(batch, pair), self.target_vectors[pair[1]], batch.n_users)
+        for signal, entity in self.pairs:
+            rows = self._actions(batch, (signal, entity))
+            block, n_members = _summarise(rows, self.target_vectors[entity], batch.n_users)
             counts = n_members.astype(np.float32)
             blocks.append(block)
             numbers.append(np.log1p(counts) if self.config.counts == "log" else counts)
@@ -114,7 +116,8 @@ class Encoder:
             blocks.append(block)
             numbers.append(np.log1p(n_friends).astype(np.float32))
         if self.config.fold_in:
-            blocks.append(unit_rows(self.fold_in.solve(batch.affinity(self.signals) if affinity is None else affinity)))
+            liked = batch.affinity(self.signals) if affinity is None else affinity
+            blocks.append(unit_rows(self.fold_in.solve(liked)))
         if self.age_means is not None:
             ages = profile.get("age", missing)
             years = np.where(ages >= 0, ages, self.age_centre).astype(np.float32)
@@ -134,10 +137,10 @@ class Encoder:
         """Return which entries of a batch enter the features."""
         actions = {}
         for pair, rows in batch.actions.items():
-            if pair[1] == ITEM and pair not in self.read_pairs and self.config.fold_in:
-                actions[pair] = find_in_affinity(batch.actions, pair[0], self.signals)
-            else:
-                actions[pair] = np.full(rows.n_entries, pair in self.read_pairs)
+            signal, entity = pair
+            actions[pair] = np.full(rows.n_entries, pair in self.read_pairs)
+            if self.config.fold_in and entity == ITEM and pair not in self.read_pairs:
+                actions[pair] = find_in_affinity(batch.actions, signal, self.signals)
         profile = {}
         for name, codes in batch.groups.items():
             means = self.group_means[name]
@@ -145,7 +148,8 @@ class Encoder:
         if batch.ages is not None:
             profile["age"] = (batch.ages >= 0) & (self.age_means is not None)
         n_friends = 0 if batch.friends is None else batch.friends.n_entries
-        return ReadEntries(actions, profile, np.full(n_friends, self.friend_vectors is not None))
+        friends = np.full(n_friends, self.friend_vectors is not None)
+        return ReadEntries(actions, profile, friends)
 
 
 def _summarise(rows: SparseRows | None, vectors: np.ndarray, n_users: int) -> tuple[np.ndarray, np.ndarray]:
@@ -198,12 +202,10 @@ def pick_signal(encoder: Encoder, entity: str) -> str:
 
 def understand_picks(encoder: Encoder, signals: Signals) -> Signals:
     """Replace the onboarding signal with one for which the model has a block (`pick_signal`)."""
-    if not any(signal == PICK_SIGNAL for signal, _, _ in signals.interactions):
-        return signals
-    interactions = [
-        (pick_signal(encoder, entity) if signal == PICK_SIGNAL else signal, entity, identity)
-        for signal, entity, identity in signals.interactions
-    ]
+    interactions = []
+    for signal, entity, identity in signals.interactions:
+        read_signal = pick_signal(encoder, entity) if signal == PICK_SIGNAL else signal
+        interactions.append((read_signal, entity, identity))
     return signals.copy(interactions=interactions)
 
 
@@ -228,18 +230,25 @@ def fit_encoder(
     overall = users.mean(axis=0)
     items = unit_rows(embeddings.item_vectors) if config.unit_vectors else embeddings.item_vectors
     members_of_items = {entity: rows.transpose() for entity, rows in entity_items.items() if rows.n_entries}
-    pairs = {pair for pair, rows in warm.actions.items() if rows.n_entries}
-    pairs |= {pair for pair in config.derived_pairs if (pair[0], ITEM) in pairs and pair[1] in members_of_items}
+    observed = {pair for pair, rows in warm.actions.items() if rows.n_entries}
+    derived = {
+        (signal, entity)
+        for signal, entity in config.derived_pairs
+        if (signal, ITEM) in observed and entity in members_of_items
+    }
+    pairs = sort_pairs(observed | derived)
+    target_vectors = {}
+    for _, entity in pairs:
+        target_vectors[entity] = items if entity == ITEM else entity_items[entity].mean_vectors(items)
+    group_means = {}
+    for name, n_values in n_group_values.items():
+        sums, sizes = _add_vectors(users, warm.groups[name], n_values)
+        group_means[name] = shrink_means(sums, sizes, overall, config.group_shrinkage)
     has_friends = warm.friends is not None and warm.friends.n_entries > 0
     encoder = Encoder(
-        pairs=sort_pairs(pairs),
-        target_vectors={
-            entity: items if entity == ITEM else entity_items[entity].mean_vectors(items) for _, entity in pairs
-        },
-        group_means={
-            name: shrink_means(*_add_vectors(users, warm.groups[name], n_values), overall, config.group_shrinkage)
-            for name, n_values in n_group_values.items()
-        },
+        pairs=pairs,
+        target_vectors=target_vectors,
+        group_means=group_means,
         age_means=None,
         age_centre=0.0,
         age_scale=1.0,
@@ -251,11 +260,13 @@ def fit_encoder(
     )
     if warm.ages is None:
         return encoder
-    age_means, age_widths = average_years(*_add_vectors(users, warm.ages, N_AGES), overall, config)
+    sums, sizes = _add_vectors(users, warm.ages, N_AGES)
+    age_means, age_widths = average_years(sums, sizes, overall, config)
+    encoder = replace(encoder, age_means=age_means, age_widths=age_widths)
     ages = warm.ages[warm.ages >= 0]
-    centre = float(ages.mean()) if len(ages) else 0.0
-    scale = float(ages.std()) if len(ages) else 0.0
-    return replace(encoder, age_means=age_means, age_centre=centre, age_scale=scale or 1.0, age_widths=age_widths)
+    if not len(ages):
+        return encoder
+    return replace(encoder, age_centre=float(ages.mean()), age_scale=float(ages.std()) or 1.0)
 
 
 def _add_vectors(vectors: np.ndarray, codes: np.ndarray, n_values: int) -> tuple[np.ndarray, np.ndarray]:
