@@ -363,8 +363,6 @@ class RankerConfig(NetworkConfig):
     """Train the ranker. Without it, `direct` is unavailable."""
     hidden: tuple[PositiveInt, ...] = (300,)
     """Hidden layer widths."""
-    learning_rate: PositiveFloat = 3e-3
-    """As in `cold_model`."""
     epochs: PositiveInt = 8
     """As in `cold_model`."""
     patience: PositiveInt = 4
