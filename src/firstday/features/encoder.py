@@ -133,23 +133,27 @@ class Encoder:
         derived_rows = item_rows.through(self._links[pair])
         return derived_rows if rows is None else union_rows([rows, derived_rows])
 
-    def find_read(self, batch: SignalBatch) -> ReadEntries:
-        """Return which entries of a batch enter the features."""
-        actions = {}
-        for pair, rows in batch.actions.items():
-            signal, entity = pair
-            actions[pair] = np.full(rows.n_entries, pair in self.read_pairs)
-            if self.config.fold_in and entity == ITEM and pair not in self.read_pairs:
-                actions[pair] = find_in_affinity(batch.actions, signal, self.signals)
-        profile = {}
+    def find_read(self, batch: SignalBatch) -> dict[Pair | str, np.ndarray]:
+        """Return which entries of a batch enter the features, by pair, profile column (with ``age``) and ``friends``.
+
+        Masks of interactions and friends have shape (n_entries,), those of profile columns (n_users,). An entry that
+        happens to change nothing, such as a liked item without a vector, counts. A profile value without warm users
+        does not, except for ages, which are also numbers.
+        """
+        read: dict[Pair | str, np.ndarray] = {}
+        for (signal, entity), rows in batch.actions.items():
+            has_block = (signal, entity) in self.read_pairs
+            read[signal, entity] = np.full(rows.n_entries, has_block)
+            if self.config.fold_in and entity == ITEM and not has_block:
+                read[signal, entity] = find_in_affinity(batch.actions, signal, self.signals)
         for name, codes in batch.groups.items():
             means = self.group_means[name]
-            profile[name] = (means[codes] != means[-1]).any(axis=1)
+            read[name] = (means[codes] != means[-1]).any(axis=1)
         if batch.ages is not None:
-            profile["age"] = (batch.ages >= 0) & (self.age_means is not None)
-        n_friends = 0 if batch.friends is None else batch.friends.n_entries
-        friends = np.full(n_friends, self.friend_vectors is not None)
-        return ReadEntries(actions, profile, friends)
+            read["age"] = (batch.ages >= 0) & (self.age_means is not None)
+        if batch.friends is not None:
+            read["friends"] = np.full(batch.friends.n_entries, self.friend_vectors is not None)
+        return read
 
 
 def _summarise(rows: SparseRows | None, vectors: np.ndarray, n_users: int) -> tuple[np.ndarray, np.ndarray]:
@@ -157,28 +161,6 @@ def _summarise(rows: SparseRows | None, vectors: np.ndarray, n_users: int) -> tu
     if rows is None:
         return np.zeros((n_users, vectors.shape[1]), dtype=np.float32), np.zeros(n_users)
     return rows.mean_vectors(vectors), rows.lengths()
-
-
-@dataclass(frozen=True, eq=False)
-class ReadEntries:
-    """Masks of the entries of a `SignalBatch` that enter the features, bool.
-
-    An entry that happens to change nothing, such as a liked item without a vector, counts as read.
-
-    Parameters
-    ----------
-    actions
-        By (signal, entity) pair, each of shape (n_entries,).
-    profile
-        By profile column, with ages as ``age``, each of shape (n_users,). A value without warm users does not enter,
-        except for ages, which are also numbers.
-    friends
-        Shape (n_entries,); empty without friends.
-    """
-
-    actions: Mapping[Pair, np.ndarray]
-    profile: Mapping[str, np.ndarray]
-    friends: np.ndarray
 
 
 def find_in_affinity(actions: Mapping[Pair, SparseRows], signal: str, config: SignalConfig) -> np.ndarray:

@@ -58,23 +58,23 @@ def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Ef
 
     signals = query.signals
     config = query.model.config.signals
-    features = query.model.encoder.find_read(signals)
+    in_features = query.model.encoder.find_read(signals)
     closing = () if query.keep_used else (*config.use, *config.never_recommend)
     for (signal, entity), rows in signals.actions.items():
         users = rows.row_of_entry()
-        informs = features.actions[signal, entity] | is_read("other")[users]
+        informs = in_features[signal, entity] | is_read("other")[users]
         if entity == ITEM and not informs.all():
             informs |= is_read("liked")[users] & find_in_affinity(signals.actions, signal, config)
         why = "no warm user has this signal on day one"
         yield Effect(f"{signal} x {entity}", why, users, informs, entity == ITEM and signal in closing)
     if signals.friends is not None:
         users = signals.friends.row_of_entry()
-        informs = features.friends | is_read("friends")[users]
+        informs = in_features["friends"] | is_read("friends")[users]
         yield Effect("friends", "the model has no features of friends", users, informs)
     for name, codes in signals.profile.items():
         users = np.flatnonzero(codes >= 0)
         is_shared = query.profile.get(name, np.full_like(codes, -1)) >= 0  # warm users have the value
-        informs = is_shared | (features.profile[name] & query.has_features) | is_read("other")
+        informs = is_shared | (in_features[name] & query.has_features) | is_read("other")
         yield Effect(name, "no warm user has this value", users, informs[users])
     if query.passed_over.n_entries:
         users = query.passed_over.row_of_entry()
