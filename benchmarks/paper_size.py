@@ -95,7 +95,7 @@ def make_model(n_items: int = 50_000, n_segments: int = 1_000, dimensions: int =
             {name: Ids.of([f"{name}-{ix:05}" for ix in range(n)]) for name, n in sizes.items()},
             {"country": countries},
             True,
-            config.signals.known,
+            config.signals.names,
             tuple(f"Title {ix} of taste {taste}" for ix, taste in enumerate(taste_of_item)),
             warm.ids,
         ),

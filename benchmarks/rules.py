@@ -27,7 +27,7 @@ from result_files import RESULTS, write_results
 
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.rules.list_rules import MOST_IDS, Row, Rules
+from firstday.recommend.rules.list_rules import MAX_IDS, Row, Rules
 
 K = 50
 SHARES = {"1 %": 0.01, "4 %": 0.04, "10 %": 0.1, "50 %": 0.5}
@@ -65,7 +65,7 @@ def draw_requests(recommender: Recommender, strategy: str) -> dict[str, Callable
     ids = recommender.model.catalogue.items
     rng = np.random.default_rng(1)
     half = [ids[int(item)] for item in rng.permutation(len(ids))[: len(ids) // 2]]
-    denied = [*half, *(f"unknown {number}" for number in range(MOST_IDS - len(half)))]
+    denied = [*half, *(f"unknown {number}" for number in range(MAX_IDS - len(half)))]
     rules = {
         "no rules": None,
         "a filter that allows 1 %": Rules(filter="share_0"),

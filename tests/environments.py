@@ -14,6 +14,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
+def run(*command: str | Path, folder: Path, environment: Mapping[str, str] | None = None) -> str:
+    """Run a command in a folder and return its output; it must succeed."""
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def pip(*arguments: str | Path) -> None:
     command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *map(str, arguments)]
     subprocess.run(command, check=True, timeout=600)

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shlex
-import subprocess
 import sys
 import urllib.request
 from pathlib import Path
@@ -17,7 +16,7 @@ from firstday.errors import MissingExtraError
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import strategy_names
-from tests.environments import ROOT, make_environment, pip, serve
+from tests.environments import ROOT, make_environment, pip, run, serve
 
 TRAINING = (
     *("torch", "scipy", "sklearn", "implicit", "faiss", "onnx", "onnxruntime", "gensim", "matplotlib", "jinja2"),
@@ -51,18 +50,15 @@ def test_a_base_install_recommends_as_the_full_one(tiny: Recommender, tmp_path: 
     python = make_environment(tmp_path / "bare", *locked)
 
     names = list(strategy_names())
-    arguments = [str(python), "-c", RECOMMEND, str(model), json.dumps(TRAINING), json.dumps(names)]
-    done = subprocess.run(arguments, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    printed = run(python, "-c", RECOMMEND, model, json.dumps(TRAINING), json.dumps(names), folder=tmp_path)
     user = Signals(age=20, country="FR", interactions=[("stream", "item", "i3")])
-    assert json.loads(done.stdout) == {
+    assert json.loads(printed) == {
         name: [item.item_id for item in tiny.recommend(user, 4, name).items] for name in names
     }
 
-    command = [tmp_path / "bare" / "bin" / "firstday", "recommend", model, "--user", '{"age": 20}', "--json"]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["route"] == "segment"
+    command = python.with_name("firstday")
+    printed = run(command, "recommend", model, "--user", '{"age": 20}', "--json", folder=tmp_path)
+    assert json.loads(printed)["route"] == "segment"
 
     with (
         serve(python, model, os.environ) as url,
@@ -74,7 +70,7 @@ def test_a_base_install_recommends_as_the_full_one(tiny: Recommender, tmp_path: 
     line = re.search("pip (install .*)$", str(MissingExtraError("the Redis store", "redis")))
     assert line is not None
     pip("--python", python, *shlex.split(line[1]), *locked)
-    subprocess.run([python, "-c", "import redis"], check=True)
+    run(python, "-c", "import redis", folder=tmp_path)
 
 
 def test_recommending_imports_no_training_library(tiny: Recommender, tmp_path: Path) -> None:
@@ -85,8 +81,7 @@ def test_recommending_imports_no_training_library(tiny: Recommender, tmp_path: P
         f"[recommender.recommend(user, 4, name) for name in {list(strategy_names())!r}]; "
         f"print([name for name in {TRAINING!r} if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(model)], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    assert run(sys.executable, "-c", code, model, folder=tmp_path) == "[]\n"
 
 
 def test_training_without_its_libraries_names_the_line_that_adds_them(tmp_path: Path) -> None:
@@ -94,9 +89,5 @@ def test_training_without_its_libraries_names_the_line_that_adds_them(tmp_path: 
     rows = [f"{user},i{item}" for user in users for item in range(25)]
     (tmp_path / "interactions.csv").write_text("\n".join(["user_id,item_id", *rows]) + "\n")
     block = f"import sys; sys.modules.update(dict.fromkeys({TRAINING!r}, None))\n"
-    done = subprocess.run(
-        [sys.executable, "-c", block + TRAIN, str(tmp_path)], capture_output=True, text=True, check=False
-    )
-    assert done.stdout == "training needs libraries that are not installed; run: pip install 'firstday[train]'\n", (
-        done.stderr
-    )
+    printed = run(sys.executable, "-c", block + TRAIN, tmp_path, folder=tmp_path)
+    assert printed == "training needs libraries that are not installed; run: pip install 'firstday[train]'\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 import tarfile
 import zipfile
@@ -13,7 +12,8 @@ from pathlib import Path
 import make_release
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.environments import ROOT, run
+
 SCHEMAS = {
     "CITATION.cff": "citation-file-format",
     ".github/dependabot.yml": "dependabot",
@@ -72,32 +72,19 @@ def test_the_sdist_has_all_that_the_repository_has(built: tuple[Path, Path], tmp
     if not (ROOT / ".git").exists():  # these tests run from an sdist: it packs itself again
         assert {"Makefile", "Dockerfile", ".ci/run", "tests/test_ranking.py", "CITATION.cff"} <= packed
         return
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert {path for path in listed.stdout.splitlines() if (ROOT / path).exists()} - packed == set()
-    tests = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "tests/test_ranking.py",
-        "tests/test_lock.py",
-    ]
-    done = subprocess.run(tests, cwd=unpacked, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
-    dry = subprocess.run(["make", "--dry-run", "test"], cwd=unpacked, capture_output=True, text=True, check=False)
-    assert dry.returncode == 0, dry.stderr
+    listed = run("git", "ls-files", folder=ROOT).splitlines()
+    assert {path for path in listed if (ROOT / path).exists()} - packed == set()
+    tests = ("tests/test_ranking.py", "tests/test_lock.py")
+    run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, folder=unpacked)
+    run("make", "--dry-run", "test", folder=unpacked)
 
 
 @pytest.mark.parametrize(("files", "schema"), SCHEMAS.items(), ids=SCHEMAS.get)
 def test_forms_workflows_and_citation_follow_their_schemas(files: str, schema: str) -> None:
-    paths = [str(path) for path in sorted(ROOT.glob(files))]
+    paths = sorted(ROOT.glob(files))
     assert paths
     pytest.importorskip("check_jsonschema")
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", *paths]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
+    run(sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", *paths, folder=ROOT)
 
 
 def test_workflows_run_what_make_has_and_publish_without_a_password() -> None:
@@ -121,7 +108,7 @@ def make_repository(folder: Path, *, changelog: str = CHANGELOG, citation: str =
     (folder / "CHANGELOG.md").write_text(changelog)
     author = ["-c", "user.name=n", "-c", "user.email=n@example.org"]
     for command in (["init", "-q"], ["add", "."], [*author, "commit", "-qm", "all"]):
-        subprocess.run(["git", *command], cwd=folder, check=True)
+        run("git", *command, folder=folder)
     return folder
 
 
@@ -129,7 +116,7 @@ def test_a_repository_that_is_ready_can_be_released_once(tmp_path: Path) -> None
     root = make_repository(tmp_path)
     assert make_release.find_faults(root) == []
     assert make_release.find_faults(root, "v1.2.0") == []
-    subprocess.run(["git", "tag", "v1.2.0"], cwd=root, check=True)
+    run("git", "tag", "v1.2.0", folder=root)
     assert make_release.find_faults(root) == ["v1.2.0: is tagged already; raise the version."]
     assert make_release.find_faults(root, "v1.2.0") == []
 

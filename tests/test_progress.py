@@ -33,7 +33,7 @@ def test_a_callback_is_called_and_nothing_is_quiet() -> None:
 def test_without_a_terminal_long_work_writes_a_line_now_and_then(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("firstday.progress.SILENT_S", 0.0)
+    monkeypatch.setattr("firstday.progress.PROGRESS_INTERVAL_S", 0.0)
     with open_progress() as report:
         report("ease", 3, 8)
     assert capfd.readouterr() == ("", "ease: 3 of 8\n")

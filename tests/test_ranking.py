@@ -39,9 +39,8 @@ def assert_sorted(scores: np.ndarray, items: np.ndarray, values: np.ndarray) -> 
 def test_top_k_is_a_stable_sort(scores: np.ndarray, k: int) -> None:
     before = scores.copy()
     items, values = top_k(scores, k)
-    assert (items.shape, values.shape) == ((len(scores), k), (len(scores), k))
-    assert items.dtype == np.int32
-    assert values.dtype == np.float32
+    assert items.shape == values.shape == (len(scores), k)
+    assert (items.dtype, values.dtype) == ("i4", "f4")
     assert_sorted(scores, items, values)
     np.testing.assert_array_equal(scores, before)
 

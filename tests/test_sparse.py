@@ -38,11 +38,7 @@ def to_dense(matrix: SparseRows) -> np.ndarray:
 def test_rows_hold_what_was_put_in(case: tuple[SparseRows, np.ndarray]) -> None:
     matrix, dense = case
     np.testing.assert_array_equal(to_dense(matrix), dense)
-    assert [str(part.dtype) for part in (matrix.starts, matrix.columns, matrix.weights)] == [
-        "int64",
-        "int32",
-        "float32",
-    ]
+    assert [matrix.starts.dtype, matrix.columns.dtype, matrix.weights.dtype] == ["i8", "i4", "f4"]
     stored = ~np.isnan(dense)
     assert matrix.n_entries == stored.sum()
     np.testing.assert_array_equal(matrix.lengths(), stored.sum(axis=1))
@@ -72,7 +68,7 @@ def test_mean_vectors_are_the_dense_means(case: tuple[SparseRows, np.ndarray], w
     total = weights.sum(axis=1, keepdims=True)
     expected = np.divide(weights @ vectors, total, out=np.zeros((matrix.n_rows, 3), np.float32), where=total > 0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("firstday.sparse.GATHERED_NUMBERS", at_once)  # so that rows span and share chunks
+        patch.setattr("firstday.sparse.MAX_GATHERED_NUMBERS", at_once)  # so that rows span and share chunks
         means = matrix.mean_vectors(vectors, weighted=weighted)
     assert means.dtype == np.float32
     np.testing.assert_allclose(means, expected, rtol=1e-5, atol=1e-6)
@@ -100,9 +96,9 @@ def test_links_and_turning_are_matrix_products(case: tuple[SparseRows, np.ndarra
     links = np.where(rng.random((matrix.n_columns, 4)) < 0.5, rng.normal(size=(matrix.n_columns, 4)), 0)
     row, column = np.nonzero(links)
     linked = SparseRows.from_pairs(row, column, links[row, column], *links.shape)
-    found = np.nan_to_num(to_dense(matrix.through(linked)))
-    np.testing.assert_allclose(found, np.nan_to_num(dense) @ links, atol=1e-4)
-    np.testing.assert_allclose(matrix.times(linked), np.nan_to_num(dense) @ links, atol=1e-4)
+    product = np.nan_to_num(dense) @ links
+    np.testing.assert_allclose(np.nan_to_num(to_dense(matrix.through(linked))), product, atol=1e-4)
+    np.testing.assert_allclose(matrix.times(linked), product, atol=1e-4)
     np.testing.assert_array_equal(to_dense(matrix.transpose()), dense.T)
 
 

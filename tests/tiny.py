@@ -209,7 +209,7 @@ def make_model() -> TrainedModel:
             entities={"artist": Ids.of(["a1", "a2"])},
             groups={"country": ("DE", "FR", "ZZ")},  # nobody is from ZZ
             has_ages=True,
-            signals=CONFIG.signals.known,
+            signals=CONFIG.signals.names,
             titles=("One", "Two", "Three", "Four", "Five", ""),
             people=Ids.of([f"u{ix}" for ix in range(1, 6)]),
             columns=COLUMNS,

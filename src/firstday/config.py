@@ -35,7 +35,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 
-LARGEST_SEED = 2**31 - 1
+MAX_SEED = 2**31 - 1
 """Maximum seed that all libraries accept."""
 
 SHOWN = "shown"
@@ -144,8 +144,8 @@ class SignalConfig(Section):
         return self
 
     @property
-    def known(self) -> tuple[str, ...]:
-        """Signals of user actions; interactions may also have `SHOWN`, for impressions."""
+    def names(self) -> tuple[str, ...]:
+        """Names of the signals of user actions; interactions may also have `SHOWN`, for impressions."""
         return tuple(self.affinity)
 
     @property
@@ -210,8 +210,8 @@ class RegistrationProtocolConfig(Section):
     interactions are dropped."""
 
 
-class LearningConfig(Section):
-    """Users to train on, for very large datasets."""
+class TrainingConfig(Section):
+    """Users and item vectors of training, for very large datasets."""
 
     most_users: PositiveInt = 1_000_000
     """Maximum number of warm users to train vectors, segments and networks on. If there are more, a hash of user ids
@@ -312,8 +312,8 @@ class FeatureConfig(Section):
         return tuple((signal, entity) for signal, _, entity in (name.partition(" x ") for name in self.through_items))
 
 
-class TrainingConfig(Section):
-    """Training of a network."""
+class NetworkConfig(Section):
+    """Layers and training of a network; `[cold_model]` and `[ranker]` add their own settings."""
 
     hidden: tuple[PositiveInt, ...] = (400, 300, 200)
     """Hidden layer widths, as in the paper."""
@@ -340,7 +340,7 @@ class TrainingConfig(Section):
         return min(self.batch_size or min(max(n_rows // 64, 32), 512), n_rows)
 
 
-class ColdModelConfig(TrainingConfig):
+class ColdModelConfig(NetworkConfig):
     """The network that predicts a cold user's vector (step 2 of the paper)."""
 
     stop_by: Literal["both", "segment"] = "both"
@@ -353,15 +353,13 @@ class ColdModelConfig(TrainingConfig):
         return ("segment", "personal") if self.stop_by == "both" else ("segment",)
 
 
-class RankerConfig(TrainingConfig):
+class RankerConfig(NetworkConfig):
     """The network that ranks items from day-one features, for `direct` and `blend`. Not in the paper."""
 
     enabled: bool = True
     """Train the ranker. Without it, `direct` is unavailable."""
     hidden: tuple[PositiveInt, ...] = (300,)
     """Hidden layer widths."""
-    learning_rate: PositiveFloat = 3e-3
-    """As in `cold_model`."""
     epochs: PositiveInt = 8
     """As in `cold_model`."""
     patience: PositiveInt = 4
@@ -455,7 +453,7 @@ class ExperimentConfig(Section):
 class Config(Section):
     """The whole configuration: a few settings of its own, and the sections in the order of the stages."""
 
-    seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
+    seed: int = Field(default=0, ge=0, le=MAX_SEED)
     """Random seed."""
     threads: int = Field(default=0, ge=0, le=256)
     """Training threads. 0: all cores."""
@@ -478,7 +476,7 @@ class Config(Section):
     signals: SignalConfig = SignalConfig()
     sampled: SampledProtocolConfig = SampledProtocolConfig()
     registration: RegistrationProtocolConfig = RegistrationProtocolConfig()
-    training: LearningConfig = LearningConfig()
+    training: TrainingConfig = TrainingConfig()
     embedding: EmbeddingConfig = EmbeddingConfig()
     segments: SegmentConfig = SegmentConfig()
     features: FeatureConfig = FeatureConfig()

@@ -58,8 +58,12 @@ class _Short(Repr):
 
     def __init__(self) -> None:
         super().__init__()
-        self.maxlevel, self.maxdict, self.maxlist, self.maxtuple = 3, MAX_ENTRIES, 4, 4
-        self.maxstring, self.maxother = MAX_STRING_LENGTH, 80
+        self.maxlevel = 3
+        self.maxdict = MAX_ENTRIES
+        self.maxlist = 4
+        self.maxtuple = 4
+        self.maxstring = MAX_STRING_LENGTH
+        self.maxother = 80
 
     def repr_instance(self, value: Any, level: int) -> str:
         """Shorten a value that is not a built-in collection."""

@@ -16,7 +16,7 @@ HEAD = 10
 """Length of the head of a list, which users see first; precision and NDCG are also reported at this length."""
 N_RESAMPLES = 2000
 LEVEL = 0.95
-FEWEST_COHORTS = 5
+MIN_COHORTS = 5
 """Minimum number of cohorts for intervals over cohorts; with fewer, intervals are over users."""
 N_FIFTHS = 5
 N_DIVISIONS = 100
@@ -102,12 +102,12 @@ def ratio_intervals(
 ) -> list[Interval]:
     """Return the ratio of each column's mean to the mean denominator, with intervals over cohorts if there are enough.
 
-    Intervals are Student's t with n_cohorts - 1 degrees of freedom; with fewer than `FEWEST_COHORTS` cohorts, those of
+    Intervals are Student's t with n_cohorts - 1 degrees of freedom; with fewer than `MIN_COHORTS` cohorts, those of
     `bootstrap_ratios` over users. `cohorts` has the cohort of each row, integers, shape (n,). The variance is that of a
     ratio of cluster totals (W. Cochran, "Sampling Techniques", 1977, section 6.3).
     """
     n_cohorts = len(np.unique(cohorts))
-    if n_cohorts < FEWEST_COHORTS:
+    if n_cohorts < MIN_COHORTS:
         return bootstrap_ratios(values, denominators, users)
     from scipy.stats import t
 

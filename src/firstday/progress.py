@@ -13,7 +13,7 @@ Progress = Callable[[str, int, int], None]
 """Called with the name of the stage, the number of steps done, and the total number of steps."""
 
 
-SILENT_S = 30.0
+PROGRESS_INTERVAL_S = 30.0
 """Seconds between progress lines if bars cannot be shown."""
 
 
@@ -57,7 +57,7 @@ def _terminal_bars() -> Iterator[Progress]:
     def report(stage: str, n_done: int, n_total: int) -> None:
         nonlocal reported_at
         if not console.is_terminal:
-            if monotonic() - reported_at >= SILENT_S:
+            if monotonic() - reported_at >= PROGRESS_INTERVAL_S:
                 reported_at = monotonic()
                 sys.stderr.write(f"{stage}: {n_done:,} of {n_total:,}\n")
             return

@@ -6,7 +6,7 @@ item index.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -38,17 +38,17 @@ def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     rows, columns = np.divmod(np.flatnonzero(scores >= (threshold - tie)[:, None]), n_items)
     reached = scores[rows, columns]
     order = np.lexsort((-reached, rows))
-    rows = rows[order]
     columns = columns[order]
-    reached = _join_ties(reached[order], rows, tie)
+    reached = _join_ties(reached[order], rows, tie)  # rows ascend before and after sorting
     order = np.lexsort((columns, -reached, rows))
-    columns = columns[order]
-    reached = reached[order]
-    rank = np.arange(len(rows)) - np.searchsorted(rows, np.arange(n))[rows]
-    best = rank < k
+    rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    is_listed = rank < k
+    cells = rows[is_listed], rank[is_listed]
+    listed = order[is_listed]
     items = np.full((n, k), NO_ITEM, dtype=np.int32)
     values = np.zeros((n, k), dtype=np.float32)
-    items[rows[best], rank[best]], values[rows[best], rank[best]] = columns[best], reached[best]
+    items[cells] = columns[listed]
+    values[cells] = reached[listed]
     return items, values
 
 
@@ -79,7 +79,8 @@ def _bound(scores: np.ndarray, length: int) -> np.ndarray:
     best = scores[:, :n_groups].copy()
     for start in range(n_groups, n_items, n_groups):
         group_columns = scores[:, start : start + n_groups]
-        np.maximum(best[:, : group_columns.shape[1]], group_columns, out=best[:, : group_columns.shape[1]])
+        reduced = best[:, : group_columns.shape[1]]
+        np.maximum(reduced, group_columns, out=reduced)
     return np.partition(best, n_groups - length, axis=1)[:, n_groups - length]
 
 
@@ -89,9 +90,11 @@ def greatest(scores: np.ndarray, n: int) -> np.ndarray:
     The lower column wins ties. `n` must not exceed the number of columns.
     """
     columns = np.empty((len(scores), n), dtype=np.int64)
-    for row, selected, bound in zip(scores, columns, _bound(scores, n), strict=True):
+    bounds = _bound(scores, n)
+    for row, bound, selected in zip(scores, bounds, columns, strict=True):
         candidates = np.flatnonzero(row >= bound)
-        selected[:] = np.sort(candidates[np.argsort(-row[candidates], kind="stable")[:n]])
+        best = np.argsort(-row[candidates], kind="stable")[:n]
+        selected[:] = np.sort(candidates[best])
     return columns
 
 
@@ -104,9 +107,10 @@ def first_allowed(items: np.ndarray, values: np.ndarray, allowed: np.ndarray, k:
     first_items = np.full((n, k), NO_ITEM, dtype=np.int32)
     first_values = np.zeros((n, k), dtype=np.float32)
     rank = np.cumsum(allowed, axis=1) - 1
-    rows, columns = np.nonzero(allowed & (rank < k))
-    first_items[rows, rank[rows, columns]] = items[rows, columns]
-    first_values[rows, rank[rows, columns]] = values[rows, columns]
+    chosen = np.nonzero(allowed & (rank < k))
+    cells = chosen[0], rank[chosen]
+    first_items[cells] = items[chosen]
+    first_values[cells] = values[chosen]
     return first_items, first_values
 
 
@@ -140,9 +144,11 @@ def weigh_nearest(closeness: np.ndarray, max_columns: int, temperature: float) -
     """
     m = min(max_columns, closeness.shape[1])
     nearest = np.argpartition(closeness, -m, axis=1)[:, -m:]
-    nearest_closeness = closeness[np.arange(len(closeness))[:, None], nearest]
-    weights = np.exp((nearest_closeness - nearest_closeness.max(axis=1, keepdims=True)) / temperature)
-    return nearest, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    nearest_closeness = np.take_along_axis(closeness, nearest, axis=1)
+    distances = nearest_closeness - nearest_closeness.max(axis=1, keepdims=True)
+    weights = np.exp(distances / temperature)
+    weights /= weights.sum(axis=1, keepdims=True)
+    return nearest, weights.astype(np.float32)
 
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
@@ -151,7 +157,7 @@ def unit_rows(vectors: np.ndarray) -> np.ndarray:
     return (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32, copy=False)
 
 
-CELLS_AT_ONCE = 2**23
+MAX_CELLS = 2**23
 """Maximum number of scores (users x items) in memory: 32 MiB of float32."""
 
 
@@ -181,8 +187,7 @@ def rank_scores(
         excluded_rows = excluded.take(rows)
         scores[excluded_rows.row_of_entry(), excluded_rows.columns] = -np.inf
         parts.append(top_k(scores, k))
-    items, values = map(np.concatenate, zip(*parts, strict=True))
-    return items, values
+    return _join_parts(parts)
 
 
 def score_by_vectors(vectors: np.ndarray, items: np.ndarray, absent: np.ndarray) -> np.ndarray:
@@ -221,24 +226,29 @@ def take_lists(
     bool, shape (n_items,); None: all. For `excluded` and `k` see `rank_scores`.
     """
     if allowed is not None:
-        chosen, choice = np.unique(choice, return_inverse=True)
-        is_allowed = (lists[chosen] >= 0) & allowed[lists[chosen]]
-        lists, scores = first_allowed(
-            lists[chosen], scores[chosen], is_allowed, int(is_allowed.sum(axis=1).max(initial=1))
-        )
+        used, choice = np.unique(choice, return_inverse=True)
+        lists = lists[used]
+        is_allowed = (lists >= 0) & allowed[lists]
+        longest = int(is_allowed.sum(axis=1).max(initial=1))
+        lists, scores = first_allowed(lists, scores[used], is_allowed, longest)
     parts = []
     n_excluded = excluded.lengths()
     for rows in _parts(excluded.n_rows, int(n_excluded.max(initial=0)) + k):
-        excluded_rows = excluded.take(rows)
         # A list loses at most as many entries as the user has exclusions, so a prefix of that length plus k suffices.
-        chosen = lists[choice[rows], : int(n_excluded[rows].max(initial=0)) + k]
-        is_allowed_entry = (chosen >= 0) & ~excluded_rows.has(chosen)
-        parts.append(first_allowed(chosen, scores[choice[rows], : chosen.shape[1]], is_allowed_entry, k))
-    items, values = map(np.concatenate, zip(*parts, strict=True))
-    return items, values
+        width = int(n_excluded[rows].max(initial=0)) + k
+        items = lists[choice[rows], :width]
+        is_open = (items >= 0) & ~excluded.take(rows).has(items)
+        parts.append(first_allowed(items, scores[choice[rows], :width], is_open, k))
+    return _join_parts(parts)
+
+
+def _join_parts(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Concatenate the items and scores of batches of users."""
+    items, scores = map(np.concatenate, zip(*parts, strict=True))
+    return items, scores
 
 
 def _parts(n_users: int, width: int) -> list[np.ndarray]:
-    """Split the user rows into at least one batch of at most `CELLS_AT_ONCE` cells."""
-    step = max(1, CELLS_AT_ONCE // max(1, width))
+    """Split the user rows into at least one batch of at most `MAX_CELLS` cells."""
+    step = max(1, MAX_CELLS // max(1, width))
     return [np.arange(start, min(start + step, n_users)) for start in range(0, max(1, n_users), step)]

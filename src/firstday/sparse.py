@@ -14,7 +14,7 @@ import numpy as np
 
 from firstday.display import readable
 
-GATHERED_NUMBERS = 2**22
+MAX_GATHERED_NUMBERS = 2**22
 """Approximate number of vector elements copied at a time; bounds memory."""
 
 
@@ -174,7 +174,7 @@ class SparseRows:
         out = np.zeros((self.n_rows, vectors.shape[1]), dtype=np.float32)
         lengths = self.lengths()
         nonempty = np.flatnonzero(lengths)
-        n_parts = min(len(nonempty), 1 + self.n_entries * vectors.shape[1] // GATHERED_NUMBERS)
+        n_parts = min(len(nonempty), 1 + self.n_entries * vectors.shape[1] // MAX_GATHERED_NUMBERS)
         for rows in np.array_split(nonempty, n_parts) if n_parts else ():
             entries = slice(self.starts[rows[0]], self.starts[rows[-1] + 1])
             first = self.starts[rows] - entries.start

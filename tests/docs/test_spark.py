@@ -9,7 +9,7 @@ import pytest
 import typer.main
 
 from firstday.cli.main import app
-from firstday.config import LearningConfig
+from firstday.config import TrainingConfig
 from tests.docs.examples import read_commands, read_examples
 
 pytest.importorskip("pyspark")
@@ -38,7 +38,7 @@ def test_numbers_and_names_are_those_of_the_code() -> None:
 
     assert f"one for each {PART_ROWS:,}, and at least {MIN_PARTS}" in TEXT
     assert f"executors add up {MERGED_PARTS} at a time, until one sum arrives" in TEXT
-    assert f"`training.most_users` ({LearningConfig().most_users:,})" in TEXT
+    assert f"`training.most_users` ({TrainingConfig().most_users:,})" in TEXT
     assert STAGING_SETTING in TEXT
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from firstday.metrics import FEWEST_COHORTS, bootstrap_means, ratio_intervals
+from firstday.metrics import MIN_COHORTS, bootstrap_means, ratio_intervals
 
 N_REPETITIONS = 1_000
 COHORT_SPREAD, USER_SPREAD = 2.0, 15.0
@@ -33,7 +33,7 @@ def test_a_constant_ratio_has_no_width() -> None:
 def test_fewer_than_five_cohorts_are_resampled_by_users() -> None:
     values = np.arange(40.0)[:, None]
     users = np.arange(40)
-    found = ratio_intervals(values, np.ones(40), users, users % (FEWEST_COHORTS - 1))
+    found = ratio_intervals(values, np.ones(40), users, users % (MIN_COHORTS - 1))
     assert found == bootstrap_means(values, users)
 
 
@@ -48,7 +48,7 @@ def test_an_interval_of_95_percent_holds_the_truth_in_93_to_97(n_cohorts: int, m
         of_cohort = rng.normal(1.0, COHORT_SPREAD, n_cohorts)
         cohorts = np.repeat(np.arange(n_cohorts), sizes)
         values = rng.normal(of_cohort[cohorts], USER_SPREAD)[:, None]
-        truth = 1.0 if n_cohorts >= FEWEST_COHORTS else float(of_cohort @ sizes / sizes.sum())
+        truth = 1.0 if n_cohorts >= MIN_COHORTS else float(of_cohort @ sizes / sizes.sum())
         (interval,) = ratio_intervals(values, np.ones(len(values)), np.arange(len(values)), cohorts)
         held += interval.low <= truth <= interval.high
     assert 0.93 <= held / N_REPETITIONS <= 0.97

@@ -12,7 +12,7 @@ from firstday.data.ids import Ids
 from firstday.features.signals import Catalogue, Signals
 from firstday.sparse import SparseRows
 
-SIGNALS = SignalConfig().known
+SIGNALS = SignalConfig().names
 
 
 def little(items: list[str], artists: list[str], countries: tuple[str, ...], codes: list[int]) -> Dataset:
@@ -47,7 +47,8 @@ def test_what_is_unknown_is_named_and_left_out(catalogue: Catalogue) -> None:
         ("stream", "artist", 7),
         ("stream", "item", "i2"),
     ]
-    batch, ignored = catalogue.read([Signals(), Signals(country="XX", planet="Mars", interactions=interactions)])
+    user = Signals(country="XX", planet="Mars", interactions=interactions, user_id="u2")
+    batch, ignored = catalogue.read([Signals(), user])
     assert ignored[0] == ()
     assert ignored[1] == (
         "item 'i99' is unknown",
@@ -60,6 +61,8 @@ def test_what_is_unknown_is_named_and_left_out(catalogue: Catalogue) -> None:
     assert set(batch.actions) == {("stream", ITEM)}
     assert batch.actions["stream", ITEM].row(1).tolist() == [1]
     assert batch.groups["country"].tolist() == [-1, -1]
+    assert batch.user_ids is not None
+    assert batch.user_ids.tolist() == [None, "u2"]
 
 
 def test_age_is_named_where_the_model_has_none(model_data: Dataset) -> None:
@@ -83,6 +86,8 @@ def test_a_users_own_dataset_is_taken_as_it_is(catalogue: Catalogue, model_data:
     assert batch.groups["country"].tolist() == [-1, 0]
     assert batch.ages is not None
     assert batch.ages.tolist() == [40, 20]
+    assert batch.user_ids is not None
+    assert batch.user_ids.tolist() == ["u3", "u1"]
     assert unknown == {}
 
 

@@ -12,7 +12,7 @@ import pytest
 from firstday.artifact.folder import read_manifest
 from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset, Group
-from firstday.data.events import ITEM, UTC_MICROSECONDS, Events
+from firstday.data.events import ITEM, Events
 from firstday.data.impressions import IMPRESSION_TYPES
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out, split_for_training
 from firstday.data.user_rows import UserRows
@@ -65,18 +65,18 @@ def before() -> Recommender:
 def show(log: Dataset, at: int) -> Dataset:
     """Show everybody items 2 and 3 at a moment; they use these a little later, as their lists'."""
     n = len(log.users)
-    rows = pl.DataFrame({"user_ix": np.repeat(np.arange(n), 2), "item_ix": np.tile([2, 3], n)}).select(
-        "user_ix",
-        "item_ix",
-        pl.lit(at).cast(UTC_MICROSECONDS).alias("timestamp"),
-        pl.lit("a").alias("list_id"),
-        pl.lit(1).alias("position"),
-        pl.lit(None).alias("propensity"),
-        pl.lit(None).alias("policy"),
-        pl.lit(value=True).alias("is_used"),
-        pl.lit(at + 1).cast(UTC_MICROSECONDS).alias("used_at"),
-    )
-    typed = rows.select(pl.col(name).cast(kind) for name, kind in IMPRESSION_TYPES.items())
+    rows = {
+        "user_ix": np.repeat(np.arange(n), 2),
+        "item_ix": np.tile([2, 3], n),
+        "timestamp": at,
+        "list_id": "a",
+        "position": 1,
+        "propensity": None,
+        "policy": None,
+        "is_used": True,
+        "used_at": at + 1,
+    }
+    typed = pl.DataFrame(rows).cast(IMPRESSION_TYPES)  # type: ignore[arg-type]
     return replace(log, impressions=UserRows((typed,)))
 
 

@@ -119,19 +119,15 @@ def test_an_unknown_group_and_a_missing_age_take_the_overall_mean() -> None:
 
 
 def test_without_ages_there_is_no_age_block_and_no_age() -> None:
-    batch = warm_batch()
-    encoder = fit(batch=replace(batch, ages=None))
+    encoder = fit(batch=replace(warm_batch(), ages=None))
     assert encoder.blocks() == ("country", "favorite x item", "stream x item", "stream x artist")
-    assert encoder.encode(batch).shape == (5, encoder.n_inputs) == (5, 4 * 2 + 3)
+    assert encoder.encode(warm_batch()).shape == (5, encoder.n_inputs) == (5, 4 * 2 + 3)
 
 
 @pytest.mark.parametrize("ages", [[-1, -1, -1, -1, -1], [30, 30, -1, 30, 30]])
 def test_ages_that_do_not_differ_stay_finite(ages: list[int]) -> None:
-    batch = warm_batch()
-    encoder = fit(batch=replace(batch, ages=np.array(ages, np.int16)))
-    features = encoder.encode(warm_batch())
-    assert np.isfinite(features).all()
-    assert np.abs(features).max() < 100
+    encoder = fit(batch=replace(warm_batch(), ages=np.array(ages, np.int16)))
+    assert np.abs(encoder.encode(warm_batch())).max() < 100  # false for NaN
 
 
 def test_a_pair_that_no_warm_user_has_gets_no_block() -> None:
@@ -185,29 +181,56 @@ def test_one_user_alone_has_the_features_that_they_have_among_others() -> None:
 def test_on_demand_or_held_the_rows_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder, first = with_friends()
     second = first.take(np.array([4, 3, 2, 1, 0]))
-    held = collect_features(encoder, [first, second])
-    monkeypatch.setattr(encoder_module, "MAX_FEATURE_BYTES", 0)
-    made = collect_features(encoder, [first, second])
-    assert len(held) == len(made) == 10
     expected = np.concatenate([encoder.encode(first), encoder.encode(second)])
-    for rows in (np.arange(10), np.array([7, 0, 9, 3])):
-        np.testing.assert_allclose(held.take(rows), expected[rows], atol=1e-6)
-        np.testing.assert_allclose(made.take(rows), expected[rows], atol=1e-6)
+    for max_bytes in (encoder_module.MAX_FEATURE_BYTES, 0):
+        monkeypatch.setattr(encoder_module, "MAX_FEATURE_BYTES", max_bytes)
+        features = collect_features(encoder, [first, second])
+        assert len(features) == 10
+        for rows in (np.arange(10), np.array([7, 0, 9, 3])):
+            np.testing.assert_allclose(features.take(rows), expected[rows], atol=1e-6)
 
 
 def test_blocks_that_follow_from_items_are_blocks_of_what_was_done_to_their_artists() -> None:
-    through = ("stream x artist", "favorite x artist", "skip x artist", "stream x album")
-    config = PAPER.override("through_items", through)
+    config = PAPER.override(
+        "through_items", ("stream x artist", "favorite x artist", "skip x artist", "stream x album")
+    )
     batch = warm_batch()
-    explicit = {**batch.actions}
-    reached = [sorted({0 if item < 2 else 1 for item in items}) for items in STREAMS]
-    liked = [sorted({0 if item < 2 else 1 for item in items}) for items in FAVORITES]
+    artist_of = [0, 0, 1]
+    reached = [[artist_of[item] for item in items] for items in STREAMS]
     both = [sorted({*own, *more}) for own, more in zip(ARTIST_STREAMS, reached, strict=True)]
-    explicit["stream", "artist"] = SparseRows.from_lists(both, 3)
-    explicit["favorite", "artist"] = SparseRows.from_lists(liked, 3)
+    liked = [sorted({artist_of[item] for item in items}) for items in FAVORITES]
+    explicit = {
+        **batch.actions,
+        ("stream", "artist"): SparseRows.from_lists(both, 3),
+        ("favorite", "artist"): SparseRows.from_lists(liked, 3),
+    }
     written_out = replace(batch, actions=explicit)
     derived = fit(config)
     by_hand = fit(PAPER, written_out)
     assert derived.blocks() == by_hand.blocks()  # no skip of items, no album: no block
     assert "favorite x artist" in derived.blocks()
     np.testing.assert_allclose(derived.encode(batch), by_hand.encode(written_out), atol=1e-6)
+
+
+def test_which_entries_enter_the_features() -> None:
+    encoder, batch = with_friends()
+    skips = SparseRows.from_lists([[0, 1], [], [], [], []], 3)  # user 0 likes item 0 only
+    bans = SparseRows.from_lists([[], [1], [], [], []], 3)
+    actions = {**batch.actions, ("skip", ITEM): skips, ("ban", "artist"): bans}
+    codes = np.array([0, 1, 2, -1, 2], np.int32)  # no warm user has country 2
+    batch = replace(batch, actions=actions, groups={"country": codes})
+    read = encoder.find_read(batch)
+    assert {name: mask.tolist() for name, mask in read.items() if name not in encoder.pairs} == {
+        ("skip", ITEM): [True, False],
+        ("ban", "artist"): [False],
+        "country": [True, True, False, False, False],
+        "age": [True, True, True, False, True],
+        "friends": [True] * FRIENDS.n_entries,
+    }
+    assert all(read[pair].all() for pair in encoder.pairs)
+    kept = {pair: rows.keep(read[pair]) for pair, rows in actions.items()}
+    reduced = replace(batch, actions=kept, groups={"country": np.where(read["country"], codes, -1)})
+    np.testing.assert_array_equal(encoder.encode(reduced), encoder.encode(batch))
+
+    plain = fit(batch=replace(warm_batch(), ages=None)).find_read(batch)  # no fold-in, no ages, no friends
+    assert not any(plain[name].any() for name in (("skip", ITEM), "age", "friends"))

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
 
 from firstday.config import SignalConfig
@@ -16,13 +15,18 @@ from firstday.features.impressions import Impression
 from firstday.features.signals import Catalogue, Signals
 
 
+def make_catalogue(items: Sequence[str | int]) -> Catalogue:
+    dataset = Dataset("tiny", Ids.of(["u1"]), Ids.of(items), Events.empty())
+    return Catalogue.of(dataset, SignalConfig().names)
+
+
 def weigh_passed_over(shown: list[Impression], used: Collection[str], persistence: float) -> dict[str, float]:
     """Return the weights of one user by item."""
-    dataset = Dataset("tiny", Ids.of(["u1"]), Ids.of([*"xyzwvu"]), Events.empty())
+    catalogue = make_catalogue("xyzwvu")
     user = Signals(interactions=[("stream", "item", item) for item in used], shown=shown)
-    batch, _ = Catalogue.of(dataset, SignalConfig().known).read([user], SignalConfig(persistence=persistence))
+    batch, _ = catalogue.read([user], SignalConfig(persistence=persistence))
     assert batch.passed_over is not None
-    names = [dataset.items[ix] for ix in batch.passed_over.row(0)]
+    names = catalogue.items.take(batch.passed_over.row(0)).to_list()
     return dict(zip(names, batch.passed_over.row_weights(0).tolist(), strict=True))
 
 
@@ -94,8 +98,7 @@ def test_what_is_no_impression_is_told(shown: Any, sentence: str) -> None:
 
 
 def test_a_catalogue_reads_what_was_passed_over_and_counts_it_as_nothing_else() -> None:
-    dataset = Dataset("little", Ids.of(["u1"]), Ids.of([81, 82, 83]), Events.empty())
-    catalogue = Catalogue.of(dataset, SignalConfig().known)
+    catalogue = make_catalogue([81, 82, 83])
     user = Signals(
         interactions=[("stream", "item", "82")],
         shown=[Impression(81, 1, "a"), Impression("82", 2, "a"), Impression("83", 3, "a"), Impression("gone", 4, "a")],
@@ -109,14 +112,3 @@ def test_a_catalogue_reads_what_was_passed_over_and_counts_it_as_nothing_else() 
     assert batch.closed_items(SignalConfig()).row(1).tolist() == [1]
     assert batch.take(np.array([1])).passed_over.row(0).tolist() == [0, 2]  # type: ignore[union-attr]
     assert catalogue.read([Signals()])[0].passed_over is None
-
-
-def test_ids_of_users_go_along() -> None:
-    dataset = Dataset("little", Ids(pl.Series(["u1", "u2"])), Ids.of([1]), Events.empty())
-    catalogue = Catalogue.of(dataset, SignalConfig().known)
-    read, _ = catalogue.read([Signals(user_id="u2"), Signals()])
-    translated, _ = catalogue.translate(dataset, np.array([1, 0]), {})
-    assert read.user_ids is not None
-    assert read.user_ids.tolist() == ["u2", None]
-    assert translated.user_ids is not None
-    assert translated.user_ids.tolist() == ["u2", "u1"]

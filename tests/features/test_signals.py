@@ -13,15 +13,8 @@ from firstday.features.signals import SignalBatch, Signals
 from firstday.sparse import SparseRows
 
 
-def test_signals_hold_what_is_given() -> None:
-    user = Signals(age=24, country="FR", gender=None, interactions=[["favorite", "item", "i81"], ("ban", "artist", 3)])
-    assert user.age == 24
-    assert user.groups == {"country": "FR"}
-    assert user.interactions == (("favorite", "item", "i81"), ("ban", "artist", 3))
-
-
 def test_profile_values_become_text() -> None:
-    profile: dict[str, Any] = {"region": 75, "premium": True}
+    profile: dict[str, Any] = {"region": 75, "premium": True, "gender": None}
     assert Signals(**profile).groups == {"region": "75", "premium": "True"}
     with pytest.raises(DataError, match=r"^user: is a dict; give fd\.Signals"):
         Signals.of({75: "FR"})  # type: ignore[dict-item]
@@ -50,7 +43,8 @@ def test_json_of_every_part() -> None:
     text = '{"age": 24, "country": "FR", "zip": 75001, "gender": null, "interactions": [["stream", "item", 7]]}'
     user = Signals.from_json(text)
     assert user == Signals(age=24, country="FR", zip="75001", interactions=[("stream", "item", 7)])
-    assert user.groups == {"country": "FR", "zip": "75001"}
+    assert (user.age, user.groups) == (24, {"country": "FR", "zip": "75001"})
+    assert user.interactions == (("stream", "item", 7),)
     assert Signals.from_json("{}") == Signals.from_json('{"interactions": null}') == Signals()
 
 
@@ -112,9 +106,10 @@ def test_used_and_banned_items_are_closed_and_skipped_ones_are_not(batch: Signal
 def test_take_keeps_everything_about_the_users_taken(batch: SignalBatch) -> None:
     taken = batch.take(np.array([3, 1, 3]))
     assert (taken.n_users, taken.n_items) == (3, 5)
-    assert [taken.actions["stream", ITEM].row(row).tolist() for row in range(3)] == [[3], [], [3]]
-    assert [taken.actions["favorite", "artist"].row(row).tolist() for row in range(3)] == [[1], [], [1]]
-    assert taken.groups["country"].tolist() == [2, -1, 2]
-    assert taken.ages is not None
-    assert taken.ages.tolist() == [-1, 30, -1]
+    for pair, rows in {("stream", ITEM): [[3], [], [3]], ("favorite", "artist"): [[1], [], [1]]}.items():
+        assert [taken.actions[pair].row(row).tolist() for row in range(3)] == rows
+    assert {name: codes.tolist() for name, codes in taken.profile.items()} == {
+        "country": [2, -1, 2],
+        "age": [-1, 30, -1],
+    }
     assert SignalBatch(2, 5).take(np.array([0])).ages is None

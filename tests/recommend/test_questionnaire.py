@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +21,7 @@ from firstday.recommend.questionnaire import (
 )
 from firstday.recommend.recommender import Recommender
 from firstday.sparse import SparseRows
+from tests.tiny import PAIRS
 
 USES = [[0, 1, 2, 5], [0, 1, 3], [0, 4, 5, 6], [4, 5, 6, 7], [0, 2, 6]]
 SEGMENT_OF = [0, 0, 1, 1, 0]
@@ -36,14 +38,16 @@ ANSWERS = [
 ]
 
 
+def is_used() -> np.ndarray:
+    """Whether each user uses each item."""
+    return np.array([[item in used for item in range(N_ITEMS)] for used in USES])
+
+
 def make_five() -> Questionnaire:
     """A questionnaire of the five users, in two segments; a segment's shares lean by one user on everyone's."""
     uses = SparseRows.from_lists(USES, N_ITEMS)
-    shares = np.zeros((2, N_ITEMS))
-    for segment in (0, 1):
-        inside = [used for used, of in zip(USES, SEGMENT_OF, strict=True) if of == segment]
-        for item in range(N_ITEMS):
-            shares[segment, item] = (sum(item in used for used in inside) + SHARES[item]) / (len(inside) + 1)
+    inside = [is_used()[np.array(SEGMENT_OF) == segment] for segment in (0, 1)]
+    shares = np.array([(users.sum(axis=0) + SHARES) / (len(users) + 1) for users in inside])
     warm = AnsweringUsers(uses, uses.transpose(), np.array(SHARES, dtype=np.float32))
     return Questionnaire("item", np.arange(N_ITEMS), shares, np.array([0.6, 0.4]), warm)
 
@@ -54,16 +58,13 @@ def says_yes(user: int, item: int) -> float:
     return DOUBT * share + (1 - DOUBT) * (item in USES[user])
 
 
-def believe_plainly(answers: Answers) -> list[float]:
-    worth = []
-    for user in range(len(USES)):
-        p = 1.0
-        for item in answers.yes:
-            p *= says_yes(user, item)
-        for item in answers.no:
-            p *= 1 - says_yes(user, item)
-        worth.append(p)
-    return [p / sum(worth) for p in worth]
+def believe_plainly(answers: Answers) -> np.ndarray:
+    worth = [
+        math.prod(says_yes(user, item) for item in answers.yes)
+        * math.prod(1 - says_yes(user, item) for item in answers.no)
+        for user in range(len(USES))
+    ]
+    return np.array(worth) / sum(worth)
 
 
 @pytest.mark.parametrize("answers", ANSWERS)
@@ -72,8 +73,7 @@ def test_belief_in_users_and_scores_are_those_of_plain_computation(answers: Answ
     belief = believe_plainly(answers)
     assert questionnaire.warm is not None
     np.testing.assert_allclose(questionnaire.warm.believe(answers), belief, rtol=1e-9)
-    shares = [sum(b for b, used in zip(belief, USES, strict=True) if item in used) for item in range(N_ITEMS)]
-    expected = np.array(shares) + SMOOTHING * np.array(SHARES)
+    expected = belief @ is_used() + SMOOTHING * np.array(SHARES)
     np.testing.assert_allclose(questionnaire.warm.score(answers), expected, rtol=1e-5)
     items, scores = rank_by_answers(questionnaire, answers, N_ITEMS)
     listed = items[items >= 0].tolist()
@@ -111,21 +111,20 @@ def gain(questionnaire: Questionnaire, column: int, belief: np.ndarray) -> float
     "answers", [Answers(), Answers((3,)), Answers((), (3,)), Answers((3,), (9,)), Answers((9,), (), (3,))]
 )
 def test_answers_change_the_belief_by_bayes_rule(answers: Answers) -> None:
+    columns = {item: column for column, item in enumerate(THREE.candidates.tolist())}
     expected = THREE.prior.copy()
     for item in answers.yes:
-        expected *= THREE.shares[:, THREE.candidates.tolist().index(item)]
+        expected *= THREE.shares[:, columns[item]]
     for item in answers.no:
-        expected *= 1 - THREE.shares[:, THREE.candidates.tolist().index(item)]
+        expected *= 1 - THREE.shares[:, columns[item]]
     expected /= expected.sum()
     np.testing.assert_allclose(THREE.believe(answers), expected)
     following = THREE.next_question(answers)
     assert following is not None
-    left = [column for column in range(3) if THREE.candidates[column] not in answers.targets]
-    gains = {int(THREE.candidates[column]): gain(THREE, column, expected) for column in left}
+    gains = {item: gain(THREE, column, expected) for item, column in columns.items() if item not in answers.targets}
     assert following.target == max(gains, key=gains.__getitem__)
     assert following.gain_bits == pytest.approx(gains[following.target], abs=1e-12)
-    column = THREE.candidates.tolist().index(following.target)
-    assert following.likely_yes == pytest.approx(expected @ THREE.shares[:, column])
+    assert following.likely_yes == pytest.approx(expected @ THREE.shares[:, columns[following.target]])
 
 
 def test_nothing_is_asked_twice_nor_what_is_excluded() -> None:
@@ -185,7 +184,7 @@ def test_artists_may_be_asked_about(tiny: Recommender) -> None:
 @pytest.fixture(scope="module")
 def picking(tiny: Recommender) -> Recommender:
     """The service where picks of items are learned, as a signal that is no use."""
-    pairs = tuple(("onboarding" if signal == "skip" else signal, entity) for signal, entity in tiny.model.pairs)
+    pairs = tuple(("onboarding" if signal == "skip" else signal, entity) for signal, entity in PAIRS)
     return Recommender(replace(tiny.model, signal_encoder=replace(tiny.model.encoder, pairs=pairs)))
 
 

@@ -16,7 +16,7 @@ from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender, answer_query
 from firstday.recommend.registry import find_strategy, register, strategies_of, strategy_names
 from firstday.recommend.rules.filters import Filter
-from firstday.recommend.rules.list_rules import MOST_COMPILED, Row, Rules, compile_rules
+from firstday.recommend.rules.list_rules import MAX_COMPILED_RULES, Row, Rules, compile_rules
 from firstday.recommend.spec import StrategySpec
 from firstday.testing import make_users
 
@@ -358,7 +358,7 @@ def test_a_strategy_is_called_once_for_users_with_equal_values(tiny: Recommender
         return find_strategy("popular").recommend(query)
 
     register(StrategySpec(name="mine", describe="Counts its calls.", recommend=recommend))
-    ages = range(1, MOST_COMPILED + 20)
+    ages = range(1, MAX_COMPILED_RULES + 20)
     users = [Signals(age=age) for age in (*ages, *ages)]
     tiny.recommend_users(users, 2, "mine", rules=Rules(filter="item_id != user.age"))
     assert sizes == [2] * len(ages)

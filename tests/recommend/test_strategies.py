@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from firstday.features.signals import SignalBatch, Signals
-from firstday.ranking import CELLS_AT_ONCE, rank_scores
+from firstday.ranking import MAX_CELLS, rank_scores
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_query
 from firstday.recommend.registry import searched_names, strategy_names
@@ -99,11 +99,11 @@ def test_a_fallback_gives_the_list_of_the_route_that_it_names(
 def test_users_are_scored_a_part_at_a_time_with_the_same_result(
     tiny: Recommender, everyone: SignalBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert everyone.n_users * N_ITEMS < CELLS_AT_ONCE
+    assert everyone.n_users * N_ITEMS < MAX_CELLS
     excluded = Query(tiny.model, everyone, K).excluded
     scores = np.random.default_rng(0).random((everyone.n_users, N_ITEMS)).astype(np.float32)
     whole = rank_scores(lambda rows: scores[rows].copy(), excluded, K)
-    monkeypatch.setattr("firstday.ranking.CELLS_AT_ONCE", 4 * N_ITEMS)
+    monkeypatch.setattr("firstday.ranking.MAX_CELLS", 4 * N_ITEMS)
     parts = rank_scores(lambda rows: scores[rows].copy(), excluded, K)
     np.testing.assert_array_equal(whole[0], parts[0])
     np.testing.assert_array_equal(whole[1], parts[1])

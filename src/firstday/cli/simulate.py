@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from firstday.cli.options import JsonFlag, print_json
-from firstday.config import LARGEST_SEED
+from firstday.config import MAX_SEED
 from firstday.progress import open_progress
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate as simulate_tables
@@ -21,7 +21,7 @@ def simulate(
     items: Annotated[int, typer.Option(min=20, help="Number of items.")],
     days: Annotated[int, typer.Option(min=2, help="Length of the log, in days.")] = 90,
     seed: Annotated[
-        int, typer.Option(min=0, max=LARGEST_SEED, help="Random seed; the same seed gives the same files.")
+        int, typer.Option(min=0, max=MAX_SEED, help="Random seed; the same seed gives the same files.")
     ] = 0,
     layout: Annotated[
         Literal["tables", "deezer-kdd21"],

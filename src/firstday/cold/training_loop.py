@@ -13,7 +13,7 @@ from torch import nn
 
 from firstday.cold.cold_model import ColdModel, Epoch, Layer
 from firstday.cold.device import to_numpy
-from firstday.config import TrainingConfig
+from firstday.config import NetworkConfig
 
 WARM_UP = 0.3
 """Share of the one-cycle schedule during which the learning rate rises."""
@@ -25,7 +25,7 @@ def run_epochs(
     n_users: int,
     batch_loss: Callable[[np.ndarray], torch.Tensor],
     check: Callable[[], float],
-    config: TrainingConfig,
+    config: NetworkConfig,
     *,
     seed: int,
     device: torch.device,

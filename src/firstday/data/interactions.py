@@ -69,7 +69,7 @@ class Vocabulary:
     @cached_property
     def pairs(self) -> tuple[Pair, ...]:
         """Allowed (signal, entity) pairs, by code."""
-        signals = () if self.signals is None else self.signals.known
+        signals = () if self.signals is None else self.signals.names
         return sort_pairs([(signal, entity) for signal in signals for entity in (ITEM, *(self.entities or ()))])
 
     def index(self, rows: pl.DataFrame) -> pl.DataFrame:
@@ -92,7 +92,7 @@ class Vocabulary:
         signal = pl.col("signal")
         entity = pl.col("entity")
         if self.signals is not None:
-            allowed = (*self.signals.known, SHOWN)
+            allowed = (*self.signals.names, SHOWN)
             advice = (
                 f"known signals: {', '.join(allowed)}; add others to the configuration (signals.affinity) {OR_DROP}"
             )

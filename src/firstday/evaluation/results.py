@@ -24,7 +24,7 @@ from firstday.evaluation.slices import (
     name_group,
     size_slice,
 )
-from firstday.metrics import FEWEST_COHORTS, HEAD, METRICS, Interval, PrecisionRule
+from firstday.metrics import HEAD, METRICS, MIN_COHORTS, Interval, PrecisionRule
 from firstday.recommend.registry import is_plugin
 from firstday.recommend.segment_description import SegmentRow
 from firstday.training.search import Tuning
@@ -178,7 +178,7 @@ class Results:
     @property
     def units(self) -> str:
         """Units that intervals over all users are computed over: users or cohorts."""
-        return "cohorts" if len(self.cut_offs) >= FEWEST_COHORTS else "users"
+        return "cohorts" if len(self.cut_offs) >= MIN_COHORTS else "users"
 
     @property
     def has_head(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,12 +16,12 @@ from firstday.embed.embeddings import Embeddings, FoldIn
 from firstday.features.ages import choose_widths, weigh_years
 from firstday.features.signals import PICK_SIGNAL, SignalBatch, Signals
 from firstday.ranking import unit_rows
-from firstday.sparse import SparseRows, union_rows
+from firstday.sparse import SparseRows, contains, union_rows
 
 N_AGES = 121
 MAX_FEATURE_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 3
 """Features up to this size, a third of the machine's memory, stay in memory."""
-ENCODED_ROWS = 16_384
+ROWS_PER_BATCH = 16_384
 """Rows encoded per batch."""
 
 
@@ -61,23 +61,39 @@ class Encoder:
         """Number of dimensions d of a vector."""
         return int(self.fold_in.item_vectors.shape[1])
 
+    @cached_property
+    def _means(self) -> dict[str, np.ndarray]:
+        """Mean vectors of each profile column's values, with ages as ``age``, in the order of the blocks."""
+        ages = {} if self.age_means is None else {"age": self.age_means}
+        return {**ages, **self.group_means}
+
     def blocks(self) -> tuple[str, ...]:
         """Return the names of the blocks of `dimensions` columns, in order."""
-        ages = () if self.age_means is None else ("age",)
-        friends = () if self.friend_vectors is None else ("friends",)
-        fold_in = ("fold_in",) if self.config.fold_in else ()
-        pair_blocks = (f"{signal} x {entity}" for signal, entity in self.pairs)
-        return (*ages, *self.group_means, *pair_blocks, *friends, *fold_in)
+        names = [*self._means, *map(" x ".join, self.pairs)]
+        if self.friend_vectors is not None:
+            names.append("friends")
+        if self.config.fold_in:
+            names.append("fold_in")
+        return tuple(names)
 
     @property
     def n_inputs(self) -> int:
         """Number of columns that `encode` returns."""
+        n_blocks = len(self.blocks())
         n_numbers = len(self.pairs) + (self.friend_vectors is not None) + (self.age_means is not None)
-        return len(self.blocks()) * self.dimensions + n_numbers
+        return n_blocks * self.dimensions + n_numbers
 
     @cached_property
-    def _derived_pairs(self) -> frozenset[Pair]:
-        return frozenset(self.config.derived_pairs)
+    def _links(self) -> Mapping[Pair, SparseRows]:
+        """The members of each item, for pairs whose blocks are derived from items; see `members_of_items`."""
+        derived_pairs = set(self.config.derived_pairs).intersection(self.pairs)
+        members = self.members_of_items
+        return {(signal, entity): members[entity] for signal, entity in derived_pairs if entity in members}
+
+    @cached_property
+    def read_pairs(self) -> frozenset[Pair]:
+        """(signal, entity) pairs whose interactions enter a block, their own or a derived one."""
+        return frozenset([*self.pairs, *((signal, ITEM) for signal, _ in self._links)])
 
     def encode(self, batch: SignalBatch, affinity: SparseRows | None = None) -> np.ndarray:
         """Return the features of each user, float32, shape (n_users, n_inputs), always finite.
@@ -85,38 +101,78 @@ class Encoder:
         `batch` must use the indexes that the encoder was fitted with. `affinity` is the positive affinity of the batch,
         if it is already computed.
         """
-        n = batch.n_users
-        zeros = np.zeros((batch.n_users, self.dimensions), dtype=np.float32)
-        missing = np.full(n, -1, np.int16)  # selects the last row of the means, which is the overall mean
-        ages = missing if batch.ages is None else batch.ages
-        blocks = [] if self.age_means is None else [self.age_means[ages]]
-        blocks += [means[batch.groups.get(name, missing)] for name, means in self.group_means.items()]
-        counts = np.zeros((len(self.pairs), n), dtype=np.float32)
-        for number, pair in enumerate(self.pairs):
-            rows = self._actions(batch, pair)
-            blocks.append(zeros if rows is None else rows.mean_vectors(self.target_vectors[pair[1]]))
-            counts[number] = 0 if rows is None else rows.lengths()
-        numbers = [*(np.log1p(counts) if self.config.counts == "log" else counts)]
+        missing = np.full(batch.n_users, -1, np.int16)  # selects the last row of the means, which is the overall mean
+        profile = batch.profile
+        blocks = [means[profile.get(name, missing)] for name, means in self._means.items()]
+        numbers = []
+        for signal, entity in self.pairs:
+            rows = self._actions(batch, (signal, entity))
+            block, n_members = _summarise(rows, self.target_vectors[entity], batch.n_users)
+            counts = n_members.astype(np.float32)
+            blocks.append(block)
+            numbers.append(np.log1p(counts) if self.config.counts == "log" else counts)
         if self.friend_vectors is not None:
-            friends = batch.friends
-            blocks.append(zeros if friends is None else friends.mean_vectors(self.friend_vectors))
-            numbers.append(zeros[:, 0] if friends is None else np.log1p(friends.lengths()).astype(np.float32))
+            block, n_friends = _summarise(batch.friends, self.friend_vectors, batch.n_users)
+            blocks.append(block)
+            numbers.append(np.log1p(n_friends).astype(np.float32))
         if self.config.fold_in:
-            blocks.append(unit_rows(self.fold_in.solve(batch.affinity(self.signals) if affinity is None else affinity)))
+            liked = batch.affinity(self.signals) if affinity is None else affinity
+            blocks.append(unit_rows(self.fold_in.solve(liked)))
         if self.age_means is not None:
-            age = np.where(ages >= 0, ages, self.age_centre).astype(np.float32)
-            numbers.append((age - self.age_centre) / self.age_scale)
+            ages = profile.get("age", missing)
+            years = np.where(ages >= 0, ages, self.age_centre).astype(np.float32)
+            numbers.append((years - self.age_centre) / self.age_scale)
         return np.column_stack([*blocks, *numbers])
 
     def _actions(self, batch: SignalBatch, pair: Pair) -> SparseRows | None:
         """Return the interactions of a pair, including those derived from items; None if the batch has none."""
-        signal, entity = pair
         rows = batch.actions.get(pair)
-        item_rows = batch.actions.get((signal, ITEM))
-        if item_rows is not None and entity in self.members_of_items and pair in self._derived_pairs:
-            derived_rows = item_rows.through(self.members_of_items[entity])
-            rows = derived_rows if rows is None else union_rows([rows, derived_rows])
-        return rows
+        item_rows = batch.actions.get((pair[0], ITEM))
+        if pair not in self._links or item_rows is None:
+            return rows
+        derived_rows = item_rows.through(self._links[pair])
+        return derived_rows if rows is None else union_rows([rows, derived_rows])
+
+    def find_read(self, batch: SignalBatch) -> dict[Pair | str, np.ndarray]:
+        """Return which entries of a batch enter the features, by pair, profile column (with ``age``) and ``friends``.
+
+        Masks of interactions and friends have shape (n_entries,), those of profile columns (n_users,). An entry that
+        happens to change nothing, such as a liked item without a vector, counts. A profile value without warm users
+        does not, except for ages, which are also numbers.
+        """
+        read: dict[Pair | str, np.ndarray] = {}
+        for (signal, entity), rows in batch.actions.items():
+            has_block = (signal, entity) in self.read_pairs
+            read[signal, entity] = np.full(rows.n_entries, has_block)
+            if self.config.fold_in and entity == ITEM and not has_block:
+                read[signal, entity] = find_in_affinity(batch.actions, signal, self.signals)
+        for name, codes in batch.groups.items():
+            means = self.group_means[name]
+            read[name] = (means[codes] != means[-1]).any(axis=1)
+        if batch.ages is not None:
+            read["age"] = (batch.ages >= 0) & (self.age_means is not None)
+        if batch.friends is not None:
+            read["friends"] = np.full(batch.friends.n_entries, self.friend_vectors is not None)
+        return read
+
+
+def _summarise(rows: SparseRows | None, vectors: np.ndarray, n_users: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean vector of each user's members, and their number; zeros for None."""
+    if rows is None:
+        return np.zeros((n_users, vectors.shape[1]), dtype=np.float32), np.zeros(n_users)
+    return rows.mean_vectors(vectors), rows.lengths()
+
+
+def find_in_affinity(actions: Mapping[Pair, SparseRows], signal: str, config: SignalConfig) -> np.ndarray:
+    """Return which item interactions by a signal count in affinities, bool, shape (n_entries,).
+
+    The signal has a non-zero weight, and the user has an interaction with the item by a signal of positive weight.
+    """
+    rows = actions[signal, ITEM]
+    liking = [actions[name, ITEM] for name in config.liked if (name, ITEM) in actions]
+    if not liking or not config.affinity.get(signal):
+        return np.zeros(rows.n_entries, dtype=bool)
+    return contains(union_rows(liking), rows)
 
 
 def pick_signal(encoder: Encoder, entity: str) -> str:
@@ -130,10 +186,10 @@ def understand_picks(encoder: Encoder, signals: Signals) -> Signals:
     """Replace the onboarding signal with one for which the model has a block (`pick_signal`)."""
     if not any(signal == PICK_SIGNAL for signal, _, _ in signals.interactions):
         return signals
-    interactions = [
-        (pick_signal(encoder, entity) if signal == PICK_SIGNAL else signal, entity, identity)
-        for signal, entity, identity in signals.interactions
-    ]
+    interactions = []
+    for signal, entity, identity in signals.interactions:
+        read_signal = pick_signal(encoder, entity) if signal == PICK_SIGNAL else signal
+        interactions.append((read_signal, entity, identity))
     return signals.copy(interactions=interactions)
 
 
@@ -156,48 +212,45 @@ def fit_encoder(
     """
     users = unit_rows(embeddings.user_vectors)
     overall = users.mean(axis=0)
-    items = embeddings.item_vectors
-    if config.unit_vectors:
-        items = unit_rows(items)
-    observed = [pair for pair, rows in warm.actions.items() if rows.n_entries]
-    derived_pairs = [
+    items = unit_rows(embeddings.item_vectors) if config.unit_vectors else embeddings.item_vectors
+    members_of_items = {entity: rows.transpose() for entity, rows in entity_items.items() if rows.n_entries}
+    observed = {pair for pair, rows in warm.actions.items() if rows.n_entries}
+    derived = {
         (signal, entity)
         for signal, entity in config.derived_pairs
-        if (signal, ITEM) in observed and entity in entity_items and entity_items[entity].n_entries
-    ]
-    pairs = sort_pairs({*observed, *derived_pairs})
-    members = {entity: rows.transpose() for entity, rows in entity_items.items() if rows.n_entries}
-    targets = {entity: items if entity == ITEM else entity_items[entity].mean_vectors(items) for _, entity in pairs}
-    means = {
-        name: shrink_means(*_add_vectors(users, warm.groups[name], n_values), overall, config.group_shrinkage)
-        for name, n_values in n_group_values.items()
+        if (signal, ITEM) in observed and entity in members_of_items
     }
-    age_means = None
-    age_widths = None
-    centre = 0.0
-    scale = 1.0
-    if warm.ages is not None:
-        age_means, age_widths = average_years(*_add_vectors(users, warm.ages, N_AGES), overall, config)
-        ages = warm.ages[warm.ages >= 0]
-        if len(ages):
-            centre = float(ages.mean())
-            scale = float(ages.std()) or 1.0
-    if warm.friends is None or not warm.friends.n_entries:
-        friend_vectors = None
-    return Encoder(
-        pairs,
-        targets,
-        means,
-        age_means,
-        centre,
-        scale,
-        embeddings.fold_in,
-        config,
-        signals,
-        members,
-        friend_vectors,
-        age_widths,
+    pairs = sort_pairs(observed | derived)
+    target_vectors = {}
+    for _, entity in pairs:
+        target_vectors[entity] = items if entity == ITEM else entity_items[entity].mean_vectors(items)
+    group_means = {}
+    for name, n_values in n_group_values.items():
+        sums, sizes = _add_vectors(users, warm.groups[name], n_values)
+        group_means[name] = shrink_means(sums, sizes, overall, config.group_shrinkage)
+    has_friends = warm.friends is not None and warm.friends.n_entries > 0
+    encoder = Encoder(
+        pairs=pairs,
+        target_vectors=target_vectors,
+        group_means=group_means,
+        age_means=None,
+        age_centre=0.0,
+        age_scale=1.0,
+        fold_in=embeddings.fold_in,
+        config=config,
+        signals=signals,
+        members_of_items=members_of_items,
+        friend_vectors=friend_vectors if has_friends else None,
     )
+    if warm.ages is None:
+        return encoder
+    sums, sizes = _add_vectors(users, warm.ages, N_AGES)
+    age_means, age_widths = average_years(sums, sizes, overall, config)
+    encoder = replace(encoder, age_means=age_means, age_widths=age_widths)
+    ages = warm.ages[warm.ages >= 0]
+    if not len(ages):
+        return encoder
+    return replace(encoder, age_centre=float(ages.mean()), age_scale=float(ages.std()) or 1.0)
 
 
 def _add_vectors(vectors: np.ndarray, codes: np.ndarray, n_values: int) -> tuple[np.ndarray, np.ndarray]:
@@ -276,7 +329,7 @@ def collect_features(encoder: Encoder, samples: Sequence[SignalBatch]) -> Featur
     if n_rows * encoder.n_inputs * 4 > MAX_FEATURE_BYTES:
         return FeatureRows(n_users, len(samples), encoder.n_inputs, take)
     features = np.empty((n_rows, encoder.n_inputs), dtype=np.float32)
-    for start in range(0, n_rows, ENCODED_ROWS):
-        rows = np.arange(start, min(start + ENCODED_ROWS, n_rows))
+    for start in range(0, n_rows, ROWS_PER_BATCH):
+        rows = np.arange(start, min(start + ROWS_PER_BATCH, n_rows))
         features[rows] = take(rows)
     return hold_features(features, len(samples))

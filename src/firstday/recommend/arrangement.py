@@ -20,32 +20,24 @@ def arrange(query: Query, answer: Answer, k: int) -> Answer:
     """
     rules = query.item_rules
     n_ranked = answer.n_ranked[:, None]
-    order = np.broadcast_to(np.arange(answer.items.shape[1]), answer.items.shape)
+    orders = np.broadcast_to(np.arange(answer.items.shape[1]), answer.items.shape)
     if rules.factors is not None and (answer.propensities == 1).all():
         boosted = answer.scores * rules.factors[answer.items] ** np.sign(answer.scores)  # raw scores may be negative
-        order = np.argsort(np.where(order < n_ranked, -boosted, np.inf), axis=1, kind="stable")
+        orders = np.argsort(np.where(orders < n_ranked, -boosted, np.inf), axis=1, kind="stable")
     positions = np.full((query.n_users, k), -1)
-    n = rules.after + k
-    for row, (ranking, of_row) in enumerate(zip(answer.items, order, strict=True)):
+    for row, (ranking, order) in enumerate(zip(answer.items, orders, strict=True)):
         quota = Quota(rules, query.excluded.row(row))
-        listed = list[int]()
-        for position, item in zip(of_row.tolist(), ranking[of_row].tolist(), strict=True):
-            if len(listed) == n:
-                break
-            if item >= 0 and quota.open[item]:
-                quota.take(item)
-                listed.append(position)
-        for rank, item in sorted(quota.pins.items()):
-            listed.insert(rank, int(np.flatnonzero(ranking == item)[0]))  # a pin behind the last rank comes last
-        listed = listed[rules.after : n]
+        listed = _fill_ranks(quota, ranking, order, rules.after + k)[rules.after :]
         positions[row, : len(listed)] = listed
 
     def take(table: np.ndarray, empty: float) -> np.ndarray:
         """Return the entries at the positions; -1 selects an appended empty column."""
-        return np.take_along_axis(np.pad(table, ((0, 0), (0, 1)), constant_values=empty), positions, axis=1)
+        padded = np.pad(table, ((0, 0), (0, 1)), constant_values=empty)
+        return np.take_along_axis(padded, positions, axis=1)
 
     items = take(answer.items, NO_ITEM)
-    is_ranked = (items >= 0) & ((positions < n_ranked) | np.isin(items, list(rules.pins.values())))
+    is_pinned = np.isin(items, list(rules.pins.values()))
+    is_ranked = (items >= 0) & ((positions < n_ranked) | is_pinned)
     return replace(
         answer,
         items=items,
@@ -53,3 +45,17 @@ def arrange(query: Query, answer: Answer, k: int) -> Answer:
         n_ranked=np.where(is_ranked, np.arange(1, k + 1), 0).max(axis=1),
         propensities=take(answer.propensities, 1),
     )
+
+
+def _fill_ranks(quota: Quota, ranking: np.ndarray, order: np.ndarray, n: int) -> list[int]:
+    """Return the positions in a ranking of up to n items to list, given its positions in order of preference."""
+    listed = list[int]()
+    for position, item in zip(order.tolist(), ranking[order].tolist(), strict=True):
+        if len(listed) == n:
+            break
+        if item >= 0 and quota.open[item]:
+            quota.take(item)
+            listed.append(position)
+    for rank, item in sorted(quota.pins.items()):
+        listed.insert(rank, int(np.flatnonzero(ranking == item)[0]))  # a pin behind the last rank comes last
+    return listed[:n]

@@ -1,19 +1,19 @@
-"""Signals without effect on a user's list: neither the features nor the strategy use them."""
+"""Signals without effect on a user's list: neither the features nor the strategy read them."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
-from firstday.data.events import ITEM, Pair
-from firstday.recommend.query import RESTING, Query
+from firstday.data.events import ITEM
+from firstday.features.encoder import find_in_affinity
+from firstday.recommend.query import MAX_PASSED_OVER, Query
 from firstday.recommend.registry import spec_of_route
 from firstday.recommend.spec import SignalKind
-from firstday.sparse import SparseRows, contains, union_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,10 +43,9 @@ class Effect:
 
 
 def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Effect]:
-    """Yield the effects of all signals the model knows, except kinds that always enter the features.
+    """Yield the effects of all signals the model knows: what the features and the strategy read, and what excludes.
 
-    This mirrors `Encoder.encode`, `Query.has_features` and the declared `StrategySpec.reads`. In doubt it reports an
-    effect: a signal that happens to have none, such as a liked item without a vector, counts in `Effect.informs`.
+    `Encoder.find_read` reports what the features read, and `StrategySpec.reads` declares what a strategy reads.
     `strategy` is the requested strategy, and `routes` those of the users, shape (n_users,).
     """
 
@@ -58,51 +57,29 @@ def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Ef
         return np.array([reads[strategy] or reads[route] for route in routes.tolist()], dtype=bool)
 
     signals = query.signals
-    encoder = query.model.encoder
     config = query.model.config.signals
+    in_features = query.model.encoder.find_read(signals)
     closing = () if query.keep_used else (*config.use, *config.never_recommend)
-    for pair, rows in signals.actions.items():
-        if pair not in encoder.pairs:
-            informs = _informs(query, pair, rows, is_read)
-            excludes = pair[1] == ITEM and pair[0] in closing
-            why = "no warm user has this signal on day one"
-            yield Effect(" x ".join(pair), why, rows.row_of_entry(), informs, excludes)
-    if signals.friends is not None and encoder.friend_vectors is None:
+    for (signal, entity), rows in signals.actions.items():
+        users = rows.row_of_entry()
+        informs = in_features[signal, entity] | is_read("other")[users]
+        if entity == ITEM and not informs.all():
+            informs |= is_read("liked")[users] & find_in_affinity(signals.actions, signal, config)
+        why = "no warm user has this signal on day one"
+        yield Effect(f"{signal} x {entity}", why, users, informs, entity == ITEM and signal in closing)
+    if signals.friends is not None:
         users = signals.friends.row_of_entry()
-        yield Effect("friends", "the model has no features of friends", users, is_read("friends")[users])
+        informs = in_features["friends"] | is_read("friends")[users]
+        yield Effect("friends", "the model has no features of friends", users, informs)
     for name, codes in signals.profile.items():
-        informs = is_read("other") | (query.profile.get(name, np.full_like(codes, -1)) >= 0)
-        if name == "age" and encoder.age_means is not None:
-            informs |= query.has_features  # any prediction has the age as an input
         users = np.flatnonzero(codes >= 0)
+        is_shared = query.profile.get(name, np.full_like(codes, -1)) >= 0  # warm users have the value
+        informs = is_shared | (in_features[name] & query.has_features) | is_read("other")
         yield Effect(name, "no warm user has this value", users, informs[users])
     if query.passed_over.n_entries:
         users = query.passed_over.row_of_entry()
-        rests = (query.passed_over.weights > RESTING) & (not query.keep_used)
-        yield Effect("impressions", "the strategy does not learn from them", users, is_read("shown")[users], rests)
-
-
-def _informs(query: Query, pair: Pair, rows: SparseRows, is_read: Callable[[SignalKind], np.ndarray]) -> np.ndarray:
-    """Return the mask of interactions with an effect, for a pair without a feature block, bool, shape (n_entries,)."""
-    encoder = query.model.encoder
-    users = rows.row_of_entry()
-    informs: np.ndarray = is_read("other")[users]
-    if pair[1] == ITEM:
-        informs |= _is_in_affinity(query, pair[0], rows) & (is_read("liked")[users] | encoder.config.fold_in)
-        derived = {*encoder.config.derived_pairs}.intersection(encoder.pairs)  # feature blocks for items' artists, ...
-        informs |= pair[0] in {signal for signal, entity in derived if entity in encoder.members_of_items}
-    return informs
-
-
-def _is_in_affinity(query: Query, signal: str, rows: SparseRows) -> np.ndarray:
-    """Return the mask of item interactions that count in affinities, bool, shape (n_entries,).
-
-    Their signal has a non-zero weight, and the user has an interaction with the item by a signal of positive weight.
-    """
-    weights = query.model.config.signals.affinity
-    liking = [done for (name, of), done in query.signals.actions.items() if of == ITEM and weights.get(name, 0) > 0]
-    has_weight = liking and weights.get(signal, 0)
-    return contains(union_rows(liking), rows) if has_weight else np.zeros(rows.n_entries, dtype=bool)
+        excludes = (query.passed_over.weights > MAX_PASSED_OVER) & (not query.keep_used)
+        yield Effect("impressions", "the strategy does not learn from them", users, is_read("shown")[users], excludes)
 
 
 def describe_ineffective(query: Query, strategy: str, routes: np.ndarray) -> tuple[list[list[str]], list[list[str]]]:
@@ -110,6 +87,8 @@ def describe_ineffective(query: Query, strategy: str, routes: np.ndarray) -> tup
     ignored: list[list[str]] = [[] for _ in range(query.n_users)]
     excluding: list[list[str]] = [[] for _ in range(query.n_users)]
     for effect in find_effects(query, strategy, routes):
+        if effect.informs.all():
+            continue
         totals = np.bincount(effect.users, minlength=query.n_users)
         for mask, described, why in (
             (effect.is_idle, ignored, effect.why),

@@ -6,13 +6,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from firstday.artifact.folder import read_manifest
 from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
 from firstday.recommend.registry import find_strategy, strategies_of
 
 CARD = "card.md"
 """File name of the card that `firstday train` writes next to the files of a version; never read back."""
-FEW_PEOPLE = 10
+MIN_PEOPLE = 10
 """Counts below this may identify an individual."""
 Block = str | list[str] | tuple[tuple[str, ...], ...]
 """A paragraph, a list, or the rows of a table, header first; tables of names and values have an empty header."""
@@ -21,33 +23,32 @@ Block = str | list[str] | tuple[tuple[str, ...], ...]
 def make_card(model: TrainedModel, manifest: Mapping[str, Any]) -> tuple[str, dict[str, tuple[Block, ...]]]:
     """Return the title of a model's card and its blocks by section, given the manifest of the model's folder."""
     data = manifest.get("data", {})
+    features = manifest["features"]
+    recommend = model.config.recommend
     version = (
         f"Version {manifest['version']}, created {manifest['created_at']} by firstday {manifest['firstday']}. It "
         "recommends to new users, from their profile, their friends and their first day."
     )
-    features = manifest["features"]
     facts = (
         ("", ""),
         *describe_data(data),
         ("Vectors", f"{data.get('vectors', model.config.embedding.method)}, {model.dimensions:,} dimensions"),
         ("Segments", f"{len(model.segments):,}"),
         ("Features", f"{features['n_inputs']:,} numbers: {', '.join(features['blocks'])}"),
-        ("Default list", f"{model.config.recommend.k} items by {model.config.recommend.strategy}"),
+        ("Default list", f"{recommend.k} items by {recommend.strategy}"),
         ("Seed", str(model.config.seed)),
     )
+    choice = "Available with --strategy; auto is blend, or popular for users whose lists blend makes worse."
+    strategies = [f"{name}: {find_strategy(name).describe}" for name in strategies_of(model)]
+    settings = [f"{name}: {value}" for name, value in model.config._repr_facts_().items()]
     sections: dict[str, tuple[Block, ...]] = {
         "Summary": (version, facts, list(data.get("notes", ()))),
         "Quality": _describe_quality(model),
-        "Strategies": (
-            "Available with --strategy; auto is blend, or popular for users whose lists blend makes worse.",
-            [f"{name}: {find_strategy(name).describe}" for name in strategies_of(model)],
-        ),
+        "Strategies": (choice, strategies),
         "Intended use": (INTENDED_USES,),
         "Out of scope, and limits": (_limits(data),),
         "Personal data": (_personal_data(model),),
-        "Settings that differ from the defaults": (
-            [f"{name}: {value}" for name, value in model.config._repr_facts_().items()],
-        ),
+        "Settings that differ from the defaults": (settings,),
     }
     return f"Model card: {data.get('dataset', 'a model')}", sections
 
@@ -129,25 +130,22 @@ def describe_gains(model: TrainedModel) -> list[str]:
 
 def tabulate_quality(model: TrainedModel) -> tuple[tuple[str, ...], ...]:
     """Return the strategy of `auto` and its precision by what is known about a user, header first."""
-    rows = [
-        (
-            row["known"],
-            row["strategy"],
-            *(_precision(row, name) for name in (row["strategy"], "popular")),
-            f"{row['n_users']:,} users",
-        )
-        for row in describe_selection(model)
-        if row["n_users"]
-    ]
-    return (("known", "strategy of auto", f"P@{model.config.recommend.k}", "popular", "evaluated on"), *rows)
+    table = [("known", "strategy of auto", f"P@{model.config.recommend.k}", "popular", "evaluated on")]
+    for row in describe_selection(model):
+        strategy = row["strategy"]
+        users = f"{row['n_users']:,} users"
+        if row["n_users"]:
+            table.append((row["known"], strategy, _precision(row, strategy), _precision(row, "popular"), users))
+    return tuple(table)
 
 
 def _precision(row: Mapping[str, Any], strategy: str) -> str:
     """Format a strategy's precision for a user class, with its interval."""
     if strategy not in row["precision"]:
         return ""
+    mean = row["precision"][strategy]
     low, high = row["precision_ci"][strategy]
-    return f"{row['precision'][strategy]:.1f} [{low:.1f}, {high:.1f}]"
+    return f"{mean:.1f} [{low:.1f}, {high:.1f}]"
 
 
 def _limits(data: Mapping[str, Any]) -> list[str]:
@@ -169,14 +167,19 @@ def _limits(data: Mapping[str, Any]) -> list[str]:
 
 
 def _personal_data(model: TrainedModel) -> list[str]:
-    small = {name: int(((of.sizes > 0) & (of.sizes < FEW_PEOPLE)).sum()) for name, of in model.profile_groups.items()}
-    columns = ", ".join(f"{name} ({n:,} values with fewer than {FEW_PEOPLE} people)" for name, n in small.items())
+    columns = []
+    for name, groups in model.profile_groups.items():
+        n_small = np.count_nonzero((groups.sizes > 0) & (groups.sizes < MIN_PEOPLE))
+        columns.append(f"{name} ({n_small:,} values with fewer than {MIN_PEOPLE} people)")
+    individuals = "No data of individuals: neither ids nor items of any user (recommend.warm_users is 0)."
+    if model.warm is not None:
+        individuals = (
+            f"The ids, items and vectors of {len(model.warm):,} people, readable by anyone who has the model. "
+            "recommend.warm_users = 0 trains a model without them, and so without the strategies neighbors and friends."
+        )
     return [
-        f"Counts of people and of their items for each value of these profile columns: {columns or 'none'}.",
-        "No data of individuals: neither ids nor items of any user (recommend.warm_users is 0)."
-        if model.warm is None
-        else f"The ids, items and vectors of {len(model.warm):,} people, readable by anyone who has the model. "
-        "recommend.warm_users = 0 trains a model without them, and so without the strategies neighbors and friends.",
+        f"Counts of people and of their items for each value of these profile columns: {', '.join(columns) or 'none'}.",
+        individuals,
         "The model contains no friendships, no timestamps, and nothing from a service's store.",
         "Users deleted from the tables are absent from the next version, but not from earlier ones that are kept.",
     ]
@@ -187,15 +190,18 @@ def write_markdown(model: TrainedModel, manifest: Mapping[str, Any]) -> str:
     title, sections = make_card(model, manifest)
     texts = [f"# {_escape(title)}"]
     for heading, blocks in sections.items():
-        texts.append(f"## {heading}")
-        for block in filter(None, blocks):
-            if isinstance(block, tuple):
-                rows = (block[0], ("---",) * len(block[0]), *block[1:])
-                texts.append("\n".join(f"| {' | '.join(map(_escape, row))} |" for row in rows))
-            else:
-                lines = [block] if isinstance(block, str) else [f"- {line}" for line in block]
-                texts.append("\n".join(map(_escape, lines)))
+        texts += [f"## {heading}", *(_write_block(block) for block in blocks if block)]
     return "\n\n".join(texts) + "\n"
+
+
+def _write_block(block: Block) -> str:
+    if isinstance(block, str):
+        return _escape(block)
+    if isinstance(block, list):
+        return "\n".join(_escape(f"- {line}") for line in block)
+    header, *rows = block
+    rule = ("---",) * len(header)
+    return "\n".join(f"| {' | '.join(map(_escape, row))} |" for row in (header, rule, *rows))
 
 
 def _escape(text: str) -> str:

@@ -22,8 +22,8 @@ FROM_FEATURES = ("features", "predicted", "closeness")
 """Cached arrays with one row per user, kept by `Query.take`."""
 FROM_SIGNALS = (*FROM_FEATURES, "liked", "passed_over", "has_features", "n_known", "profile")
 """Cached results that depend only on the users and their signals, kept by `Query.ask`."""
-RESTING = 0.5
-"""Items are excluded if the probability that the user saw them and passed them over exceeds this."""
+MAX_PASSED_OVER = 0.5
+"""Maximum probability that the user passed an item over at which a list may still contain it."""
 
 
 @readable
@@ -107,7 +107,7 @@ class Query:
         """Items excluded from each user's list, shape (n_users, n_items)."""
         if self.keep_used or not self.passed_over.n_entries:
             return self.always_excluded
-        return union_rows([self.always_excluded, self.passed_over.keep(self.passed_over.weights > RESTING)])
+        return union_rows([self.always_excluded, self.passed_over.keep(self.passed_over.weights > MAX_PASSED_OVER)])
 
     @cached_property
     def always_excluded(self) -> SparseRows:
@@ -127,7 +127,7 @@ class Query:
     def has_features(self) -> np.ndarray:
         """Mask of users with informative features, bool, shape (n_users,).
 
-        True for users with an interaction whose pair has a feature block, a profile value that warm users have, an age
+        True for users with an interaction that enters a feature block, a profile value that warm users have, an age
         close to a warm user's, a friend whose vector is part of the features, or, with `features.fold_in`, a liked
         item.
         """
@@ -142,10 +142,10 @@ class Query:
 
     @cached_property
     def _has_signal(self) -> np.ndarray:
-        """Mask of users with an interaction that has a feature block, bool, shape (n_users,)."""
+        """Mask of users with an interaction that enters a feature block, bool, shape (n_users,)."""
         has_signal = np.zeros(self.n_users, dtype=bool)
         for pair, rows in self.signals.actions.items():
-            if pair in self.model.pairs:
+            if pair in self.model.encoder.read_pairs:
                 has_signal |= rows.lengths() > 0
         return has_signal
 
@@ -181,7 +181,7 @@ class Query:
             return np.where(self.has_features, FEW, 0)
         n_done = self.liked.lengths()
         for pair, rows in self.signals.actions.items():
-            if pair in self.model.pairs and pair[1] != ITEM:
+            if pair in self.model.encoder.read_pairs and pair[1] != ITEM:
                 n_done = n_done + rows.lengths()
         n_known: np.ndarray = np.maximum(n_done, self._has_signal)
         return n_known

@@ -83,7 +83,8 @@ class AnsweringUsers:
         for targets, llr_of in ((answers.yes, llr_of_yes), (answers.no, llr_of_no)):
             for target in targets:
                 fans = self.fans.row(target)
-                logs[fans] += llr_of(np.asarray((len(fans) + 0.5) / (n_users + 1)))
+                share = (len(fans) + 0.5) / (n_users + 1)
+                logs[fans] += llr_of(np.asarray(share))
         return normalise(logs)
 
     def score(self, answers: Answers) -> np.ndarray:
@@ -122,29 +123,31 @@ class Questionnaire:
         """Build the questionnaire of a model; raise ConfigError if it cannot ask about the entity."""
         members = model.members_of_items.get(entity)
         if entity != ITEM and members is None:
-            known = ", ".join([ITEM, *model.members_of_items])
-            raise ConfigError(f"entity: {entity!r} is unknown or has no items in the model; choose one of {known}.")
-        counted = model.segments.items
-        popularity = model.popularity.astype(np.float64)
+            choice = ", ".join([ITEM, *model.members_of_items])
+            raise ConfigError(f"entity: {entity!r} is unknown or has no items in the model; choose one of {choice}.")
+        if members is not None and model.warm is None:
+            raise ConfigError(
+                f"entity: asking about {entity!r} needs a model that keeps warm users; ask about {ITEM}, or train "
+                f"one with {KEPT_USERS}."
+            )
         warm = None
         if model.warm is not None:
             would_say = model.warm.uses if members is None else model.warm.uses.through(members)
             warm = AnsweringUsers(model.warm.uses, would_say.ones().transpose(), model.popularity)
-        if members is not None:
-            if warm is None:
-                raise ConfigError(
-                    f"entity: asking about {entity!r} needs a model that keeps warm users; ask about {ITEM}, or train "
-                    f"one with {KEPT_USERS}."
-                )
+        if members is None or warm is None:
+            counted = model.segments.items
+            popularity = model.popularity.astype(np.float64)
+        else:
             kept = model.kept_by_segment
             counted = ItemCounts(kept.through(warm.fans.transpose()), kept.lengths())
             popularity = warm.fans.lengths() / max(1, warm.fans.n_columns)
         order = np.argsort(-popularity, kind="stable")[:MAX_QUESTION_ITEMS]
         candidates = order[popularity[order] > 0]
-        users = counted.counts.at(np.tile(candidates, (len(counted.sizes), 1)))
+        sizes = counted.sizes
+        n_yes = counted.counts.at(np.tile(candidates, (len(sizes), 1)))
         everyone = np.clip(popularity[candidates], 1e-6, 1 - 1e-6)
-        shares = (users + BELIEF_SMOOTHING * everyone) / (counted.sizes[:, None] + BELIEF_SMOOTHING)
-        return cls(entity, candidates, shares, counted.sizes / max(1, counted.sizes.sum()), warm)
+        shares = (n_yes + BELIEF_SMOOTHING * everyone) / (sizes[:, None] + BELIEF_SMOOTHING)
+        return cls(entity, candidates, shares, sizes / max(1, sizes.sum()), warm)
 
     @cached_property
     def _entropies(self) -> np.ndarray:
@@ -156,10 +159,11 @@ class Questionnaire:
 
         The order of the answers is irrelevant; answers about targets that are not candidates are ignored.
         """
-        yes, no = (np.isin(self.candidates, targets) for targets in (answers.yes, answers.no))
+        yes = self.shares[:, np.isin(self.candidates, answers.yes)]
+        no = self.shares[:, np.isin(self.candidates, answers.no)]
         with np.errstate(divide="ignore"):
             logs = np.log(self.prior)
-        return normalise(logs + np.log(self.shares[:, yes]).sum(axis=1) + np.log1p(-self.shares[:, no]).sum(axis=1))
+        return normalise(logs + np.log(yes).sum(axis=1) + np.log1p(-no).sum(axis=1))
 
     def next_question(self, answers: Answers, excluded: Sequence[int] = ()) -> Question | None:
         """Return the next question, or None if no candidate is left; `excluded` are targets not to ask about."""
@@ -169,7 +173,7 @@ class Questionnaire:
         gains[np.isin(self.candidates, [*answers.targets, *excluded])] = -np.inf
         if not len(gains) or gains.max() == -np.inf:
             return None
-        best = int(gains.argmax())
+        best = gains.argmax()
         return Question(int(self.candidates[best]), max(0.0, float(gains[best])), float(likely_yes[best]))
 
 

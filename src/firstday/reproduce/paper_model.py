@@ -59,7 +59,7 @@ def fit_paper_model(data: PaperData, config: Config, *, progress: Progress = no_
     wrap = ObjectiveHistory().record
     return TrainedModel(
         config=config,
-        catalogue=Catalogue(data.items, {}, {}, has_ages=False, signals=config.signals.known),
+        catalogue=Catalogue(data.items, {}, {}, has_ages=False, signals=config.signals.names),
         signal_encoder=None,
         fold_in=embeddings.fold_in,
         similarity=embeddings.similarity,

@@ -24,8 +24,8 @@ from pydantic import (
 
 from firstday.features.signals import INTERACTION, PICK, RESERVED
 from firstday.recommend.registry import strategy_names
-from firstday.recommend.rules.filters import MOST_CHARACTERS
-from firstday.recommend.rules.list_rules import MOST_IDS, NO_RULES, Row, Rules, as_text, as_whole
+from firstday.recommend.rules.filters import MAX_FILTER_LENGTH
+from firstday.recommend.rules.list_rules import MAX_IDS, NO_RULES, Row, Rules, as_text, as_whole
 from firstday.serve.store.base import DAY_US, Assignment, Event, now_us, to_time, to_us
 
 MAX_EVENTS = 1000
@@ -56,7 +56,7 @@ UserId = Annotated[
 ColumnValue = Annotated[IdText, BeforeValidator(_integer_to_text, json_schema_input_type=IdText | _Integer)]
 EntityId = Annotated[ColumnValue, Field(description="Your id of an item, or of a member of another entity.")]
 FilterName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
-RuleText = Annotated[str, Field(max_length=MOST_CHARACTERS)]
+RuleText = Annotated[str, Field(max_length=MAX_FILTER_LENGTH)]
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z_][A-Za-z0-9_.\-]{0,63}$")]
 Position = Annotated[int, Field(ge=1, le=100_000), BeforeValidator(as_whole)]
 Length = Annotated[int, Field(ge=1, le=1000), BeforeValidator(as_whole)]
@@ -309,7 +309,7 @@ class ItemListBody(_Request):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"items": ["i3", "i7"]}]})
 
-    items: list[EntityId] = Field(max_length=MOST_IDS)
+    items: list[EntityId] = Field(max_length=MAX_IDS)
 
 
 class SegmentParameters(_Parameters):

@@ -164,7 +164,7 @@ def _write_files(
             metadata={SIMULATED_KEY: f"firstday {firstday.__version__}"},
         )
 
-    catalogue = Catalogue.of(dataset, config.signals.known)
+    catalogue = Catalogue.of(dataset, config.signals.names)
     batches: dict[Part, SignalBatch] = {}
     heads: dict[Part, pl.DataFrame] = {}
     cohorts = ((cohort.users, cohort.day_one) for cohort in (split.validation, split.cold))

@@ -282,7 +282,7 @@ def _learn_methods(source: _Source, stage: _WarmStage, wrap: ObjectiveWrapper, p
         ids = Ids(dataset.users.take(split.warm))
         vectors = unit_rows(embeddings.user_vectors)
         stored = keep_warm_users(ids, vectors, uses, config.recommend.warm_users, seed=config.seed)
-    catalogue = Catalogue.of(dataset, signals.known, None if stored is None else stored.ids)
+    catalogue = Catalogue.of(dataset, signals.names, None if stored is None else stored.ids)
     warm_days = [catalogue.translate(dataset, split.warm, day_one)[0] for day_one in split.warm_day_one]
     encoder = _fit_encoder(source, stage, warm_days[0], stored)
     validation_users = split.validation

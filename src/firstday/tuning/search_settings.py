@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from firstday.config import LARGEST_SEED, Config
+from firstday.config import MAX_SEED, Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.histories import MIN_LEARNED_ITEMS
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
@@ -271,7 +271,7 @@ def _compare(task: Task, best: Mapping[str, Any], n_seeds: int) -> ColdScores:
     """Retrain with the starting and the best settings, and compare both on cold users, paired by user."""
     budget = task.budget
     began = task.budget.elapsed
-    seeds = [(task.start.seed + 1 + number) % LARGEST_SEED for number in range(n_seeds)]
+    seeds = [(task.start.seed + 1 + number) % MAX_SEED for number in range(n_seeds)]
     precisions: list[np.ndarray] = []
     try:
         for number, seed in enumerate(seeds):

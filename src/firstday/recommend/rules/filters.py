@@ -20,7 +20,7 @@ import polars as pl
 
 from firstday.errors import ConfigError, hint_at
 
-MOST_CHARACTERS = 2_000
+MAX_FILTER_LENGTH = 2_000
 OPERATORS: Mapping[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.And: operator.and_,
     ast.Or: operator.or_,
@@ -35,7 +35,7 @@ OPERATORS: Mapping[type[ast.AST], Callable[[Any, Any], Any]] = {
 }
 TYPES = {pl.Boolean: "boolean", pl.Float64: "number", pl.String: "text"}
 EXAMPLE = 'write it like in_stock and genre in ("jazz", "soul") and year >= 2020'
-MOST_EXAMPLES = 10
+MAX_EXAMPLES = 10
 """Maximum number of values that describe a column of texts."""
 Columns = Mapping[str, pl.Series]
 """Columns of `items` by name, each of length n_items: Boolean, Float64, String or List(String)."""
@@ -75,9 +75,11 @@ def describe_columns(columns: Columns) -> list[dict[str, Any]]:
     for name, column in sorted(columns.items()):
         _, values = list_values(column)
         counts = values.alias("value").value_counts(name="n").sort("n", "value", descending=[True, False])
-        examples = [values.min(), values.max()] if values.dtype == pl.Float64 else counts["value"].head(MOST_EXAMPLES)
+        examples = counts["value"].head(MAX_EXAMPLES).to_list()
+        if values.dtype == pl.Float64:
+            examples = [values.min(), values.max()]
         kind = "list" if column.dtype == pl.List else TYPES[values.dtype.base_type()]
-        described.append({"name": name, "type": kind, "n_values": counts.height, "values": list(examples)})
+        described.append({"name": name, "type": kind, "n_values": counts.height, "values": examples})
     return described
 
 
@@ -114,20 +116,23 @@ class Filter:
         if not isinstance(name, ast.Name):
             raise self._refused(name)
         column = find_column(self.columns, name.id)
-        all_items = np.arange(len(column))
-        compare = OPERATORS[type(op)]
         items, values = list_values(column)
+        meets = np.zeros(len(column), dtype=bool)
         options = self._read(node, name.id, values.dtype)
         if options is None:
-            return all_items < 0
+            return meets
+        compare = OPERATORS[type(op)]
         if compare in (operator.eq, operator.ne):
             is_met = values.is_in(options.implode())
         elif len(options) == 1:
             is_met = compare(options[0], values) if is_reversed else compare(values, options[0])
         else:
             raise self._refused(node)
-        meets: np.ndarray = np.isin(all_items, items[is_met.to_numpy()])
-        return np.isin(all_items, items) & ~meets if compare is operator.ne else meets
+        meets[items[is_met.to_numpy()]] = True
+        if compare is operator.ne:
+            has_value = np.isin(np.arange(len(column)), items)
+            return has_value & ~meets
+        return meets
 
     def _read(self, node: ast.expr, column: str, dtype: pl.DataType) -> pl.Series | None:
         """Return the values that a column is compared with, in the column's type; None for a missing value of the user.
@@ -136,19 +141,21 @@ class Filter:
         """
         prefix = ""
         match node:
-            case ast.Attribute(value=ast.Name(id="lists"), attr=name) if name not in self.values["lists"]:
-                raise ConfigError(f"filter: there is no list {name!r}; store it, or pass it in lists.")
             case ast.Attribute(value=ast.Name(id=("user" | "lists") as prefix), attr=name):
                 value = self.values[prefix].get(name)
+                if value is None and prefix == "lists":
+                    raise ConfigError(f"filter: there is no list {name!r}; store it, or pass it in lists.")
             case _:
                 try:
                     value = ast.literal_eval(node)
                 except (ValueError, TypeError):
                     raise self._refused(node) from None
         values = list(value) if isinstance(value, list | tuple | set | frozenset) else [value]
-        values = [one.item() if isinstance(one, np.generic) else one for one in values]
-        is_boolean = dtype == pl.Boolean
-        fits = [one for one in values if isinstance(one, str | int | float) and isinstance(one, bool) == is_boolean]
+        fits = []
+        for one in values:
+            scalar = one.item() if isinstance(one, np.generic) else one
+            if isinstance(scalar, str | int | float) and isinstance(scalar, bool) == (dtype == pl.Boolean):
+                fits.append(scalar)
         options = pl.Series(fits, dtype=dtype, strict=False).drop_nulls()
         if prefix == "user":
             return options if len(options) else None

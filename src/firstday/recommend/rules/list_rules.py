@@ -16,12 +16,12 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Section, parse_settings
 from firstday.display import readable
-from firstday.recommend.rules.filters import MOST_CHARACTERS, Filter, find_column, list_values, parse_filter
+from firstday.recommend.rules.filters import MAX_FILTER_LENGTH, Filter, find_column, list_values, parse_filter
 from firstday.sparse import SparseRows
 
-MOST_IDS = 100_000
+MAX_IDS = 100_000
 """Maximum number of ids in `Rules.allow`, in `Rules.deny`, and in each of `Rules.lists`."""
-MOST_COMPILED = 64
+MAX_COMPILED_RULES = 64
 """Maximum number of compiled rules that a model keeps in memory."""
 ID = "item_id"
 PAIR = re.compile(r"(\d+|.+)[=:]([^=:].*)", re.DOTALL)
@@ -62,8 +62,8 @@ Count = Annotated[int, Field(strict=True, ge=0, le=100_000), BeforeValidator(as_
 Length = Annotated[int, Field(strict=True, ge=1, le=1000), BeforeValidator(as_whole)]
 _Text = Annotated[str, Field(max_length=200)]
 ItemId = Annotated[_Text, BeforeValidator(as_text, json_schema_input_type=_Text | int)]
-ItemIds = Annotated[Sequence[ItemId], Field(max_length=MOST_IDS)]
-FilterText = Annotated[str, Field(max_length=MOST_CHARACTERS), AfterValidator(_check_filter)]
+ItemIds = Annotated[Sequence[ItemId], Field(max_length=MAX_IDS)]
+FilterText = Annotated[str, Field(max_length=MAX_FILTER_LENGTH), AfterValidator(_check_filter)]
 Pairs = BeforeValidator(_read_pairs)
 
 
@@ -165,7 +165,8 @@ class Quota:
     """
 
     def __init__(self, rules: ItemRules, excluded: np.ndarray) -> None:
-        self.caps = [(*cap, np.zeros(cap[0].n_columns, dtype=np.int64)) for cap in rules.caps]
+        self.caps = rules.caps
+        self.counts = [np.zeros(values.n_columns, dtype=np.int64) for values, _, _ in rules.caps]
         self.open = rules.allowed.copy()
         self.pins = dict[int, int]()
         for rank, item in rules.pins.items():
@@ -177,7 +178,7 @@ class Quota:
     def take(self, item: int) -> None:
         """Count an item that is listed."""
         self.open[item] = False
-        for values, members, most, counts in self.caps:
+        for (values, members, most), counts in zip(self.caps, self.counts, strict=True):
             for value in values.row(item):
                 counts[value] += 1
                 if counts[value] >= most:
@@ -196,7 +197,7 @@ def compile_rules(model: TrainedModel, layers: Sequence[Rules], profile: Mapping
     cache = model.compiled_rules
     compiled: ItemRules | None = cache.get(key)
     if compiled is None:
-        if len(cache) >= MOST_COMPILED:
+        if len(cache) >= MAX_COMPILED_RULES:
             cache.clear()  # possibly while another thread reads
         compiled = cache[key] = _compile(model, layers, user)
     return compiled
@@ -232,21 +233,30 @@ def _compile(model: TrainedModel, layers: Sequence[Rules], user: Mapping[str, An
                 is_given = columns[ID].is_in(pl.Series(given, dtype=pl.String).implode()).to_numpy()
                 allowed &= is_given == is_allowed
                 n_unknown += len(set(given)) - int(is_given.sum())
-    pinned = {rank - 1: ids.index_of(one) for rank, one in rules.pin.items()}
+    pins = {}
+    for rank, identity in layers[-1].pin.items():
+        item = ids.index_of(identity)
+        if item >= 0:
+            pins[rank - 1] = item
+        else:
+            n_unknown += 1
+    caps = []
+    for name, most in _merge(layers, "cap").items():
+        values_of_items = _index_values(find_column(columns, name))
+        caps.append((values_of_items, values_of_items.transpose(), most))
     return ItemRules(
-        allowed,
-        model.popular_items[allowed[model.popular_items]],
-        factors if _merge(layers, "boost") else None,
-        tuple((*_index_values(find_column(columns, name)), most) for name, most in _merge(layers, "cap").items()),
-        {rank: item for rank, item in pinned.items() if item >= 0},
-        rules.after,
-        n_unknown + list(pinned.values()).count(-1),
+        allowed=allowed,
+        popular=model.popular_items[allowed[model.popular_items]],
+        factors=factors if _merge(layers, "boost") else None,
+        caps=tuple(caps),
+        pins=pins,
+        after=layers[-1].after,
+        n_unknown=n_unknown,
     )
 
 
-def _index_values(column: pl.Series) -> tuple[SparseRows, SparseRows]:
-    """Return the values of each item in a column, shape (n_items, n_values), and the transpose."""
+def _index_values(column: pl.Series) -> SparseRows:
+    """Return the values of each item in a column, shape (n_items, n_values)."""
     items, values = list_values(column)
     codes = values.rank("dense").to_numpy().astype(np.int64) - 1
-    rows = SparseRows.from_pairs(items, codes, None, len(column), values.n_unique())
-    return rows, rows.transpose()
+    return SparseRows.from_pairs(items, codes, None, len(column), values.n_unique())
