@@ -13,7 +13,7 @@ from polars import selectors
 
 from firstday.errors import ConfigError
 from firstday.progress import Progress, no_progress
-from firstday.simulate.behavior import ENTITIES, ITEM_CODE, SIGNALS, simulate_block
+from firstday.simulate.behavior import ENTITIES, ITEM_CODE, SIGNALS, Block, simulate_block
 from firstday.simulate.music import (
     ARTISTS,
     TITLE_PATTERNS,
@@ -51,11 +51,12 @@ def simulate(settings: SimulationSettings, out: Path, *, progress: Progress = no
         rows = {"interactions": 0}
         rows |= {name: _write(table, folder / f"{name}.parquet") for name, table in tables.items()}
         (folder / "interactions").mkdir()
-        for block, (start, rng) in enumerate(zip(starts, blocks_rng.spawn(len(starts)), strict=True)):
+        for number, (start, rng) in enumerate(zip(starts, blocks_rng.spawn(len(starts)), strict=True)):
             part = people.take(slice(start, start + settings.block_users))
-            events = _tabulate_events(simulate_block(settings, catalogue, part, rng), start)
-            rows["interactions"] += _write(events, folder / f"interactions/part-{block:05}.parquet")
-            progress("blocks of users", block + 1, len(starts))
+            block = Block(settings.end_s, catalogue, part, rng)
+            events = _tabulate_events(simulate_block(block), start)
+            rows["interactions"] += _write(events, folder / f"interactions/part-{number:05}.parquet")
+            progress("blocks of users", number + 1, len(starts))
     return rows
 
 
