@@ -167,11 +167,6 @@ class Embeddings:
     fold_in: FoldIn
     similarity: Literal["dot", "cosine"]
 
-    @property
-    def dimensions(self) -> int:
-        """Number of dimensions d."""
-        return int(self.item_vectors.shape[1])
-
     @cached_property
     def scoring_vectors(self) -> np.ndarray:
         """Item vectors whose dot product with a user's vector is the score, float32, shape (n_items, d)."""

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import partial, reduce
 from operator import add
-from pathlib import Path
-from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as fn
 
 from firstday.data.newcomers import FORGIVEN, NEWCOMER_TABLES, check_newcomer_tables
+from firstday.engine.large import Tables
 from firstday.engine.spark.cluster_dataset import collect_answers
 from firstday.engine.spark.read_tables import check_shapes, map_tables
 from firstday.engine.spark.session import named_errors
@@ -32,7 +30,7 @@ LISTS_DDL = "user_id string, rank int, item_id string, title string, score float
 
 def recommend_on_spark(
     recommender: Recommender,
-    tables: str | Path | Mapping[str, Any],
+    tables: Tables,
     k: int | None = None,
     strategy: str | None = None,
     *,

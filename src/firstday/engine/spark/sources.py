@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import partial, reduce
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
 
 import polars as pl
 from pyspark.sql import DataFrame, Row
@@ -19,6 +18,7 @@ from pyspark.sql import functions as fn
 from pyspark.sql.types import NumericType
 
 from firstday.data.parts import USER_TABLES
+from firstday.engine.large import Tables
 from firstday.engine.spark.session import name_cause, open_session
 from firstday.engine.spark.storage import Storage
 from firstday.tables.faults import FILE, NOWHERE, ROW, Findings, locate_row
@@ -45,7 +45,7 @@ RawTables = tuple[str, dict[str, ClusterTable | None], dict[str, RawTable | None
 """Name of a dataset, its tables with rows per user, and its other tables; None for a table that cannot be read."""
 
 
-def take_tables(tables: str | Path | Mapping[str, Any], findings: Findings) -> RawTables:
+def take_tables(tables: Tables, findings: Findings) -> RawTables:
     """Wrap Spark DataFrames by table name, or find all tables in a folder of the cluster."""
     if not isinstance(tables, Mapping):
         return _read_folder(Storage(open_session(), str(tables)), findings)
