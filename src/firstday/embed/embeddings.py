@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -10,15 +10,14 @@ from typing import Literal
 import numpy as np
 
 from firstday.config import SignalConfig
-from firstday.data.events import ITEM, Pair
+from firstday.data.events import ITEM
+from firstday.data.splits.split import Actions
 from firstday.display import readable
 from firstday.ranking import unit_rows
 from firstday.sparse import SparseRows, contains, union_rows
 
 
-def compute_affinity(
-    actions: Mapping[Pair, SparseRows], config: SignalConfig, n_users: int, n_items: int
-) -> SparseRows:
+def compute_affinity(actions: Actions, config: SignalConfig, n_users: int, n_items: int) -> SparseRows:
     """Sum the weighted signals on items to affinities, shape (n_users, n_items); only positive ones are kept.
 
     By `config.damping`, n interactions count as log2(1 + n) or as n.
@@ -35,15 +34,13 @@ def compute_affinity(
     return total.keep(total.weights > 0)
 
 
-def select_items(
-    actions: Mapping[Pair, SparseRows], signals: Collection[str], n_users: int, n_items: int
-) -> SparseRows:
+def select_items(actions: Actions, signals: Collection[str], n_users: int, n_items: int) -> SparseRows:
     """Return the items with which each user has one of the signals, shape (n_users, n_items)."""
     parts = [rows for (signal, entity), rows in actions.items() if entity == ITEM and signal in signals]
     return union_rows(parts) if parts else SparseRows.empty(n_users, n_items)
 
 
-def select_uses(actions: Mapping[Pair, SparseRows], config: SignalConfig, n_users: int, n_items: int) -> SparseRows:
+def select_uses(actions: Actions, config: SignalConfig, n_users: int, n_items: int) -> SparseRows:
     """Return the items that each user used (`signals.use`), all weights 1, shape (n_users, n_items)."""
     return select_items(actions, config.use, n_users, n_items).ones()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial, reduce
@@ -25,6 +25,7 @@ from firstday.engine.spark.session import named_errors
 from firstday.engine.spark.sources import ClusterTable, RawTables, take_tables
 from firstday.engine.spark.work import (
     PARTS_DDL,
+    Batches,
     answer_tables,
     count_parts,
     count_values,
@@ -119,7 +120,7 @@ def map_tables(
     answer. The result, persisted on the executors' disks, has a row per part (`firstday.engine.spark.work.PARTS_DDL`).
     """
     shares = [_assign_parts(name, table.frame, n_parts) for name, table in tables.items()]
-    rows = reduce(lambda left, right: left.unionByName(right, allowMissingColumns=True), shares)
+    rows = reduce(partial(DataFrame.unionByName, allowMissingColumns=True), shares)
     text = frozenset(name for name, table in tables.items() if table.is_text)
     broadcast = rows.sparkSession.sparkContext.broadcast(arguments)
 
@@ -147,7 +148,7 @@ def _map_rows(table: ClusterTable, function: Callable[[RawTable], pl.DataFrame],
     """Call a function on batches of rows, on the executors."""
     is_text = table.is_text
 
-    def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def work(batches: Batches) -> Batches:
         for batch in batches:
             raw = make_raw(pl.DataFrame(batch).unnest("row"), is_text=is_text)
             yield from function(raw).to_arrow().to_batches()

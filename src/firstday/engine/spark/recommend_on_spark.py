@@ -18,7 +18,7 @@ from firstday.engine.spark.sources import take_tables
 from firstday.engine.spark.storage import Storage
 from firstday.engine.spark.work import count_parts, recommend_part, spread_lists
 from firstday.errors import ConfigError, DataError
-from firstday.recommend.batch import BatchSummary
+from firstday.recommend.batch import BatchSummary, list_users
 from firstday.recommend.list_files import find_list_form
 from firstday.recommend.recommender import Recommender, check_length
 from firstday.recommend.registry import find_supported
@@ -55,9 +55,8 @@ def recommend_on_spark(
     check_newcomer_tables(dataset_name, present, findings)
     if findings.faults or not present:
         raise DataError(findings.faults)
-    function = partial(
-        recommend_part, plugins=plugins, k=k, strategy=name, keep_used=keep_used, rules=rules, drop=findings.drop
-    )
+    list_newcomers = partial(list_users, k=k, strategy=name, keep_used=keep_used, rules=rules)
+    function = partial(recommend_part, list_newcomers=list_newcomers, plugins=plugins, drop=findings.drop)
     parts = map_tables(present, count_parts(n_rows), function, recommender)
     found, counts, are_integers = zip(*collect_answers(parts, dataset_name), strict=True)
     for part_findings in found:
