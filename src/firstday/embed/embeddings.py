@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -27,7 +27,7 @@ def compute_affinity(actions: Actions, config: SignalConfig, n_users: int, n_ite
         if entity == ITEM and config.affinity.get(signal):
             counts = np.log2(1 + rows.weights) if config.damping == "log" else rows.weights
             weights = (config.affinity[signal] * counts).astype(np.float32)
-            parts.append(SparseRows(rows.starts, rows.columns, weights, rows.n_columns))
+            parts.append(replace(rows, weights=weights))
     if not parts:
         return SparseRows.empty(n_users, n_items)
     total = union_rows(parts)
@@ -129,7 +129,8 @@ class FoldIn:
         P' (I + D P Y_u')^-1 b: a length x length system instead of d x d.
         """
         solved_vectors = self._solved_items[items]  # (n, length, d)
-        kernel = np.matmul(solved_vectors, np.swapaxes(self.item_vectors[items], 1, 2)).astype(np.float64)
+        transposed = np.swapaxes(self.item_vectors[items], 1, 2)
+        kernel = np.matmul(solved_vectors, transposed).astype(np.float64)
         system = np.eye(items.shape[1]) + (c - 1)[:, :, None] * kernel  # (n, length, length)
         weights = np.linalg.solve(system, b[:, :, None])[:, :, 0]
         return np.matmul(weights.astype(np.float32)[:, None], solved_vectors)[:, 0]

@@ -107,4 +107,5 @@ def warm_affinity(part: Dataset, config: Config, log: LogSpan | None, held_out: 
     actions = take_actions(actions, warm)
     shape = (len(warm), len(part.items))
     n_used = select_uses(actions, config.signals, *shape).lengths()
-    return compute_affinity(actions, config.signals, *shape).take(np.flatnonzero(n_used >= MIN_LEARNED_ITEMS))
+    affinity = compute_affinity(actions, config.signals, *shape)
+    return affinity.take(np.flatnonzero(n_used >= MIN_LEARNED_ITEMS))

@@ -58,12 +58,8 @@ class Segments:
 
     def without(self, items: np.ndarray) -> Segments:
         """Remove items, given by index, from the top lists; counts are unchanged."""
-        top, _ = first_allowed(
-            self.top_items,
-            self.top_shares,
-            (self.top_items >= 0) & ~np.isin(self.top_items, items),
-            self.top_items.shape[1],
-        )
+        is_listed = (self.top_items >= 0) & ~np.isin(self.top_items, items)
+        top, _ = first_allowed(self.top_items, self.top_shares, is_listed, self.top_items.shape[1])
         return replace(self, top_items=top)
 
 
@@ -139,6 +135,6 @@ def smooth_shares(segments: Segments, popularity: np.ndarray, mixing: Mixing) ->
     `popularity` has the share of all users who use each item, shape (n_items,).
     """
     sizes = segments.items.sizes[:, None]
-    counts = segments.top_shares * sizes
     overall = np.where(segments.top_items >= 0, popularity[segments.top_items], 0)
-    return ((counts + mixing.smoothing * overall) / (sizes + mixing.smoothing)).astype(np.float32)
+    counts = segments.top_shares * sizes + mixing.smoothing * overall
+    return (counts / (sizes + mixing.smoothing)).astype(np.float32)
