@@ -12,7 +12,7 @@ from firstday.config import FeatureConfig, SegmentConfig, SignalConfig
 from firstday.data.dataset import Dataset, Group, PrecomputedVectors
 from firstday.data.events import ITEM, UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
-from firstday.data.splits.split import Split, take_actions
+from firstday.data.splits.split import Split
 from firstday.embed.embeddings import FoldIn
 from firstday.engine import everyone as everyone_module
 from firstday.engine.everyone import (
@@ -151,9 +151,7 @@ def test_near_years_share_after_parts_are_added_up() -> None:
     """For 31 count, at a width of 12: the one of 30 with 11/12, the one of 40 with 3/12, both of 20 with 1/12."""
     dataset = tiny_dataset()
     task = ask(dataset)
-    actions = dataset.all_actions()
-    rows = [np.array([user]) for user in range(5)]
-    answers = [summarise_part(dataset, row, take_actions(actions, row), task) for row in rows]
+    answers = [describe_all(part, task) for part, _ in divide(dataset, 5)]
     encoder = replace(make_encoder(), config=FeatureConfig(group_shrinkage=0, age_users=1.3))
     described = describe_encoder(encoder, merge(answers))
     assert described.age_means is not None

@@ -60,27 +60,21 @@ def test_assign_gives_ties_to_the_lower_segment() -> None:
     assert segments.assign(np.array([[0, 3], [2, 1], [-2, 1]], np.float32)).tolist() == [0, 0, 1]
 
 
-def test_counts_and_sizes_are_those_of_the_users_assigned(blobs: np.ndarray) -> None:
-    uses = random_uses(np.random.default_rng(3), len(blobs), 15)
-    segments = fit(blobs, 6, uses, top_items=9)
-    own = nearest(blobs, segments.centroids)
-    expected = np.array([to_matrix(uses)[own == segment].sum(axis=0) for segment in range(6)])
-    np.testing.assert_array_equal(to_matrix(segments.items.counts), expected)
-    np.testing.assert_array_equal(segments.items.sizes, np.bincount(own, minlength=6))
-    assert segments.items.sizes.sum() == len(blobs)
-
-
-def test_top_items_follow_the_tie_rule(blobs: np.ndarray) -> None:
+def test_counts_sizes_and_top_items_are_those_of_the_users_assigned(blobs: np.ndarray) -> None:
     uses = random_uses(np.random.default_rng(4), len(blobs), 40, share=0.1)  # few users an item: many ties
     segments = fit(blobs, 20, uses, top_items=25)
-    counts = to_matrix(segments.items.counts)
-    popularity = to_matrix(uses).sum(axis=0)
-    for segment in range(len(segments)):
-        used = np.flatnonzero(counts[segment]).tolist()
-        ranked = sorted(used, key=lambda item: (-counts[segment, item], -popularity[item], item))[:25]
-        assert segments.top_items[segment].tolist() == ranked + [NO_ITEM] * (25 - len(ranked))
-        shares = [counts[segment, item] / segments.items.sizes[segment] for item in ranked]
-        np.testing.assert_allclose(segments.top_shares[segment], shares + [0] * (25 - len(ranked)), rtol=1e-6)
+    own = nearest(blobs, segments.centroids)
+    counts = np.array([to_matrix(uses)[own == segment].sum(axis=0) for segment in range(20)])
+    sizes = np.bincount(own, minlength=20)
+    popularity = counts.sum(axis=0)
+    np.testing.assert_array_equal(to_matrix(segments.items.counts), counts)
+    np.testing.assert_array_equal(segments.items.sizes, sizes)
+    for segment, used in enumerate(counts):
+        ranked = sorted(np.flatnonzero(used), key=lambda item: (-used[item], -popularity[item], item))[:25]
+        n_missing = 25 - len(ranked)
+        assert segments.top_items[segment].tolist() == ranked + [NO_ITEM] * n_missing
+        shares = used[ranked] / sizes[segment]
+        np.testing.assert_allclose(segments.top_shares[segment], [*shares, *[0] * n_missing], rtol=1e-6)
 
 
 def test_users_of_no_group_are_not_counted() -> None:

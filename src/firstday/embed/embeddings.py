@@ -78,12 +78,14 @@ class FoldIn:
     def _gram(self) -> np.ndarray:
         """G = Y'Y + regularization, float64, shape (d, d)."""
         y = self.item_vectors.astype(np.float64)
-        return y.T @ y + max(self.regularization, 1e-9) * np.eye(y.shape[1])
+        regularization = max(self.regularization, 1e-9)
+        return y.T @ y + regularization * np.eye(y.shape[1])
 
     @cached_property
     def _solved_items(self) -> np.ndarray:
         """Item vectors times G^-1, float32, shape (n_items, d)."""
-        return np.linalg.solve(self._gram, self.item_vectors.T.astype(np.float64)).T.astype(np.float32)
+        solved = np.linalg.solve(self._gram, self.item_vectors.T.astype(np.float64))
+        return solved.T.astype(np.float32)
 
     def solve(self, affinity: SparseRows, passed_over: SparseRows | None = None) -> np.ndarray:
         """Return each user's vector, float32, shape (n_users, d); zeros for users without affinities.

@@ -109,8 +109,9 @@ def summarise_part(
     uses = select_uses(actions, task.signals, *shape)
     affinity = compute_affinity(actions, task.signals, *shape)
     codes = {name: codes_of(part, name, users) for name in task.n_values}
-    sums: dict[str, np.ndarray] = {name: np.zeros((n, centroids.shape[1])) for name, n in task.n_values.items()}
-    total = np.zeros(centroids.shape[1])
+    d = centroids.shape[1]
+    sums: dict[str, np.ndarray] = {name: np.zeros((n, d)) for name, n in task.n_values.items()}
+    total = np.zeros(d)
     nearest = np.zeros(len(users), np.int64)
     squares = np.zeros(len(users))
     with threadpool_limits(1, "blas"):  # for small systems, threads mostly wait for each other
@@ -175,11 +176,11 @@ def describe_segments(segments: Segments, everyone: Everyone, config: SegmentCon
 def describe_encoder(encoder: Encoder, everyone: Everyone) -> Encoder:
     """Return the encoder with the mean vectors of profile groups and ages of all warm users."""
     overall = everyone.sums[EVERYONE_KEY] / np.maximum(1, everyone.items.sizes)
-    means = {
-        name: shrink_means(everyone.sums[name], counts.sizes, overall, encoder.config.group_shrinkage)
-        for name, counts in everyone.groups.items()
-        if name != AGE
-    }
+    shrinkage = encoder.config.group_shrinkage
+    means = {}
+    for name, counts in everyone.groups.items():
+        if name != AGE:
+            means[name] = shrink_means(everyone.sums[name], counts.sizes, overall, shrinkage)
     encoder = replace(encoder, group_means=means)
     if AGE not in everyone.counts:
         return encoder

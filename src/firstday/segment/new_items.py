@@ -68,7 +68,8 @@ class NewItems:
             rates = 1 - (1 - highest) ** (1 / PRIOR_IGNORED)
             best = self.other_items[rng.integers(len(self.other_items), size=N_DRAWS)]
         if len(self.shown_items):
-            drawn = rng.beta(self.used[segment], self.ignored[segment], (N_DRAWS, len(self.shown_items)))
+            shape = (N_DRAWS, len(self.shown_items))
+            drawn = rng.beta(self.used[segment], self.ignored[segment], shape)
             highest_ix = drawn.argmax(axis=1)
             is_better = drawn[np.arange(N_DRAWS), highest_ix] > rates
             best = np.where(is_better, self.shown_items[highest_ix], best)

@@ -48,7 +48,8 @@ class Segments:
     @cached_property
     def top_shares(self) -> np.ndarray:
         """Share of the segment's users who use each top item, float32, shape (n_segments, n_top)."""
-        users = np.where(self.top_items >= 0, self.items.counts.at(np.maximum(self.top_items, 0)), 0)
+        counts = self.items.counts.at(np.maximum(self.top_items, 0))
+        users = np.where(self.top_items >= 0, counts, 0)
         return (users / self.items.sizes[:, None]).astype(np.float32)
 
     @cached_property
@@ -122,8 +123,9 @@ def rank_smoothed(segments: Segments, popularity: np.ndarray, smoothing: float) 
     sizes = segments.items.sizes[:, None]
     items = np.empty_like(segments.top_items)
     users = np.empty(segments.top_items.shape, dtype=np.float32)
+    base = np.where(popularity > 0, smoothing * popularity, -np.inf).astype(np.float32)
     for segment in range(len(segments)):
-        added = np.where(popularity > 0, smoothing * popularity, -np.inf).astype(np.float32)
+        added = base.copy()
         added[counts.row(segment)] += counts.row_weights(segment)
         items[[segment]], users[[segment]] = top_k(added[None], items.shape[1])
     return items, (users / (sizes + smoothing)).astype(np.float32)

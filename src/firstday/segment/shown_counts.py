@@ -63,7 +63,8 @@ def count_shown(
     if dataset.impressions is None:
         return None
     members = pl.DataFrame({"user_ix": users, "segment": segments}).cast({"user_ix": pl.Int32})
-    is_use = pl.col("pair").is_in(dataset.events.codes_of(ITEM, config.use)) & pl.col("timestamp").is_not_null()
+    codes = dataset.events.codes_of(ITEM, config.use)
+    is_use = pl.col("pair").is_in(codes) & pl.col("timestamp").is_not_null()
     parts = []
     for frame, events in zip(dataset.impressions.frames(), dataset.events.frames(), strict=True):
         shown = frame.join(members, on="user_ix", maintain_order="left")

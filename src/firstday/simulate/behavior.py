@@ -82,9 +82,11 @@ class Block:
     def scenes_of(self, user: np.ndarray, time_s: np.ndarray) -> np.ndarray:
         """Draw a scene from each user's taste at that time, which drifts from the first to the mature taste."""
         days = (time_s - self.people.registered_s[user]) / DAY_S
-        is_mature = self.rng.random(len(user)) < 1 - np.exp(-days / DRIFT_DAYS)
-        chance = self.rng.random(len(user), dtype=np.float32)
-        position = (chance[:, None] >= self.people.tastes[user, is_mature.astype(int)]).sum(axis=1)
+        mature_share = 1 - np.exp(-days / DRIFT_DAYS)
+        is_mature = self.rng.random(len(user)) < mature_share
+        chance = self.rng.random((len(user), 1), dtype=np.float32)
+        tastes = self.people.tastes[user, is_mature.astype(int)]
+        position = (chance >= tastes).sum(axis=1)
         scenes: np.ndarray = self.people.scenes[user, position]
         return scenes
 
@@ -96,7 +98,8 @@ class Block:
         """Return each item itself, its artist or album, or a playlist of its scene, shape (n,)."""
         catalogue = self.catalogue
         is_playlist = np.full(len(item), PLAYLIST_CODE) == entity
-        target = np.choose(entity, [item, catalogue.artist[item], catalogue.album[item], catalogue.scene[item]])
+        scene = catalogue.scene[item]
+        target = np.choose(entity, [item, catalogue.artist[item], catalogue.album[item], scene])
         target[is_playlist] = catalogue.playlists_by_scene.draw(target[is_playlist], self.rng)
         return target
 
@@ -134,7 +137,8 @@ def _draw_sessions(block: Block) -> tuple[np.ndarray, np.ndarray]:
     has_streams = is_new & (chance < STREAM_SHARE)
     has_nothing = is_new & (chance >= 1 - NOTHING_SHARE)
     answers = (rng.random(n) < QUESTIONNAIRE_SHARE) & is_new & ~has_nothing
-    rate = SESSIONS_PER_DAY * rng.lognormal(0, RATE_SPREAD, n) * np.where(has_nothing, NOTHING_RATE, 1)
+    usual_rate = SESSIONS_PER_DAY * rng.lognormal(0, RATE_SPREAD, n)
+    rate = usual_rate * np.where(has_nothing, NOTHING_RATE, 1)
     length = STREAMS_PER_SESSION * rng.lognormal(0, LENGTH_SPREAD, n)
 
     is_curious = ~answers | (rng.random(n) < LOOKERS_AFTER_ANSWERING)
@@ -150,7 +154,9 @@ def _draw_sessions(block: Block) -> tuple[np.ndarray, np.ndarray]:
     look_s = registered_s[lookers] + rng.integers(150, 900, len(lookers))
 
     start_s = np.r_[look_s, first_s, again_s, later_s]
-    sessions = np.stack([np.r_[lookers, user], start_s, np.r_[0 * lookers, n_streams]])
+    user = np.r_[lookers, user]
+    n_streams = np.r_[np.zeros_like(lookers), n_streams]
+    sessions = np.stack([user, start_s, n_streams])
     return sessions[:, start_s < block.end_s], np.flatnonzero(answers)
 
 
@@ -171,7 +177,8 @@ def _draw_later_sessions(block: Block, rate: np.ndarray) -> tuple[np.ndarray, np
     total = length + curious
     user = np.repeat(np.arange(n), rng.poisson(rate * total))
     chance = rng.random(len(user))
-    is_curious = rng.random(len(user)) * total[user] < curious[user]
+    position = rng.random(len(user)) * total[user]
+    is_curious = position < curious[user]
     curious_day = -CURIOUS_DAYS * np.log1p(-chance * fades[user])
     day = np.where(is_curious, curious_day, chance * length[user])
     zone = people.zone[user]
@@ -200,8 +207,8 @@ def _play(block: Block, sessions: np.ndarray, favorites: np.ndarray) -> pl.DataF
     n = len(session)
     # The first item begins at least 30 s after the session, which leaves room for a search.
     pace_s = rng.integers(*PLAY_S, len(start_s))[session]
-    first_s = start_s[session] + 30
-    time_s = first_s + position * pace_s + rng.integers(PLAY_S[0] // 2, size=n)
+    planned_s = start_s[session] + 30 + position * pace_s
+    time_s = planned_s + rng.integers(PLAY_S[0] // 2, size=n)
 
     mood = block.scenes_of(user_of_session, start_s)[session]
     is_mood = rng.random(n) < SESSION_MOOD
@@ -211,7 +218,8 @@ def _play(block: Block, sessions: np.ndarray, favorites: np.ndarray) -> pl.DataF
     is_strange = chance < STRANGE_SHARE
     chance = (chance - STRANGE_SHARE) / (1 - STRANGE_SHARE)  # of the other streams
     is_chart = ~is_strange & (chance < chart_share[user])
-    is_favorite = ~is_strange & ~is_chart & (rng.random(n) < FAVORITE_ARTIST_SHARE)
+    is_of_favorite = rng.random(n) < FAVORITE_ARTIST_SHARE
+    is_favorite = ~is_strange & ~is_chart & is_of_favorite
     by_scene = ~is_chart & ~is_favorite
 
     item = np.empty(n, dtype=int)
@@ -219,13 +227,15 @@ def _play(block: Block, sessions: np.ndarray, favorites: np.ndarray) -> pl.DataF
     item[by_scene] = catalogue.by_scene.draw(scene[by_scene], rng)
     item[is_chart] = catalogue.by_chart.draw(people.country[user[is_chart]], rng)
     number = rng.choice(FAVORITE_ARTISTS, size=is_favorite.sum(), p=ARTIST_SHARES)
-    item[is_favorite] = catalogue.by_artist.draw(favorites[user[is_favorite], number], rng)
+    artist = favorites[user[is_favorite], number]
+    item[is_favorite] = catalogue.by_artist.draw(artist, rng)
     is_repeat = (item == np.roll(item, 1)) & (position > 0)
     repeats = np.flatnonzero(is_repeat)  # immediate repeats are rare
     item[repeats] = catalogue.by_artist.draw(catalogue.artist[item[repeats]], rng)
 
     opens = position == 0
-    is_liked = (people.scenes[user] == catalogue.scene[item, None]).any(axis=1)
+    scene = catalogue.scene[item]
+    is_liked = (people.scenes[user] == scene[:, None]).any(axis=1)
     skip_share = np.where(is_liked, SKIP_LIKED, SKIP_STRANGE)
     is_skipped = (rng.random(n) < skip_share) & ~opens  # the user chose the first item of the session
     signal = np.where(is_skipped, SKIP, STREAM)
@@ -256,7 +266,8 @@ def _search(block: Block, opening: pl.DataFrame) -> pl.DataFrame:
     rng = block.rng
     opening = opening.filter(rng.random(opening.height) < SEARCH_SHARE)
     entity = rng.choice(len(SEARCHED), size=opening.height, p=SEARCHED)
-    opening = opening.with_columns(signal=pl.lit(SEARCH), entity=pl.Series(entity)).sort("entity", maintain_order=True)
+    opening = opening.with_columns(signal=pl.lit(SEARCH), entity=pl.Series(entity))
+    opening = opening.sort("entity", maintain_order=True)
     lead_s = pl.Series(rng.integers(5, 30, opening.height))
     target = block.targets(opening["entity"].to_numpy(), opening["target"].to_numpy())
     return opening.with_columns(time_s=pl.col("time_s") - lead_s, target=pl.Series(target))
@@ -266,7 +277,8 @@ def _look_around(block: Block, sessions: np.ndarray) -> pl.DataFrame:
     """Draw searches and favorites in sessions without streams."""
     rng = block.rng
     looks = sessions[:, sessions[2] == 0]
-    user, start_s, _ = np.repeat(looks, 1 + rng.poisson(0.7, looks.shape[1]), axis=1)
+    n_acts = 1 + rng.poisson(0.7, looks.shape[1])
+    user, start_s, _ = np.repeat(looks, n_acts, axis=1)
     time_s = start_s + rng.integers(600, size=len(user))
     item = block.catalogue.by_scene.draw(block.scenes_of(user, time_s), rng)
     entity = rng.choice(len(SEARCHED), size=len(user), p=SEARCHED)
@@ -284,7 +296,8 @@ def _answer(block: Block, respondents: np.ndarray, favorites: np.ndarray) -> pl.
     user = respondents[row]
     registered_s = block.people.registered_s[user]
     other = block.artists_of(user, registered_s)
-    artist = np.where(position < FAVORITE_ARTISTS // 2, favorites[user, position % FAVORITE_ARTISTS], other)
+    favorite = favorites[user, position % FAVORITE_ARTISTS]
+    artist = np.where(position < FAVORITE_ARTISTS // 2, favorite, other)
     time_s = registered_s + 15 + position * rng.integers(2, 9, len(user))
     events = {"user": user, "time_s": time_s, "signal": ONBOARDING, "entity": ARTIST_CODE, "target": artist}
     return _keep_first(pl.DataFrame(events))

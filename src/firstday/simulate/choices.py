@@ -42,6 +42,7 @@ class Choices:
     def draw(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Draw one target from each given row: int64, shape (n,)."""
         # Rounding could push a draw just past its row.
-        chance = np.minimum(rows + rng.random(len(rows)), np.nextafter(rows + 1.0, 0))
+        end = np.nextafter(rows + 1.0, 0)
+        chance = np.minimum(rows + rng.random(len(rows)), end)
         entry = np.searchsorted(self.ladder, chance, side="right")
         return self.targets.take(entry)

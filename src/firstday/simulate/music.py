@@ -14,10 +14,8 @@ import polars as pl
 from firstday.simulate.choices import Choices
 from firstday.simulate.world import World
 
-WORDS = {
-    kind: [word.replace("_", " ") for word in words.split()]
-    for kind, words in tomllib.loads((resources.files("firstday.simulate") / "words.toml").read_text("utf-8")).items()
-}
+_WORDS = tomllib.loads((resources.files("firstday.simulate") / "words.toml").read_text("utf-8"))
+WORDS = {kind: [word.replace("_", " ") for word in words.split()] for kind, words in _WORDS.items()}
 """Words by kind."""
 
 ARTISTS = {
@@ -116,21 +114,25 @@ def make_catalogue(n_items: int, world: World, rng: np.random.Generator) -> Musi
     playlists = np.arange(len(playlist_scene))
     playlist = np.repeat(playlists, PLAYLIST_ITEMS)
     members = pl.DataFrame({"entity_id": playlist, "item_id": by_scene.draw(playlist_scene[playlist], rng)})
-    n_albums = np.maximum(1, np.round(np.bincount(artist) / ALBUM_ITEMS)).astype(int)
+    n_items_of_artist = np.bincount(artist)
+    n_albums = np.maximum(1, np.round(n_items_of_artist / ALBUM_ITEMS)).astype(int)
     first_album = np.cumsum(n_albums) - n_albums
     album = first_album[artist] + rng.integers(n_albums[artist])
+    _, album = np.unique(album, return_inverse=True)  # drop albums without items
+    chart_weight = (world.audience[:, scene] * share) ** CHART_POWER
+    playlist_weight = 1 / _rank_within(playlist_scene, rng)
     return MusicCatalogue(
         scene,
         artist,
-        np.unique(album, return_inverse=True)[1],  # drop albums without items
+        album,
         artist_scene,
         playlist_scene,
         members.unique().sort("entity_id", "item_id"),
         by_scene,
         Choices.of_entries(artist, items, weight),
-        Choices.of_table((world.audience[:, scene] * share) ** CHART_POWER),
+        Choices.of_table(chart_weight),
         Choices.of_entries(artist_scene, np.arange(n_artists), fame),
-        Choices.of_entries(playlist_scene, playlists, 1 / _rank_within(playlist_scene, rng)),
+        Choices.of_entries(playlist_scene, playlists, playlist_weight),
     )
 
 
@@ -154,7 +156,8 @@ def invent_names(patterns: Mapping[str, float], n: int, rng: np.random.Generator
     names = np.empty(n, dtype=object)
     for number, pattern in enumerate(patterns):
         rows = np.flatnonzero(pattern_of_name == number)
-        words = [rng.choice(WORDS[kind], len(rows)) for kind in re.findall(r"{(\w+)}", pattern)]
+        kinds = re.findall(r"{(\w+)}", pattern)
+        words = [rng.choice(WORDS[kind], len(rows)) for kind in kinds]
         form = re.sub(r"{\w+}", "{}", pattern)
         names[rows] = [form.format(*row) for row in zip(*words, strict=True)]
     return [*names]

@@ -88,7 +88,10 @@ def make_people(settings: SimulationSettings, world: World, rng: np.random.Gener
     is_before = rng.random(n) < settings.before_share
     registered_s = np.where(is_before, before_log, in_log)
     order = np.argsort(registered_s, kind="stable")
-    registered_s, country, age_ix, zone = (values[order] for values in (registered_s, country, age_ix, zone))
+    registered_s = registered_s[order]
+    country = country[order]
+    age_ix = age_ix[order]
+    zone = zone[order]
 
     profile = country * len(AGES) + age_ix
     scenes = np.empty((n, TASTE_SCENES), dtype=np.int16)
@@ -100,7 +103,8 @@ def make_people(settings: SimulationSettings, world: World, rng: np.random.Gener
         of_profile = world.by_profile.draw(profile, rng)
         scenes[:, position] = np.where(is_related, of_family, of_profile)
 
-    first = NEXT_SCENE ** np.arange(TASTE_SCENES) * rng.gamma(2.0, size=(n, TASTE_SCENES))
+    typical = NEXT_SCENE ** np.arange(TASTE_SCENES)
+    first = typical * rng.gamma(2.0, size=(n, TASTE_SCENES))
     mature = (first * rng.lognormal(0, DRIFT, first.shape)) ** SHARPENING
     total = np.stack([first, mature], axis=1).cumsum(axis=2)
     tastes = (total / total[..., -1:]).astype(np.float32)
@@ -114,7 +118,8 @@ def draw_local_moments(day: np.ndarray, zone: np.ndarray, rng: np.random.Generat
     Days are counted from the start of the log; zones are indices into `ZONES`.
     """
     hour = rng.choice(24, size=len(day), p=HOUR_WEIGHTS / HOUR_WEIGHTS.sum())
-    local_s = day * DAY_S + hour * 3600 + rng.integers(3600, size=len(day))
+    second = rng.integers(3600, size=len(day))
+    local_s = day * DAY_S + hour * 3600 + second
     return np.subtract(local_s, OFFSETS_S[zone])
 
 
@@ -140,7 +145,8 @@ def draw_friends(people: People, rng: np.random.Generator) -> pl.DataFrame:
     like_minded = draw_from(people.country * (people.scenes.max() + 1) + first_scene)
     compatriot = draw_from(people.country)
     anyone = rng.integers(n, size=len(user))
-    friend = np.select([kind < LIKE_MINDED, kind < LIKE_MINDED + SAME_COUNTRY], [like_minded, compatriot], anyone)
+    conditions = [kind < LIKE_MINDED, kind < LIKE_MINDED + SAME_COUNTRY]
+    friend = np.select(conditions, [like_minded, compatriot], anyone)
     pairs = pl.DataFrame({"user_id": np.r_[user, friend], "friend_id": np.r_[friend, user]})
     friendships = pairs.filter(pl.col("user_id") != pl.col("friend_id"))
     return friendships.unique().sort("user_id", "friend_id")

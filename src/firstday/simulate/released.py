@@ -102,7 +102,8 @@ def simulate_released(settings: SimulationSettings, out: Path, *, progress: Prog
         "validation": n_validation,
         "test": n_test,
     }
-    n_simulated = math.ceil(SERVICE_USERS * settings.n_users + 10 * math.sqrt(settings.n_users))
+    margin = 10 * math.sqrt(settings.n_users)
+    n_simulated = math.ceil(SERVICE_USERS * settings.n_users + margin)
     service = replace(settings, n_users=n_simulated, before_share=0.0, quiet_days=RELEASED_TARGET_DAYS)
     with new_folder(out) as folder:
         with tempfile.TemporaryDirectory(prefix="firstday-") as scratch:
@@ -118,8 +119,10 @@ def _split(dataset: Dataset, config: Config, days: int, sizes: Mapping[str, int]
 
     Raise ConfigError if there are too few.
     """
-    cold_days = round(COLD_SHARE * (days - RELEASED_TARGET_DAYS))
-    cut_off = int((BEGIN + timedelta(days=days - RELEASED_TARGET_DAYS - cold_days)).timestamp() * 1_000_000)
+    registration_days = days - RELEASED_TARGET_DAYS
+    cold_days = round(COLD_SHARE * registration_days)
+    moment = BEGIN + timedelta(days=registration_days - cold_days)
+    cut_off = int(moment.timestamp() * 1_000_000)
     log = log_of(dataset, config)
     assert log is not None
     nobody = np.zeros(0, dtype=np.int64)
@@ -227,6 +230,7 @@ def _tabulate_features(encoder: Encoder, batch: SignalBatch) -> pl.DataFrame:
 
 def _name_columns(counted_blocks: Sequence[str], d: int) -> list[str]:
     """Name the feature columns, in the order of the release."""
-    stems = [*(f"{block}_embedding" for block in BLOCKS[:2]), *(f"{block}_" for block in counted_blocks)]
+    stems = [f"{block}_embedding" for block in BLOCKS[:2]]
+    stems += [f"{block}_" for block in counted_blocks]
     names = [f"{stem}{number}" for stem in stems for number in range(d)]
     return [*names, *(COUNT_PREFIX + block for block in counted_blocks), AGE_VALUE]

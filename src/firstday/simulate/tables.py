@@ -113,10 +113,10 @@ def _tabulate_catalogue(catalogue: MusicCatalogue, rng: np.random.Generator) -> 
         "album_id": catalogue.album,
     }
     collections = catalogue.members.select(pl.lit("playlist").alias("entity"), pl.all())
-    entities = [
-        pl.DataFrame({"entity": entity, "entity_id": np.arange(len(of_entity)), "name": of_entity})
-        for entity, of_entity in names.items()
-    ]
+    entities = []
+    for entity, of_entity in names.items():
+        rows = {"entity": entity, "entity_id": np.arange(len(of_entity)), "name": of_entity}
+        entities.append(pl.DataFrame(rows))
     return {"items": pl.DataFrame(items), "collections": collections, "names": pl.concat(entities)}
 
 

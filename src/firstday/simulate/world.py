@@ -101,7 +101,8 @@ def make_world(n_items: int, rng: np.random.Generator) -> World:
     width = rng.uniform(5, 11, n_scenes)
     distance = (AGES[:, None] - peak) / width
     age_fit = np.maximum(-0.5 * distance**2, AGE_FLOOR)
-    liking = np.exp(np.log(size) + tilt[:, None, :] + age_fit)
+    log_liking = np.log(size) + tilt[:, None, :] + age_fit
+    liking = np.exp(log_liking)
     # Normalised per age, so that scenes do not change the age distribution.
     liking /= liking.sum(axis=2, keepdims=True)
     audience = np.einsum("cas,a->cs", liking, AGE_SHARES)

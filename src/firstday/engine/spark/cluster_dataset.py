@@ -180,13 +180,14 @@ def factorise(ratings: DataFrame, n_items: int, dimensions: int, config: Config)
     """
     from pyspark.ml.recommendation import ALS
 
-    (sizes,) = ratings.agg(fn.count("item"), fn.countDistinct("user")).collect()
+    ((n_ratings, n_users),) = ratings.agg(fn.count("item"), fn.countDistinct("user")).collect()
+    settings = config.embedding
     als = ALS(
         rank=dimensions,
-        maxIter=config.embedding.als_iterations,
+        maxIter=settings.als_iterations,
         # MLlib multiplies the regularisation by the number of ratings of the user or item.
-        regParam=config.embedding.als_regularization * int(sizes[1]) / max(1, int(sizes[0])),
-        alpha=config.embedding.als_confidence,
+        regParam=settings.als_regularization * n_users / max(1, n_ratings),
+        alpha=settings.als_confidence,
         implicitPrefs=True,
         seed=config.seed,
         userCol="user",

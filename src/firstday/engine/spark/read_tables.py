@@ -65,9 +65,10 @@ def _read(raw: RawTables, signals: SignalConfig, findings: Findings) -> ClusterD
         item_ids = _find_items(tables["interactions"], signals if findings.drop else None)
     if "users" in tables:
         groups = _find_groups(tables["users"], findings)
-    home = "users" if "users" in names else "interactions"
-    now = datetime.now(UTC)
-    whole = load_whole(shared, item_ids, groups, names, signals, findings, now, home if home in tables else None)
+    home: str | None = "users" if "users" in names else "interactions"
+    if home not in tables:
+        home = None
+    whole = load_whole(shared, item_ids, groups, names, signals, findings, datetime.now(UTC), home)
     if not tables:
         return None
     if "friends" in tables and "friend_id" in tables["friends"].frame.columns:
@@ -160,13 +161,15 @@ def _find_items(interactions: ClusterTable, signals: SignalConfig | None) -> pl.
     """Return the sorted distinct items of interactions; with `signals`, of valid rows only."""
     rows = _map_rows(interactions, partial(find_items, signals), "id string, is_text boolean").distinct()
     frame = pl.DataFrame(rows.toArrow())
-    return unite_ids([frame["id"] if frame["is_text"].any() else frame["id"].cast(pl.Int64)])
+    ids = frame["id"]
+    return unite_ids([ids if frame["is_text"].any() else ids.cast(pl.Int64)])
 
 
 def _find_groups(users: ClusterTable, findings: Findings) -> dict[str, tuple[str, ...]]:
     """Return the sorted values of each group column of `users`; note the columns that are not groups."""
     rows = _map_rows(users, partial(count_values, findings.drop), "column string, value string, n long")
-    counts = rows.groupBy("column", "value").agg(fn.sum("n").alias("n")).persist(StorageLevel.DISK_ONLY)
+    counts = rows.groupBy("column", "value").agg(fn.sum("n").alias("n"))
+    counts = counts.persist(StorageLevel.DISK_ONLY)
     sizes = counts.groupBy("column").agg(fn.count("value"), fn.sum("n")).collect()
     groups: dict[str, tuple[str, ...]] = {}
     for column, n_values, n_users in sorted(sizes):

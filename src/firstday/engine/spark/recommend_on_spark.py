@@ -66,9 +66,10 @@ def recommend_on_spark(
         parts.unpersist()
         raise DataError(findings.faults)
     summary = reduce(add, counts).with_notes(findings.notes)
-    types = {"user_id": all(are_integers), "item_id": recommender.model.catalogue.items.are_integers}
     lists = parts.select("content").mapInArrow(spread_lists, LISTS_DDL)
-    lists = lists.withColumns({name: fn.col(name).cast("long") for name, are_long in types.items() if are_long})
+    for name, are_long in (("user_id", all(are_integers)), ("item_id", recommender.model.catalogue.items.are_integers)):
+        if are_long:
+            lists = lists.withColumn(name, fn.col(name).cast("long"))
     return lists, summary, findings.left_out
 
 

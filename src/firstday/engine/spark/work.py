@@ -69,7 +69,8 @@ def count_values(drop: bool, raw: RawTable) -> pl.DataFrame:
     """Return the number of users with each value of each column of `users` that may be a group."""
     users = check_table("users", raw, {}, Findings(drop=drop), are_all=False)
     values = users.drop(TABLES["users"].kinds, strict=False).unpivot(variable_name="column")
-    return values.group_by("column", pl.col("value").cast(pl.String)).agg(n=pl.len().cast(pl.Int64))
+    groups = values.group_by("column", pl.col("value").cast(pl.String))
+    return groups.agg(n=pl.len().cast(pl.Int64))
 
 
 def make_part(part: int, content: bytes, answer: Any) -> pa.Table:
@@ -152,7 +153,8 @@ def answer_question(number: int, part: Dataset, function: Question, *arguments: 
 def add_answers(merge: Callable[[Iterable[Any]], Any], table: pa.Table) -> pa.Table:
     """Add up the answers of `MERGED_PARTS` parts, in the order of the part numbers."""
     rows = sorted(table.to_pylist(), key=lambda row: row["part"])
-    return make_part(rows[0]["part"] // MERGED_PARTS, b"", merge(unpack_answer(row["answer"]) for row in rows))
+    total = merge(unpack_answer(row["answer"]) for row in rows)
+    return make_part(rows[0]["part"] // MERGED_PARTS, b"", total)
 
 
 def list_ratings(number: int, part: Dataset, n_parts: int, *arguments: Any) -> pa.Table:
