@@ -167,8 +167,9 @@ def describe(runs: list[Run]) -> dict[str, Any]:
             for of in bootstrap_means(table[rows], user[rows])
         ]
 
-    hits, first = join(lambda _, course: course.hits), join(lacking_at_first)
-    cohorts: list[dict[str, Any]] = [
+    hits = join(lambda _, course: course.hits)
+    first = join(lacking_at_first)
+    cohorts = [
         {"day": int(cohort), "first_day_regret": dict(zip(names, means(first, day == cohort), strict=True))}
         for cohort in np.unique(day)
     ]
@@ -183,9 +184,6 @@ def describe(runs: list[Run]) -> dict[str, Any]:
         gained = hits[:, [counting]] - hits[:, [names.index(name) for name in others]]
         pairs = [f"{COUNTING} - {name}" for name in others]
         found |= {"hits_compared": dict(zip(pairs, means(gained), strict=True)), "new_items": describe_new(runs)}
-        gain = first[:, [names.index("explore")]] - first[:, [counting]]
-        for cohort in cohorts:
-            (cohort["gain_of_new"],) = means(gain, day == cohort["day"])
     return found
 
 

@@ -12,12 +12,12 @@ not requested keep their rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import typer
@@ -95,11 +95,11 @@ def measure_set(name: str, copy: Path | None, n_seeds: int) -> dict[str, Any]:
 
             for left_out in ("", *blend.COMPONENTS):
                 kept = tuple(name for name in blend.COMPONENTS if name != left_out)
-                with changed(blend, "COMPONENTS", kept):
+                with patch.object(blend, "COMPONENTS", kept):
                     note(left_out, trained.answer())
             for default, (module, constant, values) in DEFAULTS.items():
                 for value in values:
-                    with changed(module, constant, value):
+                    with patch.object(module, constant, value):
                         fresh = trained.renew(module)
                         note(f"{default} {value}", fresh.answer())
     whole = np.concatenate(found.pop(""))
@@ -162,21 +162,10 @@ def train(holdout: Holdout, config: Config, progress: Progress) -> Trained:
         folds.extend(fold.with_settings(**settings) for fold in validation)
         return settings
 
-    with changed(training, "learn_item_weights", keep_data), changed(training, "choose_weights", keep_folds):
+    with patch.object(training, "learn_item_weights", keep_data), patch.object(training, "choose_weights", keep_folds):
         recommender = training.fit(holdout.dataset, holdout.split, config, progress=progress)
     query = training.cohort_query(recommender, holdout.newcomers, holdout.cold, max(LENGTHS))
     return Trained(folds, query, learned_from, holdout, config).learn_item_weights()
-
-
-@contextmanager
-def changed(module: ModuleType, name: str, value: Any) -> Iterator[None]:
-    """Temporarily replace a module attribute."""
-    before = vars(module)[name]
-    vars(module)[name] = value
-    try:
-        yield
-    finally:
-        vars(module)[name] = before
 
 
 if __name__ == "__main__":

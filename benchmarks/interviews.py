@@ -19,7 +19,7 @@ from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.sampled import unite_uses
 from firstday.features.encoder import pick_signal
 from firstday.features.signals import SignalBatch
-from firstday.metrics import bootstrap_means, bootstrap_ratios, measure
+from firstday.metrics import bootstrap_mean, bootstrap_ratios, measure
 from firstday.progress import Progress, no_progress
 from firstday.ranking import top_k
 from firstday.recommend.query import Query
@@ -300,14 +300,9 @@ def summarise(trials: Sequence[Trial]) -> list[dict[str, Any]]:
         for rule, word in (("own", "precision"), ("common", "precision_common")):
             values = joined[name, arm, n, rule]
             popular = joined[name, REFERENCE, n, rule]
-            intervals = dict(
-                zip(("", "_minus_popular"), bootstrap_means(np.stack([values, values - popular], 1), user), strict=True)
-            )
-            if arm == REFERENCE:
-                del intervals["_minus_popular"]
-            elif popular.any():
-                (intervals["_ratio"],) = bootstrap_ratios(values[:, None], popular, user)
-            for of, interval in intervals.items():
-                row |= to_json(f"{word}{of}", interval, 4)
+            row |= to_json(word, bootstrap_mean(values, user), 4)
+            if arm != REFERENCE and popular.any():
+                (ratio,) = bootstrap_ratios(values[:, None], popular, user)
+                row |= to_json(f"{word}_ratio", ratio, 4)
         rows.append(row)
     return rows

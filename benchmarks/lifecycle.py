@@ -1,16 +1,12 @@
 """Durability over a service's first ten days with repeated kills: everything acknowledged must be stored exactly once.
 
-    python benchmarks/lifecycle.py MODEL [--users 2000] [--days 10] [--kills 20] [--tables OUT] [--out OUT]
+    python benchmarks/lifecycle.py MODEL [--users 2000] [--days 10] [--kills 20] [--out OUT]
 
 Newcomers arrive on each day, send their profile, get recorded lists, use some of what they see, and return on later
 days; every third client reports which items of a list were really seen. Meanwhile the server is killed at random
 moments (SIGKILL) and restarted; clients retry unanswered requests under the same ids. An experiment runs. On each day
 the store is exported under load, and another model takes over. In the end, every acknowledged event, impression and
-assignment must be in the store and in the tables exactly once. Then a model is trained on the tables, and the
-experiment is reported from them. First with SQLite, then with Redis.
-
-A day lasts seconds. For training and reporting, times of receipt are stretched to full days; `--tables` keeps the
-tables of each store in that form.
+assignment must be in the store and in the tables exactly once. First with SQLite, then with Redis. A day lasts seconds.
 """
 
 from __future__ import annotations
@@ -37,7 +33,6 @@ from serve_process import Connection, ServerProcess, write_request
 from serve_reload import relabel
 
 from firstday.artifact.folder import save_model
-from firstday.features.signals import Signals
 from firstday.recommend.recommender import open_model
 
 N_CLIENTS = 8
@@ -49,8 +44,6 @@ EXPERIMENT = "first-days: control=popular*50, treatment=segment*50"
 SETTINGS = {"log_requests": "false", "experiment": EXPERIMENT}
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
 DAY_MS = 86_400_000
-TRAINING = "[registration]\ntarget_days = 3.0\n"
-"""Training settings for a short log of ten days, in which newcomers used few items."""
 
 
 @dataclass
@@ -126,8 +119,7 @@ class Client:
             while await self.service.try_once(self.connection, request) is None:
                 pass
             self.ledger.profiles[user] = age
-        # Second half of the day: what the service received on that day is moved to the first half, see `place`.
-        at_ms = day * DAY_MS + DAY_MS // 2 + self.rng.randrange(DAY_MS // 2 - 1_000_000)
+        at_ms = day * DAY_MS + self.rng.randrange(DAY_MS - 1_000_000)
         for _ in range(self.rng.randint(1, 2)):
             await self._see_a_list(user, at_ms)
             at_ms += 100_000
@@ -199,13 +191,12 @@ async def run_command(*arguments: str | Path) -> None:
 
 async def live(
     server: ServerProcess, folder: Path, model: Path, n_users: int, n_days: int, n_kills: int, redis: str, seed: int
-) -> tuple[Ledger, dict[str, Any], list[float]]:
-    """Run all days; return what was acknowledged, counts, and the start of each day in seconds since 1970."""
+) -> tuple[Ledger, dict[str, Any]]:
+    """Run all days; return what was acknowledged, and counts."""
     rng = random.Random(seed)
     ledger = Ledger()
     service = Service(server)
     trained = open_model(model).model
-    begins: list[float] = []
     arrived: list[str] = []
     counts = Counter[str]()
     clients = [Client(service, ledger, random.Random(f"{seed}-{number}")) for number in range(N_CLIENTS)]
@@ -227,7 +218,6 @@ async def live(
             pass
 
     for day in range(n_days):
-        begins.append(time.time())
         new = [f"u{number}" for number in range(day, n_users, n_days)]
         back = [user for user in arrived if rng.random() < COMES_BACK]
         waiting = [(user, True) for user in new] + [(user, False) for user in back]
@@ -253,9 +243,8 @@ async def live(
         await asyncio.gather(*jobs)
         arrived += new
     await export()
-    begins.append(time.time())
     counts["kills"] = service.kills
-    return ledger, dict(counts), begins
+    return ledger, dict(counts)
 
 
 async def compare_store(url: str, ledger: Ledger) -> dict[str, int]:
@@ -327,49 +316,6 @@ def compare_tables(out: Path, ledger: Ledger) -> dict[str, int]:
     }
 
 
-def stretch(out: Path, target: Path, begins: list[float]) -> None:
-    """Copy tables, with times of receipt stretched to full days."""
-    days = len(begins) - 1
-    shutil.copytree(out, target)
-    for path in target.rglob("*.parquet"):
-        table = pl.read_parquet(path)
-        for name in {"timestamp", "registered_at", "assigned_at"} & set(table.columns):
-            seconds = [value.timestamp() for value in table[name].to_list()]
-            times = [BEGIN + timedelta(days=place(when, begins, days)) if when >= begins[0] else
-                     datetime.fromtimestamp(when, UTC) for when in seconds]  # fmt: skip
-            table = table.with_columns(pl.Series(name, times, dtype=pl.Datetime("us", "UTC")))
-        table.write_parquet(path)
-
-
-def place(when: float, begins: list[float], n_days: int) -> float:
-    """Return the day in which something was received, and the elapsed fraction of its first half."""
-    day = max(0, min(n_days - 1, sum(begin <= when for begin in begins) - 1))
-    return day + min(0.999, (when - begins[day]) / (begins[day + 1] - begins[day])) / 2
-
-
-async def learn(tables: Path, folder: Path, ledger: Ledger) -> dict[str, Any]:
-    """Train a model on the tables and report the experiment by command; check that both cover all users."""
-    settings = folder / "settings.toml"
-    model = folder / "trained"
-    report = folder / "report.json"
-    settings.write_text(TRAINING)
-    name = EXPERIMENT.partition(":")[0]
-    await run_command("train", tables, "--config", settings, "--out", model)
-    await run_command("experiment", tables, "--name", name, "--json", report)
-    trained = open_model(model)
-    answer = trained.recommend(Signals(age=30), 5)
-    check(len(answer.items) == 5, "the model that was trained on the tables gives no list")
-    told = json.loads(report.read_text())
-    expected = dict(Counter(ledger.variants.values()))
-    check(told["sample_ratio"]["users"] == expected, f"the report has {told['sample_ratio']['users']}, not {expected}")
-    return {
-        "trained_items": trained.model.n_items,
-        "trained_segments": len(trained.model.segments),
-        "reported_users": expected,
-        "sample_ratio_p_value": told["sample_ratio"]["p_value"],
-    }
-
-
 def run(
     model: Path,
     folder: Path,
@@ -378,10 +324,8 @@ def run(
     n_kills: int,
     seed: int,
     redis: RedisProcess | None = None,
-    *,
-    learns: bool = True,
 ) -> dict[str, Any]:
-    """Run all days with one store; the tables are in `folder`. Learning from them takes some hundred users.
+    """Run all days with one store; the tables are in `folder`.
 
     Raises
     ------
@@ -395,13 +339,11 @@ def run(
     server = ServerProcess(folder / "model", folder, {**SETTINGS, **store})
     try:
         url = "" if redis is None else redis.url
-        ledger, counts, begins = asyncio.run(live(server, folder, model, n_users, n_days, n_kills, url, seed))
+        ledger, counts = asyncio.run(live(server, folder, model, n_users, n_days, n_kills, url, seed))
         kept = asyncio.run(compare_store(server.url, ledger))
     finally:
         server.stop()
     found = compare_tables(folder / "tables", ledger)
-    stretch(folder / "tables", folder / "stretched", begins)
-    learned = asyncio.run(learn(folder / "stretched", folder, ledger)) if learns else {}
     return {
         "store": "sqlite" if redis is None else "redis",
         "newcomers": n_users,
@@ -411,7 +353,6 @@ def run(
         "lists": len(ledger.lists),
         **found,
         **kept,
-        **learned,
         "lists_without_an_answer": ledger.lost_answers,
         "events_sent_again": ledger.sent_again,
         "lost": 0,
@@ -421,28 +362,15 @@ def run(
 
 
 def main(
-    model: Path,
-    users: int = 2000,
-    days: int = 10,
-    kills: int = 20,
-    seed: int = 0,
-    tables: Path | None = None,
-    out: Path | None = None,
+    model: Path, users: int = 2000, days: int = 10, kills: int = 20, seed: int = 0, out: Path | None = None
 ) -> None:
-    """Run the days with SQLite, then with Redis; keep the tables of each store in a subfolder of `tables`."""
-    results = []
+    """Run the days with SQLite, then with Redis."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        redis = RedisProcess(folder / "redis") if RedisProcess.is_installed() else None
-        try:
-            for store in (None, redis) if redis else (None,):
-                place_of = folder / ("with-redis" if store else "with-sqlite")
-                results.append(run(model, place_of, users, days, kills, seed, store))
-                if tables:
-                    shutil.copytree(place_of / "stretched", tables / results[-1]["store"], dirs_exist_ok=True)
-        finally:
-            if redis is not None:
-                redis.stop()
+        results = [run(model, folder / "with-sqlite", users, days, kills, seed)]
+        if RedisProcess.is_installed():
+            with RedisProcess(folder / "redis") as redis:
+                results.append(run(model, folder / "with-redis", users, days, kills, seed, redis))
     write_results(results, out)
 
 

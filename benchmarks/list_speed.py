@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import process_time
 from typing import Any
+from unittest.mock import patch
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
@@ -91,12 +92,8 @@ def read_newcomers(tables: Path, n_users: int) -> list[Signals]:
 @contextmanager
 def full_computation() -> Iterator[None]:
     """Score every item and search every kept user."""
-    before = people.N_SEARCHED, blend.ALL_CANDIDATES
-    people.N_SEARCHED, blend.ALL_CANDIDATES = 10**9, 10**9
-    try:
+    with patch.object(people, "N_SEARCHED", 10**9), patch.object(blend, "ALL_CANDIDATES", 10**9):
         yield
-    finally:
-        people.N_SEARCHED, blend.ALL_CANDIDATES = before
 
 
 def compare(recommender: Recommender, users: Sequence[Signals], strategy: str) -> dict[str, float]:

@@ -69,36 +69,26 @@ def compare_mllib(part: Holdout, config: Config) -> dict[str, Any]:
     """Use item embeddings from MLlib's ALS, and evaluate the same cold users."""
     dataset = part.dataset
     split = part.split
-    from pyspark.sql import SparkSession
-
-    from firstday.engine.spark.cluster_dataset import factorise
-
-    affinity = compute_affinity(split.warm_actions, config.signals, len(split.warm), len(dataset.items))
-    builder = SparkSession.builder.master("local[2]").config("spark.driver.memory", "4g")
-    for name, value in (
-        ("spark.driver.host", "127.0.0.1"),
-        ("spark.ui.enabled", "false"),
-        ("spark.log.level", "ERROR"),
-    ):
-        builder = builder.config(name, value)
-    session = builder.getOrCreate()
     import pyarrow as pa
 
+    from firstday.engine.spark.cluster_dataset import factorise
+    from firstday.engine.spark.session import open_session
+
+    affinity = compute_affinity(split.warm_actions, config.signals, len(split.warm), len(dataset.items))
+    settings = {"spark.driver.memory": "4g", "spark.driver.host": "127.0.0.1", "spark.ui.enabled": "false"}
+    session = open_session("local[2]", settings)
     table = pa.table(
         {"user": affinity.row_of_entry().astype(np.int32), "item": affinity.columns, "rating": affinity.weights}
     )
-    ratings = session.createDataFrame(table).repartition(8).cache()
+    ratings = session.createDataFrame(table).repartition(8)
     dimensions = config.embedding.resolve_dimensions(len(split.warm), len(dataset.items))
-    ratings.count()
-    began = perf_counter()
     vectors = factorise(ratings, len(dataset.items), dimensions, config)
-    seconds = perf_counter() - began
     session.stop()
     plain = score(fit(dataset, split, config), part)
     learners = Learners(dataset, dataset.summary(), None, lambda _held_out, _dimensions: vectors)
     other = score(fit(dataset, split, config.override("training.factors", "mllib"), learners=learners), part)
     content: dict[str, Any] = {"users": len(part.newcomers.users), "cold": len(part.cold), "warm": len(split.warm)}
-    content |= {"ratings": affinity.n_entries, "dimensions": dimensions, "als_seconds": round(seconds, 1)}
+    content |= {"ratings": affinity.n_entries, "dimensions": dimensions}
     content["rows"] = [{"strategy": name, **describe(other[name], plain[name])} for name in STRATEGIES]
     return content
 

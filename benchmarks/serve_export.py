@@ -3,9 +3,8 @@
     python benchmarks/serve_export.py MODEL [--users 50000] [--out OUT]
 
 The store is filled with users, each with a profile, 10 events and 5 recorded lists of 12. Lists are requested at random
-moments, 50 a second: without other load, while copies are made one after the other, and while another process exports
-the copy. Reading a store for an export takes the same processor time anywhere; inside the service it would be taken
-from lists.
+moments, 50 a second: without other load, and while another process exports a copy. Reading a store for an export takes
+the same processor time anywhere; inside the service it would be taken from lists.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import typer
 from result_files import write_results
 from serve_load import expect_ok, quantiles, time_at_rate
@@ -51,21 +49,11 @@ async def fill(path: Path, n_users: int, items: list[str]) -> None:
 
 
 async def measure(server: ServerProcess, copy: Path, out: Path, n_users: int, seconds: float) -> dict[str, Any]:
-    """Time lists without other load, during copies and during an export of the copy."""
+    """Time lists without other load and during an export of a copy."""
     rng = random.Random(2)
 
     def ask() -> bytes:
         return write_request("GET", f"/v1/users/u{rng.randrange(n_users)}/recommendations?k={SLATE}&strategy=segment")
-
-    async def back_up(until: float) -> list[float]:
-        connection = await Connection.open(server.url)
-        times = []
-        while time.perf_counter() < until:
-            began = time.perf_counter()
-            await expect_ok(connection, write_request("POST", "/v1/store/backup"))
-            times.append(time.perf_counter() - began)
-        connection.close()
-        return times
 
     async def export() -> tuple[float, float]:
         began = time.perf_counter()
@@ -81,23 +69,15 @@ async def measure(server: ServerProcess, copy: Path, out: Path, n_users: int, se
 
     await time_at_rate(server.url, ask, RATE, 2)
     calm = await time_at_rate(server.url, ask, RATE, seconds)
-    copies, copying = await asyncio.gather(
-        back_up(time.perf_counter() + seconds), time_at_rate(server.url, ask, RATE, seconds)
-    )
+    await expect_ok(await Connection.open(server.url), write_request("POST", "/v1/store/backup"))
     (whole_s, whole_cpu_s), exporting = await asyncio.gather(export(), time_at_rate(server.url, ask, RATE, seconds))
     again_s, again_cpu_s = await export()
     return {
-        "copy_s": float(np.median(copies)),
-        "copy_mib": copy.stat().st_size / 2**20,
         "export_s": whole_s,
         "export_cpu_s": whole_cpu_s,
         "second_export_s": again_s,
         "second_export_cpu_s": again_cpu_s,
-        "lists_ms": {
-            "calm": quantiles(calm),
-            "while_copying": quantiles(copying),
-            "while_exporting": quantiles(exporting),
-        },
+        "lists_ms": {"calm": quantiles(calm), "while_exporting": quantiles(exporting)},
     }
 
 

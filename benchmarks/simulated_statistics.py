@@ -64,7 +64,6 @@ def measure_tables(folder: Path) -> dict[str, Any]:
         "interactions": events.height,
         "blocks": blocks,
         "interactions_per_user": round(events.height / users.height, 1),
-        "interactions_median": per_user.median(),
         "interactions_most_active_tenth": _round(100 * per_user.top_k(users.height // 10).sum() / events.height),
         "registered_before_log": _percent(users["registered_at"] < begin),
         "age_missing": _percent(users["age"].is_null()),
@@ -126,9 +125,7 @@ def _month(month: pl.DataFrame, users: pl.DataFrame, since: pl.DataFrame) -> dic
     return {
         "active_in_month": _round(100 * per_user.height / month.height),
         "streams_in_month": _round(per_user["streams"].mean()),
-        "streams_in_month_median": per_user["streams"].median(),
         "items_in_month": _round(per_user["items"].mean()),
-        "items_in_month_median": per_user["items"].median(),
         "precision_popular": _precision(of_cold.with_columns(group=pl.lit("")), truth, popular),
         "precision_profile": _precision(of_cold, truth, by_group),
     }

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from time import process_time
@@ -31,58 +31,17 @@ N_ARTISTS = 5_000
 DIMENSIONS = 128
 ITEMS_EACH = 10
 SIGNALS = ("stream", "favorite", "skip")
-LOADS = ("scipy.sparse", "firstday.recommend.recommender")
+LOADED = (
+    "numpy",
+    "scipy.sparse",
+    "firstday.recommend.recommender",
+    "scipy.sparse after firstday.recommend.recommender",
+)
 
 
-@dataclass(frozen=True)
-class Requests:
-    """User actions by signal, as cells and as matrices of both kinds.
-
-    Parameters
-    ----------
-    cells
-        Rows and columns of each signal.
-    ours, scipys
-        A matrix per signal, shape (n_users, N_ITEMS).
-    order
-        A permutation of the users.
-    artists
-        The artist of each item, as SparseRows and as csr_array, shape (N_ITEMS, N_ARTISTS).
-    vectors
-        float32, shape (N_ITEMS, DIMENSIONS).
-    """
-
-    n_users: int
-    cells: list[tuple[np.ndarray, np.ndarray]]
-    ours: list[SparseRows]
-    scipys: list[Any]
-    order: np.ndarray
-    artists: tuple[SparseRows, Any]
-    vectors: np.ndarray
-
-
-def make_requests(n_users: int, rng: np.random.Generator) -> Requests:
-    """Draw user actions."""
-    rows = np.repeat(np.arange(n_users), ITEMS_EACH)
-    cells = [(rows, rng.integers(N_ITEMS, size=len(rows))) for _ in SIGNALS]
-    of_items = np.arange(N_ITEMS), rng.integers(N_ARTISTS, size=N_ITEMS)
-    return Requests(
-        n_users,
-        cells,
-        [SparseRows.from_pairs(*pairs, None, n_users, N_ITEMS) for pairs in cells],
-        [build_csr(pairs, n_users) for pairs in cells],
-        rng.permutation(n_users),
-        (
-            SparseRows.from_pairs(*of_items, None, N_ITEMS, N_ARTISTS),
-            csr_array((np.ones(N_ITEMS, np.float32), of_items), shape=(N_ITEMS, N_ARTISTS)),
-        ),
-        rng.normal(size=(N_ITEMS, DIMENSIONS)).astype(np.float32),
-    )
-
-
-def build_csr(pairs: tuple[np.ndarray, np.ndarray], n_users: int) -> Any:
+def build_csr(pairs: tuple[np.ndarray, np.ndarray], n_rows: int, n_columns: int) -> Any:
     """Build SciPy's count matrix."""
-    return csr_array((np.ones(len(pairs[0]), np.float32), pairs), shape=(n_users, N_ITEMS))
+    return csr_array((np.ones(len(pairs[0]), np.float32), pairs), shape=(n_rows, n_columns))
 
 
 def average_csr(matrix: Any, vectors: np.ndarray) -> np.ndarray:
@@ -105,26 +64,29 @@ def affinity_csr(matrices: list[Any], config: SignalConfig) -> Any:
     return total
 
 
-def works_of(requests: Requests) -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
-    """Return each operation of a request, by SparseRows and by SciPy."""
-    ours = requests.ours
-    scipys = requests.scipys
-    n_users = requests.n_users
-    actions = {(signal, "item"): rows for signal, rows in zip(SIGNALS, ours, strict=True)}
+def make_operations(n_users: int, rng: np.random.Generator) -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
+    """Return each operation of a request of some users with random actions, by SparseRows and by SciPy."""
+    rows = np.repeat(np.arange(n_users), ITEMS_EACH)
+    cells = [(rows, rng.integers(N_ITEMS, size=len(rows))) for _ in SIGNALS]
+    artists = np.arange(N_ITEMS), rng.integers(N_ARTISTS, size=N_ITEMS)
+    order = rng.permutation(n_users)
+    vectors = rng.normal(size=(N_ITEMS, DIMENSIONS)).astype(np.float32)
+    ours = [SparseRows.from_pairs(*pairs, None, n_users, N_ITEMS) for pairs in cells]
+    our_artists = SparseRows.from_pairs(*artists, None, N_ITEMS, N_ARTISTS)
+    scipys = [build_csr(pairs, n_users, N_ITEMS) for pairs in cells]
+    scipy_artists = build_csr(artists, N_ITEMS, N_ARTISTS)
+    actions = {(signal, "item"): matrix for signal, matrix in zip(SIGNALS, ours, strict=True)}
     config = SignalConfig()
     return {
         "build": (
-            lambda: SparseRows.from_pairs(*requests.cells[0], None, n_users, N_ITEMS),
-            lambda: build_csr(requests.cells[0], n_users),
+            lambda: SparseRows.from_pairs(*cells[0], None, n_users, N_ITEMS),
+            lambda: build_csr(cells[0], n_users, N_ITEMS),
         ),
-        "take rows": (lambda: ours[0].take(requests.order), lambda: scipys[0][requests.order]),
+        "take rows": (lambda: ours[0].take(order), lambda: scipys[0][order]),
         "lengths": (ours[0].lengths, lambda: np.diff(scipys[0].indptr)),
         "union of 3": (lambda: union_rows(ours), lambda: reduce(add, scipys)),
-        "through": (lambda: ours[0].through(requests.artists[0]), lambda: scipys[0] @ requests.artists[1]),
-        "mean vectors": (
-            lambda: ours[0].mean_vectors(requests.vectors),
-            lambda: average_csr(scipys[0], requests.vectors),
-        ),
+        "through": (lambda: ours[0].through(our_artists), lambda: scipys[0] @ scipy_artists),
+        "mean vectors": (lambda: ours[0].mean_vectors(vectors), lambda: average_csr(scipys[0], vectors)),
         "affinity": (
             lambda: compute_affinity(actions, config, n_users, N_ITEMS),
             lambda: affinity_csr(scipys, config),
@@ -152,7 +114,7 @@ def compare(n_users: int, rounds: int, rng: np.random.Generator) -> dict[str, di
     """Time every operation for a batch of users."""
     compared = {}
     sums = np.zeros((rounds, 2))
-    for name, works in works_of(make_requests(n_users, rng)).items():
+    for name, works in make_operations(n_users, rng).items():
         check_equal(*(work() for work in works))
         times = np.array([[time_of(work, 50) for work in works] for _ in range(rounds)])
         sums += times
@@ -173,16 +135,13 @@ def describe(times: np.ndarray) -> dict[str, float]:
 
 def time_loading(rounds: int) -> dict[str, float]:
     """Time imports in fresh, alternating processes, in processor ms: each alone, and SciPy after recommending."""
-    programs = {
-        "numpy": ("", "numpy"),
-        **{name: ("", name) for name in LOADS},
-        "scipy.sparse after firstday.recommend.recommender": (f"import {LOADS[1]}", LOADS[0]),
-    }
-    times: dict[str, list[float]] = {name: [] for name in programs}
+    times = defaultdict[str, list[float]](list)
     for _ in range(rounds):
-        for name, (before, loaded) in programs.items():
+        for name in LOADED:
+            loaded, _, before = name.partition(" after ")
             code = (
-                f"from time import process_time as now\n{before}\nbegan = now()\nimport {loaded}\nprint(now() - began)"
+                f"import time\n{before and f'import {before}'}\nbegan = time.process_time()\nimport {loaded}\n"
+                "print(time.process_time() - began)"
             )
             done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
             times[name].append(1000 * float(done.stdout))

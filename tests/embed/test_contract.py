@@ -16,7 +16,6 @@ from firstday.sparse import SparseRows
 from tests.synthetic import SEED
 
 Method = Literal["als", "svd", "word2vec", "precomputed"]
-METHODS: tuple[Method, ...] = ("als", "svd", "word2vec", "precomputed")
 
 N_BLOCKS = 4
 USERS_PER_BLOCK = 30
@@ -51,7 +50,7 @@ def fit(method: Method, seed: int = SEED) -> Embeddings:
     return fit_embeddings(warm_logs(method), config, seed=seed, threads=1)
 
 
-@pytest.fixture(scope="module", params=METHODS)
+@pytest.fixture(scope="module", params=("als", "svd", "word2vec", "precomputed"))
 def method(request: pytest.FixtureRequest) -> Method:
     chosen: Method = request.param
     return chosen

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from firstday.embed.embeddings import FoldIn
-from firstday.sparse import SparseRows
+from tests.matrices import to_rows
 
 N_ITEMS = 60
 D = 16
@@ -20,16 +20,14 @@ def test_least_squares_of_many_users_is_the_formula_for_each(n_users: int, longe
     items = rng.normal(size=(N_ITEMS, D)).astype(np.float32)
     lengths = rng.integers(0, longest + 1, n_users)
     lengths[-1] = longest
-    lists = [np.sort(rng.choice(N_ITEMS, length, replace=False)).tolist() for length in lengths]
-    plain = SparseRows.from_lists(lists, N_ITEMS)
-    weights = rng.uniform(0.2, 4, plain.n_entries).astype(np.float32)
-    affinity = SparseRows(plain.starts, plain.columns, weights, N_ITEMS)
+    order = rng.random((n_users, N_ITEMS)).argsort(axis=1)
+    weights = np.where(order < lengths[:, None], rng.uniform(0.2, 4, order.shape), 0).astype(np.float32)
+    affinity = to_rows(weights)
     fold_in = FoldIn(items, "least-squares", confidence=alpha, regularization=1.0)
     found = fold_in.solve(affinity)
     y = items.astype(np.float64)
-    for user, own in enumerate(lists):
-        c = alpha * affinity.row_weights(user).astype(np.float64)
-        system = y.T @ y + np.eye(D) + y[own].T @ ((c - 1)[:, None] * y[own])
-        expected = np.linalg.solve(system, y[own].T @ c) if own else np.zeros(D)
+    for user, c in enumerate(alpha * weights.astype(np.float64)):
+        system = y.T @ y + np.eye(D) + y.T @ (np.where(c, c - 1, 0)[:, None] * y)
+        expected = np.linalg.solve(system, y.T @ c)
         np.testing.assert_allclose(found[user], expected, rtol=2e-4, atol=2e-5)
         np.testing.assert_array_equal(found[user], fold_in.solve(affinity.take(np.array([user])))[0])

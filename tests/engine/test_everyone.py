@@ -12,7 +12,7 @@ from firstday.config import FeatureConfig, SegmentConfig, SignalConfig
 from firstday.data.dataset import Dataset, Group, PrecomputedVectors
 from firstday.data.events import ITEM, UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
-from firstday.data.splits.split import Split, take_actions
+from firstday.data.splits.split import Split
 from firstday.embed.embeddings import FoldIn
 from firstday.engine import everyone as everyone_module
 from firstday.engine.everyone import (
@@ -27,9 +27,9 @@ from firstday.engine.everyone import (
 )
 from firstday.engine.large import Learners
 from firstday.ranking import NO_ITEM, unit_rows
-from firstday.segment.segments import ItemCounts, Segments
-from firstday.sparse import SparseRows
+from firstday.segment.segments import Segments
 from firstday.training.fit import fit
+from tests.data.same import assert_same
 from tests.engine.parts import divide
 from tests.segment.test_shown_counts import show_to_all
 from tests.synthetic import brief_config
@@ -70,25 +70,15 @@ def describe_all(dataset: Dataset, task: StatisticsTask) -> Everyone:
     return summarise_part(dataset, np.arange(len(dataset.users)), dataset.all_actions(), task)
 
 
-def same_rows(rows: SparseRows, expected: SparseRows) -> None:
-    for name in ("starts", "columns", "weights"):
-        np.testing.assert_array_equal(getattr(rows, name), getattr(expected, name))
-
-
-def same_counts(counts: ItemCounts, expected: ItemCounts) -> None:
-    np.testing.assert_array_equal(counts.sizes, expected.sizes)
-    same_rows(counts.counts, expected.counts)
-
-
 def test_five_users_are_counted_as_with_a_pencil() -> None:
     dataset = tiny_dataset()
     model = make_model()
     everyone = describe_all(dataset, ask(dataset))
-    same_counts(everyone.segments, model.segments.items)
-    same_counts(everyone.items, model.everyone)
+    assert_same(everyone.segments, model.segments.items)
+    assert_same(everyone.items, model.everyone)
     assert list(everyone.groups) == ["country", "age"]
     for name, counts in everyone.groups.items():
-        same_counts(counts, model.profile_groups[name])
+        assert_same(counts, model.profile_groups[name])
     np.testing.assert_array_equal(everyone.sums[EVERYONE_KEY], [3, 2])
     np.testing.assert_array_equal(everyone.sums["country"], [[0, 2], [2, 0], [0, 0]])
     np.testing.assert_array_equal(everyone.sums["age"][[20, 30, 40, 50]], [[2, 0], [1, 0], [0, 1], [0, 0]])
@@ -134,7 +124,7 @@ def test_a_segment_that_is_nearest_to_nobody_is_left_out() -> None:
     learned = Segments(centroids, everyone.segments, np.zeros((3, 1), np.int32), np.zeros(3, np.float32))
     segments = describe_segments(learned, everyone, SegmentConfig(top_items=4))
     model = make_model()
-    same_counts(segments.items, model.segments.items)
+    assert_same(segments.items, model.segments.items)
     np.testing.assert_array_equal(segments.centroids, CENTROIDS)
     assert segments.top_items.tolist() == [[0, 2, 1, NO_ITEM], [3, 2, 4, NO_ITEM]]
     assert segments.spread.tolist() == [0, 0]
@@ -161,9 +151,7 @@ def test_near_years_share_after_parts_are_added_up() -> None:
     """For 31 count, at a width of 12: the one of 30 with 11/12, the one of 40 with 3/12, both of 20 with 1/12."""
     dataset = tiny_dataset()
     task = ask(dataset)
-    actions = dataset.all_actions()
-    rows = [np.array([user]) for user in range(5)]
-    answers = [summarise_part(dataset, row, take_actions(actions, row), task) for row in rows]
+    answers = [describe_all(part, task) for part, _ in divide(dataset, 5)]
     encoder = replace(make_encoder(), config=FeatureConfig(group_shrinkage=0, age_users=1.3))
     described = describe_encoder(encoder, merge(answers))
     assert described.age_means is not None
@@ -185,12 +173,9 @@ def task(request: pytest.FixtureRequest, world: Dataset) -> StatisticsTask:
 def assert_equal(one: Everyone, other: Everyone, rtol: float = 1e-12) -> None:
     """Check that counts are equal, and sums but for the last bits of float64."""
     for name, counts in other.counts.items():
-        same_counts(one.counts[name], counts)
+        assert_same(one.counts[name], counts)
         np.testing.assert_allclose(one.sums[name], other.sums[name], rtol=rtol, atol=1e-12)
-    assert (one.shown is None) == (other.shown is None)
-    if one.shown is not None and other.shown is not None:
-        same_rows(one.shown.shown, other.shown.shown)
-        same_rows(one.shown.used, other.shown.used)
+    assert_same(one.shown, other.shown)
 
 
 def test_however_users_are_divided_everyone_is_the_same(
@@ -225,13 +210,13 @@ def test_with_given_vectors_everyone_is_what_is_counted_without_asking(given_vec
     learners = Learners(given_vectors, {}, answer)
     plain = fit(given_vectors, split, config, choose_settings=False).model
     described = fit(given_vectors, split, config, choose_settings=False, learners=learners).model
-    same_counts(described.segments.items, plain.segments.items)
-    same_counts(described.everyone, plain.everyone)
+    assert_same(described.segments.items, plain.segments.items)
+    assert_same(described.everyone, plain.everyone)
     np.testing.assert_array_equal(described.segments.top_items, plain.segments.top_items)
     np.testing.assert_allclose(described.segments.spread, plain.segments.spread, rtol=1e-5)
     assert list(described.profile_groups) == list(plain.profile_groups)
     for name, counts in plain.profile_groups.items():
-        same_counts(described.profile_groups[name], counts)
+        assert_same(described.profile_groups[name], counts)
     for name, means in plain.encoder.group_means.items():
         np.testing.assert_allclose(described.encoder.group_means[name], means, atol=1e-6)
     for name in ("age_means", "age_widths", "age_centre", "age_scale"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from firstday.config import FeatureConfig, SignalConfig
 from firstday.data.events import ITEM
 from firstday.embed.embeddings import Embeddings, FoldIn
 from firstday.features import encoder as encoder_module
-from firstday.features.encoder import Encoder, collect_features, fit_encoder
+from firstday.features.encoder import Encoder, collect_features, fit_encoder, memory_bytes
 from firstday.features.signals import SignalBatch
 from firstday.sparse import SparseRows
 
@@ -182,12 +183,24 @@ def test_on_demand_or_held_the_rows_are_the_same(monkeypatch: pytest.MonkeyPatch
     encoder, first = with_friends()
     second = first.take(np.array([4, 3, 2, 1, 0]))
     expected = np.concatenate([encoder.encode(first), encoder.encode(second)])
-    for max_bytes in (encoder_module.MAX_FEATURE_BYTES, 0):
-        monkeypatch.setattr(encoder_module, "MAX_FEATURE_BYTES", max_bytes)
+    for share in (encoder_module.MAX_MEMORY_SHARE, 0):
+        monkeypatch.setattr(encoder_module, "MAX_MEMORY_SHARE", share)
         features = collect_features(encoder, [first, second])
         assert len(features) == 10
         for rows in (np.arange(10), np.array([7, 0, 9, 3])):
             np.testing.assert_allclose(features.take(rows), expected[rows], atol=1e-6)
+
+
+@pytest.mark.parametrize(("limit", "expected"), [("1048576\n", 2**20), ("max\n", None), (f"{2**63 - 4096}\n", None)])
+def test_a_container_may_have_less_memory_than_the_machine(
+    limit: str, expected: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container without a limit has ``max`` (control groups 2) or a huge number (1)."""
+    file = tmp_path / "memory.max"
+    monkeypatch.setattr(encoder_module, "CONTAINER_LIMITS", (str(file), str(tmp_path / "missing")))
+    machine = memory_bytes()
+    file.write_text(limit)
+    assert memory_bytes() == (expected or machine)
 
 
 def test_blocks_that_follow_from_items_are_blocks_of_what_was_done_to_their_artists() -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from firstday.segment.segments import ItemCounts, Mixing, Segments, smooth_shares, weigh_segments
-from firstday.sparse import SparseRows
+from tests.matrices import to_rows
 
 CENTROIDS = np.array([[1, 0], [0, 1], [-1, 0]], np.float32)
-COUNTS = SparseRows.from_pairs(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2]), np.array([4, 2, 1, 3]), 3, 4)
-SEGMENTS = Segments(
-    CENTROIDS, ItemCounts(COUNTS, np.array([4, 1, 5])), np.array([[0, 1], [1, -1], [2, -1]], np.int32), np.zeros(3)
-)
+COUNTS = ItemCounts(to_rows([[4, 2, 0, 0], [0, 1, 0, 0], [0, 0, 3, 0]]), np.array([4, 1, 5]))
+SEGMENTS = Segments(CENTROIDS, COUNTS, np.array([[0, 1], [1, -1], [2, -1]], np.int32), np.zeros(3))
 POPULARITY = np.array([0.4, 0.3, 0.3, 0.0], np.float32)
 
 
@@ -19,10 +17,9 @@ def test_weights_fall_with_squared_distance() -> None:
     vectors = np.array([[0.6, 0.8], [1, 0]], np.float32)
     nearest, weights = weigh_segments(vectors, SEGMENTS, Mixing(temperature=0.5))
     for row, vector in enumerate(vectors):
-        halves = ((vector - CENTROIDS) ** 2).sum(axis=1) / 2
-        expected = np.exp(-halves / 0.5) / np.exp(-halves / 0.5).sum()
+        expected = np.exp(-((vector - CENTROIDS) ** 2).sum(axis=1))
         assert sorted(nearest[row]) == [0, 1, 2]
-        np.testing.assert_allclose(weights[row], expected[nearest[row]], rtol=1e-5)
+        np.testing.assert_allclose(weights[row], (expected / expected.sum())[nearest[row]], rtol=1e-5)
 
 
 def test_a_low_temperature_is_the_nearest_segment_alone() -> None:

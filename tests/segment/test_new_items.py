@@ -7,7 +7,7 @@ import pytest
 
 from firstday.segment.new_items import ELSEWHERE, N_DRAWS, PRIOR_IGNORED, PRIOR_USED, NewItems
 from firstday.segment.shown_counts import ShownCounts
-from firstday.sparse import SparseRows
+from tests.matrices import to_rows
 
 N_ITEMS = 60
 PRIOR_SHOWN = PRIOR_USED + PRIOR_IGNORED
@@ -15,12 +15,11 @@ PRIOR_SHOWN = PRIOR_USED + PRIOR_IGNORED
 
 def count(shown: dict[tuple[int, int], int], used: dict[tuple[int, int], int]) -> ShownCounts:
     """Count impressions of two segments, by segment and item."""
-
-    def rows(cells: dict[tuple[int, int], int]) -> SparseRows:
-        places = np.array(list(cells), dtype=np.int64).reshape(-1, 2)
-        return SparseRows.from_pairs(places[:, 0], places[:, 1], np.array(list(cells.values())), 2, N_ITEMS)
-
-    return ShownCounts(rows(shown), rows(used))
+    numbers = np.zeros((2, 2, N_ITEMS))
+    for number, cells in enumerate((shown, used)):
+        for cell, n in cells.items():
+            numbers[number][cell] = n
+    return ShownCounts(*map(to_rows, numbers))
 
 
 def test_a_rate_is_the_mean_of_prior_and_impressions() -> None:

@@ -11,17 +11,11 @@ from firstday.ranking import NO_ITEM
 from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import ItemCounts, Segments, count_items
 from firstday.sparse import SparseRows
+from tests.matrices import to_matrix, to_rows
 
 
 def random_uses(rng: np.random.Generator, n_users: int, n_items: int, share: float = 0.3) -> SparseRows:
-    rows, columns = np.nonzero(rng.random((n_users, n_items)) < share)
-    return SparseRows.from_pairs(rows, columns, None, n_users, n_items)
-
-
-def dense(rows: SparseRows) -> np.ndarray:
-    values = np.zeros((rows.n_rows, rows.n_columns))
-    values[rows.row_of_entry(), rows.columns] = rows.weights
-    return values
+    return to_rows(rng.random((n_users, n_items)) < share)
 
 
 def nearest(vectors: np.ndarray, centroids: np.ndarray) -> np.ndarray:
@@ -66,33 +60,27 @@ def test_assign_gives_ties_to_the_lower_segment() -> None:
     assert segments.assign(np.array([[0, 3], [2, 1], [-2, 1]], np.float32)).tolist() == [0, 0, 1]
 
 
-def test_counts_and_sizes_are_those_of_the_users_assigned(blobs: np.ndarray) -> None:
-    uses = random_uses(np.random.default_rng(3), len(blobs), 15)
-    segments = fit(blobs, 6, uses, top_items=9)
-    own = nearest(blobs, segments.centroids)
-    expected = np.array([dense(uses)[own == segment].sum(axis=0) for segment in range(6)])
-    np.testing.assert_array_equal(dense(segments.items.counts), expected)
-    np.testing.assert_array_equal(segments.items.sizes, np.bincount(own, minlength=6))
-    assert segments.items.sizes.sum() == len(blobs)
-
-
-def test_top_items_follow_the_tie_rule(blobs: np.ndarray) -> None:
+def test_counts_sizes_and_top_items_are_those_of_the_users_assigned(blobs: np.ndarray) -> None:
     uses = random_uses(np.random.default_rng(4), len(blobs), 40, share=0.1)  # few users an item: many ties
     segments = fit(blobs, 20, uses, top_items=25)
-    counts = dense(segments.items.counts)
-    popularity = dense(uses).sum(axis=0)
-    for segment in range(len(segments)):
-        used = np.flatnonzero(counts[segment]).tolist()
-        ranked = sorted(used, key=lambda item: (-counts[segment, item], -popularity[item], item))[:25]
-        assert segments.top_items[segment].tolist() == ranked + [NO_ITEM] * (25 - len(ranked))
-        shares = [counts[segment, item] / segments.items.sizes[segment] for item in ranked]
-        np.testing.assert_allclose(segments.top_shares[segment], shares + [0] * (25 - len(ranked)), rtol=1e-6)
+    own = nearest(blobs, segments.centroids)
+    counts = np.array([to_matrix(uses)[own == segment].sum(axis=0) for segment in range(20)])
+    sizes = np.bincount(own, minlength=20)
+    popularity = counts.sum(axis=0)
+    np.testing.assert_array_equal(to_matrix(segments.items.counts), counts)
+    np.testing.assert_array_equal(segments.items.sizes, sizes)
+    for segment, used in enumerate(counts):
+        ranked = sorted(np.flatnonzero(used), key=lambda item: (-used[item], -popularity[item], item))[:25]
+        n_missing = 25 - len(ranked)
+        assert segments.top_items[segment].tolist() == ranked + [NO_ITEM] * n_missing
+        shares = used[ranked] / sizes[segment]
+        np.testing.assert_allclose(segments.top_shares[segment], [*shares, *[0] * n_missing], rtol=1e-6)
 
 
 def test_users_of_no_group_are_not_counted() -> None:
     uses = SparseRows.from_lists([[0, 1], [1], [2], [0, 2]], 3)
     counted = count_items(np.array([1, -1, 1, -1]), uses, 3)
-    np.testing.assert_array_equal(dense(counted.counts), [[0, 0, 0], [1, 1, 1], [0, 0, 0]])
+    np.testing.assert_array_equal(to_matrix(counted.counts), [[0, 0, 0], [1, 1, 1], [0, 0, 0]])
     np.testing.assert_array_equal(counted.sizes, [0, 2, 0])
 
 

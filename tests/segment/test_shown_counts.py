@@ -24,6 +24,7 @@ from firstday.recommend.recommender import Recommender, open_model
 from firstday.segment.shown_counts import add_shown, count_shown
 from firstday.sparse import SparseRows
 from firstday.training.fit import fit
+from tests.matrices import to_matrix
 from tests.synthetic import UNUSED_ITEM, brief_config
 from tests.training.test_learners import configure, without_settings
 
@@ -74,10 +75,8 @@ def dataset() -> Dataset:
 
 
 def dense(counts: SparseRows) -> list[list[float]]:
-    return [
-        [dict(zip(counts.row(r), counts.row_weights(r), strict=True)).get(c, 0) for c in range(counts.n_columns)]
-        for r in range(counts.n_rows)
-    ]
+    matrix: list[list[float]] = to_matrix(counts).tolist()
+    return matrix
 
 
 def test_uses_are_answers_to_the_list_they_name_or_to_the_last_one(dataset: Dataset) -> None:

@@ -27,7 +27,7 @@ def test_no_acknowledged_event_is_lost_with_redis(model: Path, tmp_path: Path, r
 
 
 def test_a_service_of_two_days_loses_nothing_and_counts_nothing_twice(model: Path, tmp_path: Path) -> None:
-    done = run(model, tmp_path / "days", 24, 2, 2, seed=1, learns=False)
+    done = run(model, tmp_path / "days", 24, 2, 2, seed=1)
     assert done["kills"] == 2
     assert done["impressions_of_recorded_lists"] > 100
 
@@ -36,7 +36,7 @@ def test_a_service_of_two_days_loses_nothing_and_counts_nothing_twice(model: Pat
 def test_a_service_of_two_days_with_redis(model: Path, tmp_path: Path) -> None:
     redis = RedisProcess(tmp_path / "redis")
     try:
-        done = run(model, tmp_path / "days", 24, 2, 2, seed=2, redis=redis, learns=False)
+        done = run(model, tmp_path / "days", 24, 2, 2, seed=2, redis=redis)
     finally:
         redis.stop()
     assert done["kills"] == 2

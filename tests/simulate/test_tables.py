@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 
@@ -14,9 +13,7 @@ from firstday.data.dataset import Dataset
 from firstday.engine.engines import check as check_tables
 from firstday.errors import ConfigError
 from firstday.simulate import tables
-from firstday.simulate.behavior import simulate_block
-from firstday.simulate.music import MusicCatalogue
-from firstday.simulate.people import People
+from firstday.simulate.behavior import Block, simulate_block
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate
 
@@ -115,12 +112,10 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
 def test_when_writing_fails_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocks: Iterator[int] = iter(range(10))
 
-    def until_the_disk_is_full(
-        settings: SimulationSettings, catalogue: MusicCatalogue, people: People, rng: np.random.Generator
-    ) -> pl.DataFrame:
+    def until_the_disk_is_full(block: Block) -> pl.DataFrame:
         if next(blocks) == 1:
             raise OSError(28, "No space left on device")
-        return simulate_block(settings, catalogue, people, rng)
+        return simulate_block(block)
 
     monkeypatch.setattr(tables, "simulate_block", until_the_disk_is_full)
     with pytest.raises(ConfigError, match=r"cannot be written \(.*No space left on device\)"):

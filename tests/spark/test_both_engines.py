@@ -14,17 +14,15 @@ from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids
 from firstday.data.splits.holdout import log_of
-from firstday.data.splits.roles import find_warm
-from firstday.data.splits.split import take_actions
 from firstday.data.summary import summarise
 from firstday.embed.embeddings import FoldIn
 from firstday.engine import engines
-from firstday.engine.everyone import StatisticsTask, merge, summarise_part
+from firstday.engine.everyone import StatisticsTask, merge
 from firstday.engine.large import describe_warm, sum_parts, warm_affinity
-from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.engine.spark.cluster_dataset import ClusterDataset
 from firstday.engine.spark.recommend_on_spark import write_lists
 from firstday.engine.spark.storage import Storage
+from firstday.engine.spark.work import count_others
 from firstday.errors import ConfigError, DataError
 from firstday.ranking import unit_rows
 from firstday.recommend.list_files import read_list_file
@@ -127,8 +125,7 @@ def test_given_vectors_everyone_is_counted_the_same_on_both(
     held_out = Ids(local.users.take(np.arange(0, 90, 3)))
     task = StatisticsTask.of(local, FoldIn(items, "mean"), unit_rows(users[:5]), config.signals, held_out)
     one = merge(tables.ask(describe_warm, config, log, task))
-    warm, actions, window = find_warm(local, config, log)
-    other = summarise_part(local, warm, take_actions(actions, warm), task, window)
+    other = describe_warm(local, config, log, task)
     assert one.items.sizes[0] == other.items.sizes[0] > 100
     assert other.shown is not None
     assert other.shown.used.weights.sum() > 100
@@ -156,9 +153,7 @@ def test_what_was_shown_to_those_who_are_not_warm_is_counted_the_same_on_both(
     count = tables.find_learners(settings).count_others
     assert count is not None
     one = count(model, held_out)
-    log = log_of(local.dataset, settings)
-    warm, actions, window = find_warm(local.dataset, settings, log)
-    other = count_shown_to_others(local.dataset, model, warm, actions, held_out, window)
+    other = count_others(local.dataset, settings, log_of(local.dataset, settings), model, held_out)
     assert one is not None
     assert other is not None
     assert other.shown.weights.sum() > 0

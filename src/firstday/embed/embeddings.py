@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
 from firstday.config import SignalConfig
-from firstday.data.events import ITEM, Pair
+from firstday.data.events import ITEM
+from firstday.data.splits.split import Actions
 from firstday.display import readable
 from firstday.ranking import unit_rows
 from firstday.sparse import SparseRows, contains, union_rows
 
 
-def compute_affinity(
-    actions: Mapping[Pair, SparseRows], config: SignalConfig, n_users: int, n_items: int
-) -> SparseRows:
+def compute_affinity(actions: Actions, config: SignalConfig, n_users: int, n_items: int) -> SparseRows:
     """Sum the weighted signals on items to affinities, shape (n_users, n_items); only positive ones are kept.
 
     By `config.damping`, n interactions count as log2(1 + n) or as n.
@@ -28,22 +27,20 @@ def compute_affinity(
         if entity == ITEM and config.affinity.get(signal):
             counts = np.log2(1 + rows.weights) if config.damping == "log" else rows.weights
             weights = (config.affinity[signal] * counts).astype(np.float32)
-            parts.append(SparseRows(rows.starts, rows.columns, weights, rows.n_columns))
+            parts.append(replace(rows, weights=weights))
     if not parts:
         return SparseRows.empty(n_users, n_items)
     total = union_rows(parts)
     return total.keep(total.weights > 0)
 
 
-def select_items(
-    actions: Mapping[Pair, SparseRows], signals: Collection[str], n_users: int, n_items: int
-) -> SparseRows:
+def select_items(actions: Actions, signals: Collection[str], n_users: int, n_items: int) -> SparseRows:
     """Return the items with which each user has one of the signals, shape (n_users, n_items)."""
     parts = [rows for (signal, entity), rows in actions.items() if entity == ITEM and signal in signals]
     return union_rows(parts) if parts else SparseRows.empty(n_users, n_items)
 
 
-def select_uses(actions: Mapping[Pair, SparseRows], config: SignalConfig, n_users: int, n_items: int) -> SparseRows:
+def select_uses(actions: Actions, config: SignalConfig, n_users: int, n_items: int) -> SparseRows:
     """Return the items that each user used (`signals.use`), all weights 1, shape (n_users, n_items)."""
     return select_items(actions, config.use, n_users, n_items).ones()
 
@@ -81,12 +78,14 @@ class FoldIn:
     def _gram(self) -> np.ndarray:
         """G = Y'Y + regularization, float64, shape (d, d)."""
         y = self.item_vectors.astype(np.float64)
-        return y.T @ y + max(self.regularization, 1e-9) * np.eye(y.shape[1])
+        regularization = max(self.regularization, 1e-9)
+        return y.T @ y + regularization * np.eye(y.shape[1])
 
     @cached_property
     def _solved_items(self) -> np.ndarray:
         """Item vectors times G^-1, float32, shape (n_items, d)."""
-        return np.linalg.solve(self._gram, self.item_vectors.T.astype(np.float64)).T.astype(np.float32)
+        solved = np.linalg.solve(self._gram, self.item_vectors.T.astype(np.float64))
+        return solved.T.astype(np.float32)
 
     def solve(self, affinity: SparseRows, passed_over: SparseRows | None = None) -> np.ndarray:
         """Return each user's vector, float32, shape (n_users, d); zeros for users without affinities.
@@ -132,7 +131,8 @@ class FoldIn:
         P' (I + D P Y_u')^-1 b: a length x length system instead of d x d.
         """
         solved_vectors = self._solved_items[items]  # (n, length, d)
-        kernel = np.matmul(solved_vectors, np.swapaxes(self.item_vectors[items], 1, 2)).astype(np.float64)
+        transposed = np.swapaxes(self.item_vectors[items], 1, 2)
+        kernel = np.matmul(solved_vectors, transposed).astype(np.float64)
         system = np.eye(items.shape[1]) + (c - 1)[:, :, None] * kernel  # (n, length, length)
         weights = np.linalg.solve(system, b[:, :, None])[:, :, 0]
         return np.matmul(weights.astype(np.float32)[:, None], solved_vectors)[:, 0]
@@ -166,11 +166,6 @@ class Embeddings:
     item_vectors: np.ndarray
     fold_in: FoldIn
     similarity: Literal["dot", "cosine"]
-
-    @property
-    def dimensions(self) -> int:
-        """Number of dimensions d."""
-        return int(self.item_vectors.shape[1])
 
     @cached_property
     def scoring_vectors(self) -> np.ndarray:

@@ -52,6 +52,5 @@ def _positive_pmi(item_sets: SparseRows, smoothing: float) -> sparse.csr_matrix:
     expected = np.sqrt(share[rows] * context[columns] * share[columns] * context[rows])
     values = np.log(counts / total / expected)
     positive = values > 0
-    return sparse.csr_matrix(
-        (values[positive], (rows[positive], columns[positive])), shape=(item_sets.n_columns, item_sets.n_columns)
-    )
+    cells = (rows[positive], columns[positive])
+    return sparse.csr_matrix((values[positive], cells), shape=pairs.shape)

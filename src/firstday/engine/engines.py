@@ -19,7 +19,7 @@ from firstday.data.splits.histories import read_histories
 from firstday.data.splits.outlook import Outlook, preview
 from firstday.data.summary import Summary, summarise
 from firstday.display import readable
-from firstday.engine.large import LargeDataset, sum_parts
+from firstday.engine.large import LargeDataset, Tables, sum_parts
 from firstday.errors import ConfigError, DataError, expect, needs_extra
 from firstday.recommend.batch import list_users
 from firstday.recommend.model_card import put_card
@@ -63,7 +63,7 @@ class Check:
 
 
 def load(
-    tables: str | Path | Mapping[str, Any],
+    tables: Tables,
     *,
     path: str | Path | None = None,
     config: Config | None = None,
@@ -111,7 +111,7 @@ def load(
 
 
 def check(
-    tables: str | Path | Mapping[str, Any],
+    tables: Tables,
     *,
     path: str | Path | None = None,
     config: Config | None = None,
@@ -141,7 +141,7 @@ def check(
 
 
 def _open(
-    tables: str | Path | Mapping[str, Any],
+    tables: Tables,
     path: str | Path | None,
     config: Config,
     drop_bad_rows: float,
@@ -228,7 +228,7 @@ class ModelPlace:
 
 def recommend_batch(
     recommender: Recommender,
-    tables: str | Path | Mapping[str, Any],
+    tables: Tables,
     k: int | None = None,
     strategy: str | None = None,
     *,
@@ -277,7 +277,7 @@ def recommend_batch(
     return to_library(frame, library_of(tables))
 
 
-def _choose_engine(tables: str | Path | Mapping[str, Any], engine: Engine | None) -> Engine:
+def _choose_engine(tables: Tables, engine: Engine | None) -> Engine:
     """Return the requested engine, or the one the tables need."""
     expect(
         "tables",

@@ -6,7 +6,7 @@ all of them. The same task is sent to each part of the users, on any machine, an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -99,16 +99,19 @@ def summarise_part(
     """
     from threadpoolctl import threadpool_limits
 
-    rows = np.flatnonzero(task.held_out.lookup(part.users.take(warm_rows)) < 0)
+    is_held_out = task.held_out.lookup(part.users.take(warm_rows)) >= 0
+    rows = np.flatnonzero(~is_held_out)
     users = warm_rows[rows]
     actions = take_actions(actions, rows)
     centroids = task.centroids.astype(np.float64)  # so that the order of summation affects only exact ties
+    half_squares = (centroids**2).sum(axis=1) / 2
     shape = len(users), len(task.fold_in.item_vectors)
     uses = select_uses(actions, task.signals, *shape)
     affinity = compute_affinity(actions, task.signals, *shape)
     codes = {name: codes_of(part, name, users) for name in task.n_values}
-    sums: dict[str, np.ndarray] = {name: np.zeros((n, centroids.shape[1])) for name, n in task.n_values.items()}
-    total = np.zeros(centroids.shape[1])
+    d = centroids.shape[1]
+    sums: dict[str, np.ndarray] = {name: np.zeros((n, d)) for name, n in task.n_values.items()}
+    total = np.zeros(d)
     nearest = np.zeros(len(users), np.int64)
     squares = np.zeros(len(users))
     with threadpool_limits(1, "blas"):  # for small systems, threads mostly wait for each other
@@ -119,8 +122,10 @@ def summarise_part(
             else:
                 mature = part.precomputed.user_vectors[users[batch]]
             vectors = unit_rows(mature).astype(np.float64)
-            nearest[batch] = np.argmax(vectors @ centroids.T - (centroids**2).sum(axis=1) / 2, axis=1)
-            squares[batch] = ((vectors - centroids[nearest[batch]]) ** 2).sum(axis=1)
+            closeness = vectors @ centroids.T - half_squares
+            nearest[batch] = closeness.argmax(axis=1)
+            difference = vectors - centroids[nearest[batch]]
+            squares[batch] = (difference**2).sum(axis=1)
             total += vectors.sum(axis=0)
             for name, group_sums in sums.items():
                 group_sums += _sum_by_code(vectors, codes[name][batch], len(group_sums))
@@ -138,7 +143,8 @@ def count_groups(
 ) -> dict[str, ItemCounts]:
     """Count users and their items by value of each profile column or age, and of all users under `EVERYONE_KEY`."""
     counts = {name: count_items(codes_of(part, name, users), uses, n) for name, n in n_values.items()}
-    return {**counts, EVERYONE_KEY: count_items(np.zeros(len(users), dtype=np.int64), uses, 1)}
+    counts[EVERYONE_KEY] = count_items(np.zeros(len(users), dtype=np.int64), uses, 1)
+    return counts
 
 
 def merge(parts: Iterable[Everyone]) -> Everyone:
@@ -147,15 +153,14 @@ def merge(parts: Iterable[Everyone]) -> Everyone:
     Sums are in float64, in the given order. Item counts are exact up to 2^24 users per item and group.
     """
     answers = list(parts)
-    counts = {
-        name: ItemCounts(
-            union_rows([part.counts[name].counts for part in answers]),
-            np.add.reduce([part.counts[name].sizes for part in answers]),
-        )
-        for name in answers[0].counts
-    }
+    counts = {name: _add_counts([part.counts[name] for part in answers]) for name in answers[0].counts}
     sums = {name: np.add.reduce([part.sums[name] for part in answers]) for name in answers[0].sums}
     return Everyone(counts, sums, add_shown(part.shown for part in answers))
+
+
+def _add_counts(parts: Sequence[ItemCounts]) -> ItemCounts:
+    counts = union_rows([part.counts for part in parts])
+    return ItemCounts(counts, np.add.reduce([part.sizes for part in parts]))
 
 
 def describe_segments(segments: Segments, everyone: Everyone, config: SegmentConfig) -> Segments:
@@ -171,15 +176,16 @@ def describe_segments(segments: Segments, everyone: Everyone, config: SegmentCon
 def describe_encoder(encoder: Encoder, everyone: Everyone) -> Encoder:
     """Return the encoder with the mean vectors of profile groups and ages of all warm users."""
     overall = everyone.sums[EVERYONE_KEY] / np.maximum(1, everyone.items.sizes)
-    means = {
-        name: shrink_means(everyone.sums[name], counts.sizes, overall, encoder.config.group_shrinkage)
-        for name, counts in everyone.groups.items()
-        if name != AGE
-    }
+    shrinkage = encoder.config.group_shrinkage
+    means = {}
+    for name, counts in everyone.groups.items():
+        if name != AGE:
+            means[name] = shrink_means(everyone.sums[name], counts.sizes, overall, shrinkage)
     encoder = replace(encoder, group_means=means)
     if AGE not in everyone.counts:
         return encoder
-    age_means, widths = average_years(everyone.sums[AGE], everyone.counts[AGE].sizes, overall, encoder.config)
+    n_users = everyone.counts[AGE].sizes
+    age_means, widths = average_years(everyone.sums[AGE], n_users, overall, encoder.config)
     return replace(encoder, age_means=age_means, age_widths=widths)
 
 
@@ -192,4 +198,5 @@ def codes_of(part: Dataset, name: str, users: np.ndarray) -> np.ndarray:
 def _sum_by_code(vectors: np.ndarray, codes: np.ndarray, n_values: int) -> np.ndarray:
     """Return the sum of vectors by code, float64, shape (n_values, d)."""
     is_known = codes >= 0
-    return np.stack([np.bincount(codes[is_known], column, n_values) for column in vectors[is_known].T], axis=1)
+    columns = vectors[is_known].T
+    return np.stack([np.bincount(codes[is_known], column, n_values) for column in columns], axis=1)

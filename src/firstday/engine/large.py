@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -29,6 +30,8 @@ from firstday.engine.everyone import Everyone, StatisticsTask, summarise_part
 from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
 
+Tables = str | Path | Mapping[str, Any]
+"""A folder or the name of a built-in dataset; or data frames by table name."""
 MAX_STABLE_NUMBER = 2**64 - 1
 """The largest stable number."""
 
@@ -104,4 +107,5 @@ def warm_affinity(part: Dataset, config: Config, log: LogSpan | None, held_out: 
     actions = take_actions(actions, warm)
     shape = (len(warm), len(part.items))
     n_used = select_uses(actions, config.signals, *shape).lengths()
-    return compute_affinity(actions, config.signals, *shape).take(np.flatnonzero(n_used >= MIN_LEARNED_ITEMS))
+    affinity = compute_affinity(actions, config.signals, *shape)
+    return affinity.take(np.flatnonzero(n_used >= MIN_LEARNED_ITEMS))

@@ -27,11 +27,13 @@ def count_shown_to_others(
     if part.impressions is None:
         return None
     frames = part.impressions.frames()
-    shown = [np.unique((frame if window is None else window.select(frame))["user_ix"].to_numpy()) for frame in frames]
-    others = np.setdiff1d(np.concatenate(shown), warm)
+    if window is not None:
+        frames = map(window.select, frames)
+    shown = np.concatenate([frame["user_ix"].to_numpy() for frame in frames])
+    others = np.setdiff1d(shown, warm)
     others = others[held_out.lookup(part.users.take(others)) < 0]
-    segments = [
-        Query(model, model.catalogue.translate(part, users, take_actions(actions, users))[0], 1).nearest_segments
-        for users in np.array_split(others, len(others) // ENCODED_USERS + 1)
-    ]
+    segments = []
+    for users in np.array_split(others, len(others) // ENCODED_USERS + 1):
+        batch, _ = model.catalogue.translate(part, users, take_actions(actions, users))
+        segments.append(Query(model, batch, 1).nearest_segments)
     return count_shown(part, others, np.concatenate(segments), len(model.segments), model.config.signals, window)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
@@ -19,8 +20,10 @@ from firstday.ranking import unit_rows
 from firstday.sparse import SparseRows, contains, union_rows
 
 N_AGES = 121
-MAX_FEATURE_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 3
-"""Features up to this size, a third of the machine's memory, stay in memory."""
+MAX_MEMORY_SHARE = 1 / 3
+"""Features up to this share of the memory stay in memory."""
+CONTAINER_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+"""Files with the memory limit of a Linux container, in bytes: control groups 2 and 1. Without a limit: ``max``."""
 ROWS_PER_BATCH = 16_384
 """Rows encoded per batch."""
 
@@ -326,10 +329,17 @@ def collect_features(encoder: Encoder, samples: Sequence[SignalBatch]) -> Featur
         return selection
 
     n_rows = len(samples) * n_users
-    if n_rows * encoder.n_inputs * 4 > MAX_FEATURE_BYTES:
+    if n_rows * encoder.n_inputs * 4 > MAX_MEMORY_SHARE * memory_bytes():
         return FeatureRows(n_users, len(samples), encoder.n_inputs, take)
     features = np.empty((n_rows, encoder.n_inputs), dtype=np.float32)
     for start in range(0, n_rows, ROWS_PER_BATCH):
         rows = np.arange(start, min(start + ROWS_PER_BATCH, n_rows))
         features[rows] = take(rows)
     return hold_features(features, len(samples))
+
+
+def memory_bytes() -> int:
+    """Return the memory of the machine, or the limit of the container if lower, in bytes."""
+    limits = [path.read_text().strip() for path in map(Path, CONTAINER_LIMITS) if path.exists()]
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min([machine, *(int(limit) for limit in limits if limit.isdigit())])

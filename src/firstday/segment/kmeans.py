@@ -44,7 +44,8 @@ def fit_segments(
         rows = np.arange(start, min(start + ASSIGNED_ROWS, n_users))
         distance[rows], assigned[rows] = _nearest(read_vectors(rows), centroids)
     item_counts = count_items(assigned, uses, len(centroids))
-    spread = np.bincount(assigned, weights=distance, minlength=len(centroids)) / np.maximum(item_counts.sizes, 1)
+    total = np.bincount(assigned, weights=distance, minlength=len(centroids))
+    spread = total / np.maximum(item_counts.sizes, 1)
     top = rank_items(item_counts, uses.column_sums(), min(config.top_items, uses.n_columns))
     return Segments(centroids, item_counts, top, spread.astype(np.float32))
 
@@ -69,7 +70,8 @@ def _fit_centroids(vectors: np.ndarray, n_clusters: int, config: SegmentConfig, 
         empty = np.setdiff1d(np.arange(n_clusters), assigned)
         if not len(empty):
             break
-        centroids[empty] = vectors[np.argsort(-distance, kind="stable")[: len(empty)]]
+        farthest = np.argsort(-distance, kind="stable")
+        centroids[empty] = vectors[farthest[: len(empty)]]
         distance, assigned = _nearest(vectors, centroids)
     return centroids[np.unique(assigned)]
 

@@ -42,8 +42,8 @@ class NewItems:
         """Build from the ascending indexes of new items and the impression counts of all items."""
         is_shown = np.isin(items, counts.shown.columns)
         shown_items = items[is_shown]
-        shown, used = (number.astype(np.float64) for number in counts.of_items(shown_items))
-        shown, used = (ELSEWHERE * number.sum(axis=0) + (1 - ELSEWHERE) * number for number in (shown, used))
+        both = np.stack(counts.of_items(shown_items)).astype(np.float64)
+        shown, used = ELSEWHERE * both.sum(axis=1, keepdims=True) + (1 - ELSEWHERE) * both
         ignored = np.maximum(shown - used, 0)
         return cls(shown_items, PRIOR_USED + used, PRIOR_IGNORED + ignored, items[~is_shown])
 
@@ -68,7 +68,8 @@ class NewItems:
             rates = 1 - (1 - highest) ** (1 / PRIOR_IGNORED)
             best = self.other_items[rng.integers(len(self.other_items), size=N_DRAWS)]
         if len(self.shown_items):
-            drawn = rng.beta(self.used[segment], self.ignored[segment], (N_DRAWS, len(self.shown_items)))
+            shape = (N_DRAWS, len(self.shown_items))
+            drawn = rng.beta(self.used[segment], self.ignored[segment], shape)
             highest_ix = drawn.argmax(axis=1)
             is_better = drawn[np.arange(N_DRAWS), highest_ix] > rates
             best = np.where(is_better, self.shown_items[highest_ix], best)

@@ -48,7 +48,8 @@ class Segments:
     @cached_property
     def top_shares(self) -> np.ndarray:
         """Share of the segment's users who use each top item, float32, shape (n_segments, n_top)."""
-        users = np.where(self.top_items >= 0, self.items.counts.at(np.maximum(self.top_items, 0)), 0)
+        counts = self.items.counts.at(np.maximum(self.top_items, 0))
+        users = np.where(self.top_items >= 0, counts, 0)
         return (users / self.items.sizes[:, None]).astype(np.float32)
 
     @cached_property
@@ -58,12 +59,8 @@ class Segments:
 
     def without(self, items: np.ndarray) -> Segments:
         """Remove items, given by index, from the top lists; counts are unchanged."""
-        top, _ = first_allowed(
-            self.top_items,
-            self.top_shares,
-            (self.top_items >= 0) & ~np.isin(self.top_items, items),
-            self.top_items.shape[1],
-        )
+        is_listed = (self.top_items >= 0) & ~np.isin(self.top_items, items)
+        top, _ = first_allowed(self.top_items, self.top_shares, is_listed, self.top_items.shape[1])
         return replace(self, top_items=top)
 
 
@@ -126,8 +123,9 @@ def rank_smoothed(segments: Segments, popularity: np.ndarray, smoothing: float) 
     sizes = segments.items.sizes[:, None]
     items = np.empty_like(segments.top_items)
     users = np.empty(segments.top_items.shape, dtype=np.float32)
+    base = np.where(popularity > 0, smoothing * popularity, -np.inf).astype(np.float32)
     for segment in range(len(segments)):
-        added = np.where(popularity > 0, smoothing * popularity, -np.inf).astype(np.float32)
+        added = base.copy()
         added[counts.row(segment)] += counts.row_weights(segment)
         items[[segment]], users[[segment]] = top_k(added[None], items.shape[1])
     return items, (users / (sizes + smoothing)).astype(np.float32)
@@ -139,6 +137,6 @@ def smooth_shares(segments: Segments, popularity: np.ndarray, mixing: Mixing) ->
     `popularity` has the share of all users who use each item, shape (n_items,).
     """
     sizes = segments.items.sizes[:, None]
-    counts = segments.top_shares * sizes
     overall = np.where(segments.top_items >= 0, popularity[segments.top_items], 0)
-    return ((counts + mixing.smoothing * overall) / (sizes + mixing.smoothing)).astype(np.float32)
+    counts = segments.top_shares * sizes + mixing.smoothing * overall
+    return (counts / (sizes + mixing.smoothing)).astype(np.float32)

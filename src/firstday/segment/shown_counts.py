@@ -41,7 +41,8 @@ def add_shown(parts: Iterable[ShownCounts | None]) -> ShownCounts | None:
     present = [part for part in parts if part is not None]
     if not present:
         return None
-    return ShownCounts(union_rows([part.shown for part in present]), union_rows([part.used for part in present]))
+    shown = union_rows([part.shown for part in present])
+    return ShownCounts(shown, union_rows([part.used for part in present]))
 
 
 def count_shown(
@@ -62,7 +63,8 @@ def count_shown(
     if dataset.impressions is None:
         return None
     members = pl.DataFrame({"user_ix": users, "segment": segments}).cast({"user_ix": pl.Int32})
-    is_use = pl.col("pair").is_in(dataset.events.codes_of(ITEM, config.use)) & pl.col("timestamp").is_not_null()
+    codes = dataset.events.codes_of(ITEM, config.use)
+    is_use = pl.col("pair").is_in(codes) & pl.col("timestamp").is_not_null()
     parts = []
     for frame, events in zip(dataset.impressions.frames(), dataset.events.frames(), strict=True):
         shown = frame.join(members, on="user_ix", maintain_order="left")
@@ -72,16 +74,17 @@ def count_shown(
             uses = window.select(uses)
             # Ignore uses after the cut-off.
             end = pl.Series(window.end[shown["user_ix"].to_numpy()])
-            shown = shown.with_columns(
-                pl.col("is_used") & (pl.col("used_at").to_physical() < end).fill_null(value=False)
-            )
+            is_before = (pl.col("used_at").to_physical() < end).fill_null(value=False)
+            shown = shown.with_columns(pl.col("is_used") & is_before)
         uses = uses.rename({"target_ix": "item_ix"}).select(OF_USE)
         is_used = find_used(shown, uses, timedelta(days=config.response_days))
         parts.append(shown.select("segment", "item_ix", is_used=pl.Series(is_used)))
     shown = pl.concat(parts)
-    pairs = (part.select("segment", "item_ix").to_numpy().T for part in (shown, shown.filter("is_used")))
-    n_items = len(dataset.items)
-    return ShownCounts(*(SparseRows.from_pairs(rows, items, None, n_segments, n_items) for rows, items in pairs))
+    counts = []
+    for part in (shown, shown.filter("is_used")):
+        rows, items = part.select("segment", "item_ix").to_numpy().T
+        counts.append(SparseRows.from_pairs(rows, items, None, n_segments, len(dataset.items)))
+    return ShownCounts(*counts)
 
 
 def find_used(shown: pl.DataFrame, uses: pl.DataFrame, response_window: timedelta) -> np.ndarray:

@@ -10,7 +10,7 @@ import polars as pl
 
 from firstday.simulate.music import MusicCatalogue
 from firstday.simulate.people import OFFSETS_S, People, draw_local_moments
-from firstday.simulate.simulation_settings import DAY_S, SimulationSettings
+from firstday.simulate.simulation_settings import DAY_S
 
 NOTHING_SHARE, STREAM_SHARE = 0.05, 0.77
 """Share of new users with only a profile on day one, and share with a stream on day one (PAPER, The problem)."""
@@ -72,9 +72,9 @@ PLAY_S = (150, 280)
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """A block of users, whose interactions are drawn together."""
+    """A block of users, whose interactions are drawn together; the log ends after `end_s` seconds."""
 
-    settings: SimulationSettings
+    end_s: int
     catalogue: MusicCatalogue
     people: People
     rng: np.random.Generator
@@ -82,44 +82,45 @@ class Block:
     def scenes_of(self, user: np.ndarray, time_s: np.ndarray) -> np.ndarray:
         """Draw a scene from each user's taste at that time, which drifts from the first to the mature taste."""
         days = (time_s - self.people.registered_s[user]) / DAY_S
-        is_mature = self.rng.random(len(user)) < 1 - np.exp(-days / DRIFT_DAYS)
-        chance = self.rng.random(len(user), dtype=np.float32)
-        position = (chance[:, None] >= self.people.tastes[user, is_mature.astype(int)]).sum(axis=1)
+        mature_share = 1 - np.exp(-days / DRIFT_DAYS)
+        is_mature = self.rng.random(len(user)) < mature_share
+        chance = self.rng.random((len(user), 1), dtype=np.float32)
+        tastes = self.people.tastes[user, is_mature.astype(int)]
+        position = (chance >= tastes).sum(axis=1)
         scenes: np.ndarray = self.people.scenes[user, position]
         return scenes
+
+    def artists_of(self, user: np.ndarray, time_s: np.ndarray) -> np.ndarray:
+        """Draw an artist from each user's taste at that time."""
+        return self.catalogue.artists_by_scene.draw(self.scenes_of(user, time_s), self.rng)
 
     def targets(self, entity: int | np.ndarray, item: np.ndarray) -> np.ndarray:
         """Return each item itself, its artist or album, or a playlist of its scene, shape (n,)."""
         catalogue = self.catalogue
         is_playlist = np.full(len(item), PLAYLIST_CODE) == entity
-        target = np.choose(entity, [item, catalogue.artist[item], catalogue.album[item], catalogue.scene[item]])
+        scene = catalogue.scene[item]
+        target = np.choose(entity, [item, catalogue.artist[item], catalogue.album[item], scene])
         target[is_playlist] = catalogue.playlists_by_scene.draw(target[is_playlist], self.rng)
         return target
 
 
-def simulate_block(
-    settings: SimulationSettings, catalogue: MusicCatalogue, people: People, rng: np.random.Generator
-) -> pl.DataFrame:
+def simulate_block(block: Block) -> pl.DataFrame:
     """Draw all interactions of a block of users, sorted by user and time.
 
     Columns: `user` index within the block, `time_s` in seconds since the start of the log, indices `signal` and
     `entity` into `SIGNALS` and `ENTITIES`, and index of the `target`, an item, artist, album or playlist.
     """
-    block = Block(settings, catalogue, people, rng)
-    sessions, answering = _draw_sessions(block)
-    user = np.repeat(np.arange(len(people)), FAVORITE_ARTISTS)
-    scene = block.scenes_of(user, people.registered_s[user])
-    favorites = catalogue.artists_by_scene.draw(scene, rng).reshape(-1, FAVORITE_ARTISTS)
+    sessions, respondents = _draw_sessions(block)
+    user = np.repeat(np.arange(len(block.people)), FAVORITE_ARTISTS)
+    artist = block.artists_of(user, block.people.registered_s[user])
+    favorites = artist.reshape(-1, FAVORITE_ARTISTS)
     plays = _play(block, sessions, favorites)
-    parts = [
-        plays,
-        *_react(block, plays),
-        _search(block, plays.filter("opens")),
-        _look_around(block, sessions),
-        _answer(block, answering, favorites),
-    ]
-    events = pl.concat(parts, how="diagonal_relaxed")
-    return events.filter(pl.col("time_s") < settings.end_s).sort("user", "time_s", maintain_order=True)
+    reactions = list(_react(block, plays))
+    searches = _search(block, plays.filter("opens"))
+    looks = _look_around(block, sessions)
+    answers = _answer(block, respondents, favorites)
+    events = pl.concat([plays, *reactions, searches, looks, answers], how="diagonal_relaxed")
+    return events.filter(pl.col("time_s") < block.end_s).sort("user", "time_s", maintain_order=True)
 
 
 def _draw_sessions(block: Block) -> tuple[np.ndarray, np.ndarray]:
@@ -128,53 +129,61 @@ def _draw_sessions(block: Block) -> tuple[np.ndarray, np.ndarray]:
     Return the sessions, int64, shape (3, n_sessions): user, start in seconds since that of the log, and number of items
     played (0 if the user only looks around); and the users who answer the questionnaire.
     """
-    people = block.people
+    registered_s = block.people.registered_s
     rng = block.rng
-    n = len(block.people)
-    is_new = people.registered_s >= 0
+    n = len(registered_s)
+    is_new = registered_s >= 0
     chance = rng.random(n)
     has_streams = is_new & (chance < STREAM_SHARE)
     has_nothing = is_new & (chance >= 1 - NOTHING_SHARE)
     answers = (rng.random(n) < QUESTIONNAIRE_SHARE) & is_new & ~has_nothing
-    rate = SESSIONS_PER_DAY * rng.lognormal(0, RATE_SPREAD, n) * np.where(has_nothing, NOTHING_RATE, 1)
+    usual_rate = SESSIONS_PER_DAY * rng.lognormal(0, RATE_SPREAD, n)
+    rate = usual_rate * np.where(has_nothing, NOTHING_RATE, 1)
     length = STREAMS_PER_SESSION * rng.lognormal(0, LENGTH_SPREAD, n)
 
-    looks = is_new & ~has_streams & ~has_nothing & (~answers | (rng.random(n) < LOOKERS_AFTER_ANSWERING))
-    lookers = np.flatnonzero(looks)
+    is_curious = ~answers | (rng.random(n) < LOOKERS_AFTER_ANSWERING)
+    lookers = np.flatnonzero(is_new & ~has_streams & ~has_nothing & is_curious)
     streamers = np.flatnonzero(has_streams)
-    first_s = people.registered_s[streamers] + rng.integers(150, 900, len(streamers))
+    first_s = registered_s[streamers] + rng.integers(150, 900, len(streamers))
     again = np.repeat(streamers, rng.poisson(MORE_ON_DAY_ONE * rate[streamers]))
-    again_s = people.registered_s[again] + rng.integers(3600, DAY_S - 3600, len(again))
+    again_s = registered_s[again] + rng.integers(3600, DAY_S - 3600, len(again))
     later, later_s = _draw_later_sessions(block, rate)
-    streaming = np.r_[streamers, again, later]
-    n_streams = 1 + rng.poisson(rng.gamma(LENGTH_SHAPE, (length[streaming] - 1).clip(0.5) / LENGTH_SHAPE))
-    look_s = people.registered_s[lookers] + rng.integers(150, 900, len(lookers))
+    user = np.r_[streamers, again, later]
+    scale = (length[user] - 1).clip(0.5) / LENGTH_SHAPE
+    n_streams = 1 + rng.poisson(rng.gamma(LENGTH_SHAPE, scale))
+    look_s = registered_s[lookers] + rng.integers(150, 900, len(lookers))
 
     start_s = np.r_[look_s, first_s, again_s, later_s]
-    sessions = np.stack([np.r_[lookers, streaming], start_s, np.r_[0 * lookers, n_streams]])
-    return sessions[:, start_s < block.settings.end_s], np.flatnonzero(answers)
+    user = np.r_[lookers, user]
+    n_streams = np.r_[np.zeros_like(lookers), n_streams]
+    sessions = np.stack([user, start_s, n_streams])
+    return sessions[:, start_s < block.end_s], np.flatnonzero(answers)
 
 
 def _draw_later_sessions(block: Block, rate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Draw the sessions after day one, or after the start of the log; return users and start times."""
     people = block.people
     rng = block.rng
-    n = len(block.people)
+    n = len(people)
     is_new = people.registered_s >= 0
     begin_s = np.where(is_new, people.registered_s + DAY_S, 0)
     leaves_soon = is_new & (rng.random(n) < SOON_GONE_SHARE)
     lifetime = rng.exponential(np.where(leaves_soon, SOON_GONE_DAYS, STAY_DAYS))
-    length = np.minimum(lifetime, (block.settings.end_s - begin_s).clip(0) / DAY_S)
+    remaining_s = (block.end_s - begin_s).clip(0)
+    length = np.minimum(lifetime, remaining_s / DAY_S)
     # Curiosity raises the rate of new users for some days; users who registered before the log have none left.
     fades = 1 - np.exp(-length / CURIOUS_DAYS)
     curious = np.where(is_new, CURIOSITY * CURIOUS_DAYS * fades, 0)
-    user = np.repeat(np.arange(n), rng.poisson(rate * (length + curious)))
+    total = length + curious
+    user = np.repeat(np.arange(n), rng.poisson(rate * total))
     chance = rng.random(len(user))
-    is_curious = rng.random(len(user)) * (length + curious)[user] < curious[user]
-    after = np.where(is_curious, -CURIOUS_DAYS * np.log1p(-chance * fades[user]), chance * length[user])
+    position = rng.random(len(user)) * total[user]
+    is_curious = position < curious[user]
+    curious_day = -CURIOUS_DAYS * np.log1p(-chance * fades[user])
+    day = np.where(is_curious, curious_day, chance * length[user])
     zone = people.zone[user]
     begin_s = begin_s[user]
-    local_s = begin_s + (after * DAY_S).astype(int) + OFFSETS_S[zone]
+    local_s = begin_s + (day * DAY_S).astype(int) + OFFSETS_S[zone]
     start_s = draw_local_moments(local_s // DAY_S, zone, rng)
     # The hour is drawn after the day, so a session may start before the end of day one; then it moves to the next day.
     return user, np.where(start_s < begin_s, start_s + DAY_S, start_s)
@@ -183,7 +192,8 @@ def _draw_later_sessions(block: Block, rate: np.ndarray) -> tuple[np.ndarray, np
 def _spread(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Repeat each index by its count; return the indices, and the position of each repetition, from 0."""
     index = np.repeat(np.arange(len(counts)), counts)
-    return index, np.arange(len(index)) - (np.cumsum(counts) - counts)[index]
+    first = np.cumsum(counts) - counts
+    return index, np.arange(len(index)) - first[index]
 
 
 def _play(block: Block, sessions: np.ndarray, favorites: np.ndarray) -> pl.DataFrame:
@@ -197,15 +207,19 @@ def _play(block: Block, sessions: np.ndarray, favorites: np.ndarray) -> pl.DataF
     n = len(session)
     # The first item begins at least 30 s after the session, which leaves room for a search.
     pace_s = rng.integers(*PLAY_S, len(start_s))[session]
-    time_s = start_s[session] + 30 + position * pace_s + rng.integers(PLAY_S[0] // 2, size=n)
+    planned_s = start_s[session] + 30 + position * pace_s
+    time_s = planned_s + rng.integers(PLAY_S[0] // 2, size=n)
 
     mood = block.scenes_of(user_of_session, start_s)[session]
-    scene = np.where(rng.random(n) < SESSION_MOOD, mood, block.scenes_of(user, time_s))
+    is_mood = rng.random(n) < SESSION_MOOD
+    scene = np.where(is_mood, mood, block.scenes_of(user, time_s))
     chart_share = rng.beta(CHART_SPREAD * CHART_SHARE, CHART_SPREAD * (1 - CHART_SHARE), len(people))
     chance = rng.random(n)
     is_strange = chance < STRANGE_SHARE
-    is_chart = ~is_strange & ((chance - STRANGE_SHARE) / (1 - STRANGE_SHARE) < chart_share[user])
-    is_favorite = ~is_strange & ~is_chart & (rng.random(n) < FAVORITE_ARTIST_SHARE)
+    chance = (chance - STRANGE_SHARE) / (1 - STRANGE_SHARE)  # of the other streams
+    is_chart = ~is_strange & (chance < chart_share[user])
+    is_of_favorite = rng.random(n) < FAVORITE_ARTIST_SHARE
+    is_favorite = ~is_strange & ~is_chart & is_of_favorite
     by_scene = ~is_chart & ~is_favorite
 
     item = np.empty(n, dtype=int)
@@ -213,24 +227,20 @@ def _play(block: Block, sessions: np.ndarray, favorites: np.ndarray) -> pl.DataF
     item[by_scene] = catalogue.by_scene.draw(scene[by_scene], rng)
     item[is_chart] = catalogue.by_chart.draw(people.country[user[is_chart]], rng)
     number = rng.choice(FAVORITE_ARTISTS, size=is_favorite.sum(), p=ARTIST_SHARES)
-    item[is_favorite] = catalogue.by_artist.draw(favorites[user[is_favorite], number], rng)
-    repeats = np.flatnonzero((item[1:] == item[:-1]) & (position[1:] > 0)) + 1  # immediate repeats are rare
+    artist = favorites[user[is_favorite], number]
+    item[is_favorite] = catalogue.by_artist.draw(artist, rng)
+    is_repeat = (item == np.roll(item, 1)) & (position > 0)
+    repeats = np.flatnonzero(is_repeat)  # immediate repeats are rare
     item[repeats] = catalogue.by_artist.draw(catalogue.artist[item[repeats]], rng)
 
-    is_liked = (people.scenes[user] == catalogue.scene[item, None]).any(axis=1)
-    is_skipped = rng.random(n) < np.where(is_liked, SKIP_LIKED, SKIP_STRANGE)
-    is_skipped &= position > 0  # the user chose the first item of the session
-    return pl.DataFrame(
-        {
-            "user": user,
-            "time_s": time_s,
-            "signal": np.where(is_skipped, SKIP, STREAM),
-            "entity": np.full(n, ITEM_CODE),
-            "target": item,
-            "liked": is_liked,
-            "opens": position == 0,
-        }
-    )
+    opens = position == 0
+    scene = catalogue.scene[item]
+    is_liked = (people.scenes[user] == scene[:, None]).any(axis=1)
+    skip_share = np.where(is_liked, SKIP_LIKED, SKIP_STRANGE)
+    is_skipped = (rng.random(n) < skip_share) & ~opens  # the user chose the first item of the session
+    signal = np.where(is_skipped, SKIP, STREAM)
+    events = {"user": user, "time_s": time_s, "signal": signal, "entity": ITEM_CODE, "target": item}
+    return pl.DataFrame({**events, "liked": is_liked, "opens": opens})
 
 
 def _react(block: Block, plays: pl.DataFrame) -> Iterator[pl.DataFrame]:
@@ -239,14 +249,10 @@ def _react(block: Block, plays: pl.DataFrame) -> Iterator[pl.DataFrame]:
         source = plays.filter(signal=cause, liked=liked)
         for entity, probability in enumerate(chances):
             causes = source.filter(block.rng.random(source.height) < probability)
-            yield _keep_first(
-                causes.with_columns(
-                    signal=pl.lit(signal),
-                    entity=pl.lit(entity),
-                    target=pl.Series(block.targets(entity, causes["target"].to_numpy())),
-                    time_s=pl.col("time_s") + pl.Series(block.rng.integers(5, 120, causes.height)),
-                )
-            )
+            target = pl.Series(block.targets(entity, causes["target"].to_numpy()))
+            delay_s = pl.Series(block.rng.integers(5, 120, causes.height))
+            reactions = causes.with_columns(time_s=pl.col("time_s") + delay_s, target=target)
+            yield _keep_first(reactions.with_columns(signal=pl.lit(signal), entity=pl.lit(entity)))
 
 
 def _keep_first(events: pl.DataFrame) -> pl.DataFrame:
@@ -257,20 +263,22 @@ def _keep_first(events: pl.DataFrame) -> pl.DataFrame:
 
 def _search(block: Block, opening: pl.DataFrame) -> pl.DataFrame:
     """Draw searches for the first item of a session, or for its artist, album or playlist."""
-    opening = opening.filter(block.rng.random(opening.height) < SEARCH_SHARE)
-    entity = block.rng.choice(len(SEARCHED), size=opening.height, p=SEARCHED)
-    opening = opening.with_columns(signal=pl.lit(SEARCH), entity=pl.Series(entity)).sort("entity", maintain_order=True)
-    return opening.with_columns(
-        time_s=pl.col("time_s") - pl.Series(block.rng.integers(5, 30, opening.height)),
-        target=pl.Series(block.targets(opening["entity"].to_numpy(), opening["target"].to_numpy())),
-    )
+    rng = block.rng
+    opening = opening.filter(rng.random(opening.height) < SEARCH_SHARE)
+    entity = rng.choice(len(SEARCHED), size=opening.height, p=SEARCHED)
+    opening = opening.with_columns(signal=pl.lit(SEARCH), entity=pl.Series(entity))
+    opening = opening.sort("entity", maintain_order=True)
+    lead_s = pl.Series(rng.integers(5, 30, opening.height))
+    target = block.targets(opening["entity"].to_numpy(), opening["target"].to_numpy())
+    return opening.with_columns(time_s=pl.col("time_s") - lead_s, target=pl.Series(target))
 
 
 def _look_around(block: Block, sessions: np.ndarray) -> pl.DataFrame:
     """Draw searches and favorites in sessions without streams."""
     rng = block.rng
     looks = sessions[:, sessions[2] == 0]
-    user, start_s, _ = np.repeat(looks, 1 + rng.poisson(0.7, looks.shape[1]), axis=1)
+    n_acts = 1 + rng.poisson(0.7, looks.shape[1])
+    user, start_s, _ = np.repeat(looks, n_acts, axis=1)
     time_s = start_s + rng.integers(600, size=len(user))
     item = block.catalogue.by_scene.draw(block.scenes_of(user, time_s), rng)
     entity = rng.choice(len(SEARCHED), size=len(user), p=SEARCHED)
@@ -280,14 +288,16 @@ def _look_around(block: Block, sessions: np.ndarray) -> pl.DataFrame:
     return _keep_first(pl.DataFrame(events))
 
 
-def _answer(block: Block, answering: np.ndarray, favorites: np.ndarray) -> pl.DataFrame:
+def _answer(block: Block, respondents: np.ndarray, favorites: np.ndarray) -> pl.DataFrame:
     """Draw the artists of questionnaire answers: favorites first, then others from the user's scenes."""
-    rng, (low, high) = block.rng, ONBOARDING_ARTISTS
-    row, position = _spread(rng.integers(low, high + 1, len(answering)))
-    user = answering[row]
+    rng = block.rng
+    counts = rng.integers(*ONBOARDING_ARTISTS, len(respondents), endpoint=True)
+    row, position = _spread(counts)
+    user = respondents[row]
     registered_s = block.people.registered_s[user]
-    other = block.catalogue.artists_by_scene.draw(block.scenes_of(user, registered_s), rng)
-    artist = np.where(position < FAVORITE_ARTISTS // 2, favorites[user, position % FAVORITE_ARTISTS], other)
+    other = block.artists_of(user, registered_s)
+    favorite = favorites[user, position % FAVORITE_ARTISTS]
+    artist = np.where(position < FAVORITE_ARTISTS // 2, favorite, other)
     time_s = registered_s + 15 + position * rng.integers(2, 9, len(user))
     events = {"user": user, "time_s": time_s, "signal": ONBOARDING, "entity": ARTIST_CODE, "target": artist}
     return _keep_first(pl.DataFrame(events))

@@ -27,13 +27,11 @@ class Choices:
     @classmethod
     def of_entries(cls, rows: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Choices:
         """Build from (row, target, weight) entries in any order; every row needs at least one."""
+        entries = pl.DataFrame({"row": rows, "target": targets, "weight": weights}).sort("row", maintain_order=True)
         total = pl.col("weight").cum_sum()
-        entries = (
-            pl.DataFrame({"row": rows, "target": targets, "weight": weights})
-            .sort("row", maintain_order=True)
-            .with_columns(ladder=pl.col("row") + (total / total.last()).over("row"))
-        )
-        return cls(entries["target"].to_numpy(), entries["ladder"].to_numpy())
+        chance = (total / total.last()).over("row")
+        ladder = entries.select(pl.col("row") + chance).to_series()
+        return cls(entries["target"].to_numpy(), ladder.to_numpy())
 
     @classmethod
     def of_table(cls, weights: np.ndarray) -> Choices:
@@ -44,6 +42,7 @@ class Choices:
     def draw(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Draw one target from each given row: int64, shape (n,)."""
         # Rounding could push a draw just past its row.
-        chance = np.minimum(rows + rng.random(len(rows)), np.nextafter(rows + 1.0, 0))
-        targets: np.ndarray = self.targets[np.searchsorted(self.ladder, chance, side="right")]
-        return targets
+        end = np.nextafter(rows + 1.0, 0)
+        chance = np.minimum(rows + rng.random(len(rows)), end)
+        entry = np.searchsorted(self.ladder, chance, side="right")
+        return self.targets.take(entry)

@@ -14,10 +14,8 @@ import polars as pl
 from firstday.simulate.choices import Choices
 from firstday.simulate.world import World
 
-WORDS = {
-    kind: [word.replace("_", " ") for word in words.split()]
-    for kind, words in tomllib.loads((resources.files("firstday.simulate") / "words.toml").read_text("utf-8")).items()
-}
+_WORDS = tomllib.loads((resources.files("firstday.simulate") / "words.toml").read_text("utf-8"))
+WORDS = {kind: [word.replace("_", " ") for word in words.split()] for kind, words in _WORDS.items()}
 """Words by kind."""
 
 ARTISTS = {
@@ -91,56 +89,65 @@ def make_catalogue(n_items: int, world: World, rng: np.random.Generator) -> Musi
     """Draw the artists of every scene with their items, albums and playlists; larger audiences have more artists."""
     n_scenes = len(world.family)
     audience = world.audience.mean(axis=0)
-    artist_scene = _assign(max(n_scenes, round(n_items / ARTIST_ITEMS)), audience**0.7, rng)
+    n_artists = max(n_scenes, round(n_items / ARTIST_ITEMS))
+    artist_scene = _assign(n_artists, audience**0.7, rng)
     fame = (ARTIST_SHIFT + _rank_within(artist_scene, rng)) ** -ARTIST_TAIL
     # Famous artists have more items. Shuffled, so that indices do not reveal popularity.
-    artist = _assign(n_items, fame**0.5 * rng.lognormal(0, 0.6, len(fame)), rng)
-    weight = fame[artist] * _rank_within(artist, rng) ** -ITEM_TAIL * rng.lognormal(0, NOISE, n_items)
+    size = fame**0.5 * rng.lognormal(0, 0.6, n_artists)
+    artist = _assign(n_items, size, rng)
+    share_of_artist = _rank_within(artist, rng) ** -ITEM_TAIL
+    weight = fame[artist] * share_of_artist * rng.lognormal(0, NOISE, n_items)
 
     in_family = Choices.of_entries(world.family, np.arange(n_scenes), np.ones(n_scenes))
     second_scene = in_family.draw(world.family[artist_scene], rng)
-    has_second = (rng.random(len(fame)) < BRIDGE_SHARE) & (second_scene != artist_scene)
+    has_second = (rng.random(n_artists) < BRIDGE_SHARE) & (second_scene != artist_scene)
     items = np.arange(n_items)
     scene = artist_scene[artist]
     bridges = np.flatnonzero(has_second[artist])
-    by_scene = Choices.of_entries(
-        np.r_[scene, second_scene[artist[bridges]]],
-        np.r_[items, bridges],
-        np.r_[weight, BRIDGE_WEIGHT * weight[bridges]],
-    )
-    share = weight / np.bincount(scene, weights=weight)[scene]
+    scenes = np.r_[scene, second_scene[artist[bridges]]]
+    weights = np.r_[weight, BRIDGE_WEIGHT * weight[bridges]]
+    by_scene = Choices.of_entries(scenes, np.r_[items, bridges], weights)
+    total = np.bincount(scene, weights=weight)
+    share = weight / total[scene]
 
     playlist_scene = _assign(max(n_scenes, n_items // 20), audience, rng)
     playlists = np.arange(len(playlist_scene))
     playlist = np.repeat(playlists, PLAYLIST_ITEMS)
     members = pl.DataFrame({"entity_id": playlist, "item_id": by_scene.draw(playlist_scene[playlist], rng)})
-    n_albums = np.maximum(1, np.round(np.bincount(artist) / ALBUM_ITEMS)).astype(int)
-    album = (np.cumsum(n_albums) - n_albums)[artist] + rng.integers(n_albums[artist])
+    n_items_of_artist = np.bincount(artist)
+    n_albums = np.maximum(1, np.round(n_items_of_artist / ALBUM_ITEMS)).astype(int)
+    first_album = np.cumsum(n_albums) - n_albums
+    album = first_album[artist] + rng.integers(n_albums[artist])
+    _, album = np.unique(album, return_inverse=True)  # drop albums without items
+    chart_weight = (world.audience[:, scene] * share) ** CHART_POWER
+    playlist_weight = 1 / _rank_within(playlist_scene, rng)
     return MusicCatalogue(
         scene,
         artist,
-        np.unique(album, return_inverse=True)[1],  # drop albums without items
+        album,
         artist_scene,
         playlist_scene,
         members.unique().sort("entity_id", "item_id"),
         by_scene,
         Choices.of_entries(artist, items, weight),
-        Choices.of_table((world.audience[:, scene] * share) ** CHART_POWER),
-        Choices.of_entries(artist_scene, np.arange(len(fame)), fame),
-        Choices.of_entries(playlist_scene, playlists, 1 / _rank_within(playlist_scene, rng)),
+        Choices.of_table(chart_weight),
+        Choices.of_entries(artist_scene, np.arange(n_artists), fame),
+        Choices.of_entries(playlist_scene, playlists, playlist_weight),
     )
 
 
 def _assign(n: int, weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Assign n members to groups in random order, one to each group and the others by weight: int64, shape (n,)."""
-    others = rng.choice(len(weight), size=n - len(weight), p=weight / weight.sum())
-    return rng.permutation(np.r_[np.arange(len(weight)), others])
+    n_groups = len(weight)
+    others = rng.choice(n_groups, size=n - n_groups, p=weight / weight.sum())
+    return rng.permutation(np.r_[np.arange(n_groups), others])
 
 
 def _rank_within(group: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Assign each member a random rank within its group, from 1: float64, shape (n,)."""
     members = pl.DataFrame({"group": group, "chance": rng.random(len(group))})
-    return members.select(pl.col("chance").rank("ordinal").over("group").cast(float)).to_series().to_numpy()
+    ranks = members.select(pl.col("chance").rank("ordinal").over("group"))
+    return ranks["chance"].to_numpy().astype(float)
 
 
 def invent_names(patterns: Mapping[str, float], n: int, rng: np.random.Generator) -> list[str]:
@@ -149,7 +156,8 @@ def invent_names(patterns: Mapping[str, float], n: int, rng: np.random.Generator
     names = np.empty(n, dtype=object)
     for number, pattern in enumerate(patterns):
         rows = np.flatnonzero(pattern_of_name == number)
-        words = [rng.choice(WORDS[kind], len(rows)) for kind in re.findall(r"{(\w+)}", pattern)]
+        kinds = re.findall(r"{(\w+)}", pattern)
+        words = [rng.choice(WORDS[kind], len(rows)) for kind in kinds]
         form = re.sub(r"{\w+}", "{}", pattern)
         names[rows] = [form.format(*row) for row in zip(*words, strict=True)]
     return [*names]
@@ -166,9 +174,10 @@ def invent_distinct_names(patterns: Mapping[str, float], n: int, rng: np.random.
 def invent_playlists(scene: np.ndarray, rng: np.random.Generator) -> list[str]:
     """Invent a distinct name for each playlist, shape (n_playlists,); names in the same scene share a part."""
     scenes = invent_distinct_names(SCENES, scene.max() + 1, rng)
-    forms = [f"{{}} {word}" for word in WORDS["qualities"]] + [f"{word} {{}}" for word in WORDS["occasions"]]
-    form_of_playlist = rng.integers(len(forms), size=len(scene))
-    return _number([forms[form].format(scenes[number]) for form, number in zip(form_of_playlist, scene, strict=True)])
+    forms = [f"{{}} {word}" for word in WORDS["qualities"]]
+    forms += [f"{word} {{}}" for word in WORDS["occasions"]]
+    form_of_playlist = rng.choice(forms, len(scene))
+    return _number([form.format(scenes[number]) for form, number in zip(form_of_playlist, scene, strict=True)])
 
 
 def _number(names: list[str]) -> list[str]:

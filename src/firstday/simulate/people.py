@@ -75,7 +75,8 @@ def make_people(settings: SimulationSettings, world: World, rng: np.random.Gener
     n = settings.n_users
     country = rng.choice(len(COUNTRIES), size=n, p=COUNTRIES["share"].to_numpy())
     age_ix = rng.choice(len(AGES), size=n, p=AGE_SHARES)
-    zones = Choices.of_entries(ZONES["country"].rle_id().to_numpy(), np.arange(len(ZONES)), ZONES["share"].to_numpy())
+    country_of_zone = ZONES["country"].rle_id().to_numpy()
+    zones = Choices.of_entries(country_of_zone, np.arange(len(ZONES)), ZONES["share"].to_numpy())
     zone = zones.draw(country, rng)
 
     weight = np.where(np.arange(settings.days) % 7 < 5, 1, WEEKEND)
@@ -84,9 +85,13 @@ def make_people(settings: SimulationSettings, world: World, rng: np.random.Gener
     # Local days start or end some hours outside the log; times outside wrap around.
     in_log = draw_local_moments(day, zone, rng) % settings.end_s
     before_log = -DAY_S - rng.exponential(BEFORE_DAYS * DAY_S, n).astype(int)
-    registered_s = np.where(rng.random(n) < settings.before_share, before_log, in_log)
+    is_before = rng.random(n) < settings.before_share
+    registered_s = np.where(is_before, before_log, in_log)
     order = np.argsort(registered_s, kind="stable")
-    registered_s, country, age_ix, zone = (values[order] for values in (registered_s, country, age_ix, zone))
+    registered_s = registered_s[order]
+    country = country[order]
+    age_ix = age_ix[order]
+    zone = zone[order]
 
     profile = country * len(AGES) + age_ix
     scenes = np.empty((n, TASTE_SCENES), dtype=np.int16)
@@ -94,14 +99,17 @@ def make_people(settings: SimulationSettings, world: World, rng: np.random.Gener
     related = world.family[scenes[:, 0]] * len(COUNTRIES) + country
     for position in range(1, TASTE_SCENES):
         is_related = rng.random(n) < FAMILY_SHARE
-        others = world.by_family.draw(related, rng), world.by_profile.draw(profile, rng)
-        scenes[:, position] = np.where(is_related, *others)
+        of_family = world.by_family.draw(related, rng)
+        of_profile = world.by_profile.draw(profile, rng)
+        scenes[:, position] = np.where(is_related, of_family, of_profile)
 
-    first = NEXT_SCENE ** np.arange(TASTE_SCENES) * rng.gamma(2.0, size=(n, TASTE_SCENES))
+    typical = NEXT_SCENE ** np.arange(TASTE_SCENES)
+    first = typical * rng.gamma(2.0, size=(n, TASTE_SCENES))
     mature = (first * rng.lognormal(0, DRIFT, first.shape)) ** SHARPENING
-    total = np.cumsum(np.stack([first, mature], axis=1), axis=2)
+    total = np.stack([first, mature], axis=1).cumsum(axis=2)
     tastes = (total / total[..., -1:]).astype(np.float32)
-    return People(registered_s, country, age_ix, zone, rng.random(n) >= MISSING_AGE_SHARE, scenes, tastes)
+    has_age = rng.random(n) >= MISSING_AGE_SHARE
+    return People(registered_s, country, age_ix, zone, has_age, scenes, tastes)
 
 
 def draw_local_moments(day: np.ndarray, zone: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -110,8 +118,9 @@ def draw_local_moments(day: np.ndarray, zone: np.ndarray, rng: np.random.Generat
     Days are counted from the start of the log; zones are indices into `ZONES`.
     """
     hour = rng.choice(24, size=len(day), p=HOUR_WEIGHTS / HOUR_WEIGHTS.sum())
-    moments: np.ndarray = day * DAY_S + hour * 3600 + rng.integers(3600, size=len(day)) - OFFSETS_S[zone]
-    return moments
+    second = rng.integers(3600, size=len(day))
+    local_s = day * DAY_S + hour * 3600 + second
+    return np.subtract(local_s, OFFSETS_S[zone])
 
 
 def draw_friends(people: People, rng: np.random.Generator) -> pl.DataFrame:
@@ -120,19 +129,24 @@ def draw_friends(people: People, rng: np.random.Generator) -> pl.DataFrame:
     Return unique pairs of user indices, sorted; each friendship appears in both directions.
     """
     n = len(people)
-    n_added = np.where(rng.random(n) < FRIENDLESS_SHARE, 0, rng.negative_binomial(1, 1 / (1 + FRIENDSHIPS), n))
+    is_friendless = rng.random(n) < FRIENDLESS_SHARE
+    n_added = np.where(is_friendless, 0, rng.negative_binomial(1, 1 / (1 + FRIENDSHIPS), n))
     user = np.repeat(np.arange(n), n_added)
     kind = rng.random(len(user))
 
     def draw_from(group: np.ndarray) -> np.ndarray:
         """Draw a member of each user's group, possibly the same user."""
         order = np.argsort(group, kind="stable")
-        start, stop = (np.searchsorted(group[order], group[user], side=side) for side in ("left", "right"))
-        members: np.ndarray = order[start + rng.integers(stop - start)]
-        return members
+        start = np.searchsorted(group[order], group[user])
+        n_members = np.bincount(group)[group[user]]
+        return order.take(start + rng.integers(n_members))
 
-    like_minded = draw_from(people.country * (people.scenes.max() + 1) + people.scenes[:, 0])
-    compatriot, anyone = draw_from(people.country), rng.integers(n, size=len(user))
-    friend = np.select([kind < LIKE_MINDED, kind < LIKE_MINDED + SAME_COUNTRY], [like_minded, compatriot], anyone)
+    first_scene = people.scenes[:, 0]
+    like_minded = draw_from(people.country * (people.scenes.max() + 1) + first_scene)
+    compatriot = draw_from(people.country)
+    anyone = rng.integers(n, size=len(user))
+    conditions = [kind < LIKE_MINDED, kind < LIKE_MINDED + SAME_COUNTRY]
+    friend = np.select(conditions, [like_minded, compatriot], anyone)
     pairs = pl.DataFrame({"user_id": np.r_[user, friend], "friend_id": np.r_[friend, user]})
-    return pairs.filter(pl.col("user_id") != pl.col("friend_id")).unique().sort("user_id", "friend_id")
+    friendships = pairs.filter(pl.col("user_id") != pl.col("friend_id"))
+    return friendships.unique().sort("user_id", "friend_id")

@@ -97,8 +97,13 @@ def simulate_released(settings: SimulationSettings, out: Path, *, progress: Prog
         raise ConfigError(f"days: {settings.days} are too few for this layout; give at least {MIN_DAYS}.")
     config = Config(seed=settings.seed, protocol="registration", embedding=COLLECTIONS)
     n_validation, n_test = (round(share * settings.n_users) for share in (VALIDATION_SHARE, TEST_SHARE))
-    sizes = {"train": settings.n_users - n_validation - n_test, "validation": n_validation, "test": n_test}
-    n_simulated = math.ceil(SERVICE_USERS * settings.n_users + 10 * math.sqrt(settings.n_users))
+    sizes = {
+        "train": settings.n_users - n_validation - n_test,
+        "validation": n_validation,
+        "test": n_test,
+    }
+    margin = 10 * math.sqrt(settings.n_users)
+    n_simulated = math.ceil(SERVICE_USERS * settings.n_users + margin)
     service = replace(settings, n_users=n_simulated, before_share=0.0, quiet_days=RELEASED_TARGET_DAYS)
     with new_folder(out) as folder:
         with tempfile.TemporaryDirectory(prefix="firstday-") as scratch:
@@ -114,11 +119,14 @@ def _split(dataset: Dataset, config: Config, days: int, sizes: Mapping[str, int]
 
     Raise ConfigError if there are too few.
     """
-    cold_days = round(COLD_SHARE * (days - RELEASED_TARGET_DAYS))
-    cut_off = int((BEGIN + timedelta(days=days - RELEASED_TARGET_DAYS - cold_days)).timestamp() * 1_000_000)
+    registration_days = days - RELEASED_TARGET_DAYS
+    cold_days = round(COLD_SHARE * registration_days)
+    moment = BEGIN + timedelta(days=registration_days - cold_days)
+    cut_off = int(moment.timestamp() * 1_000_000)
     log = log_of(dataset, config)
+    assert log is not None
     nobody = np.zeros(0, dtype=np.int64)
-    histories = read_histories(dataset, config, log and replace(log, end=cut_off))
+    histories = read_histories(dataset, config, replace(log, end=cut_off))
     histories = replace(histories, target_days=RELEASED_TARGET_DAYS)
     roles = Roles(np.flatnonzero(histories.n_used >= WARM_ITEMS), nobody, nobody)
     split = split_registration(dataset, config, histories, roles)
@@ -128,25 +136,26 @@ def _split(dataset: Dataset, config: Config, days: int, sizes: Mapping[str, int]
     end[split.warm] = np.minimum(end[split.warm], cut_off)
     (month,) = dataset.actions(Window(histories.day_end_us, end))
     streams = month["stream", ITEM].ones()
-
+    is_active = streams.lengths() > 0
     rng = np.random.default_rng(config.seed)
-    newcomers = newcomers.take(rng.permutation(len(newcomers)))
-    n_validation = round(len(newcomers) * VALIDATION_SHARE / (VALIDATION_SHARE + TEST_SHARE))
-    pools = (split.warm, *np.split(newcomers.users, [n_validation]))
-    rows = []
-    for (part, n), users in zip(sizes.items(), pools, strict=True):
-        active = np.flatnonzero(streams.lengths()[users])
+
+    def draw(part: str, users: np.ndarray) -> np.ndarray:
+        """Draw rows of the active users among some."""
+        active = np.flatnonzero(is_active[users])
+        n = sizes[part]
         if len(active) < n:
             raise ConfigError(
                 f"users: {len(active):,} of {len(dataset.users):,} simulated users qualify for the {part} part, which "
                 f"needs {n:,}; simulate more days or more items."
             )
-        rows.append(np.sort(rng.choice(active, n, replace=False)))
-    warm, validation, cold = rows
-    split = replace(
-        split.keep_warm(warm), validation=newcomers.take(validation), cold=newcomers.take(n_validation + cold)
-    )
-    return split, streams
+        return np.sort(rng.choice(active, n, replace=False))
+
+    newcomers = newcomers.take(rng.permutation(len(newcomers)))
+    n_validation = round(len(newcomers) * VALIDATION_SHARE / (VALIDATION_SHARE + TEST_SHARE))
+    split = split.keep_warm(draw("train", split.warm))
+    validation = newcomers.take(draw("validation", newcomers.users[:n_validation]))
+    cold = newcomers.take(n_validation + draw("test", newcomers.users[n_validation:]))
+    return replace(split, validation=validation, cold=cold), streams
 
 
 def _write_files(
@@ -154,75 +163,74 @@ def _write_files(
 ) -> None:
     """Run step 1 in both spaces, compute features and write all files, with random ids and shuffled rows."""
     rng = np.random.default_rng([config.seed, 21])
-    song_ids, user_ids = (rng.permutation(ID_SPREAD * len(ids))[: len(ids)] for ids in (dataset.items, dataset.users))
+    n_songs = len(dataset.items)
+    n_users = len(dataset.users)
+    song_ids = rng.permutation(ID_SPREAD * n_songs)[:n_songs]
+    user_ids = rng.permutation(ID_SPREAD * n_users)[:n_users]
+    mark = {SIMULATED_KEY: f"firstday {firstday.__version__}"}
 
     def write(name: str, table: pl.DataFrame) -> None:
-        table[rng.permutation(table.height)].write_parquet(
-            folder / name,
-            compression_level=1,
-            statistics=False,
-            metadata={SIMULATED_KEY: f"firstday {firstday.__version__}"},
-        )
+        shuffled = table[rng.permutation(table.height)]
+        shuffled.write_parquet(folder / name, compression_level=1, statistics=False, metadata=mark)
 
     catalogue = Catalogue.of(dataset, config.signals.names)
     batches: dict[Part, SignalBatch] = {}
     heads: dict[Part, pl.DataFrame] = {}
-    cohorts = ((cohort.users, cohort.day_one) for cohort in (split.validation, split.cold))
-    for part, (users, day_one) in zip(PARTS, ((split.warm, split.warm_day_one[0]), *cohorts), strict=True):
-        batches[part] = catalogue.translate(dataset, users, day_one)[0]
-        songs = streams.take(users)
-        lists = np.split(song_ids[songs.columns], songs.starts[1:-1])
+    day_ones = (split.warm_day_one[0], split.validation.day_one, split.cold.day_one)
+    parts = (split.warm, split.validation.users, split.cold.users)
+    for part, users, day_one in zip(PARTS, parts, day_ones, strict=True):
+        batches[part], _ = catalogue.translate(dataset, users, day_one)
+        streamed = streams.take(users)
+        lists = np.split(song_ids[streamed.columns], streamed.starts[1:-1])
         heads[part] = pl.DataFrame({USER: user_ids[users], SONGS_OF_USER: lists})
     logs = collect_warm_logs(dataset, split, config, split.warm_actions["favorite", ITEM])
-    vectors = {SONGS: pl.DataFrame({SONG: song_ids}), USERS: heads["train"].select(USER)}
+    members = {name: entity.items for name, entity in dataset.entities.items()}
+    n_countries = {"country": len(catalogue.groups["country"])}
+    songs = pl.DataFrame({SONG: song_ids})
+    warm_users = heads["train"].select(USER)
     for n_done, (space, method) in enumerate(SPACES.items()):
         progress("spaces", n_done, len(SPACES))
-        dimensions = min(method.dimensions or 0, len(dataset.items) // 2)
+        dimensions = min(method.dimensions or 0, n_songs // 2)
         embeddings = fit_embeddings(logs, method.override("dimensions", dimensions), seed=config.seed)
-        encoder = fit_encoder(
-            embeddings,
-            batches["train"],
-            {name: entity.items for name, entity in dataset.entities.items()},
-            {"country": len(catalogue.groups["country"])},
-            FEATURES,
-            config.signals,
-        )
+        encoder = fit_encoder(embeddings, batches["train"], members, n_countries, FEATURES, config.signals)
         for part, batch in batches.items():
-            write(name_features(part, space), heads[part].hstack(_tabulate_features(encoder, batch)))
-        for file, column, matrix in (
-            (SONGS, f"features_{space}", embeddings.item_vectors),
-            (USERS, f"{space}_embeddings", embeddings.user_vectors),
-        ):
-            vectors[file] = vectors[file].with_columns(pl.Series(column, matrix).cast(pl.List(pl.Float32)))
-    for file, table in vectors.items():
-        write(file, table)
+            features = _tabulate_features(encoder, batch)
+            write(name_features(part, space), heads[part].hstack(features))
+        songs = songs.with_columns(_vectors(f"features_{space}", embeddings.item_vectors))
+        warm_users = warm_users.with_columns(_vectors(f"{space}_embeddings", embeddings.user_vectors))
+    write(SONGS, songs)
+    write(USERS, warm_users)
     progress("spaces", len(SPACES), len(SPACES))
+
+
+def _vectors(column: str, matrix: np.ndarray) -> pl.Series:
+    return pl.Series(column, matrix).cast(pl.List(pl.Float32))
 
 
 def _tabulate_features(encoder: Encoder, batch: SignalBatch) -> pl.DataFrame:
     """Encode users as columns of the release: missing values and the blocks of users who lack the signal are null."""
     features = encoder.encode(batch)
-    d = encoder.dimensions
     n_pairs = len(encoder.pairs)
     assert batch.ages is not None
     is_ageless = batch.ages < 0
     counts = features[:, -1 - n_pairs : -1]
-    vectors = features[:, : -1 - n_pairs].reshape(batch.n_users, -1, d)
+    vectors = features[:, : -1 - n_pairs].reshape(batch.n_users, -1, encoder.dimensions)
     vectors[:, -n_pairs:][counts == 0] = np.nan
     vectors[is_ageless, 0] = np.nan
     counts[counts == 0] = np.nan
     features[:, -1] = np.where(is_ageless, np.nan, batch.ages)
-    names = [
-        f"{SIGNAL_NAMES.get(signal, signal)}_{'songs' if entity == ITEM else f'{entity}s'}"
-        for signal, entity in encoder.pairs
-    ]
-    table = pl.DataFrame(features, schema=_name_columns(names, d)).fill_nan(None)
-    release = pl.DataFrame(schema=dict.fromkeys(_name_columns(COUNTED_BLOCKS, d), pl.Float32))
+    blocks = []
+    for signal, entity in encoder.pairs:
+        noun = "song" if entity == ITEM else entity
+        blocks.append(f"{SIGNAL_NAMES.get(signal, signal)}_{noun}s")
+    table = pl.DataFrame(features, schema=_name_columns(blocks, encoder.dimensions)).fill_nan(None)
+    release = pl.DataFrame(schema=dict.fromkeys(_name_columns(COUNTED_BLOCKS, encoder.dimensions), pl.Float32))
     return pl.concat([release, table], how="diagonal")
 
 
 def _name_columns(counted_blocks: Sequence[str], d: int) -> list[str]:
     """Name the feature columns, in the order of the release."""
-    stems = [*(f"{block}_embedding" for block in BLOCKS[:2]), *(f"{block}_" for block in counted_blocks)]
+    stems = [f"{block}_embedding" for block in BLOCKS[:2]]
+    stems += [f"{block}_" for block in counted_blocks]
     names = [f"{stem}{number}" for stem in stems for number in range(d)]
     return [*names, *(COUNT_PREFIX + block for block in counted_blocks), AGE_VALUE]

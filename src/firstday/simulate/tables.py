@@ -13,7 +13,7 @@ from polars import selectors
 
 from firstday.errors import ConfigError
 from firstday.progress import Progress, no_progress
-from firstday.simulate.behavior import ENTITIES, ITEM_CODE, SIGNALS, simulate_block
+from firstday.simulate.behavior import ENTITIES, ITEM_CODE, SIGNALS, Block, simulate_block
 from firstday.simulate.music import (
     ARTISTS,
     TITLE_PATTERNS,
@@ -35,27 +35,26 @@ def simulate(settings: SimulationSettings, out: Path, *, progress: Progress = no
     Equal settings give equal files. `out` must be new or empty, and appears only once all tables are written.
     """
     # An independent random stream per part, so that changing one part leaves the others unchanged.
-    rngs = np.random.default_rng(settings.seed).spawn(6)
-    world_rng, catalogue_rng, people_rng, friends_rng, names_rng, blocks_rng = rngs
+    rng = np.random.default_rng(settings.seed)
+    world_rng, catalogue_rng, people_rng, friends_rng, names_rng, blocks_rng = rng.spawn(6)
     with new_folder(out) as folder:
         starts = range(0, settings.n_users, settings.block_users)
         progress("blocks of users", 0, len(starts))
         world = make_world(settings.n_items, world_rng)
         catalogue = make_catalogue(settings.n_items, world, catalogue_rng)
         people = make_people(settings, world, people_rng)
-        tables = {
-            "users": _tabulate_users(people),
-            "friends": draw_friends(people, friends_rng),
-            **_tabulate_catalogue(catalogue, names_rng),
-        }
+        of_users = {"users": _tabulate_users(people), "friends": draw_friends(people, friends_rng)}
+        tables = of_users | _tabulate_catalogue(catalogue, names_rng)
         rows = {"interactions": 0}
-        rows |= {name: _write(table, folder / f"{name}.parquet") for name, table in tables.items()}
+        for name, table in tables.items():
+            rows[name] = _write(table, folder / f"{name}.parquet")
         (folder / "interactions").mkdir()
-        for block, (start, rng) in enumerate(zip(starts, blocks_rng.spawn(len(starts)), strict=True)):
+        for number, (start, rng) in enumerate(zip(starts, blocks_rng.spawn(len(starts)), strict=True)):
             part = people.take(slice(start, start + settings.block_users))
-            events = _tabulate_events(simulate_block(settings, catalogue, part, rng), start)
-            rows["interactions"] += _write(events, folder / f"interactions/part-{block:05}.parquet")
-            progress("blocks of users", block + 1, len(starts))
+            block = Block(settings.end_s, catalogue, part, rng)
+            events = _tabulate_events(simulate_block(block), start)
+            rows["interactions"] += _write(events, folder / f"interactions/part-{number:05}.parquet")
+            progress("blocks of users", number + 1, len(starts))
     return rows
 
 
@@ -86,24 +85,25 @@ def _write(table: pl.DataFrame, path: Path) -> int:
 
 def _tabulate_users(people: People) -> pl.DataFrame:
     """Build the users table, in order of registration."""
-    return pl.DataFrame(
-        {
-            "user_id": np.arange(len(people)),
-            "registered_at": people.registered_s,
-            "age": pl.Series(AGES[people.age_ix], dtype=pl.Int16).set(pl.Series(~people.has_age), None),
-            "country": COUNTRIES["country"][people.country],
-            "time_zone": ZONES["zone"][people.zone],
-        }
-    ).with_columns(registered_at=BEGIN + pl.duration(seconds="registered_at"))
+    ages = pl.Series(AGES[people.age_ix], dtype=pl.Int16)
+    users = {
+        "user_id": np.arange(len(people)),
+        "registered_at": people.registered_s,
+        "age": ages.set(pl.Series(~people.has_age), None),
+        "country": COUNTRIES["country"][people.country],
+        "time_zone": ZONES["zone"][people.zone],
+    }
+    return pl.DataFrame(users).with_columns(registered_at=BEGIN + pl.duration(seconds="registered_at"))
 
 
 def _tabulate_catalogue(catalogue: MusicCatalogue, rng: np.random.Generator) -> dict[str, pl.DataFrame]:
     """Build the items, collections and names tables."""
     artist_rng, album_rng, item_rng, playlist_rng = rng.spawn(4)
     n_items = len(catalogue.scene)
+    n_albums = int(catalogue.album.max()) + 1
     names = {
         "artist": invent_distinct_names(ARTISTS, len(catalogue.artist_scene), artist_rng),
-        "album": invent_names(TITLE_PATTERNS, int(catalogue.album.max()) + 1, album_rng),
+        "album": invent_names(TITLE_PATTERNS, n_albums, album_rng),
         "playlist": invent_playlists(catalogue.playlist_scene, playlist_rng),
     }
     items = {
@@ -112,24 +112,24 @@ def _tabulate_catalogue(catalogue: MusicCatalogue, rng: np.random.Generator) -> 
         "artist_id": catalogue.artist,
         "album_id": catalogue.album,
     }
-    return {
-        "items": pl.DataFrame(items),
-        "collections": catalogue.members.select(pl.lit("playlist").alias("entity"), pl.all()),
-        "names": pl.concat(
-            pl.DataFrame({"entity": entity, "entity_id": np.arange(len(of_entity)), "name": of_entity})
-            for entity, of_entity in names.items()
-        ),
-    }
+    collections = catalogue.members.select(pl.lit("playlist").alias("entity"), pl.all())
+    entities = []
+    for entity, of_entity in names.items():
+        rows = {"entity": entity, "entity_id": np.arange(len(of_entity)), "name": of_entity}
+        entities.append(pl.DataFrame(rows))
+    return {"items": pl.DataFrame(items), "collections": collections, "names": pl.concat(entities)}
 
 
 def _tabulate_events(events: pl.DataFrame, first_user: int) -> pl.DataFrame:
     """Build the interactions table of a block."""
     is_item = pl.col("entity") == ITEM_CODE
+    entity = pl.lit(ENTITIES).gather(pl.col("entity"))
+    signal = pl.lit(SIGNALS).gather(pl.col("signal"))
     return events.select(
         user_id=pl.col("user") + first_user,
         item_id=pl.when(is_item).then("target"),
-        entity=pl.when(~is_item).then(pl.lit(ENTITIES).gather(pl.col("entity"))),
+        entity=pl.when(~is_item).then(entity),
         entity_id=pl.when(~is_item).then("target"),
-        signal=pl.lit(SIGNALS).gather(pl.col("signal")),
+        signal=signal,
         timestamp=BEGIN + pl.duration(seconds="time_s"),
     )

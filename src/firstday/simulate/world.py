@@ -82,27 +82,31 @@ def make_world(n_items: int, rng: np.random.Generator) -> World:
     """Draw scenes and their audiences by country and age; their number depends on the number of items."""
     n_scenes = min(400, round(0.8 * n_items**0.5))
     n_families = round(1.3 * n_scenes**0.5)
-    family = rng.permutation(np.r_[np.arange(n_families), rng.integers(n_families, size=n_scenes - n_families)])
+    families = np.arange(n_families)
+    more_families = rng.integers(n_families, size=n_scenes - n_families)
+    family = rng.permutation(np.r_[families, more_families])
+    countries = np.arange(len(COUNTRIES))[:, None]
     home_share = COUNTRIES["share"].to_numpy() ** 0.7
     home = rng.choice(len(COUNTRIES), size=n_scenes, p=home_share / home_share.sum())
     is_local = rng.random(n_scenes) < LOCAL_SHARE
     size = rng.permutation((1.0 + np.arange(n_scenes)) ** -SCENE_TAIL)
 
     language = COUNTRIES["language"].to_numpy()
-    same_language = np.where(language[:, None] == language[home], SAME_LANGUAGE, ABROAD)
-    local = np.where(np.arange(len(COUNTRIES))[:, None] == home, AT_HOME, same_language)
-    tilt = np.where(is_local, local, rng.normal(0, TILT_SPREAD, local.shape))
-    peak = rng.uniform(14, 55, n_families)[family] + rng.normal(0, 5, n_scenes)
+    elsewhere = np.where(language[countries] == language[home], SAME_LANGUAGE, ABROAD)
+    local = np.where(countries == home, AT_HOME, elsewhere)
+    international = rng.normal(0, TILT_SPREAD, local.shape)
+    tilt = np.where(is_local, local, international)
+    family_peak = rng.uniform(14, 55, n_families)
+    peak = family_peak[family] + rng.normal(0, 5, n_scenes)
     width = rng.uniform(5, 11, n_scenes)
-    age_fit = np.maximum(-0.5 * ((AGES[:, None] - peak) / width) ** 2, AGE_FLOOR)
-    liking = np.exp(np.log(size) + tilt[:, None, :] + age_fit)
+    distance = (AGES[:, None] - peak) / width
+    age_fit = np.maximum(-0.5 * distance**2, AGE_FLOOR)
+    log_liking = np.log(size) + tilt[:, None, :] + age_fit
+    liking = np.exp(log_liking)
     # Normalised per age, so that scenes do not change the age distribution.
     liking /= liking.sum(axis=2, keepdims=True)
     audience = np.einsum("cas,a->cs", liking, AGE_SHARES)
-    within = np.where(np.arange(n_families)[:, None, None] == family, audience, 0.0)
-    return World(
-        family,
-        audience,
-        Choices.of_table(liking.reshape(-1, n_scenes)),
-        Choices.of_table(within.reshape(-1, n_scenes)),
-    )
+    within = np.where(families[:, None, None] == family, audience, 0.0)
+    by_profile = Choices.of_table(liking.reshape(-1, n_scenes))
+    by_family = Choices.of_table(within.reshape(-1, n_scenes))
+    return World(family, audience, by_profile, by_family)

@@ -26,6 +26,10 @@ def list_completed(study: optuna.Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
 
+def _round(trial: FrozenTrial) -> float:
+    return round(trial.value or 0.0, 4)
+
+
 @dataclass(frozen=True)
 class ColdScores:
     """Precision of the starting and the best settings on cold users, each retrained with seeds that no trial used.
@@ -38,6 +42,12 @@ class ColdScores:
     start: Interval
     best: Interval
     gain: Interval
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the results as JSON values."""
+        intervals = {"start": self.start, "best": self.best, "gain": self.gain}
+        values = {name: {"mean": of.mean, "ci": (of.low, of.high)} for name, of in intervals.items()}
+        return {"seeds": self.seeds, **values}
 
 
 @readable
@@ -77,15 +87,13 @@ class Search:
     def at_edge(self) -> tuple[str, ...]:
         """Settings whose best value is the smallest or largest one tried."""
         settings = self.best.user_attrs[SETTINGS]
-        return tuple(
-            choice.name for choice in self.choices if settings.get(choice.name) in (choice.values[0], choice.values[-1])
-        )
+        edges = {choice.name: (choice.values[0], choice.values[-1]) for choice in self.choices}
+        return tuple(name for name, ends in edges.items() if settings.get(name) in ends)
 
     def to_json(self) -> dict[str, Any]:
         """Return the results as JSON values."""
-        comparison = self.comparison
         trials = [
-            {"number": number, "precision": round(trial.value or 0.0, 4), **trial.user_attrs}
+            {"number": number, "precision": _round(trial), **trial.user_attrs}
             for number, trial in enumerate(list_completed(self.study))
         ]
         return {
@@ -102,12 +110,8 @@ class Search:
             "result": "gain" if self.is_gain else "keep",
             "best": self.best.user_attrs[SETTINGS],
             "at_edge": self.at_edge,
-            "validation": {"start": trials[0]["precision"], "best": round(self.best.value or 0.0, 4)},
-            "comparison": comparison
-            and {
-                name: {"mean": value.mean, "ci": (value.low, value.high)} if isinstance(value, Interval) else value
-                for name, value in vars(comparison).items()
-            },
+            "validation": {"start": trials[0]["precision"], "best": _round(self.best)},
+            "comparison": self.comparison and self.comparison.to_json(),
             "tried": {choice.name: {"values": choice.values, "start": choice.start} for choice in self.choices},
             "trials": trials,
         }

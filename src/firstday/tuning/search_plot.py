@@ -28,7 +28,8 @@ def plot_search(search: Search, path: Path) -> None:
         plots: Any = plot_slice(search.study, target_name=f"validation P@{search.start.recommend.k}, %")
         for axes in np.ravel(plots):
             name = axes.get_xlabel()
-            axes.set_xticks(range(len(values[name])), map(write_value, values[name]), rotation=90)
+            labels = [write_value(value) for value in values[name]]
+            axes.set_xticks(range(len(labels)), labels, rotation=90)
             axes.set_xlabel(name.replace(".", "\n"))
         pyplot.savefig(path, format="svg", metadata={"Date": None})
         pyplot.close()

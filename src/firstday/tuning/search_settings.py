@@ -14,6 +14,7 @@ from firstday.config import MAX_SEED, Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.histories import MIN_LEARNED_ITEMS
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
+from firstday.embed.kept_users import draw_rows
 from firstday.errors import ConfigError, FirstdayError
 from firstday.metrics import bootstrap_means, measure
 from firstday.progress import Progress, no_progress
@@ -82,8 +83,8 @@ class Task:
         config = self.start.override({**settings, "seed": seed})
         recommender = fit(dataset, split, config, progress=progress).recommender
         query = cohort_query(recommender, users, cohort, config.recommend.k)
-        precision: np.ndarray = 100 * measure(answer_query(query, self.strategy).items, cohort.truth).precision
-        return precision
+        lists = answer_query(query, self.strategy).items
+        return np.multiply(100, measure(lists, cohort.truth).precision)
 
 
 def search_settings(
@@ -131,7 +132,8 @@ def search_settings(
     check_strategies([strategy], start)
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # `say` reports failures
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=start.seed))
-    holdout = reduce_holdout(next(hold_out(dataset, start, start.seed, find_cut_offs(dataset, start))), start.seed)
+    cut_offs = find_cut_offs(dataset, start)
+    holdout = reduce_holdout(next(hold_out(dataset, start, start.seed, cut_offs)), start.seed)
     split = holdout.split
     n_used = warm_uses(holdout.dataset, split, start).lengths()
     n_warm = min(int((n_used >= MIN_LEARNED_ITEMS).sum()), most_users)
@@ -172,11 +174,11 @@ def propose_first(choices: Sequence[Choice], seed: int) -> list[dict[str, int]]:
     start = {choice.name: choice.start for choice in choices}
     proposals = [start]
     for _ in range(FIRST_TRIALS):
-        changes = {
-            choice.name: int(draw.choice(np.delete(np.arange(len(choice.values)), choice.start)))
-            for choice in draw.choice(np.array(choices, dtype=object), n_changes, replace=False)
-        }
-        proposals.append({**start, **changes})
+        proposal = dict(start)
+        for choice in draw.choice(np.array(choices, dtype=object), n_changes, replace=False):
+            others = np.delete(np.arange(len(choice.values)), choice.start)
+            proposal[choice.name] = int(draw.choice(others))
+        proposals.append(proposal)
     return proposals
 
 
@@ -185,11 +187,11 @@ def reduce_holdout(holdout: Holdout, seed: int) -> Holdout:
 
     If the validation users are in folds, the first fold is held out.
     """
-    split = holdout.split.fold(holdout.split.folds[0]) if holdout.split.folds else holdout.split
-    validation, cold = (
-        cohort.take(np.sort(np.random.default_rng(seed).choice(len(cohort), min(len(cohort), n_max), replace=False)))
-        for cohort, n_max in ((split.validation, MAX_VALIDATION_USERS), (holdout.cold, MAX_COLD_USERS))
-    )
+    split = holdout.split
+    if split.folds:
+        split = split.fold(split.folds[0])
+    validation = split.validation.take(draw_rows(len(split.validation), MAX_VALIDATION_USERS, seed=seed))
+    cold = holdout.cold.take(draw_rows(len(holdout.cold), MAX_COLD_USERS, seed=seed))
     return replace(holdout, split=replace(split, validation=validation), cold=cold)
 
 
@@ -236,11 +238,11 @@ def _run_trial(task: Task, trial: optuna.Trial) -> float:
     number = len(done)
     began = budget.elapsed
     task.progress("trials", number, budget.trials or number + 1)
-    settings = {
-        choice.name: choice.values[value_ix]
-        for choice in task.choices
-        if (value_ix := trial.suggest_int(choice.name, 0, len(choice.values) - 1)) != choice.start
-    }
+    settings = {}
+    for choice in task.choices:
+        value_ix = trial.suggest_int(choice.name, 0, len(choice.values) - 1)
+        if value_ix != choice.start:
+            settings[choice.name] = choice.values[value_ix]
     if any(other.params == trial.params for other in done):
         raise TrialPruned
     start_seconds = done[0].user_attrs[SECONDS] if done else 0.0
@@ -270,7 +272,7 @@ def _run_trial(task: Task, trial: optuna.Trial) -> float:
 def _compare(task: Task, best: Mapping[str, Any], n_seeds: int) -> ColdScores:
     """Retrain with the starting and the best settings, and compare both on cold users, paired by user."""
     budget = task.budget
-    began = task.budget.elapsed
+    began = budget.elapsed
     seeds = [(task.start.seed + 1 + number) % MAX_SEED for number in range(n_seeds)]
     precisions: list[np.ndarray] = []
     try:
@@ -278,10 +280,12 @@ def _compare(task: Task, best: Mapping[str, Any], n_seeds: int) -> ColdScores:
             if precisions and budget.elapsed + (budget.elapsed - began) / number > budget.seconds:
                 break
             task.progress("comparison", number, n_seeds)
-            start, better = (task.evaluate(settings, seed, task.progress, on_cold=True) for settings in ({}, best))
+            start = task.evaluate({}, seed, task.progress, on_cold=True)
+            better = task.evaluate(best, seed, task.progress, on_cold=True)
             precisions.append(np.column_stack([start, better, better - start]))
     except KeyboardInterrupt:
         if not precisions:
             raise
-    means = bootstrap_means(np.concatenate(precisions), np.tile(task.holdout.cold.users, len(precisions)))
+    users = np.tile(task.holdout.cold.users, len(precisions))
+    means = bootstrap_means(np.concatenate(precisions), users)
     return ColdScores(tuple(seeds[: len(precisions)]), *means)

@@ -48,12 +48,10 @@ def list_choices(
 
     Unset values start from what follows from `n_warm`, the number of training users, who have `n_days` day ones each.
     """
+    dimensions = config.embedding.resolve_dimensions(n_warm, n_items)
+    max_dimensions = max(1, min(4096, n_warm - 1, n_items - 1))
     derived = {  # start, minimum and maximum
-        "embedding.dimensions": (
-            config.embedding.resolve_dimensions(n_warm, n_items),
-            1,
-            max(1, min(4096, n_warm - 1, n_items - 1)),
-        ),
+        "embedding.dimensions": (dimensions, 1, max_dimensions),
         "segments.n_segments": (config.segments.resolve(n_warm), 1, n_warm),
     }
     unused = [] if config.ranker.enabled else ["ranker."]

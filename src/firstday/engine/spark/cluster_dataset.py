@@ -28,6 +28,8 @@ from firstday.engine.spark.work import (
     MERGED_PARTS,
     PARTS_DDL,
     RATINGS_DDL,
+    Batches,
+    Question,
     add_answers,
     answer_question,
     count_others,
@@ -62,11 +64,10 @@ class ClusterDataset:
     notes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
 
-    def ask(self, function: Callable[..., Any], *arguments: Any, n_jobs: int = 1) -> Iterator[Any]:
+    def ask(self, function: Question, *arguments: Any, n_jobs: int = 1) -> Iterator[Any]:
         """Call a function on the Dataset of each part, on the executors; yield the results in the order of the parts.
 
-        The function must be defined at module level, so that executors can import it; the arguments are broadcast. All
-        answers of one of at most `n_jobs` jobs are in the driver's memory.
+        The arguments are broadcast. All answers of one of at most `n_jobs` jobs are in the driver's memory.
         """
         work = self._work(answer_question, function, *arguments)
         step = max(MIN_FETCHED_PARTS, -(-self.n_parts // n_jobs))
@@ -74,7 +75,7 @@ class ClusterDataset:
             selection = self.parts.where(fn.col("part").between(start, start + step - 1))
             yield from collect_answers(selection.mapInArrow(work, PARTS_DDL), self.name)
 
-    def add_up(self, merge: Callable[[Iterable[Any]], Any], function: Callable[..., Any], *arguments: Any) -> Any:
+    def add_up(self, merge: Callable[[Iterable[Any]], Any], function: Question, *arguments: Any) -> Any:
         """Call a function on the Dataset of each part and add up the results, as far as possible on the executors.
 
         `merge` adds up results in the given order, which depends only on the part numbers. See also `ask`.
@@ -91,14 +92,12 @@ class ClusterDataset:
             n_sums = -(-n_sums // MERGED_PARTS)
         return merge(collect_answers(sums, self.name))
 
-    def _work(
-        self, function: Callable[..., pa.Table], *arguments: Any
-    ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def _work(self, function: Callable[..., pa.Table], *arguments: Any) -> Callable[[Batches], Batches]:
         """Return a function for `mapInArrow` that calls `function` on each part; see `map_parts`."""
         broadcast = self.parts.sparkSession.sparkContext.broadcast(arguments)
         catalogue = self._sent_catalogue
 
-        def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        def work(batches: Batches) -> Batches:
             return map_parts(function, catalogue.value, broadcast.value, batches)
 
         return work
@@ -160,14 +159,17 @@ def collect_answers(parts: DataFrame, name: str) -> Iterator[Any]:
     the heap is too small.
     """
     with named_errors(name):
-        rows = parts.select("part", "answer").toArrow()
-    return (unpack_answer(answer) for _, answer in sorted(zip(*rows.to_pydict().values(), strict=True)))
+        rows = pl.DataFrame(parts.select("part", "answer").toArrow())
+    return map(unpack_answer, rows.sort("part")["answer"])
 
 
 def find_threshold(numbers: np.ndarray, is_warm: np.ndarray, max_warm: int) -> int:
     """Return the stable number up to which users are fetched: at most `max_warm` warm users, and a multiple of all."""
-    limits = [np.sort(numbers[is_warm])[max_warm - 1 :], np.sort(numbers)[MAX_USER_RATIO * max_warm - 1 :]]
-    return int(min((limit[0] for limit in limits if len(limit) > 1), default=MAX_STABLE_NUMBER))
+    threshold = MAX_STABLE_NUMBER
+    for candidates, n in ((numbers[is_warm], max_warm), (numbers, MAX_USER_RATIO * max_warm)):
+        if len(candidates) > n:
+            threshold = min(threshold, int(np.partition(candidates, n - 1)[n - 1]))
+    return threshold
 
 
 def factorise(ratings: DataFrame, n_items: int, dimensions: int, config: Config) -> np.ndarray:
@@ -178,13 +180,14 @@ def factorise(ratings: DataFrame, n_items: int, dimensions: int, config: Config)
     """
     from pyspark.ml.recommendation import ALS
 
-    (sizes,) = ratings.agg(fn.count("item"), fn.countDistinct("user")).collect()
+    ((n_ratings, n_users),) = ratings.agg(fn.count("item"), fn.countDistinct("user")).collect()
+    settings = config.embedding
     als = ALS(
         rank=dimensions,
-        maxIter=config.embedding.als_iterations,
+        maxIter=settings.als_iterations,
         # MLlib multiplies the regularisation by the number of ratings of the user or item.
-        regParam=config.embedding.als_regularization * int(sizes[1]) / max(1, int(sizes[0])),
-        alpha=config.embedding.als_confidence,
+        regParam=settings.als_regularization * n_users / max(1, n_ratings),
+        alpha=settings.als_confidence,
         implicitPrefs=True,
         seed=config.seed,
         userCol="user",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial, reduce
-from pathlib import Path
 from typing import Any, cast
 
 import polars as pl
@@ -20,11 +19,13 @@ from firstday.config import Config, SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.interactions import Vocabulary, check_interactions, unite_ids
 from firstday.data.parts import MENTIONS, join_findings, load_whole
+from firstday.engine.large import Tables
 from firstday.engine.spark.cluster_dataset import ClusterDataset, collect_answers
 from firstday.engine.spark.session import named_errors
 from firstday.engine.spark.sources import ClusterTable, RawTables, take_tables
 from firstday.engine.spark.work import (
     PARTS_DDL,
+    Batches,
     answer_tables,
     count_parts,
     count_values,
@@ -40,9 +41,7 @@ from firstday.tables.raw_table import RawTable
 from firstday.tables.table_checks import check_presence
 
 
-def open_tables(
-    tables: str | Path | Mapping[str, Any], config: Config, drop_bad_rows: float
-) -> tuple[ClusterDataset | None, Findings]:
+def open_tables(tables: Tables, config: Config, drop_bad_rows: float) -> tuple[ClusterDataset | None, Findings]:
     """Read and check tables on Spark; the dataset is None if there are faults. See `firstday.load`."""
     findings = Findings(drop=drop_bad_rows > 0)
     with named_errors("tables"):
@@ -66,9 +65,10 @@ def _read(raw: RawTables, signals: SignalConfig, findings: Findings) -> ClusterD
         item_ids = _find_items(tables["interactions"], signals if findings.drop else None)
     if "users" in tables:
         groups = _find_groups(tables["users"], findings)
-    home = "users" if "users" in names else "interactions"
-    now = datetime.now(UTC)
-    whole = load_whole(shared, item_ids, groups, names, signals, findings, now, home if home in tables else None)
+    home: str | None = "users" if "users" in names else "interactions"
+    if home not in tables:
+        home = None
+    whole = load_whole(shared, item_ids, groups, names, signals, findings, datetime.now(UTC), home)
     if not tables:
         return None
     if "friends" in tables and "friend_id" in tables["friends"].frame.columns:
@@ -121,7 +121,7 @@ def map_tables(
     answer. The result, persisted on the executors' disks, has a row per part (`firstday.engine.spark.work.PARTS_DDL`).
     """
     shares = [_assign_parts(name, table.frame, n_parts) for name, table in tables.items()]
-    rows = reduce(lambda left, right: left.unionByName(right, allowMissingColumns=True), shares)
+    rows = reduce(partial(DataFrame.unionByName, allowMissingColumns=True), shares)
     text = frozenset(name for name, table in tables.items() if table.is_text)
     broadcast = rows.sparkSession.sparkContext.broadcast(arguments)
 
@@ -149,7 +149,7 @@ def _map_rows(table: ClusterTable, function: Callable[[RawTable], pl.DataFrame],
     """Call a function on batches of rows, on the executors."""
     is_text = table.is_text
 
-    def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def work(batches: Batches) -> Batches:
         for batch in batches:
             raw = make_raw(pl.DataFrame(batch).unnest("row"), is_text=is_text)
             yield from function(raw).to_arrow().to_batches()
@@ -161,13 +161,15 @@ def _find_items(interactions: ClusterTable, signals: SignalConfig | None) -> pl.
     """Return the sorted distinct items of interactions; with `signals`, of valid rows only."""
     rows = _map_rows(interactions, partial(find_items, signals), "id string, is_text boolean").distinct()
     frame = pl.DataFrame(rows.toArrow())
-    return unite_ids([frame["id"] if frame["is_text"].any() else frame["id"].cast(pl.Int64)])
+    ids = frame["id"]
+    return unite_ids([ids if frame["is_text"].any() else ids.cast(pl.Int64)])
 
 
 def _find_groups(users: ClusterTable, findings: Findings) -> dict[str, tuple[str, ...]]:
     """Return the sorted values of each group column of `users`; note the columns that are not groups."""
     rows = _map_rows(users, partial(count_values, findings.drop), "column string, value string, n long")
-    counts = rows.groupBy("column", "value").agg(fn.sum("n").alias("n")).persist(StorageLevel.DISK_ONLY)
+    counts = rows.groupBy("column", "value").agg(fn.sum("n").alias("n"))
+    counts = counts.persist(StorageLevel.DISK_ONLY)
     sizes = counts.groupBy("column").agg(fn.count("value"), fn.sum("n")).collect()
     groups: dict[str, tuple[str, ...]] = {}
     for column, n_values, n_users in sorted(sizes):

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import partial, reduce
 from operator import add
-from pathlib import Path
-from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as fn
 
 from firstday.data.newcomers import FORGIVEN, NEWCOMER_TABLES, check_newcomer_tables
+from firstday.engine.large import Tables
 from firstday.engine.spark.cluster_dataset import collect_answers
 from firstday.engine.spark.read_tables import check_shapes, map_tables
 from firstday.engine.spark.session import named_errors
@@ -20,7 +18,7 @@ from firstday.engine.spark.sources import take_tables
 from firstday.engine.spark.storage import Storage
 from firstday.engine.spark.work import count_parts, recommend_part, spread_lists
 from firstday.errors import ConfigError, DataError
-from firstday.recommend.batch import BatchSummary
+from firstday.recommend.batch import BatchSummary, list_users
 from firstday.recommend.list_files import find_list_form
 from firstday.recommend.recommender import Recommender, check_length
 from firstday.recommend.registry import find_supported
@@ -32,7 +30,7 @@ LISTS_DDL = "user_id string, rank int, item_id string, title string, score float
 
 def recommend_on_spark(
     recommender: Recommender,
-    tables: str | Path | Mapping[str, Any],
+    tables: Tables,
     k: int | None = None,
     strategy: str | None = None,
     *,
@@ -57,9 +55,8 @@ def recommend_on_spark(
     check_newcomer_tables(dataset_name, present, findings)
     if findings.faults or not present:
         raise DataError(findings.faults)
-    function = partial(
-        recommend_part, plugins=plugins, k=k, strategy=name, keep_used=keep_used, rules=rules, drop=findings.drop
-    )
+    list_newcomers = partial(list_users, k=k, strategy=name, keep_used=keep_used, rules=rules)
+    function = partial(recommend_part, list_newcomers=list_newcomers, plugins=plugins, drop=findings.drop)
     parts = map_tables(present, count_parts(n_rows), function, recommender)
     found, counts, are_integers = zip(*collect_answers(parts, dataset_name), strict=True)
     for part_findings in found:
@@ -69,9 +66,10 @@ def recommend_on_spark(
         parts.unpersist()
         raise DataError(findings.faults)
     summary = reduce(add, counts).with_notes(findings.notes)
-    types = {"user_id": all(are_integers), "item_id": recommender.model.catalogue.items.are_integers}
     lists = parts.select("content").mapInArrow(spread_lists, LISTS_DDL)
-    lists = lists.withColumns({name: fn.col(name).cast("long") for name, are_long in types.items() if are_long})
+    for name, are_long in (("user_id", all(are_integers)), ("item_id", recommender.model.catalogue.items.are_integers)):
+        if are_long:
+            lists = lists.withColumn(name, fn.col(name).cast("long"))
     return lists, summary, findings.left_out
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import partial, reduce
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
 
 import polars as pl
 from pyspark.sql import DataFrame, Row
@@ -19,6 +18,7 @@ from pyspark.sql import functions as fn
 from pyspark.sql.types import NumericType
 
 from firstday.data.parts import USER_TABLES
+from firstday.engine.large import Tables
 from firstday.engine.spark.session import name_cause, open_session
 from firstday.engine.spark.storage import Storage
 from firstday.tables.faults import FILE, NOWHERE, ROW, Findings, locate_row
@@ -45,7 +45,7 @@ RawTables = tuple[str, dict[str, ClusterTable | None], dict[str, RawTable | None
 """Name of a dataset, its tables with rows per user, and its other tables; None for a table that cannot be read."""
 
 
-def take_tables(tables: str | Path | Mapping[str, Any], findings: Findings) -> RawTables:
+def take_tables(tables: Tables, findings: Findings) -> RawTables:
     """Wrap Spark DataFrames by table name, or find all tables in a folder of the cluster."""
     if not isinstance(tables, Mapping):
         return _read_folder(Storage(open_session(), str(tables)), findings)
@@ -58,7 +58,8 @@ def take_tables(tables: str | Path | Mapping[str, Any], findings: Findings) -> R
         elif name not in TABLES:
             findings.fault(unknown_table(name))
         elif name in USER_TABLES:
-            of_users[name] = ClusterTable(frame.withColumns({FILE: fn.lit(NOWHERE), ROW: fn.lit(0).cast("long")}))
+            location = {FILE: fn.lit(NOWHERE), ROW: fn.lit(0).cast("long")}
+            of_users[name] = ClusterTable(frame.withColumns(location))
         else:
             shared[name] = RawTable.of(pl.DataFrame(frame.toArrow()), name)
     return "tables", of_users, shared
@@ -101,7 +102,8 @@ def _scan_parquet(
     groups = defaultdict[tuple[str, ...], list[str]](list)
     for file in files.files:
         try:
-            groups[read(stored[file.name].path).schema.json(), *file.partitions].append(file.name)
+            schema = read(stored[file.name].path).schema.json()
+            groups[schema, *file.partitions].append(file.name)
         except Exception as error:
             findings.fault(describe_damage(file.name, "Parquet", name_cause(error)))
     if sum(map(len, groups.values())) < len(files.files):
@@ -114,16 +116,18 @@ def _scan_parquet(
     location = (fn.col("_metadata.file_path").alias(URI), fn.col("_metadata.row_index").alias(ROW))
     parts: list[DataFrame] = []
     for (_, *partitions), names in groups.items():
-        rows = read(*(stored[name].path for name in names)).select("*", *location)
+        paths = [stored[name].path for name in names]
+        rows = read(*paths).select("*", *location)
         own = [URI, FILE, *(f"`{key}`" for key in partitions if key not in rows.columns)]
         parts.append(rows.join(file_facts.select(own), URI, "left").drop(URI))
-        columns, first = (part.drop(FILE, ROW).columns for part in (parts[-1], parts[0]))
+        columns = parts[-1].drop(FILE, ROW).columns
+        first = parts[0].drop(FILE, ROW).columns
         if set(columns) != set(first):
             findings.fault(describe_other_columns(files, names[0], columns, first))
             return None
     for column in parts[0].columns:
-        kinds = {isinstance(kind := part.schema[column].dataType, NumericType) or kind for part in parts}
-        if len(kinds) > 1:
+        types = [part.schema[column].dataType for part in parts]
+        if len({isinstance(kind, NumericType) or kind for kind in types}) > 1:
             findings.fault(describe_damage(files.path, "Parquet", f"the files have different types of {column}"))
             return None
     findings.sources[files.table] = tuple(partial(locate_row, file.name) for file in files.files)
@@ -136,7 +140,8 @@ def _stage(storage: Storage, name: str, table: RawTable, scratch: Path) -> Clust
     folder.mkdir(parents=True)
     pl.concat(table.files.values()).sink_parquet(folder / "rows.parquet")
     default = scratch.as_uri() if storage.local else f"{storage.uri}/../_firstday"
-    target = Storage(storage.session, f"{storage.session.conf.get(STAGING_SETTING, default)}/{scratch.name}/{name}")
+    staging = storage.session.conf.get(STAGING_SETTING, default)
+    target = Storage(storage.session, f"{staging}/{scratch.name}/{name}")
     target.put(folder)
     atexit.register(_remove, target)
     return ClusterTable(storage.session.read.parquet(target.uri), table.is_text)

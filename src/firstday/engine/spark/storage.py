@@ -31,7 +31,10 @@ class Storage:
 
     def _path(self, relative: str = "") -> Any:
         """Hadoop path of the folder, or of a path in it."""
-        return self._hadoop.Path(f"{self._root.toString().rstrip('/')}/{relative}") if relative else self._root
+        if not relative:
+            return self._root
+        root = self._root.toString().rstrip("/")
+        return self._hadoop.Path(f"{root}/{relative}")
 
     @cached_property
     def _system(self) -> Any:
@@ -97,13 +100,12 @@ class Storage:
         files = self.session.read.format("binaryFile").option("recursiveFileLookup", True)
         start = len(self._root.toString().rstrip("/")) + 1
         try:
-            return {
-                row.path[start:]: row for row in files.load(self.uri).select("path", "_metadata.file_path").collect()
-            }
+            rows = files.load(self.uri).select("path", "_metadata.file_path").collect()
         except Exception as error:
             raise DataError(
                 f"{self.uri}: cannot be listed ({name_cause(error)}); give a folder that the cluster can read."
             ) from None
+        return {row.path[start:]: row for row in rows}
 
     def fetch(self, relative: str, target: Path) -> Path:
         """Return the local path of a file or folder; it is copied to `target` unless it is local."""

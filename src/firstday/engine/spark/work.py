@@ -25,10 +25,9 @@ from firstday.data.splits.histories import LogSpan
 from firstday.data.splits.roles import find_warm
 from firstday.engine.large import warm_affinity
 from firstday.engine.shown_to_others import count_shown_to_others
-from firstday.recommend.batch import BatchSummary, list_users
+from firstday.recommend.batch import BatchSummary
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import load_plugin
-from firstday.recommend.rules.list_rules import Rules
 from firstday.segment.shown_counts import ShownCounts
 from firstday.tables import zstd
 from firstday.tables.faults import FILE, ROW, Findings
@@ -45,6 +44,9 @@ PARTS_DDL = "part long, content binary, answer binary"
 """A part of the users: content that stays on the executors, and a pickled answer for the driver."""
 RATINGS_DDL = "user int, item int, rating float"
 HASH = "firstday: hash"
+Batches = Iterator[pa.RecordBatch]
+Question = Callable[..., Any]
+"""A function of a Dataset and further arguments, defined at module level, so that executors can import it."""
 
 
 def count_parts(n_rows: int) -> int:
@@ -67,7 +69,8 @@ def count_values(drop: bool, raw: RawTable) -> pl.DataFrame:
     """Return the number of users with each value of each column of `users` that may be a group."""
     users = check_table("users", raw, {}, Findings(drop=drop), are_all=False)
     values = users.drop(TABLES["users"].kinds, strict=False).unpivot(variable_name="column")
-    return values.group_by("column", pl.col("value").cast(pl.String)).agg(n=pl.len().cast(pl.Int64))
+    groups = values.group_by("column", pl.col("value").cast(pl.String))
+    return groups.agg(n=pl.len().cast(pl.Int64))
 
 
 def make_part(part: int, content: bytes, answer: Any) -> pa.Table:
@@ -93,8 +96,9 @@ def answer_tables(
     for name in group.column_names[1:]:
         rows = pl.DataFrame(group.select([name])).drop_nulls().unnest(name)
         if rows.height:
-            rows_in_order = rows.with_columns(rows.hash_rows(seed=1).alias(HASH)).sort(FILE, ROW, HASH).drop(HASH)
-            raw[name] = make_raw(rows_in_order, is_text=name in text)
+            hashes = rows.hash_rows(seed=1).alias(HASH)
+            rows = rows.with_columns(hashes).sort(FILE, ROW, HASH).drop(HASH)
+            raw[name] = make_raw(rows, is_text=name in text)
     return make_part(group["part"][0].as_py(), *function(raw, *arguments))
 
 
@@ -108,11 +112,8 @@ def recommend_part(
     raw: dict[str, RawTable],
     recommender: Recommender,
     *,
+    list_newcomers: Callable[[Recommender, Dataset], tuple[pl.DataFrame, BatchSummary]],
     plugins: Iterable[str],
-    k: int | None,
-    strategy: str,
-    keep_used: bool,
-    rules: Rules,
     drop: bool,
 ) -> tuple[bytes, tuple[Findings, BatchSummary, bool]]:
     """Return the lists of a part's cold users; and the findings, the counts, and whether user ids are integers."""
@@ -122,12 +123,12 @@ def recommend_part(
     dataset = read_newcomers("part", raw, findings)
     if dataset is None:
         return b"", (findings, BatchSummary(), True)
-    lists, counts = list_users(recommender, dataset, k, strategy, keep_used=keep_used, rules=rules)
+    lists, counts = list_newcomers(recommender, dataset)
     lists = lists.with_columns(pl.col("user_id", "item_id").cast(pl.String))
     return lists.write_ipc(None, compression="lz4").getvalue(), (findings, counts, dataset.users.are_integers)
 
 
-def spread_lists(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def spread_lists(batches: Batches) -> Batches:
     """Convert the packed lists of parts to rows."""
     for batch in batches:
         for content in filter(None, batch["content"].to_pylist()):
@@ -135,8 +136,8 @@ def spread_lists(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def map_parts(
-    function: Callable[..., pa.Table], catalogue: Dataset, arguments: Iterable[Any], batches: Iterable[pa.RecordBatch]
-) -> Iterator[pa.RecordBatch]:
+    function: Callable[..., pa.Table], catalogue: Dataset, arguments: Iterable[Any], batches: Batches
+) -> Batches:
     """Call a function on the number and the Dataset of each part; all parts share the catalogue."""
     for batch in batches:
         for number, packed in zip(batch["part"].to_pylist(), batch["content"], strict=True):
@@ -144,7 +145,7 @@ def map_parts(
                 yield from function(number, unpack(content, catalogue), *arguments).to_batches()
 
 
-def answer_question(number: int, part: Dataset, function: Callable[..., Any], *arguments: Any) -> pa.Table:
+def answer_question(number: int, part: Dataset, function: Question, *arguments: Any) -> pa.Table:
     """Return the result of a function for a part as a row of `PARTS_DDL`."""
     return make_part(number, b"", function(part, *arguments))
 
@@ -152,7 +153,8 @@ def answer_question(number: int, part: Dataset, function: Callable[..., Any], *a
 def add_answers(merge: Callable[[Iterable[Any]], Any], table: pa.Table) -> pa.Table:
     """Add up the answers of `MERGED_PARTS` parts, in the order of the part numbers."""
     rows = sorted(table.to_pylist(), key=lambda row: row["part"])
-    return make_part(rows[0]["part"] // MERGED_PARTS, b"", merge(unpack_answer(row["answer"]) for row in rows))
+    total = merge(unpack_answer(row["answer"]) for row in rows)
+    return make_part(rows[0]["part"] // MERGED_PARTS, b"", total)
 
 
 def list_ratings(number: int, part: Dataset, n_parts: int, *arguments: Any) -> pa.Table:

@@ -141,7 +141,7 @@ class SqliteLog:
         execute("COMMIT")
 
     def _connect(self) -> sqlite3.Connection:
-        mode = "?mode=ro" if self._is_copy else "?vfs=unix-excl" if os.name == "posix" else ""
+        mode = "?mode=ro" if self._is_copy else "?vfs=unix-excl"
         uri = self._path.absolute().as_uri() + mode
         connection = sqlite3.connect(
             uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
