@@ -29,6 +29,7 @@ from firstday.data.parts import (
 )
 from firstday.data.summary import summarise
 from firstday.engine.engines import check as check_tables
+from firstday.errors import Fault
 from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults
 from firstday.tables.raw_table import RawTable, add_location
 from tests.data.same import assert_equal
@@ -78,9 +79,9 @@ def read_in_parts(tables: Tables, n_parts: int, *, drop: bool = False) -> tuple[
     return datasets, findings
 
 
-def without_examples(sentences: tuple[str, ...]) -> set[str]:
+def without_examples(faults: tuple[Fault, ...]) -> set[str]:
     """Return sentences without the examples of known ids, which are those of one part."""
-    return {re.sub(r" \(ids there: [^)]*\)", "", sentence) for sentence in sentences}
+    return {re.sub(r" \(ids there: [^)]*\)", "", str(fault)) for fault in faults}
 
 
 EXTRA: dict[str, Callable[[Tables, Tables], Tables]] = {
@@ -186,6 +187,6 @@ def test_what_a_part_reports_is_small() -> None:
     """The rows that were checked last stay where they are: reports of all parts come to one machine."""
     findings = Findings()
     rows = pl.DataFrame({FILE: 0, ROW: range(100_000)})
-    find_faults("users", rows, [Rule("are odd", pl.col(ROW) >= 0, "correct them", "age")], findings)
+    find_faults("users", rows, [Rule("are odd", pl.col(ROW) >= 0, "odd", "correct them", "age")], findings)
     assert len(pickle.dumps(findings)) < 2_000
     assert pickle.loads(pickle.dumps(findings)).faults == findings.faults

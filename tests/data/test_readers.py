@@ -25,7 +25,7 @@ INTERACTIONS = "user_id,item_id,signal\n1,10,stream\n2,11,favorite\n3,10,stream\
 def faults(folder: Path) -> tuple[str, ...]:
     with pytest.raises(DataError) as caught:
         load(folder)
-    return caught.value.faults
+    return tuple(map(str, caught.value.faults))
 
 
 def test_folders_of_parquet_files_join_ids_of_different_width(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_parquet_file_with_damage_inside(table: str, place: int, five_users: T
     content[place : place + 4] = b"\xff\xff\xff\x7f"
     file.write_bytes(content)
     for fault in check_tables(folder).faults:  # none where the damage makes other values of a table
-        assert fault.startswith(f"{table}.")
+        assert table in (fault.table, Path(fault.file).stem)
 
 
 def test_a_file_that_may_not_be_read_or_is_none(tmp_path: Path) -> None:
@@ -189,4 +189,4 @@ def test_what_is_asked_for_has_to_exist(tmp_path: Path) -> None:
     ):
         with pytest.raises(DataError) as caught:
             load(place, path=path)
-        assert caught.value.faults == (sentence,)
+        assert str(caught.value) == sentence

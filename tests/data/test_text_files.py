@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from firstday.data.dataset import Dataset
 from firstday.engine.engines import check as check_tables
+from firstday.errors import Fault
 from firstday.tables.faults import ROW, Findings
 from firstday.tables.find import Packing, TableFile
 from firstday.tables.separated import find_header, scan_text
@@ -44,10 +45,11 @@ def read(content: str, findings: Findings, packing: Packing = "") -> list[Row] |
             text = open_text(path, TableFile("part", "CSV", packing), "interactions")
             scan, source = scan_text(text, findings)
         except UnreadableError as error:
-            findings.fault(*error.args)
+            if error.args:
+                findings.fault(Fault(*error.args))
             return None
         return [
-            (source(row), tuple(value or "" for value in values))
+            (str(source(row)), tuple(value or "" for value in values))
             for row, *values in scan.select(ROW, *COLUMNS).collect().rows()
         ]
 
@@ -155,8 +157,8 @@ def test_rows_that_cannot_be_read_may_be_left_out(name: str, lines: list[int], t
     assert [row["place"].rpartition(" ")[2] for row in rows] == list(map(str, lines))
     assert all(row["row"].count(",") != 3 for row in rows)
     faults = check_tables(tmp_path, drop_bad_rows=0.001).faults
-    assert "rows have more or fewer fields than the header" in faults[0]
-    assert f"interactions: {len(lines)} of 180 rows are bad" in faults[1]
+    assert [fault.code for fault in faults] == ["field_count", "too_many_bad_rows"]
+    assert f"{len(lines)} of 180 rows are bad" in faults[1].text
 
 
 def test_lines_that_an_open_quote_runs_over_are_kept() -> None:
@@ -174,4 +176,4 @@ def test_lines_that_an_open_quote_runs_over_are_kept() -> None:
 def test_control_characters_in_a_header_are_told() -> None:
     findings = Findings()
     assert read("user_id,item_id,sig\x01nal\n1,2,3\n", findings) is None
-    assert "is not a header of interactions ('user_id,item_id,sig\\x01nal')" in findings.faults[0]
+    assert "is not a header of interactions ('user_id,item_id,sig\\x01nal')" in findings.faults[0].text

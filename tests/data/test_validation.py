@@ -19,8 +19,8 @@ Write = Callable[..., Path]
 def faults(tables: Tables, write: Write, ending: str = "parquet") -> list[str]:
     with pytest.raises(DataError) as caught:
         load(write(tables, ending))
-    assert str(caught.value) == "\n".join(caught.value.faults)
-    return list(caught.value.faults)
+    assert str(caught.value) == "\n".join(map(str, caught.value.faults))
+    return list(map(str, caught.value.faults))
 
 
 def put(column: str, **rows: object) -> Callable[[pl.DataFrame], pl.DataFrame]:
@@ -211,12 +211,10 @@ def test_one_wrong_table_gives_one_sentence(
 
 def test_interactions_without_any_target(tmp_path: Path) -> None:
     (tmp_path / "interactions.csv").write_text("signal,weight\nstream,1\n")
-    with pytest.raises(DataError) as caught:
-        load(tmp_path)
-    assert caught.value.faults == (
-        "interactions.user_id: the column is missing (found: signal, weight); add it.",
-        "interactions.item_id: the column is missing (found: signal, weight); add it, or entity and entity_id.",
-    )
+    assert [(fault.code, fault.where) for fault in check_tables(tmp_path).faults] == [
+        ("missing_column", "interactions.user_id"),
+        ("missing_column", "interactions.item_id"),
+    ]
 
 
 def test_entities_without_any_table_of_them(five_users: Tables, write: Write) -> None:
@@ -253,7 +251,7 @@ def test_all_faults_of_all_tables_are_reported_at_once(five_users: Tables, write
     (folder / "items.parquet").write_bytes(b"not Parquet at all, whatever it is named")
     found = check_tables(folder)
     assert found.dataset is None
-    assert [fault.split(":")[0] for fault in found.faults] == [
+    assert [fault.where for fault in found.faults] == [
         "items.parquet",
         "users.age",
         "friends.friend_id",
@@ -267,10 +265,9 @@ def test_text_in_csv_that_is_no_time(text: str, five_users: Tables, write: Write
     folder = write(five_users, "csv")
     place = folder / "interactions.csv"
     pl.read_csv(place, infer_schema=False).pipe(put("timestamp", r1=text)).write_csv(place)
-    assert check_tables(folder).faults == (
-        f"interactions.timestamp: 1 of 7 rows are not times in UTC (first: '{text}', interactions.csv line 3); "
-        "write UTC with its zone, such as 2024-05-01T12:00:00Z, or leave missing ones empty.",
-    )
+    (fault,) = check_tables(folder).faults
+    assert (fault.code, fault.where) == ("not_a_time", "interactions.timestamp")
+    assert (fault.file, fault.line) == ("interactions.csv", 3)
 
 
 def test_vectors_in_csv_that_are_no_numbers(five_users: Tables, vectors: Tables, write: Write) -> None:

@@ -16,6 +16,7 @@ from firstday.data.events import EVENT_TYPES, Events, Pair, clean_events, code_p
 from firstday.data.ids import Ids
 from firstday.data.impressions import TARGET_INDEX, USER_INDEX, WRITTEN_TYPES, clean_impressions, select_impressions
 from firstday.data.user_rows import RowWriter, UserRows
+from firstday.errors import Fault
 from firstday.tables.conform import conform_interactions
 from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults
 from firstday.tables.raw_table import RawTable
@@ -40,6 +41,7 @@ _ITEM, _ENTITY, _ENTITY_ID = (pl.col(name).is_not_null() for name in ("item_id",
 TARGET_RULE = Rule(
     "do not have exactly one target",
     (_ITEM == _ENTITY) | (_ENTITY != _ENTITY_ID),
+    "no_single_target",
     f"give either item_id, or entity and entity_id, {OR_DROP}",
 )
 """Rule for the target of an interaction, if the table has entities."""
@@ -96,7 +98,9 @@ class Vocabulary:
             advice = (
                 f"known signals: {', '.join(allowed)}; add others to the configuration (signals.affinity) {OR_DROP}"
             )
-            rules.append(Rule("have an unknown signal", ~signal.is_in(allowed), advice, "signal", signal))
+            rules.append(
+                Rule("have an unknown signal", ~signal.is_in(allowed), "unknown_signal", advice, "signal", signal)
+            )
         for column, home, index, ids in (
             ("user_id", "users", USER_INDEX, self.users),
             ("item_id", "items", TARGET_INDEX, self.items),
@@ -107,7 +111,7 @@ class Vocabulary:
             is_unknown = ~entity.is_in([*self.entities, *self.faulty])
             names = ", ".join(self.entities) or "none"
             advice = f"known entities: {names}; add such a column to items, or collections of it, {OR_DROP}"
-            rules.append(Rule("refer to an unknown entity", is_unknown, advice, "entity", entity))
+            rules.append(Rule("refer to an unknown entity", is_unknown, "unknown_entity", advice, "entity", entity))
             for name, vocabulary in self.entities.items():
                 is_unknown = pl.col(TARGET_INDEX) < 0
                 rules.append(reference_rule("entity_id", name, vocabulary.ids.values, is_unknown & (entity == name)))
@@ -229,16 +233,17 @@ def check_tallies(findings: Findings, signals: SignalConfig) -> None:
     """Check the tallies of all batches: whether any item is used, and whether weights look like ratings."""
     counts = findings.tallies
     if counts["rows"] and not counts["uses"]:
-        findings.fault(
-            f"interactions: no row is a use of an item (signals {', '.join(signals.use)}, weight above "
-            "0); add such rows, or name the signals that mean use in the configuration (signals.use)."
+        text = (
+            f"no row is a use of an item (signals {', '.join(signals.use)}, weight above 0); add such rows, or name "
+            "the signals that mean use in the configuration (signals.use)."
         )
+        findings.fault(Fault("no_use", text, "interactions"))
     stars = {star: n for star, n in counts.items() if isinstance(star, float)}
     n = sum(stars.values())
     best = max(stars, default=0)
     are_stars = n == counts["rows"] >= MIN_WEIGHTS and len(stars) > 2
     if are_stars and sum(star * n_ratings for star, n_ratings in stars.items()) > n * best / 2:
-        findings.note(
-            f"interactions.weight: all {n:,} weights, up to {best:g}, look like ratings; low ratings also count as "
-            "use; see docs/tables.md."
+        text = (
+            f"all {n:,} weights, up to {best:g}, look like ratings; low ratings also count as use; see docs/tables.md."
         )
+        findings.note(text, "interactions", "weight")

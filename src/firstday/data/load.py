@@ -143,10 +143,8 @@ def find_vocabulary(
     )
     are_readable = {"items", "collections"} & set(raw) <= set(frames)
     entities = _find_entities(frames, items or Ids.of([])) if are_readable else None
-    columns = {fault.partition(": ")[0].removeprefix("items.") for fault in findings.faults}
-    return Vocabulary(
-        users, items, entities, signals, set(map(entity_of_column, columns)), {"users", "items"} - set(tables)
-    )
+    faulty = {entity_of_column(fault.column) for fault in findings.faults if fault.table == "items"}
+    return Vocabulary(users, items, entities, signals, faulty, {"users", "items"} - set(tables))
 
 
 def _find_entities(frames: Frames, items: Ids) -> dict[str, Entity]:
@@ -285,10 +283,16 @@ def _registered_at(times: pl.Series, findings: Findings) -> np.ndarray:
     """Convert registration times; future times count as missing."""
     is_future = (times > datetime.now(UTC)).fill_null(value=False)
     future = times.filter(is_future).sort().dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-    where = "users.registered_at"
-    finding = "registered in the future"
-    advice = "taken as unknown"
-    findings.note_rows(where, len(future), len(times), finding, advice, noun="users", examples=future.head(1))
+    findings.note_rows(
+        "users",
+        len(future),
+        len(times),
+        "registered in the future",
+        "taken as unknown",
+        column="registered_at",
+        noun="users",
+        examples=future.head(1),
+    )
     return _microseconds(times.set(is_future, None))
 
 

@@ -14,7 +14,7 @@ from firstday.data.events import ITEM, sort_pairs
 from firstday.data.ids import Ids
 from firstday.data.interactions import ABSENT, Vocabulary, check_interactions, index_interactions
 from firstday.data.load import add_users, assemble_catalogue, find_groups, open_tables
-from firstday.errors import DataError
+from firstday.errors import DataError, Fault
 from firstday.sparse import SparseRows
 from firstday.tables.faults import Findings
 from firstday.tables.raw_table import RawTable
@@ -48,7 +48,8 @@ def load_newcomers(tables: str | Path | Mapping[str, Any], *, drop_bad_rows: flo
 def check_newcomer_tables(name: str, tables: Collection[str], findings: Findings) -> None:
     """Add a fault if there is neither a table of users nor of interactions."""
     if not {"users", "interactions"} & set(tables) and not findings.faults:
-        findings.fault(f"{name}: has neither users nor interactions; add users.parquet or users.csv.")
+        text = "has neither users nor interactions; add users.parquet or users.csv."
+        findings.fault(Fault("missing_table", text, file=name))
 
 
 def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Findings) -> Dataset | None:

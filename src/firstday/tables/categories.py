@@ -54,12 +54,12 @@ def drop_invalid_groups(users: pl.DataFrame, findings: Findings) -> pl.DataFrame
     """Drop user columns that are not groups; `users` must contain all users."""
     for label in users.drop(FILE, ROW, *TABLES["users"].kinds, strict=False).columns:
         counts = users[label].alias("value").drop_nulls().value_counts(name="n")
-        if not check_group(f"users.{label}", counts, counts.height, users.height, findings):
+        if not check_group(label, counts, counts.height, users.height, findings):
             users = users.drop(label)
     return users
 
 
-def check_group(where: str, counts: pl.DataFrame, n_values: int, n_users: int, findings: Findings) -> bool:
+def check_group(label: str, counts: pl.DataFrame, n_values: int, n_users: int, findings: Findings) -> bool:
     """Return whether a `users` column is a group; note the reason if it is not, and suspicious values if it is.
 
     `counts` has the number `n` of users with each `value`; it may be incomplete beyond `MAX_GROUP_VALUES` + 1 values.
@@ -76,9 +76,10 @@ def check_group(where: str, counts: pl.DataFrame, n_values: int, n_users: int, f
         for is_odd, finding, advice in ODD_VALUE_CHECKS:
             odd = counts.filter(is_odd).sort(_FOLDED, "value")
             examples = odd["value"].head(2)
-            findings.note_rows(where, int(odd["n"].sum()), n_users, finding, advice, noun="users", examples=examples)
+            n_odd = int(odd["n"].sum())
+            findings.note_rows("users", n_odd, n_users, finding, advice, column=label, noun="users", examples=examples)
         return True
-    findings.note(f"{where}: ignored ({reason}).")
+    findings.note(f"ignored ({reason}).", "users", label)
     return False
 
 
@@ -93,7 +94,7 @@ def conform_entity(column: Column) -> pl.Series | None:
     if not (is_list or label == "genre" or (label.endswith("_id") and label != "_id")):
         return _conform_attribute(column)
     if entity_of_column(label) == ITEM:
-        column.findings.fault(f"{column.where}: the name is reserved for items themselves; rename the column.")
+        column.fault("reserved_name", "the name is reserved for items themselves; rename the column.")
         return None
     if values.dtype == pl.String:
         _find_joined_lists(column)
@@ -160,7 +161,10 @@ def _find_joined_lists(column: Column) -> None:
         later = parts.list.slice(1).explode().drop_nulls().unique()
         if 2 * int(later.is_in(parts.list.first().implode()).sum()) < len(later):
             continue
-        report = column.findings.fault if column.is_text else column.findings.note
         found = f"values look like lists joined by {separator!r} (first: {joined[0]!r})"
-        report(f"{column.where}: {found}; store lists (in CSV: separated by |).")
+        text = f"{found}; store lists (in CSV: separated by |)."
+        if column.is_text:
+            column.fault("joined_lists", text)
+        else:
+            column.note(text)
         return

@@ -7,6 +7,7 @@ import re
 import polars as pl
 
 from firstday.config import SHOWN
+from firstday.errors import Fault
 from firstday.tables import columns
 from firstday.tables.categories import conform_entity, conform_group
 from firstday.tables.columns import TEXT_TYPES, Column, to_text
@@ -31,7 +32,7 @@ def conform_table(name: str, rows: pl.DataFrame, findings: Findings, *, is_text:
         if label not in frame.columns:
             findings.fault(missing_column(name, label, frame.columns))
     if not frame.height:
-        findings.fault(f"{name}: has no rows; add rows or remove the table.")
+        findings.fault(Fault("no_rows", "has no rows; add rows or remove the table.", name))
     absent = {fold_name(label): label for label in schema.kinds if label not in frame.columns}
     columns = []
     for label in frame.columns:
@@ -42,7 +43,7 @@ def conform_table(name: str, rows: pl.DataFrame, findings: Findings, *, is_text:
         values = to_text(values) if values.dtype in TEXT_TYPES else values
         column = Column(name, label, kind, values, origin, is_text, findings, reasons)
         if expected := absent.get(fold_name(label)):
-            findings.note(f"{column.where}: was not read as {expected}; rename it if it contains that.")
+            column.note(f"was not read as {expected}; rename it if it contains that.")
         if re.fullmatch(NAMELESS, label):
             column.ignore("it has no name, or is the index of a pandas table; index=False omits the latter")
         elif (conformed := CONVERSIONS[kind](column)) is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from firstday.errors import Fault
 from firstday.tables.faults import ROW, Findings, Source, locate_row
 from firstday.tables.find import TableFile, TableFiles, find_tables, may_hold_tables
 from firstday.tables.json_lines import scan_json_lines
@@ -29,7 +30,7 @@ def _list_files(folder: Path, findings: Findings, prefix: str = "") -> Iterator[
     try:
         entries = sorted(folder.iterdir())
     except PermissionError:
-        findings.fault(f"{folder}: cannot be read (permission denied); allow reading it.")
+        findings.fault(Fault("unreadable", "cannot be read (permission denied); allow reading it.", file=str(folder)))
         return
     for path in entries:
         name = prefix + os.fsencode(path.name).decode(errors="replace")
@@ -69,19 +70,20 @@ def open_table(table: TableFiles, paths: dict[str, Path], findings: Findings) ->
     return RawTable(aligned, table.format)
 
 
-def describe_other_columns(table: TableFiles, name: str, columns: Iterable[str], first: Iterable[str]) -> str:
+def describe_other_columns(table: TableFiles, name: str, columns: Iterable[str], first: Iterable[str]) -> Fault:
     """Return the fault for a file whose columns differ from those of the table's first file."""
-    return (
-        f"{name}: has other columns ({', '.join(columns)}) than {table.files[0].name} "
-        f"({', '.join(first)}); give every file of {table.table} the same columns."
+    text = (
+        f"has other columns ({', '.join(columns)}) than {table.files[0].name} ({', '.join(first)}); give every file of "
+        f"{table.table} the same columns."
     )
+    return Fault("other_columns", text, file=name)
 
 
 def _open_file(path: Path, file: TableFile, table: str, findings: Findings) -> pl.LazyFrame | None:
     """Open a file for reading in batches; None, with a fault, if it cannot be read."""
     try:
         if not path.is_file():
-            raise UnreadableError("is not a regular file; replace it with one.")
+            raise UnreadableError("not_a_file", "is not a regular file; replace it with one.")
         if file.format == "Parquet":
             scan = pl.scan_parquet(path, glob=False, hive_partitioning=False, row_index_name=ROW)
             source: Source = partial(locate_row, file.name)
@@ -93,7 +95,9 @@ def _open_file(path: Path, file: TableFile, table: str, findings: Findings) -> p
         findings.sources[table] = (*findings.sources.get(table, ()), source)
         return scan.with_columns(partitions)
     except UnreadableError as error:
-        findings.fault(*(f"{file.name}: {fault}" for fault in error.args))
+        if error.args:
+            code, text = error.args
+            findings.fault(Fault(code, text, file=file.name))
     except UNREADABLE as error:
         findings.fault(describe_damage(file.name, file.format, first_line(error)))
     return None

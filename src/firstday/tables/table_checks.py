@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 import polars as pl
 
-from firstday.errors import DataError
+from firstday.errors import DataError, Fault
 from firstday.tables.categories import drop_invalid_groups
 from firstday.tables.conform import conform_table
 from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults
@@ -45,7 +45,7 @@ def check_frames(
         try:
             rows = check_table(name, table, frames, findings, are_all=are_all)
         except DataError as error:  # the file is damaged
-            findings.fault(str(error))
+            findings.fault(*error.faults)
             continue
         if set(TABLES[name].required) <= set(rows.columns):
             frames[name] = rows
@@ -69,11 +69,12 @@ def add_items_of_interactions(frames: dict[str, pl.DataFrame], named: pl.Series,
         return
     frames["items"] = pl.concat([frames["items"], new.alias("item_id").to_frame()], how="diagonal_relaxed")
     findings.note_rows(
-        "interactions.item_id",
+        "interactions",
         len(new),
         len(named),
         "are not in items",
         "they have no attributes",
+        column="item_id",
         noun="items",
         examples=new.head(1),
     )
@@ -93,12 +94,11 @@ def _fold_ids(values: pl.Series) -> pl.Series:
 def check_presence(tables: Collection[str], findings: Findings) -> None:
     """Add a fault for each required table that is missing."""
     if "interactions" not in tables:
-        findings.fault(
-            "interactions: the table is missing; add interactions.parquet, interactions.csv or a data frame."
-        )
+        text = "the table is missing; add interactions.parquet, interactions.csv or a data frame."
+        findings.fault(Fault("missing_table", text, "interactions"))
     vectors = [name for name in tables if name.startswith("embeddings/")]
     if len(vectors) == 1:
-        findings.fault(f"{vectors[0]}: embeddings need both users and items; add the other table.")
+        findings.fault(Fault("missing_table", "embeddings need both users and items; add the other table.", vectors[0]))
 
 
 def check_table(
@@ -154,7 +154,8 @@ def check_item_vectors(frames: Frames, findings: Findings) -> None:
         return
     without_vector = _missing_ids(items, vectors["item_id"])
     if len(without_vector) == len(items):
-        findings.fault(f"embeddings/items: none of {len(items):,} items has a vector; provide one for every item.")
+        text = f"none of {len(items):,} items has a vector; provide one for every item."
+        findings.fault(Fault("no_vectors", text, "embeddings/items"))
         return
     findings.note_rows(
         "embeddings/items",
@@ -171,7 +172,5 @@ def check_vector_lengths(frames: Frames, n_numbers: int, findings: Findings) -> 
     """Add a fault if user vectors do not have `n_numbers` elements, the length of item vectors (0: unknown)."""
     length = next(filter(None, frames["embeddings/users"]["vector"].list.len()), n_numbers)
     if n_numbers and length != n_numbers:
-        findings.fault(
-            f"embeddings/users.vector: has {length} numbers, but embeddings/items.vector has {n_numbers}; "
-            "use vectors of the same model."
-        )
+        text = f"has {length} numbers, but embeddings/items.vector has {n_numbers}; use vectors of the same model."
+        findings.fault(Fault("vector_length", text, "embeddings/users", "vector"))

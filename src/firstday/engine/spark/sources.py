@@ -21,6 +21,7 @@ from pyspark.sql.types import NumericType
 from firstday.data.parts import USER_TABLES
 from firstday.engine.spark.session import name_cause, open_session
 from firstday.engine.spark.storage import Storage
+from firstday.errors import Fault
 from firstday.tables.faults import FILE, NOWHERE, ROW, Findings, locate_row
 from firstday.tables.find import TableFiles, find_tables
 from firstday.tables.frames import unknown_table
@@ -54,7 +55,8 @@ def take_tables(tables: str | Path | Mapping[str, Any], findings: Findings) -> R
     for name, frame in tables.items():
         if not isinstance(frame, DataFrame):
             kind = type(frame).__name__
-            findings.fault(f"{name}: is a {kind}, but other tables are Spark DataFrames; use one kind for all tables.")
+            text = f"is a {kind}, but other tables are Spark DataFrames; use one kind for all tables."
+            findings.fault(Fault("unreadable", text, name))
         elif name not in TABLES:
             findings.fault(unknown_table(name))
         elif name in USER_TABLES:
