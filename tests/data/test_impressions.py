@@ -200,7 +200,7 @@ def test_impressions_in_many_batches_and_parts_on_disk(monkeypatch: pytest.Monke
 
 def passed_over_of(dataset: Dataset, users: list[str], until: np.ndarray | None = None) -> list[dict[str, float]]:
     rows = dataset.users.lookup(pl.Series(users)).astype(np.int64)
-    actions = {pair: matrix.take(rows) for pair, matrix in dataset.all_actions().items()}
+    actions = {pair: matrix.take(rows) for pair, matrix in dataset.actions().items()}
     matrix = collect_passed_over(dataset, rows, actions, SignalConfig(persistence=0.5), until)
     assert matrix is not None
     return [

@@ -18,7 +18,7 @@ def write(folder: Path, **tables: str) -> Path:
 
 def items_of(folder: Path) -> dict[str, list[str]]:
     dataset = load_newcomers(folder)
-    rows = dataset.all_actions()[("stream", "item")]
+    rows = dataset.actions()[("stream", "item")]
     return {
         str(dataset.users[ix]): [str(dataset.items[item]) for item in rows.row(ix)] for ix in range(len(dataset.users))
     }

@@ -33,7 +33,7 @@ def make(world: Dataset, protocol: SampledProtocolConfig = PROTOCOL, seed: int =
 
 
 def uses_of(world: Dataset, users: np.ndarray) -> SparseRows:
-    actions = take_actions(world.all_actions(), users)
+    actions = take_actions(world.actions(), users)
     return select_uses(actions, SIGNALS, len(users), len(world.items))
 
 
@@ -83,7 +83,7 @@ def test_day_one_and_truth_part_the_used_items(world: Dataset, use: tuple[str, .
     given = with_events(world, [(user, "onboarding", ITEM, int(item)) for user in range(400) for item in (3, 50, 90)])
     split = split_for_training(given, configure(signals), 0, with_cold=True)
     for cohort in (split.validation, split.cold):
-        everything = take_actions(given.all_actions(), cohort.users)
+        everything = take_actions(given.actions(), cohort.users)
         used, seen = (
             select_uses(actions, signals, len(cohort), len(given.items)) for actions in (everything, cohort.day_one)
         )
@@ -122,7 +122,7 @@ def test_every_item_is_as_likely_to_be_drawn() -> None:
 def test_signals_given_at_registration_are_configured(world: Dataset) -> None:
     signals = SignalConfig(at_registration=("favorite",), use=("stream",))
     split = split_for_training(world, configure(signals), 0, with_cold=True)
-    favorites = world.all_actions()[("favorite", "genre")].take(split.cold.users)
+    favorites = world.actions()[("favorite", "genre")].take(split.cold.users)
     assert cells(split.cold.day_one["favorite", "genre"]) == cells(favorites)
 
 
@@ -130,7 +130,7 @@ def test_interactions_with_entities_and_unused_items_are_drawn_in_the_same_share
     split = make(world, day_ones=10)
     used = uses_of(world, split.warm)
     for pair in (("stream", "artist"), ("favorite", "artist"), ("skip", ITEM)):
-        everything = world.all_actions()[pair].take(split.warm)
+        everything = world.actions()[pair].take(split.warm)
         if pair[1] == ITEM:
             mine = np.array([cell in cells(used) for cell in sorted(cells(everything))])
             everything = everything.keep(~mine)

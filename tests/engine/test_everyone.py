@@ -67,7 +67,7 @@ def ask(dataset: Dataset, centroids: np.ndarray = CENTROIDS, held_out: np.ndarra
 
 
 def describe_all(dataset: Dataset, task: StatisticsTask) -> Everyone:
-    return summarise_part(dataset, np.arange(len(dataset.users)), dataset.all_actions(), task)
+    return summarise_part(dataset, np.arange(len(dataset.users)), dataset.actions(), task)
 
 
 def same_rows(rows: SparseRows, expected: SparseRows) -> None:
@@ -161,7 +161,7 @@ def test_near_years_share_after_parts_are_added_up() -> None:
     """For 31 count, at a width of 12: the one of 30 with 11/12, the one of 40 with 3/12, both of 20 with 1/12."""
     dataset = tiny_dataset()
     task = ask(dataset)
-    actions = dataset.all_actions()
+    actions = dataset.actions()
     rows = [np.array([user]) for user in range(5)]
     answers = [summarise_part(dataset, row, take_actions(actions, row), task) for row in rows]
     encoder = replace(make_encoder(), config=FeatureConfig(group_shrinkage=0, age_users=1.3))
@@ -247,7 +247,7 @@ def test_a_sample_and_everyone_in_parts_is_what_an_engine_brings(world: Dataset,
     def answer(task: StatisticsTask) -> Everyone:
         tasks.append(task)
         return merge(
-            summarise_part(part, np.arange(len(users)), part.all_actions(), task) for part, users in divide(world, 5)
+            summarise_part(part, np.arange(len(users)), part.actions(), task) for part, users in divide(world, 5)
         )
 
     model = fit(

@@ -27,7 +27,7 @@ EVENT_TYPES: dict[str, pl.DataType] = {
 }
 SORT_ORDER = ("user_ix", "timestamp", "pair", "target_ix", "weight")
 """Sort key of the rows in a partition."""
-HAS_TIME_OF_DAY = (pl.col("timestamp").to_physical() % DAY_US != 0).fill_null(value=False)
+HAS_TIME_OF_DAY = (pl.col("timestamp").to_physical() % DAY_US != 0).fill_null(False)
 """Mask of rows whose repetitions are duplicates; at midnight, usually only the date is known."""
 
 
@@ -39,7 +39,7 @@ def sort_pairs(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
 def code_pairs(rows: pl.DataFrame, pairs: Sequence[Pair]) -> pl.DataFrame:
     """Replace `signal` and `entity` with the code `pair`; return the columns of `EVENT_TYPES`."""
     coded = rows.join(_codes(pairs), on=["signal", "entity"], how="left", maintain_order="left")
-    return coded.select(pl.col(name).cast(kind) for name, kind in EVENT_TYPES.items())
+    return coded.select(*EVENT_TYPES).cast(EVENT_TYPES)  # type: ignore[arg-type]
 
 
 def _codes(pairs: Sequence[Pair]) -> pl.DataFrame:
@@ -133,11 +133,8 @@ class Events:
 
     def codes_of(self, entity: str, signals: Collection[str] | None = None) -> list[int]:
         """Return the codes of an entity's pairs, restricted to `signals` unless None."""
-        return [
-            code
-            for code, (signal, kind) in enumerate(self.pairs)
-            if kind == entity and (signals is None or signal in signals)
-        ]
+        wanted = {signal for signal, _ in self.pairs} if signals is None else signals
+        return [code for code, (signal, kind) in enumerate(self.pairs) if kind == entity and signal in wanted]
 
     def whole(self) -> pl.DataFrame:
         """Load all rows, with the names of `signal` and `entity`; the inverse of `of`."""

@@ -76,7 +76,6 @@ def clean_impressions(rows: pl.DataFrame, findings: Findings) -> pl.DataFrame:
         "are duplicate impressions (same user, list and item; without a list: same time); each is counted once",
     )
     uses = rows.remove("is_shown").group_by(LISTED_ITEM)
-    first_uses = uses.agg(used_at=pl.col("timestamp").min(), is_used=pl.lit(value=True))
+    first_uses = uses.agg(used_at=pl.col("timestamp").min(), is_used=pl.lit(True))
     marked = distinct.join(first_uses, on=LISTED_ITEM, how="left", maintain_order="left")
-    marked = marked.with_columns(pl.col("is_used").fill_null(value=False))
-    return marked.select(pl.col(name).cast(kind) for name, kind in IMPRESSION_TYPES.items())
+    return marked.with_columns(pl.col("is_used").fill_null(False)).select(*IMPRESSION_TYPES)

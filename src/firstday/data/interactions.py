@@ -76,14 +76,11 @@ class Vocabulary:
 
     def index(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Add index columns of users and targets (items or entity members), -1 if unknown."""
-        users, targets = (
-            np.full(rows.height, -1, dtype=np.int32)
-            if ids is None or column not in rows.columns
-            else ids.lookup(rows[column]).copy()
-            for column, ids in (("user_id", self.users), ("item_id", self.items))
-        )
+        nobody = pl.repeat(None, rows.height, dtype=pl.String, eager=True)
+        users = _lookup(self.users, rows.get_column("user_id", default=nobody))
+        targets = _lookup(self.items, rows["item_id"])
         for name, entity in (self.entities or {}).items():
-            is_member = (rows["entity"] == name).fill_null(value=False)
+            is_member = (rows["entity"] == name).fill_null(False)
             targets[is_member.to_numpy()] = entity.ids.lookup(rows["entity_id"].filter(is_member))
         return rows.with_columns(pl.Series(USER_INDEX, users), pl.Series(TARGET_INDEX, targets))
 
@@ -93,6 +90,7 @@ class Vocabulary:
         rules = []
         signal = pl.col("signal")
         entity = pl.col("entity")
+        is_unknown = pl.col(TARGET_INDEX) < 0
         if self.signals is not None:
             allowed = (*self.signals.known, SHOWN)
             advice = (
@@ -101,21 +99,23 @@ class Vocabulary:
             rules.append(
                 Rule("have an unknown signal", ~signal.is_in(allowed), "unknown_signal", advice, "signal", signal)
             )
-        for column, home, index, ids in (
-            ("user_id", "users", USER_INDEX, self.users),
-            ("item_id", "items", TARGET_INDEX, self.items),
-        ):
-            if ids is not None and home not in self.derived:
-                rules.append(reference_rule(column, home, ids.values, pl.col(index) < 0))
+        if self.users is not None and "users" not in self.derived:
+            rules.append(reference_rule("user_id", "users", self.users.values, pl.col(USER_INDEX) < 0))
+        if self.items is not None and "items" not in self.derived:
+            rules.append(reference_rule("item_id", "items", self.items.values, is_unknown))
         if self.entities is not None:
-            is_unknown = ~entity.is_in([*self.entities, *self.faulty])
+            is_other = ~entity.is_in([*self.entities, *self.faulty])
             names = ", ".join(self.entities) or "none"
             advice = f"known entities: {names}; add such a column to items, or collections of it, {OR_DROP}"
-            rules.append(Rule("refer to an unknown entity", is_unknown, "unknown_entity", advice, "entity", entity))
-            for name, vocabulary in self.entities.items():
-                is_unknown = pl.col(TARGET_INDEX) < 0
-                rules.append(reference_rule("entity_id", name, vocabulary.ids.values, is_unknown & (entity == name)))
+            rules.append(Rule("refer to an unknown entity", is_other, "unknown_entity", advice, "entity", entity))
+            for name, members in self.entities.items():
+                rules.append(reference_rule("entity_id", name, members.ids.values, is_unknown & (entity == name)))
         return tuple(rules)
+
+
+def _lookup(ids: Ids | None, values: pl.Series) -> np.ndarray:
+    """Return the index of each id, int32, writable, shape (n,), -1 if unknown."""
+    return np.full(len(values), -1, dtype=np.int32) if ids is None else ids.lookup(values).copy()
 
 
 def check_interactions(raw: pl.DataFrame, vocabulary: Vocabulary, findings: Findings, *, is_text: bool) -> pl.DataFrame:
@@ -143,13 +143,10 @@ def check_interactions(raw: pl.DataFrame, vocabulary: Vocabulary, findings: Find
 
 def _tally(rows: pl.DataFrame, signals: SignalConfig) -> dict[str | float, int]:
     """Count what `check_tallies` needs: rows, uses of items, and each weight that may be a star rating."""
-    is_use = pl.col("item_id").is_not_null() & pl.col("signal").is_in(signals.use) & (_WEIGHT.fill_null(1.0) > 0)
+    is_use = _ITEM & pl.col("signal").is_in(signals.use) & (_WEIGHT.fill_null(1.0) > 0)
     is_star = _WEIGHT.is_between(0, MAX_RATING) & (2 * _WEIGHT % 1 == 0)
-    return {
-        "rows": rows.height,
-        "uses": rows.select(is_use.sum()).item(),
-        **dict(rows.filter(is_star)["weight"].value_counts().rows()),
-    }
+    stars = rows.filter(is_star)["weight"].value_counts()
+    return {"rows": rows.height, "uses": rows.filter(is_use).height, **dict(stars.rows())}
 
 
 def find_ids(raw: RawTable, signals: SignalConfig | None) -> dict[str, pl.Series]:
@@ -167,8 +164,9 @@ def find_ids(raw: RawTable, signals: SignalConfig | None) -> dict[str, pl.Series
 
 def unite_ids(parts: Sequence[pl.Series]) -> pl.Series:
     """Return the distinct ids of all parts, sorted; Int64 only if all are integers."""
-    frames = [part.to_frame("id") for part in parts if len(part)] or [pl.DataFrame(schema={"id": pl.String})]
-    return pl.concat(frames, how="vertical_relaxed")["id"].unique().sort()
+    frames = [part.to_frame("id") for part in parts if len(part)]
+    ids = pl.concat(frames or [pl.DataFrame(schema={"id": pl.String})], how="vertical_relaxed")["id"]
+    return ids.unique().sort()
 
 
 Interactions = tuple[Events, UserRows | None]
@@ -181,9 +179,9 @@ def read_interactions(
     """Validate and index the interactions of a table or a part, if any; return None if there are faults."""
     if raw is None:
         return index_interactions((), vocabulary, vocabulary.pairs, 0, findings, now)
+    is_usable = None not in (vocabulary.users, vocabulary.items, vocabulary.entities)
     checked = (check_interactions(batch, vocabulary, findings, is_text=raw.is_text) for batch in raw.batches())
-    is_known = None not in (vocabulary.users, vocabulary.items, vocabulary.entities)
-    usable = (rows for rows in checked if is_known and not findings.faults)
+    usable = (rows for rows in checked if is_usable and not findings.faults)
     return index_interactions(usable, vocabulary, vocabulary.pairs, raw.n_rows, findings, now)
 
 

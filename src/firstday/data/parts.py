@@ -22,7 +22,7 @@ from firstday.data.events import EVENT_TYPES, SORT_ORDER, UTC_MICROSECONDS, Even
 from firstday.data.ids import Ids
 from firstday.data.impressions import IMPRESSION_ORDER, IMPRESSION_TYPES
 from firstday.data.interactions import Vocabulary, check_tallies, find_ids, read_interactions
-from firstday.data.load import add_users, assemble_catalogue, find_vocabulary
+from firstday.data.load import add_users, assemble_catalogue, find_vocabulary, index_ids
 from firstday.data.user_rows import RowWriter, UserRows, renumber, renumber_users, take_rows
 from firstday.tables import zstd
 from firstday.tables.faults import Findings
@@ -31,7 +31,6 @@ from firstday.tables.table_checks import (
     check_frames,
     check_named_friends,
     check_vector_lengths,
-    known_ids,
     share_id_types,
 )
 
@@ -75,7 +74,7 @@ def load_whole(
     names of all tables present; for `now` and `home` see `Whole`.
     """
     frames = check_frames(raw, {"items": item_ids}, findings)
-    vocabulary = find_vocabulary(raw, frames, tables, signals, findings)
+    vocabulary = find_vocabulary(tables, frames, signals, findings)
     is_usable = not findings.faults and vocabulary.items is not None
     catalogue = assemble_catalogue(frames, vocabulary, groups, findings) if is_usable else None
     return Whole(home, vocabulary, catalogue, now, findings.drop)
@@ -97,8 +96,8 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole) -> tuple[Dataset | None
     frames = check_frames(raw, named, findings, are_all=False)
     if MENTIONS in raw:
         check_named_friends(raw[MENTIONS], frames, findings)
-    users = known_ids(frames, "users")
-    vocabulary = replace(whole.vocabulary, users=None if users is None else Ids.of(users))
+    users = index_ids(frames, "users")
+    vocabulary = replace(whole.vocabulary, users=users)
     indexed = read_interactions(interactions, vocabulary, findings, whole.now)
     if catalogue is not None and catalogue.precomputed is not None:
         frames.setdefault("embeddings/users", NO_VECTORS)

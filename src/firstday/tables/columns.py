@@ -164,9 +164,9 @@ def _vector(column: Column) -> pl.Series | None:
         return None
     vectors = vectors.cast(pl.List(pl.Float32), strict=False)
     lengths = vectors.list.len()
-    are_finite = vectors.list.eval(pl.element().is_finite().fill_null(value=False)).list.all()
+    are_finite = vectors.list.eval(pl.element().is_finite().fill_null(False)).list.all()
     is_valid = are_finite & (lengths == next(filter(None, lengths), 1))
-    column.find("vector", is_valid.fill_null(value=False))
+    column.find("vector", is_valid.fill_null(False))
     return vectors
 
 

@@ -56,7 +56,7 @@ def conform_interactions(rows: pl.DataFrame, findings: Findings, *, is_text: boo
 
     `IMPRESSION_COLUMNS` are read from impressions only; values in other rows are ignored with a note.
     """
-    is_shown = pl.lit(value=False)
+    is_shown = pl.lit(False)
     if rows.schema.get("signal") in TEXT_TYPES:
         is_shown = pl.col("signal").cast(pl.String).eq_missing(SHOWN)
     finding = f"have a signal other than {SHOWN!r}, so the value was ignored"

@@ -95,7 +95,7 @@ def find_faults(table: str, rows: pl.DataFrame, rules: Iterable[Rule], findings:
     `column` is the column of rules that name none.
     """
     present = [rule for rule in rules if set(rule.bad.meta.root_names()) <= set(rows.columns)]
-    masks = rows.select(rule.bad.fill_null(value=False).alias(str(n)) for n, rule in enumerate(present))
+    masks = rows.select(rule.bad.fill_null(False).alias(str(n)) for n, rule in enumerate(present))
     reasons: Reasons = {}
     for rule, mask in zip(present, masks, strict=True):
         if not mask.any():

@@ -190,7 +190,7 @@ def _learn(
         others = learners.count_others(model, held_out)
     else:
         counted = warm if everyone.sums else split.warm
-        actions = dataset.all_actions() if window is None else dataset.actions(window)[0]
+        actions = dataset.actions(window)
         others = count_shown_to_others(dataset, model, counted, actions, held_out, window)
     return fold.with_settings(shown_counts=add_shown([everyone.shown, others]))
 

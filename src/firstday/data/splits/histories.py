@@ -73,8 +73,7 @@ class Histories:
     @property
     def can_be_warm(self) -> np.ndarray:
         """Whether each user used an item, and has a precomputed vector if there are any: bool, shape (n_users,)."""
-        warm: np.ndarray = (self.n_used > 0) & self.has_vector
-        return warm
+        return (self.n_used > 0) & self.has_vector
 
     def life(self, protocol: RegistrationProtocolConfig) -> Window | None:
         """Return the window of each user's interactions, from shortly before registration; None under `sampled`."""
@@ -86,8 +85,7 @@ class Histories:
     @property
     def target_end_us(self) -> np.ndarray:
         """End of each user's target window, int64, shape (n_users,)."""
-        end_us: np.ndarray = self.registered_us + int(self.target_days * DAY_US)
-        return end_us
+        return self.registered_us + int(self.target_days * DAY_US)
 
     @property
     def can_be_evaluated(self) -> np.ndarray:
@@ -95,8 +93,7 @@ class Histories:
         assert self.log is not None
         end_us = self.target_end_us
         is_logged = (self.registered_us >= max(0, self.log.start)) & (end_us <= self.log.end)
-        evaluable: np.ndarray = is_logged & (self.returned_us < end_us)
-        return evaluable
+        return is_logged & (self.returned_us < end_us)
 
 
 def read_histories(part: Dataset, config: Config, log: LogSpan | None) -> Histories:

@@ -25,7 +25,8 @@ MIN_LOGGED_DAY_ONES = 100
 def split_registration(dataset: Dataset, config: Config, histories: Histories, roles: Roles) -> Split:
     """Collect the interactions of users by role."""
     life = histories.life(config.registration)
-    life_actions, day_actions, target_actions = dataset.actions(life, *_windows(histories, config))
+    life_actions = dataset.actions(life)
+    day_actions, target_actions = map(dataset.actions, _windows(histories, config))
     first_seen = find_first_seen(dataset)
 
     def cohort(users: np.ndarray) -> Cohort:
@@ -49,7 +50,7 @@ def split_registration(dataset: Dataset, config: Config, histories: Histories, r
 
 def collect_newcomers(dataset: Dataset, config: Config, histories: Histories, users: np.ndarray) -> Cohort:
     """Return the day ones and truth of users with new items in the target window."""
-    day_actions, target_actions = dataset.actions(*_windows(histories, config))
+    day_actions, target_actions = map(dataset.actions, _windows(histories, config))
     return _make_cohort(users, day_actions, target_actions, histories, config.signals)
 
 

@@ -102,4 +102,4 @@ def find_warm(part: Dataset, config: Config, log: LogSpan | None) -> tuple[np.nd
     """Return the `user_ix` of a part's users who are warm if nobody is held out; and all users' actions and window."""
     histories = read_histories(part, config, log)
     window = histories.life(config.registration)
-    return np.flatnonzero(histories.can_be_warm), part.actions(window)[0], window
+    return np.flatnonzero(histories.can_be_warm), part.actions(window), window

@@ -15,7 +15,7 @@ from firstday.sparse import SparseRows, contains, union_rows
 
 def split_sampled(dataset: Dataset, config: Config, histories: Histories, roles: Roles) -> Split:
     """Sample a day one for each user; for warm users, the configured number of day ones."""
-    actions = dataset.all_actions()
+    actions = dataset.actions()
     protocol = config.sampled
 
     def draw(users: np.ndarray, rng: np.random.Generator) -> Cohort:

@@ -66,7 +66,7 @@ def _impressions_before(impressions: UserRows, now: pl.Expr, new_ix: np.ndarray)
     used_before = pl.col("used_at") < now
     rows = rows.with_columns(
         pl.Series("item_ix", new_ix[rows["item_ix"].to_numpy()]),
-        is_used=pl.col("is_used") & used_before.fill_null(value=False),
+        is_used=pl.col("is_used") & used_before.fill_null(False),
         used_at=pl.when(used_before).then("used_at"),
     ).filter((pl.col("timestamp") < now) & (pl.col("item_ix") >= 0))
     return UserRows((rows,)) if rows.height else None
