@@ -176,9 +176,8 @@ class Findings:
     @property
     def hint(self) -> str:
         """Suggestion to drop bad rows if all faults are about rows; else ""."""
-        bad = list(filter(self._is_fault, self.found.values()))
-        may_drop = bad and all(found.n for found in bad)
-        return "--drop-bad-rows 1% drops bad rows, up to 1 % of each table." if may_drop else ""
+        counts = [found.n for found in self.found.values() if self._is_fault(found)]
+        return "--drop-bad-rows 1% drops bad rows, up to 1 % of each table." if counts and all(counts) else ""
 
     def _is_fault(self, found: Finding) -> bool:
         is_dropped = found.n and self.n_left_out[found.fault.table]
@@ -216,9 +215,8 @@ class Findings:
         names = pl.concat_list(pl.when(name).then(pl.lit(name)) for name in reasons).list.drop_nulls()
         content = pl.struct(~pl.selectors.by_name(FILE, ROW) & ~pl.selectors.binary()).struct.json_encode()
         bad = rows.filter(is_bad).select(FILE, ROW, table=pl.lit(table), place=pl.lit(""), content=content)
-        bad = bad.with_columns(masks.filter(is_bad).select(reasons=names))
+        self.list_left_out(bad.with_columns(masks.filter(is_bad).select(reasons=names)))
         self.n_left_out[table] += bad.height
-        self.list_left_out(bad)
         return ~is_bad
 
     def list_left_out(self, rows: pl.DataFrame) -> None:

@@ -17,11 +17,13 @@ from firstday.tables.schema import HOMES, TABLES, Frames
 
 def _reference_rules(name: str, frames: Frames) -> list[Rule]:
     """Return the rules of a table's foreign keys to `users` and `items`; ids are compared as text."""
-    return [
-        reference_rule(column, home, ids, ~pl.col(column).cast(pl.String).is_in(ids.cast(pl.String).implode()))
-        for column, home in HOMES.items()
-        if column in TABLES[name].kinds and name != home and (ids := known_ids(frames, home)) is not None
-    ]
+    rules = []
+    for column, home in HOMES.items():
+        ids = known_ids(frames, home)
+        if column in TABLES[name].kinds and name != home and ids is not None:
+            is_known = pl.col(column).cast(pl.String).is_in(ids.cast(pl.String).implode())
+            rules.append(reference_rule(column, home, ids, ~is_known))
+    return rules
 
 
 def check_frames(

@@ -115,10 +115,9 @@ def _find_first(histories: Histories) -> tuple[int, np.ndarray]:
     assert histories.log is not None
     first = histories.log.start + 1
     dated = histories.registered_us[histories.registered_us >= 0]
+    registered = np.sort(histories.registered_us[histories.can_be_evaluated])
     if len(dated):
         first = max(first, int(np.quantile(dated, MIN_SHARE_REGISTERED)))
-    order = np.argsort(histories.registered_us, kind="stable")
-    order = order[histories.can_be_evaluated[order]]
-    if n_validation := min(ENOUGH_VALIDATION, len(order) // 2):
-        first = max(first, int(histories.target_end_us[order[n_validation - 1]]))
-    return -(-first // DAY_US) * DAY_US, histories.registered_us[order]
+    if n_validation := min(ENOUGH_VALIDATION, len(registered) // 2):
+        first = max(first, int(registered[n_validation - 1] + histories.target_us))
+    return -(-first // DAY_US) * DAY_US, registered

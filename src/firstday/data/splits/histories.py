@@ -83,9 +83,14 @@ class Histories:
         return Window(start_us, np.where(self.registered_us >= 0, self.log.end, start_us))
 
     @property
+    def target_us(self) -> int:
+        """Length of the target window in microseconds."""
+        return int(self.target_days * DAY_US)
+
+    @property
     def target_end_us(self) -> np.ndarray:
         """End of each user's target window, int64, shape (n_users,)."""
-        return self.registered_us + int(self.target_days * DAY_US)
+        return self.registered_us + self.target_us
 
     @property
     def can_be_evaluated(self) -> np.ndarray:
