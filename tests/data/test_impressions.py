@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,17 +11,14 @@ import polars as pl
 import pytest
 
 from firstday.config import SignalConfig, parse_config
-from firstday.data import user_rows
 from firstday.data.dataset import Dataset
 from firstday.data.load import load
 from firstday.data.newcomers import load_newcomers
 from firstday.data.summary import summarise
 from firstday.errors import ConfigError, DataError
 from firstday.features.impressions import collect_passed_over
-from firstday.tables import raw_table
 from tests.data.conftest import Tables, noon
 from tests.data.same import assert_equal
-from tests.data.test_streaming import make_rows
 
 SHOWN = [
     # user, item, signal, when, list, position, propensity, policy
@@ -170,32 +166,6 @@ def test_assignments_are_read_in_order_each_once(five_users: Tables) -> None:
     timeless = load({**five_users, "assignments": assignments.drop("assigned_at")})
     assert timeless.assignments is not None
     assert timeless.assignments["assigned_at"].null_count() == 3
-
-
-def test_impressions_in_many_batches_and_parts_on_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    rows = make_rows(4000).drop("entity", "entity_id", "weight").drop_nulls("item_id")
-    lists = [None if one < 0 else f"l{one}" for one in rng.integers(-3, 9, size=len(rows))]
-    rows = rows.with_columns(
-        pl.Series("signal", rng.choice(["stream", "skip", "shown"], size=len(rows))),
-        pl.col("timestamp").dt.truncate("30m"),
-        pl.Series("list_id", lists),
-        position=rng.integers(1, 13, size=len(rows)),
-    )
-    whole = load({"interactions": rows})
-    rows.write_parquet(tmp_path / "interactions.parquet")
-    monkeypatch.setattr(raw_table, "BATCH_ROWS", 300)
-    monkeypatch.setattr(user_rows, "MAX_MEMORY_ROWS", 400)
-    read = load(tmp_path)
-    assert whole.impressions is not None
-    assert read.impressions is not None
-    assert len(read.impressions.parts) == len(read.events.rows.parts) > 4
-    assert read.impressions.spool is not None
-    assert whole.impressions.whole()["is_used"].any()
-    for frame, events in zip(read.impressions.frames(), read.events.frames(), strict=True):
-        assert set(frame["user_ix"]) <= set(events["user_ix"])
-    for other in (read, load({"interactions": rows.sample(fraction=1, shuffle=True, seed=1)})):
-        assert_equal(other, whole)
 
 
 def passed_over_of(dataset: Dataset, users: list[str], until: np.ndarray | None = None) -> list[dict[str, float]]:

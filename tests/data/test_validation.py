@@ -47,36 +47,14 @@ VECTORS_DIFFER = (
 CASES = [
     (
         "interactions",
-        lambda frame: frame.drop("user_id"),
-        "interactions.user_id: the column is missing (found: item_id, entity, entity_id, signal, timestamp, weight); "
-        "add it.",
-    ),
-    (
-        "interactions",
         lambda frame: frame.drop("entity_id"),
         "interactions: 2 of 7 rows do not have exactly one target (first: interactions.parquet row 4); "
         "give either item_id, or entity and entity_id, or drop the rows.",
-    ),
-    (
-        "interactions",
-        lambda frame: frame.drop("entity"),
-        "interactions: 2 of 7 rows do not have exactly one target (first: interactions.parquet row 4); "
-        "give either item_id, or entity and entity_id, or drop the rows.",
-    ),
-    (
-        "collections",
-        lambda frame: frame.drop("entity_id"),
-        "collections.entity_id: the column is missing (found: entity, item_id); add it.",
     ),
     (
         "interactions",
         be("weight", [True] * 7),
         "interactions.weight: the column holds Boolean, not numbers; convert it.",
-    ),
-    (
-        "friends",
-        be("user_id", [1.5, 2.0, None]),
-        "friends.user_id: the column holds Float64, not whole numbers or text; convert it.",
     ),
     (
         "items",
