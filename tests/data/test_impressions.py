@@ -29,21 +29,12 @@ SHOWN = [
     ("u2", "i1", "shown", noon(4), "a", 1, None, None),  # another user's list of this name
     ("u5", "i4", "shown", None, None, None, None, None),
 ]
-SCHEMA: dict[str, Any] = {
-    "user_id": pl.String,
-    "item_id": pl.String,
-    "signal": pl.String,
-    "timestamp": pl.Datetime("us", "UTC"),
-    "list_id": pl.String,
-    "position": pl.Int64,
-    "propensity": pl.Float64,
-    "policy": pl.String,
-}
+COLUMNS = ["user_id", "item_id", "signal", "timestamp", "list_id", "position", "propensity", "policy"]
 
 
 def with_shown(tables: Tables, rows: list[tuple[Any, ...]] = SHOWN) -> Tables:
     """The tables with impressions, and with the use that the first list led to in place of the one without a list."""
-    shown = pl.DataFrame(rows, SCHEMA, orient="row")
+    shown = pl.DataFrame(rows, COLUMNS, orient="row")
     interactions = tables["interactions"].filter(pl.int_range(pl.len()) != 1)
     return {**tables, "interactions": pl.concat([interactions, shown], how="diagonal")}
 
@@ -54,7 +45,7 @@ def make_assignments() -> pl.DataFrame:
             "user_id": ["u2", "u1", "u1", "u2"],
             "experiment": ["lists", "lists", "page", "lists"],
             "variant": ["b", "a", "b", "b"],
-            "assigned_at": pl.Series([noon(2), noon(1), None, noon(1)], dtype=pl.Datetime("us", "UTC")),
+            "assigned_at": [noon(2), noon(1), None, noon(1)],
         }
     )
 
@@ -86,7 +77,7 @@ def test_impressions_are_nothing_that_users_do(five_users: Tables) -> None:
     """All but the impressions is as without them."""
     plain = {**five_users, "interactions": five_users["interactions"].with_columns(weight=pl.lit(1.0))}
     shown = [row for row in SHOWN if row[2] == "shown"]
-    impressions = pl.DataFrame(shown, SCHEMA, orient="row")
+    impressions = pl.DataFrame(shown, COLUMNS, orient="row")
     both = {**plain, "interactions": pl.concat([plain["interactions"], impressions], how="diagonal")}
     with_them = load(both)
     without = load(plain)

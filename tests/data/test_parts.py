@@ -15,7 +15,7 @@ import pytest
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.load import load
+from firstday.data.load import find_groups, load
 from firstday.data.parts import (
     MENTIONS,
     USER_TABLES,
@@ -50,27 +50,19 @@ def read_in_parts(tables: Tables, n_parts: int, *, drop: bool = False) -> tuple[
     findings = Findings(drop=drop)
     raw = {name: RawTable.of(frame, name) for name, frame in tables.items() if name not in USER_TABLES}
     item_ids = tables["interactions"]["item_id"].drop_nulls().unique().sort()
-    users = tables.get("users", pl.DataFrame())
-    groups = {
-        name: tuple(users[name].drop_nulls().unique().sort().to_list())
-        for name in users.columns
-        if name not in ("user_id", "age", "registered_at")
-    }
+    groups = find_groups({"users": tables.get("users", pl.DataFrame())})
     home = "users" if "users" in tables else "interactions"
     whole = load_whole(raw, item_ids, groups, frozenset(tables), Config().signals, findings, NOW, home)
+    divided = {**tables, MENTIONS: tables["friends"]} if "friends" in tables else tables
     datasets = []
     part_findings = []
     for number in range(n_parts):
         part_raw = {}
-        for table, column, name in (
-            *((name, "user_id", name) for name in USER_TABLES),
-            ("friends", "friend_id", MENTIONS),
-        ):
-            if table in tables:
-                keys = tables[table][column].cast(pl.String).fill_null("").hash(1).to_numpy() % n_parts
-                rows = np.flatnonzero(keys == number)
-                if len(rows):
-                    part_raw[name] = with_rows(tables[table], rows)
+        for name in {*USER_TABLES, MENTIONS} & set(divided):
+            keys = divided[name]["friend_id" if name == MENTIONS else "user_id"]
+            rows = np.flatnonzero(keys.cast(pl.String).fill_null("").hash(1).to_numpy() % n_parts == number)
+            if len(rows):
+                part_raw[name] = with_rows(divided[name], rows)
         dataset, found = load_part(part_raw, whole)
         part_findings.append(found)
         if dataset is not None and whole.catalogue is not None:

@@ -39,16 +39,9 @@ def uses_of(world: Dataset, users: np.ndarray) -> SparseRows:
 
 def with_events(world: Dataset, rows: list[tuple[int, str, str, int]]) -> Dataset:
     """Add interactions of weight 1."""
-    names = ("user_ix", "signal", "entity", "target_ix")
-    added = pl.DataFrame(
-        rows, schema=dict(zip(names, world.events.whole().select(names).dtypes, strict=True)), orient="row"
-    )
-    added = added.with_columns(
-        pl.lit(None).cast(pl.Datetime("us", "UTC")).alias("timestamp"), pl.lit(1.0).cast(pl.Float32).alias("weight")
-    )
-    return replace(
-        world, events=Events.of(pl.concat([world.events.whole(), added.select(world.events.whole().columns)]))
-    )
+    added = pl.DataFrame(rows, ["user_ix", "signal", "entity", "target_ix"], orient="row").with_columns(weight=1.0)
+    events = pl.concat([world.events.whole(), added], how="diagonal_relaxed")
+    return replace(world, events=Events.of(events))
 
 
 @pytest.mark.parametrize(

@@ -31,14 +31,15 @@ Row = tuple[str, tuple[str, ...]]
 """A row's place and its values."""
 
 
-def read(content: str, findings: Findings, packing: Packing = "") -> list[Row] | None:
+def read(content: str, findings: Findings, packing: Packing = "", chunk: int = 2**22) -> list[Row] | None:
     """Read a text as firstday does; None where it has a fault."""
     packs: dict[str, Callable[[bytes], bytes]] = {
         "": bytes,
         "gzip": gzip.compress,
         "zstd": lambda part: compress(part[:9]) + compress(part[9:]),
     }
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("firstday.tables.text.CHUNK_BYTES", chunk)
         path = Path(folder) / "part"
         path.write_bytes(packs[packing](content.encode()))
         try:
@@ -89,9 +90,7 @@ def test_what_programs_write_is_read(
         writer.writerow(row)
         place.write(end * (blank if number % 3 == 0 else 0))
     findings = Findings()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("firstday.tables.text.CHUNK_BYTES", chunk)
-        result = read(mark + end * blank + place.getvalue(), findings, packing)
+    result = read(mark + end * blank + place.getvalue(), findings, packing, chunk)
     assert findings.faults == ()
     expected = read_with_csv_module(end * blank + place.getvalue(), separator)
     assert result is not None
@@ -111,9 +110,7 @@ def test_whatever_is_written_is_read_rightly_or_refused(body: str, end: str, dro
     outside[::2] = [part.replace("\n", end) for part in outside[::2]]
     text = ",".join(COLUMNS) + end + '"'.join(outside)
     findings = Findings(drop=drop)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("firstday.tables.text.CHUNK_BYTES", chunk)
-        result = read(text, findings)
+    result = read(text, findings, chunk=chunk)
     expected = read_with_csv_module(text, ",")
     if findings.left_out:
         assert drop
