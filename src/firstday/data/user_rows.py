@@ -54,9 +54,11 @@ class UserRows:
 
 
 def take_rows(value: Any, rows: np.ndarray) -> Any:
-    """Select rows of a vector or sparse matrix, or of each one in a mapping, in the given order; None stays None."""
+    """Select rows of a vector, matrix or tuple, or of each one in a mapping, in the given order; None stays None."""
     if isinstance(value, Mapping):
         return {name: take_rows(part, rows) for name, part in value.items()}
+    if isinstance(value, tuple):
+        return tuple(value[row] for row in rows.tolist())
     return None if value is None else value.take(rows)
 
 

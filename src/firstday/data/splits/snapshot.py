@@ -21,7 +21,6 @@ def take_snapshot(dataset: Dataset, registered_us: np.ndarray, moment: int) -> D
     that moment; items that existed (`find_first_seen`); and entity members, friends and group values of these.
     """
     items = np.flatnonzero(find_first_seen(dataset) < moment)
-    item_ix = renumber(items, len(dataset.items))
     now = pl.lit(moment).cast(UTC_MICROSECONDS)
     dataset = keep_users(dataset, np.flatnonzero((registered_us >= 0) & (registered_us < moment)))
     events = dataset.events
@@ -29,16 +28,19 @@ def take_snapshot(dataset: Dataset, registered_us: np.ndarray, moment: int) -> D
     rows = rows.filter(pl.col("timestamp") < now)
     pair = rows["pair"].to_numpy()
     target_ix = rows["target_ix"].to_numpy().copy()
-    is_item = np.isin(pair, events.codes_of(ITEM))
-    target_ix[is_item] = item_ix[target_ix[is_item]]
+    members = {ITEM: items}
     entities = {}
     for name, entity in dataset.entities.items():
-        is_member = np.isin(pair, events.codes_of(name))
-        member_items = entity.items.keep_columns(items)
-        members = np.union1d(np.flatnonzero(member_items.lengths()), target_ix[is_member])
-        target_ix[is_member] = np.searchsorted(members, target_ix[is_member])
-        names = entity.names and tuple(entity.names[member] for member in members.tolist())
-        entities[name] = Entity(Ids(entity.ids.take(members)), member_items.take(members), names)
+        links = entity.items.keep_columns(items)
+        used = target_ix[np.isin(pair, events.codes_of(name))]
+        present = np.union1d(np.flatnonzero(links.lengths()), used)
+        ids = Ids(entity.ids.take(present))
+        entities[name] = Entity(ids, links.take(present), take_rows(entity.names, present))
+        members[name] = present
+    for code, (_, kind) in enumerate(events.pairs):
+        is_pair = pair == code
+        target_ix[is_pair] = np.searchsorted(members[kind], target_ix[is_pair])
+    n_items = len(dataset.items)
     friends = dataset.friends
     precomputed = dataset.precomputed
     impressions = dataset.impressions
@@ -52,10 +54,10 @@ def take_snapshot(dataset: Dataset, registered_us: np.ndarray, moment: int) -> D
         groups={name: _drop_unused_values(group) for name, group in dataset.groups.items()},
         friends=friends,
         friend_ids=None,
-        titles=dataset.titles and tuple(dataset.titles[item] for item in items.tolist()),
+        titles=take_rows(dataset.titles, items),
         added_at=take_rows(dataset.added_at, items),
         precomputed=precomputed and replace(precomputed, item_vectors=precomputed.item_vectors[items]),
-        impressions=impressions and _impressions_before(impressions, now, item_ix),
+        impressions=impressions and _impressions_before(impressions, now, renumber(items, n_items)),
         columns={name: column.gather(items) for name, column in dataset.columns.items()},
     )
 
