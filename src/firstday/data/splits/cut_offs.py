@@ -107,7 +107,8 @@ def choose_cut_offs(histories: Histories, config: Config) -> CutOffs:
     starts = registered[np.arange(1, n_cohorts) * len(registered) // n_cohorts] // DAY_US * DAY_US
     moments = np.unique([first, *starts[starts > first]])
     users = np.diff(np.searchsorted(registered, moments), append=len(registered))
-    return CutOffs(tuple(moments[users > 0].tolist()), tuple(users[users > 0].tolist()), histories)
+    has_users = users > 0
+    return CutOffs(tuple(moments[has_users].tolist()), tuple(users[has_users].tolist()), histories)
 
 
 def _find_first(histories: Histories) -> tuple[int, np.ndarray]:

@@ -7,7 +7,7 @@ engine.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -63,12 +63,9 @@ class Histories:
         return len(self.numbers)
 
     def __add__(self, other: Histories) -> Histories:
-        arrays: dict[str, Any] = {
-            name: np.concatenate([values, getattr(other, name)])
-            for name, values in vars(self).items()
-            if isinstance(values, np.ndarray)
-        }
-        return Histories(**arrays, log=self.log)
+        names = ("numbers", "n_used", "has_vector", "registered_us", "day_end_us", "returned_us")
+        arrays: list[Any] = [np.concatenate([getattr(self, name), getattr(other, name)]) for name in names]
+        return Histories(*arrays, log=self.log)
 
     @property
     def can_be_warm(self) -> np.ndarray:

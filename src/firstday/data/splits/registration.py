@@ -99,7 +99,7 @@ def _warm_day_ones(
         sizes, probabilities = np.unique(logged_sizes, return_counts=True)
     rng = np.random.default_rng(config.seed)
     drawn_days = draw_day_ones(life_actions, config.signals, sizes, probabilities, unlogged, rng).day_one
-    order = np.argsort(np.argsort(~is_logged, kind="stable"))
+    order = np.argsort(np.argsort(~is_logged, kind="stable"))  # inverse of the order in which they are stacked
     return {pair: stack_rows([rows.take(logged), drawn_days[pair]]).take(order) for pair, rows in day_actions.items()}
 
 

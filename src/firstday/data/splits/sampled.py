@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from firstday.config import Config, SignalConfig
@@ -17,11 +19,7 @@ def split_sampled(dataset: Dataset, config: Config, histories: Histories, roles:
     """Sample a day one for each user; for warm users, the configured number of day ones."""
     actions = dataset.actions()
     protocol = config.sampled
-
-    def draw(users: np.ndarray, rng: np.random.Generator) -> Cohort:
-        sizes = np.asarray(protocol.sizes)
-        probabilities = np.asarray(protocol.probabilities)
-        return draw_day_ones(actions, config.signals, sizes, probabilities, users, rng)
+    draw = partial(draw_day_ones, actions, config.signals, np.array(protocol.sizes), np.array(protocol.probabilities))
 
     # Each role has its own random stream, so its draws depend neither on other roles nor on the number of day ones.
     warm_rng, validation_rng, cold_rng = np.random.default_rng(config.seed).spawn(3)
@@ -66,11 +64,10 @@ def draw_day_ones(
     day_one_uses = uses.keep(is_day_one)
     day_one = {}
     for (signal, entity), rows in actions.items():
-        rest = rows
         if signal not in signals.at_registration:
-            is_in_rest = rng.random(rows.n_entries) < np.repeat(share, rows.lengths())
+            is_kept = rng.random(rows.n_entries) < np.repeat(share, rows.lengths())
             if entity == ITEM:
-                is_in_rest = np.where(contains(uses, rows), contains(day_one_uses, rows), is_in_rest)
-            rest = rows.keep(is_in_rest)
-        day_one[signal, entity] = rest.ones()  # counts include later days
+                is_kept = np.where(contains(uses, rows), contains(day_one_uses, rows), is_kept)
+            rows = rows.keep(is_kept)
+        day_one[signal, entity] = rows.ones()  # counts include later days
     return Cohort(users, day_one, uses.keep(~is_day_one), day_one_uses.lengths())
