@@ -226,7 +226,8 @@ def add_users(
     groups = {}
     for column, group in catalogue.groups.items():
         values = table.get_column(column, default=pl.repeat(None, len(users), dtype=pl.String, eager=True))
-        groups[column] = Group(group.values, Ids(pl.Series(group.values, dtype=pl.String)).lookup(values))
+        members = Ids(pl.Series(group.values, dtype=pl.String))
+        groups[column] = Group(group.values, members.lookup(values))
     ages = table.get_column("age", default=pl.Series([]))
     friends = frames.get("friends")
     friend_ids = None

@@ -70,9 +70,8 @@ def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Find
         return None
     share_id_types(frames)
     users = pl.concat([frame["user_id"] for frame in frames.values()]).unique().sort().to_frame()
-    profiles = frames.get("users", users)
     rows = frames.pop("interactions", pl.DataFrame({"user_id": []}).with_columns(**ABSENT))
-    frames["users"] = users.join(profiles, on="user_id", how="left", maintain_order="left")
+    frames["users"] = users.join(frames.get("users", users), on="user_id", how="left", maintain_order="left")
     frames["items"] = rows.select("item_id").drop_nulls().unique().sort("item_id")
     entities = {}
     for (entity,), part in rows.drop_nulls("entity").group_by(pl.col("entity").cast(pl.String), maintain_order=True):

@@ -66,9 +66,10 @@ def check_group(label: str, counts: pl.DataFrame, n_values: int, n_users: int, f
     """
     values = counts["value"]
     numbers = values.cast(pl.Float64, strict=False)
+    are_numbers = numbers.count() == len(values)
     if not n_values:
         reason = "it has no values"
-    elif values.str.contains(DAY).all() or (numbers.count() == len(values) and (numbers % 1 != 0).any()):
+    elif values.str.contains(DAY).all() or (are_numbers and (numbers % 1 != 0).any()):
         reason = "decimal numbers or dates are not categorical"
     elif n_values > MAX_GROUP_VALUES or _has_many_values(n_values, n_users):
         reason = f"it has {n_values:,} values for {n_users:,} users, too many for a group"
@@ -122,7 +123,10 @@ def _conform_attribute(column: Column) -> pl.Series | None:
         words = values.replace(BOOLEANS)
         numbers = values.cast(pl.Float64, strict=False)
         is_number = numbers.count() == values.count()
-        values = words == "true" if words.is_in(["true", "false"]).all() else numbers if is_number else values
+        if words.is_in(["true", "false"]).all():
+            values = words == "true"
+        elif is_number:
+            values = numbers
     if values.dtype.is_numeric():
         values = values.cast(pl.Float64)
         values = values.set(~values.is_finite(), None)

@@ -68,9 +68,6 @@ def conform_interactions(rows: pl.DataFrame, findings: Findings, *, is_text: boo
         item_id = pl.col("item_id") if "item_id" in conformed.columns else pl.lit(None)
         is_item = pl.col("entity").eq_missing(ITEM) & item_id.is_null()  # a row with both is a fault
         if conformed.select(is_item.any()).item():
-            conformed = conformed.with_columns(
-                item_id=pl.when(is_item).then("entity_id").otherwise(item_id),
-                entity=pl.when(~is_item).then("entity"),
-                entity_id=pl.when(~is_item).then("entity_id"),
-            )
+            others = pl.when(~is_item).then(pl.col("entity", "entity_id"))
+            conformed = conformed.with_columns(others, item_id=pl.when(is_item).then("entity_id").otherwise(item_id))
     return conformed, reasons

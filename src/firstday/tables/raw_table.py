@@ -86,7 +86,8 @@ class RawTable:
 
 def add_location(rows: pl.LazyFrame, number: int) -> pl.LazyFrame:
     """Add the file index to rows that already have a row index."""
-    return rows.with_columns(pl.lit(number, pl.Int32).alias(FILE), pl.col(ROW).cast(pl.Int64))
+    file = pl.lit(number, pl.Int32)
+    return rows.with_columns(file.alias(FILE), pl.col(ROW).cast(pl.Int64))
 
 
 def describe_damage(name: str, kind: str, cause: str) -> Fault:

@@ -45,11 +45,11 @@ def _list_files(folder: Path, findings: Findings, prefix: str = "") -> Iterator[
 
 def open_table(table: TableFiles, paths: dict[str, Path], findings: Findings) -> RawTable | None:
     """Open all files of a table and align their columns; None if there are faults. `paths` maps file names to paths."""
-    scans = {
-        file.name: scan
-        for file in table.files
-        if (scan := _open_file(paths[file.name], file, table.table, findings)) is not None
-    }
+    scans = {}
+    for file in table.files:
+        scan = _open_file(paths[file.name], file, table.table, findings)
+        if scan is not None:
+            scans[file.name] = scan
     if len(scans) < len(table.files):
         return None
     columns = {name: scan.collect_schema().names()[1:] for name, scan in scans.items()}  # without `ROW`
@@ -63,10 +63,11 @@ def open_table(table: TableFiles, paths: dict[str, Path], findings: Findings) ->
     except pl.exceptions.PolarsError as error:
         findings.fault(describe_damage(table.path, table.format, first_line(error)))
         return None
-    aligned = {
-        name: add_location(pl.concat([pl.LazyFrame(schema=schema), scan], how="diagonal_relaxed"), number)
-        for number, (name, scan) in enumerate(scans.items())
-    }
+    no_rows = pl.LazyFrame(schema=schema)
+    aligned = {}
+    for number, (name, scan) in enumerate(scans.items()):
+        rows = pl.concat([no_rows, scan], how="diagonal_relaxed")
+        aligned[name] = add_location(rows, number)
     return RawTable(aligned, table.format)
 
 

@@ -6,8 +6,8 @@ engine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -64,8 +64,8 @@ class Histories:
 
     def __add__(self, other: Histories) -> Histories:
         names = ("numbers", "n_used", "has_vector", "registered_us", "day_end_us", "returned_us")
-        arrays: list[Any] = [np.concatenate([getattr(self, name), getattr(other, name)]) for name in names]
-        return Histories(*arrays, log=self.log)
+        arrays: dict[str, Any] = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in names}
+        return replace(self, **arrays)
 
     @property
     def can_be_warm(self) -> np.ndarray:

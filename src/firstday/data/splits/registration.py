@@ -100,7 +100,11 @@ def _warm_day_ones(
     rng = np.random.default_rng(config.seed)
     drawn_days = draw_day_ones(life_actions, config.signals, sizes, probabilities, unlogged, rng).day_one
     order = np.argsort(np.argsort(~is_logged, kind="stable"))  # inverse of the order in which they are stacked
-    return {pair: stack_rows([rows.take(logged), drawn_days[pair]]).take(order) for pair, rows in day_actions.items()}
+    day_ones = {}
+    for pair, rows in day_actions.items():
+        stacked = stack_rows([rows.take(logged), drawn_days[pair]])
+        day_ones[pair] = stacked.take(order)
+    return day_ones
 
 
 def _describe(dataset: Dataset, histories: Histories, roles: Roles, life: Window, config: Config) -> Iterator[str]:
