@@ -15,7 +15,7 @@ from firstday.cli.options import parse_share
 from firstday.data.left_out import left_out_path, write_left_out
 from firstday.data.load import load
 from firstday.engine.engines import check as check_tables
-from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults
+from firstday.tables.faults import Findings
 from tests.data.same import assert_equal
 
 Tables = dict[str, pl.DataFrame]
@@ -131,14 +131,12 @@ def test_more_than_the_share_is_a_fault(five_users: Tables, write: Write) -> Non
 def test_a_share_that_is_met_exactly_is_no_fault() -> None:
     for n, n_rows, share in ((29, 100, 0.29), (1, 100, 0.01), (7, 700, 0.01)):
         findings = Findings(drop=True)
-        rows = pl.DataFrame({FILE: 0, ROW: range(n_rows), "age": 30})
-        reasons = find_faults("users", rows, [Rule("are bad", pl.col(ROW) < n, "bad", "mend them")], findings)
-        findings.leave_out("users", rows, reasons)
+        findings.n_left_out["users"] = n
         findings.n_rows["users"] = n_rows
         findings.settle(share)
         assert findings.faults == ()
         findings.settle(share * 0.99)
-        assert len(findings.faults) == 2
+        assert [fault.code for fault in findings.faults] == ["too_many_bad_rows"]
 
 
 def test_a_table_without_a_row_left_is_a_fault(five_users: Tables, write: Write) -> None:
