@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from firstday.data.dataset import Dataset
 from firstday.engine.engines import check as check_tables
-from firstday.errors import Fault
 from firstday.tables.faults import ROW, Findings
 from firstday.tables.find import Packing, TableFile
 from firstday.tables.separated import find_header, scan_text
@@ -47,7 +46,7 @@ def read(content: str, findings: Findings, packing: Packing = "", chunk: int = 2
             scan, source = scan_text(text, findings)
         except UnreadableError as error:
             if error.args:
-                findings.fault(Fault(*error.args))
+                findings.fault(*error.args)
             return None
         return [
             (str(source(row)), tuple(value or "" for value in values))

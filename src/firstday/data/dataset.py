@@ -144,10 +144,10 @@ class Dataset:
         for frame in self.events.frames():  # each user is in one partition; sums follow the order of rows
             rows = frame if window is None else window.select(frame)
             for pair, matrices in parts.items():
-                n_targets = len(self.items if pair[1] == ITEM else self.entities[pair[1]].ids)
+                targets = self.items if pair[1] == ITEM else self.entities[pair[1]].ids
                 cells = rows.filter(pl.col("pair") == self.events.pairs.index(pair))
                 user, target, weight = (column.to_numpy() for column in cells["user_ix", "target_ix", "weight"])
-                matrices.append(SparseRows.from_pairs(user, target, weight, len(self.users), n_targets))
+                matrices.append(SparseRows.from_pairs(user, target, weight, len(self.users), len(targets)))
         return {pair: union_rows(matrices) for pair, matrices in parts.items()}
 
     def summary(self) -> dict[str, int | dict[str, int]]:

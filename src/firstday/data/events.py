@@ -74,7 +74,8 @@ class Window:
         """Return the rows of a partition that are in the window."""
         user = frame["user_ix"].to_numpy()
         moment = frame["timestamp"].to_physical().fill_null(NEVER).to_numpy()
-        return frame.filter(pl.Series((moment >= self.start[user]) & (moment < self.end[user])))
+        is_in = (moment >= self.start[user]) & (moment < self.end[user])
+        return frame.filter(is_in)
 
 
 @readable
@@ -105,7 +106,8 @@ class Events:
     def of(cls, frame: pl.DataFrame) -> Events:
         """Build Events from in-memory rows: `user_ix`, `signal`, `entity`, `target_ix`, `timestamp`, `weight`."""
         pairs = sort_pairs(frame.select("signal", "entity").unique().rows())
-        return cls.of_rows(pairs, UserRows((code_pairs(frame, pairs).sort(SORT_ORDER),)))
+        rows = code_pairs(frame, pairs).sort(SORT_ORDER)
+        return cls.of_rows(pairs, UserRows((rows,)))
 
     @classmethod
     def empty(cls) -> Events:

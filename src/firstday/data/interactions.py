@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 import polars as pl
@@ -16,7 +17,6 @@ from firstday.data.events import EVENT_TYPES, Events, Pair, clean_events, code_p
 from firstday.data.ids import Ids
 from firstday.data.impressions import TARGET_INDEX, USER_INDEX, WRITTEN_TYPES, clean_impressions, select_impressions
 from firstday.data.user_rows import RowWriter, UserRows
-from firstday.errors import Fault
 from firstday.tables.conform import conform_interactions
 from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults
 from firstday.tables.raw_table import RawTable
@@ -72,7 +72,7 @@ class Vocabulary:
     def pairs(self) -> tuple[Pair, ...]:
         """Allowed (signal, entity) pairs, by code."""
         signals = () if self.signals is None else self.signals.known
-        return sort_pairs([(signal, entity) for signal in signals for entity in (ITEM, *(self.entities or ()))])
+        return sort_pairs(product(signals, (ITEM, *(self.entities or ()))))
 
     def index(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Add index columns of users and targets (items or entity members), -1 if unknown."""
@@ -127,7 +127,7 @@ def check_interactions(raw: pl.DataFrame, vocabulary: Vocabulary, findings: Find
     targets = {"item_id", "entity", "entity_id"} & set(raw.columns)
     if not targets:
         columns = raw.drop(FILE, ROW).columns
-        findings.fault(missing_column("interactions", "item_id", columns, "add it, or entity and entity_id"))
+        findings.report(missing_column("interactions", "item_id", columns, "add it, or entity and entity_id"))
     has_targets = bool(targets) and targets <= set(rows.columns)
     absent = [value.alias(name) for name, value in ABSENT.items() if name not in rows.columns]
     rows = vocabulary.index(rows.with_columns(absent))
@@ -235,7 +235,7 @@ def check_tallies(findings: Findings, signals: SignalConfig) -> None:
             f"no row is a use of an item (signals {', '.join(signals.use)}, weight above 0); add such rows, or name "
             "the signals that mean use in the configuration (signals.use)."
         )
-        findings.fault(Fault("no_use", text, "interactions"))
+        findings.fault("no_use", text, "interactions")
     stars = {star: n for star, n in counts.items() if isinstance(star, float)}
     n = sum(stars.values())
     best = max(stars, default=0)

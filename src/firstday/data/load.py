@@ -87,7 +87,7 @@ def check_tables(
             catalogue = assemble_catalogue(frames, vocabulary, find_groups(frames), findings)
             dataset = add_users(name, catalogue, frames, indexed, findings)
     except DataError as error:  # a damaged file
-        findings.fault(*error.faults)
+        findings.report(*error.faults)
     findings.settle(drop_bad_rows)
     if dataset is None or findings.faults:
         return None, findings

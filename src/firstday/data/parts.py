@@ -7,6 +7,7 @@ every sum over users is a function of a Dataset, so results summed over parts eq
 from __future__ import annotations
 
 import pickle
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -159,15 +160,18 @@ def join_users(name: str, parts: Iterable[Dataset], catalogue: Dataset, *, are_a
 
     If `are_all`, the parts contain all users, and other friends are dropped.
     """
-    tables: dict[str, list[pl.DataFrame]] = {}
+    tables: dict[str, list[pl.DataFrame]] = defaultdict(list)
     spooled: list[tuple[Ids, UserRows, UserRows | None]] = []
     with TemporaryDirectory(prefix="firstday-") as folder:
-        for part in filter(lambda part: len(part.users), parts):
+        for part in parts:
+            if not len(part.users):
+                continue
             path = Path(folder) / f"{len(spooled):06}.parquet"  # the order of users is known only at the end
             part.events.rows.whole().write_parquet(path, compression="lz4")
-            spooled.append((part.users, UserRows((pl.scan_parquet(path, glob=False),)), part.impressions))
+            events = UserRows((pl.scan_parquet(path, glob=False),))
+            spooled.append((part.users, events, part.impressions))
             for table, frame in _write_frames(part).items():
-                tables.setdefault(table, []).append(frame)
+                tables[table].append(frame)
         if not spooled:
             return replace(catalogue, name=name)
         frames = {table: pl.concat(part_frames, how="diagonal_relaxed") for table, part_frames in tables.items()}

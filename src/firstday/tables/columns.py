@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from firstday.errors import Fault
 from firstday.tables.faults import Findings, Reasons, find_faults
 from firstday.tables.rules import VALUE_RULES
 from firstday.tables.schema import WHOLE_NUMBER, Kind
@@ -58,7 +57,7 @@ class Column:
 
     def fault(self, code: str, text: str) -> None:
         """Add a fault of the column."""
-        self.findings.fault(Fault(code, text, self.table, self.label))
+        self.findings.fault(code, text, self.table, self.label)
 
     def note(self, text: str) -> None:
         """Add a note on the column."""

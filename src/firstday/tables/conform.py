@@ -7,7 +7,6 @@ import re
 import polars as pl
 
 from firstday.config import SHOWN
-from firstday.errors import Fault
 from firstday.tables import columns
 from firstday.tables.categories import conform_entity, conform_group
 from firstday.tables.columns import TEXT_TYPES, Column, to_text
@@ -30,9 +29,9 @@ def conform_table(name: str, rows: pl.DataFrame, findings: Findings, *, is_text:
     reasons = Reasons()
     for label in schema.required:
         if label not in frame.columns:
-            findings.fault(missing_column(name, label, frame.columns))
+            findings.report(missing_column(name, label, frame.columns))
     if not frame.height:
-        findings.fault(Fault("no_rows", "has no rows; add rows or remove the table.", name))
+        findings.fault("no_rows", "has no rows; add rows or remove the table.", name)
     absent = {fold_name(label): label for label in schema.kinds if label not in frame.columns}
     columns = []
     for label in frame.columns:

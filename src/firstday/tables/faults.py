@@ -132,10 +132,14 @@ class Findings:
     n_rows: Counter[str] = field(default_factory=Counter)
     tallies: Counter[str | float] = field(default_factory=Counter)
 
-    def fault(self, *faults: Fault) -> None:
+    def report(self, *faults: Fault) -> None:
         """Add faults that are not about single rows."""
         for fault in faults:
             self.add(Finding(fault))
+
+    def fault(self, code: str, text: str, table: str = "", column: str = "", file: str = "") -> None:
+        """Add a fault that is not about single rows; see `Fault`."""
+        self.report(Fault(code, text, table, column, file))
 
     def note(self, text: str, table: str = "", column: str = "") -> None:
         """Add a note."""
@@ -257,7 +261,7 @@ class Findings:
                 del self.n_left_out[table]
                 limit = f"at most {100 * share:.3g}% may be left out, and never all"
                 text = f"{counted} are bad ({found}; {limit}); correct them, or change --drop-bad-rows."
-                self.fault(Fault("too_many_bad_rows", text, table))
+                self.fault("too_many_bad_rows", text, table)
 
     def merge(self, other: Findings) -> None:
         """Merge the findings of another part of the tables."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import unquote
 
-from firstday.errors import Fault
 from firstday.tables.faults import Findings
 from firstday.tables.schema import TABLES, WHOLE_NUMBER
 
@@ -118,7 +117,7 @@ def _choose(table: str, paths: Mapping[str, list[str]], ignored: list[str], find
     readable = [path for path in paths if path.endswith("/") or _ending_of(path)]
     if len(readable) > 1:
         text = f"the table exists more than once ({' and '.join(readable)}); keep one of them."
-        findings.fault(Fault("repeated_table", text, table))
+        findings.fault("repeated_table", text, table)
         return None
     path = (readable or list(paths))[0]
     ignored += [other for other in paths if other != path]
@@ -126,13 +125,13 @@ def _choose(table: str, paths: Mapping[str, list[str]], ignored: list[str], find
     others = [name for name in paths[path] if not (_ending_of(name) or name.endswith("/"))]
     for name in others:
         text = "is not Parquet, CSV or JSON lines; export the table in one of these formats."
-        findings.fault(Fault("unsupported_format", text, file=name))
+        findings.fault("unsupported_format", text, file=name)
     formats = sorted({file.format for file in files})
     if len(formats) > 1:
-        findings.fault(Fault("mixed_formats", f"has {' and '.join(formats)} files; keep one format.", file=path))
+        findings.fault("mixed_formats", f"has {' and '.join(formats)} files; keep one format.", file=path)
     if not files and not others:
         text = "has no Parquet, CSV or JSON lines file; add one, or remove the folder."
-        findings.fault(Fault("no_file", text, file=path))
+        findings.fault("no_file", text, file=path)
     return None if others or len(formats) != 1 else TableFiles(table, path, files)
 
 

@@ -19,7 +19,7 @@ def read_frames(tables: Mapping[str, Any], findings: Findings) -> dict[str, RawT
     raw: dict[str, RawTable | None] = {}
     for name, frame in tables.items():
         if name not in TABLES:
-            findings.fault(unknown_table(name))
+            findings.report(unknown_table(name))
             continue
         raw[name] = None
         try:
@@ -30,7 +30,7 @@ def read_frames(tables: Mapping[str, Any], findings: Findings) -> dict[str, RawT
             raw[name] = RawTable.of(rows, name)
         except Exception as error:  # raised by any library
             advice = "use a pandas, Polars, PyArrow, DuckDB or Spark frame with one type per column"
-            findings.fault(Fault("unreadable", f"cannot be read as a table ({first_line(error)}); {advice}.", name))
+            findings.fault("unreadable", f"cannot be read as a table ({first_line(error)}); {advice}.", name)
     return raw
 
 

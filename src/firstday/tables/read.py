@@ -30,7 +30,7 @@ def _list_files(folder: Path, findings: Findings, prefix: str = "") -> Iterator[
     try:
         entries = sorted(folder.iterdir())
     except PermissionError:
-        findings.fault(Fault("unreadable", "cannot be read (permission denied); allow reading it.", file=str(folder)))
+        findings.fault("unreadable", "cannot be read (permission denied); allow reading it.", file=str(folder))
         return
     for path in entries:
         name = prefix + os.fsencode(path.name).decode(errors="replace")
@@ -56,12 +56,12 @@ def open_table(table: TableFiles, paths: dict[str, Path], findings: Findings) ->
     first = columns[table.files[0].name]
     for name, names in columns.items():
         if set(names) != set(first) and table.format != "JSON lines":  # JSON objects may omit columns
-            findings.fault(describe_other_columns(table, name, names, first))
+            findings.report(describe_other_columns(table, name, names, first))
             return None
     try:
         schema = pl.concat(scans.values(), how="diagonal_relaxed").collect_schema()
     except pl.exceptions.PolarsError as error:
-        findings.fault(describe_damage(table.path, table.format, first_line(error)))
+        findings.report(describe_damage(table.path, table.format, first_line(error)))
         return None
     no_rows = pl.LazyFrame(schema=schema)
     aligned = {}
@@ -98,7 +98,7 @@ def _open_file(path: Path, file: TableFile, table: str, findings: Findings) -> p
     except UnreadableError as error:
         if error.args:
             code, text = error.args
-            findings.fault(Fault(code, text, file=file.name))
+            findings.fault(code, text, file=file.name)
     except UNREADABLE as error:
-        findings.fault(describe_damage(file.name, file.format, first_line(error)))
+        findings.report(describe_damage(file.name, file.format, first_line(error)))
     return None

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 import polars as pl
 
-from firstday.errors import DataError, Fault
+from firstday.errors import DataError
 from firstday.tables.categories import drop_invalid_groups
 from firstday.tables.conform import conform_table
 from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults
@@ -47,7 +47,7 @@ def check_frames(
         try:
             rows = check_table(name, table, frames, findings, are_all=are_all)
         except DataError as error:  # the file is damaged
-            findings.fault(*error.faults)
+            findings.report(*error.faults)
             continue
         if set(TABLES[name].required) <= set(rows.columns):
             frames[name] = rows
@@ -97,10 +97,10 @@ def check_presence(tables: Collection[str], findings: Findings) -> None:
     """Add a fault for each required table that is missing."""
     if "interactions" not in tables:
         text = "the table is missing; add interactions.parquet, interactions.csv or a data frame."
-        findings.fault(Fault("missing_table", text, "interactions"))
+        findings.fault("missing_table", text, "interactions")
     vectors = [name for name in tables if name.startswith("embeddings/")]
     if len(vectors) == 1:
-        findings.fault(Fault("missing_table", "embeddings need both users and items; add the other table.", vectors[0]))
+        findings.fault("missing_table", "embeddings need both users and items; add the other table.", vectors[0])
 
 
 def check_table(
@@ -157,7 +157,7 @@ def check_item_vectors(frames: Frames, findings: Findings) -> None:
     without_vector = _missing_ids(items, vectors["item_id"])
     if len(without_vector) == len(items):
         text = f"none of {len(items):,} items has a vector; provide one for every item."
-        findings.fault(Fault("no_vectors", text, "embeddings/items"))
+        findings.fault("no_vectors", text, "embeddings/items")
         return
     findings.note_rows(
         "embeddings/items",
@@ -175,4 +175,4 @@ def check_vector_lengths(frames: Frames, n_numbers: int, findings: Findings) -> 
     length = next(filter(None, frames["embeddings/users"]["vector"].list.len()), n_numbers)
     if n_numbers and length != n_numbers:
         text = f"has {length} numbers, but embeddings/items.vector has {n_numbers}; use vectors of the same model."
-        findings.fault(Fault("vector_length", text, "embeddings/users", "vector"))
+        findings.fault("vector_length", text, "embeddings/users", "vector")

@@ -104,7 +104,8 @@ def choose_cut_offs(histories: Histories, config: Config) -> CutOffs:
             "registration.cut_off, or use the protocol `sampled`."
         )
     n_cohorts = max(1, min(config.registration.cut_offs, len(registered) // MIN_COHORT_USERS))
-    starts = registered[np.arange(1, n_cohorts) * len(registered) // n_cohorts] // DAY_US * DAY_US
+    first_rows = np.arange(1, n_cohorts) * len(registered) // n_cohorts
+    starts = registered[first_rows] // DAY_US * DAY_US
     moments = np.unique([first, *starts[starts > first]])
     users = np.diff(np.searchsorted(registered, moments), append=len(registered))
     has_users = users > 0

@@ -55,7 +55,8 @@ def draw_day_ones(
     actions = take_actions(actions, users)
     uses = unite_uses(actions, signals)
     lengths = uses.lengths()
-    drawn = np.minimum(rng.choice(sizes, size=len(users), p=probabilities / probabilities.sum()), lengths // 2)
+    sizes_of_users = rng.choice(sizes, size=len(users), p=probabilities / probabilities.sum())
+    drawn = np.minimum(sizes_of_users, lengths // 2)
     is_day_one = uses.draw(drawn, rng)
     for (signal, entity), rows in actions.items():
         if entity == ITEM and signal in signals.at_registration and signal in signals.use:

@@ -22,7 +22,8 @@ def take_snapshot(dataset: Dataset, registered_us: np.ndarray, moment: int) -> D
     """
     items = np.flatnonzero(find_first_seen(dataset) < moment)
     now = pl.lit(moment).cast(UTC_MICROSECONDS)
-    dataset = keep_users(dataset, np.flatnonzero((registered_us >= 0) & (registered_us < moment)))
+    is_registered = (registered_us >= 0) & (registered_us < moment)
+    dataset = keep_users(dataset, np.flatnonzero(is_registered))
     events = dataset.events
     (rows,) = events.frames()
     rows = rows.filter(pl.col("timestamp") < now)
@@ -46,10 +47,11 @@ def take_snapshot(dataset: Dataset, registered_us: np.ndarray, moment: int) -> D
     impressions = dataset.impressions
     if friends is not None and dataset.friend_ids is not None:
         friends = friends.keep_columns(dataset.friend_ids.lookup(dataset.users.values))
+    rows = rows.with_columns(pl.Series("target_ix", target_ix))
     return replace(
         dataset,
         items=Ids(dataset.items.take(items)),
-        events=Events.of_rows(events.pairs, UserRows((rows.with_columns(pl.Series("target_ix", target_ix)),))),
+        events=Events.of_rows(events.pairs, UserRows((rows,))),
         entities=entities,
         groups={name: _drop_unused_values(group) for name, group in dataset.groups.items()},
         friends=friends,
@@ -66,11 +68,10 @@ def _impressions_before(impressions: UserRows, now: pl.Expr, new_ix: np.ndarray)
     """Return the impressions before a moment, with uses before it and renumbered items."""
     rows = impressions.whole()
     used_before = pl.col("used_at") < now
-    rows = rows.with_columns(
-        pl.Series("item_ix", new_ix[rows["item_ix"].to_numpy()]),
-        is_used=pl.col("is_used") & used_before.fill_null(False),
-        used_at=pl.when(used_before).then("used_at"),
-    ).filter((pl.col("timestamp") < now) & (pl.col("item_ix") >= 0))
+    item_ix = pl.Series("item_ix", new_ix[rows["item_ix"].to_numpy()])
+    is_used = pl.col("is_used") & used_before.fill_null(False)
+    rows = rows.with_columns(item_ix, is_used=is_used, used_at=pl.when(used_before).then("used_at"))
+    rows = rows.filter((pl.col("timestamp") < now) & (pl.col("item_ix") >= 0))
     return UserRows((rows,)) if rows.height else None
 
 

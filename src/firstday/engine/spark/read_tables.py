@@ -78,7 +78,7 @@ def _read(raw: RawTables, signals: SignalConfig, findings: Findings) -> ClusterD
     try:
         join_findings(collect_answers(parts, name), signals, findings)
     except DataError as error:
-        findings.fault(*error.faults)
+        findings.report(*error.faults)
         return None
     return ClusterDataset(name, cast("Dataset", whole.catalogue), parts, n_parts)  # None only if there are faults
 

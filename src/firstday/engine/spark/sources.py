@@ -21,7 +21,6 @@ from pyspark.sql.types import NumericType
 from firstday.data.parts import USER_TABLES
 from firstday.engine.spark.session import name_cause, open_session
 from firstday.engine.spark.storage import Storage
-from firstday.errors import Fault
 from firstday.tables.faults import FILE, NOWHERE, ROW, Findings, locate_row
 from firstday.tables.find import TableFiles, find_tables
 from firstday.tables.frames import unknown_table
@@ -56,9 +55,9 @@ def take_tables(tables: str | Path | Mapping[str, Any], findings: Findings) -> R
         if not isinstance(frame, DataFrame):
             kind = type(frame).__name__
             text = f"is a {kind}, but other tables are Spark DataFrames; use one kind for all tables."
-            findings.fault(Fault("unreadable", text, name))
+            findings.fault("unreadable", text, name)
         elif name not in TABLES:
-            findings.fault(unknown_table(name))
+            findings.report(unknown_table(name))
         elif name in USER_TABLES:
             of_users[name] = ClusterTable(frame.withColumns({FILE: fn.lit(NOWHERE), ROW: fn.lit(0).cast("long")}))
         else:
@@ -105,7 +104,7 @@ def _scan_parquet(
         try:
             groups[read(stored[file.name].path).schema.json(), *file.partitions].append(file.name)
         except Exception as error:
-            findings.fault(describe_damage(file.name, "Parquet", name_cause(error)))
+            findings.report(describe_damage(file.name, "Parquet", name_cause(error)))
     if sum(map(len, groups.values())) < len(files.files):
         return None
     facts = [
@@ -121,12 +120,12 @@ def _scan_parquet(
         parts.append(rows.join(file_facts.select(own), URI, "left").drop(URI))
         columns, first = (part.drop(FILE, ROW).columns for part in (parts[-1], parts[0]))
         if set(columns) != set(first):
-            findings.fault(describe_other_columns(files, names[0], columns, first))
+            findings.report(describe_other_columns(files, names[0], columns, first))
             return None
     for column in parts[0].columns:
         kinds = {isinstance(kind := part.schema[column].dataType, NumericType) or kind for part in parts}
         if len(kinds) > 1:
-            findings.fault(describe_damage(files.path, "Parquet", f"the files have different types of {column}"))
+            findings.report(describe_damage(files.path, "Parquet", f"the files have different types of {column}"))
             return None
     findings.sources[files.table] = tuple(partial(locate_row, file.name) for file in files.files)
     return ClusterTable(reduce(DataFrame.unionByName, parts))
