@@ -133,10 +133,9 @@ def test_a_share_that_is_met_exactly_is_no_fault() -> None:
         findings = Findings(drop=True)
         findings.n_left_out["users"] = n
         findings.n_rows["users"] = n_rows
-        findings.settle(share)
-        assert findings.faults == ()
-        findings.settle(share * 0.99)
-        assert [fault.code for fault in findings.faults] == ["too_many_bad_rows"]
+        for allowed, codes in ((share, []), (share * 0.99, ["too_many_bad_rows"])):
+            findings.settle(allowed)
+            assert [fault.code for fault in findings.faults] == codes
 
 
 def test_a_table_without_a_row_left_is_a_fault(five_users: Tables, write: Write) -> None:

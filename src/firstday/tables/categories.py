@@ -76,8 +76,8 @@ def check_group(label: str, counts: pl.DataFrame, n_values: int, n_users: int, f
     else:
         for is_odd, finding, advice in ODD_VALUE_CHECKS:
             odd = counts.filter(is_odd).sort(_FOLDED, "value")
-            examples = odd["value"].head(2)
             n_odd = int(odd["n"].sum())
+            examples = odd["value"].head(2)
             findings.note_rows("users", n_odd, n_users, finding, advice, column=label, noun="users", examples=examples)
         return True
     findings.note(f"ignored ({reason}).", "users", label)
@@ -163,7 +163,8 @@ def _find_joined_lists(column: Column) -> None:
         parts = texts.unique().str.strip_chars("[](){} ").str.split(separator)
         parts = parts.list.eval(pl.element().str.strip_chars(" '\""))
         later = parts.list.slice(1).explode().drop_nulls().unique()
-        if 2 * int(later.is_in(parts.list.first().implode()).sum()) < len(later):
+        is_first = later.is_in(parts.list.first().implode())
+        if 2 * int(is_first.sum()) < len(later):
             continue
         found = f"values look like lists joined by {separator!r} (first: {joined[0]!r})"
         text = f"{found}; store lists (in CSV: separated by |)."

@@ -39,7 +39,10 @@ def check_frames(
     or lacks a required column, is omitted, and references to it are not checked. Unless `are_all`, the tables contain a
     subset of users: whether columns are groups is not checked, and friends may be in another part.
     """
-    frames = {home: pl.DataFrame({TABLES[home].required[0]: ids}) for home, ids in named_ids.items() if home not in raw}
+    frames = {}
+    for home in named_ids.keys() - raw.keys():
+        (column,) = TABLES[home].required
+        frames[home] = named_ids[home].to_frame(column)
     for name in TABLES:  # users and items first: other tables refer to them
         table = raw.get(name)
         if name == "interactions" or table is None:
@@ -67,7 +70,8 @@ def add_items_of_interactions(frames: dict[str, pl.DataFrame], named: pl.Series,
     """
     ids = frames["items"]["item_id"].drop_nulls()
     new = _missing_ids(named, ids)
-    if 2 * len(new) > len(named) or _fold_ids(new).is_in(_fold_ids(ids).implode()).any():
+    has_variants = _fold_ids(new).is_in(_fold_ids(ids).implode()).any()
+    if has_variants or 2 * len(new) > len(named):
         return
     frames["items"] = pl.concat([frames["items"], new.alias("item_id").to_frame()], how="diagonal_relaxed")
     findings.note_rows(
@@ -143,7 +147,10 @@ def share_id_types(frames: dict[str, pl.DataFrame]) -> None:
 
 def known_ids(frames: Frames, home: str) -> pl.Series | None:
     """Return the sorted ids of `users` or `items`; None if `frames` lacks the table."""
-    return frames[home][TABLES[home].required[0]].drop_nulls().unique().sort() if home in frames else None
+    if home not in frames:
+        return None
+    (column,) = TABLES[home].required
+    return frames[home][column].drop_nulls().unique().sort()
 
 
 def check_item_vectors(frames: Frames, findings: Findings) -> None:
