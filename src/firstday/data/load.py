@@ -251,7 +251,8 @@ def add_users(
 
 def _with_names(entities: Mapping[str, Entity], names: pl.DataFrame, findings: Findings) -> dict[str, Entity]:
     """Add display names to entity members; of several names, the alphabetically first is used."""
-    rows = names.drop_nulls().group_by("entity", pl.col("entity_id").cast(pl.String)).agg(pl.col("name").min())
+    members = names.drop_nulls().group_by("entity", pl.col("entity_id").cast(pl.String))
+    rows = members.agg(pl.col("name").min())
     named = {}
     n_known = 0
     for name, entity in entities.items():

@@ -181,7 +181,8 @@ class Findings:
     def hint(self) -> str:
         """Suggestion to drop bad rows if all faults are about rows; else ""."""
         counts = [found.n for found in self.found.values() if self._is_fault(found)]
-        return "--drop-bad-rows 1% drops bad rows, up to 1 % of each table." if counts and all(counts) else ""
+        may_drop = counts and all(counts)
+        return "--drop-bad-rows 1% drops bad rows, up to 1 % of each table." if may_drop else ""
 
     def _is_fault(self, found: Finding) -> bool:
         is_dropped = found.n and self.n_left_out[found.fault.table]
@@ -217,7 +218,8 @@ class Findings:
         masks = pl.DataFrame(reasons)
         is_bad = masks.select(pl.any_horizontal(pl.all())).to_series()
         names = pl.concat_list(pl.when(name).then(pl.lit(name)) for name in reasons).list.drop_nulls()
-        content = pl.struct(~pl.selectors.by_name(FILE, ROW) & ~pl.selectors.binary()).struct.json_encode()
+        columns = ~pl.selectors.by_name(FILE, ROW) & ~pl.selectors.binary()
+        content = pl.struct(columns).struct.json_encode()
         bad = rows.filter(is_bad).select(FILE, ROW, table=pl.lit(table), place=pl.lit(""), content=content)
         self.list_left_out(bad.with_columns(masks.filter(is_bad).select(reasons=names)))
         self.n_left_out[table] += bad.height

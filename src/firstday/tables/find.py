@@ -121,8 +121,9 @@ def _choose(table: str, paths: Mapping[str, list[str]], ignored: list[str], find
         return None
     path = (readable or list(paths))[0]
     ignored += [other for other in paths if other != path]
-    files = tuple(_table_file(name, path) for name in paths[path] if _ending_of(name))
-    others = [name for name in paths[path] if not (_ending_of(name) or name.endswith("/"))]
+    names = [name for name in paths[path] if not name.endswith("/")]
+    files = tuple(_table_file(name, path) for name in names if _ending_of(name))
+    others = [name for name in names if not _ending_of(name)]
     for name in others:
         text = "is not Parquet, CSV or JSON lines; export the table in one of these formats."
         findings.fault("unsupported_format", text, file=name)

@@ -91,10 +91,10 @@ def _open_file(path: Path, file: TableFile, table: str, findings: Findings) -> p
         else:
             read = scan_text if file.format == "CSV" else scan_json_lines
             scan, source = read(open_text(path, file, table), findings)
-        present = scan.collect_schema()  # columns of the file take precedence over partition columns
-        partitions = (pl.lit(value).alias(name) for name, value in file.partitions.items() if name not in present)
         findings.sources[table] = (*findings.sources.get(table, ()), source)
-        return scan.with_columns(partitions)
+        present = scan.collect_schema()  # columns of the file take precedence over partition columns
+        new = {name: pl.lit(value) for name, value in file.partitions.items() if name not in present}
+        return scan.with_columns(**new)
     except UnreadableError as error:
         if error.args:
             code, text = error.args

@@ -78,19 +78,19 @@ def find_header(block: bytes, table: str) -> Header:
         raise UnreadableError(*EMPTY)
     n_blank = text.count("\n", 0, first.start())
     kinds = set(map(fold_name, TABLES[table].kinds))
-    headers = []
+    n_known = 0
+    best = Header(",", [], n_blank)
     for separator in SEPARATORS:
         with suppress(csv.Error):
             lines = io.StringIO(text[first.start() :], newline="")
-            headers.append(Header(separator, next(csv.reader(lines, delimiter=separator, strict=True)), n_blank))
-
-    def rank(header: Header) -> tuple[int, int]:
-        return len(kinds & set(map(fold_name, header.columns))), len(header.columns)
-
-    best = max(headers, key=rank, default=Header(",", [], 0))
+            columns = next(csv.reader(lines, delimiter=separator, strict=True))
+            n = len(kinds.intersection(map(fold_name, columns)))
+            if (n, len(columns)) > (n_known, len(best.columns)):
+                n_known = n
+                best = Header(separator, columns, n_blank)
     columns = best.columns
     line = repr(first[0][:80])
-    if not rank(best)[0] or _CONTROL.search("".join(columns)):
+    if not n_known or _CONTROL.search("".join(columns)):
         required = " and ".join(TABLES[table].required)
         text = f"the first line is not a header of {table} ({line}); add one, with {required}."
         raise UnreadableError("no_header", text)

@@ -113,14 +113,14 @@ def copy_rows(
     `read` parses the lines; the first `n_headers` records are not rows. Returns whether the file can be used: bad rows
     are dropped, or there are none.
     """
-    n_rows = -n_headers
+    n_records = 0
     n_bad = 0
     line = 1
     dropped: list[tuple[str, int, int, str, str, list[str]]] = []
     with text.lines() as content, text.replace() as copy:
         for lines, copied, fault in read(iter(content)):
             copy.write(copied + "\n" * (len(lines) - copied.count("\n")))
-            n_rows += bool(copied or fault)
+            n_records += bool(copied or fault)
             if fault:
                 n_bad += 1
                 code, finding, advice = fault
@@ -130,11 +130,11 @@ def copy_rows(
                     row = json.dumps("".join(lines).strip("\r\n"), ensure_ascii=False)
                     dropped.append((text.table, NOWHERE, line, text.name, row, [finding]))
             line += len(lines)
-    if not n_rows + n_headers:
+    if not n_records:
         raise UnreadableError(*EMPTY)
     if findings.drop:
         findings.n_left_out[text.table] += n_bad
         findings.list_left_out(pl.DataFrame(dropped, schema=DROPPED, orient="row"))
     is_usable = findings.drop or not n_bad
-    findings.n_rows[text.table] += n_bad if is_usable else n_rows
+    findings.n_rows[text.table] += n_bad if is_usable else n_records - n_headers
     return is_usable
