@@ -254,7 +254,7 @@ def run_onboarding(
     for seed in seeds:
         split = split_for_training(dataset, config, seed, with_cold=True)
         recommender = fit(dataset, split, config.override("seed", seed), progress=progress)
-        used = unite_uses(dataset.all_actions(), config.signals)
+        used = unite_uses(dataset.actions(), config.signals)
         cold = split.cold.users
         validation = split.validation.users
         score = partial(try_questions, recommender, entity=entity, n_questions=n_questions, seed=seed)

@@ -67,7 +67,7 @@ LEAKAGE = (
     (SNAPSHOT, 'rows.filter(pl.col("timestamp") < now)\n', "rows\n", SPLIT_TESTS),
     (SNAPSHOT, "np.flatnonzero(find_first_seen(dataset) < moment)", "np.arange(len(dataset.items))", SPLIT_TESTS),
     (SNAPSHOT, "(registered_us >= 0) & (registered_us < moment)", "registered_us >= 0", SPLIT_TESTS),
-    (SNAPSHOT, "& used_before.fill_null(value=False)", "", SPLIT_TESTS),
+    (SNAPSHOT, "& used_before.fill_null(False)", "", SPLIT_TESTS),
     (SNAPSHOT, '(pl.col("timestamp") < now) & (pl.col("item_ix") >= 0)', 'pl.col("item_ix") >= 0', SPLIT_TESTS),
     (ROLES, "is_warm[validation] = False", "pass", SPLIT_TESTS),
     (ROLES, "is_warm[order[n_warm:]] = False", "pass", SPLIT_TESTS),

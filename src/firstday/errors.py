@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from reprlib import repr as shorten
@@ -13,21 +14,53 @@ class FirstdayError(Exception):
     """Base class of all errors of firstday; their messages are written for users."""
 
 
+@dataclass(frozen=True)
+class Fault:
+    """A fault of tables; `str` returns it as one sentence, which begins with `where`.
+
+    Parameters
+    ----------
+    code
+        Kind of fault, such as ``"missing_column"``.
+    text
+        What was found and what to do.
+    table, column
+        Table and column; "" if the fault concerns a file, or a whole table.
+    file, line
+        File with the first occurrence, and its line (in binary files: row), from 1; "" and 0 if unknown.
+    """
+
+    code: str
+    text: str
+    table: str = ""
+    column: str = ""
+    file: str = ""
+    line: int = 0
+
+    @property
+    def where(self) -> str:
+        """Table and column, or file."""
+        return f"{self.table}.{self.column}" if self.column else self.table or self.file
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.text}" if self.where else self.text
+
+
 class DataError(FirstdayError, ValueError):
     """Invalid tables or user data.
 
     Parameters
     ----------
     faults
-        A sentence, or one per fault; the attribute `faults` is always a tuple.
+        A sentence, or all faults; the attribute `faults` is always a tuple of `Fault`.
     hint
         Command-line option to continue despite the faults; "" if there is none.
     """
 
-    def __init__(self, faults: str | Sequence[str], hint: str = "") -> None:
+    def __init__(self, faults: str | Sequence[Fault], hint: str = "") -> None:
         self.hint = hint
-        self.faults: tuple[str, ...] = (faults,) if isinstance(faults, str) else tuple(faults)
-        super().__init__("\n".join(self.faults))
+        self.faults = (Fault("invalid", faults),) if isinstance(faults, str) else tuple(faults)
+        super().__init__("\n".join(map(str, self.faults)))
 
 
 class ConfigError(FirstdayError, ValueError):

@@ -51,7 +51,7 @@ def test_newcomers_get_lists_or_the_faults_that_concern_them(
         return
     with pytest.raises(DataError) as caught:
         recommend_tables(tiny, folder, out)
-    assert set(map(without_cause, caught.value.faults)) <= set(map(without_cause, case.sentences))
+    assert set(map(without_cause, map(str, caught.value.faults))) <= set(map(without_cause, case.sentences))
     assert not out.exists()
 
 

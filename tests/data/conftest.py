@@ -32,21 +32,13 @@ def five_users() -> Tables:
                 ("u3", "i3", None, None, "skip", noon(4), 1.0),
                 ("u4", "i4", None, None, "stream", None, 1.0),
             ],
-            schema={
-                "user_id": pl.String,
-                "item_id": pl.String,
-                "entity": pl.String,
-                "entity_id": pl.String,
-                "signal": pl.String,
-                "timestamp": pl.Datetime("us", "UTC"),
-                "weight": pl.Float64,
-            },
+            schema=["user_id", "item_id", "entity", "entity_id", "signal", "timestamp", "weight"],
             orient="row",
         ),
         "users": pl.DataFrame(
             {
                 "user_id": ["u1", "u2", "u3", "u4", "u5"],
-                "registered_at": pl.Series([noon(1), noon(1), noon(2), None, noon(3)], dtype=pl.Datetime("us", "UTC")),
+                "registered_at": [noon(1), noon(1), noon(2), None, noon(3)],
                 "age": [24, 31, None, 17, 60],
                 "country": ["FR", "FR", "DE", None, "BR"],
             }
@@ -61,7 +53,7 @@ def five_users() -> Tables:
         ),
         "collections": pl.DataFrame(
             {
-                "entity": ["playlist", "playlist", "playlist"],
+                "entity": ["playlist"] * 3,
                 "entity_id": ["p1", "p1", "p2"],
                 "item_id": ["i1", "i3", "i4"],
             }

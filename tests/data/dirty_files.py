@@ -7,7 +7,6 @@ import io
 import shutil
 import zipfile
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,42 +14,18 @@ import polars as pl
 
 from firstday.tables.zstd import compress
 from tests.data.dirty import Dirty
-from tests.data.dirty_tables import to_text
+from tests.data.dirty_tables import clean_tables, to_text
 
 Change = Callable[[Path], None]
-N_USERS = 30
-N_ITEMS = 12
-N_EVENTS = 180
 
 
 def make_tables() -> dict[str, pl.DataFrame]:
-    """Make tables of thirty users without any fault, with words, quotes and separators that files get wrong."""
-    begin = datetime(2024, 5, 1, tzinfo=UTC)
-    users = pl.DataFrame(
-        {
-            "user_id": [f"u{n:02}" for n in range(N_USERS)],
-            "registered_at": [begin + timedelta(hours=n) for n in range(N_USERS)],
-            "age": [18 + n for n in range(N_USERS)],
-            "country": ["FR", "DE", "São Tomé"] * (N_USERS // 3),
-        }
-    )
-    titles = ["Café", 'The "blue" one', "Red, white", "Left; right", "A|B", "Two\nlines", *"ghijkl"]
-    items = pl.DataFrame(
-        {
-            "item_id": [f"i{n:02}" for n in range(N_ITEMS)],
-            "title": titles,
-            "artist_id": [f"a{n % 4}" for n in range(N_ITEMS)],
-        }
-    )
-    interactions = pl.DataFrame(
-        {
-            "user_id": [f"u{n % N_USERS:02}" for n in range(N_EVENTS)],
-            "item_id": [f"i{n * n % N_ITEMS:02}" for n in range(N_EVENTS)],
-            "signal": ["stream", "stream", "favorite", "skip"] * (N_EVENTS // 4),
-            "timestamp": [begin + timedelta(days=1, minutes=n) for n in range(N_EVENTS)],
-        }
-    )
-    return {"users": users, "items": items, "interactions": interactions}
+    """Make clean tables with words, quotes and separators that files get wrong."""
+    tables = clean_tables()
+    odd = ["Café", 'The "blue" one', "Red, white", "Left; right", "A|B", "Two\nlines"]
+    titles = pl.Series("title", [*odd, *tables["items"]["title"][len(odd) :]])
+    country = pl.col("country").replace("BR", "São Tomé")
+    return {**tables, "items": tables["items"].with_columns(titles), "users": tables["users"].with_columns(country)}
 
 
 def make_json_lines(frame: pl.DataFrame) -> str:
@@ -205,17 +180,17 @@ CHANGES: dict[str, Change] = {
         "items.csv", ("item_id,title,artist_id", ",item_id,title,artist_id")
     ),
     "an index of two levels": edit("items.csv", ("item_id,title,artist_id", ",,item_id,title,artist_id")),
-    "a separator too many": edit("items.csv", ("item_id,title,artist_id", "item_id,title,artist_id,")),
+    "a separator too many": edit("items.csv", ("artist_id,genre", "artist_id,genre,")),
     "an open quote in the header": edit("items.csv", ("item_id", '"item_id')),
     "text with commas and no quotes": edit("items.csv", ('"Red, white"', "Red, white")),
-    "rows that lack fields": edit("interactions.csv", (",stream", ""), (",favorite", "")),
-    "fields too many and too few": edit("interactions.csv", (",stream", ""), (",favorite", ",favorite,x")),
+    "rows that lack fields": edit("interactions.csv", (",stream", ""), (",skip", "")),
+    "fields too many and too few": edit("interactions.csv", (",stream", ""), (",skip", ",skip,x")),
     "a quote that is not closed": edit("items.csv", ("Café", '"Café')),
-    "a quote that is not closed near the end": edit("items.csv", ("i11,l", 'i11,"l')),
+    "a quote that is not closed near the end": edit("items.csv", ("Title 40", '"Title 40')),
     "text after a quote": edit("items.csv", ("Café", '"Café" Paris')),
     "NUL bytes": edit("users.csv", ("DE", "D\0"), ("DE", "\0\0")),
     "a control character": edit("items.csv", ("Café", "Caf\x1a")),
-    "everything at once": edit("items.csv", ("Café", '"Café'), ("i06,g", "i06,g,x"), ("i07,h", "i07,h\x07")),
+    "everything at once": edit("items.csv", ("Café", '"Café'), ("Title 7", "Title 7,x"), ("Title 8", "Title 8\x07")),
     "gzip that is cut off": turn("interactions.csv", "interactions.csv.gz", lambda c: gzip.compress(c)[:-40]),
     "gzip that is none": turn("interactions.csv", "interactions.csv.gz", bytes),
     "gzip under the name of CSV": turn("users.csv", "users.csv", gzip.compress),

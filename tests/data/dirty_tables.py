@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -39,8 +40,8 @@ def clean_tables() -> dict[str, pl.DataFrame]:
             {
                 "user_id": users,
                 "registered_at": [BEGIN + timedelta(days=user) for user in users],
-                "age": [17 + user for user in users],
-                "country": [("FR", "DE", "BR")[user % 3] for user in users],
+                "age": range(18, 48),
+                "country": ["DE", "BR", "FR"] * 10,
             }
         ),
         "items": pl.DataFrame(
@@ -51,7 +52,7 @@ def clean_tables() -> dict[str, pl.DataFrame]:
                 "genre": genres,
             }
         ),
-        "friends": pl.DataFrame({"user_id": users, "friend_id": [1 + user % N_USERS for user in users]}),
+        "friends": pl.DataFrame({"user_id": users, "friend_id": [*users[1:], 1]}),
     }
 
 
@@ -65,7 +66,7 @@ def to_text(frame: pl.DataFrame) -> pl.DataFrame:
 def write_tables(folder: Path, ending: str, changes: Mapping[str, Change]) -> None:
     """Write the clean tables with some of them changed; those of CSV are changed as text."""
     for name, frame in clean_tables().items():
-        change = changes.get(name, unchanged)
+        change = changes.get(name, pl.DataFrame.clone)
         if ending == "parquet":
             change(frame).write_parquet(folder / f"{name}.parquet")
         else:
@@ -74,13 +75,23 @@ def write_tables(folder: Path, ending: str, changes: Mapping[str, Change]) -> No
             (folder / f"{name}.csv").write_text(text.getvalue(), encoding="utf-8")
 
 
-def unchanged(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame
+def dirty(ending: str, cases: Mapping[str, Mapping[str, Change]]) -> list[Dirty]:
+    """Make a folder of the clean tables for each case, with some of them changed."""
+    return [
+        Dirty(f"{what}, {ending}", partial(write_tables, ending=ending, changes=changes))
+        for what, changes in cases.items()
+    ]
 
 
-def dirty(ending: str, what: str, **changes: Change) -> Dirty:
-    """Make the folder of the clean tables with some of them changed."""
-    return Dirty(f"{what}, {ending}", lambda folder: write_tables(folder, ending, changes))
+def chain(*changes: Change) -> Change:
+    """Make several changes, one after another."""
+
+    def change(frame: pl.DataFrame) -> pl.DataFrame:
+        for one in changes:
+            frame = one(frame)
+        return frame
+
+    return change
 
 
 def every(column: str, value: pl.Expr) -> Change:
@@ -134,259 +145,138 @@ def write_variants(folder: Path, variants: Mapping[int, str]) -> None:
     pl.DataFrame({"user_id": users, "experiment": "lists", "variant": names}).write_csv(folder / "assignments.csv")
 
 
-CASES = [
-    dirty(
-        "csv",
-        "ids that pandas made floats",
-        interactions=shaped("user_id", "{}.0"),
-    ),
-    dirty(
-        "parquet",
-        "float ids with a missing one",
-        interactions=lambda rows: some("user_id", {4: float("nan")})(every("user_id", pl.col("user_id") * 1.0)(rows)),
-    ),
-    dirty(
-        "parquet",
-        "ids that are no whole numbers",
-        interactions=every("user_id", pl.col("user_id") + 0.5),
-    ),
-    dirty(
-        "parquet",
-        "ids with zeros before them",
-        users=every("user_id", pl.col("user_id").cast(pl.String).str.zfill(3)),
-        interactions=every("user_id", pl.col("user_id").cast(pl.String)),
-    ),
-    dirty(
-        "csv",
-        "some ids with a space after them",
-        interactions=some("item_id", {1: "i11 ", 2: "i14 ", 300: " i38"}),
-    ),
-    dirty(
-        "csv",
-        "ids of another system",
-        friends=shaped("friend_id", "x{}"),
-    ),
-    dirty(
-        "csv",
-        "a few unknown ids",
-        interactions=some("user_id", {2: "99", 3: "null"}),
-    ),
-    dirty(
-        "csv",
-        "an artist with a space after it",
-        interactions=lambda rows: some("item_id", {1: None})(
+FAULTS_OF_CSV: dict[str, dict[str, Change]] = {
+    "ids that pandas made floats": {"interactions": shaped("user_id", "{}.0")},
+    "some ids with a space after them": {"interactions": some("item_id", {1: "i11 ", 2: "i14 ", 300: " i38"})},
+    "ids of another system": {"friends": shaped("friend_id", "x{}")},
+    "a few unknown ids": {"interactions": some("user_id", {2: "99", 3: "null"})},
+    "an artist with a space after it": {
+        "interactions": lambda rows: some("item_id", {1: None})(
             rows.with_columns(
-                pl.when(pl.int_range(pl.len()) == 0).then(pl.lit(value)).alias(name)
-                for name, value in (("entity", "artist"), ("entity_id", "a1 "))
+                (
+                    pl.when(pl.int_range(pl.len()) == 0).then(pl.lit(value)).alias(name)
+                    for name, value in (("entity", "artist"), ("entity_id", "a1 "))
+                )
             )
-        ),
-    ),
-    dirty(
-        "csv",
-        "marks for missing weights",
-        interactions=some("weight", {2: "NULL", 5: "1,500", 6: "1,234.5", 7: "heavy", 8: "\\N", 9: "nan"}),
-    ),
-    dirty(
-        "csv",
-        "infinite and negative weights",
-        interactions=some("weight", {2: "inf", 3: "-1"}),
-    ),
-    dirty(
-        "parquet",
-        "infinite and missing weights",
-        interactions=some("weight", {2: float("inf"), 3: float("nan")}),
-    ),
-    dirty(
-        "parquet",
-        "weights as text, one of them none",
-        interactions=every("weight", as_text("weight", 1, "much")),
-    ),
-    dirty(
-        "csv",
-        "marks for missing ages",
-        users=some("age", {1: "?", 6: "N/A", 7: "25-34", 30: "18 years"}),
-    ),
-    dirty(
-        "csv",
-        "years of birth",
-        users=every("age", pl.lit("1990")),
-    ),
-    dirty(
-        "parquet",
-        "a year of birth and other ages that cannot be",
-        users=some("age", {2: -1, 3: 130, 4: 1990, 5: 2999}),
-    ),
-    dirty(
-        "parquet",
-        "times without a zone",
-        interactions=every("timestamp", pl.col("timestamp").dt.replace_time_zone(None)),
-        users=every("registered_at", pl.col("registered_at").dt.replace_time_zone(None)),
-    ),
-    dirty(
-        "csv",
-        "some times without a zone",
-        users=some("registered_at", {2: "2024-05-03T12:00", 3: "2024-05-03 12:00:00.5"}),
-        interactions=some("timestamp", {2: "02/05/2024 12:00", 3: "2 May 2024", 4: "1714651200", 5: "NaT", 6: "-"}),
-    ),
-    dirty(
-        "parquet",
-        "milliseconds since 1970",
-        interactions=every("timestamp", SECONDS * 1000),
-    ),
-    dirty(
-        "parquet",
-        "milliseconds read as seconds",
-        interactions=every("timestamp", pl.from_epoch(SECONDS * 1000, "s").dt.replace_time_zone("UTC")),
-    ),
-    dirty(
-        "csv",
-        "signals that are none",
-        interactions=some("signal", {2: "play", 3: "Stream", 4: None}),
-    ),
-    dirty(
-        "csv",
-        "genres with commas between",
-        items=every("genre", pl.col("genre").str.replace_all("|", ", ", literal=True)),
-    ),
-    dirty(
-        "csv",
-        "genres as lists of Python",
-        items=every("genre", "['" + pl.col("genre").str.replace_all("|", "', '", literal=True) + "']"),
-    ),
-    dirty(
-        "csv",
-        "a user twice",
-        users=lambda rows: pl.concat([rows, rows[2:3].with_columns(country=pl.lit("IT"))]),
-    ),
-    dirty(
-        "parquet",
-        "an item twice",
-        items=lambda rows: pl.concat([rows, rows[:1], rows[:1].with_columns(genre=pl.lit(["War"]))]),
-    ),
-    dirty(
-        "csv",
-        "columns in upper and lower case",
-        users=lambda rows: rows.rename({"user_id": "User_ID"}),
-    ),
-    dirty(
-        "parquet",
-        "columns in camel case",
-        interactions=lambda rows: rows.rename({"user_id": "userId", "item_id": "itemId"}),
-    ),
-    dirty(
-        "csv",
-        "a column with a space before it",
-        friends=lambda rows: rows.rename({"friend_id": " friend_id"}),
-    ),
-    dirty(
-        "parquet",
-        "a column that is not there",
-        friends=lambda rows: rows.rename({"friend_id": "whom"}),
-    ),
-    dirty(
-        "csv",
-        "faults in several tables",
-        users=some("age", {2: "unknown"}),
-        friends=some("friend_id", {3: "77"}),
-        interactions=some("weight", {5: "-3"}),
-    ),
-    dirty(
-        "csv",
-        "places in lists and propensities",
-        interactions=lambda rows: some("position", {291: "0", 292: "-1", 293: "1.5", 294: "top", 295: ""})(
-            some("propensity", {292: "0", 293: "1.01", 294: "-0.5", 1: "many"})(shown(rows))
-        ),
-    ),
-    dirty(
-        "parquet",
-        "places in lists and propensities",
-        interactions=lambda rows: some("position", {291: 0, 300: -7, 1: 0})(
-            some("propensity", {300: 2.0, 299: float("nan"), 1: 7.0})(shown(rows))
-        ),
-    ),
-    dirty(
-        "parquet",
-        "columns of lists of a wrong type",
-        interactions=lambda rows: every("policy", pl.when(pl.col("policy").is_not_null()).then(7))(
-            every("list_id", pl.lit(date(2024, 5, 1)))(shown(rows))
-        ),
-    ),
-    Dirty(
-        "two variants of one experiment",
-        lambda folder: write_variants(folder, {7: "b", 9: "a", 99: "a"}),
-    ),
+        )
+    },
+    "marks for missing weights": {
+        "interactions": some("weight", {2: "NULL", 5: "1,500", 6: "1,234.5", 7: "heavy", 8: "\\N", 9: "nan"})
+    },
+    "marks for missing ages": {"users": some("age", {1: "?", 6: "N/A", 7: "25-34", 30: "18 years"})},
+    "some times without a zone": {
+        "users": some("registered_at", {2: "2024-05-03T12:00", 3: "2024-05-03 12:00:00.5"}),
+        "interactions": some("timestamp", {2: "02/05/2024 12:00", 3: "2 May 2024", 4: "1714651200", 5: "NaT", 6: "-"}),
+    },
+    "signals that are none": {"interactions": some("signal", {2: "play", 3: "Stream", 4: None})},
+    "genres with commas between": {"items": every("genre", pl.col("genre").str.replace_all("|", ", ", literal=True))},
+    "genres as lists of Python": {
+        "items": every("genre", "['" + pl.col("genre").str.replace_all("|", "', '", literal=True) + "']")
+    },
+    "a user twice": {"users": lambda rows: pl.concat([rows, rows[2:3].with_columns(country=pl.lit("IT"))])},
+    "a column with a space before it": {"friends": lambda rows: rows.rename({"friend_id": " friend_id"})},
+    "faults in several tables": {
+        "users": some("age", {2: "unknown"}),
+        "friends": some("friend_id", {3: "77"}),
+        "interactions": some("weight", {5: "-3"}),
+    },
+    "places in lists and propensities": {
+        "interactions": chain(
+            shown,
+            some("propensity", {292: "0", 293: "1.01", 294: "-0.5", 1: "many"}),
+            some("position", {291: "0", 292: "-1", 293: "1.5", 294: "top", 295: ""}),
+        )
+    },
+}
+FAULTS_OF_PARQUET: dict[str, dict[str, Change]] = {
+    "float ids with a missing one": {
+        "interactions": chain(every("user_id", pl.col("user_id") * 1.0), some("user_id", {4: float("nan")}))
+    },
+    "ids that are no whole numbers": {"interactions": every("user_id", pl.col("user_id") + 0.5)},
+    "ids with zeros before them": {
+        "users": every("user_id", pl.col("user_id").cast(pl.String).str.zfill(3)),
+        "interactions": every("user_id", pl.col("user_id").cast(pl.String)),
+    },
+    "infinite and missing weights": {"interactions": some("weight", {2: float("inf"), 3: float("nan")})},
+    "weights as text, one of them none": {"interactions": every("weight", as_text("weight", 1, "much"))},
+    "a year of birth and other ages that cannot be": {"users": some("age", {2: -1, 3: 130, 4: 1990, 5: 2999})},
+    "times without a zone": {
+        "interactions": every("timestamp", pl.col("timestamp").dt.replace_time_zone(None)),
+        "users": every("registered_at", pl.col("registered_at").dt.replace_time_zone(None)),
+    },
+    "milliseconds since 1970": {"interactions": every("timestamp", SECONDS * 1000)},
+    "milliseconds read as seconds": {
+        "interactions": every("timestamp", pl.from_epoch(SECONDS * 1000, "s").dt.replace_time_zone("UTC"))
+    },
+    "an item twice": {"items": lambda rows: pl.concat([rows, rows[:1], rows[:1].with_columns(genre=pl.lit(["War"]))])},
+    "columns in camel case": {"interactions": lambda rows: rows.rename({"user_id": "userId", "item_id": "itemId"})},
+    "a column that is not there": {"friends": lambda rows: rows.rename({"friend_id": "whom"})},
+    "places in lists and propensities": {
+        "interactions": chain(
+            shown, some("propensity", {300: 2.0, 299: float("nan"), 1: 7.0}), some("position", {291: 0, 300: -7, 1: 0})
+        )
+    },
+    "columns of lists of a wrong type": {
+        "interactions": chain(
+            shown,
+            every("list_id", pl.lit(date(2024, 5, 1))),
+            every("policy", pl.when(pl.col("policy").is_not_null()).then(7)),
+        )
+    },
+}
+CASES = [
+    *dirty("csv", FAULTS_OF_CSV),
+    *dirty("parquet", FAULTS_OF_PARQUET),
+    Dirty("two variants of one experiment", lambda folder: write_variants(folder, {7: "b", 9: "a", 99: "a"})),
 ]
-NOTED = [
-    dirty("csv", "nothing"),
-    dirty("parquet", "nothing"),
-    dirty(
-        "parquet",
-        "whole ids stored as floats and decimals",
-        interactions=every("user_id", pl.col("user_id") * 1.0),
-        friends=every("friend_id", pl.col("friend_id").cast(pl.Decimal(20, 0))),
-    ),
-    dirty(
-        "csv",
-        "whole ids with decimals everywhere",
-        users=shaped("user_id", "{}.0"),
-        interactions=shaped("user_id", "{}.0"),
-        friends=lambda rows: shaped("user_id", "{}.0")(shaped("friend_id", "{}.0")(rows)),
-    ),
-    dirty("csv", "odd countries", users=some("country", {1: " FR", 2: "DE ", 3: "fr", 4: "N/A", 5: "de"})),
-    dirty("csv", "dates", interactions=every("timestamp", pl.lit(pl.Series(DATES)).cast(pl.String))),
-    dirty("parquet", "dates", interactions=every("timestamp", pl.lit(pl.Series(DATES)))),
-    dirty(
-        "parquet",
-        "seconds read as milliseconds",
-        interactions=every("timestamp", pl.from_epoch(SECONDS, "ms").dt.replace_time_zone("UTC")),
-    ),
-    dirty("parquet", "genres with commas between", items=every("genre", pl.col("genre").list.join(", "))),
-    dirty(
-        "parquet",
-        "genres as lists of Python",
-        items=every("genre", "['" + pl.col("genre").list.join("', '") + "']"),
-    ),
-    dirty(
-        "csv",
-        "indexes of pandas",
-        users=lambda rows: rows.with_row_index("Unnamed: 0").cast(pl.String),
-        interactions=lambda rows: rows.with_row_index("").cast(pl.String),
-    ),
-    dirty("parquet", "an index of pandas", items=lambda rows: rows.with_row_index("__index_level_0__")),
-    dirty(
-        "csv",
-        "repeated rows",
-        users=lambda rows: pl.concat([rows, rows[:2]]),
-        items=lambda rows: pl.concat([rows[3:4], rows]),
-    ),
-    dirty("csv", "an optional column in upper case", users=lambda rows: rows.rename({"age": "Age"})),
-    dirty("csv", "genres under another name", items=lambda rows: rows.rename({"genre": "Genres"})),
-    dirty(
-        "parquet",
-        "ratings as weights",
-        interactions=every("weight", pl.lit(pl.Series([5.0, 4, 3, 4, 1, 2] * 50))),
-    ),
-    dirty(
-        "csv",
-        "half ratings as weights",
-        interactions=every("weight", pl.lit(pl.Series([8.5, 4, 0, 10, 1, 9] * 50)).cast(pl.String)),
-    ),
-    dirty("parquet", "counts as weights", interactions=every("weight", pl.lit(pl.Series([1.0, 1, 2, 1, 3, 5] * 50)))),
-    dirty(
-        "csv",
-        "an id that looks like a mark for missing",
-        interactions=every("item_id", pl.col("item_id").replace("i11", "null")),
-        items=some("item_id", {11: "null"}),
-    ),
-    dirty(
-        "csv",
-        "names with commas",
-        items=every("artist_id", pl.lit(pl.Series([f"Family{ix // 6}, First{ix % 6}" for ix in range(40)]))),
-    ),
-    dirty(
-        "csv",
-        "decimal commas",
-        interactions=some("weight", dict(enumerate(["1,5", "2.5", "3", "1234,0625", "2,25", "1e1", "", "-0,0"], 1))),
-    ),
-]
+NOTED_OF_CSV: dict[str, dict[str, Change]] = {
+    "nothing": {},
+    "whole ids with decimals everywhere": {
+        "users": shaped("user_id", "{}.0"),
+        "interactions": shaped("user_id", "{}.0"),
+        "friends": chain(shaped("friend_id", "{}.0"), shaped("user_id", "{}.0")),
+    },
+    "odd countries": {"users": some("country", {1: " FR", 2: "DE ", 3: "fr", 4: "N/A", 5: "de"})},
+    "dates": {"interactions": every("timestamp", pl.lit(pl.Series(DATES)).cast(pl.String))},
+    "indexes of pandas": {
+        "users": lambda rows: rows.with_row_index("Unnamed: 0").cast(pl.String),
+        "interactions": lambda rows: rows.with_row_index("").cast(pl.String),
+    },
+    "repeated rows": {
+        "users": lambda rows: pl.concat([rows, rows[:2]]),
+        "items": lambda rows: pl.concat([rows[3:4], rows]),
+    },
+    "an optional column in upper case": {"users": lambda rows: rows.rename({"age": "Age"})},
+    "genres under another name": {"items": lambda rows: rows.rename({"genre": "Genres"})},
+    "half ratings as weights": {
+        "interactions": every("weight", pl.lit(pl.Series([8.5, 4, 0, 10, 1, 9] * 50)).cast(pl.String))
+    },
+    "an id that looks like a mark for missing": {
+        "interactions": every("item_id", pl.col("item_id").replace("i11", "null")),
+        "items": some("item_id", {11: "null"}),
+    },
+    "names with commas": {
+        "items": every("artist_id", pl.lit(pl.Series([f"Family{ix // 6}, First{ix % 6}" for ix in range(40)])))
+    },
+    "decimal commas": {
+        "interactions": some("weight", dict(enumerate(["1,5", "2.5", "3", "1234,0625", "2,25", "1e1", "", "-0,0"], 1)))
+    },
+}
+NOTED_OF_PARQUET: dict[str, dict[str, Change]] = {
+    "nothing": {},
+    "whole ids stored as floats and decimals": {
+        "interactions": every("user_id", pl.col("user_id") * 1.0),
+        "friends": every("friend_id", pl.col("friend_id").cast(pl.Decimal(20, 0))),
+    },
+    "dates": {"interactions": every("timestamp", pl.lit(pl.Series(DATES)))},
+    "seconds read as milliseconds": {
+        "interactions": every("timestamp", pl.from_epoch(SECONDS, "ms").dt.replace_time_zone("UTC"))
+    },
+    "genres with commas between": {"items": every("genre", pl.col("genre").list.join(", "))},
+    "genres as lists of Python": {"items": every("genre", "['" + pl.col("genre").list.join("', '") + "']")},
+    "an index of pandas": {"items": lambda rows: rows.with_row_index("__index_level_0__")},
+    "ratings as weights": {"interactions": every("weight", pl.lit(pl.Series([5.0, 4, 3, 4, 1, 2] * 50)))},
+    "counts as weights": {"interactions": every("weight", pl.lit(pl.Series([1.0, 1, 2, 1, 3, 5] * 50)))},
+}
+NOTED = [*dirty("csv", NOTED_OF_CSV), *dirty("parquet", NOTED_OF_PARQUET)]
 """Folders without faults, and what is noted of them."""

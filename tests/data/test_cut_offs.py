@@ -132,7 +132,7 @@ def test_a_snapshot_by_hand() -> None:
     assert snapshot.users.values.to_list() == ["u0", "u1"]
     assert snapshot.items.values.to_list() == ["i0", "i1", "i2"]
     assert snapshot.entities["artist"].ids.values.to_list() == ["a0"]
-    actions = snapshot.all_actions()
+    actions = snapshot.actions()
     assert write_out(actions, 0) == "favorite i1, stream i0, stream i2"
     assert write_out(actions, 1) == "stream i0, stream i1"
     dated = take_snapshot(replace(dataset, added_at=np.zeros(6, dtype=np.int64)), np.zeros(5, dtype=np.int64), at)

@@ -44,7 +44,7 @@ def fault(path: Path | None) -> str:
     with pytest.raises(DataError) as caught:
         load("deezer-europe", path=path)
     assert len(caught.value.faults) == 1
-    return caught.value.faults[0]
+    return str(caught.value)
 
 
 def test_zip_and_folders_give_the_same(tmp_path: Path) -> None:

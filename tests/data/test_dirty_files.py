@@ -22,7 +22,7 @@ def test_each_fault_is_said_once(case: Dirty, tmp_path: Path) -> None:
     case.write(tmp_path)
     checked = check_tables(tmp_path)
     assert checked.dataset is None
-    assert sorted(map(without_cause, checked.faults)) == sorted(map(without_cause, case.sentences))
+    assert sorted(map(without_cause, map(str, checked.faults))) == sorted(map(without_cause, case.sentences))
 
 
 @pytest.fixture(scope="module")

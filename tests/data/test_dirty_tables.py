@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -19,7 +20,7 @@ def test_batches_say_what_the_whole_table_says(tmp_path: Path, monkeypatch: pyte
         folder = tmp_path / str(number)
         folder.mkdir()
         case.write(folder)
-        assert sorted(check_tables(folder).faults) == case.sentences, case.name
+        assert sorted(map(str, check_tables(folder).faults)) == case.sentences, case.name
 
 
 @pytest.mark.parametrize("case", NOTED, ids=lambda case: case.name)
@@ -45,8 +46,7 @@ def test_decimal_commas_are_read(tmp_path: Path) -> None:
 
 def test_ages_with_decimals_are_rounded_down(tmp_path: Path) -> None:
     dataset = dataset_of(tmp_path, "csv", users=some("age", {1: "34.0", 2: "34,9", 3: "0", 4: None}))
-    assert dataset.ages is not None
-    assert dataset.ages[:5].tolist() == [34, 34, 0, -1, 22]
+    np.testing.assert_array_equal(dataset.ages[:5], [34, 34, 0, -1, 22])  # type: ignore[index]
     assert dataset_of(tmp_path, "csv", users=every("age", pl.lit(None, pl.String))).ages is None
 
 

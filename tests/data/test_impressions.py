@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,17 +11,14 @@ import polars as pl
 import pytest
 
 from firstday.config import SignalConfig, parse_config
-from firstday.data import user_rows
 from firstday.data.dataset import Dataset
 from firstday.data.load import load
 from firstday.data.newcomers import load_newcomers
 from firstday.data.summary import summarise
 from firstday.errors import ConfigError, DataError
 from firstday.features.impressions import collect_passed_over
-from firstday.tables import raw_table
 from tests.data.conftest import Tables, noon
 from tests.data.same import assert_equal
-from tests.data.test_streaming import make_rows
 
 SHOWN = [
     # user, item, signal, when, list, position, propensity, policy
@@ -33,21 +29,12 @@ SHOWN = [
     ("u2", "i1", "shown", noon(4), "a", 1, None, None),  # another user's list of this name
     ("u5", "i4", "shown", None, None, None, None, None),
 ]
-SCHEMA: dict[str, Any] = {
-    "user_id": pl.String,
-    "item_id": pl.String,
-    "signal": pl.String,
-    "timestamp": pl.Datetime("us", "UTC"),
-    "list_id": pl.String,
-    "position": pl.Int64,
-    "propensity": pl.Float64,
-    "policy": pl.String,
-}
+COLUMNS = ["user_id", "item_id", "signal", "timestamp", "list_id", "position", "propensity", "policy"]
 
 
 def with_shown(tables: Tables, rows: list[tuple[Any, ...]] = SHOWN) -> Tables:
     """The tables with impressions, and with the use that the first list led to in place of the one without a list."""
-    shown = pl.DataFrame(rows, SCHEMA, orient="row")
+    shown = pl.DataFrame(rows, COLUMNS, orient="row")
     interactions = tables["interactions"].filter(pl.int_range(pl.len()) != 1)
     return {**tables, "interactions": pl.concat([interactions, shown], how="diagonal")}
 
@@ -58,7 +45,7 @@ def make_assignments() -> pl.DataFrame:
             "user_id": ["u2", "u1", "u1", "u2"],
             "experiment": ["lists", "lists", "page", "lists"],
             "variant": ["b", "a", "b", "b"],
-            "assigned_at": pl.Series([noon(2), noon(1), None, noon(1)], dtype=pl.Datetime("us", "UTC")),
+            "assigned_at": [noon(2), noon(1), None, noon(1)],
         }
     )
 
@@ -90,7 +77,7 @@ def test_impressions_are_nothing_that_users_do(five_users: Tables) -> None:
     """All but the impressions is as without them."""
     plain = {**five_users, "interactions": five_users["interactions"].with_columns(weight=pl.lit(1.0))}
     shown = [row for row in SHOWN if row[2] == "shown"]
-    impressions = pl.DataFrame(shown, SCHEMA, orient="row")
+    impressions = pl.DataFrame(shown, COLUMNS, orient="row")
     both = {**plain, "interactions": pl.concat([plain["interactions"], impressions], how="diagonal")}
     with_them = load(both)
     without = load(plain)
@@ -172,35 +159,9 @@ def test_assignments_are_read_in_order_each_once(five_users: Tables) -> None:
     assert timeless.assignments["assigned_at"].null_count() == 3
 
 
-def test_impressions_in_many_batches_and_parts_on_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    rows = make_rows(4000).drop("entity", "entity_id", "weight").drop_nulls("item_id")
-    lists = [None if one < 0 else f"l{one}" for one in rng.integers(-3, 9, size=len(rows))]
-    rows = rows.with_columns(
-        pl.Series("signal", rng.choice(["stream", "skip", "shown"], size=len(rows))),
-        pl.col("timestamp").dt.truncate("30m"),
-        pl.Series("list_id", lists),
-        position=rng.integers(1, 13, size=len(rows)),
-    )
-    whole = load({"interactions": rows})
-    rows.write_parquet(tmp_path / "interactions.parquet")
-    monkeypatch.setattr(raw_table, "BATCH_ROWS", 300)
-    monkeypatch.setattr(user_rows, "MAX_MEMORY_ROWS", 400)
-    read = load(tmp_path)
-    assert whole.impressions is not None
-    assert read.impressions is not None
-    assert len(read.impressions.parts) == len(read.events.rows.parts) > 4
-    assert read.impressions.spool is not None
-    assert whole.impressions.whole()["is_used"].any()
-    for frame, events in zip(read.impressions.frames(), read.events.frames(), strict=True):
-        assert set(frame["user_ix"]) <= set(events["user_ix"])
-    for other in (read, load({"interactions": rows.sample(fraction=1, shuffle=True, seed=1)})):
-        assert_equal(other, whole)
-
-
 def passed_over_of(dataset: Dataset, users: list[str], until: np.ndarray | None = None) -> list[dict[str, float]]:
     rows = dataset.users.lookup(pl.Series(users)).astype(np.int64)
-    actions = {pair: matrix.take(rows) for pair, matrix in dataset.all_actions().items()}
+    actions = {pair: matrix.take(rows) for pair, matrix in dataset.actions().items()}
     matrix = collect_passed_over(dataset, rows, actions, SignalConfig(persistence=0.5), until)
     assert matrix is not None
     return [

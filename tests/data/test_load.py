@@ -7,9 +7,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from firstday.data.dataset import Group, PrecomputedVectors
 from firstday.data.load import load
 from firstday.errors import DataError
-from tests.data.same import assert_equal
+from firstday.sparse import SparseRows
+from firstday.tables.schema import DAY_US
+from tests.data.same import assert_equal, assert_same
 
 Tables = dict[str, pl.DataFrame]
 Write = Callable[..., Path]
@@ -20,14 +23,6 @@ def test_five_users_become_this_dataset(five_users: Tables, write: Write) -> Non
     assert dataset.name == "tables"
     assert dataset.users.values.to_list() == ["u1", "u2", "u3", "u4", "u5"]
     assert dataset.items.values.to_list() == ["i1", "i2", "i3", "i4"]
-    assert dataset.events.whole().schema == {
-        "user_ix": pl.Int32,
-        "signal": pl.String,
-        "entity": pl.String,
-        "target_ix": pl.Int32,
-        "timestamp": pl.Datetime("us", "UTC"),
-        "weight": pl.Float32,
-    }
     assert [(*row[:4], row[4] and row[4].day, row[5]) for row in dataset.events.whole().rows()] == [
         (0, "stream", "item", 0, 1, 1.0),
         (0, "stream", "item", 1, 2, 2.0),
@@ -46,22 +41,14 @@ def test_five_users_become_this_dataset(five_users: Tables, write: Write) -> Non
         "genre": {"jazz": [3], "pop": [0, 1], "rock": [0]},
         "playlist": {"p1": [0, 2], "p2": [3]},
     }
-    assert dataset.groups["country"].values == ("BR", "DE", "FR")
-    assert dataset.groups["country"].codes.tolist() == [2, 2, 1, -1, 0]
-    assert dataset.groups["country"].codes.dtype == np.int32
-    assert dataset.ages is not None
-    assert dataset.ages.dtype == np.int16
-    assert dataset.ages.tolist() == [24, 31, -1, 17, 60]
-    day = 86_400_000_000
-    assert dataset.registered_at is not None
-    assert dataset.registered_at.dtype == np.int64
+    country = Group(("BR", "DE", "FR"), np.array([2, 2, 1, -1, 0], np.int32))
+    assert_same(dataset.groups, {"country": country})
+    assert_same(dataset.ages, np.array([24, 31, -1, 17, 60], np.int16))
     first = 1_714_564_800_000_000  # 2024-05-01 12:00 UTC in microseconds
-    assert dataset.registered_at.tolist() == [first, first, first + day, -1, first + 2 * day]
+    assert_same(dataset.registered_at, np.array([first, first, first + DAY_US, -1, first + 2 * DAY_US]))
     assert dataset.titles == ("One", "Two", "", "Four")
-    assert dataset.friends is not None
-    assert [dataset.friends.row(user).tolist() for user in range(5)] == [[1], [0], [0], [], []]
-    assert dataset.precomputed is None
-    assert dataset.notes == ()
+    assert_same(dataset.friends, SparseRows.from_lists([[1], [0], [0], [], []], 5).ones())
+    assert (dataset.precomputed, dataset.notes) == (None, ())
     assert dataset.pairs() == (
         ("favorite", "item"),
         ("skip", "item"),
@@ -81,9 +68,8 @@ def test_interactions_alone_are_enough(tmp_path: Path) -> None:
     dataset = load(tmp_path)
     assert dataset.users.values.to_list() == [9, 10]
     assert dataset.items.values.to_list() == [7, 8]
-    assert dataset.pairs() == (("stream", "item"),)
-    assert dataset.events.whole()["weight"].to_list() == [1.0, 1.0, 1.0]
-    assert dataset.events.whole()["timestamp"].null_count() == 3
+    expected = [(0, "stream", "item", 0), (0, "stream", "item", 1), (1, "stream", "item", 0)]
+    assert dataset.events.whole().rows() == [(*row, None, 1.0) for row in expected]
     assert (dataset.ages, dataset.registered_at, dataset.friends, dataset.titles) == (None, None, None, None)
 
 
@@ -156,12 +142,11 @@ def test_times_in_another_zone_become_utc(five_users: Tables, write: Write) -> N
 
 
 def test_own_vectors_are_placed_by_index(five_users: Tables, vectors: Tables, write: Write) -> None:
+    users = np.array([[1, 2], [3, 4]] + [[np.nan, np.nan]] * 3, np.float32)
+    items = np.array([[1, 0], [2, 0], [3, 0], [4, 0]], np.float32)
     for ending in ("parquet", "csv"):
-        brought = load(write({**five_users, **vectors}, ending, ending)).precomputed
-        assert brought is not None
-        assert brought.item_vectors.dtype == brought.user_vectors.dtype == np.float32
-        assert brought.item_vectors.tolist() == [[1, 0], [2, 0], [3, 0], [4, 0]]
-        np.testing.assert_array_equal(brought.user_vectors, [[1, 2], [3, 4]] + [[np.nan, np.nan]] * 3)
+        dataset = load(write({**five_users, **vectors}, ending, ending))
+        assert_same(dataset.precomputed, PrecomputedVectors(users, items))
 
 
 def test_items_without_a_vector_are_counted_and_named(five_users: Tables, vectors: Tables, write: Write) -> None:
@@ -178,7 +163,7 @@ def test_vectors_of_no_item_at_all_are_a_fault(five_users: Tables, vectors: Tabl
     vectors["embeddings/items"] = vectors["embeddings/items"].with_columns(vector=pl.lit([float("nan")] * 2))
     with pytest.raises(DataError) as caught:
         load(write({**five_users, **vectors}), drop_bad_rows=1.0)
-    assert "embeddings/items: none of 4 items has a vector; provide one for every item." in caught.value.faults
+    assert "no_vectors" in {fault.code for fault in caught.value.faults}
 
 
 def test_what_is_ignored_or_decided_is_noted(five_users: Tables, write: Write) -> None:
@@ -214,9 +199,8 @@ def test_what_is_ignored_or_decided_is_noted(five_users: Tables, write: Write) -
     )
     assert sorted(dataset.groups) == ["country"]
     assert sorted(dataset.entities) == ["artist", "genre", "playlist", "tags"]
-    assert dataset.events.whole().height == 6
-    assert dataset.friends is not None
-    assert dataset.friends.n_entries == 3
+    assert dataset.summary()["interactions"] == 6
+    assert dataset.summary()["friends"] == 3
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv"])

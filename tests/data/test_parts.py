@@ -15,7 +15,7 @@ import pytest
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.load import load
+from firstday.data.load import find_groups, load
 from firstday.data.parts import (
     MENTIONS,
     USER_TABLES,
@@ -29,6 +29,7 @@ from firstday.data.parts import (
 )
 from firstday.data.summary import summarise
 from firstday.engine.engines import check as check_tables
+from firstday.errors import Fault
 from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults
 from firstday.tables.raw_table import RawTable, add_location
 from tests.data.same import assert_equal
@@ -49,27 +50,19 @@ def read_in_parts(tables: Tables, n_parts: int, *, drop: bool = False) -> tuple[
     findings = Findings(drop=drop)
     raw = {name: RawTable.of(frame, name) for name, frame in tables.items() if name not in USER_TABLES}
     item_ids = tables["interactions"]["item_id"].drop_nulls().unique().sort()
-    users = tables.get("users", pl.DataFrame())
-    groups = {
-        name: tuple(users[name].drop_nulls().unique().sort().to_list())
-        for name in users.columns
-        if name not in ("user_id", "age", "registered_at")
-    }
+    groups = find_groups({"users": tables.get("users", pl.DataFrame())})
     home = "users" if "users" in tables else "interactions"
     whole = load_whole(raw, item_ids, groups, frozenset(tables), Config().signals, findings, NOW, home)
+    divided = {**tables, MENTIONS: tables["friends"]} if "friends" in tables else tables
     datasets = []
     part_findings = []
     for number in range(n_parts):
         part_raw = {}
-        for table, column, name in (
-            *((name, "user_id", name) for name in USER_TABLES),
-            ("friends", "friend_id", MENTIONS),
-        ):
-            if table in tables:
-                keys = tables[table][column].cast(pl.String).fill_null("").hash(1).to_numpy() % n_parts
-                rows = np.flatnonzero(keys == number)
-                if len(rows):
-                    part_raw[name] = with_rows(tables[table], rows)
+        for name in {*USER_TABLES, MENTIONS} & set(divided):
+            keys = divided[name]["friend_id" if name == MENTIONS else "user_id"]
+            rows = np.flatnonzero(keys.cast(pl.String).fill_null("").hash(1).to_numpy() % n_parts == number)
+            if len(rows):
+                part_raw[name] = with_rows(divided[name], rows)
         dataset, found = load_part(part_raw, whole)
         part_findings.append(found)
         if dataset is not None and whole.catalogue is not None:
@@ -78,9 +71,9 @@ def read_in_parts(tables: Tables, n_parts: int, *, drop: bool = False) -> tuple[
     return datasets, findings
 
 
-def without_examples(sentences: tuple[str, ...]) -> set[str]:
+def without_examples(faults: tuple[Fault, ...]) -> set[str]:
     """Return sentences without the examples of known ids, which are those of one part."""
-    return {re.sub(r" \(ids there: [^)]*\)", "", sentence) for sentence in sentences}
+    return {re.sub(r" \(ids there: [^)]*\)", "", str(fault)) for fault in faults}
 
 
 EXTRA: dict[str, Callable[[Tables, Tables], Tables]] = {
@@ -186,6 +179,6 @@ def test_what_a_part_reports_is_small() -> None:
     """The rows that were checked last stay where they are: reports of all parts come to one machine."""
     findings = Findings()
     rows = pl.DataFrame({FILE: 0, ROW: range(100_000)})
-    find_faults("users", rows, [Rule("are odd", pl.col(ROW) >= 0, "correct them", "age")], findings)
+    find_faults("users", rows, [Rule("are odd", pl.col(ROW) >= 0, "odd", "correct them", "age")], findings)
     assert len(pickle.dumps(findings)) < 2_000
     assert pickle.loads(pickle.dumps(findings)).faults == findings.faults

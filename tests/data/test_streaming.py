@@ -37,6 +37,17 @@ def make_rows(n: int = 5000, seed: int = 0) -> pl.DataFrame:
     )
 
 
+def with_impressions(rows: pl.DataFrame) -> pl.DataFrame:
+    """Make some rows impressions, in lists or alone, several at a time."""
+    rng = np.random.default_rng(1)
+    return rows.with_columns(
+        pl.Series("signal", rng.choice(["stream", "skip", "shown"], size=len(rows))),
+        pl.Series("list_id", rng.choice(["", "a", "b", "c"], size=len(rows))).replace("", None),
+        pl.col("timestamp").dt.truncate("30m"),
+        position=rng.integers(1, 13, size=len(rows)),
+    )
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     items = pl.DataFrame(
@@ -68,21 +79,23 @@ def write_parts(folder: Path, rows: pl.DataFrame, ending: str, n_files: int) -> 
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
-def test_many_files_batches_and_parts_are_one_table(
-    folder: Path, tmp_path: Path, ending: str, request: pytest.FixtureRequest
-) -> None:
-    rows = make_rows()
-    (whole := tmp_path / "whole").mkdir()
-    pl.read_parquet(folder / "items.parquet").write_parquet(whole / "items.parquet")
-    rows.write_parquet(whole / "interactions.parquet")
-    expected = load(whole)
+def test_many_files_batches_and_parts_are_one_table(folder: Path, ending: str, request: pytest.FixtureRequest) -> None:
+    rows = with_impressions(make_rows())
+    items = pl.read_parquet(folder / "items.parquet")
+    expected = load({"interactions": rows, "items": items})
     assert len(expected.events.rows.parts) == 1
     request.getfixturevalue("tiny_parts")
     write_parts(folder, rows, ending, 4)
     found = load(folder)
-    assert len(found.events.rows.parts) > 8
-    assert found.events.rows.spool is not None
-    assert_equal(found, expected)
+    assert found.impressions is not None
+    assert len(found.events.rows.parts) == len(found.impressions.parts) > 8
+    assert None not in (found.events.rows.spool, found.impressions.spool)
+    assert found.impressions.whole()["is_used"].any()
+    for frame, events in zip(found.impressions.frames(), found.events.frames(), strict=True):
+        assert set(frame["user_ix"]) <= set(events["user_ix"])
+    shuffled = rows.sample(fraction=1, shuffle=True, seed=1)
+    for dataset in (found, load({"interactions": shuffled, "items": items})):
+        assert_equal(dataset, expected)
 
 
 def test_the_spool_goes_with_the_dataset(folder: Path, tiny_parts: None) -> None:

@@ -67,7 +67,7 @@ def ask(dataset: Dataset, centroids: np.ndarray = CENTROIDS, held_out: np.ndarra
 
 
 def describe_all(dataset: Dataset, task: StatisticsTask) -> Everyone:
-    return summarise_part(dataset, np.arange(len(dataset.users)), dataset.all_actions(), task)
+    return summarise_part(dataset, np.arange(len(dataset.users)), dataset.actions(), task)
 
 
 def test_five_users_are_counted_as_with_a_pencil() -> None:
@@ -232,7 +232,7 @@ def test_a_sample_and_everyone_in_parts_is_what_an_engine_brings(world: Dataset,
     def answer(task: StatisticsTask) -> Everyone:
         tasks.append(task)
         return merge(
-            summarise_part(part, np.arange(len(users)), part.all_actions(), task) for part, users in divide(world, 5)
+            summarise_part(part, np.arange(len(users)), part.actions(), task) for part, users in divide(world, 5)
         )
 
     model = fit(

@@ -19,7 +19,7 @@ from tests.synthetic import brief_config
 
 @pytest.fixture(scope="module")
 def used(world: Dataset, config: Config, split: Split) -> SparseRows:
-    return unite_uses(world.all_actions(), config.signals).take(split.cold.users)
+    return unite_uses(world.actions(), config.signals).take(split.cold.users)
 
 
 @pytest.fixture(scope="module")

@@ -131,11 +131,11 @@ def test_who_is_not_warm_counts_by_the_predicted_vector(tiny: Recommender) -> No
     )
     warm = dataset.users.lookup(pl.Series(["n4"])).astype(np.int64)
     held_out = Ids.of(["n3"])
-    counts = count_shown_to_others(dataset, tiny.model, warm, dataset.all_actions(), held_out, None)
+    counts = count_shown_to_others(dataset, tiny.model, warm, dataset.actions(), held_out, None)
     assert counts is not None
     items = dataset.items.values.to_list()
     assert dense(counts.shown) == [[1] * len(items), [1] * len(items)]
-    everyone = count_shown_to_others(dataset, tiny.model, warm[:0], dataset.all_actions(), NOBODY, None)
+    everyone = count_shown_to_others(dataset, tiny.model, warm[:0], dataset.actions(), NOBODY, None)
     assert everyone is not None
     assert dense(everyone.shown) == [[3] * len(items), [1] * len(items)]
 

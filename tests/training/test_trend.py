@@ -36,7 +36,7 @@ def test_the_trend_compares_the_last_days_with_all() -> None:
     none = np.zeros(0, np.int64)
     nobody = Cohort(none, {}, SparseRows.empty(0, 2), none)
     window = Window(np.zeros(40, np.int64), np.full(40, int(END.timestamp() * 1e6)))
-    split = Split(np.arange(40), dataset.actions(window)[0], (), nobody, nobody, warm_window=window)
+    split = Split(np.arange(40), dataset.actions(window), (), nobody, nobody, warm_window=window)
     n_pseudo = 2 * TREND_SMOOTHING
     old = n_pseudo * 40 / 70 / (30 + n_pseudo)
     new = (30 + n_pseudo * 30 / 70) / (30 + n_pseudo)

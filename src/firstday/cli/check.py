@@ -97,7 +97,7 @@ def _print_json(checked: Check) -> None:
         {
             "ok": not checked.faults,
             "trainable": outlook is not None and not outlook.refusal,
-            "faults": checked.faults,
+            "faults": list(map(str, checked.faults)),
             "notes": checked.notes,
             "summary": {name: n for name, n in counts.items() if name not in ("first", "last")},
             "item_columns": [] if checked.dataset is None else describe_columns(checked.dataset.columns),

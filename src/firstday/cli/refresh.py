@@ -90,7 +90,7 @@ def refresh(
             )
     except DataError as error:
         if as_json:
-            print_json({"published": False, "reason": "faults", "errors": error.faults})
+            print_json({"published": False, "reason": "faults", "errors": list(map(str, error.faults))})
         raise
     except BusyError as error:
         print_error(str(error))

@@ -129,7 +129,7 @@ class Dataset:
         """Indexes of items that are never recommended, int32, ascending: not recommendable, or without a vector."""
         is_unlisted = np.zeros(len(self.items), dtype=bool)
         if RECOMMENDABLE in self.columns:
-            is_unlisted |= ~self.columns[RECOMMENDABLE].fill_null(value=True).to_numpy()
+            is_unlisted |= ~self.columns[RECOMMENDABLE].fill_null(True).to_numpy()
         if self.precomputed is not None:
             is_unlisted[self.precomputed.items_without_vector] = True
         return np.flatnonzero(is_unlisted).astype(np.int32)
@@ -138,37 +138,26 @@ class Dataset:
         """Return the (signal, entity) pairs in the data, items first."""
         return sort_pairs(pair for pair, n in zip(self.events.pairs, self.events.counts, strict=True) if n)
 
-    def actions(self, *windows: Window | None) -> list[dict[Pair, SparseRows]]:
-        """Sum each user's interactions in each window; a window of None contains all times.
-
-        Returns
-        -------
-        list of dict
-            For each window, summed weights by (signal, entity) pair, shape (n_users, n_targets).
-        """
-        n_targets = {ITEM: len(self.items), **{name: len(entity.ids) for name, entity in self.entities.items()}}
-        parts_of_windows = [{pair: list[SparseRows]() for pair in self.pairs()} for _ in windows]
+    def actions(self, window: Window | None = None) -> dict[Pair, SparseRows]:
+        """Sum each user's interactions in a window: weights by (signal, entity) pair, shape (n_users, n_targets)."""
+        parts: dict[Pair, list[SparseRows]] = {pair: [] for pair in self.pairs()}
         for frame in self.events.frames():  # each user is in one partition; sums follow the order of rows
-            for window, matrices in zip(windows, parts_of_windows, strict=True):
-                rows = frame if window is None else window.select(frame)
-                for pair, parts in matrices.items():
-                    cells = rows.filter(pl.col("pair") == self.events.pairs.index(pair))
-                    user, target, weight = (column.to_numpy() for column in cells["user_ix", "target_ix", "weight"])
-                    parts.append(SparseRows.from_pairs(user, target, weight, len(self.users), n_targets[pair[1]]))
-        return [{pair: union_rows(parts) for pair, parts in matrices.items()} for matrices in parts_of_windows]
-
-    def all_actions(self) -> dict[Pair, SparseRows]:
-        """Sum all interactions of each user: weights by (signal, entity) pair, shape (n_users, n_targets)."""
-        return self.actions(None)[0]
+            rows = frame if window is None else window.select(frame)
+            for pair, matrices in parts.items():
+                targets = self.items if pair[1] == ITEM else self.entities[pair[1]].ids
+                cells = rows.filter(pl.col("pair") == self.events.pairs.index(pair))
+                user, target, weight = (column.to_numpy() for column in cells["user_ix", "target_ix", "weight"])
+                matrices.append(SparseRows.from_pairs(user, target, weight, len(self.users), len(targets)))
+        return {pair: union_rows(matrices) for pair, matrices in parts.items()}
 
     def summary(self) -> dict[str, int | dict[str, int]]:
         """Return the numbers of users, items, interactions, pairs, entities, groups and friends."""
-        per_pair = sorted(zip(self.events.pairs, self.events.counts.tolist(), strict=True))
+        per_pair = dict(zip(self.events.pairs, self.events.counts.tolist(), strict=True))
         return {
             "users": len(self.users),
             "items": len(self.items),
             "interactions": len(self.events),
-            "pairs": Counter({f"{signal} x {entity}": n for (signal, entity), n in per_pair if n}),
+            "pairs": Counter({" x ".join(pair): per_pair[pair] for pair in sorted(self.pairs())}),
             "entities": {name: len(entity.ids) for name, entity in sorted(self.entities.items())},
             "groups": {name: len(group.values) for name, group in sorted(self.groups.items())},
             "friends": 0 if self.friends is None else self.friends.n_entries,

@@ -27,7 +27,7 @@ EVENT_TYPES: dict[str, pl.DataType] = {
 }
 SORT_ORDER = ("user_ix", "timestamp", "pair", "target_ix", "weight")
 """Sort key of the rows in a partition."""
-HAS_TIME_OF_DAY = (pl.col("timestamp").to_physical() % DAY_US != 0).fill_null(value=False)
+HAS_TIME_OF_DAY = (pl.col("timestamp").to_physical() % DAY_US != 0).fill_null(False)
 """Mask of rows whose repetitions are duplicates; at midnight, usually only the date is known."""
 
 
@@ -39,7 +39,7 @@ def sort_pairs(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
 def code_pairs(rows: pl.DataFrame, pairs: Sequence[Pair]) -> pl.DataFrame:
     """Replace `signal` and `entity` with the code `pair`; return the columns of `EVENT_TYPES`."""
     coded = rows.join(_codes(pairs), on=["signal", "entity"], how="left", maintain_order="left")
-    return coded.select(pl.col(name).cast(kind) for name, kind in EVENT_TYPES.items())
+    return coded.select(*EVENT_TYPES).cast(EVENT_TYPES)  # type: ignore[arg-type]
 
 
 def _codes(pairs: Sequence[Pair]) -> pl.DataFrame:
@@ -74,7 +74,8 @@ class Window:
         """Return the rows of a partition that are in the window."""
         user = frame["user_ix"].to_numpy()
         moment = frame["timestamp"].to_physical().fill_null(NEVER).to_numpy()
-        return frame.filter(pl.Series((moment >= self.start[user]) & (moment < self.end[user])))
+        is_in = (moment >= self.start[user]) & (moment < self.end[user])
+        return frame.filter(is_in)
 
 
 @readable
@@ -105,7 +106,8 @@ class Events:
     def of(cls, frame: pl.DataFrame) -> Events:
         """Build Events from in-memory rows: `user_ix`, `signal`, `entity`, `target_ix`, `timestamp`, `weight`."""
         pairs = sort_pairs(frame.select("signal", "entity").unique().rows())
-        return cls.of_rows(pairs, UserRows((code_pairs(frame, pairs).sort(SORT_ORDER),)))
+        rows = code_pairs(frame, pairs).sort(SORT_ORDER)
+        return cls.of_rows(pairs, UserRows((rows,)))
 
     @classmethod
     def empty(cls) -> Events:
@@ -133,11 +135,8 @@ class Events:
 
     def codes_of(self, entity: str, signals: Collection[str] | None = None) -> list[int]:
         """Return the codes of an entity's pairs, restricted to `signals` unless None."""
-        return [
-            code
-            for code, (signal, kind) in enumerate(self.pairs)
-            if kind == entity and (signals is None or signal in signals)
-        ]
+        wanted = {signal for signal, _ in self.pairs} if signals is None else signals
+        return [code for code, (signal, kind) in enumerate(self.pairs) if kind == entity and signal in wanted]
 
     def whole(self) -> pl.DataFrame:
         """Load all rows, with the names of `signal` and `entity`; the inverse of `of`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 import polars as pl
@@ -14,15 +14,13 @@ Library = Literal["polars", "pandas", "pyarrow"]
 
 def to_library(frame: pl.DataFrame, library: Library = "polars") -> Any:
     """Convert a data frame to another library; raise FirstdayError if the library is unsupported or not installed."""
-    convert: Mapping[str, Callable[[], Any]] = {
-        "polars": frame.clone,
-        "pandas": frame.to_pandas,
-        "pyarrow": frame.to_arrow,
-    }
-    if library not in convert:
-        raise ConfigError(f"library: is {library!r}; give one of {', '.join(map(repr, convert))}.")
+    names = get_args(Library)
+    if library not in names:
+        raise ConfigError(f"library: is {library!r}; give one of {', '.join(map(repr, names))}.")
     try:
-        return convert[library]()
+        if library == "pandas":
+            return frame.to_pandas()
+        return frame.to_arrow() if library == "pyarrow" else frame
     except ImportError:
         raise FirstdayError(f"library: {library!r} is not installed; run: pip install pandas pyarrow.") from None
 

@@ -55,10 +55,8 @@ class Ids:
         # Other types are compared as text, like `index_of`: as numbers, "081" and 81.5 would equal 81.
         kind = pl.Int64() if self.are_integers and values.dtype.is_integer() else pl.String()
         table = pl.DataFrame({"id": self.values.cast(kind), "ix": np.arange(len(self), dtype=np.int32)})
-        indexes = pl.DataFrame({"id": values.cast(kind, strict=False)}).join(
-            table, on="id", how="left", maintain_order="left"
-        )["ix"]
-        return indexes.fill_null(-1).to_numpy().astype(np.int32, copy=False)
+        rows = values.cast(kind, strict=False).to_frame("id")
+        return rows.join(table, on="id", how="left", maintain_order="left")["ix"].fill_null(-1).to_numpy()
 
     def take(self, ix: np.ndarray) -> pl.Series:
         """Return the ids at the given indexes as a Series."""

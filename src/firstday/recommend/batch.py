@@ -103,7 +103,7 @@ def list_users(
     """Return the lists of all users of a dataset, see `frame_lists`, and a summary without notes."""
     model = recommender.model
     users = np.arange(len(dataset.users))
-    actions = dataset.all_actions()
+    actions = dataset.actions()
     passed_over = collect_passed_over(dataset, users, actions, model.config.signals)
     batch, unknown = model.catalogue.translate(dataset, users, actions, passed_over)
     summary = BatchSummary(len(users), unknown=Counter(unknown))

@@ -134,7 +134,7 @@ def _split(dataset: Dataset, config: Config, days: int, sizes: Mapping[str, int]
     newcomers = collect_newcomers(dataset, config, replace(histories, log=log), late)
     end = histories.target_end_us
     end[split.warm] = np.minimum(end[split.warm], cut_off)
-    (month,) = dataset.actions(Window(histories.day_end_us, end))
+    month = dataset.actions(Window(histories.day_end_us, end))
     streams = month["stream", ITEM].ones()
     is_active = streams.lengths() > 0
     rng = np.random.default_rng(config.seed)

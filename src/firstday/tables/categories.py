@@ -54,31 +54,33 @@ def drop_invalid_groups(users: pl.DataFrame, findings: Findings) -> pl.DataFrame
     """Drop user columns that are not groups; `users` must contain all users."""
     for label in users.drop(FILE, ROW, *TABLES["users"].kinds, strict=False).columns:
         counts = users[label].alias("value").drop_nulls().value_counts(name="n")
-        if not check_group(f"users.{label}", counts, counts.height, users.height, findings):
+        if not check_group(label, counts, counts.height, users.height, findings):
             users = users.drop(label)
     return users
 
 
-def check_group(where: str, counts: pl.DataFrame, n_values: int, n_users: int, findings: Findings) -> bool:
+def check_group(label: str, counts: pl.DataFrame, n_values: int, n_users: int, findings: Findings) -> bool:
     """Return whether a `users` column is a group; note the reason if it is not, and suspicious values if it is.
 
     `counts` has the number `n` of users with each `value`; it may be incomplete beyond `MAX_GROUP_VALUES` + 1 values.
     """
     values = counts["value"]
     numbers = values.cast(pl.Float64, strict=False)
+    are_numbers = numbers.count() == len(values)
     if not n_values:
         reason = "it has no values"
-    elif values.str.contains(DAY).all() or (numbers.count() == len(values) and (numbers % 1 != 0).any()):
+    elif values.str.contains(DAY).all() or (are_numbers and (numbers % 1 != 0).any()):
         reason = "decimal numbers or dates are not categorical"
     elif n_values > MAX_GROUP_VALUES or _has_many_values(n_values, n_users):
         reason = f"it has {n_values:,} values for {n_users:,} users, too many for a group"
     else:
         for is_odd, finding, advice in ODD_VALUE_CHECKS:
             odd = counts.filter(is_odd).sort(_FOLDED, "value")
+            n_odd = int(odd["n"].sum())
             examples = odd["value"].head(2)
-            findings.note_rows(where, int(odd["n"].sum()), n_users, finding, advice, noun="users", examples=examples)
+            findings.note_rows("users", n_odd, n_users, finding, advice, column=label, noun="users", examples=examples)
         return True
-    findings.note(f"{where}: ignored ({reason}).")
+    findings.note(f"ignored ({reason}).", "users", label)
     return False
 
 
@@ -93,7 +95,7 @@ def conform_entity(column: Column) -> pl.Series | None:
     if not (is_list or label == "genre" or (label.endswith("_id") and label != "_id")):
         return _conform_attribute(column)
     if entity_of_column(label) == ITEM:
-        column.findings.fault(f"{column.where}: the name is reserved for items themselves; rename the column.")
+        column.fault("reserved_name", "the name is reserved for items themselves; rename the column.")
         return None
     if values.dtype == pl.String:
         _find_joined_lists(column)
@@ -121,7 +123,10 @@ def _conform_attribute(column: Column) -> pl.Series | None:
         words = values.replace(BOOLEANS)
         numbers = values.cast(pl.Float64, strict=False)
         is_number = numbers.count() == values.count()
-        values = words == "true" if words.is_in(["true", "false"]).all() else numbers if is_number else values
+        if words.is_in(["true", "false"]).all():
+            values = words == "true"
+        elif is_number:
+            values = numbers
     if values.dtype.is_numeric():
         values = values.cast(pl.Float64)
         values = values.set(~values.is_finite(), None)
@@ -158,9 +163,13 @@ def _find_joined_lists(column: Column) -> None:
         parts = texts.unique().str.strip_chars("[](){} ").str.split(separator)
         parts = parts.list.eval(pl.element().str.strip_chars(" '\""))
         later = parts.list.slice(1).explode().drop_nulls().unique()
-        if 2 * int(later.is_in(parts.list.first().implode()).sum()) < len(later):
+        is_first = later.is_in(parts.list.first().implode())
+        if 2 * int(is_first.sum()) < len(later):
             continue
-        report = column.findings.fault if column.is_text else column.findings.note
         found = f"values look like lists joined by {separator!r} (first: {joined[0]!r})"
-        report(f"{column.where}: {found}; store lists (in CSV: separated by |).")
+        text = f"{found}; store lists (in CSV: separated by |)."
+        if column.is_text:
+            column.fault("joined_lists", text)
+        else:
+            column.note(text)
         return

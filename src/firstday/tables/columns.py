@@ -42,24 +42,32 @@ class Column:
     findings: Findings
     reasons: Reasons
 
-    @property
-    def where(self) -> str:
-        """Table and column, as in messages."""
-        return f"{self.table}.{self.label}"
-
     def wrong_type(self, expected: str) -> None:
         """Add a fault for the wrong column type, or a note if the column is forgiven."""
         content = f"the column holds {self.values.dtype}, not {expected}"
-        if self.where in self.findings.forgiven:
-            self.findings.note(f"{self.where}: {content}; taken as unknown.")
+        if self.is_forgiven:
+            self.note(f"{content}; taken as unknown.")
         else:
-            self.findings.fault(f"{self.where}: {content}; convert it.")
+            self.fault("wrong_type", f"{content}; convert it.")
+
+    @property
+    def is_forgiven(self) -> bool:
+        """Whether bad values count as missing."""
+        return f"{self.table}.{self.label}" in self.findings.forgiven
+
+    def fault(self, code: str, text: str) -> None:
+        """Add a fault of the column."""
+        self.findings.fault(code, text, self.table, self.label)
+
+    def note(self, text: str) -> None:
+        """Add a note on the column."""
+        self.findings.note(text, self.table, self.label)
 
     def find(self, kind: str, value: pl.Series, **more: pl.Series) -> pl.Series:
         """Apply the `VALUE_RULES` of a kind; return the values, with bad ones replaced by null."""
         rows = self.origin.with_columns(value=value, **more)
-        reasons = find_faults(self.where, rows, VALUE_RULES[kind], self.findings)
-        if self.where not in self.findings.forgiven:
+        reasons = find_faults(self.table, rows, VALUE_RULES[kind], self.findings, self.label)
+        if not self.is_forgiven:
             self.reasons.update(reasons)
         for bad in reasons.values():
             value = value.set(bad, None)
@@ -67,7 +75,7 @@ class Column:
 
     def ignore(self, reason: str) -> None:
         """Note that the column is ignored."""
-        self.findings.note(f"{self.where}: ignored ({reason}).")
+        self.note(f"ignored ({reason}).")
 
 
 def to_text(values: pl.Series) -> pl.Series:
@@ -90,7 +98,7 @@ def to_integers(column: Column) -> pl.Series | None:
     if dtype.is_decimal() or (dtype.is_float() and (values.abs().max() or 0) < 2**53):  # type: ignore[operator]
         whole = values.cast(pl.Int64, strict=False)
         if whole.cast(dtype).eq_missing(values).all():
-            column.findings.note(f"{column.where}: whole numbers stored as {dtype} were read as whole numbers.")
+            column.note(f"whole numbers stored as {dtype} were read as whole numbers.")
             return whole
     column.wrong_type("whole numbers or text")
     return None
@@ -155,9 +163,9 @@ def _vector(column: Column) -> pl.Series | None:
         return None
     vectors = vectors.cast(pl.List(pl.Float32), strict=False)
     lengths = vectors.list.len()
-    are_finite = vectors.list.eval(pl.element().is_finite().fill_null(value=False)).list.all()
+    are_finite = vectors.list.eval(pl.element().is_finite().fill_null(False)).list.all()
     is_valid = are_finite & (lengths == next(filter(None, lengths), 1))
-    column.find("vector", is_valid.fill_null(value=False))
+    column.find("vector", is_valid.fill_null(False))
     return vectors
 
 

@@ -29,9 +29,9 @@ def conform_table(name: str, rows: pl.DataFrame, findings: Findings, *, is_text:
     reasons = Reasons()
     for label in schema.required:
         if label not in frame.columns:
-            findings.fault(missing_column(name, label, frame.columns))
+            findings.report(missing_column(name, label, frame.columns))
     if not frame.height:
-        findings.fault(f"{name}: has no rows; add rows or remove the table.")
+        findings.fault("no_rows", "has no rows; add rows or remove the table.", name)
     absent = {fold_name(label): label for label in schema.kinds if label not in frame.columns}
     columns = []
     for label in frame.columns:
@@ -42,7 +42,7 @@ def conform_table(name: str, rows: pl.DataFrame, findings: Findings, *, is_text:
         values = to_text(values) if values.dtype in TEXT_TYPES else values
         column = Column(name, label, kind, values, origin, is_text, findings, reasons)
         if expected := absent.get(fold_name(label)):
-            findings.note(f"{column.where}: was not read as {expected}; rename it if it contains that.")
+            column.note(f"was not read as {expected}; rename it if it contains that.")
         if re.fullmatch(NAMELESS, label):
             column.ignore("it has no name, or is the index of a pandas table; index=False omits the latter")
         elif (conformed := CONVERSIONS[kind](column)) is not None:
@@ -55,7 +55,7 @@ def conform_interactions(rows: pl.DataFrame, findings: Findings, *, is_text: boo
 
     `IMPRESSION_COLUMNS` are read from impressions only; values in other rows are ignored with a note.
     """
-    is_shown = pl.lit(value=False)
+    is_shown = pl.lit(False)
     if rows.schema.get("signal") in TEXT_TYPES:
         is_shown = pl.col("signal").cast(pl.String).eq_missing(SHOWN)
     finding = f"have a signal other than {SHOWN!r}, so the value was ignored"
@@ -67,9 +67,6 @@ def conform_interactions(rows: pl.DataFrame, findings: Findings, *, is_text: boo
         item_id = pl.col("item_id") if "item_id" in conformed.columns else pl.lit(None)
         is_item = pl.col("entity").eq_missing(ITEM) & item_id.is_null()  # a row with both is a fault
         if conformed.select(is_item.any()).item():
-            conformed = conformed.with_columns(
-                item_id=pl.when(is_item).then("entity_id").otherwise(item_id),
-                entity=pl.when(~is_item).then("entity"),
-                entity_id=pl.when(~is_item).then("entity_id"),
-            )
+            others = pl.when(~is_item).then(pl.col("entity", "entity_id"))
+            conformed = conformed.with_columns(others, item_id=pl.when(is_item).then("entity_id").otherwise(item_id))
     return conformed, reasons

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import NamedTuple
 
 import polars as pl
 
-from firstday.errors import ConfigError, count_of
+from firstday.errors import ConfigError, Fault, count_of
 
 FILE, ROW = "firstday: file", "firstday: row"
 """Columns with the index of the file in the table and the index of the row in the file, from 0."""
@@ -26,29 +27,43 @@ DROPPED: Mapping[str, pl.DataType] = {
     "content": pl.String(),
     "reasons": pl.List(pl.String()),
 }
-"""Columns of dropped rows. A line that cannot be parsed has `NOWHERE` as file, its line number as row, and its location
-as text in ``place``."""
+"""Columns of dropped rows. A line that cannot be parsed has `NOWHERE` as file, its line number as row, and its file's
+name as ``place``."""
 Reasons = dict[str, pl.Series]
 """Masks of bad rows in a batch, by reason (column and finding): bool, shape (n_rows,)."""
-Source = Callable[[int], str]
-"""Returns the location of a row of a file, given by index: ``users.csv line 17``."""
 
 
-def locate_row(name: str, row: int) -> str:
-    """Return the location of a row of a binary file, or of a frame, whose name is ""."""
-    return f"{name} row {row + 1:,}".strip()
+class Location(NamedTuple):
+    """A line of a text file, or a row of a binary one or of a frame, whose name is ""."""
+
+    file: str
+    number: int  # from 1
+    unit: str = "row"
+
+    def __str__(self) -> str:
+        return f"{self.file} {self.unit} {self.number:,}".strip()
+
+
+Source = Callable[[int], Location]
+"""Returns the location of a row of a file, given by index."""
+
+
+def locate_row(name: str, row: int) -> Location:
+    """Return the location of a row of a binary file or of a frame."""
+    return Location(name, row + 1)
 
 
 @dataclass(frozen=True, eq=False)
 class Rule:
     """A condition on rows, and its message.
 
-    Without advice, the finding is a note. Otherwise, rows that match `bad` are bad: their value counts as missing, and
+    Without a code, the finding is a note. Otherwise, rows that match `bad` are bad: their value counts as missing, and
     `Findings.leave_out` may drop them. A message names `column`, for rules on tables, and the first `value`, if any.
     """
 
     finding: str
     bad: pl.Expr
+    code: str = ""
     advice: str = ""
     column: str = ""
     value: pl.Expr | None = None
@@ -56,16 +71,14 @@ class Rule:
 
 @dataclass(frozen=True)
 class Finding:
-    """Matches of a rule in the table and column `where`, or a complete sentence, if `n` is 0.
+    """A fault, or a note, if its code is "". If `n` is not 0, it is counted, and its text is what rows have in common.
 
     Findings of batches and parts can be added: `n` matches, of `n_rows` for other nouns than rows, and the file index,
-    row index and value (as text) of the first match.
+    row index and value (as text) of the first match. For an unparsable line, these are `NOWHERE`, line number and file.
     """
 
-    where: str
-    finding: str = ""
+    fault: Fault
     advice: str = ""
-    is_note: bool = False
     noun: str = "rows"
     n: int = 0
     n_rows: int = 0
@@ -75,30 +88,28 @@ class Finding:
         first = min(self, other, key=lambda found: found.first)
         return replace(first, n=self.n + other.n, n_rows=self.n_rows + other.n_rows)
 
-    @property
-    def table(self) -> str:
-        """Table that the rows belong to."""
-        return self.where.partition(".")[0]
 
+def find_faults(table: str, rows: pl.DataFrame, rules: Iterable[Rule], findings: Findings, column: str = "") -> Reasons:
+    """Count the rows that match each rule; return masks of bad rows. Rules on absent columns are skipped.
 
-def find_faults(where: str, rows: pl.DataFrame, rules: Iterable[Rule], findings: Findings) -> Reasons:
-    """Count the rows that match each rule; return masks of bad rows. Rules on absent columns are skipped."""
+    `column` is the column of rules that name none.
+    """
     present = [rule for rule in rules if set(rule.bad.meta.root_names()) <= set(rows.columns)]
-    masks = rows.select(rule.bad.fill_null(value=False).alias(str(n)) for n, rule in enumerate(present))
-    is_forgiven = where in findings.forgiven
+    masks = rows.select(rule.bad.fill_null(False).alias(str(n)) for n, rule in enumerate(present))
     reasons: Reasons = {}
     for rule, mask in zip(present, masks, strict=True):
         if not mask.any():
             continue
-        column = f"{where}.{rule.column}" if rule.column else where
+        fault = Fault(rule.code, rule.finding, table, rule.column or column)
         hits = rows.select(FILE, ROW, value=rule.value).filter(mask)
-        *location, example = hits.bottom_k(1, by=[FILE, ROW, pl.col("value").cast(pl.String)]).row(0)
-        first = (*location, "" if example is None else repr(example))
-        advice = "taken as unknown" if is_forgiven and rule.advice else rule.advice
-        is_note = is_forgiven or not rule.advice
-        findings.add(Finding(column, rule.finding, advice, is_note, n=hits.height, first=first))
-        if rule.advice:
-            reasons[f"{column} {rule.finding}"] = mask
+        file, row, value = hits.bottom_k(1, by=[FILE, ROW, pl.col("value").cast(pl.String)]).row(0)
+        first = (file, row, "" if value is None else repr(value))
+        if rule.code:
+            reasons[f"{fault.where} {rule.finding}"] = mask
+        if rule.code and fault.where in findings.forgiven:
+            findings.add(Finding(replace(fault, code=""), "taken as unknown", n=hits.height, first=first))
+        else:
+            findings.add(Finding(fault, rule.advice, n=hits.height, first=first))
     return reasons
 
 
@@ -115,80 +126,90 @@ class Findings:
     drop: bool = False
     forgiven: frozenset[str] = frozenset()
     sources: dict[str, tuple[Source, ...]] = field(default_factory=dict)
-    found: dict[tuple[str, str], Finding] = field(default_factory=dict)
+    found: dict[Fault, Finding] = field(default_factory=dict)
     left_out_rows: pl.DataFrame = field(default_factory=partial(pl.DataFrame, schema=DROPPED))
     n_left_out: Counter[str] = field(default_factory=Counter)
     n_rows: Counter[str] = field(default_factory=Counter)
     tallies: Counter[str | float] = field(default_factory=Counter)
 
-    def fault(self, *sentences: str) -> None:
+    def report(self, *faults: Fault) -> None:
         """Add faults that are not about single rows."""
-        for sentence in sentences:
-            self.add(Finding(sentence))
+        for fault in faults:
+            self.add(Finding(fault))
 
-    def note(self, sentence: str) -> None:
+    def fault(self, code: str, text: str, table: str = "", column: str = "", file: str = "") -> None:
+        """Add a fault that is not about single rows; see `Fault`."""
+        self.report(Fault(code, text, table, column, file))
+
+    def note(self, text: str, table: str = "", column: str = "") -> None:
         """Add a note."""
-        self.add(Finding(sentence, is_note=True))
+        self.add(Finding(Fault("", text, table, column)))
 
     def note_rows(
         self,
-        where: str,
+        table: str,
         n: int,
         n_rows: int,
         finding: str,
         advice: str = "",
         *,
+        column: str = "",
         noun: str = "rows",
         examples: Iterable[object] = (),
     ) -> None:
-        """Note "WHERE: 37 of 9,120 rows FINDING (first: EXAMPLES); ADVICE.", summed over batches; no-op if `n` is 0."""
+        """Note "TABLE: 37 of 9,120 rows FINDING (first: EXAMPLES); ADVICE.", summed over batches; no-op if `n` is 0."""
         if n:
             first = (NOWHERE, 0, ", ".join(map(repr, examples)))
-            self.add(Finding(where, finding, advice, True, noun, n=n, n_rows=n_rows, first=first))
+            self.add(Finding(Fault("", finding, table, column), advice, noun, n, n_rows, first))
 
     def add(self, found: Finding) -> None:
-        """Add a finding to those with the same table, column and predicate."""
-        key = (found.where, found.finding)
-        self.found[key] = self.found[key] + found if key in self.found else found
+        """Add a finding to the same one of other rows."""
+        fault = found.fault
+        self.found[fault] = self.found[fault] + found if fault in self.found else found
 
     @property
-    def faults(self) -> tuple[str, ...]:
-        """Sentences of all faults, except those about rows that are dropped."""
-        return tuple(map(self._sentence, filter(self._is_fault, self.found.values())))
+    def faults(self) -> tuple[Fault, ...]:
+        """All faults, except those about rows that are dropped."""
+        return tuple(map(self._complete, filter(self._is_fault, self.found.values())))
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences of all notes: what was ignored or decided."""
-        return tuple(self._sentence(found) for found in self.found.values() if not self._is_fault(found))
+        return tuple(str(self._complete(found)) for found in self.found.values() if not self._is_fault(found))
 
     @property
     def hint(self) -> str:
         """Suggestion to drop bad rows if all faults are about rows; else ""."""
-        bad = list(filter(self._is_fault, self.found.values()))
-        may_drop = bad and all(found.n for found in bad)
+        counts = [found.n for found in self.found.values() if self._is_fault(found)]
+        may_drop = counts and all(counts)
         return "--drop-bad-rows 1% drops bad rows, up to 1 % of each table." if may_drop else ""
 
     def _is_fault(self, found: Finding) -> bool:
-        return not (found.is_note or (found.n and self.n_left_out[found.table]))
+        is_dropped = found.n and self.n_left_out[found.fault.table]
+        return bool(found.fault.code) and not is_dropped
 
-    def _sentence(self, found: Finding) -> str:
-        """Return "users.age: 3 of 900 rows are not numbers (first: 'x', users.csv line 7); write numbers alone."."""
+    def _complete(self, found: Finding) -> Fault:
+        """Write the text: "3 of 900 rows are bad (first: 'x', users.csv line 7); correct them."."""
+        fault = found.fault
         if not found.n:
-            return found.where
-        total, (file, row, value) = found.n_rows, found.first
-        if found.noun == "rows":
-            total = max(total, self.n_rows[found.table])
-        location = self._describe(found.table, file, row) if found.advice else ""
-        first = ", ".join(filter(None, (value, location)))
-        advice = found.advice if found.is_note or self._is_fault(found) else "left out"
-        counted = f"{found.where}: {count_of(found.n, total, found.noun)} {found.finding}"
-        return f"{counted}{first and f' (first: {first})'}{advice and f'; {advice}'}."
+            return fault
+        n_rows = max(found.n_rows, self.n_rows[fault.table]) if found.noun == "rows" else found.n_rows
+        file, _, value = found.first
+        location = self._locate(fault.table, *found.first) if found.advice else None
+        example = "" if location and file == NOWHERE else value
+        first = ", ".join(filter(None, (example, str(location or ""))))
+        advice = "left out" if fault.code and not self._is_fault(found) else found.advice
+        text = f"{count_of(found.n, n_rows, found.noun)} {fault.text}{first and f' (first: {first})'}"
+        text = f"{text}; {advice}." if advice else f"{text}."
+        if location is None:
+            return replace(fault, text=text)
+        return replace(fault, text=text, file=location.file, line=location.number)
 
-    def _describe(self, table: str, file: int, row: int) -> str:
-        """Return the location of a row; "" if unknown."""
-        return (
-            "" if file == NOWHERE else self.sources[table][file](row) if table in self.sources else locate_row("", row)
-        )
+    def _locate(self, table: str, file: int, row: int, name: str) -> Location | None:
+        """Return the location of a row; None if unknown. An unparsable line is given by its number and file name."""
+        if file == NOWHERE:
+            return Location(name, row, "line") if row else None
+        return self.sources[table][file](row) if table in self.sources else locate_row("", row)
 
     def leave_out(self, table: str, rows: pl.DataFrame, reasons: Reasons) -> pl.Series:
         """Record the bad rows of a batch if they are dropped; return the mask of rows to keep, shape (n_rows,)."""
@@ -197,11 +218,11 @@ class Findings:
         masks = pl.DataFrame(reasons)
         is_bad = masks.select(pl.any_horizontal(pl.all())).to_series()
         names = pl.concat_list(pl.when(name).then(pl.lit(name)) for name in reasons).list.drop_nulls()
-        content = pl.struct(~pl.selectors.by_name(FILE, ROW) & ~pl.selectors.binary()).struct.json_encode()
+        columns = ~pl.selectors.by_name(FILE, ROW) & ~pl.selectors.binary()
+        content = pl.struct(columns).struct.json_encode()
         bad = rows.filter(is_bad).select(FILE, ROW, table=pl.lit(table), place=pl.lit(""), content=content)
-        bad = bad.with_columns(masks.filter(is_bad).select(reasons=names))
+        self.list_left_out(bad.with_columns(masks.filter(is_bad).select(reasons=names)))
         self.n_left_out[table] += bad.height
-        self.list_left_out(bad)
         return ~is_bad
 
     def list_left_out(self, rows: pl.DataFrame) -> None:
@@ -223,8 +244,8 @@ class Findings:
         """One line of JSON per listed row, by table and location."""
         lines = []
         for row in self.left_out_rows.iter_rows(named=True):
-            location = row["place"] or self._describe(row["table"], row[FILE], row[ROW])
-            facts = {"table": row["table"], "place": location, "reasons": row["reasons"]}
+            location = self._locate(row["table"], row[FILE], row[ROW], row["place"])
+            facts = {"table": row["table"], "place": str(location or ""), "reasons": row["reasons"]}
             lines.append(f'{json.dumps(facts, ensure_ascii=False)[:-1]}, "row": {row["content"]}}}')
         return tuple(lines)
 
@@ -234,14 +255,15 @@ class Findings:
             raise ConfigError(f"drop_bad_rows: is {share}; give a share from 0 to 1, such as 0.01.")
         for table, n in (+self.n_left_out).items():
             n_rows = self.n_rows[table]
-            counted = f"{table}: {count_of(n, n_rows, 'rows')}"
+            counted = count_of(n, n_rows, "rows")
             found = f"{100 * n / n_rows:.3g}%"
             if n < n_rows and n / n_rows <= share:
-                self.note(f"{counted} were left out ({found}).")
+                self.note(f"{counted} were left out ({found}).", table)
             else:
                 del self.n_left_out[table]
                 limit = f"at most {100 * share:.3g}% may be left out, and never all"
-                self.fault(f"{counted} are bad ({found}; {limit}); correct them, or change --drop-bad-rows.")
+                text = f"{counted} are bad ({found}; {limit}); correct them, or change --drop-bad-rows."
+                self.fault("too_many_bad_rows", text, table)
 
     def merge(self, other: Findings) -> None:
         """Merge the findings of another part of the tables."""

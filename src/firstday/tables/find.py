@@ -116,19 +116,23 @@ def _choose(table: str, paths: Mapping[str, list[str]], ignored: list[str], find
     """Return the files of a table, or None with a fault; `paths` maps each candidate path to its file names."""
     readable = [path for path in paths if path.endswith("/") or _ending_of(path)]
     if len(readable) > 1:
-        findings.fault(f"{table}: the table exists more than once ({' and '.join(readable)}); keep one of them.")
+        text = f"the table exists more than once ({' and '.join(readable)}); keep one of them."
+        findings.fault("repeated_table", text, table)
         return None
     path = (readable or list(paths))[0]
     ignored += [other for other in paths if other != path]
-    files = tuple(_table_file(name, path) for name in paths[path] if _ending_of(name))
-    others = [name for name in paths[path] if not (_ending_of(name) or name.endswith("/"))]
+    names = [name for name in paths[path] if not name.endswith("/")]
+    files = tuple(_table_file(name, path) for name in names if _ending_of(name))
+    others = [name for name in names if not _ending_of(name)]
     for name in others:
-        findings.fault(f"{name}: is not Parquet, CSV or JSON lines; export the table in one of these formats.")
+        text = "is not Parquet, CSV or JSON lines; export the table in one of these formats."
+        findings.fault("unsupported_format", text, file=name)
     formats = sorted({file.format for file in files})
     if len(formats) > 1:
-        findings.fault(f"{path}: has {' and '.join(formats)} files; keep one format.")
+        findings.fault("mixed_formats", f"has {' and '.join(formats)} files; keep one format.", file=path)
     if not files and not others:
-        findings.fault(f"{path}: has no Parquet, CSV or JSON lines file; add one, or remove the folder.")
+        text = "has no Parquet, CSV or JSON lines file; add one, or remove the folder."
+        findings.fault("no_file", text, file=path)
     return None if others or len(formats) != 1 else TableFiles(table, path, files)
 
 

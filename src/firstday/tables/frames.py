@@ -8,7 +8,7 @@ from typing import Any
 import narwhals as nw
 import polars as pl
 
-from firstday.errors import hint_at
+from firstday.errors import Fault, hint_at
 from firstday.tables.faults import Findings
 from firstday.tables.raw_table import RawTable, first_line
 from firstday.tables.schema import TABLES
@@ -19,7 +19,7 @@ def read_frames(tables: Mapping[str, Any], findings: Findings) -> dict[str, RawT
     raw: dict[str, RawTable | None] = {}
     for name, frame in tables.items():
         if name not in TABLES:
-            findings.fault(unknown_table(name))
+            findings.report(unknown_table(name))
             continue
         raw[name] = None
         try:
@@ -30,10 +30,11 @@ def read_frames(tables: Mapping[str, Any], findings: Findings) -> dict[str, RawT
             raw[name] = RawTable.of(rows, name)
         except Exception as error:  # raised by any library
             advice = "use a pandas, Polars, PyArrow, DuckDB or Spark frame with one type per column"
-            findings.fault(f"{name}: cannot be read as a table ({first_line(error)}); {advice}.")
+            findings.fault("unreadable", f"cannot be read as a table ({first_line(error)}); {advice}.", name)
     return raw
 
 
-def unknown_table(name: object) -> str:
+def unknown_table(name: object) -> Fault:
     """Return the fault for an unknown table name."""
-    return f"{name}: is not a table of firstday{hint_at(str(name), tuple(TABLES))}; the tables are {', '.join(TABLES)}."
+    hint = hint_at(str(name), tuple(TABLES))
+    return Fault("unknown_table", f"is not a table of firstday{hint}; the tables are {', '.join(TABLES)}.", str(name))

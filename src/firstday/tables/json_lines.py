@@ -13,8 +13,8 @@ from firstday.tables.faults import ROW, Findings, Source
 from firstday.tables.raw_table import UNREADABLE
 from firstday.tables.text import Record, Text, UnreadableError, copy_rows
 
-_NOT_OBJECTS = ("are not JSON objects", "write one object per line, with null for missing values")
-_MIXED = ("have a list in a column of single values, or the reverse", "use one kind of value per column")
+_NOT_OBJECTS = ("not_an_object", "are not JSON objects", "write one object per line, with null for missing values")
+_MIXED = ("mixed_lists", "have a list in a column of single values, or the reverse", "use one kind of value per column")
 
 
 def scan_json_lines(text: Text, findings: Findings) -> tuple[pl.LazyFrame, Source]:

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import polars as pl
 
-from firstday.errors import DataError
+from firstday.errors import DataError, Fault
 from firstday.tables.faults import FILE, ROW
 from firstday.tables.zstd import ZstdError
 
@@ -79,19 +79,20 @@ class RawTable:
                         yield pl.concat(buffer)
                         buffer = []
             except UNREADABLE as error:
-                raise DataError(describe_damage(name, self.format, first_line(error))) from None
+                raise DataError([describe_damage(name, self.format, first_line(error))]) from None
         if buffer:
             yield pl.concat(buffer)
 
 
 def add_location(rows: pl.LazyFrame, number: int) -> pl.LazyFrame:
     """Add the file index to rows that already have a row index."""
-    return rows.with_columns(pl.lit(number, pl.Int32).alias(FILE), pl.col(ROW).cast(pl.Int64))
+    file = pl.lit(number, pl.Int32)
+    return rows.with_columns(file.alias(FILE), pl.col(ROW).cast(pl.Int64))
 
 
-def describe_damage(where: str, kind: str, cause: str) -> str:
+def describe_damage(name: str, kind: str, cause: str) -> Fault:
     """Return the fault for a file or frame that a library cannot read."""
-    return f"{where}: cannot be read as {kind} ({cause}); correct it, or write it again."
+    return Fault("unreadable", f"cannot be read as {kind} ({cause}); correct it, or write it again.", file=name)
 
 
 def first_line(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from firstday.errors import Fault
 from firstday.tables.faults import ROW, Findings, Source, locate_row
 from firstday.tables.find import TableFile, TableFiles, find_tables, may_hold_tables
 from firstday.tables.json_lines import scan_json_lines
@@ -29,7 +30,7 @@ def _list_files(folder: Path, findings: Findings, prefix: str = "") -> Iterator[
     try:
         entries = sorted(folder.iterdir())
     except PermissionError:
-        findings.fault(f"{folder}: cannot be read (permission denied); allow reading it.")
+        findings.fault("unreadable", "cannot be read (permission denied); allow reading it.", file=str(folder))
         return
     for path in entries:
         name = prefix + os.fsencode(path.name).decode(errors="replace")
@@ -44,56 +45,60 @@ def _list_files(folder: Path, findings: Findings, prefix: str = "") -> Iterator[
 
 def open_table(table: TableFiles, paths: dict[str, Path], findings: Findings) -> RawTable | None:
     """Open all files of a table and align their columns; None if there are faults. `paths` maps file names to paths."""
-    scans = {
-        file.name: scan
-        for file in table.files
-        if (scan := _open_file(paths[file.name], file, table.table, findings)) is not None
-    }
+    scans = {}
+    for file in table.files:
+        scan = _open_file(paths[file.name], file, table.table, findings)
+        if scan is not None:
+            scans[file.name] = scan
     if len(scans) < len(table.files):
         return None
     columns = {name: scan.collect_schema().names()[1:] for name, scan in scans.items()}  # without `ROW`
     first = columns[table.files[0].name]
     for name, names in columns.items():
         if set(names) != set(first) and table.format != "JSON lines":  # JSON objects may omit columns
-            findings.fault(describe_other_columns(table, name, names, first))
+            findings.report(describe_other_columns(table, name, names, first))
             return None
     try:
         schema = pl.concat(scans.values(), how="diagonal_relaxed").collect_schema()
     except pl.exceptions.PolarsError as error:
-        findings.fault(describe_damage(table.path, table.format, first_line(error)))
+        findings.report(describe_damage(table.path, table.format, first_line(error)))
         return None
-    aligned = {
-        name: add_location(pl.concat([pl.LazyFrame(schema=schema), scan], how="diagonal_relaxed"), number)
-        for number, (name, scan) in enumerate(scans.items())
-    }
+    no_rows = pl.LazyFrame(schema=schema)
+    aligned = {}
+    for number, (name, scan) in enumerate(scans.items()):
+        rows = pl.concat([no_rows, scan], how="diagonal_relaxed")
+        aligned[name] = add_location(rows, number)
     return RawTable(aligned, table.format)
 
 
-def describe_other_columns(table: TableFiles, name: str, columns: Iterable[str], first: Iterable[str]) -> str:
+def describe_other_columns(table: TableFiles, name: str, columns: Iterable[str], first: Iterable[str]) -> Fault:
     """Return the fault for a file whose columns differ from those of the table's first file."""
-    return (
-        f"{name}: has other columns ({', '.join(columns)}) than {table.files[0].name} "
-        f"({', '.join(first)}); give every file of {table.table} the same columns."
+    text = (
+        f"has other columns ({', '.join(columns)}) than {table.files[0].name} ({', '.join(first)}); give every file of "
+        f"{table.table} the same columns."
     )
+    return Fault("other_columns", text, file=name)
 
 
 def _open_file(path: Path, file: TableFile, table: str, findings: Findings) -> pl.LazyFrame | None:
     """Open a file for reading in batches; None, with a fault, if it cannot be read."""
     try:
         if not path.is_file():
-            raise UnreadableError("is not a regular file; replace it with one.")
+            raise UnreadableError("not_a_file", "is not a regular file; replace it with one.")
         if file.format == "Parquet":
             scan = pl.scan_parquet(path, glob=False, hive_partitioning=False, row_index_name=ROW)
             source: Source = partial(locate_row, file.name)
         else:
             read = scan_text if file.format == "CSV" else scan_json_lines
             scan, source = read(open_text(path, file, table), findings)
-        present = scan.collect_schema()  # columns of the file take precedence over partition columns
-        partitions = (pl.lit(value).alias(name) for name, value in file.partitions.items() if name not in present)
         findings.sources[table] = (*findings.sources.get(table, ()), source)
-        return scan.with_columns(partitions)
+        present = scan.collect_schema()  # columns of the file take precedence over partition columns
+        new = {name: pl.lit(value) for name, value in file.partitions.items() if name not in present}
+        return scan.with_columns(**new)
     except UnreadableError as error:
-        findings.fault(*(f"{file.name}: {fault}" for fault in error.args))
+        if error.args:
+            code, text = error.args
+            findings.fault(code, text, file=file.name)
     except UNREADABLE as error:
-        findings.fault(describe_damage(file.name, file.format, first_line(error)))
+        findings.report(describe_damage(file.name, file.format, first_line(error)))
     return None

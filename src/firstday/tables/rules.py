@@ -32,6 +32,7 @@ VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
         Rule(
             "are not numbers",
             RAW.is_not_null() & (VALUE.is_null() | VALUE.is_nan()),
+            "not_a_number",
             "write numbers with a decimal point, or leave missing ones empty",
             value=RAW,
         ),
@@ -41,6 +42,7 @@ VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
         Rule(
             "are not finite numbers from 0 to 3e38",
             ~VALUE.is_between(0, 3e38),  # weights are stored as Float32
+            "out_of_range",
             f"correct them {OR_DROP}; signals such as skip and ban show dislike",
             value=RAW,
         ),
@@ -49,6 +51,7 @@ VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
         Rule(
             "are not positions in a list",
             ~(VALUE.is_between(1, 2**31 - 1) & (VALUE.floor() == VALUE)),
+            "out_of_range",
             "write whole numbers from 1, or leave unknown ones empty",
             value=RAW,
         ),
@@ -57,6 +60,7 @@ VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
         Rule(
             "are not above 0 and at most 1",
             ~VALUE.is_between(0, 1, closed="right"),
+            "out_of_range",
             "write probabilities as numbers from 0 to 1, or leave unknown ones empty",
             value=RAW,
         ),
@@ -65,6 +69,7 @@ VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
         Rule(
             "are not from 0 to 120",
             ~VALUE.is_between(0, 120),
+            "out_of_range",
             "give ages in years, or leave unknown ones empty",
             value=RAW,
         ),
@@ -74,6 +79,7 @@ VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
         Rule(
             "are not times in UTC",
             RAW.is_not_null() & VALUE.is_null(),
+            "not_a_time",
             "write UTC with its zone, such as 2024-05-01T12:00:00Z, or leave missing ones empty",
             value=RAW,
         ),
@@ -85,6 +91,7 @@ VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
         Rule(
             "are after the year 9999",
             VALUE.dt.year() > 9999,
+            "out_of_range",
             "use the right unit of time, or leave them empty",
             value=VALUE.dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
         ),
@@ -93,6 +100,7 @@ VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
         Rule(
             "are not finite numbers of the same length as the first vector",
             ~VALUE,
+            "bad_vector",
             "provide vectors of one model, all of the same length",
         ),
     ),
@@ -103,7 +111,9 @@ VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
 
 def empty_rules(*columns: str) -> tuple[Rule, ...]:
     """Return rules against null values in columns."""
-    return tuple(Rule("are empty", pl.col(name).is_null(), f"fill them in {OR_DROP}", name) for name in columns)
+    return tuple(
+        Rule("are empty", pl.col(name).is_null(), "empty", f"fill them in {OR_DROP}", name) for name in columns
+    )
 
 
 def _unique(name: str) -> tuple[Rule, ...]:
@@ -114,7 +124,14 @@ def _unique(name: str) -> tuple[Rule, ...]:
     return (
         *empty_rules(name),
         Rule("repeat an earlier row and were dropped", repeats & is_copy),
-        Rule("repeat an id with different values", repeats & ~is_copy, "keep one row for each id", name, ids),
+        Rule(
+            "repeat an id with different values",
+            repeats & ~is_copy,
+            "repeated_id",
+            "keep one row for each id",
+            name,
+            ids,
+        ),
     )
 
 
@@ -124,7 +141,13 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
     "items": _unique("item_id"),
     "collections": (
         *empty_rules("entity", "entity_id", "item_id"),
-        Rule("name 'item', which is not a collection", pl.col("entity") == ITEM, f"rename it {OR_DROP}", "entity"),
+        Rule(
+            "name 'item', which is not a collection",
+            pl.col("entity") == ITEM,
+            "reserved_name",
+            f"rename it {OR_DROP}",
+            "entity",
+        ),
     ),
     "names": empty_rules("entity", "entity_id"),
     "friends": empty_rules("user_id", "friend_id"),
@@ -135,6 +158,7 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
             "give a user several variants of one experiment",
             pl.col("user_id").is_not_null()
             & (pl.col("variant").drop_nulls().n_unique().over("user_id", "experiment") > 1),
+            "several_variants",
             f"keep the variant that the user saw, {OR_DROP}",
             "variant",
             pl.col("user_id"),
@@ -161,4 +185,4 @@ def reference_rule(column: str, name: str, ids: pl.Series, is_unknown: pl.Expr) 
     """
     finding = f"refer to unknown {name}" if name in HOMES.values() else f"refer to an unknown {name}"
     bad = pl.col(column).is_not_null() & is_unknown
-    return Rule(finding, bad, describe_ids(name, ids), column, pl.col(column))
+    return Rule(finding, bad, "unknown_id", describe_ids(name, ids), column, pl.col(column))

@@ -9,6 +9,8 @@ from typing import Literal
 
 import polars as pl
 
+from firstday.errors import Fault
+
 Kind = Literal["id", "text", "time", "weight", "age", "vector", "position", "propensity", "group", "entity", "other"]
 Frames = Mapping[str, pl.DataFrame]
 """Tables by name, with every column in its final type."""
@@ -76,12 +78,12 @@ NAMELESS = r"\s*|Unnamed: \d+|__index_level_\d+__"
 """Pattern of empty column names and of names that pandas gives to an index."""
 
 
-def missing_column(name: str, label: str, columns: Iterable[str], advice: str = "add it") -> str:
+def missing_column(name: str, label: str, columns: Iterable[str], advice: str = "add it") -> Fault:
     """Return "users.user_id: the column is missing (found: User_ID, age); rename 'User_ID' to user_id."."""
     present = list(columns)
     variants = [column for column in present if fold_name(column) == fold_name(label)]
     advice = f"rename {variants[0]!r} to {label}" if variants else advice
-    return f"{name}.{label}: the column is missing (found: {', '.join(present)}); {advice}."
+    return Fault("missing_column", f"the column is missing (found: {', '.join(present)}); {advice}.", name, label)
 
 
 def fold_name(label: str) -> str:

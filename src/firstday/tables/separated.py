@@ -23,11 +23,16 @@ MAX_ROW_BYTES = 2**26
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _QUOTED = rb'"(?:[^"\x00-\x08\x0b\x0c\x0e-\x1f]++|"")*+"'
 _UNCLOSED = (
+    "unclosed_quote",
     "have an unclosed quote, or text after a quote",
     "quote the whole field, and double the quotes inside it",
 )
-_CONTROLS = ("have control characters", "remove them")
-_FIELDS = ("have more or fewer fields than the header", "quote fields that contain separators, and do not omit fields")
+_CONTROLS = ("control_character", "have control characters", "remove them")
+_FIELDS = (
+    "field_count",
+    "have more or fewer fields than the header",
+    "quote fields that contain separators, and do not omit fields",
+)
 
 
 def scan_text(text: Text, findings: Findings) -> tuple[pl.LazyFrame, Source]:
@@ -70,26 +75,28 @@ def find_header(block: bytes, table: str) -> Header:
     text = block.decode()
     first = re.search(r"[^\r\n]+", text)
     if first is None:
-        raise UnreadableError(EMPTY)
+        raise UnreadableError(*EMPTY)
     n_blank = text.count("\n", 0, first.start())
     kinds = set(map(fold_name, TABLES[table].kinds))
-    headers = []
+    n_known = 0
+    best = Header(",", [], n_blank)
     for separator in SEPARATORS:
         with suppress(csv.Error):
             lines = io.StringIO(text[first.start() :], newline="")
-            headers.append(Header(separator, next(csv.reader(lines, delimiter=separator, strict=True)), n_blank))
-
-    def rank(header: Header) -> tuple[int, int]:
-        return len(kinds & set(map(fold_name, header.columns))), len(header.columns)
-
-    best = max(headers, key=rank, default=Header(",", [], 0))
+            columns = next(csv.reader(lines, delimiter=separator, strict=True))
+            n = len(kinds.intersection(map(fold_name, columns)))
+            if (n, len(columns)) > (n_known, len(best.columns)):
+                n_known = n
+                best = Header(separator, columns, n_blank)
     columns = best.columns
     line = repr(first[0][:80])
-    if not rank(best)[0] or _CONTROL.search("".join(columns)):
+    if not n_known or _CONTROL.search("".join(columns)):
         required = " and ".join(TABLES[table].required)
-        raise UnreadableError(f"the first line is not a header of {table} ({line}); add one, with {required}.")
+        text = f"the first line is not a header of {table} ({line}); add one, with {required}."
+        raise UnreadableError("no_header", text)
     if len(set(columns)) < len(columns) or not all(map(str.strip, columns[1:])):
-        raise UnreadableError(f"the header has a repeated column or one without a name ({line}); name every column.")
+        text = f"the header has a repeated column or one without a name ({line}); name every column."
+        raise UnreadableError("bad_header", text)
     columns[0] = columns[0] if columns[0].strip() else "Unnamed: 0"  # the index of a pandas frame
     return best
 

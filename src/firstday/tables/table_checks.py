@@ -17,11 +17,13 @@ from firstday.tables.schema import HOMES, TABLES, Frames
 
 def _reference_rules(name: str, frames: Frames) -> list[Rule]:
     """Return the rules of a table's foreign keys to `users` and `items`; ids are compared as text."""
-    return [
-        reference_rule(column, home, ids, ~pl.col(column).cast(pl.String).is_in(ids.cast(pl.String).implode()))
-        for column, home in HOMES.items()
-        if column in TABLES[name].kinds and name != home and (ids := known_ids(frames, home)) is not None
-    ]
+    rules = []
+    for column, home in HOMES.items():
+        ids = known_ids(frames, home)
+        if column in TABLES[name].kinds and name != home and ids is not None:
+            is_known = pl.col(column).cast(pl.String).is_in(ids.cast(pl.String).implode())
+            rules.append(reference_rule(column, home, ids, ~is_known))
+    return rules
 
 
 def check_frames(
@@ -37,7 +39,10 @@ def check_frames(
     or lacks a required column, is omitted, and references to it are not checked. Unless `are_all`, the tables contain a
     subset of users: whether columns are groups is not checked, and friends may be in another part.
     """
-    frames = {home: pl.DataFrame({TABLES[home].required[0]: ids}) for home, ids in named_ids.items() if home not in raw}
+    frames = {}
+    for home in named_ids.keys() - raw.keys():
+        (column,) = TABLES[home].required
+        frames[home] = named_ids[home].to_frame(column)
     for name in TABLES:  # users and items first: other tables refer to them
         table = raw.get(name)
         if name == "interactions" or table is None:
@@ -45,7 +50,7 @@ def check_frames(
         try:
             rows = check_table(name, table, frames, findings, are_all=are_all)
         except DataError as error:  # the file is damaged
-            findings.fault(str(error))
+            findings.report(*error.faults)
             continue
         if set(TABLES[name].required) <= set(rows.columns):
             frames[name] = rows
@@ -65,15 +70,17 @@ def add_items_of_interactions(frames: dict[str, pl.DataFrame], named: pl.Series,
     """
     ids = frames["items"]["item_id"].drop_nulls()
     new = _missing_ids(named, ids)
-    if 2 * len(new) > len(named) or _fold_ids(new).is_in(_fold_ids(ids).implode()).any():
+    has_variants = _fold_ids(new).is_in(_fold_ids(ids).implode()).any()
+    if has_variants or 2 * len(new) > len(named):
         return
     frames["items"] = pl.concat([frames["items"], new.alias("item_id").to_frame()], how="diagonal_relaxed")
     findings.note_rows(
-        "interactions.item_id",
+        "interactions",
         len(new),
         len(named),
         "are not in items",
         "they have no attributes",
+        column="item_id",
         noun="items",
         examples=new.head(1),
     )
@@ -93,12 +100,11 @@ def _fold_ids(values: pl.Series) -> pl.Series:
 def check_presence(tables: Collection[str], findings: Findings) -> None:
     """Add a fault for each required table that is missing."""
     if "interactions" not in tables:
-        findings.fault(
-            "interactions: the table is missing; add interactions.parquet, interactions.csv or a data frame."
-        )
+        text = "the table is missing; add interactions.parquet, interactions.csv or a data frame."
+        findings.fault("missing_table", text, "interactions")
     vectors = [name for name in tables if name.startswith("embeddings/")]
     if len(vectors) == 1:
-        findings.fault(f"{vectors[0]}: embeddings need both users and items; add the other table.")
+        findings.fault("missing_table", "embeddings need both users and items; add the other table.", vectors[0])
 
 
 def check_table(
@@ -141,7 +147,10 @@ def share_id_types(frames: dict[str, pl.DataFrame]) -> None:
 
 def known_ids(frames: Frames, home: str) -> pl.Series | None:
     """Return the sorted ids of `users` or `items`; None if `frames` lacks the table."""
-    return frames[home][TABLES[home].required[0]].drop_nulls().unique().sort() if home in frames else None
+    if home not in frames:
+        return None
+    (column,) = TABLES[home].required
+    return frames[home][column].drop_nulls().unique().sort()
 
 
 def check_item_vectors(frames: Frames, findings: Findings) -> None:
@@ -154,7 +163,8 @@ def check_item_vectors(frames: Frames, findings: Findings) -> None:
         return
     without_vector = _missing_ids(items, vectors["item_id"])
     if len(without_vector) == len(items):
-        findings.fault(f"embeddings/items: none of {len(items):,} items has a vector; provide one for every item.")
+        text = f"none of {len(items):,} items has a vector; provide one for every item."
+        findings.fault("no_vectors", text, "embeddings/items")
         return
     findings.note_rows(
         "embeddings/items",
@@ -171,7 +181,5 @@ def check_vector_lengths(frames: Frames, n_numbers: int, findings: Findings) -> 
     """Add a fault if user vectors do not have `n_numbers` elements, the length of item vectors (0: unknown)."""
     length = next(filter(None, frames["embeddings/users"]["vector"].list.len()), n_numbers)
     if n_numbers and length != n_numbers:
-        findings.fault(
-            f"embeddings/users.vector: has {length} numbers, but embeddings/items.vector has {n_numbers}; "
-            "use vectors of the same model."
-        )
+        text = f"has {length} numbers, but embeddings/items.vector has {n_numbers}; use vectors of the same model."
+        findings.fault("vector_length", text, "embeddings/users", "vector")

@@ -18,22 +18,23 @@ from typing import IO, Any, cast
 import numpy as np
 import polars as pl
 
-from firstday.tables.faults import DROPPED, MAX_LISTED, NOWHERE, Finding, Findings, Source
+from firstday.errors import Fault
+from firstday.tables.faults import DROPPED, MAX_LISTED, NOWHERE, Finding, Findings, Location, Source
 from firstday.tables.find import Packing, TableFile
 from firstday.tables.zstd import ZstdFile
 
 CHUNK_BYTES = 2**22
-EMPTY = "is empty; write rows, or remove it."
+EMPTY = ("no_rows", "is empty; write rows, or remove it.")
 _BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _OPEN: Mapping[Packing, Callable[..., Any]] = {"": open, "gzip": gzip.open, "zstd": ZstdFile}
-Fault = tuple[str, str]
-"""Finding and advice."""
-Record = tuple[list[str], str, Fault | None]
+BadLine = tuple[str, str, str]
+"""Code, finding and advice."""
+Record = tuple[list[str], str, BadLine | None]
 """Original lines, the text to read instead ("" for blank lines and bad rows), and the fault, if any."""
 
 
 class UnreadableError(Exception):
-    """A file cannot be read; the arguments are faults, without the file name, that are not yet in the findings."""
+    """A file cannot be read; the arguments are code and text of the fault, unless the findings have it."""
 
 
 @dataclass(eq=False)
@@ -64,7 +65,8 @@ class Text:
                 except UnicodeDecodeError as error:
                     line += block.count(b"\n", 0, error.start)
                     byte = f"line {line:,}, byte 0x{block[error.start]:02X}"
-                    raise UnreadableError(f"is not UTF-8 (first: {byte}); save it as text in UTF-8.") from None
+                    text = f"is not UTF-8 (first: {byte}); save it as text in UTF-8."
+                    raise UnreadableError("not_utf8", text) from None
                 line += block.count(b"\n")
                 yield block
 
@@ -79,7 +81,7 @@ class Text:
             with self.open() as content:
                 return np.flatnonzero(np.fromiter(starts_record(content), np.bool_)) + 1
 
-        return lambda row: f"{self.name} line {find()[n_skipped + row]:,}"
+        return lambda row: Location(self.name, int(find()[n_skipped + row]), "line")
 
     @contextmanager
     def replace(self) -> Iterator[IO[str]]:
@@ -111,27 +113,28 @@ def copy_rows(
     `read` parses the lines; the first `n_headers` records are not rows. Returns whether the file can be used: bad rows
     are dropped, or there are none.
     """
-    n_rows = -n_headers
+    n_records = 0
     n_bad = 0
     line = 1
     dropped: list[tuple[str, int, int, str, str, list[str]]] = []
     with text.lines() as content, text.replace() as copy:
         for lines, copied, fault in read(iter(content)):
             copy.write(copied + "\n" * (len(lines) - copied.count("\n")))
-            n_rows += bool(copied or fault)
+            n_records += bool(copied or fault)
             if fault:
                 n_bad += 1
-                location, (finding, advice) = f"{text.name} line {line:,}", fault
-                findings.add(Finding(text.table, finding, advice, n=1, first=(NOWHERE, line, location)))
+                code, finding, advice = fault
+                found = Fault(code, finding, text.table)
+                findings.add(Finding(found, advice, n=1, first=(NOWHERE, line, text.name)))
                 if len(dropped) < MAX_LISTED:
                     row = json.dumps("".join(lines).strip("\r\n"), ensure_ascii=False)
-                    dropped.append((text.table, NOWHERE, line, location, row, [finding]))
+                    dropped.append((text.table, NOWHERE, line, text.name, row, [finding]))
             line += len(lines)
-    if not n_rows + n_headers:
-        raise UnreadableError(EMPTY)
+    if not n_records:
+        raise UnreadableError(*EMPTY)
     if findings.drop:
         findings.n_left_out[text.table] += n_bad
         findings.list_left_out(pl.DataFrame(dropped, schema=DROPPED, orient="row"))
     is_usable = findings.drop or not n_bad
-    findings.n_rows[text.table] += n_bad if is_usable else n_rows
+    findings.n_rows[text.table] += n_bad if is_usable else n_records - n_headers
     return is_usable

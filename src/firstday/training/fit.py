@@ -216,10 +216,9 @@ def _learn(source: _Source, split: Split, wrap: ObjectiveWrapper, progress: Prog
     if source.learners.count_others is not None:
         others = source.learners.count_others(fold.model, held_out)
     else:
-        window = split.warm_window
         counted = split.warm if stage.everyone.sums else stage.split.warm
-        actions = dataset.all_actions() if window is None else dataset.actions(window)[0]
-        others = count_shown_to_others(dataset, fold.model, counted, actions, held_out, window)
+        actions = dataset.actions(split.warm_window)
+        others = count_shown_to_others(dataset, fold.model, counted, actions, held_out, split.warm_window)
     model = replace(fold.model, shown_counts=add_shown([shown, others]))
     return Fold(fold.query.with_model(model), fold.truth)
 

@@ -28,7 +28,7 @@ def recent_actions(dataset: Dataset, split: Split, days: float | None) -> Action
     window = split.warm_window
     if window is None or days is None:
         return split.warm_actions
-    (recent,) = dataset.actions(Window(np.maximum(window.start, window.end - int(days * DAY_US)), window.end))
+    recent = dataset.actions(Window(np.maximum(window.start, window.end - int(days * DAY_US)), window.end))
     return take_actions(recent, split.warm)
 
 

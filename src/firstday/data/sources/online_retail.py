@@ -10,18 +10,19 @@ from pathlib import Path
 import polars as pl
 
 NAME = "online-retail"
-FILE_NAME = "online_retail_2009_2010.parquet"
+FILE = "online_retail_2009_2010.parquet"
 PRODUCT = r"^\d{5}"
 """Pattern of product codes; other stock codes are postage, fees, samples and corrections."""
 
 
-def read_online_retail(path: str | Path) -> dict[str, pl.DataFrame]:
+def read_tables(path: str | Path) -> dict[str, pl.DataFrame]:
     """Read the invoices as tables: a line is a ``stream`` of a product, and the first line is the registration.
 
     `path` is the Parquet file or the folder that contains it. Lines without a customer, returns and other codes than
     products are dropped.
     """
-    file = Path(path) / FILE_NAME if Path(path).is_dir() else Path(path)
+    file = Path(path)
+    file = file / FILE if file.is_dir() else file
     lines = pl.read_parquet(file, glob=False).select(
         user_id=pl.col("Customer ID").cast(pl.Int64),
         item_id=pl.col("StockCode").str.to_uppercase(),

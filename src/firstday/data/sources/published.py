@@ -10,23 +10,34 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 import platformdirs
+import polars as pl
 
 from firstday.errors import DataError
 
 FETCH_TIMEOUT_S = 300
 
 
-def read_files(path: str | Path, folder: str, names: tuple[str, ...]) -> dict[str, bytes]:
-    """Read the named files from a published zip, a folder with the files, or a folder that contains ``FOLDER.zip``.
+def read_files(path: str | Path, archive: str, names: tuple[str, ...]) -> dict[str, bytes]:
+    """Read the named files from a published zip, a folder with the files, or a folder that contains the zip `archive`.
 
     Raises OSError, KeyError or BadZipFile if a file is missing or the zip is damaged.
     """
     path = Path(path)
     if all((path / name).is_file() for name in names):
         return {name: (path / name).read_bytes() for name in names}
-    with zipfile.ZipFile(path / f"{folder}.zip" if path.is_dir() else path) as archive:
-        members = {PurePosixPath(member).name: member for member in archive.namelist()}
-        return {name: archive.read(members.get(name, name)) for name in names}
+    with zipfile.ZipFile(path / archive if path.is_dir() else path) as content:
+        members = {PurePosixPath(member).name: member for member in content.namelist()}
+        return {name: content.read(members.get(name, name)) for name in names}
+
+
+def parse_seconds(column: str) -> pl.Expr:
+    """Convert seconds since 1970, written as text, to times in UTC."""
+    return pl.from_epoch(pl.col(column).cast(pl.Int64), "s").dt.replace_time_zone("UTC")
+
+
+def find_registrations(interactions: pl.DataFrame) -> pl.DataFrame:
+    """Build a table of users who registered with their first interaction."""
+    return interactions.group_by("user_id").agg(registered_at=pl.col("timestamp").min())
 
 
 def fetch_wheel(name: str, package: str, sha256: str) -> Path:

@@ -104,10 +104,12 @@ def choose_cut_offs(histories: Histories, config: Config) -> CutOffs:
             "registration.cut_off, or use the protocol `sampled`."
         )
     n_cohorts = max(1, min(config.registration.cut_offs, len(registered) // MIN_COHORT_USERS))
-    starts = registered[np.arange(1, n_cohorts) * len(registered) // n_cohorts] // DAY_US * DAY_US
+    first_rows = np.arange(1, n_cohorts) * len(registered) // n_cohorts
+    starts = registered[first_rows] // DAY_US * DAY_US
     moments = np.unique([first, *starts[starts > first]])
     users = np.diff(np.searchsorted(registered, moments), append=len(registered))
-    return CutOffs(tuple(moments[users > 0].tolist()), tuple(users[users > 0].tolist()), histories)
+    has_users = users > 0
+    return CutOffs(tuple(moments[has_users].tolist()), tuple(users[has_users].tolist()), histories)
 
 
 def _find_first(histories: Histories) -> tuple[int, np.ndarray]:
@@ -115,10 +117,9 @@ def _find_first(histories: Histories) -> tuple[int, np.ndarray]:
     assert histories.log is not None
     first = histories.log.start + 1
     dated = histories.registered_us[histories.registered_us >= 0]
+    registered = np.sort(histories.registered_us[histories.can_be_evaluated])
     if len(dated):
         first = max(first, int(np.quantile(dated, MIN_SHARE_REGISTERED)))
-    order = np.argsort(histories.registered_us, kind="stable")
-    order = order[histories.can_be_evaluated[order]]
-    if n_validation := min(ENOUGH_VALIDATION, len(order) // 2):
-        first = max(first, int(histories.target_end_us[order[n_validation - 1]]))
-    return -(-first // DAY_US) * DAY_US, histories.registered_us[order]
+    if n_validation := min(ENOUGH_VALIDATION, len(registered) // 2):
+        first = max(first, int(registered[n_validation - 1] + histories.target_us))
+    return -(-first // DAY_US) * DAY_US, registered

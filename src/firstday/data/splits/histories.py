@@ -6,7 +6,7 @@ engine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -63,18 +63,14 @@ class Histories:
         return len(self.numbers)
 
     def __add__(self, other: Histories) -> Histories:
-        arrays: dict[str, Any] = {
-            name: np.concatenate([values, getattr(other, name)])
-            for name, values in vars(self).items()
-            if isinstance(values, np.ndarray)
-        }
-        return Histories(**arrays, log=self.log)
+        names = ("numbers", "n_used", "has_vector", "registered_us", "day_end_us", "returned_us")
+        arrays: dict[str, Any] = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in names}
+        return replace(self, **arrays)
 
     @property
     def can_be_warm(self) -> np.ndarray:
         """Whether each user used an item, and has a precomputed vector if there are any: bool, shape (n_users,)."""
-        warm: np.ndarray = (self.n_used > 0) & self.has_vector
-        return warm
+        return (self.n_used > 0) & self.has_vector
 
     def life(self, protocol: RegistrationProtocolConfig) -> Window | None:
         """Return the window of each user's interactions, from shortly before registration; None under `sampled`."""
@@ -84,10 +80,14 @@ class Histories:
         return Window(start_us, np.where(self.registered_us >= 0, self.log.end, start_us))
 
     @property
+    def target_us(self) -> int:
+        """Length of the target window in microseconds."""
+        return int(self.target_days * DAY_US)
+
+    @property
     def target_end_us(self) -> np.ndarray:
         """End of each user's target window, int64, shape (n_users,)."""
-        end_us: np.ndarray = self.registered_us + int(self.target_days * DAY_US)
-        return end_us
+        return self.registered_us + self.target_us
 
     @property
     def can_be_evaluated(self) -> np.ndarray:
@@ -95,8 +95,7 @@ class Histories:
         assert self.log is not None
         end_us = self.target_end_us
         is_logged = (self.registered_us >= max(0, self.log.start)) & (end_us <= self.log.end)
-        evaluable: np.ndarray = is_logged & (self.returned_us < end_us)
-        return evaluable
+        return is_logged & (self.returned_us < end_us)
 
 
 def read_histories(part: Dataset, config: Config, log: LogSpan | None) -> Histories:

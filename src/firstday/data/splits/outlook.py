@@ -44,10 +44,11 @@ class Outlook:
 
 def preview(histories: Histories, config: Config) -> Outlook:
     """Preview training and evaluation from the histories of all users."""
-    training: dict[str, Any] = {"users": len(histories), "used": int((histories.n_used > 0).sum()), "refusal": ""}
+    n_used = int((histories.n_used > 0).sum())
+    training: dict[str, Any] = {"users": len(histories), "used": n_used, "refusal": ""}
     evaluation: dict[str, Any] = {"cold": 0, "target_days": None, "cut_offs": [], "interval_points": None}
-    used = f"{count_of(training['used'], len(histories), 'users')} used an item"
-    sentences = list[str]()
+    used = f"{count_of(n_used, len(histories), 'users')} used an item"
+    sentences: list[str] = []
     try:
         histories = choose_target_days(histories, config)
         roles = assign_roles(histories, config)

@@ -25,7 +25,8 @@ MIN_LOGGED_DAY_ONES = 100
 def split_registration(dataset: Dataset, config: Config, histories: Histories, roles: Roles) -> Split:
     """Collect the interactions of users by role."""
     life = histories.life(config.registration)
-    life_actions, day_actions, target_actions = dataset.actions(life, *_windows(histories, config))
+    life_actions = dataset.actions(life)
+    day_actions, target_actions = map(dataset.actions, _windows(histories, config))
     first_seen = find_first_seen(dataset)
 
     def cohort(users: np.ndarray) -> Cohort:
@@ -49,7 +50,7 @@ def split_registration(dataset: Dataset, config: Config, histories: Histories, r
 
 def collect_newcomers(dataset: Dataset, config: Config, histories: Histories, users: np.ndarray) -> Cohort:
     """Return the day ones and truth of users with new items in the target window."""
-    day_actions, target_actions = dataset.actions(*_windows(histories, config))
+    day_actions, target_actions = map(dataset.actions, _windows(histories, config))
     return _make_cohort(users, day_actions, target_actions, histories, config.signals)
 
 
@@ -98,8 +99,12 @@ def _warm_day_ones(
         sizes, probabilities = np.unique(logged_sizes, return_counts=True)
     rng = np.random.default_rng(config.seed)
     drawn_days = draw_day_ones(life_actions, config.signals, sizes, probabilities, unlogged, rng).day_one
-    order = np.argsort(np.argsort(~is_logged, kind="stable"))
-    return {pair: stack_rows([rows.take(logged), drawn_days[pair]]).take(order) for pair, rows in day_actions.items()}
+    order = np.argsort(np.argsort(~is_logged, kind="stable"))  # inverse of the order in which they are stacked
+    day_ones = {}
+    for pair, rows in day_actions.items():
+        stacked = stack_rows([rows.take(logged), drawn_days[pair]])
+        day_ones[pair] = stacked.take(order)
+    return day_ones
 
 
 def _describe(dataset: Dataset, histories: Histories, roles: Roles, life: Window, config: Config) -> Iterator[str]:

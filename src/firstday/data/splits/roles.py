@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 
@@ -43,44 +44,37 @@ def assign_roles(
     who can be evaluated become cold.
     """
     held_out = np.zeros(len(histories), dtype=bool) if held_out is None else held_out
-    is_free = ~held_out
-    is_warm = is_free & histories.can_be_warm
+    is_warm = histories.can_be_warm & ~held_out
+    is_evaluable = histories.can_be_evaluated if histories.log else histories.n_used >= config.sampled.min_items
+    evaluable = np.flatnonzero(is_evaluable & ~held_out)
+    cold = np.flatnonzero(is_evaluable & held_out)
     if histories.log is None:
-        sampled = config.sampled
-        is_eligible = histories.n_used >= sampled.min_items
-        order = np.random.default_rng(config.seed).permutation(np.flatnonzero(is_eligible & is_free))
-        n_validation = round(sampled.validation * len(order))
-        n_warm = round(sampled.warm * len(order)) if with_cold else len(order) - n_validation
-        validation, cold = np.split(order[n_warm:], [n_validation])
+        order = np.random.default_rng(config.seed).permutation(evaluable)
+        n_validation = round(config.sampled.validation * len(order))
+        n_warm = round(config.sampled.warm * len(order)) if with_cold else len(order) - n_validation
+        validation, drawn = np.split(order[n_warm:], [n_validation])
         is_warm[order[n_warm:]] = False
-        cold = cold if with_cold else np.flatnonzero(is_eligible & held_out)
-        return Roles(np.flatnonzero(is_warm), validation, cold)
-    is_evaluable = histories.can_be_evaluated
-    evaluable = np.flatnonzero(is_evaluable & is_free)
+        return Roles(np.flatnonzero(is_warm), validation, drawn if with_cold else cold)
     evaluable = evaluable[np.argsort(histories.numbers[evaluable], kind="stable")]
     n_held_out = min(MOST_VALIDATION, round(len(evaluable) / 10))
-    folds = []
+    folds: list[np.ndarray] = []
     if n_held_out >= ENOUGH_VALIDATION:
         validation = np.sort(evaluable[:n_held_out])
         is_warm[validation] = False
     else:
-        n_folds = max(1, -(-ENOUGH_VALIDATION * MAX_FOLDS // max(1, len(evaluable))))
+        n_folds = ceil(ENOUGH_VALIDATION * MAX_FOLDS / max(1, len(evaluable)))
         folds = [np.sort(fold) for fold in np.array_split(evaluable, MAX_FOLDS)[:n_folds] if len(fold)]
         validation = np.sort(np.concatenate([evaluable[:0], *folds]))
-    return Roles(
-        warm=np.flatnonzero(is_warm),
-        validation=validation,
-        cold=np.flatnonzero(is_evaluable & held_out),
-        folds=tuple(np.searchsorted(validation, fold) for fold in folds),
-    )
+    rows = tuple(np.searchsorted(validation, fold) for fold in folds)
+    return Roles(np.flatnonzero(is_warm), validation, cold, rows)
 
 
 def require_enough_users(roles: Roles, histories: Histories, config: Config, *, with_cold: bool = False) -> None:
     """Raise DataError if there are fewer than two users to train on or to validate on, or no required cold users."""
-    learned_from = roles.warm[histories.n_used[roles.warm] >= MIN_LEARNED_ITEMS]
-    n_in_folds = [np.isin(learned_from, roles.validation[fold], assume_unique=True).sum() for fold in roles.folds]
-    n_warm = len(learned_from) - max(n_in_folds, default=0)
     log = histories.log
+    learners = roles.warm[histories.n_used[roles.warm] >= MIN_LEARNED_ITEMS]
+    n_in_folds = [len(np.intersect1d(learners, roles.validation[fold])) for fold in roles.folds]
+    n_warm = len(learners) - max(n_in_folds, default=0)
     if min(n_warm, len(roles.validation)) >= 2 and (len(roles.cold) or not with_cold):
         return
     if log is None:
@@ -102,4 +96,4 @@ def find_warm(part: Dataset, config: Config, log: LogSpan | None) -> tuple[np.nd
     """Return the `user_ix` of a part's users who are warm if nobody is held out; and all users' actions and window."""
     histories = read_histories(part, config, log)
     window = histories.life(config.registration)
-    return np.flatnonzero(histories.can_be_warm), part.actions(window)[0], window
+    return np.flatnonzero(histories.can_be_warm), part.actions(window), window

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from firstday.config import Config, SignalConfig
@@ -15,13 +17,9 @@ from firstday.sparse import SparseRows, contains, union_rows
 
 def split_sampled(dataset: Dataset, config: Config, histories: Histories, roles: Roles) -> Split:
     """Sample a day one for each user; for warm users, the configured number of day ones."""
-    actions = dataset.all_actions()
+    actions = dataset.actions()
     protocol = config.sampled
-
-    def draw(users: np.ndarray, rng: np.random.Generator) -> Cohort:
-        sizes = np.asarray(protocol.sizes)
-        probabilities = np.asarray(protocol.probabilities)
-        return draw_day_ones(actions, config.signals, sizes, probabilities, users, rng)
+    draw = partial(draw_day_ones, actions, config.signals, np.array(protocol.sizes), np.array(protocol.probabilities))
 
     # Each role has its own random stream, so its draws depend neither on other roles nor on the number of day ones.
     warm_rng, validation_rng, cold_rng = np.random.default_rng(config.seed).spawn(3)
@@ -57,7 +55,8 @@ def draw_day_ones(
     actions = take_actions(actions, users)
     uses = unite_uses(actions, signals)
     lengths = uses.lengths()
-    drawn = np.minimum(rng.choice(sizes, size=len(users), p=probabilities / probabilities.sum()), lengths // 2)
+    sizes_of_users = rng.choice(sizes, size=len(users), p=probabilities / probabilities.sum())
+    drawn = np.minimum(sizes_of_users, lengths // 2)
     is_day_one = uses.draw(drawn, rng)
     for (signal, entity), rows in actions.items():
         if entity == ITEM and signal in signals.at_registration and signal in signals.use:
@@ -66,11 +65,10 @@ def draw_day_ones(
     day_one_uses = uses.keep(is_day_one)
     day_one = {}
     for (signal, entity), rows in actions.items():
-        rest = rows
         if signal not in signals.at_registration:
-            is_in_rest = rng.random(rows.n_entries) < np.repeat(share, rows.lengths())
+            is_kept = rng.random(rows.n_entries) < np.repeat(share, rows.lengths())
             if entity == ITEM:
-                is_in_rest = np.where(contains(uses, rows), contains(day_one_uses, rows), is_in_rest)
-            rest = rows.keep(is_in_rest)
-        day_one[signal, entity] = rest.ones()  # counts include later days
+                is_kept = np.where(contains(uses, rows), contains(day_one_uses, rows), is_kept)
+            rows = rows.keep(is_kept)
+        day_one[signal, entity] = rows.ones()  # counts include later days
     return Cohort(users, day_one, uses.keep(~is_day_one), day_one_uses.lengths())

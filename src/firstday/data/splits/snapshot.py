@@ -21,41 +21,45 @@ def take_snapshot(dataset: Dataset, registered_us: np.ndarray, moment: int) -> D
     that moment; items that existed (`find_first_seen`); and entity members, friends and group values of these.
     """
     items = np.flatnonzero(find_first_seen(dataset) < moment)
-    item_ix = renumber(items, len(dataset.items))
     now = pl.lit(moment).cast(UTC_MICROSECONDS)
-    dataset = keep_users(dataset, np.flatnonzero((registered_us >= 0) & (registered_us < moment)))
+    is_registered = (registered_us >= 0) & (registered_us < moment)
+    dataset = keep_users(dataset, np.flatnonzero(is_registered))
     events = dataset.events
     (rows,) = events.frames()
     rows = rows.filter(pl.col("timestamp") < now)
     pair = rows["pair"].to_numpy()
     target_ix = rows["target_ix"].to_numpy().copy()
-    is_item = np.isin(pair, events.codes_of(ITEM))
-    target_ix[is_item] = item_ix[target_ix[is_item]]
+    members = {ITEM: items}
     entities = {}
     for name, entity in dataset.entities.items():
-        is_member = np.isin(pair, events.codes_of(name))
-        member_items = entity.items.keep_columns(items)
-        members = np.union1d(np.flatnonzero(member_items.lengths()), target_ix[is_member])
-        target_ix[is_member] = np.searchsorted(members, target_ix[is_member])
-        names = entity.names and tuple(entity.names[member] for member in members.tolist())
-        entities[name] = Entity(Ids(entity.ids.take(members)), member_items.take(members), names)
+        links = entity.items.keep_columns(items)
+        used = target_ix[np.isin(pair, events.codes_of(name))]
+        present = np.union1d(np.flatnonzero(links.lengths()), used)
+        ids = Ids(entity.ids.take(present))
+        entities[name] = Entity(ids, links.take(present), take_rows(entity.names, present))
+        members[name] = present
+    for code, (_, kind) in enumerate(events.pairs):
+        is_pair = pair == code
+        target_ix[is_pair] = np.searchsorted(members[kind], target_ix[is_pair])
+    n_items = len(dataset.items)
     friends = dataset.friends
     precomputed = dataset.precomputed
     impressions = dataset.impressions
     if friends is not None and dataset.friend_ids is not None:
         friends = friends.keep_columns(dataset.friend_ids.lookup(dataset.users.values))
+    rows = rows.with_columns(pl.Series("target_ix", target_ix))
     return replace(
         dataset,
         items=Ids(dataset.items.take(items)),
-        events=Events.of_rows(events.pairs, UserRows((rows.with_columns(pl.Series("target_ix", target_ix)),))),
+        events=Events.of_rows(events.pairs, UserRows((rows,))),
         entities=entities,
         groups={name: _drop_unused_values(group) for name, group in dataset.groups.items()},
         friends=friends,
         friend_ids=None,
-        titles=dataset.titles and tuple(dataset.titles[item] for item in items.tolist()),
+        titles=take_rows(dataset.titles, items),
         added_at=take_rows(dataset.added_at, items),
         precomputed=precomputed and replace(precomputed, item_vectors=precomputed.item_vectors[items]),
-        impressions=impressions and _impressions_before(impressions, now, item_ix),
+        impressions=impressions and _impressions_before(impressions, now, renumber(items, n_items)),
         columns={name: column.gather(items) for name, column in dataset.columns.items()},
     )
 
@@ -64,11 +68,10 @@ def _impressions_before(impressions: UserRows, now: pl.Expr, new_ix: np.ndarray)
     """Return the impressions before a moment, with uses before it and renumbered items."""
     rows = impressions.whole()
     used_before = pl.col("used_at") < now
-    rows = rows.with_columns(
-        pl.Series("item_ix", new_ix[rows["item_ix"].to_numpy()]),
-        is_used=pl.col("is_used") & used_before.fill_null(value=False),
-        used_at=pl.when(used_before).then("used_at"),
-    ).filter((pl.col("timestamp") < now) & (pl.col("item_ix") >= 0))
+    item_ix = pl.Series("item_ix", new_ix[rows["item_ix"].to_numpy()])
+    is_used = pl.col("is_used") & used_before.fill_null(False)
+    rows = rows.with_columns(item_ix, is_used=is_used, used_at=pl.when(used_before).then("used_at"))
+    rows = rows.filter((pl.col("timestamp") < now) & (pl.col("item_ix") >= 0))
     return UserRows((rows,)) if rows.height else None
 
 

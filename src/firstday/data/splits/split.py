@@ -34,7 +34,7 @@ class Cohort:
     @property
     def did_nothing(self) -> np.ndarray:
         """Whether each user has no interaction on day one, bool, shape (n,)."""
-        nothing: np.ndarray = self.day_one_size == 0
+        nothing = self.day_one_size == 0
         for rows in self.day_one.values():
             nothing &= rows.lengths() == 0
         return nothing
@@ -77,5 +77,4 @@ class Split:
 
 def take_actions(actions: Actions, rows: np.ndarray) -> Actions:
     """Select rows of all matrices, in the given order."""
-    taken: Actions = take_rows(actions, rows)
-    return taken
+    return take_rows(actions, rows)

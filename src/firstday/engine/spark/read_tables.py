@@ -78,7 +78,7 @@ def _read(raw: RawTables, signals: SignalConfig, findings: Findings) -> ClusterD
     try:
         join_findings(collect_answers(parts, name), signals, findings)
     except DataError as error:
-        findings.fault(str(error))
+        findings.report(*error.faults)
         return None
     return ClusterDataset(name, cast("Dataset", whole.catalogue), parts, n_parts)  # None only if there are faults
 
@@ -175,7 +175,7 @@ def _find_groups(users: ClusterTable, findings: Findings) -> dict[str, tuple[str
     for column, n_values, n_users in sorted(sizes):
         values = counts.where(fn.col("column") == column).drop("column").dropna()
         first = pl.DataFrame(values.limit(MAX_GROUP_VALUES + 1).toArrow())
-        if check_group(f"users.{column}", first, n_values, n_users, findings):
+        if check_group(column, first, n_values, n_users, findings):
             groups[column] = tuple(first["value"].sort().to_list())
     counts.unpersist()
     return groups

@@ -82,5 +82,5 @@ def named_errors(name: str) -> Iterator[None]:
         text = str(error)
         if "FAILED_READ_FILE" in text:
             uri = re.search(r"[a-z0-9]+:/[^\s,;)'\"]+", text)
-            raise DataError(describe_damage(f"{name}: {uri[0]}" if uri else name, "Parquet", cause)) from error
+            raise DataError([describe_damage(uri[0] if uri else name, "Parquet", cause)]) from error
         raise FirstdayError(f"spark: the job failed ({cause}); see the cluster's logs.") from error

@@ -54,9 +54,10 @@ def take_tables(tables: Tables, findings: Findings) -> RawTables:
     for name, frame in tables.items():
         if not isinstance(frame, DataFrame):
             kind = type(frame).__name__
-            findings.fault(f"{name}: is a {kind}, but other tables are Spark DataFrames; use one kind for all tables.")
+            text = f"is a {kind}, but other tables are Spark DataFrames; use one kind for all tables."
+            findings.fault("unreadable", text, name)
         elif name not in TABLES:
-            findings.fault(unknown_table(name))
+            findings.report(unknown_table(name))
         elif name in USER_TABLES:
             location = {FILE: fn.lit(NOWHERE), ROW: fn.lit(0).cast("long")}
             of_users[name] = ClusterTable(frame.withColumns(location))
@@ -105,7 +106,7 @@ def _scan_parquet(
             schema = read(stored[file.name].path).schema.json()
             groups[schema, *file.partitions].append(file.name)
         except Exception as error:
-            findings.fault(describe_damage(file.name, "Parquet", name_cause(error)))
+            findings.report(describe_damage(file.name, "Parquet", name_cause(error)))
     if sum(map(len, groups.values())) < len(files.files):
         return None
     facts = [
@@ -123,12 +124,12 @@ def _scan_parquet(
         columns = parts[-1].drop(FILE, ROW).columns
         first = parts[0].drop(FILE, ROW).columns
         if set(columns) != set(first):
-            findings.fault(describe_other_columns(files, names[0], columns, first))
+            findings.report(describe_other_columns(files, names[0], columns, first))
             return None
     for column in parts[0].columns:
         types = [part.schema[column].dataType for part in parts]
         if len({isinstance(kind, NumericType) or kind for kind in types}) > 1:
-            findings.fault(describe_damage(files.path, "Parquet", f"the files have different types of {column}"))
+            findings.report(describe_damage(files.path, "Parquet", f"the files have different types of {column}"))
             return None
     findings.sources[files.table] = tuple(partial(locate_row, file.name) for file in files.files)
     return ClusterTable(reduce(DataFrame.unionByName, parts))
