@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +21,7 @@ from firstday.cli.options import (
     PluginOption,
     ProtocolOption,
     ReportOption,
+    SeedsOption,
     SetOption,
     check_output,
     command_line,
@@ -32,14 +33,12 @@ from firstday.cli.options import (
     split_pairs,
     write_json,
 )
-from firstday.cli.printing import print_datasets, print_replay, print_results
+from firstday.cli.printing import print_datasets, print_results
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.load import BUILT_IN, load
 from firstday.data.splits.holdout import find_cut_offs
 from firstday.errors import ConfigError
-from firstday.evaluation.plots import plot_replay, standalone
-from firstday.evaluation.replay import ReplaySettings, replay_policies
 from firstday.evaluation.report.render import render_comparison, render_evaluation
 from firstday.evaluation.results import Results
 from firstday.evaluation.run import evaluate as run_evaluation
@@ -47,7 +46,6 @@ from firstday.evaluation.slices import REFERENCE
 from firstday.files import write_file
 from firstday.progress import open_progress
 from firstday.recommend.registry import check_evaluable, strategy_names, with_methods
-from firstday.recommend.rules.list_rules import Rules
 from firstday.recommend.spec import PAPER_SEGMENT
 
 NAMES = f"Strategies: {', '.join(strategy_names())}; only in evaluations: {PAPER_SEGMENT}."
@@ -103,7 +101,7 @@ def evaluate(
             "newcomers up to the next (default: the setting, 6).",
         ),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Number of times to split, train and evaluate.")] = 1,
+    seeds: SeedsOption = 1,
     k: KOption = None,
     filter: FilterOption = "",  # noqa: A002  the rule's name
     allow: AllowOption = None,
@@ -114,30 +112,6 @@ def evaluate(
     ] = False,
     json_out: JsonOption = None,
     report: ReportOption = None,
-    rounds: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Replay: number of rounds in which each strategy shows cold users a slate and learns which items they "
-            "used or passed over. NAME@once shows one long list slate by slate; NAME@uses learns only from uses; "
-            "epsilon and ucb are simple bandit baselines.",
-        ),
-    ] = None,
-    slate: Annotated[int, typer.Option(min=1, help="Replay: items per round.")] = 12,
-    visible: Annotated[
-        int | None,
-        typer.Option(min=1, help="Replay: positions that users certainly see (default: the whole slate)."),
-    ] = None,
-    persistence: Annotated[
-        float,
-        typer.Option(
-            min=0, max=1, help="Replay: probability that a user who saw a later position also sees the next one."
-        ),
-    ] = 0.8,
-    delay: Annotated[int, typer.Option(min=0, help="Replay: delay of feedback on uses, in rounds.")] = 0,
-    picture: Annotated[
-        Path | None, typer.Option(help="Replay: write an SVG plot of hits by round to this file.")
-    ] = None,
 ) -> None:
     """Train on established users and evaluate each strategy's lists on new users.
 
@@ -148,8 +122,6 @@ def evaluate(
     Example: firstday evaluate tables --cut-offs 6 --json results.json
 
     Example: firstday evaluate movielens-100k tables other-tables --json results.json --report report.html
-
-    Example: firstday evaluate movielens-100k --rounds 10 --slate 12 --visible 3 --json replay.json
 
     Example: firstday evaluate tables --filter 'in_stock and genre == "jazz"' --cap artist=2
     """
@@ -164,7 +136,6 @@ def evaluate(
     if len(tables) > 1:
         copies = split_pairs("--path", path, f"{tables[0]}=DIR")
     check_output(json_out)
-    check_output(picture, ".svg")
     check_output(report, ".html")
     rules = read_rules(filter, allow, deny, cap=cap)
 
@@ -175,17 +146,6 @@ def evaluate(
             settings = settings.override({"registration.cut_offs": cut_offs, "protocol": "registration"})
         return dataset, settings if strategy else with_methods(settings, trainable)
 
-    if rounds is not None:
-        unused = {"--k": k, "--baselines": baselines, "--tune-once": tune_once, "--report": report}
-        unused |= {"--divide-by-k": divide_by_k, "a second dataset": len(tables) > 1}
-        for name, value in unused.items():
-            if value:
-                raise ConfigError(f"{name}: cannot be combined with --rounds; leave it out.")
-        replay_settings = ReplaySettings(rounds, slate, visible, persistence, delay)
-        _replay(*read(tables[0]), strategy or (), replay_settings, rules, seeds, against, json_out, picture)
-        return
-    if picture is not None:
-        raise ConfigError("--picture: needs --rounds; for plots of an evaluation, give --report.")
     check_evaluable((*(strategy or ()), *(against or ())))
     references = tuple(dict.fromkeys(against or (REFERENCE,)))
     all_results: list[Results] = []
@@ -226,32 +186,3 @@ def evaluate(
         else:
             page = render_comparison(all_results, command_line())
         write_file(report, page)
-
-
-def _replay(
-    dataset: Dataset,
-    config: Config,
-    policies: Sequence[str],
-    settings: ReplaySettings,
-    rules: Rules,
-    seeds: int,
-    against: Sequence[str] | None,
-    json_out: Path | None,
-    picture: Path | None,
-) -> None:
-    """Replay policies and write the results."""
-    with open_progress() as progress:
-        results = replay_policies(
-            dataset,
-            config,
-            policies=policies,
-            settings=settings,
-            n_seeds=seeds,
-            against=against[0] if against else None,
-            rules=rules,
-            progress=progress,
-        )
-    if not write_json(results.to_json(), json_out, dataset.left_out):
-        print_replay(results)
-    if picture is not None:
-        write_file(picture, standalone(plot_replay(results)))

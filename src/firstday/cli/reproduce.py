@@ -24,13 +24,14 @@ from firstday.cli.options import (
     read_settings,
     write_json,
 )
-from firstday.cli.printing import print_comparison
+from firstday.cli.printing import print_line, print_table
 from firstday.data.sources.deezer_kdd21 import NAME, Space, read_paper_data
+from firstday.evaluation.paper_figures import compare_with_paper
 from firstday.evaluation.report.render import render_evaluation
 from firstday.files import write_file
 from firstday.progress import open_progress
 from firstday.recommend.registry import find_strategy, strategy_names
-from firstday.reproduce.table import choose_strategies, configure, reproduce_table
+from firstday.reproduce.table import Reproduction, choose_strategies, configure, reproduce_table
 
 
 def reproduce(
@@ -86,7 +87,7 @@ def reproduce(
     table = replace(table, seconds={"reading": reading_s, **table.seconds})
     if not write_json(table.to_json(), json_out):
         print_notes(table.results.notes)
-        print_comparison(table)
+        _print(table)
     if report is not None:
         page = render_evaluation(
             table.results,
@@ -100,3 +101,16 @@ def reproduce(
             space=table.space,
         )
         write_file(report, page)
+
+
+def _print(reproduction: Reproduction) -> None:
+    """Print our figure, the paper's and the difference for each strategy, with an explanation."""
+    results = reproduction.results
+    summary = reproduction.summary
+    print_table(compare_with_paper(results, reproduction.space))
+    print_line(
+        f"{results.n_warm:,} training, {summary['n_validation']:,} validation and {results.n_cold:,} test users, "
+        f"{summary['items']:,} items, {len(results.seeds)} seed(s). Precision is hits / min({results.k}, "
+        "relevant). ±: standard deviation over random fifths of the test users, as in the paper. "
+        f"Time: {sum(reproduction.seconds.values()):.0f} s."
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -13,6 +13,7 @@ import polars as pl
 from firstday.data.frame_libraries import Library, to_library
 from firstday.display import readable, write_table
 from firstday.errors import ArgumentError, MissingExtraError
+from firstday.evaluation.plots import plot_means
 from firstday.evaluation.slices import (
     ALL,
     DAY_ONE_SIZES,
@@ -24,11 +25,13 @@ from firstday.evaluation.slices import (
     name_group,
     size_slice,
 )
+from firstday.evaluation.table import Table, write_cell, write_line, write_signed
 from firstday.metrics import FEWEST_COHORTS, HEAD, METRICS, Interval, PrecisionRule
 from firstday.recommend.registry import is_plugin
 from firstday.recommend.segment_description import SegmentRow
 from firstday.training.option_search import Tuning
 
+SHORT = {"precision": "P", "recall": "R", "ndcg": "NDCG"}
 HEAD_METRICS = (f"precision_at_{HEAD}", f"ndcg_at_{HEAD}")
 """Metrics of the head of lists."""
 DEVIATIONS = tuple(f"{metric}_deviation" for metric in METRICS)
@@ -114,6 +117,13 @@ class Figure:
     def is_clear(self) -> bool:
         """Whether the interval of a difference excludes zero."""
         return (self.low or 0) > 0 or (self.high or 0) < 0
+
+    def write(self) -> str:
+        """Format the figure and its interval; differences are signed, figures that are not in % have two digits."""
+        write: Callable[[float], str] = "{:.2f}".format if self.metric.startswith((RATIO, "novelty", "ms")) else "{:.1f}".format
+        if self.metric.startswith(MINUS):
+            write = write_signed
+        return write_cell(write, self.mean, self.low, self.high)
 
 
 @readable
@@ -242,15 +252,36 @@ class Results:
         return {**{name: getattr(self, name) for name in names}, f"P@{self.k}": best}
 
     def _repr_html_(self) -> str:
-        from firstday.evaluation.comparison_tables import compare_strategies, write_line
-        from firstday.evaluation.plots import plot_strategies
-
-        table = compare_strategies(self)
-        below = (f"{self.describe_users()} Brackets: 95 % interval over {self.units}.",)
-        html = write_table(table.title, table.columns, (map(write_line, row.values()) for row in table.rows), below)
+        table = self.compare_strategies()
+        rows = [map(write_line, row.values()) for row in table.rows]
+        below = f"{self.describe_users()} Brackets: 95 % interval over {self.units}."
+        html = write_table(table.title, table.columns, rows, [below])
         with suppress(MissingExtraError):
-            html += f'<div style="background: white">{plot_strategies(self)}</div>'
+            html += f'<div style="background: white">{self.plot_strategies()}</div>'
         return html
+
+    def tabulate(self, title: str, columns: Mapping[str, tuple[str, str]]) -> Table:
+        """Tabulate the strategies, best first, given metric and slice by heading; omit empty columns."""
+        rows = []
+        for name in self.best_first:
+            figures = {heading: self.find(name, *key) for heading, key in columns.items()}
+            cells = {heading: figure.write() if figure else "" for heading, figure in figures.items()}
+            rows.append({"strategy": name, **cells})
+        filled = [heading for heading in columns if any(row[heading] for row in rows)]
+        return Table(title, rows, self.leader).select("strategy", *filled)
+
+    def compare_strategies(self, against: str = REFERENCE) -> Table:
+        """Tabulate precision, recall and NDCG, also at 10."""
+        metrics = dict(zip((f"P@{HEAD}", f"NDCG@{HEAD}"), HEAD_METRICS, strict=True))
+        metrics |= {f"{SHORT[metric]}@{self.k}": metric for metric in METRICS}
+        metrics[f"P@{self.k} minus {against}"] = f"{MINUS}{against}"
+        columns = {heading: (metric, ALL) for heading, metric in metrics.items()}
+        return self.tabulate(f"{self.dataset}: means over cold users, in %", columns)
+
+    def plot_strategies(self) -> str:
+        """Draw the precision of the strategies, best first, with 95 % intervals, as SVG."""
+        means = {name: self.get(name, "precision") for name in self.best_first}
+        return plot_means("strategies", means, self.leader, f"P@{self.k}, %")
 
     @cached_property
     def strategies(self) -> tuple[str, ...]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from firstday.evaluation.comparison_tables import Table
 from firstday.evaluation.plots import LINE, MUTED, draw, draw_dots
 from firstday.evaluation.report.render import fill_template
+from firstday.evaluation.table import Table
 from firstday.experiment.compare import COHORT, EVERYONE, Comparison
 from firstday.experiment.experiment_results import ExperimentResults
 from firstday.metrics import Interval
