@@ -27,6 +27,7 @@ def test_file_names_that_stand_twice_are_told() -> None:
         "newcomers.py",
         "onboarding.py",
         "people.py",
+        "replay.py",
         "segments.py",
     }
     assert all(f"`{name}`" in page for name in twice)

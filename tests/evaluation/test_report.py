@@ -18,7 +18,7 @@ from firstday.config import parse_config
 from firstday.errors import MissingExtraError
 from firstday.evaluation.report.render import render_model
 from firstday.evaluation.results import UNKNOWN_VECTORS, Figure
-from firstday.evaluation.table import write_signed
+from firstday.evaluation.text_table import write_signed
 from firstday.recommend import registry
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_strategy, register

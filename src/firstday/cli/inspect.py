@@ -22,7 +22,7 @@ from firstday.cli.options import (
 )
 from firstday.cli.printing import print_quality, print_table
 from firstday.evaluation.report.render import render_model
-from firstday.evaluation.table import Table
+from firstday.evaluation.text_table import Table
 from firstday.files import write_file
 from firstday.recommend.model_card import make_card, write_markdown
 from firstday.recommend.recommender import open_model

@@ -15,7 +15,7 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.evaluation.comparisons import compare_datasets, compare_sizes, describe_lists, describe_tunings
 from firstday.evaluation.results import HEAD_METRICS, UNKNOWN_VECTORS, Results
 from firstday.evaluation.slices import REFERENCE
-from firstday.evaluation.table import Table, write_line
+from firstday.evaluation.text_table import Table, write_line
 from firstday.recommend.model_card import tabulate_quality
 
 

@@ -19,7 +19,7 @@ from firstday.evaluation.slices import (
     group_slice,
     size_slice,
 )
-from firstday.evaluation.table import Table
+from firstday.evaluation.text_table import Table
 from firstday.metrics import HEAD
 from firstday.training.option_search import describe_choices
 

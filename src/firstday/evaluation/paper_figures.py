@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from firstday.data.sources.deezer_kdd21 import Space
 from firstday.evaluation.results import SHORT, Results
 from firstday.evaluation.slices import REFERENCE
-from firstday.evaluation.table import Table, write_signed
+from firstday.evaluation.text_table import Table, write_signed
 from firstday.metrics import METRICS
 
 PaperRow = Mapping[str, float | None]

@@ -12,7 +12,7 @@ from firstday.artifact.trained_model import KNOWLEDGE
 from firstday.display import readable
 from firstday.evaluation.plots import draw, draw_lines
 from firstday.evaluation.results import with_ends
-from firstday.evaluation.table import Table, write_cell
+from firstday.evaluation.text_table import Table, write_cell
 from firstday.metrics import Interval, bootstrap_mean, bootstrap_means, bootstrap_ratios
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -25,7 +25,7 @@ from firstday.evaluation.slices import (
     name_group,
     size_slice,
 )
-from firstday.evaluation.table import Table, write_cell, write_line, write_signed
+from firstday.evaluation.text_table import Table, write_cell, write_line, write_signed
 from firstday.metrics import FEWEST_COHORTS, HEAD, METRICS, Interval, PrecisionRule
 from firstday.recommend.registry import is_plugin
 from firstday.recommend.segment_description import SegmentRow
@@ -120,9 +120,8 @@ class Figure:
 
     def write(self) -> str:
         """Format the figure and its interval; differences are signed, figures that are not in % have two digits."""
-        write: Callable[[float], str] = "{:.2f}".format if self.metric.startswith((RATIO, "novelty", "ms")) else "{:.1f}".format
-        if self.metric.startswith(MINUS):
-            write = write_signed
+        form = "{:.2f}" if self.metric.startswith((RATIO, "novelty", "ms")) else "{:.1f}"
+        write = write_signed if self.metric.startswith(MINUS) else form.format
         return write_cell(write, self.mean, self.low, self.high)
 
 
@@ -248,8 +247,8 @@ class Results:
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         best = {name: f"{self.get(name, 'precision').mean:.1f} %" for name in self.best_first}
-        names = ("dataset", "protocol", "seeds", "n_warm", "n_cold")
-        return {**{name: getattr(self, name) for name in names}, f"P@{self.k}": best}
+        facts = {name: getattr(self, name) for name in ("dataset", "protocol", "seeds", "n_warm", "n_cold")}
+        return {**facts, f"P@{self.k}": best}
 
     def _repr_html_(self) -> str:
         table = self.compare_strategies()
@@ -319,7 +318,8 @@ class Results:
 
     def to_json(self) -> dict[str, Any]:
         """Return the results as JSON values, figures in %, routes as fractions of 1."""
-        return {
+        used = [round(share, 4) for share in self.used_by_popularity]
+        values = {
             "dataset": self.dataset,
             "protocol": self.protocol,
             "k": self.k,
@@ -331,50 +331,51 @@ class Results:
             "notes": list(self.notes),
             "vectors": "precomputed" if self.precomputed else "learned from warm users",
             "vectors_note": UNKNOWN_VECTORS if self.precomputed else None,
-            "popularity": {
-                "n_items": list(self.items_by_popularity),
-                "used": [round(share, 4) for share in self.used_by_popularity],
-            },
+            "popularity": {"n_items": list(self.items_by_popularity), "used": used},
             "largest_gap": self._gap_json(),
             "results": [self._strategy_json(name) for name in self.strategies],
-            **({"cut_offs": list(self.cut_offs), "target_days": self.target_days} if self.cut_offs else {}),
             "options": {name: self._tuning_json(tunings) for name, tunings in self.tunings.items()},
         }
+        if self.cut_offs:
+            values |= {"cut_offs": list(self.cut_offs), "target_days": self.target_days}
+        return values
 
     def _strategy_json(self, name: str) -> dict[str, Any]:
         """Return the figures of one strategy as JSON values; null for empty slices."""
-        at = partial(self.find, name)
+        find = partial(self.find, name)
         values: dict[str, Any] = {"strategy": name}
-        for metric in (*METRICS, *(HEAD_METRICS if self.has_head else ())):
-            values |= with_ends(metric, at(metric))
-        values |= {metric: _mean(at(metric)) for metric in PLAIN_METRICS}
-        values["precision_by_seed"] = [_mean(at("precision", f"seed={seed}")) for seed in self.seeds]
-        by_size = {size: at("precision", size_slice(size)) for size in DAY_ONE_SIZES}
+        for metric in METRICS:
+            values |= with_ends(metric, find(metric))
+        values |= {metric: _mean(find(metric)) for metric in PLAIN_METRICS}
+        values["precision_by_seed"] = [_mean(find("precision", f"seed={seed}")) for seed in self.seeds]
+        by_size = {size: find("precision", size_slice(size)) for size in DAY_ONE_SIZES}
         for key, write in (("by_day_one_size", _mean), ("by_day_one_size_ci", _ends), ("n_by_day_one_size", _n)):
             values[key] = {size: write(figure) for size, figure in by_size.items()}
         if self.has_head:
-            values["by_day_one_size_at_10"] = {size: _mean(at(HEAD_METRICS[0], size_slice(size))) for size in by_size}
+            for metric in HEAD_METRICS:
+                values |= with_ends(metric, find(metric))
+            of_head = {size: find(HEAD_METRICS[0], size_slice(size)) for size in by_size}
+            values["by_day_one_size_at_10"] = {size: _mean(figure) for size, figure in of_head.items()}
         for key, of_slice in (("profile_only", NOTHING_DONE), ("friends_only", FRIENDS_ONLY)):
-            figure = at("precision", of_slice)
-            values |= {**with_ends(key, figure), f"n_{key}": _n(figure)}
-        if difference := at(f"{MINUS}{REFERENCE}"):
+            figure = find("precision", of_slice)
+            values |= with_ends(key, figure)
+            values[f"n_{key}"] = _n(figure)
+        if difference := find(f"{MINUS}{REFERENCE}"):
             values |= with_ends(f"minus_{REFERENCE}", difference)
-        values["against"] = {
-            other: with_ends("difference", at(f"{MINUS}{other}"))
-            | (with_ends("difference_at_10", at(f"{HEAD_MINUS}{other}")) if self.has_head else {})
-            | with_ends("ratio", ratio)
-            for other, ratio in self.split_metric(name, RATIO).items()
-        }
+        against: dict[str, Any] = {}
+        for other, ratio in self.split_metric(name, RATIO).items():
+            against[other] = with_ends("difference", find(f"{MINUS}{other}")) | with_ends("ratio", ratio)
+            if self.has_head:
+                against[other] |= with_ends("difference_at_10", find(f"{HEAD_MINUS}{other}"))
+        values["against"] = against
         routes = sorted(self.split_metric(name, ROUTE_PREFIX).items())
         values["routes"] = {route: round(figure.mean / 100, 4) for route, figure in routes}
-        values["by_group"] = {
-            column: {
-                label: {**with_ends("precision", figure), "n_users": figure.n}
-                for label in labels
-                for figure in [self.get(name, "precision", group_slice(column, label))]
-            }
-            for column, labels in self.groups.items()
-        }
+        by_group: dict[str, Any] = {column: {} for column in self.groups}
+        for column, labels in self.groups.items():
+            for label in labels:
+                group = self.get(name, "precision", group_slice(column, label))
+                by_group[column][label] = {**with_ends("precision", group), "n_users": group.n}
+        values["by_group"] = by_group
         values["places_by_popularity"] = [_mean(figure) for figure in self.split_metric(name, TENTH).values()]
         return values
 
@@ -398,10 +399,9 @@ class Results:
     def _tuning_json(self, tunings: tuple[Tuning, ...]) -> dict[str, Any]:
         """Return the tuning of one baseline as JSON values."""
         by_seed = [{"seed": seed, **tuning.to_json()} for seed, tuning in zip(self.seeds, tunings, strict=True)]
+        users = "each seed" if tunings[-1].grid == tunings[0].grid else "the first seed"
         return {
-            "chosen_on": "validation users of the first cut-off"
-            if self.cut_offs
-            else f"validation users of {'the first' if tunings[-1].grid != tunings[0].grid else 'each'} seed",
+            "chosen_on": f"validation users of {'the first cut-off' if self.cut_offs else users}",
             "grid": {name: list(values) for name, values in tunings[0].grid.items()},
             "fit_seconds": round(mean_fit_seconds(tunings), 3),
             "by_seed": by_seed,

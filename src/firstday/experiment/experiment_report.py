@@ -7,7 +7,7 @@ from typing import Any
 
 from firstday.evaluation.plots import LINE, MUTED, draw, draw_dots
 from firstday.evaluation.report.render import fill_template
-from firstday.evaluation.table import Table
+from firstday.evaluation.text_table import Table
 from firstday.experiment.compare import COHORT, EVERYONE, Comparison
 from firstday.experiment.experiment_results import ExperimentResults
 from firstday.metrics import Interval

@@ -29,7 +29,7 @@ from firstday.evaluation.report.render import fill_template
 from firstday.evaluation.results import UNKNOWN_VECTORS, Results, mean_fit_seconds
 from firstday.evaluation.run import evaluate
 from firstday.evaluation.slices import REFERENCE
-from firstday.evaluation.table import Table, write_cell, write_signed
+from firstday.evaluation.text_table import Table, write_cell, write_signed
 from firstday.files import write_file
 from firstday.progress import Progress, no_progress
 from firstday.recommend.registry import (

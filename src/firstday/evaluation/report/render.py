@@ -23,7 +23,7 @@ from firstday.evaluation.paper_figures import compare_with_paper
 from firstday.evaluation.plots import plot_training, theme_css
 from firstday.evaluation.results import HEAD_METRICS, MINUS, UNKNOWN_VECTORS, Results
 from firstday.evaluation.slices import BASELINE, MIN_USERS
-from firstday.evaluation.table import write_signed
+from firstday.evaluation.text_table import write_signed
 from firstday.recommend.model_card import describe_data, make_card
 from firstday.recommend.registry import find_strategy, is_plugin, strategy_names
 from firstday.recommend.segment_description import describe_segments
