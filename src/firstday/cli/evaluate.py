@@ -23,6 +23,7 @@ from firstday.cli.options import (
     ReportOption,
     SeedsOption,
     SetOption,
+    StrategiesOption,
     check_output,
     command_line,
     load_plugins,
@@ -64,13 +65,7 @@ def evaluate(
     ] = None,
     config: ConfigOption = None,
     overrides: SetOption = None,
-    strategy: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Strategy to evaluate, repeatable (default: all that the configuration supports). Names are listed "
-            "below."
-        ),
-    ] = None,
+    strategies: StrategiesOption = None,
     plugin: PluginOption = None,
     baselines: Annotated[
         bool,
@@ -144,9 +139,9 @@ def evaluate(
         dataset, settings = open_tables(name, copy, config, overrides, protocol, drop_bad_rows, device)
         if cut_offs is not None:
             settings = settings.override({"registration.cut_offs": cut_offs, "protocol": "registration"})
-        return dataset, settings if strategy else with_methods(settings, trainable)
+        return dataset, settings if strategies else with_methods(settings, trainable)
 
-    check_evaluable((*(strategy or ()), *(against or ())))
+    check_evaluable((*(strategies or ()), *(against or ())))
     references = tuple(dict.fromkeys(against or (REFERENCE,)))
     all_results: list[Results] = []
     left_out: list[str] = []
@@ -158,7 +153,7 @@ def evaluate(
             results = run_evaluation(
                 dataset,
                 settings,
-                strategies=strategy or (),
+                strategies=strategies or (),
                 baselines=baselines,
                 tune_once=tune_once,
                 n_seeds=seeds,

@@ -7,13 +7,7 @@ from typing import Annotated
 
 import typer
 
-from firstday.cli.options import (
-    DropOption,
-    PluginOption,
-    check_output,
-    load_plugins,
-    print_notes,
-)
+from firstday.cli.options import DropOption, PluginOption, StrategiesOption, check_output, load_plugins, print_notes
 from firstday.cli.printing import print_line, print_table
 from firstday.data.left_out import left_out_path, write_left_out
 from firstday.data.splits.holdout import protocol_of
@@ -55,7 +49,7 @@ def leaderboard(
             min=1, max=1000, help="Number of seeds, from 0 (default: those of the file, else 5, or 1 with cut-offs)."
         ),
     ] = None,
-    strategy: Annotated[list[str] | None, typer.Option(help="Method to evaluate, repeatable (default: all).")] = None,
+    strategies: StrategiesOption = None,
     without: Annotated[list[str] | None, typer.Option(help="Method to skip, repeatable.")] = None,
     plugin: PluginOption = None,
     add: Annotated[
@@ -100,7 +94,7 @@ def leaderboard(
         print_notes(f"{name}: {note}" for note in dataset.notes)
         names.append(name)
         n_seeds = seeds or (len(board[name].seeds) if name in board else SEEDS[protocol_of(dataset, config)])
-        methods = choose_methods(config, strategy or (), without or ())
+        methods = choose_methods(config, strategies or (), without or ())
         with open_progress() as progress:
             standings = evaluate_methods(board.get(name), dataset, config, methods, n_seeds=n_seeds, progress=progress)
         board[name] = standings

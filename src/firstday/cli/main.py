@@ -59,7 +59,7 @@ for command in (demo, check, train, refresh, rollback, recommend, onboarding, se
     app.command()(command)
 app.command(cls=JsonToStdout, epilog=NAMES)(evaluate)
 app.command(cls=JsonToStdout, epilog=NAMES)(replay)
-app.command(cls=JsonToStdout)(reproduce)
+app.command(cls=JsonToStdout, epilog=NAMES)(reproduce)
 app.command(cls=CardToStdout)(inspect)
 app.command(cls=JsonToStdout)(tune)
 app.command(cls=JsonToStdout)(experiment)

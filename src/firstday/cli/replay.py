@@ -22,6 +22,7 @@ from firstday.cli.options import (
     ProtocolOption,
     SeedsOption,
     SetOption,
+    StrategiesOption,
     TablesArgument,
     check_output,
     load_plugins,
@@ -43,13 +44,7 @@ def replay(
     path: PathOption = None,
     config: ConfigOption = None,
     overrides: SetOption = None,
-    strategy: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Strategy to replay, repeatable. NAME@once shows one long list slate by slate; NAME@uses learns only "
-            "from uses; epsilon and ucb are simple bandit baselines."
-        ),
-    ] = None,
+    strategies: StrategiesOption = None,
     against: Annotated[
         str | None, typer.Option(help="Policy to compare the others with (default: segment@once, or the first).")
     ] = None,
@@ -79,6 +74,9 @@ def replay(
 ) -> None:
     """Show slates to cold users of TABLES, round by round; strategies learn which items they used or passed over.
 
+    NAME@once shows one long list slate by slate; NAME@uses learns only from uses; epsilon and ucb are simple bandit
+    baselines.
+
     Example: firstday replay movielens-100k --rounds 10 --slate 12 --visible 3 --json replay.json
 
     Example: firstday replay tables --strategy explore --strategy blend --filter in_stock --picture replay.svg
@@ -91,8 +89,8 @@ def replay(
     with open_progress() as progress:
         results = replay_policies(
             dataset,
-            settings if strategy else with_methods(settings, trainable),
-            policies=strategy or (),
+            settings if strategies else with_methods(settings, trainable),
+            policies=strategies or (),
             settings=ReplaySettings(rounds, slate, visible, persistence, delay),
             n_seeds=seeds,
             against=against,

@@ -16,7 +16,9 @@ from firstday.cli.options import (
     KOption,
     PluginOption,
     ReportOption,
+    SeedsOption,
     SetOption,
+    StrategiesOption,
     check_output,
     command_line,
     load_plugins,
@@ -30,7 +32,7 @@ from firstday.evaluation.paper_figures import compare_with_paper
 from firstday.evaluation.report.render import render_evaluation
 from firstday.files import write_file
 from firstday.progress import open_progress
-from firstday.recommend.registry import find_strategy, strategy_names
+from firstday.recommend.registry import find_strategy
 from firstday.reproduce.table import Reproduction, choose_strategies, configure, reproduce_table
 
 
@@ -46,10 +48,7 @@ def reproduce(
     as_published: Annotated[
         bool, typer.Option("--as-published", help="Train like the released code: constant rate 1e-5, 130 epochs.")
     ] = False,
-    strategy: Annotated[
-        list[str] | None,
-        typer.Option(help=f"Strategy, repeatable (default: those of the table): {', '.join(strategy_names())}."),
-    ] = None,
+    strategies: StrategiesOption = None,
     plugin: PluginOption = None,
     without_baselines: Annotated[
         bool,
@@ -60,7 +59,7 @@ def reproduce(
     ] = False,
     config: ConfigOption = None,
     overrides: SetOption = None,
-    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Number of times to cluster, train and evaluate.")] = 1,
+    seeds: SeedsOption = 1,
     k: KOption = None,
     device: DeviceOption = None,
     json_out: JsonOption = None,
@@ -72,7 +71,7 @@ def reproduce(
     """
     began = perf_counter()
     load_plugins(plugin)
-    for name in strategy or ():
+    for name in strategies or ():
         find_strategy(name)
     check_output(json_out)
     check_output(report, ".html")
@@ -82,8 +81,8 @@ def reproduce(
         data = read_paper_data(folder, space, progress=progress)
         reading_s = perf_counter() - began
         settings = configure(settings, len(data.train), segments, input_clusters, as_published=as_published)
-        strategies = choose_strategies(strategy or (), with_baselines=not without_baselines)
-        table = reproduce_table(data, settings, strategies, n_seeds=seeds, progress=progress)
+        methods = choose_strategies(strategies or (), with_baselines=not without_baselines)
+        table = reproduce_table(data, settings, methods, n_seeds=seeds, progress=progress)
     table = replace(table, seconds={"reading": reading_s, **table.seconds})
     if not write_json(table.to_json(), json_out):
         print_notes(table.results.notes)
