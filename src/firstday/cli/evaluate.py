@@ -35,8 +35,6 @@ from firstday.cli.options import (
     write_json,
 )
 from firstday.cli.printing import print_datasets, print_results
-from firstday.config import Config
-from firstday.data.dataset import Dataset
 from firstday.data.load import BUILT_IN, load
 from firstday.data.splits.holdout import find_cut_offs
 from firstday.errors import ConfigError
@@ -120,8 +118,11 @@ def evaluate(
 
     Example: firstday evaluate tables --filter 'in_stock and genre == "jazz"' --cap artist=2
     """
-    if cut_offs is not None and protocol == "sampled":
-        raise ConfigError("--cut-offs: needs the protocol registration, not sampled; omit one of the two options.")
+    if cut_offs is not None:
+        if protocol == "sampled":
+            raise ConfigError("--cut-offs: needs the protocol registration, not sampled; omit one of the two options.")
+        protocol = "registration"
+        overrides = [*(overrides or ()), f"registration.cut_offs={cut_offs}"]
     trainable = load_plugins(plugin)
     for name in tables:
         read_settings(name, config, overrides, protocol, device)
@@ -133,22 +134,17 @@ def evaluate(
     check_output(json_out)
     check_output(report, ".html")
     rules = read_rules(filter, allow, deny, cap=cap)
-
-    def read(name: str) -> tuple[Dataset, Config]:
-        copy = Path(copies[name]) if name in copies else None
-        dataset, settings = open_tables(name, copy, config, overrides, protocol, drop_bad_rows, device)
-        if cut_offs is not None:
-            settings = settings.override({"registration.cut_offs": cut_offs, "protocol": "registration"})
-        return dataset, settings if strategies else with_methods(settings, trainable)
-
     check_evaluable((*(strategies or ()), *(against or ())))
-    references = tuple(dict.fromkeys(against or (REFERENCE,)))
+    references = against or [REFERENCE]
     all_results: list[Results] = []
     left_out: list[str] = []
     for name in tables:
-        dataset, settings = read(name)
-        if (evaluation_cut_offs := find_cut_offs(dataset, settings)) is not None:
-            print_notes([f"{name}: evaluation will train {evaluation_cut_offs.describe()}."])
+        copy = Path(copies[name]) if name in copies else None
+        dataset, settings = open_tables(name, copy, config, overrides, protocol, drop_bad_rows, device)
+        if not strategies:
+            settings = with_methods(settings, trainable)
+        if (moments := find_cut_offs(dataset, settings)) is not None:
+            print_notes([f"{name}: evaluation will train {moments.describe()}."])
         with open_progress() as progress:
             results = run_evaluation(
                 dataset,
@@ -165,19 +161,19 @@ def evaluate(
             )
         all_results.append(results)
         left_out += dataset.left_out
+    is_single = len(tables) == 1
     values = [results.to_json() for results in all_results]
-    if not write_json(values[0] if len(values) == 1 else {"datasets": values}, json_out, left_out):
+    if not write_json(values[0] if is_single else {"datasets": values}, json_out, left_out):
         for results in all_results:
             print_notes(results.notes)
-        if len(all_results) == 1:
-            print_results(all_results[0], references[0])
+        if is_single:
+            print_results(results, references[0])
         else:
             print_datasets(all_results, references[0])
     if report is not None:
-        if len(all_results) == 1:
-            page = render_evaluation(
-                results, dataset_summary=dataset.summary(), config=settings, command=command_line()
-            )
+        command = command_line()
+        if is_single:
+            summary = dataset.summary()
+            write_file(report, render_evaluation(results, dataset_summary=summary, config=settings, command=command))
         else:
-            page = render_comparison(all_results, command_line())
-        write_file(report, page)
+            write_file(report, render_comparison(all_results, command))

@@ -119,8 +119,7 @@ def compare_datasets(all_results: Sequence[Results], against: str = REFERENCE) -
     for metric, title in titles.items():
         rows = []
         for name in strategies:
-            figures = [results.find(name, metric) for results in all_results]
-            cells = [figure.write() if figure else "" for figure in figures]
+            cells = [results.write(name, metric) for results in all_results]
             rows.append({"strategy": name, **dict(zip(headings, cells, strict=True))})
         tables.append(Table(title, rows, against))
     return tables

@@ -98,8 +98,8 @@ def draw_lines(axes: Any, lines: Mapping[str, Sequence[Any]], ticks: Sequence[ob
     axes.figure.legend(loc="outside right upper")
 
 
-def plot_means(name: str, values: Mapping[str, Any], accented: str, label: str) -> str:
-    """Draw labelled means with intervals, from top to bottom; `label` is that of the axis."""
+def plot_means(values: Mapping[str, Any], accented: str, label: str) -> str:
+    """Draw a mean and its interval for each strategy, from top to bottom; `label` is that of the axis."""
 
     def paint(axes: Any) -> None:
         draw_dots(axes, values, accented)
@@ -110,7 +110,7 @@ def plot_means(name: str, values: Mapping[str, Any], accented: str, label: str) 
         axes.margins(x=0.1)
         axes.set_xlabel(label)
 
-    return draw(name, 0.62 + 0.27 * len(values), paint)
+    return draw("strategies", 0.62 + 0.27 * len(values), paint)
 
 
 def plot_training(history: Sequence[Epoch], k: int) -> str | None:

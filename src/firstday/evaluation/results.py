@@ -118,12 +118,6 @@ class Figure:
         """Whether the interval of a difference excludes zero."""
         return (self.low or 0) > 0 or (self.high or 0) < 0
 
-    def write(self) -> str:
-        """Format the figure and its interval; differences are signed, figures that are not in % have two digits."""
-        form = "{:.2f}" if self.metric.startswith((RATIO, "novelty", "ms")) else "{:.1f}"
-        write = write_signed if self.metric.startswith(MINUS) else form.format
-        return write_cell(write, self.mean, self.low, self.high)
-
 
 @readable
 @dataclass(frozen=True, kw_only=True)
@@ -235,6 +229,15 @@ class Results:
             )
         return figure
 
+    def write(self, strategy: str, metric: str, slice: str = ALL) -> str:  # noqa: A002
+        """Format a figure and its interval; differences are signed, figures that are not in % have two digits."""
+        figure = self.find(strategy, metric, slice)
+        if figure is None:
+            return ""
+        form = "{:.2f}" if metric.startswith((RATIO, "novelty", "ms")) else "{:.1f}"
+        write = write_signed if metric.startswith(MINUS) else form.format
+        return write_cell(write, figure.mean, figure.low, figure.high)
+
     def to_frame(self, library: Library = "polars") -> Any:
         """Return the table as a data frame with the columns of `Figure`; intervals may be null.
 
@@ -263,8 +266,7 @@ class Results:
         """Tabulate the strategies, best first, given metric and slice by heading; omit empty columns."""
         rows = []
         for name in self.best_first:
-            figures = {heading: self.find(name, *key) for heading, key in columns.items()}
-            cells = {heading: figure.write() if figure else "" for heading, figure in figures.items()}
+            cells = {heading: self.write(name, *key) for heading, key in columns.items()}
             rows.append({"strategy": name, **cells})
         filled = [heading for heading in columns if any(row[heading] for row in rows)]
         return Table(title, rows, self.leader).select("strategy", *filled)
@@ -280,7 +282,7 @@ class Results:
     def plot_strategies(self) -> str:
         """Draw the precision of the strategies, best first, with 95 % intervals, as SVG."""
         means = {name: self.get(name, "precision") for name in self.best_first}
-        return plot_means("strategies", means, self.leader, f"P@{self.k}, %")
+        return plot_means(means, self.leader, f"P@{self.k}, %")
 
     @cached_property
     def strategies(self) -> tuple[str, ...]:

@@ -189,11 +189,13 @@ def _choose_strategies(
     dataset: Dataset, config: Config, strategies: Sequence[str | Method], *, baselines: bool
 ) -> tuple[list[str], Config]:
     """Return the names of the strategies to evaluate, and the configuration that trains what they need."""
-    register(*(strategy for strategy in strategies if not isinstance(strategy, str)))
     names: list[str] = []
     for strategy in strategies:
-        name = strategy if isinstance(strategy, str) else strategy.name
-        names += derived_names(name) if isinstance(strategy, ColdModelSpec) else [name]
+        if isinstance(strategy, str):
+            names.append(strategy)
+        else:
+            register(strategy)
+            names += derived_names(strategy.name) if isinstance(strategy, ColdModelSpec) else [strategy.name]
     if not names:
         has_friends = dataset.friends is not None and dataset.friends.n_entries
         names = [name for name in strategies_with(config) if has_friends or name != FRIENDS.name]
