@@ -22,7 +22,8 @@ import typer
 from result_files import write_results
 
 from firstday.cli.printing import print_results
-from firstday.evaluation.plots import plot_day_one_sizes, plot_strategies, standalone
+from firstday.evaluation.comparisons import plot_day_one_sizes
+from firstday.evaluation.plots import standalone
 from firstday.evaluation.run import evaluate
 from firstday.evaluation.slices import REFERENCE
 from firstday.leaderboard.board import SIMULATED, find_sets, open_set
@@ -77,7 +78,7 @@ def evaluate_set(
     file = f"{name}-clock" if name == SIMULATED else name
     write_results(content, out / "results" / f"{file}.json")
     ours = replace(results, figures=tuple(of for of in results.figures if of.strategy not in searched_names()))
-    for kind, svg in (("strategies", plot_strategies(ours)), ("day-one-size", plot_day_one_sizes(ours))):
+    for kind, svg in (("strategies", ours.plot_strategies()), ("day-one-size", plot_day_one_sizes(ours))):
         (out / "images" / f"{file}-{kind}.svg").write_text(standalone(svg), encoding="utf-8")
 
 

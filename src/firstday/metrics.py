@@ -94,7 +94,7 @@ def bootstrap_ratios(values: np.ndarray, denominators: np.ndarray, users: np.nda
         resampled[start : start + step] = times_drawn @ sums
     positive = resampled[resampled[:, -1] > 0]  # a resample without hits has no ratio
     bounds = np.quantile(positive[:, :-1] / positive[:, -1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    return _make_intervals(values.mean(axis=0) / denominators.mean(), *bounds)
+    return make_intervals(values.mean(axis=0) / denominators.mean(), *bounds)
 
 
 def ratio_intervals(
@@ -113,10 +113,10 @@ def ratio_intervals(
 
     ratios, errors = cluster_errors(values, denominators, cohorts)
     half_width = t.ppf((1 + LEVEL) / 2, n_cohorts - 1) * errors
-    return _make_intervals(ratios, ratios - half_width, ratios + half_width)
+    return make_intervals(ratios, ratios - half_width, ratios + half_width)
 
 
-def _make_intervals(*columns: np.ndarray) -> list[Interval]:
+def make_intervals(*columns: np.ndarray) -> list[Interval]:
     """Zip means, lower and upper bounds into one interval per column."""
     return [Interval(*column_values) for column_values in np.stack(columns, axis=1).tolist()]
 

@@ -12,10 +12,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from typer.testing import CliRunner, Result
 
 from firstday.__main__ import main
-from firstday.cli.main import app
 from firstday.config import Config
 from firstday.data.events import UTC_MICROSECONDS
 from firstday.recommend.recommender import Recommender
@@ -23,7 +21,6 @@ from tests.synthetic import COUNTRIES, SEED, THREADS
 from tests.timed import BEGIN, make_log
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-Invoke = Callable[..., Result]
 
 SETTINGS = f"""
 seed = {SEED}
@@ -51,13 +48,13 @@ input_clusters = 6
 
 @pytest.fixture(scope="session")
 def run() -> Run:
-    """Run `firstday` as a user does, in this process, where the libraries are loaded already."""
+    """Run `firstday` as a user does, in this process, and expect an exit status."""
 
-    def run_command(*arguments: object, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    def run_command(*arguments: object, stdin: str = "", status: int = 0) -> subprocess.CompletedProcess[str]:
         line = ["firstday", *map(str, arguments)]
         out = io.StringIO()
         err = io.StringIO()
-        status: object = 0
+        code: object = None
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
             patch.setattr(sys, "argv", line)
             patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8"))
@@ -65,8 +62,9 @@ def run() -> Run:
             try:
                 main()
             except SystemExit as end:
-                status = end.code
-        return subprocess.CompletedProcess(line, int(str(status or 0)), out.getvalue(), err.getvalue())
+                code = end.code
+        assert (code or 0) == status, err.getvalue()
+        return subprocess.CompletedProcess(line, status, out.getvalue(), err.getvalue())
 
     return run_command
 
@@ -77,19 +75,9 @@ def run_process() -> Run:
 
     def run_command(*arguments: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "firstday", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
 
     return run_command
-
-
-@pytest.fixture(scope="session")
-def invoke() -> Callable[..., Result]:
-    """Run a command of `firstday` in this process; its errors are raised."""
-
-    def invoke_command(*arguments: object) -> Result:
-        return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
-
-    return invoke_command
 
 
 @pytest.fixture(scope="session")

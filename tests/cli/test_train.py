@@ -14,16 +14,15 @@ from firstday.artifact.folder import MANIFEST, read_manifest
 from firstday.features.signals import Signals
 from firstday.recommend.model_card import CARD
 from firstday.recommend.recommender import open_model
-from tests.cli.conftest import Invoke, Run
+from tests.cli.conftest import Run
 from tests.synthetic import THREADS
 
 
 @pytest.fixture(scope="module")
-def trained(invoke: Invoke, tables: Path, settings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(run: Run, tables: Path, settings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model of the settings, trained in this process."""
     out = tmp_path_factory.mktemp("trained") / "model"
-    done = invoke("train", tables, "--out", out, "--config", settings)
-    assert done.exit_code == 0, done.output
+    done = run("train", tables, "--out", out, "--config", settings)
     assert "Trained on 360 warm users" in done.stdout
     return out
 
@@ -37,8 +36,7 @@ def test_one_seed_gives_the_same_bytes_in_another_process(
 ) -> None:
     if THREADS > 1:
         pytest.skip("bytes are promised for one thread")
-    done = run_process("train", tables, "--out", tmp_path / "model", "--config", settings)
-    assert done.returncode == 0, done.stderr
+    run_process("train", tables, "--out", tmp_path / "model", "--config", settings)
     one, other = (
         {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*") if path.is_file()}
         for folder in (trained, tmp_path / "model")
@@ -54,9 +52,7 @@ def test_one_seed_gives_the_same_bytes_in_another_process(
 
 
 @pytest.mark.slow
-def test_interrupting_training_leaves_no_half_model(
-    invoke: Invoke, tables: Path, settings: Path, tmp_path: Path
-) -> None:
+def test_interrupting_training_leaves_no_half_model(run: Run, tables: Path, settings: Path, tmp_path: Path) -> None:
     out = tmp_path / "model"
     command = [sys.executable, "-m", "firstday", "train", str(tables), "--out", str(out), "--config", str(settings)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -68,7 +64,7 @@ def test_interrupting_training_leaves_no_half_model(
         open_model(out)
     assert "Traceback" not in said
     assert [path.name for path in tmp_path.iterdir() if path.name != "model"] == []
-    assert invoke("train", *command[4:]).exit_code == 0
+    run("train", *command[4:])
     open_model(out)
 
 
@@ -78,7 +74,7 @@ def test_the_device_is_an_option_and_one_that_is_missing_is_named_before_anythin
     import torch
 
     cpu = ("--out", tmp_path / "model", "--config", settings, "--device", "cpu")
-    assert run("train", tables, *cpu).returncode == 0
+    run("train", tables, *cpu)
     assert open_model(tmp_path / "model").model.config.device == "cpu"
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     for device in (name for name, is_there in present.items() if not is_there):
@@ -87,7 +83,6 @@ def test_the_device_is_an_option_and_one_that_is_missing_is_named_before_anythin
             ("evaluate", "nowhere"),
             ("reproduce", "no"),
         ):
-            done = run(*command, "--device", device)
-            assert done.returncode == 2
+            done = run(*command, "--device", device, status=2)
             assert done.stderr.startswith(f"error: device: '{device}' is not available")
             assert len(done.stderr.splitlines()) == 1

@@ -82,7 +82,7 @@ class Reader:
             self.server = ServerProcess(Path("model"), self.folder / "serving")
         elif program == "firstday":
             smaller = [SMALLER.get(before, own) for before, own in zip(["", *arguments], arguments, strict=False)]
-            brief = BRIEF if arguments[0] in ("train", "evaluate", "refresh") else ()
+            brief = BRIEF if arguments[0] in ("train", "evaluate", "replay", "refresh") else ()
             done = CliRunner().invoke(app, [*smaller, *brief], catch_exceptions=False)
             assert done.exit_code == 0, (command, done.output)
         elif program == "curl":

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from firstday.cold.cold_model import Epoch
-from firstday.evaluation.plots import plot_strategies, plot_training
+from firstday.evaluation.plots import plot_training
 from tests.evaluation.reports import N, render, results
 
 HISTORY = tuple(Epoch(n, 2 / n, precision, kept=n == 2) for n, precision in enumerate((30.0, 41.25, 41.25, None), 1))
@@ -22,13 +22,13 @@ def test_empty_size_class_is_left_out() -> None:
 
 def test_the_plot_names_each_strategy_once() -> None:
     shown = results({"popular": 30, "segment": 50, **{f"other_{n:02}": 40 + n / 10 for n in range(13)}})
-    svg = plot_strategies(shown)
+    svg = shown.plot_strategies()
     assert sorted(re.findall(r">\s*(popular|segment|other_\d+)\s*</text>", svg)) == sorted(shown.strategies)
     assert "P@50, %" in svg
 
 
 def test_plots_take_their_colours_from_the_page() -> None:
-    for svg in (plot_strategies(results()), plot_training(HISTORY, 50)):
+    for svg in (results().plot_strategies(), plot_training(HISTORY, 50)):
         assert svg is not None
         assert "var(--accent, " in svg
         assert not re.search(r"(?<!, )#[0-9a-f]{6}", svg)

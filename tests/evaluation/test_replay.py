@@ -10,9 +10,9 @@ import pytest
 from mabwiser.mab import MAB, LearningPolicy
 
 from firstday.errors import ConfigError
-from firstday.evaluation.plots import plot_replay
 from firstday.evaluation.policies import ALPHA, POLICIES, bound_shares, choose_greedily
-from firstday.evaluation.replay import ReplaySettings, draw_depths, replay, replay_policies
+from firstday.evaluation.replay import draw_depths, replay, replay_policies
+from firstday.evaluation.replay_results import ReplaySettings
 from firstday.features.signals import Signals
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import answer_query
@@ -139,5 +139,5 @@ def test_results_hold_every_policy_user_and_round() -> None:
         assert sum(row["hits_by_round"]) == pytest.approx(row["hits"], abs=1e-3)
         total = sum(of_class["hits"] * of_class["n_users"] for of_class in row["by_known"].values())
         assert total == pytest.approx(row["hits"] * values["n_users"], rel=1e-3)
-    picture = plot_replay(results)
+    picture = results.plot()
     assert all(f">{name}<" in picture for name in policies)

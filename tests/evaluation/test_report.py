@@ -16,9 +16,9 @@ from firstday.artifact.folder import read_manifest
 from firstday.cli.printing import print_results
 from firstday.config import parse_config
 from firstday.errors import MissingExtraError
-from firstday.evaluation.comparison_tables import write_signed
 from firstday.evaluation.report.render import render_model
 from firstday.evaluation.results import UNKNOWN_VECTORS, Figure
+from firstday.evaluation.text_table import write_signed
 from firstday.recommend import registry
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_strategy, register

@@ -22,7 +22,8 @@ from simulated_arrivals import (
 )
 
 from firstday.artifact.trained_model import TrainedModel
-from firstday.evaluation.replay import ONCE, ReplaySettings
+from firstday.evaluation.replay import ONCE
+from firstday.evaluation.replay_results import ReplaySettings
 from firstday.features.signals import SignalBatch
 from firstday.simulate import behavior
 from firstday.simulate.behavior import FAVORITE_ARTISTS

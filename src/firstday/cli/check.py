@@ -31,7 +31,7 @@ from firstday.data.summary import Summary
 from firstday.engine.engines import Check
 from firstday.engine.engines import check as check_tables
 from firstday.errors import ConfigError, DataError
-from firstday.evaluation.comparison_tables import Table
+from firstday.evaluation.text_table import Table
 from firstday.recommend.rules.filters import describe_columns
 
 COUNT_LABELS = {

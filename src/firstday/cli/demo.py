@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from firstday.artifact.folder import check_target
-from firstday.cli.options import PathOption, open_tables
+from firstday.cli.options import PathOption, SeedsOption, open_tables
 from firstday.cli.printing import print_results
 from firstday.cli.recommend import print_answer
 from firstday.evaluation.report.render import render_evaluation
@@ -42,7 +42,7 @@ LIST_LENGTH = 10
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the model and the report.")] = Path("demo"),
     path: PathOption = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Number of times to split, train and evaluate.")] = 1,
+    seeds: SeedsOption = 1,
     open_page: Annotated[
         bool | None,
         typer.Option(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +21,9 @@ from firstday.cli.options import (
     PluginOption,
     ProtocolOption,
     ReportOption,
+    SeedsOption,
     SetOption,
+    StrategiesOption,
     check_output,
     command_line,
     load_plugins,
@@ -32,14 +34,10 @@ from firstday.cli.options import (
     split_pairs,
     write_json,
 )
-from firstday.cli.printing import print_datasets, print_replay, print_results
-from firstday.config import Config
-from firstday.data.dataset import Dataset
+from firstday.cli.printing import print_datasets, print_results
 from firstday.data.load import BUILT_IN, load
 from firstday.data.splits.holdout import find_cut_offs
 from firstday.errors import ConfigError
-from firstday.evaluation.plots import plot_replay, standalone
-from firstday.evaluation.replay import ReplaySettings, replay_policies
 from firstday.evaluation.report.render import render_comparison, render_evaluation
 from firstday.evaluation.results import Results
 from firstday.evaluation.run import evaluate as run_evaluation
@@ -47,7 +45,6 @@ from firstday.evaluation.slices import REFERENCE
 from firstday.files import write_file
 from firstday.progress import open_progress
 from firstday.recommend.registry import check_evaluable, strategy_names, with_methods
-from firstday.recommend.rules.list_rules import Rules
 from firstday.recommend.spec import PAPER_SEGMENT
 
 NAMES = f"Strategies: {', '.join(strategy_names())}; only in evaluations: {PAPER_SEGMENT}."
@@ -66,13 +63,7 @@ def evaluate(
     ] = None,
     config: ConfigOption = None,
     overrides: SetOption = None,
-    strategy: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Strategy to evaluate, repeatable (default: all that the configuration supports). Names are listed "
-            "below."
-        ),
-    ] = None,
+    strategies: StrategiesOption = None,
     plugin: PluginOption = None,
     baselines: Annotated[
         bool,
@@ -103,7 +94,7 @@ def evaluate(
             "newcomers up to the next (default: the setting, 6).",
         ),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Number of times to split, train and evaluate.")] = 1,
+    seeds: SeedsOption = 1,
     k: KOption = None,
     filter: FilterOption = "",  # noqa: A002  the rule's name
     allow: AllowOption = None,
@@ -114,30 +105,6 @@ def evaluate(
     ] = False,
     json_out: JsonOption = None,
     report: ReportOption = None,
-    rounds: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Replay: number of rounds in which each strategy shows cold users a slate and learns which items they "
-            "used or passed over. NAME@once shows one long list slate by slate; NAME@uses learns only from uses; "
-            "epsilon and ucb are simple bandit baselines.",
-        ),
-    ] = None,
-    slate: Annotated[int, typer.Option(min=1, help="Replay: items per round.")] = 12,
-    visible: Annotated[
-        int | None,
-        typer.Option(min=1, help="Replay: positions that users certainly see (default: the whole slate)."),
-    ] = None,
-    persistence: Annotated[
-        float,
-        typer.Option(
-            min=0, max=1, help="Replay: probability that a user who saw a later position also sees the next one."
-        ),
-    ] = 0.8,
-    delay: Annotated[int, typer.Option(min=0, help="Replay: delay of feedback on uses, in rounds.")] = 0,
-    picture: Annotated[
-        Path | None, typer.Option(help="Replay: write an SVG plot of hits by round to this file.")
-    ] = None,
 ) -> None:
     """Train on established users and evaluate each strategy's lists on new users.
 
@@ -149,12 +116,13 @@ def evaluate(
 
     Example: firstday evaluate movielens-100k tables other-tables --json results.json --report report.html
 
-    Example: firstday evaluate movielens-100k --rounds 10 --slate 12 --visible 3 --json replay.json
-
     Example: firstday evaluate tables --filter 'in_stock and genre == "jazz"' --cap artist=2
     """
-    if cut_offs is not None and protocol == "sampled":
-        raise ConfigError("--cut-offs: needs the protocol registration, not sampled; omit one of the two options.")
+    if cut_offs is not None:
+        if protocol == "sampled":
+            raise ConfigError("--cut-offs: needs the protocol registration, not sampled; omit one of the two options.")
+        protocol = "registration"
+        overrides = [*(overrides or ()), f"registration.cut_offs={cut_offs}"]
     trainable = load_plugins(plugin)
     for name in tables:
         read_settings(name, config, overrides, protocol, device)
@@ -164,41 +132,23 @@ def evaluate(
     if len(tables) > 1:
         copies = split_pairs("--path", path, f"{tables[0]}=DIR")
     check_output(json_out)
-    check_output(picture, ".svg")
     check_output(report, ".html")
     rules = read_rules(filter, allow, deny, cap=cap)
-
-    def read(name: str) -> tuple[Dataset, Config]:
-        copy = Path(copies[name]) if name in copies else None
-        dataset, settings = open_tables(name, copy, config, overrides, protocol, drop_bad_rows, device)
-        if cut_offs is not None:
-            settings = settings.override({"registration.cut_offs": cut_offs, "protocol": "registration"})
-        return dataset, with_methods(settings, trainable)
-
-    if rounds is not None:
-        unused = {"--k": k, "--baselines": baselines, "--tune-once": tune_once, "--report": report}
-        unused |= {"--divide-by-k": divide_by_k, "a second dataset": len(tables) > 1}
-        for name, value in unused.items():
-            if value:
-                raise ConfigError(f"{name}: cannot be combined with --rounds; leave it out.")
-        replay_settings = ReplaySettings(rounds, slate, visible, persistence, delay)
-        _replay(*read(tables[0]), strategy or (), replay_settings, rules, seeds, against, json_out, picture)
-        return
-    if picture is not None:
-        raise ConfigError("--picture: needs --rounds; for plots of an evaluation, give --report.")
-    check_evaluable((*(strategy or ()), *(against or ())))
-    references = tuple(dict.fromkeys(against or (REFERENCE,)))
+    check_evaluable((*(strategies or ()), *(against or ())))
+    references = against or [REFERENCE]
     all_results: list[Results] = []
     left_out: list[str] = []
     for name in tables:
-        dataset, settings = read(name)
-        if (evaluation_cut_offs := find_cut_offs(dataset, settings)) is not None:
-            print_notes([f"{name}: evaluation will train {evaluation_cut_offs.describe()}."])
+        copy = Path(copies[name]) if name in copies else None
+        dataset, settings = open_tables(name, copy, config, overrides, protocol, drop_bad_rows, device)
+        settings = with_methods(settings, trainable)
+        if (moments := find_cut_offs(dataset, settings)) is not None:
+            print_notes([f"{name}: evaluation will train {moments.describe()}."])
         with open_progress() as progress:
             results = run_evaluation(
                 dataset,
                 settings,
-                strategies=strategy or (),
+                strategies=strategies or (),
                 baselines=baselines,
                 tune_once=tune_once,
                 n_seeds=seeds,
@@ -210,48 +160,19 @@ def evaluate(
             )
         all_results.append(results)
         left_out += dataset.left_out
+    is_single = len(tables) == 1
     values = [results.to_json() for results in all_results]
-    if not write_json(values[0] if len(values) == 1 else {"datasets": values}, json_out, left_out):
+    if not write_json(values[0] if is_single else {"datasets": values}, json_out, left_out):
         for results in all_results:
             print_notes(results.notes)
-        if len(all_results) == 1:
-            print_results(all_results[0], references[0])
+        if is_single:
+            print_results(results, references[0])
         else:
             print_datasets(all_results, references[0])
     if report is not None:
-        if len(all_results) == 1:
-            page = render_evaluation(
-                results, dataset_summary=dataset.summary(), config=settings, command=command_line()
-            )
+        command = command_line()
+        if is_single:
+            summary = dataset.summary()
+            write_file(report, render_evaluation(results, dataset_summary=summary, config=settings, command=command))
         else:
-            page = render_comparison(all_results, command_line())
-        write_file(report, page)
-
-
-def _replay(
-    dataset: Dataset,
-    config: Config,
-    policies: Sequence[str],
-    settings: ReplaySettings,
-    rules: Rules,
-    seeds: int,
-    against: Sequence[str] | None,
-    json_out: Path | None,
-    picture: Path | None,
-) -> None:
-    """Replay policies and write the results."""
-    with open_progress() as progress:
-        results = replay_policies(
-            dataset,
-            config,
-            policies=policies,
-            settings=settings,
-            n_seeds=seeds,
-            against=against[0] if against else None,
-            rules=rules,
-            progress=progress,
-        )
-    if not write_json(results.to_json(), json_out, dataset.left_out):
-        print_replay(results)
-    if picture is not None:
-        write_file(picture, standalone(plot_replay(results)))
+            write_file(report, render_comparison(all_results, command))

@@ -84,15 +84,13 @@ def experiment(
     experiment_config = settings.experiment
     if planned_users is not None:
         experiment_config = experiment_config.override("planned_users", planned_users)
+    paths = split_pairs("--lists", lists, "blend=lists.parquet")
     results = analyse(
         take_experiment(dataset, name, use=settings.signals.use, like=experiment_config.like),
         experiment_config,
         control=control,
         weights=intended,
-        lists={
-            title: read_lists(Path(path), dataset)
-            for title, path in split_pairs("--lists", lists, "blend=lists.parquet").items()
-        },
+        lists={title: read_lists(Path(path), dataset) for title, path in paths.items()},
         anyway=anyway,
     )
     is_printed = write_json(results.to_json(), json_out)

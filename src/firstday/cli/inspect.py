@@ -21,8 +21,8 @@ from firstday.cli.options import (
     print_json,
 )
 from firstday.cli.printing import print_quality, print_table
-from firstday.evaluation.comparison_tables import Table
 from firstday.evaluation.report.render import render_model
+from firstday.evaluation.text_table import Table
 from firstday.files import write_file
 from firstday.recommend.model_card import describe_selection, make_card, write_markdown
 from firstday.recommend.recommender import open_model

@@ -7,13 +7,7 @@ from typing import Annotated
 
 import typer
 
-from firstday.cli.options import (
-    DropOption,
-    PluginOption,
-    check_output,
-    load_plugins,
-    print_notes,
-)
+from firstday.cli.options import DropOption, PluginOption, StrategiesOption, check_output, load_plugins, print_notes
 from firstday.cli.printing import print_line, print_table
 from firstday.data.left_out import left_out_path, write_left_out
 from firstday.data.splits.holdout import protocol_of
@@ -55,7 +49,7 @@ def leaderboard(
             min=1, max=1000, help="Number of seeds, from 0 (default: those of the file, else 5, or 1 with cut-offs)."
         ),
     ] = None,
-    strategy: Annotated[list[str] | None, typer.Option(help="Method to evaluate, repeatable (default: all).")] = None,
+    strategies: StrategiesOption = None,
     without: Annotated[list[str] | None, typer.Option(help="Method to skip, repeatable.")] = None,
     plugin: PluginOption = None,
     add: Annotated[
@@ -94,16 +88,19 @@ def leaderboard(
     board: Leaderboard = read_leaderboard(json_out) if json_out is not None and json_out.exists() else {}
     others = [(path.name, read_leaderboard(path)) for path in add or ()]
     names = []
-    for set_name, copy in find_sets(sets or (), data or ()).items() if sets or not (others or published) else ():
+    copies = {}
+    if sets or not (others or published):
+        copies = find_sets(sets or (), data or ())
+    for set_name, copy in copies.items():
         dataset, config = open_set(set_name, copy, drop_bad_rows=drop_bad_rows)
         name = dataset.name
         print_notes(f"{name}: {note}" for note in dataset.notes)
         names.append(name)
-        n_seeds = seeds or (len(board[name].seeds) if name in board else SEEDS[protocol_of(dataset, config)])
-        methods = choose_methods(config, strategy or (), without or ())
+        before = board.get(name)
+        n_seeds = seeds or (SEEDS[protocol_of(dataset, config)] if before is None else len(before.seeds))
+        methods = choose_methods(config, strategies or (), without or ())
         with open_progress() as progress:
-            standings = evaluate_methods(board.get(name), dataset, config, methods, n_seeds=n_seeds, progress=progress)
-        board[name] = standings
+            board[name] = evaluate_methods(before, dataset, config, methods, n_seeds=n_seeds, progress=progress)
         if json_out is not None:  # after each dataset, so that an interrupted run loses little
             write_file(json_out, to_json(board))
             write_left_out(left_out_path(json_out), dataset.left_out)
@@ -117,8 +114,8 @@ def leaderboard(
     if page is not None:
         write_leaderboard(board, page)
     for name in names or board:
-        table = tabulate_standings(name, board[name])
         standings = board[name]
+        table = tabulate_standings(name, standings)
         print_table(table.select(*table.columns[:5]))  # the page and the file have more
         print_line(
             f"{standings.n_warm:,} warm and {standings.n_cold:,} cold users in each of {len(standings.seeds)} seed(s), "

@@ -21,6 +21,7 @@ from firstday.cli.options import CardToStdout, JsonToStdout
 from firstday.cli.printing import print_error
 from firstday.cli.recommend import recommend
 from firstday.cli.refresh import refresh
+from firstday.cli.replay import replay
 from firstday.cli.reproduce import reproduce
 from firstday.cli.rollback import rollback
 from firstday.cli.serve import serve
@@ -58,7 +59,8 @@ def _callback(
 for command in (demo, check, train, refresh, rollback, recommend, onboarding, serve, export, simulate):
     app.command()(command)
 app.command(cls=JsonToStdout, epilog=NAMES)(evaluate)
-app.command(cls=JsonToStdout)(reproduce)
+app.command(cls=JsonToStdout, epilog=NAMES)(replay)
+app.command(cls=JsonToStdout, epilog=NAMES)(reproduce)
 app.command(cls=CardToStdout)(inspect)
 app.command(cls=JsonToStdout)(tune)
 app.command(cls=JsonToStdout)(experiment)

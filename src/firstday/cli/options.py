@@ -82,7 +82,11 @@ JsonOption = Annotated[
     ),
 ]
 ReportOption = Annotated[Path | None, typer.Option(help="Write a self-contained HTML report to this file.")]
-
+StrategiesOption = Annotated[
+    list[str] | None,
+    typer.Option("--strategy", help="Strategy, repeatable (default: all that apply). Names are listed below."),
+]
+SeedsOption = Annotated[int, typer.Option(min=1, max=1000, help="Number of times to split, train and evaluate.")]
 
 ProtocolOption = Annotated[
     Protocol | None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from dataclasses import replace
 from typing import Literal
 
 import rich.table
@@ -13,22 +12,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from firstday.artifact.trained_model import TrainedModel
-from firstday.evaluation.comparison_tables import (
-    Table,
-    compare_datasets,
-    compare_policies,
-    compare_sizes,
-    compare_strategies,
-    compare_with_paper,
-    describe_lists,
-    describe_tunings,
-    write_line,
-)
-from firstday.evaluation.replay import ReplayResults
+from firstday.evaluation.comparisons import compare_datasets, compare_sizes, describe_lists, describe_tunings
 from firstday.evaluation.results import HEAD_METRICS, UNKNOWN_VECTORS, Results
 from firstday.evaluation.slices import REFERENCE
+from firstday.evaluation.text_table import Table, write_line
 from firstday.recommend.model_card import tabulate_quality
-from firstday.reproduce.table import Reproduction
 
 
 def print_table(table: Table, intervals: Container[str] | None = None) -> None:
@@ -65,7 +53,7 @@ def print_line(line: str) -> None:
 
 def print_results(results: Results, against: str = REFERENCE) -> None:
     """Print a table of strategies, best precision first, with an explanation."""
-    table = compare_strategies(results, against)
+    table = results.compare_strategies(against)
     recall = f"R@{results.k}"
     print_table(
         table.select(*(column for column in table.columns if column != recall)),
@@ -91,33 +79,3 @@ def print_datasets(all_results: Sequence[Results], against: str = REFERENCE) -> 
     for results in all_results:
         print_line(f"{results.dataset}: {results.describe_users()} Lists of {results.k}.")
     print_line("Brackets: 95 % interval. For recall, NDCG and groups, see --json and --report.")
-
-
-def print_replay(results: ReplayResults) -> None:
-    """Print a table of policies, most hits first, with an explanation."""
-    settings = results.settings
-    table = compare_policies(results)
-    n_in_all = 5
-    print_table(table.select(*table.columns[:n_in_all]))
-    by_known = table.select(table.columns[0], *table.columns[n_in_all:])
-    print_table(replace(by_known, title="Total by what was known before the first round (users)"))
-    sees = "all positions"
-    if settings.visible is not None:
-        sees = f"{settings.visible} positions, and each further one with probability {settings.persistence:g}"
-    print_line(
-        f"{settings.rounds} round(s) of {settings.slate} items; users see {sees}; feedback arrives {settings.delay} "
-        f"round(s) late. {results.n_users:,} users, {len(results.seeds)} seed(s). Brackets: 95 % interval over users."
-    )
-
-
-def print_comparison(reproduction: Reproduction) -> None:
-    """Print our figure, the paper's and the difference for each strategy, with an explanation."""
-    results = reproduction.results
-    summary = reproduction.summary
-    print_table(compare_with_paper(results, reproduction.space))
-    print_line(
-        f"{results.n_warm:,} training, {summary['n_validation']:,} validation and {results.n_cold:,} test users, "
-        f"{summary['items']:,} items, {len(results.seeds)} seed(s). Precision is hits / min({results.k}, "
-        "relevant). ±: standard deviation over random fifths of the test users, as in the paper. "
-        f"Time: {sum(reproduction.seconds.values()):.0f} s."
-    )

@@ -29,7 +29,7 @@ from firstday.cli.options import (
 from firstday.cli.printing import print_table
 from firstday.engine.engines import ModelPlace
 from firstday.errors import ConfigError
-from firstday.evaluation.comparison_tables import Table
+from firstday.evaluation.text_table import Table
 from firstday.features.signals import Signals
 from firstday.recommend.batch import recommend_tables
 from firstday.recommend.list_files import LIST_ENDINGS, find_list_form

@@ -16,7 +16,9 @@ from firstday.cli.options import (
     KOption,
     PluginOption,
     ReportOption,
+    SeedsOption,
     SetOption,
+    StrategiesOption,
     check_output,
     command_line,
     load_plugins,
@@ -24,13 +26,14 @@ from firstday.cli.options import (
     read_settings,
     write_json,
 )
-from firstday.cli.printing import print_comparison
+from firstday.cli.printing import print_line, print_table
 from firstday.data.sources.deezer_kdd21 import NAME, Space, read_paper_data
+from firstday.evaluation.paper_figures import compare_with_paper
 from firstday.evaluation.report.render import render_evaluation
 from firstday.files import write_file
 from firstday.progress import open_progress
-from firstday.recommend.registry import find_strategy, strategy_names
-from firstday.reproduce.table import choose_strategies, configure, reproduce_table
+from firstday.recommend.registry import find_strategy
+from firstday.reproduce.table import Reproduction, choose_strategies, configure, reproduce_table
 
 
 def reproduce(
@@ -45,10 +48,7 @@ def reproduce(
     as_published: Annotated[
         bool, typer.Option("--as-published", help="Train like the released code: constant rate 1e-5, 130 epochs.")
     ] = False,
-    strategy: Annotated[
-        list[str] | None,
-        typer.Option(help=f"Strategy, repeatable (default: those of the table): {', '.join(strategy_names())}."),
-    ] = None,
+    strategies: StrategiesOption = None,
     plugin: PluginOption = None,
     without_baselines: Annotated[
         bool,
@@ -59,7 +59,7 @@ def reproduce(
     ] = False,
     config: ConfigOption = None,
     overrides: SetOption = None,
-    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Number of times to cluster, train and evaluate.")] = 1,
+    seeds: SeedsOption = 1,
     k: KOption = None,
     device: DeviceOption = None,
     json_out: JsonOption = None,
@@ -71,7 +71,7 @@ def reproduce(
     """
     began = perf_counter()
     load_plugins(plugin)
-    for name in strategy or ():
+    for name in strategies or ():
         find_strategy(name)
     check_output(json_out)
     check_output(report, ".html")
@@ -81,12 +81,12 @@ def reproduce(
         data = read_paper_data(folder, space, progress=progress)
         reading_s = perf_counter() - began
         settings = configure(settings, len(data.train), segments, input_clusters, as_published=as_published)
-        strategies = choose_strategies(strategy or (), with_baselines=not without_baselines)
-        table = reproduce_table(data, settings, strategies, n_seeds=seeds, progress=progress)
+        methods = choose_strategies(strategies or (), with_baselines=not without_baselines)
+        table = reproduce_table(data, settings, methods, n_seeds=seeds, progress=progress)
     table = replace(table, seconds={"reading": reading_s, **table.seconds})
     if not write_json(table.to_json(), json_out):
         print_notes(table.results.notes)
-        print_comparison(table)
+        _print(table)
     if report is not None:
         page = render_evaluation(
             table.results,
@@ -100,3 +100,16 @@ def reproduce(
             space=table.space,
         )
         write_file(report, page)
+
+
+def _print(reproduction: Reproduction) -> None:
+    """Print our figure, the paper's and the difference for each strategy, with an explanation."""
+    results = reproduction.results
+    summary = reproduction.summary
+    print_table(compare_with_paper(results, reproduction.space))
+    print_line(
+        f"{results.n_warm:,} training, {summary['n_validation']:,} validation and {results.n_cold:,} test users, "
+        f"{summary['items']:,} items, {len(results.seeds)} seed(s). Precision is hits / min({results.k}, "
+        "relevant). ±: standard deviation over random fifths of the test users, as in the paper. "
+        f"Time: {sum(reproduction.seconds.values()):.0f} s."
+    )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from firstday.metrics import (
     bootstrap_means,
     cluster_errors,
     deviations_of_fifths,
+    make_intervals,
     measure,
     ratio_intervals,
 )
@@ -59,7 +61,7 @@ def measure_lists(lists: np.ndarray, truth: SparseRows, divide_by: PrecisionRule
     metrics = {metric: 100 * getattr(whole, metric) for metric in METRICS}
     if lists.shape[1] > HEAD:
         head = measure(lists[:, :HEAD], truth, divide_by=divide_by)
-        metrics |= dict(zip(HEAD_METRICS, (100 * head.precision, 100 * head.ndcg), strict=True))
+        metrics |= {f"precision_at_{HEAD}": 100 * head.precision, f"ndcg_at_{HEAD}": 100 * head.ndcg}
     return metrics
 
 
@@ -104,30 +106,29 @@ def make_figures(
     against
         Reference strategies for differences and ratios; those not evaluated are ignored.
     """
-    columns = {
-        (name, metric): np.concatenate([score.metrics[metric] for score in of_runs])
-        for name, of_runs in scores.items()
-        for metric in of_runs[0].metrics
-    }
+    columns = {}
+    for name, of_runs in scores.items():
+        for metric in of_runs[0].metrics:
+            columns[name, metric] = np.concatenate([score.metrics[metric] for score in of_runs])
     by_size = {key: column for key, column in columns.items() if key[1] in ("precision", HEAD_METRICS[0])}
     precision = {name: columns[name, "precision"] for name in scores}
-    everyone = np.ones(len(users), dtype=bool)
-    ones = np.ones(len(users))
 
     def measure_slice(
-        columns: Columns, of_slice: str = ALL, members: np.ndarray = everyone, denominators: np.ndarray = ones
+        columns: Columns, of_slice: str = ALL, rows: Any = slice(None), denominator: np.ndarray | None = None
     ) -> Iterator[Figure]:
-        values = np.stack([column[members] for column in columns.values()], axis=1)
-        intervals = ratio_intervals(values, denominators[members], users[members], cohorts[members])
+        values = np.stack(list(columns.values()), axis=1)[rows]
+        denominators = np.ones(len(values)) if denominator is None else denominator
+        intervals = ratio_intervals(values, denominators, users[rows], cohorts[rows])
         for (name, metric), interval in zip(columns, intervals, strict=True):
-            yield Figure(name, metric, of_slice, n=int(members.sum()), **asdict(interval))
+            yield Figure(name, metric, of_slice, n=len(values), **vars(interval))
 
     yield from measure_slice(columns | _subtract(columns, tuple(scores), against))
     for reference in dict.fromkeys(against):
         if reference in scores and precision[reference].any():  # without hits, there is no ratio
-            ratios = {(name, f"{RATIO}{reference}"): values for name, values in precision.items()}
-            found = measure_slice(ratios, denominators=precision[reference])
-            yield from (figure for figure in found if figure.strategy != reference)
+            others = {name: values for name, values in precision.items() if name != reference}
+            ratios = {(name, f"{RATIO}{reference}"): values for name, values in others.items()}
+            if ratios:
+                yield from measure_slice(ratios, denominator=precision[reference])
     for of_slice, members in slices.items():
         yield from measure_slice(by_size, of_slice, members)
     yield from measure_groups(precision, users, groups)
@@ -137,13 +138,14 @@ def make_figures(
 
 def _subtract(columns: Columns, names: Sequence[str], against: Sequence[str]) -> dict[tuple[str, str], np.ndarray]:
     """Return the per-user differences to the references; for a plug-in, to every other strategy."""
-    return {
-        (name, f"{start}{reference}"): columns[name, metric] - columns[reference, metric]
-        for name in names
-        for reference in (REFERENCE, BASELINE, *against, *(names if is_plugin(name) else ()))
-        for start, metric in ((MINUS, "precision"), (HEAD_MINUS, HEAD_METRICS[0]))
-        if reference != name and (reference, metric) in columns
-    }
+    differences = {}
+    for name in names:
+        references = (REFERENCE, BASELINE, *against, *(names if is_plugin(name) else ()))
+        for reference in dict.fromkeys(references):
+            for start, metric in ((MINUS, "precision"), (HEAD_MINUS, HEAD_METRICS[0])):
+                if reference != name and (reference, metric) in columns:
+                    differences[name, f"{start}{reference}"] = columns[name, metric] - columns[reference, metric]
+    return differences
 
 
 def measure_groups(
@@ -155,38 +157,39 @@ def measure_groups(
     `make_figures`; `precision` is by strategy.
     """
     values = np.stack(list(precision.values()), axis=1)
-    parts = {group_slice(column, label): group for column, labels in groups.items() for label, group in labels.items()}
-    sizes = {name: [len(np.unique(users[rows])) for rows in (group, ~group)] for name, group in parts.items()}
+    parts = {group_slice(column, label): mask for column, masks in groups.items() for label, mask in masks.items()}
+    sizes = {name: [len(np.unique(users[rows])) for rows in (mask, ~mask)] for name, mask in parts.items()}
     n_compared = sum(min(n) >= MIN_USERS for n in sizes.values())
     for of_slice, members in parts.items():
         n = sizes[of_slice][0]
-        for name, interval in zip(precision, bootstrap_means(values[members], users[members]), strict=True):
-            yield Figure(name, "precision", of_slice, n=n, **asdict(interval))
+        intervals = bootstrap_means(values[members], users[members])
+        for name, interval in zip(precision, intervals, strict=True):
+            yield Figure(name, "precision", of_slice, n=n, **vars(interval))
         if min(sizes[of_slice]) < MIN_USERS:
             continue
-        (means, errors), (others, other_errors) = (
-            cluster_errors(values[rows], np.ones(rows.sum()), users[rows]) for rows in (members, ~members)
-        )
+        sides = [cluster_errors(values[rows], np.ones(rows.sum()), users[rows]) for rows in (members, ~members)]
+        (means, errors), (other_means, other_errors) = sides
+        differences = means - other_means
         reach = NormalDist().inv_cdf(1 - (1 - LEVEL) / 2 / n_compared) * np.hypot(errors, other_errors)
-        for name, mean, half_width in zip(precision, (means - others).tolist(), reach.tolist(), strict=True):
-            yield Figure(name, MINUS_OTHERS, of_slice, mean, mean - half_width, mean + half_width, n)
+        intervals = make_intervals(differences, differences - reach, differences + reach)
+        for name, interval in zip(precision, intervals, strict=True):
+            yield Figure(name, MINUS_OTHERS, of_slice, n=n, **vars(interval))
 
 
 def _describe_lists(strategy: str, scores: Sequence[Scores]) -> Iterator[Figure]:
     """Compute figures without an interval: deviations over fifths of users, list contents, routes and run time."""
     routes = np.concatenate([score.routes for score in scores])
     n = len(routes)
+    means = [[score.metrics[metric] for metric in METRICS] for score in scores]
+    deviations = [deviations_of_fifths(np.stack(columns, axis=1)) for columns in means]
+    is_own = (routes == strategy) | ~np.isin(routes, FALLBACKS)
+    values = dict(zip(DEVIATIONS, np.mean(deviations, axis=0).tolist(), strict=True))
+    values["user_coverage"] = 100 * float(is_own.mean())
+    values["catalogue_coverage"] = 100 * float(np.mean([score.catalogue_coverage for score in scores]))
+    values["ms_per_user"] = 1000 * sum(score.seconds for score in scores) / n
+    for route, count in Counter(routes.tolist()).items():
+        values[f"{ROUTE_PREFIX}{route}"] = 100 * count / n
     places = to_shares(np.sum([score.places for score in scores], axis=0))
-    deviations = [
-        deviations_of_fifths(np.stack([score.metrics[metric] for metric in METRICS], axis=1)) for score in scores
-    ]
-    values = {
-        **dict(zip(DEVIATIONS, np.mean(deviations, axis=0).tolist(), strict=True)),
-        "user_coverage": 100 * float(((routes == strategy) | ~np.isin(routes, FALLBACKS)).mean()),
-        "catalogue_coverage": 100 * float(np.mean([score.catalogue_coverage for score in scores])),
-        "ms_per_user": 1000 * sum(score.seconds for score in scores) / n,
-        **{f"{ROUTE_PREFIX}{route}": 100 * count / n for route, count in Counter(routes.tolist()).items()},
-        **{f"{TENTH}{tenth}": share for tenth, share in enumerate(places, 1)},
-    }
+    values |= {f"{TENTH}{tenth}": share for tenth, share in enumerate(places, 1)}
     for metric, value in values.items():
         yield Figure(strategy, metric, ALL, value, n=n)

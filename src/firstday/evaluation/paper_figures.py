@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from firstday.data.sources.deezer_kdd21 import Space
-from firstday.evaluation.results import Results
+from firstday.evaluation.results import SHORT, Results
+from firstday.evaluation.slices import REFERENCE
+from firstday.evaluation.text_table import Table, write_signed
 from firstday.metrics import METRICS
 
 PaperRow = Mapping[str, float | None]
@@ -68,3 +70,26 @@ def subtract_paper(results: Results, strategy: str, space: Space) -> dict[str, f
     if paper is None:
         return None
     return {metric: results.get(strategy, metric).mean - (paper[metric] or 0.0) for metric in METRICS}
+
+
+def compare_with_paper(results: Results, space: Space) -> Table:
+    """Compare strategies with the paper's Table 1: three rows each (ours, the paper's, the difference)."""
+    columns = ["method", "source", *(f"{SHORT[metric]}@{results.k}" for metric in METRICS)]
+    rows: list[list[str]] = []
+    for name in results.strategies:
+        ours = {metric: results.get(name, metric).mean for metric in FIGURES}
+        rows.append([TITLES.get(name, name), "ours", *_write_deviations(ours)])
+        if minus := subtract_paper(results, name, space):
+            rows.append([f"  {name}", "paper", *_write_deviations(TABLE[space][name])])
+            rows.append(["", "difference", *(write_signed(points, 2) for points in minus.values())])
+    title = f"{results.dataset}: Table 1 of the paper ({space}), in %, ± deviation over random fifths of the users"
+    return Table(title, [dict(zip(columns, row, strict=True)) for row in rows], TITLES[REFERENCE])
+
+
+def _write_deviations(row: PaperRow) -> list[str]:
+    """Format the mean of each metric, with its deviation where there is one."""
+    cells = []
+    for metric in METRICS:
+        spread = row[f"{metric}_deviation"]
+        cells.append(f"{row[metric]:.2f}" + ("" if spread is None else f" ± {spread:.2f}"))
+    return cells

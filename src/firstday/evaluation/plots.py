@@ -15,10 +15,6 @@ import numpy as np
 
 from firstday.cold.cold_model import Epoch
 from firstday.errors import needs_extra
-from firstday.evaluation.replay import ReplayResults
-from firstday.evaluation.results import Results
-from firstday.evaluation.slices import BASELINE, DISJOINT_SIZES, REFERENCE, size_slice
-from firstday.metrics import Interval
 
 THEME = {
     "--ink": ("#1b1f24", "#e8eaed"),
@@ -102,56 +98,19 @@ def draw_lines(axes: Any, lines: Mapping[str, Sequence[Any]], ticks: Sequence[ob
     axes.figure.legend(loc="outside right upper")
 
 
-def plot_strategies(results: Results) -> str:
-    """Draw precision by strategy, best first, with 95 % intervals."""
-    values = {name: results.get(name, "precision") for name in results.best_first}
+def plot_means(values: Mapping[str, Any], accented: str, label: str) -> str:
+    """Draw a mean and its interval for each strategy, from top to bottom; `label` is that of the axis."""
 
     def paint(axes: Any) -> None:
-        draw_dots(axes, values, results.leader)
-        for row, (name, value) in enumerate(values.items()):
-            color = ACCENT if name == results.leader else MUTED
-            axes.annotate(
-                f"{value.mean:.1f}", (value.high, row), (6, 0), textcoords="offset points", va="center", color=color
-            )
+        draw_dots(axes, values, accented)
+        for row, (heading, value) in enumerate(values.items()):
+            color = ACCENT if heading == accented else MUTED
+            place = {"xy": (value.high, row), "xytext": (6, 0), "textcoords": "offset points", "va": "center"}
+            axes.annotate(f"{value.mean:.1f}", **place, color=color)
         axes.margins(x=0.1)
-        axes.set_xlabel(f"P@{results.k}, %")
+        axes.set_xlabel(label)
 
     return draw("strategies", 0.62 + 0.27 * len(values), paint)
-
-
-def plot_day_one_sizes(results: Results) -> str:
-    """Draw precision by day-one size with 95 % intervals: a line for each of the best strategies and the references."""
-    sizes = [size for size in DISJOINT_SIZES if results.find(results.leader, "precision", size_slice(size))]
-    best = {*results.best_first[:8], results.leader, REFERENCE, BASELINE}
-    lines = {
-        name: [results.get(name, "precision", size_slice(size)) for size in sizes]
-        for name in results.best_first
-        if name in best
-    }
-
-    def paint(axes: Any) -> None:
-        draw_lines(axes, lines, sizes, results.leader)
-        axes.set_xlabel("items used on day one")
-        axes.set_ylabel(f"P@{results.k}, %")
-
-    return draw("day-one", 3.4, paint)
-
-
-def plot_replay(results: ReplayResults) -> str:
-    """Draw the hits of each round, one line per policy, with 95 % intervals."""
-    lines = {
-        row["policy"]: [
-            Interval(mean, *ends) for mean, ends in zip(row["hits_by_round"], row["hits_by_round_ci"], strict=True)
-        ]
-        for row in results.rows
-    }
-
-    def paint(axes: Any) -> None:
-        draw_lines(axes, lines, range(1, results.settings.rounds + 1), results.against)
-        axes.set_xlabel("round")
-        axes.set_ylabel(f"items used of {results.settings.slate} shown")
-
-    return draw("replay", 3.8, paint)
 
 
 def plot_training(history: Sequence[Epoch], k: int) -> str | None:

@@ -54,16 +54,15 @@ def _recommend(
     nearness = np.where(query.has_features[:, None], query.closeness, segments.items.sizes)
     nearest = np.argsort(-nearness, axis=1, kind="stable")[:, :N_ARMS]
     tops = segments.top_items[nearest][..., :N_OF_ARM].reshape(query.n_users, -1)
-    used, passed_over = (
+    n_used, n_passed_over = (
         entries.has(tops).reshape(*nearest.shape, -1).sum(axis=2) for entries in (query.liked, query.passed_over)
     )
     prior = shares[nearest][..., : query.k].mean(axis=2)
-    seen = used + passed_over + PRIOR_IMPRESSIONS
-    arms = [
-        choose(*counts, np.random.default_rng(seed_of(query, row)))
-        for row, counts in enumerate(zip(used + PRIOR_IMPRESSIONS * prior, seen, strict=True))
-    ]
-    chosen = nearest[np.arange(query.n_users), arms]
+    used = n_used + PRIOR_IMPRESSIONS * prior
+    seen = n_used + n_passed_over + PRIOR_IMPRESSIONS
+    rows = range(query.n_users)
+    arms = [choose(used[row], seen[row], np.random.default_rng(seed_of(query, row))) for row in rows]
+    chosen = nearest[rows, arms]
     everyone = np.ones(query.n_users, dtype=bool)
     return query.take_lists(segments.top_items, shares, chosen, route, everyone)
 

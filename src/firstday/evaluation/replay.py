@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from firstday.artifact.trained_model import KNOWLEDGE
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
 from firstday.data.splits.holdout import find_cut_offs, hold_out
-from firstday.display import readable
 from firstday.errors import ConfigError
 from firstday.evaluation.policies import POLICIES
-from firstday.evaluation.results import with_ends
+from firstday.evaluation.replay_results import ReplayResults, ReplaySettings, describe_hits
 from firstday.evaluation.slices import REFERENCE as PAPER
 from firstday.features.impressions import infer_passed_over
 from firstday.features.signals import SignalBatch
-from firstday.metrics import Interval, bootstrap_mean, bootstrap_means, bootstrap_ratios
 from firstday.progress import Progress, open_progress
 from firstday.recommend.batch import read_profile
 from firstday.recommend.query import Answer, Query
@@ -37,23 +34,6 @@ ONCE = "@once"
 USES = "@uses"
 """Suffix of a strategy that is queried every round but learns from used items only; passed-over items are just
 excluded."""
-
-
-@dataclass(frozen=True)
-class ReplaySettings:
-    """How a policy interacts with users: `rounds` slates of `slate` items.
-
-    The user certainly sees the top `visible` positions, and after each further one also sees the next with probability
-    `persistence` (a cascade with abandonment). The policy knows only positions, and assumes `signals.persistence`. If
-    `visible` is None, the user sees all positions, and the policy knows it. Feedback arrives `delay` rounds late; until
-    then, used items look passed over.
-    """
-
-    rounds: int = 10
-    slate: int = 12
-    visible: int | None = None
-    persistence: float = 0.8
-    delay: int = 0
 
 
 def name_of(policy: str) -> str:
@@ -140,65 +120,6 @@ DEFAULT_POLICIES = (
     "popular", BEFORE, PAPER, f"blend{ONCE}", f"blend{USES}", "blend", "auto", "explore", *POLICIES,
 )  # fmt: skip
 """Policies to replay if none are named."""
-
-
-@readable
-@dataclass(frozen=True)
-class ReplayResults:
-    """Hits of each policy's slates; `n_users` counts a user once per seed.
-
-    `rows` are JSON values, one per policy, most hits first: mean hits per user, by round and in total, and their ratio
-    to those of the policy `against`, paired by user; also by what was known before the first round.
-    """
-
-    dataset: str
-    settings: ReplaySettings
-    seeds: tuple[int, ...]
-    n_users: int
-    against: str
-    rows: list[dict[str, Any]]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the results as JSON values."""
-        return {
-            "dataset": self.dataset,
-            **asdict(self.settings),
-            "seeds": list(self.seeds),
-            "n_users": self.n_users,
-            "against": self.against,
-            "results": self.rows,
-        }
-
-
-def describe_hits(
-    hits: Mapping[str, np.ndarray], users: np.ndarray, knowledge: np.ndarray, against: str
-) -> Iterator[dict[str, Any]]:
-    """Yield the rows of `ReplayResults`.
-
-    `hits` are by policy, users and rounds, shape (n, rounds); `knowledge` is an index in `KNOWLEDGE`, shape (n,).
-    """
-
-    def describe(values: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
-        below = hits[against][rows].sum(axis=1)
-        ratio = bootstrap_ratios(values[:, None], below, users[rows])[0] if below.any() else Interval(1.0, 1.0, 1.0)
-        return with_ends("hits", bootstrap_mean(values, users[rows])) | with_ends("ratio", ratio)
-
-    everyone = np.ones(len(users), dtype=bool)
-    classes = {name: knowledge == number for number, name in enumerate(KNOWLEDGE)}
-    for name in sorted(hits, key=lambda name: -hits[name].sum()):
-        rounds = [with_ends("hits", mean) for mean in bootstrap_means(hits[name], users)]
-        totals = hits[name].sum(axis=1)
-        yield {
-            "policy": name,
-            "hits_by_round": [of_round["hits"] for of_round in rounds],
-            "hits_by_round_ci": [of_round["hits_ci"] for of_round in rounds],
-            **describe(totals, everyone),
-            "by_known": {
-                known: {"n_users": int(rows.sum()), **describe(totals[rows], rows)}
-                for known, rows in classes.items()
-                if rows.any()
-            },
-        }
 
 
 def replay_policies(

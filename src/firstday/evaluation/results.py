@@ -13,6 +13,7 @@ import polars as pl
 from firstday.data.frame_libraries import Library, to_library
 from firstday.display import readable, write_table
 from firstday.errors import ArgumentError, MissingExtraError
+from firstday.evaluation.plots import plot_means
 from firstday.evaluation.slices import (
     ALL,
     DAY_ONE_SIZES,
@@ -24,11 +25,13 @@ from firstday.evaluation.slices import (
     name_group,
     size_slice,
 )
+from firstday.evaluation.text_table import Table, write_cell, write_line, write_signed
 from firstday.metrics import HEAD, METRICS, MIN_COHORTS, Interval, PrecisionRule
 from firstday.recommend.registry import is_plugin
 from firstday.recommend.segment_description import SegmentRow
 from firstday.training.search import Tuning
 
+SHORT = {"precision": "P", "recall": "R", "ndcg": "NDCG"}
 HEAD_METRICS = (f"precision_at_{HEAD}", f"ndcg_at_{HEAD}")
 """Metrics of the head of lists."""
 DEVIATIONS = tuple(f"{metric}_deviation" for metric in METRICS)
@@ -226,6 +229,15 @@ class Results:
             )
         return figure
 
+    def write(self, strategy: str, metric: str, slice: str = ALL) -> str:  # noqa: A002
+        """Format a figure and its interval; differences are signed, figures that are not in % have two digits."""
+        figure = self.find(strategy, metric, slice)
+        if figure is None:
+            return ""
+        form = "{:.2f}" if metric.startswith((RATIO, "novelty", "ms")) else "{:.1f}"
+        write = write_signed if metric.startswith(MINUS) else form.format
+        return write_cell(write, figure.mean, figure.low, figure.high)
+
     def to_frame(self, library: Library = "polars") -> Any:
         """Return the table as a data frame with the columns of `Figure`; intervals may be null.
 
@@ -238,19 +250,39 @@ class Results:
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         best = {name: f"{self.get(name, 'precision').mean:.1f} %" for name in self.best_first}
-        names = ("dataset", "protocol", "seeds", "n_warm", "n_cold")
-        return {**{name: getattr(self, name) for name in names}, f"P@{self.k}": best}
+        facts = {name: getattr(self, name) for name in ("dataset", "protocol", "seeds", "n_warm", "n_cold")}
+        return {**facts, f"P@{self.k}": best}
 
     def _repr_html_(self) -> str:
-        from firstday.evaluation.comparison_tables import compare_strategies, write_line
-        from firstday.evaluation.plots import plot_strategies
-
-        table = compare_strategies(self)
-        below = (f"{self.describe_users()} Brackets: 95 % interval over {self.units}.",)
-        html = write_table(table.title, table.columns, (map(write_line, row.values()) for row in table.rows), below)
+        table = self.compare_strategies()
+        rows = [map(write_line, row.values()) for row in table.rows]
+        below = f"{self.describe_users()} Brackets: 95 % interval over {self.units}."
+        html = write_table(table.title, table.columns, rows, [below])
         with suppress(MissingExtraError):
-            html += f'<div style="background: white">{plot_strategies(self)}</div>'
+            html += f'<div style="background: white">{self.plot_strategies()}</div>'
         return html
+
+    def tabulate(self, title: str, columns: Mapping[str, tuple[str, str]]) -> Table:
+        """Tabulate the strategies, best first, given metric and slice by heading; omit empty columns."""
+        rows = []
+        for name in self.best_first:
+            cells = {heading: self.write(name, *key) for heading, key in columns.items()}
+            rows.append({"strategy": name, **cells})
+        filled = [heading for heading in columns if any(row[heading] for row in rows)]
+        return Table(title, rows, self.leader).select("strategy", *filled)
+
+    def compare_strategies(self, against: str = REFERENCE) -> Table:
+        """Tabulate precision, recall and NDCG, also at 10."""
+        metrics = dict(zip((f"P@{HEAD}", f"NDCG@{HEAD}"), HEAD_METRICS, strict=True))
+        metrics |= {f"{SHORT[metric]}@{self.k}": metric for metric in METRICS}
+        metrics[f"P@{self.k} minus {against}"] = f"{MINUS}{against}"
+        columns = {heading: (metric, ALL) for heading, metric in metrics.items()}
+        return self.tabulate(f"{self.dataset}: means over cold users, in %", columns)
+
+    def plot_strategies(self) -> str:
+        """Draw the precision of the strategies, best first, with 95 % intervals, as SVG."""
+        means = {name: self.get(name, "precision") for name in self.best_first}
+        return plot_means(means, self.leader, f"P@{self.k}, %")
 
     @cached_property
     def strategies(self) -> tuple[str, ...]:
@@ -288,7 +320,8 @@ class Results:
 
     def to_json(self) -> dict[str, Any]:
         """Return the results as JSON values, figures in %, routes as fractions of 1."""
-        return {
+        used = [round(share, 4) for share in self.used_by_popularity]
+        values = {
             "dataset": self.dataset,
             "protocol": self.protocol,
             "k": self.k,
@@ -300,50 +333,51 @@ class Results:
             "notes": list(self.notes),
             "vectors": "precomputed" if self.precomputed else "learned from warm users",
             "vectors_note": UNKNOWN_VECTORS if self.precomputed else None,
-            "popularity": {
-                "n_items": list(self.items_by_popularity),
-                "used": [round(share, 4) for share in self.used_by_popularity],
-            },
+            "popularity": {"n_items": list(self.items_by_popularity), "used": used},
             "largest_gap": self._gap_json(),
             "results": [self._strategy_json(name) for name in self.strategies],
-            **({"cut_offs": list(self.cut_offs), "target_days": self.target_days} if self.cut_offs else {}),
             "options": {name: self._tuning_json(tunings) for name, tunings in self.tunings.items()},
         }
+        if self.cut_offs:
+            values |= {"cut_offs": list(self.cut_offs), "target_days": self.target_days}
+        return values
 
     def _strategy_json(self, name: str) -> dict[str, Any]:
         """Return the figures of one strategy as JSON values; null for empty slices."""
-        at = partial(self.find, name)
+        find = partial(self.find, name)
         values: dict[str, Any] = {"strategy": name}
-        for metric in (*METRICS, *(HEAD_METRICS if self.has_head else ())):
-            values |= with_ends(metric, at(metric))
-        values |= {metric: _mean(at(metric)) for metric in PLAIN_METRICS}
-        values["precision_by_seed"] = [_mean(at("precision", f"seed={seed}")) for seed in self.seeds]
-        by_size = {size: at("precision", size_slice(size)) for size in DAY_ONE_SIZES}
+        for metric in METRICS:
+            values |= with_ends(metric, find(metric))
+        values |= {metric: _mean(find(metric)) for metric in PLAIN_METRICS}
+        values["precision_by_seed"] = [_mean(find("precision", f"seed={seed}")) for seed in self.seeds]
+        by_size = {size: find("precision", size_slice(size)) for size in DAY_ONE_SIZES}
         for key, write in (("by_day_one_size", _mean), ("by_day_one_size_ci", _ends), ("n_by_day_one_size", _n)):
             values[key] = {size: write(figure) for size, figure in by_size.items()}
         if self.has_head:
-            values["by_day_one_size_at_10"] = {size: _mean(at(HEAD_METRICS[0], size_slice(size))) for size in by_size}
+            for metric in HEAD_METRICS:
+                values |= with_ends(metric, find(metric))
+            of_head = {size: find(HEAD_METRICS[0], size_slice(size)) for size in by_size}
+            values["by_day_one_size_at_10"] = {size: _mean(figure) for size, figure in of_head.items()}
         for key, of_slice in (("profile_only", NOTHING_DONE), ("friends_only", FRIENDS_ONLY)):
-            figure = at("precision", of_slice)
-            values |= {**with_ends(key, figure), f"n_{key}": _n(figure)}
-        if difference := at(f"{MINUS}{REFERENCE}"):
+            figure = find("precision", of_slice)
+            values |= with_ends(key, figure)
+            values[f"n_{key}"] = _n(figure)
+        if difference := find(f"{MINUS}{REFERENCE}"):
             values |= with_ends(f"minus_{REFERENCE}", difference)
-        values["against"] = {
-            other: with_ends("difference", at(f"{MINUS}{other}"))
-            | (with_ends("difference_at_10", at(f"{HEAD_MINUS}{other}")) if self.has_head else {})
-            | with_ends("ratio", ratio)
-            for other, ratio in self.split_metric(name, RATIO).items()
-        }
+        against: dict[str, Any] = {}
+        for other, ratio in self.split_metric(name, RATIO).items():
+            against[other] = with_ends("difference", find(f"{MINUS}{other}")) | with_ends("ratio", ratio)
+            if self.has_head:
+                against[other] |= with_ends("difference_at_10", find(f"{HEAD_MINUS}{other}"))
+        values["against"] = against
         routes = sorted(self.split_metric(name, ROUTE_PREFIX).items())
         values["routes"] = {route: round(figure.mean / 100, 4) for route, figure in routes}
-        values["by_group"] = {
-            column: {
-                label: {**with_ends("precision", figure), "n_users": figure.n}
-                for label in labels
-                for figure in [self.get(name, "precision", group_slice(column, label))]
-            }
-            for column, labels in self.groups.items()
-        }
+        by_group: dict[str, Any] = {column: {} for column in self.groups}
+        for column, labels in self.groups.items():
+            for label in labels:
+                group = self.get(name, "precision", group_slice(column, label))
+                by_group[column][label] = {**with_ends("precision", group), "n_users": group.n}
+        values["by_group"] = by_group
         values["places_by_popularity"] = [_mean(figure) for figure in self.split_metric(name, TENTH).values()]
         return values
 
@@ -367,10 +401,9 @@ class Results:
     def _tuning_json(self, tunings: tuple[Tuning, ...]) -> dict[str, Any]:
         """Return the tuning of one baseline as JSON values."""
         by_seed = [{"seed": seed, **tuning.to_json()} for seed, tuning in zip(self.seeds, tunings, strict=True)]
+        users = "each seed" if tunings[-1].grid == tunings[0].grid else "the first seed"
         return {
-            "chosen_on": "validation users of the first cut-off"
-            if self.cut_offs
-            else f"validation users of {'the first' if tunings[-1].grid != tunings[0].grid else 'each'} seed",
+            "chosen_on": f"validation users of {'the first cut-off' if self.cut_offs else users}",
             "grid": {name: list(values) for name, values in tunings[0].grid.items()},
             "fit_seconds": round(mean_fit_seconds(tunings), 3),
             "by_seed": by_seed,

@@ -81,14 +81,12 @@ def score_strategy(query: Query, cohort: Cohort, strategy: Strategy, divide_by: 
     began = perf_counter()
     answer = strategy(fresh)
     seconds = perf_counter() - began
-    novelty = measure_novelty(answer.items, query.model.everyone)
-    return Scores(
-        measure_lists(answer.items, cohort.truth, divide_by) | {"novelty_bits": novelty},
-        answer.routes,
-        seconds,
-        len(np.unique(answer.items[answer.items >= 0])) / query.model.n_items,
-        count_by_part(answer.items, divide_by_use(query.model)),
-    )
+    items = answer.items
+    metrics = measure_lists(items, cohort.truth, divide_by)
+    metrics["novelty_bits"] = measure_novelty(items, query.model.everyone)
+    n_listed = len(np.unique(items[items >= 0]))
+    places = count_by_part(items, divide_by_use(query.model))
+    return Scores(metrics, answer.routes, seconds, n_listed / query.model.n_items, places)
 
 
 def evaluate(
@@ -168,8 +166,9 @@ def evaluate(
                 seeded = config.override("seed", seed)
                 runs.append(_train_and_score(holdout, seeded, names, k, divide_by, rules, report))
                 if tune_once or cut_offs is not None:
-                    tuned = {name: of.options for name, of in runs[0].tunings.items() if name != PAPER_SEGMENT}
-                    config = config.override("plugins", {**config.plugins, **tuned})
+                    options = {name: tuning.options for name, tuning in runs[0].tunings.items()}
+                    options.pop(PAPER_SEGMENT, None)
+                    config = config.override("plugins", {**config.plugins, **options})
         report("done", n_runs, n_runs)
     if not runs:
         raise DataError(
@@ -191,11 +190,13 @@ def _choose_strategies(
     dataset: Dataset, config: Config, strategies: Sequence[str | Method], *, baselines: bool
 ) -> tuple[list[str], Config]:
     """Return the names of the strategies to evaluate, and the configuration that trains what they need."""
-    register(*(strategy for strategy in strategies if not isinstance(strategy, str)))
     names: list[str] = []
     for strategy in strategies:
-        name = strategy if isinstance(strategy, str) else strategy.name
-        names += derived_names(name) if isinstance(strategy, ColdModelSpec) else [name]
+        if isinstance(strategy, str):
+            names.append(strategy)
+        else:
+            register(strategy)
+            names += derived_names(strategy.name) if isinstance(strategy, ColdModelSpec) else [strategy.name]
     if not names:
         has_friends = dataset.friends is not None and dataset.friends.n_entries
         names = [name for name in strategies_with(config) if has_friends or name != FRIENDS.name]
@@ -278,16 +279,12 @@ def score_strategies(
         scores[name] = score_strategy(query, cohort, strategy, divide_by)
     progress("lists", len(strategies), len(strategies))
     model = query.model
-    part = divide_by_use(query.model)
-    users = {
-        "user": cohort.users,
-        "day_one_size": cohort.day_one_size,
-        "did_nothing": cohort.did_nothing,
-        "has_friends": query.friends.lengths() > 0,
-    }
+    part = divide_by_use(model)
+    users = pl.DataFrame({"user": cohort.users, "day_one_size": cohort.day_one_size})
+    has_friends = query.friends.lengths() > 0
     return Run(
         scores=scores,
-        users=pl.DataFrame(users),
+        users=users.with_columns(did_nothing=cohort.did_nothing, has_friends=has_friends),
         n_warm=int(model.everyone.sizes[0]),
         k=query.k,
         profiles=read_profiles(query.signals, model.catalogue.groups),
@@ -302,31 +299,24 @@ def join_runs(runs: Sequence[Run], against: Sequence[str] = (REFERENCE,), **sett
     """Pool runs of the same strategies: means over the users of all runs, and the settings of `Results`."""
     rows = pl.concat([run.users.with_columns(seed=run.seed, cut_off=pl.lit(run.cut_off)) for run in runs])
     users = rows["user"].to_numpy()
+    cohorts = rows["cut_off"].rank("dense").to_numpy()
     first = runs[0]
     of_first_seed = [run for run in runs if run.seed == first.seed]
     of_seed = {run.seed: run for run in reversed(runs)}  # the first run of each seed
-    seeds = tuple(sorted(of_seed))
+    tunings = {name: tuple(of_seed[seed].tunings[name] for seed in sorted(of_seed)) for name in first.tunings}
     profiles = {name: np.concatenate([run.profiles[name] for run in runs]) for name in first.profiles}
     groups = slice_by_profile(profiles, users)
-    figures = make_figures(
-        {name: [run.scores[name] for run in runs] for name in first.scores},
-        users,
-        rows["cut_off"].rank("dense").to_numpy(),
-        slices=slice_users(rows),
-        groups=groups,
-        against=against,
-    )
+    scores = {name: [run.scores[name] for run in runs] for name in first.scores}
+    figures = make_figures(scores, users, cohorts, slices=slice_users(rows), groups=groups, against=against)
     return Results(
         k=first.k,
-        seeds=seeds,
+        seeds=tuple(sorted(of_seed)),
         n_warm=runs[-1].n_warm,
         n_cold=sum(len(run.users) for run in of_first_seed),
         fit_seconds=float(np.mean([run.fit_seconds for run in runs])),
         figures=tuple(figures),
         notes=first.notes,
-        tunings={
-            name: tuple(of_seed[seed].tunings[name] for seed in seeds) for name in first.scores if name in first.tunings
-        },
+        tunings={name: tunings[name] for name in first.scores if name in tunings},
         groups={column: tuple(labels) for column, labels in groups.items()},
         items_by_popularity=tuple(first.n_items.tolist()),
         used_by_popularity=to_shares(np.sum([run.used for run in runs], axis=0)),

@@ -59,9 +59,12 @@ def slice_users(users: pl.DataFrame) -> dict[str, np.ndarray]:
     size = pl.col("day_one_size")
     did_nothing = pl.col("did_nothing")
     slices = {size_slice(label): size.is_between(*ends) for label, ends in DAY_ONE_SIZES.items()}
-    slices |= {NOTHING_DONE: did_nothing, FRIENDS_ONLY: did_nothing & pl.col("has_friends")}
+    slices[NOTHING_DONE] = did_nothing
+    slices[FRIENDS_ONLY] = did_nothing & pl.col("has_friends")
     for name in ("seed", "cut_off"):
-        slices |= {f"{name}={value}": pl.col(name) == value for value in users[name].unique().sort() if value != ""}
+        for value in users[name].unique().sort():
+            if value != "":
+                slices[f"{name}={value}"] = pl.col(name) == value
     return {mask.name: mask.to_numpy() for mask in users.select(**slices) if mask.any()}
 
 
@@ -101,7 +104,8 @@ def _label_ages(ages: np.ndarray, of_users: np.ndarray) -> tuple[np.ndarray, lis
     if edges:
         between = [f"{first} to {end - 1}" for first, end in pairwise(edges)]
         order = [f"under {edges[0]}", *between, f"{edges[-1]} and over"]
-    return np.array([NOT_KNOWN, *order], dtype=object)[np.digitize(ages, [0, *edges])], order
+    labels = np.array([NOT_KNOWN, *order], dtype=object)
+    return labels[np.digitize(ages, [0, *edges])], order
 
 
 def _label_values(values: np.ndarray, of_users: np.ndarray) -> tuple[np.ndarray, list[str]]:

@@ -29,7 +29,7 @@ from firstday.experiment.sample_ratio import check_sample_ratio
 from firstday.segment.shown_counts import OF_USE, find_used
 
 CONTROL = "control"
-COVARIATE_AGE_BANDS = (18, 25, 35, 45, 55)
+AGE_BANDS = (18, 25, 35, 45, 55)
 """Lower bound of each age band except the first, in years."""
 AGE_LABELS = ("under 18", "18-24", "25-34", "35-44", "45-54", "55+")
 
@@ -80,16 +80,18 @@ def analyse(
     ratio = check_sample_ratio(count(assigned), weights or dict.fromkeys(variants, 1.0), config.least_p)
     n_whole = {days: count(assigned.filter(tables.ended(days))) for days in config.days}
     notes = [*tables.notes]
+    n_users = assigned.height
     for days, n in n_whole.items():
-        if n_excluded := assigned.height - sum(n.values()):
+        if n_excluded := n_users - sum(n.values()):
+            window = write_days(days)
             notes.append(
-                f"{n_excluded:,} of {assigned.height:,} users are excluded from outcomes within {write_days(days)}: "
-                "their window has not ended."
+                f"{n_excluded:,} of {n_users:,} users are excluded from outcomes within {window}: their window has not "
+                "ended."
             )
     if weights is None:
-        found = ", ".join(variants)
+        names = ", ".join(variants)
         notes.append(
-            f"weights: not given, so equal shares of {found} are assumed; give weights to detect lost variants."
+            f"weights: not given, so equal shares of {names} are assumed; give weights to detect lost variants."
         )
     if tables.shown.is_empty():
         notes.append(
@@ -120,7 +122,7 @@ def _measure(tables: ExperimentTables, config: ExperimentConfig) -> dict[float, 
     subgroups = tables.assigned.select(pl.lit("").alias(EVERYONE), COHORT).hstack(tables.groups)
     if "age" in subgroups.columns:
         ages = subgroups["age"]
-        bands = pl.Series(AGE_LABELS).gather(pl.Series(COVARIATE_AGE_BANDS).search_sorted(ages, "right"))
+        bands = pl.Series(AGE_LABELS).gather(pl.Series(AGE_BANDS).search_sorted(ages, "right"))
         subgroups = subgroups.with_columns(age=bands.set(ages.is_null(), UNKNOWN))
     users = tables.assigned.hstack(subgroups.rename("of {}".format))
     known_before = count_known_before(tables.uses, users, config.covariate_margin_days)
@@ -129,12 +131,13 @@ def _measure(tables: ExperimentTables, config: ExperimentConfig) -> dict[float, 
     measured = {}
     for days in config.days:
         ended = tables.ended(days)
-        found = outcomes_of(tables.uses, tables.shown, users.filter(ended), days)
-        for name in found.drop(users.columns).columns:
-            predicted = predict_outcome(known[ended], found[name].to_numpy(), folds[ended])
+        outcomes = outcomes_of(tables.uses, tables.shown, users.filter(ended), days)
+        measured[days] = outcomes
+        for outcome in outcomes.drop(users.columns):
+            predicted = predict_outcome(known[ended], outcome.to_numpy(), folds[ended])
             if predicted is not None:
-                found = found.with_columns(pl.Series(f"{name}_covariate", predicted))
-        measured[days] = found
+                covariate = pl.Series(f"{outcome.name}_covariate", predicted)
+                measured[days] = measured[days].with_columns(covariate)
     return measured
 
 
@@ -150,42 +153,32 @@ def _compare_all(tables: ExperimentTables, results: ExperimentResults) -> dict[s
     outcomes = list_outcomes(measured)
 
     def compare_in(outcomes: Sequence[Outcome], column: str) -> list[Comparison]:
-        of = f"of {column}"
-        return [
-            row
-            for value in measured[min(measured)][of].unique().sort()
-            for outcome in outcomes
-            for treatment in results.treatments
-            if (
-                row := compare(
-                    measured[outcome.days].filter(pl.col(of) == value),
-                    results.control,
-                    treatment,
-                    outcome,
-                    config,
-                    column,
-                    value,
-                )
-            )
-        ]
+        subgroup = pl.col(f"of {column}")
+        rows = []
+        for value in next(iter(measured.values())).select(subgroup.unique().sort()).to_series():
+            for outcome in outcomes:
+                users = measured[outcome.days].filter(subgroup == value)
+                for treatment in results.treatments:
+                    rows.append(compare(users, results.control, treatment, outcome, config, column, value))
+        return [row for row in rows if row is not None]
+
+    def rate(outcome: Outcome) -> tuple[float, ...]:
+        return wanted.index(outcome.name), abs(outcome.days - config.outcome_days), outcome.days
 
     everyone = compare_in(outcomes, EVERYONE)
     wanted = (config.outcome, "used_of_shown", "items_used")
-    primary = min(
-        (row.outcome for row in everyone if row.outcome.name in wanted),
-        key=lambda outcome: (wanted.index(outcome.name), abs(outcome.days - config.outcome_days), outcome.days),
-        default=None,
-    )
+    candidates = [row.outcome for row in everyone if row.outcome.name in wanted]
+    primary = min(candidates, key=rate, default=None)
     near = [outcome for outcome in outcomes if primary and outcome.days == primary.days]
     holm = {"arbitrary_dependence": True, "method": "bonferroni"}
+    of_primary = _correct([row for row in everyone if row.outcome == primary], adjust_fwer, **holm)
+    others = _correct([row for row in everyone if row.outcome != primary], adjust_fdr)
+    groups = [row for name in tables.groups.columns for row in compare_in(near, name)]
     return {
         "primary": primary,
-        "everyone": [
-            *_correct([row for row in everyone if row.outcome == primary], adjust_fwer, **holm),
-            *_correct([row for row in everyone if row.outcome != primary], adjust_fdr),
-        ],
+        "everyone": of_primary + others,
         "cohorts": compare_in(outcomes, COHORT),
-        "groups": _correct([row for name in tables.groups.columns for row in compare_in(near, name)], adjust_fdr),
+        "groups": _correct(groups, adjust_fdr),
     }
 
 
@@ -205,8 +198,9 @@ def _evaluate_lists(
     days = config.outcome_days
     users = tables.assigned.filter(tables.ended(days))
     window = timedelta(days=days)
-    is_used = pl.col("is_used") & (pl.col("used_at") < pl.col("assigned_at") + window).fill_null(value=False)
-    shown = take_window(tables.shown, users, days).with_columns(is_used)
+    is_in_time = pl.col("used_at") < pl.col("assigned_at") + window
+    shown = take_window(tables.shown, users, days)
+    shown = shown.with_columns(pl.col("is_used") & is_in_time.fill_null(value=False))
     uses = take_window(tables.uses.filter("is_use"), users, days)
     shown = shown.with_columns(is_used=pl.Series(find_used(shown, uses.select(OF_USE), window)))
     return [estimate_lists(name, shown, frame, config) for name, frame in lists.items()]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from firstday.evaluation.comparison_tables import Table
 from firstday.evaluation.plots import LINE, MUTED, draw, draw_dots
 from firstday.evaluation.report.render import fill_template
+from firstday.evaluation.text_table import Table
 from firstday.experiment.compare import COHORT, EVERYONE, Comparison
 from firstday.experiment.experiment_results import ExperimentResults
 from firstday.metrics import Interval
@@ -22,12 +22,11 @@ def render_experiment(results: ExperimentResults, command: str | None = None) ->
         Jinja2 or Matplotlib is not installed.
     """
     plots = {}
+    cohorts = [row for row in results.cohorts if row.outcome == results.primary]
     for number, treatment in enumerate(results.treatments):
-        everyone = {row.outcome.title: row for row in results.everyone if row.variant == treatment}
-        weeks = {
-            row.value: row for row in results.cohorts if (row.variant, row.outcome) == (treatment, results.primary)
-        }
-        plots[f"outcomes {treatment}"] = plot_changes(f"outcomes-{number}", everyone, results.title)
+        outcomes = {row.outcome.title: row for row in results.everyone if row.variant == treatment}
+        weeks = {row.value: row for row in cohorts if row.variant == treatment}
+        plots[f"outcomes {treatment}"] = plot_changes(f"outcomes-{number}", outcomes, results.title)
         plots[f"cohorts {treatment}"] = plot_changes(f"cohorts-{number}", weeks, results.title)
     content = {
         "results": results,
@@ -41,11 +40,11 @@ def render_experiment(results: ExperimentResults, command: str | None = None) ->
 
 def plot_changes(name: str, rows: Mapping[str, Comparison], accented: str) -> str | None:
     """Plot relative changes in %: thick fixed-horizon intervals, thin always-valid ones. None without ratios."""
-    changes = {
-        label: [100 * (ratio - 1) for ratio in (row.ratio, *row.ratio_ci, *(row.ratio_always_ci or ()))]
-        for label, row in rows.items()
-        if row.ratio and row.ratio_ci
-    }
+    changes = {}
+    for label, row in rows.items():
+        if row.ratio and row.ratio_ci:
+            ratios = (row.ratio, *row.ratio_ci, *(row.ratio_always_ci or ()))
+            changes[label] = [100 * (ratio - 1) for ratio in ratios]
     if not changes:
         return None
 
@@ -53,7 +52,8 @@ def plot_changes(name: str, rows: Mapping[str, Comparison], accented: str) -> st
         axes.axvline(0, color=LINE, lw=1.4)
         for number, figures in enumerate(changes.values()):
             axes.hlines([number], *figures[-2:], color=MUTED, lw=1)
-        draw_dots(axes, {label: Interval(*figures[:3]) for label, figures in changes.items()}, accented)
+        dots = {label: Interval(*figures[:3]) for label, figures in changes.items()}
+        draw_dots(axes, dots, accented)
         axes.set_xlabel("change, %")
 
     return draw(name, 0.7 + 0.3 * len(changes), paint)
@@ -62,9 +62,9 @@ def plot_changes(name: str, rows: Mapping[str, Comparison], accented: str) -> st
 def tabulate_changes(results: ExperimentResults, rows: Sequence[Comparison], title: str) -> Table:
     """Tabulate comparisons with their intervals; the primary outcome is highlighted."""
     table = Table(title, [_write_row(row) for row in rows], results.title, ("variant",))
-    return (
-        table if len(results.treatments) > 1 else table.select(*(name for name in table.columns if name != "variant"))
-    )
+    if len(results.treatments) > 1:
+        return table
+    return table.select(*(name for name in table.columns if name != "variant"))
 
 
 def _write_row(row: Comparison) -> dict[str, str]:
@@ -72,7 +72,7 @@ def _write_row(row: Comparison) -> dict[str, str]:
     control, treatment = row.write_values()
     change, fixed, always = row.write_change()
     cells = {
-        "outcome": f"{subgroup}\n{row.outcome.title}" if subgroup else row.outcome.title,
+        "outcome": f"{subgroup}\n{row.outcome.title}".strip(),
         "variant": row.variant,
         "users": f"{row.users_control:,}\n{row.users_variant:,}",
         "control": control,

@@ -63,14 +63,12 @@ def take_experiment(dataset: Dataset, name: str, *, use: Collection[str], like: 
         raise DataError("interactions.timestamp: missing in all rows; add the time of each interaction.")
     assigned, notes = _take_assigned(dataset, name)
     user_ix = assigned["user_ix"]
-    kinds = {
-        kind: pl.col("pair").is_in(dataset.events.codes_of(ITEM, signals))
-        for kind, signals in (("is_use", use), ("is_like", like))
-    }
-    of_items = (
-        frame.filter(pl.any_horizontal(kinds.values())).select("user_ix", "timestamp", item_ix="target_ix", **kinds)
-        for frame in dataset.events.frames()
-    )
+    pair = pl.col("pair")
+    is_use = pair.is_in(dataset.events.codes_of(ITEM, use))
+    is_like = pair.is_in(dataset.events.codes_of(ITEM, like))
+    columns = (pl.col("user_ix", "timestamp"), pl.col("target_ix").alias("item_ix"))
+    kinds = (is_use.alias("is_use"), is_like.alias("is_like"))
+    of_items = (frame.filter(is_use | is_like).select(*columns, *kinds) for frame in dataset.events.frames())
     uses = _take_timed(of_items, user_ix, "uses", notes)
     impressions = [pl.DataFrame(schema=IMPRESSION_TYPES)]
     if dataset.impressions is not None:
@@ -101,14 +99,15 @@ def _take_assigned(dataset: Dataset, name: str) -> tuple[pl.DataFrame, list[str]
     user_ix = found["user_ix"].to_numpy()
     registered_us = pl.lit(-1 if dataset.registered_at is None else pl.Series(dataset.registered_at[user_ix]))
     registered_at = pl.when(registered_us >= 0).then(registered_us).cast(UTC_MICROSECONDS)
-    assigned = found.select(
+    times = found.select(
         "user_ix",
         "variant",
         user_id=dataset.users.take(user_ix).cast(pl.String),
         assigned_at=pl.coalesce("assigned_at", registered_at),
         cohort=pl.coalesce(registered_at, "assigned_at").dt.strftime("%G-W%V"),
         is_old=pl.col("assigned_at") - registered_at > timedelta(days=1),
-    ).drop_nulls("assigned_at")
+    )
+    assigned = times.drop_nulls("assigned_at")
     if not assigned.height:
         raise DataError(
             f"assignments.assigned_at: missing for all {found.height:,} users of {name}, as is users.registered_at; "
@@ -129,12 +128,10 @@ def _take_assigned(dataset: Dataset, name: str) -> tuple[pl.DataFrame, list[str]
 
 
 def _take_groups(dataset: Dataset, user_ix: pl.Series) -> pl.DataFrame:
-    groups = {
-        f"users.{name}" if name in RESERVED_NAMES else name: pl.Series([*group.values, UNKNOWN]).gather(
-            group.codes[user_ix]
-        )
-        for name, group in dataset.groups.items()
-    }
+    groups = {}
+    for name, group in dataset.groups.items():
+        values = pl.Series([*group.values, UNKNOWN])
+        groups[f"users.{name}" if name in RESERVED_NAMES else name] = values.gather(group.codes[user_ix])
     if dataset.ages is not None:
         ages = pl.Series(dataset.ages[user_ix])
         groups["age"] = ages.set(ages < 0, None)

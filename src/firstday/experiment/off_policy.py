@@ -90,12 +90,13 @@ def estimate_lists(name: str, shown: pl.DataFrame, lists: pl.DataFrame, config: 
     gain = pl.col("gain")
     share = pl.col("share")
     mean_weight = weight.sum() / n.sum()
+    half_width = errors * ((weight - mean_weight * n) ** 2).sum().sqrt() / n.sum()
     figures = sums.group_by("position", maintain_order=True).agg(
         pl.sum("n", "n_used", "n_matches", "weight"),
         share=gain.sum() / weight.sum(),
         effective=weight.sum() ** 2 / (weight**2).sum(),
         mean_weight=mean_weight,
-        highest_weight=mean_weight + errors * ((weight - mean_weight * n) ** 2).sum().sqrt() / n.sum(),
+        highest_weight=mean_weight + half_width,
     )
     n_ranks = lists["position"].drop_nulls().n_unique()
     positions = pl.select(position=pl.int_range(1, max(n_ranks, 1) + 1, dtype=pl.Int32))
@@ -110,11 +111,8 @@ def estimate_lists(name: str, shown: pl.DataFrame, lists: pl.DataFrame, config: 
     ends = None
     if n_covered:
         influence = (pl.col("n_in_all") * (gain - share * weight) / pl.col("weight_in_all")).sum()
-        of_users = (  # on the sum over positions
-            sums.join(covered, on="position", suffix="_in_all", maintain_order="left")
-            .group_by("user_ix", maintain_order=True)
-            .agg(influence=influence)
-        )
+        joined = sums.join(covered, on="position", suffix="_in_all", maintain_order="left")
+        of_users = joined.group_by("user_ix", maintain_order=True).agg(influence=influence)  # on the sum over positions
         half = errors * of_users.select((pl.col("influence") ** 2).sum().sqrt()).item() / totals["n"]
         ends = totals["share"] - half, totals["share"] + half
     return ListsEstimate(
@@ -153,31 +151,29 @@ def _sum_positions(shown: pl.DataFrame, lists: pl.DataFrame) -> pl.DataFrame:
     `n` counts the impressions with all positions above logged, `n_used` those used, and `n_matches` those that match
     the list down to this position; `weight` is the sum of their weights, and `gain` that of the used ones.
     """
-    random = shown.filter(pl.col("propensity") < 1)["policy"].unique()
+    propensity = pl.col("propensity")
+    position = pl.col("position")
+    weight = pl.col("weight")
+    random = shown.filter(propensity < 1)["policy"].unique()
     if len(random):
         shown = shown.filter(pl.col("policy").is_in(random.implode(), nulls_equal=True))
     one_list = ("user_ix", "list_id")
-    position = pl.col("position")
+    list_ids = pl.coalesce("list_id", pl.format("row {}", pl.int_range(pl.len())))
+    is_unique = pl.len().over(*one_list, "position") == 1
+    logged = shown.with_columns(list_ids).filter(position >= 1, is_unique, propensity.is_between(0, 1, closed="right"))
+    has_no_gap_above = position == pl.int_range(1, pl.len() + 1).over(one_list)
+    ranked = logged.sort(*one_list, "position").filter(has_no_gap_above)
     wanted = lists.unique(["user_ix", "position"], keep="first", maintain_order=True)
+    wanted = wanted.select("user_ix", "position", wanted="item_ix")
+    compared = ranked.join(wanted, on=["user_ix", "position"], maintain_order="left")
     is_match = (pl.col("item_ix") == pl.col("wanted")).cast(pl.Float64)
-    return (
-        shown.with_columns(pl.coalesce("list_id", pl.format("row {}", pl.int_range(pl.len()))))
-        .filter(
-            position >= 1,
-            pl.len().over(*one_list, "position") == 1,
-            pl.col("propensity").is_between(0, 1, closed="right"),
-        )
-        .sort(*one_list, "position")
-        .filter(position == pl.int_range(1, pl.len() + 1).over(one_list))  # no gap above
-        .join(wanted.select("user_ix", "position", wanted="item_ix"), on=["user_ix", "position"], maintain_order="left")
-        .with_columns(weight=(is_match / pl.col("propensity").cast(pl.Float64)).cum_prod().over(one_list))
-        .group_by("position", "user_ix", maintain_order=True)
-        .agg(
-            pl.sum("weight"),
-            n=pl.len(),
-            n_used=pl.sum("is_used"),
-            n_matches=(pl.col("weight") > 0).sum(),
-            gain=(pl.col("weight") * pl.col("is_used")).sum(),
-        )
-        .sort("position", "user_ix")
+    weights = (is_match / propensity.cast(pl.Float64)).cum_prod().over(one_list)
+    of_users = compared.with_columns(weight=weights).group_by("position", "user_ix", maintain_order=True)
+    sums = of_users.agg(
+        weight.sum(),
+        n=pl.len(),
+        n_used=pl.sum("is_used"),
+        n_matches=(weight > 0).sum(),
+        gain=(weight * pl.col("is_used")).sum(),
     )
+    return sums.sort("position", "user_ix")

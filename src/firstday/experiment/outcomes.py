@@ -94,7 +94,8 @@ def outcomes_of(uses: pl.DataFrame, shown: pl.DataFrame, users: pl.DataFrame, da
     after = pl.col("after")
     is_use = pl.col("is_use")
     follows = after >= pl.col("shown_after")
-    used = done.group_by("user_ix").agg(
+    n_shown = first.group_by("user_ix").agg(shown=pl.len())
+    n_done = done.group_by("user_ix").agg(
         used_of_shown=item.filter(follows, is_use).n_unique(),
         liked_of_shown=item.filter(follows, "is_like").n_unique(),
         items_used=item.filter(is_use).n_unique(),
@@ -102,7 +103,7 @@ def outcomes_of(uses: pl.DataFrame, shown: pl.DataFrame, users: pl.DataFrame, da
         came_back=(is_use & (after >= timedelta(days=1))).any(),
     )
     table = users
-    for counts in (first.group_by("user_ix").agg(shown=pl.len()), used):
+    for counts in (n_shown, n_done):
         table = table.join(counts, on="user_ix", how="left", maintain_order="left")
     return table.with_columns(pl.exclude(users.columns).cast(pl.Float64).fill_null(0))
 

@@ -25,11 +25,11 @@ from firstday.data.load import BUILT_IN, LOCAL_FILES, load
 from firstday.data.sources import movielens
 from firstday.data.splits.holdout import find_cut_offs, hold_out, protocol_of
 from firstday.errors import ConfigError
-from firstday.evaluation.comparison_tables import Table, write_cell, write_signed
 from firstday.evaluation.report.render import fill_template
 from firstday.evaluation.results import UNKNOWN_VECTORS, Results, mean_fit_seconds
 from firstday.evaluation.run import evaluate
 from firstday.evaluation.slices import REFERENCE
+from firstday.evaluation.text_table import Table, write_cell, write_signed
 from firstday.files import write_file
 from firstday.progress import Progress, no_progress
 from firstday.recommend.registry import (

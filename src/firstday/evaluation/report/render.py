@@ -10,20 +10,20 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.data.sources.deezer_kdd21 import Space
 from firstday.errors import needs_extra
-from firstday.evaluation.comparison_tables import (
+from firstday.evaluation.comparisons import (
     compare_datasets,
     compare_groups,
     compare_popularity,
     compare_sizes,
-    compare_strategies,
-    compare_with_paper,
     describe_lists,
     describe_tunings,
-    write_signed,
+    plot_day_one_sizes,
 )
-from firstday.evaluation.plots import plot_day_one_sizes, plot_strategies, plot_training, theme_css
+from firstday.evaluation.paper_figures import compare_with_paper
+from firstday.evaluation.plots import plot_training, theme_css
 from firstday.evaluation.results import HEAD_METRICS, MINUS, UNKNOWN_VECTORS, Results
 from firstday.evaluation.slices import BASELINE, MIN_USERS
+from firstday.evaluation.text_table import write_signed
 from firstday.recommend.model_card import describe_data, make_card
 from firstday.recommend.registry import find_strategy, is_plugin, strategy_names
 from firstday.recommend.segment_description import describe_segments
@@ -59,7 +59,7 @@ def render_evaluation(
         **_main_finding(results),
         "protocols": PROTOCOLS,
         "about": {name: find_strategy(name).describe for name in results.best_first if name in strategy_names()},
-        "strategies": compare_strategies(results),
+        "strategies": results.compare_strategies(),
         "sizes": [compare_sizes(results, metric) for metric in metrics],
         "lists": describe_lists(results),
         "tunings": describe_tunings(results),
@@ -74,7 +74,7 @@ def render_evaluation(
         "command": command,
         "paper": space and compare_with_paper(results, space),
     }
-    plots = {"strategies": plot_strategies(results), "sizes": plot_day_one_sizes(results)}
+    plots = {"strategies": results.plot_strategies(), "sizes": plot_day_one_sizes(results)}
     return fill_template("evaluation.html", content, plots)
 
 
@@ -114,7 +114,7 @@ def render_model(
 
 def render_comparison(all_results: Sequence[Results], command: str | None = None) -> str:
     """Render a comparison of strategies on several datasets as a page."""
-    plots = {f"strategies {number}": plot_strategies(results) for number, results in enumerate(all_results, 1)}
+    plots = {f"strategies {number}": results.plot_strategies() for number, results in enumerate(all_results, 1)}
     content = {"all_results": all_results, "tables": compare_datasets(all_results), "command": command}
     return fill_template("datasets.html", content, plots)
 

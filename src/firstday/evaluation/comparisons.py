@@ -1,0 +1,125 @@
+"""Tables and plots that compare strategies, for the terminal and reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from firstday.evaluation.plots import draw, draw_lines
+from firstday.evaluation.results import MINUS, RATIO, ROUTE_PREFIX, Results
+from firstday.evaluation.slices import (
+    ALL,
+    BASELINE,
+    DISJOINT_SIZES,
+    FRIENDS_ONLY,
+    NOTHING_DONE,
+    REFERENCE,
+    TENTH,
+    group_slice,
+    size_slice,
+)
+from firstday.evaluation.text_table import Table
+from firstday.metrics import HEAD
+from firstday.training.search import describe_choices
+
+ANSWERED_BY = "answered by"
+
+
+def _compare_slices(results: Results, title: str, slices: Mapping[str, str], metric: str = "precision") -> Table:
+    """Compare strategies across slices, given by heading; slices without users are omitted."""
+    columns = {}
+    for label, of_slice in slices.items():
+        if figure := results.find(results.leader, metric, of_slice):
+            columns[f"{label} ({figure.n:,})"] = metric, of_slice
+    return results.tabulate(title, columns)
+
+
+def compare_sizes(results: Results, metric: str = "precision") -> Table:
+    """Compare strategies by items used on day one, and for users with a profile alone."""
+    slices = {size: size_slice(size) for size in DISJOINT_SIZES}
+    slices |= {"profile only": NOTHING_DONE, "friends only": FRIENDS_ONLY}
+    k = results.k if metric == "precision" else HEAD
+    return _compare_slices(results, f"P@{k} by items used on day one (users), in %", slices, metric)
+
+
+def plot_day_one_sizes(results: Results) -> str:
+    """Draw precision by day-one size with 95 % intervals: a line for each of the best strategies and the references."""
+    sizes = [size for size in DISJOINT_SIZES if results.find(results.leader, "precision", size_slice(size))]
+    chosen = {*results.best_first[:8], results.leader, REFERENCE, BASELINE}
+    names = [name for name in results.best_first if name in chosen]
+    lines = {name: [results.get(name, "precision", size_slice(size)) for size in sizes] for name in names}
+
+    def paint(axes: Any) -> None:
+        draw_lines(axes, lines, sizes, results.leader)
+        axes.set_xlabel("items used on day one")
+        axes.set_ylabel(f"P@{results.k}, %")
+
+    return draw("day-one", 3.4, paint)
+
+
+def compare_groups(results: Results, column: str) -> Table:
+    """Compare strategies by group of a profile column."""
+    slices = {label: group_slice(column, label) for label in results.groups[column]}
+    return _compare_slices(results, f"P@{results.k} by {column} (users), in %, with 95 % intervals", slices)
+
+
+def describe_lists(results: Results, against: str = REFERENCE) -> Table:
+    """Summarise coverage, novelty, run time and routes."""
+    metrics = {
+        f"P / {against}": f"{RATIO}{against}",
+        "users": "user_coverage",
+        "items": "catalogue_coverage",
+        "novelty": "novelty_bits",
+        "ms": "ms_per_user",
+    }
+    title = "Coverage of users (without fallbacks) and of items, in %; novelty, in bits; time per user, in ms"
+    table = results.tabulate(title, {heading: (metric, ALL) for heading, metric in metrics.items()})
+    rows = [{**row, ANSWERED_BY: _write_routes(results, row["strategy"])} for row in table.rows]
+    return replace(table, rows=rows, words=(ANSWERED_BY,))
+
+
+def _write_routes(results: Results, name: str) -> str:
+    """Format the routes of a strategy's lists, the most frequent first."""
+    routes = sorted(results.split_metric(name, ROUTE_PREFIX).items(), key=lambda route: -route[1].mean)
+    return ", ".join(f"{route} {share.mean:.0f} %" for route, share in routes)
+
+
+def describe_tunings(results: Results) -> list[str]:
+    """Describe the option search of each baseline that has options in one sentence."""
+    sentences = []
+    for name, tunings in results.tunings.items():
+        if tunings[0].grid:
+            choices = "; ".join(describe_choices(tunings))
+            n_tried = tunings[0].n_tried
+            sentences.append(f"{name}: best of {n_tried} combinations on validation users: {choices}.")
+    return sentences
+
+
+def compare_popularity(results: Results) -> Table:
+    """Compare the popularity of recommended items, by tenths of total use."""
+    columns = {f"{tenth}: {n:,}": (f"{TENTH}{tenth}", ALL) for tenth, n in enumerate(results.items_by_popularity, 1)}
+    title = f"Share of list entries at {results.k}, in %, by tenth of use: number of items"
+    table = results.tabulate(title, columns)
+    used = ["used after day one", *(f"{share:.1f}" for share in results.used_by_popularity)]
+    first = dict(zip(table.columns, used, strict=True))
+    return replace(table, rows=[first, *table.rows])
+
+
+def compare_datasets(all_results: Sequence[Results], against: str = REFERENCE) -> list[Table]:
+    """Compare strategies on several datasets: precision, and the difference to a reference."""
+    titles = {
+        "precision": "Precision for cold users, in %",
+        f"{MINUS}{against}": f"Difference to {against}, paired by user, in points",
+    }
+    strategies = dict.fromkeys(name for results in all_results for name in results.best_first)
+    names = [results.dataset for results in all_results]
+    headings = [f"{name} ({number})" if name in names[: number - 1] else name for number, name in enumerate(names, 1)]
+    tables = []
+    for metric, title in titles.items():
+        rows = []
+        for name in strategies:
+            cells = [results.write(name, metric) for results in all_results]
+            rows.append({"strategy": name, **dict(zip(headings, cells, strict=True))})
+        tables.append(Table(title, rows, against))
+    return tables
