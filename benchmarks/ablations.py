@@ -91,7 +91,9 @@ def score(
     (part,) = hold_out(dataset, config, seed, find_cut_offs(dataset, config))
     split = part.split.fold(part.split.folds[0]) if part.split.folds else part.split
     query = cohort_query(fit(part.dataset, split, config), part.dataset, split.validation, config.recommend.k)
-    scores = {name: score_strategy(query, split.validation, partial(answer_query, strategy=name)) for name in strategies}
+    scores = {
+        name: score_strategy(query, split.validation, partial(answer_query, strategy=name)) for name in strategies
+    }
     return split.validation.users, {name: found.metrics["precision"] for name, found in scores.items()}
 
 
