@@ -40,8 +40,7 @@ def write_table(title: str, columns: Sequence[str], rows: Iterable[Iterable[str]
 def _facts(value: Any) -> Mapping[str, Any]:
     """Return the displayed fields of a value by name."""
     if hasattr(value, "_repr_facts_"):
-        facts: Mapping[str, Any] = value._repr_facts_()
-        return facts
+        return value._repr_facts_()
     contents = {part.name: (part.default, getattr(value, part.name)) for part in fields(value) if part.repr}
     return {name: content for name, (default, content) in contents.items() if not _is_empty(default, content)}
 

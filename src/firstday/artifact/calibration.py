@@ -35,5 +35,4 @@ class Calibration:
         position = np.minimum(np.arange(scores.shape[1]), len(self.curve) - 1)
         probabilities = 1 / (1 + np.exp(-(self.curve[position] + np.float32(self.slope) * first)))
         # Rounding in exp may cause increases.
-        non_increasing: np.ndarray = np.minimum.accumulate(probabilities, axis=1).astype(np.float32)
-        return non_increasing
+        return np.minimum.accumulate(probabilities, axis=1).astype(np.float32)

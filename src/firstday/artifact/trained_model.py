@@ -185,8 +185,7 @@ class TrainedModel:
     @property
     def mixing(self) -> Mixing:
         """How segments near a vector are weighted; chosen for `soft_segments`."""
-        mixing: Mixing = self.learned["soft_segments"]
-        return mixing
+        return self.learned["soft_segments"]
 
     @cached_property
     def smoothed_shares(self) -> np.ndarray:
@@ -197,8 +196,7 @@ class TrainedModel:
         """Return `function(self)`, computed once: what one method derives from the model."""
         if function not in self._derived:
             self._derived[function] = function(self)
-        derived: T = self._derived[function]
-        return derived
+        return self._derived[function]
 
     @cached_property
     def _derived(self) -> dict[Any, Any]:

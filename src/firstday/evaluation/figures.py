@@ -76,8 +76,7 @@ def measure_novelty(lists: np.ndarray, everyone: ItemCounts) -> np.ndarray:
     """
     n_users = np.maximum(everyone.counts.column_sums(), 1)
     bits = np.append(np.log2(int(everyone.sizes[0]) / n_users), 0.0)  # last entry: empty positions
-    mean: np.ndarray = bits[lists].sum(axis=1) / np.maximum((lists >= 0).sum(axis=1), 1)
-    return mean
+    return bits[lists].sum(axis=1) / np.maximum((lists >= 0).sum(axis=1), 1)
 
 
 Columns = Mapping[tuple[str, str], np.ndarray]

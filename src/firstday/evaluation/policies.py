@@ -41,8 +41,7 @@ def bound_shares(used: np.ndarray, seen: np.ndarray) -> np.ndarray:
     ----------
     UCB1: P. Auer, N. Cesa-Bianchi, P. Fischer, "Finite-time analysis of the multiarmed bandit problem", 2002.
     """
-    bounds: np.ndarray = used / seen + ALPHA * np.sqrt(2 * np.log(seen.sum()) / seen)
-    return bounds
+    return used / seen + ALPHA * np.sqrt(2 * np.log(seen.sum()) / seen)
 
 
 def _recommend(

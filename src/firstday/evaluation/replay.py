@@ -86,8 +86,7 @@ def replay(
         is_seen = (np.arange(settings.slate) < depths[:, number, None]) & (items[:, number] >= 0)
         is_used[:, number] = is_seen & np.isin(cells, wanted)
         wanted = np.setdiff1d(wanted, cells[is_used[:, number]])
-    hits: np.ndarray = is_used.sum(axis=2)
-    return hits
+    return is_used.sum(axis=2)
 
 
 def add_history(query: Query, items: np.ndarray, is_used: np.ndarray, settings: ReplaySettings) -> SignalBatch:

@@ -34,8 +34,7 @@ def encode_known(users: pl.DataFrame) -> np.ndarray:
     )
     matrix = columns.cast(pl.Float64).to_numpy()
     varied: np.ndarray = matrix[:, matrix.std(axis=0) > 1e-12]
-    standard: np.ndarray = (varied - varied.mean(axis=0)) / varied.std(axis=0)
-    return standard
+    return (varied - varied.mean(axis=0)) / varied.std(axis=0)
 
 
 def fold_of(users: pl.Series) -> np.ndarray:

@@ -37,8 +37,7 @@ def weigh_years(widths: np.ndarray) -> np.ndarray:
     """Return the kernel weight of users of each age (columns) for each year (rows), float64, (n_years, n_years)."""
     years = np.arange(len(widths))
     distances = np.abs(years[:, None] - years)
-    weights: np.ndarray = np.maximum(0.0, 1 - distances / widths[:, None])
-    return weights
+    return np.maximum(0.0, 1 - distances / widths[:, None])
 
 
 def pool_counts(by_year: ItemCounts, widths: np.ndarray) -> ItemCounts:

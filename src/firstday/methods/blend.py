@@ -57,8 +57,7 @@ class Blending:
     def at(self, name: str, n_known: np.ndarray) -> np.ndarray:
         """Return a component's weight for each user, given numbers of interactions: float32, shape (n_users,)."""
         weights = np.array([weights_of_knot[name] for weights_of_knot in self.weights], dtype=np.float32)
-        interpolated: np.ndarray = share_of_knots(n_known) @ weights
-        return interpolated
+        return share_of_knots(n_known) @ weights
 
 
 def share_of_knots(n_known: np.ndarray) -> np.ndarray:
@@ -173,8 +172,7 @@ def _score(part: Shares | Lift | Scores, chosen: np.ndarray, trend: np.ndarray |
 def trend_factors(model: TrainedModel) -> np.ndarray:
     """Return the factors by which the trend multiplies shares, float32, shape (n_items,)."""
     assert model.trend is not None
-    factors: np.ndarray = np.exp(model.trend)
-    return factors
+    return np.exp(model.trend)
 
 
 def _once(query: Query, rows: np.ndarray, name: str) -> Shares | Lift | Scores:
@@ -185,8 +183,7 @@ def _once(query: Query, rows: np.ndarray, name: str) -> Shares | Lift | Scores:
         return component(query, rows)
     if name not in query.components:
         query.components[name] = component(query, rows)
-    part: Shares | Lift | Scores = query.components[name]
-    return part
+    return query.components[name]
 
 
 def _share_by_belief(query: Query, rows: np.ndarray) -> np.ndarray:

@@ -145,8 +145,7 @@ def score_candidates(query: Query, rows: np.ndarray) -> Scores:
         logits[positions < 0] = -np.inf
         best = logits.max(axis=1, keepdims=True)
         logits -= np.where(best > -np.inf, best, np.float32(0))
-        below: np.ndarray = np.maximum(logits, np.float32(LEAST_LOG), out=logits)
-        return below
+        return np.maximum(logits, np.float32(LEAST_LOG), out=logits)
 
     return Scores(score, are_logs=True)
 

@@ -75,8 +75,7 @@ def fit_dropoutnet(data: LearningData, validate: VectorPrecision, progress: Prog
         is_kept = (torch.rand(len(rows), 1, generator=draws) >= settings.preference_dropout).to(device)
         vectors = network.layers(torch.cat([target_vectors * is_kept, inputs], dim=1))  # (batch, d), of any length
         sample = torch.randint(len(items), (settings.items_per_step,), generator=draws).to(device)
-        loss: torch.Tensor = ((vectors - target_vectors) @ items[sample].T).square().mean()
-        return loss
+        return ((vectors - target_vectors) @ items[sample].T).square().mean()
 
     held_out = torch.from_numpy(as_cold(data.validation_features, d)).to(device)
     with seeded(config.seed, device):

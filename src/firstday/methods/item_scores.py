@@ -52,8 +52,7 @@ def score_items(*, name: str, describe: str, explain: str, value: type, search: 
     """Make a strategy that ranks items by the scores of a learned value given the liked items."""
 
     def score(query: Query, rows: np.ndarray) -> np.ndarray:
-        scores: np.ndarray = query.learned(name).score(query.liked.take(rows))
-        return scores
+        return query.learned(name).score(query.liked.take(rows))
 
     return StrategySpec(
         name=name,

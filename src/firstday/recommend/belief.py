@@ -35,8 +35,7 @@ def llr_of_yes(shares: np.ndarray) -> np.ndarray:
 
     Fans are the warm users who use the item or would say yes; `shares`, in (0, 1), are their shares of all warm users.
     """
-    gain: np.ndarray = np.log(DOUBT * shares + (1 - DOUBT)) - np.log(DOUBT * shares)
-    return gain
+    return np.log(DOUBT * shares + (1 - DOUBT)) - np.log(DOUBT * shares)
 
 
 def llr_of_no(shares: np.ndarray, seen: np.ndarray | float = 1.0) -> np.ndarray:
@@ -44,22 +43,19 @@ def llr_of_no(shares: np.ndarray, seen: np.ndarray | float = 1.0) -> np.ndarray:
 
     `seen` is the probability that the item was seen at all, in (0, 1]; see `llr_of_yes`.
     """
-    gain: np.ndarray = np.log1p(-seen * (DOUBT * shares + (1 - DOUBT))) - np.log1p(-seen * DOUBT * shares)
-    return gain
+    return np.log1p(-seen * (DOUBT * shares + (1 - DOUBT))) - np.log1p(-seen * DOUBT * shares)
 
 
 def normalise(logs: np.ndarray) -> np.ndarray:
     """Return the softmax along the last axis."""
     belief = np.exp(logs - logs.max(axis=-1, keepdims=True))
-    normalised: np.ndarray = belief / belief.sum(axis=-1, keepdims=True)
-    return normalised
+    return belief / belief.sum(axis=-1, keepdims=True)
 
 
 def share_of_everyone(model: TrainedModel, items: np.ndarray) -> np.ndarray:
     """Return the share of warm users who use each item, clipped to the open interval (0, 1), float64, shape (n,)."""
     least = 0.5 / (float(model.everyone.sizes[0]) + 1)
-    shares: np.ndarray = np.clip(model.popularity[items].astype(np.float64), least, 1 - least)
-    return shares
+    return np.clip(model.popularity[items].astype(np.float64), least, 1 - least)
 
 
 def find_members(model: TrainedModel, closeness: np.ndarray, n_users: int) -> np.ndarray:
@@ -135,5 +131,4 @@ def _shares_of_segments(model: TrainedModel, items: np.ndarray) -> np.ndarray:
     by_item = segments.counts_by_item.take(items)
     counts[by_item.columns, by_item.row_of_entry()] = by_item.weights
     shares = counts + BELIEF_SMOOTHING * share_of_everyone(model, items)
-    below_one: np.ndarray = np.minimum(shares / (segments.items.sizes[:, None] + BELIEF_SMOOTHING), 1 - 1e-6)
-    return below_one
+    return np.minimum(shares / (segments.items.sizes[:, None] + BELIEF_SMOOTHING), 1 - 1e-6)

@@ -115,5 +115,4 @@ def component_of_scores(score: Callable[[Query, np.ndarray], np.ndarray]) -> Com
 
 def _log(shares: np.ndarray) -> np.ndarray:
     """Return the logarithm of shares, float32, finite for items that nobody uses."""
-    logs: np.ndarray = np.log(shares + np.float32(LEAST_SHARE))
-    return logs
+    return np.log(shares + np.float32(LEAST_SHARE))

@@ -183,8 +183,7 @@ class Query:
         for pair, rows in self.signals.actions.items():
             if pair in self.model.encoder.read_pairs and pair[1] != ITEM:
                 n_done = n_done + rows.lengths()
-        n_known: np.ndarray = np.maximum(n_done, self._has_signal)
-        return n_known
+        return np.maximum(n_done, self._has_signal)
 
     @cached_property
     def knowledge(self) -> np.ndarray:

@@ -179,8 +179,7 @@ class Questionnaire:
 
 def _entropy(p: np.ndarray) -> np.ndarray:
     """Return the entropy of a Bernoulli variable, in bits."""
-    result: np.ndarray = -p * np.log2(p) - (1 - p) * np.log2(1 - p)
-    return result
+    return -p * np.log2(p) - (1 - p) * np.log2(1 - p)
 
 
 def answered_items(entity: str, answers: Answers) -> list[int]:

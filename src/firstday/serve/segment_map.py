@@ -67,8 +67,7 @@ def _fill_map(components: np.ndarray, radii: np.ndarray) -> np.ndarray:
     largest = np.abs(components).max(axis=0)
     by_value = components / np.maximum(largest, 1e-12)
     limits = np.array([HALF_WIDTH, HALF_HEIGHT]) - radii.max()
-    centres: np.ndarray = (by_value + 2 * (2 * ranks / (n - 1) - 1)) / 3 * limits
-    return centres
+    return (by_value + 2 * (2 * ranks / (n - 1) - 1)) / 3 * limits
 
 
 def _push_apart(centres: np.ndarray, radii: np.ndarray) -> np.ndarray:

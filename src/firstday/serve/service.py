@@ -51,8 +51,7 @@ class Service:
 
 async def service_of(request: Request) -> Service:
     """Return the service of a request's application."""
-    service: Service = request.app.state.service
-    return service
+    return request.app.state.service
 
 
 async def model_of(request: Request) -> ServedModel:

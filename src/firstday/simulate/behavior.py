@@ -87,8 +87,7 @@ class Block:
         chance = self.rng.random((len(user), 1), dtype=np.float32)
         tastes = self.people.tastes[user, is_mature.astype(int)]
         position = (chance >= tastes).sum(axis=1)
-        scenes: np.ndarray = self.people.scenes[user, position]
-        return scenes
+        return self.people.scenes[user, position]
 
     def artists_of(self, user: np.ndarray, time_s: np.ndarray) -> np.ndarray:
         """Draw an artist from each user's taste at that time."""

@@ -193,8 +193,7 @@ class SqliteLog:
                 execute(KEEP_NEWEST, (owner, kind, caps[kind]))
             return is_new
 
-        is_new: list[bool] = await self._write(work)
-        return is_new
+        return await self._write(work)
 
     async def delete(self, owner: str) -> None:
         """See `Log.delete`."""
