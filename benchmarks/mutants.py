@@ -84,9 +84,9 @@ LEAKAGE = (
     ("training/fit.py", "learn(split.fold(rows),", "learn(split,", SPLIT_TESTS),
     ("ranking.py", "scores[excluded_rows.row_of_entry(), excluded_rows.columns] = -np.inf", "pass", LIST_TESTS),
     ("ranking.py", " & ~excluded.take(rows).has(items)", "", LIST_TESTS),
-    ("recommend/strategies/blend.py", "np.where(excluded.has(chosen), ", "np.where(chosen < 0, ", LIST_TESTS),
-    ("recommend/strategies/explore.py", "quota.open[excluded] = False", "pass", LIST_TESTS),
-    ("recommend/strategies/blend.py", "np.tile(rules.items, ", "np.tile(np.arange(model.n_items), ", LIST_TESTS),
+    ("methods/blend.py", "np.where(excluded.has(chosen), ", "np.where(chosen < 0, ", LIST_TESTS),
+    ("methods/explore.py", "quota.open[excluded] = False", "pass", LIST_TESTS),
+    ("methods/blend.py", "np.tile(listed, ", "np.tile(np.arange(query.model.n_items), ", LIST_TESTS),
 )
 """Guards against leakage and against items that must not be listed, with their tests."""
 

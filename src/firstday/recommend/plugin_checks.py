@@ -75,11 +75,12 @@ def check_component(
             return scores
 
         return replace(part, at=score)
-    shape = (part.rows.n_rows, part.rows.n_columns)
-    if shape != (len(rows), query.model.n_items):
-        raise FirstdayError(
-            f"{method}: component's rows have shape {shape}; return shape {(len(rows), query.model.n_items)}."
-        )
+    shape = (len(rows), query.model.n_items)
+    if (part.rows.n_rows, part.rows.n_columns) != shape:
+        found = (part.rows.n_rows, part.rows.n_columns)
+        raise FirstdayError(f"{method}: component's rows have shape {found}; return shape {shape}.")
+    if isinstance(part, Shares):
+        check_numbers(f"{method}: component's background", part.background, shape[1:])
     return part
 
 
