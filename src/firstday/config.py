@@ -258,7 +258,7 @@ class EmbeddingConfig(Section):
         """Return the number of dimensions for a number of warm users and items."""
         if self.dimensions:
             return self.dimensions
-        by_users = next(dimensions for least, dimensions in DIMENSIONS if n_users >= least)
+        by_users = next(dimensions for min_users, dimensions in DIMENSIONS if n_users >= min_users)
         return max(1, min(by_users, n_items - 1))
 
 

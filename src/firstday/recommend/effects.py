@@ -74,7 +74,8 @@ def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Ef
     for name, codes in signals.profile.items():
         users = np.flatnonzero(codes >= 0)
         is_shared = query.profile.get(name, np.full_like(codes, -1)) >= 0  # warm users have the value
-        informs = is_shared | (in_features[name] & query.has_features) | is_read("other")
+        enters_prediction = in_features[name] & query.has_features
+        informs = is_shared | enters_prediction | is_read("other")
         yield Effect(name, "no warm user has this value", users, informs[users])
     if query.passed_over.n_entries:
         users = query.passed_over.row_of_entry()

@@ -138,8 +138,8 @@ class Questionnaire:
             counted = model.segments.items
             popularity = model.popularity.astype(np.float64)
         else:
-            kept = model.kept_by_segment
-            counted = ItemCounts(kept.through(warm.fans.transpose()), kept.lengths())
+            users = model.kept_by_segment
+            counted = ItemCounts(users.through(warm.fans.transpose()), users.lengths())
             popularity = warm.fans.lengths() / max(1, warm.fans.n_columns)
         order = np.argsort(-popularity, kind="stable")[:MAX_QUESTION_ITEMS]
         candidates = order[popularity[order] > 0]

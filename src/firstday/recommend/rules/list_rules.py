@@ -178,10 +178,10 @@ class Quota:
     def take(self, item: int) -> None:
         """Count an item that is listed."""
         self.open[item] = False
-        for (values, members, most), counts in zip(self.caps, self.counts, strict=True):
+        for (values, members, max_items), counts in zip(self.caps, self.counts, strict=True):
             for value in values.row(item):
                 counts[value] += 1
-                if counts[value] >= most:
+                if counts[value] >= max_items:
                     self.open[members.row(value)] = False
 
 
@@ -191,8 +191,8 @@ def compile_rules(model: TrainedModel, layers: Sequence[Rules], profile: Mapping
     Items must obey all layers, such as the rules of a page and of a row. In caps, lists and context, later layers take
     precedence. The context takes precedence over the profile. Pins and ranks to skip are those of the last layer.
     """
-    known = {**profile, **_merge(layers, "context")}
-    user = {name: known.get(name) for rules in layers for name in rules.names}
+    values = {**profile, **_merge(layers, "context")}
+    user = {name: values.get(name) for rules in layers for name in rules.names}
     key = (*(rules.text for rules in layers), str(user))
     cache = model.compiled_rules
     compiled: ItemRules | None = cache.get(key)
@@ -241,9 +241,9 @@ def _compile(model: TrainedModel, layers: Sequence[Rules], user: Mapping[str, An
         else:
             n_unknown += 1
     caps = []
-    for name, most in _merge(layers, "cap").items():
+    for name, max_items in _merge(layers, "cap").items():
         values_of_items = _index_values(find_column(columns, name))
-        caps.append((values_of_items, values_of_items.transpose(), most))
+        caps.append((values_of_items, values_of_items.transpose(), max_items))
     return ItemRules(
         allowed=allowed,
         popular=model.popular_items[allowed[model.popular_items]],
