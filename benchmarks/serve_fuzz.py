@@ -36,7 +36,7 @@ def fuzz(model: Path, folder: Path, n_cases: int, seed: int | None = None) -> di
     try:
         while done < n_cases:
             # Each requested example yields about three cases per operation, over all phases.
-            examples = max(2, round((n_cases - done) / N_OPERATIONS / 1.3))
+            examples = max(5, round((n_cases - done) / N_OPERATIONS / 1.3))
             command = [sys.executable, "-m", "schemathesis.cli", "run", f"{server.url}/v1/openapi.json", "--no-color"]
             command += ["--max-examples", str(examples), "--checks", "all"]
             if seed is not None:
