@@ -13,6 +13,7 @@ from hypothesis import settings
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
+from firstday.data.splits import roles
 from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Split
 from firstday.features.signals import SignalBatch
@@ -25,6 +26,14 @@ from tests.training_once import train_once
 
 settings.register_profile("steady", deadline=None, derandomize=True)  # the same cases however busy the machine is
 settings.load_profile("steady")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_folds() -> Iterator[None]:
+    """Cross-fit in two folds instead of five, which trains three models instead of six."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(roles, "MAX_FOLDS", 2)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +95,10 @@ def fresh_registry() -> Iterator[None]:
     registry._registries.cache_clear()
 
 
-LONG = ("spark", "test_examples.py", "test_notebooks.py", "test_bare_environment.py", "test_plugin.py", "test_demo.py")
+LONG = (
+    *("spark", "test_examples.py", "test_notebooks.py", "test_bare_environment.py", "test_plugin.py", "test_demo.py"),
+    *("test_faults.py", "test_site.py", "test_versions.py", "test_leaderboard.py", "test_distribution.py"),
+)
 """Files and folders of tests that take long. What comes first is run by one process: only that one starts Spark."""
 
 

@@ -19,6 +19,11 @@ def noon(day: int) -> datetime:
     return datetime(2024, 5, day, 12, tzinfo=UTC)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_folds() -> None:
+    """Leave the number of folds as it is: tests here train nothing."""
+
+
 @pytest.fixture
 def five_users() -> Tables:
     return {

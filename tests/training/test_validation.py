@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from firstday.data.splits import roles
 from firstday.data.splits.holdout import split_for_training
 from firstday.segment.segments import ItemCounts, Segments
 from firstday.sparse import SparseRows
@@ -81,12 +82,12 @@ def test_a_model_of_few_newcomers_is_learned_from_all_of_them(monkeypatch: pytes
     config = brief_config(protocol="registration", registration={"target_days": 5.0}, cold_model={"epochs": 4})
     split = split_for_training(log, config, 0)
     model = fit(log, split, config).model
-    assert len(split.folds) == 5
+    assert len(split.folds) == roles.MAX_FOLDS > 1
     assert [fold.query.n_users for fold in noted] == [len(rows) for rows in split.folds]
     for fold in noted:  # with models that did not learn from them
         assert fold.query.model.everyone.sizes[0] == len(split.warm) - fold.query.n_users
     data = model.facts["data"]
-    assert (data["folds"], data["validation_users"]) == (5, len(split.validation))
+    assert (data["folds"], data["validation_users"]) == (roles.MAX_FOLDS, len(split.validation))
     assert data["warm_users"] == len(split.warm)
     assert len(set(split.warm) & set(split.validation.users)) > 100
     assert {epoch.precision for epoch in model.cold.history} == {None}
