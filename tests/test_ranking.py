@@ -40,7 +40,7 @@ def test_top_k_is_a_stable_sort(scores: np.ndarray, k: int) -> None:
     before = scores.copy()
     items, values = top_k(scores, k)
     assert items.shape == values.shape == (len(scores), k)
-    assert (items.dtype, values.dtype) == ("i4", "f4")
+    assert (items.dtype, values.dtype) == (np.dtype("i4"), np.dtype("f4"))
     assert_sorted(scores, items, values)
     np.testing.assert_array_equal(scores, before)
 

@@ -239,7 +239,7 @@ def test_a_request_keeps_its_id(log: Callable[[], str], start_app: StartApp) -> 
             assert len(identity) == 16
 
 
-@pytest.mark.parametrize("error", [RuntimeError("broken pipe"), DataError(["a store says no"])])
+@pytest.mark.parametrize("error", [RuntimeError("broken pipe"), DataError("a store says no")])
 def test_an_error_after_the_headers_were_sent_is_logged_with_the_request(
     caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
