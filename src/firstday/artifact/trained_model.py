@@ -12,7 +12,6 @@ import numpy as np
 from firstday.artifact.calibration import Calibration
 from firstday.cold.cold_model import ColdModel
 from firstday.config import Config
-from firstday.data.events import Pair
 from firstday.display import readable
 from firstday.embed.embeddings import FoldIn
 from firstday.embed.kept_users import WarmUsers
@@ -121,11 +120,6 @@ class TrainedModel:
                 "model: was trained on the released features and cannot read signals; train one on tables."
             )
         return self.signal_encoder
-
-    @property
-    def pairs(self) -> tuple[Pair, ...]:
-        """(signal, entity) pairs that have a feature block."""
-        return () if self.signal_encoder is None else self.signal_encoder.pairs
 
     @property
     def knows_friends(self) -> bool:
