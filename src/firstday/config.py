@@ -416,7 +416,7 @@ class RecommendConfig(Section):
     """Train `edlae`, item-to-item weights that `blend` combines with other methods."""
     components: tuple[str, ...] | None = None
     """Methods whose components `blend` may combine in addition to `direct`, `personal`, `soft_segments`, `popular` and
-    `edlae`. Empty: those in `methods`."""
+    `edlae`. Unset: those in `methods`; `[]`: none."""
     strategy: str = "auto"
     """Default strategy. `auto` is `blend`, guarded against falling below `popular`; `segment` is the paper's."""
 

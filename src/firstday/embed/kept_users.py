@@ -24,15 +24,6 @@ class WarmUsers:
         return len(self.ids)
 
 
-@dataclass(frozen=True)
-class Neighborhood:
-    """Weighting of stored users by `neighbors` and `friends`, chosen on validation users."""
-
-    temperature: float = 0.05  # softmax temperature for the cosine of a neighbour's vector and the predicted one
-    smoothing: float = 0.02  # weight of the item shares among all warm users, relative to all neighbours' weights
-    friend_smoothing: float = 10.0  # weight of the segments nearest to the friends' mean vector, in pseudo-friends
-
-
 def keep_warm_users(ids: Ids, vectors: np.ndarray, uses: SparseRows, max_users: int, *, seed: int) -> WarmUsers:
     """Select all warm users, or a random sample of `max_users`, in the order of `ids`.
 

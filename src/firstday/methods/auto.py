@@ -1,4 +1,4 @@
-"""`auto`, the default: `blend`, or `popular` for users whose lists it made worse in validation."""
+"""`auto`, the default: `blend`, or `popular` for users whose lists it made worse beyond chance in validation."""
 
 from __future__ import annotations
 

@@ -91,6 +91,8 @@ def score_blend(query: Query, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """
     blending: Blending = query.learned("blend")
     available = components_of(query.model)
+    if not set(blending.names).intersection(available):
+        blending = Blending()
     names = tuple(name for name in blending.names if name in available)
     chosen, scores, offsets = score_components(query, rows, names)
     n_known = query.n_known[rows]

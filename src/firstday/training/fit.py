@@ -63,7 +63,7 @@ from firstday.training.weights import Gain, choose_blending
 def train(
     dataset: Dataset | LargeDataset, config: Config | None = None, *, progress: Progress | bool | None = True
 ) -> Recommender:
-    """Train on all users with interactions; choose settings on validation users, held out or in folds.
+    """Train on users with interactions; choose settings on validation users, held out or in folds.
 
     Parameters
     ----------
@@ -165,7 +165,10 @@ def fit(
     model = replace(model, trend=measure_trend(dataset, split, config))
     facts = collect_facts(dataset, split, model, folds, learners.facts)
     if gains:
-        facts["metrics"]["components"] = {name: gain.to_json() for name, gain in gains.items()}
+        weighted = model.learned["blend"].names
+        facts["metrics"]["components"] = {
+            name: {**gain.to_json(), "kept": name in weighted} for name, gain in gains.items()
+        }
     return FitResult(replace(model, facts=facts), tunings)
 
 

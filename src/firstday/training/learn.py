@@ -8,8 +8,8 @@ from firstday.cold.cold_model import ColdModel
 from firstday.config import Config
 from firstday.errors import needs_extra
 from firstday.progress import Progress
-from firstday.recommend.registry import learners_of
-from firstday.recommend.spec import ColdModelSpec, LearningData, StrategySpec
+from firstday.recommend.registry import find_learner, learners_of
+from firstday.recommend.spec import ColdModelSpec, LearningData, StrategySpec, methods_of
 from firstday.training.validation import ObjectiveWrapper, Validation
 
 METHOD_STAGE = "method "
@@ -18,7 +18,8 @@ METHOD_STAGE = "method "
 
 def check_training(config: Config) -> None:
     """Raise ConfigError or MissingExtraError immediately for an unknown method or an unavailable device."""
-    learners_of(config)
+    for name in (*methods_of(config), *config.components):
+        find_learner(name)
     check_device(config)
 
 

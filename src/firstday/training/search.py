@@ -32,7 +32,8 @@ DATA_GRID: Grid = {
     "min_items": (1, 2, 5, 10, 20, 50),
     "window_days": (30.0, 90.0, 180.0, 365.0, None),
 }
-"""Options of every method: minimum number of items per training user, and training window in days."""
+"""Options of methods that learn in their search: minimum number of items per training user, and training window in
+days."""
 DATA_START: Grid = {"min_items": (1,), "window_days": (None,)}
 """Where the search starts; also the values used when all of a method's own options are fixed."""
 NATURAL_ENDS = {0, 1, None}
@@ -165,14 +166,17 @@ def _search_one(
         assert dataset is not None
         return search.prepare(collect_uses(dataset, part, model.config, min_items, window_days))
 
-    def learn(part: Split | None, options: Mapping[str, Any]) -> Any:
+    def learn(part: Split | None, trained: TrainedModel, options: Mapping[str, Any]) -> Any:
         if search.prepare is None or part is None:
-            return replace(model.learned[name], **options)
+            return replace(trained.learned[name], **options)
         own_options = {option: value for option, value in options.items() if option not in DATA_GRID}
         return prepare(part, options["min_items"], options.get("window_days"))(**own_options)
 
     def learn_folds(folds: Sequence[Fold], options: Mapping[str, Any]) -> list[Fold]:
-        return [fold.with_learned(**{name: learn(part, options)}) for fold, part in zip(folds, parts, strict=True)]
+        return [
+            fold.with_learned(**{name: learn(part, fold.model, options)})
+            for fold, part in zip(folds, parts, strict=True)
+        ]
 
     def objective(options: Mapping[str, Any]) -> float:
         nonlocal n_tried
@@ -186,7 +190,7 @@ def _search_one(
     chosen_folds = learn_folds(folds, options)
     prepare.cache_clear()
     tuned_at = perf_counter()
-    model = replace(model, learned={**model.learned, name: learn(split, options)})
+    model = replace(model, learned={**model.learned, name: learn(split, model, options)})
     fit_seconds = perf_counter() - tuned_at
     n_users = sum(fold.query.n_users for fold in sample)
     return model, chosen_folds, Tuning(grid, options, precision, n_users, fit_seconds, tuned_at - began, n_tried)

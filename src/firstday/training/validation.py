@@ -27,7 +27,10 @@ MAX_SCORES = 50_000_000
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """Validation users, with a model trained without them, and the items they went on to use (`truth`)."""
+    """Validation users, a model and the items that they went on to use (`truth`).
+
+    The model is trained without these users, but for the final one after cross-fitting, which serves no choice.
+    """
 
     query: Query
     truth: SparseRows
@@ -38,7 +41,7 @@ class Fold:
 
     @property
     def model(self) -> TrainedModel:
-        """The model trained without these users."""
+        """The model."""
         return self.query.model
 
     def with_learned(self, **learned: Any) -> Fold:

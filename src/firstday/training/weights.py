@@ -58,7 +58,7 @@ class Gain:
             mean, error = _mean_and_error(of_length)
             ends = (mean, mean - NORMAL_95 * error, mean + NORMAL_95 * error)
             gains[str(k)] = [round(end, 4) for end in ends]
-        return {"users": self.differences.shape[1], "kept": self.is_earned, "gain": gains}
+        return {"users": self.differences.shape[1], "gain": gains}
 
 
 def _mean_and_error(values: np.ndarray) -> tuple[float, float]:
@@ -69,13 +69,18 @@ def _mean_and_error(values: np.ndarray) -> tuple[float, float]:
 def choose_blending(folds: Sequence[Fold]) -> tuple[Blending, dict[str, Gain]]:
     """Fit the weights of `blend` to validation users' later use; return them, and the gains of further components.
 
-    A component that is not one of `BASE_COMPONENTS` is left out unless it earns something. If few validation users have
-    only a profile or friends, users with interactions hidden are added.
+    A component that is not one of `BASE_COMPONENTS` is left out unless it earns something in addition to those before
+    it that did, and those after it. If few validation users have only a profile or friends, users with interactions
+    hidden are added.
     """
     names = components_of(folds[0].model)
-    gains = {name: measure_gain(folds, names, name) for name in names if name not in BASE_COMPONENTS}
-    earned = tuple(name for name in names if name not in gains or gains[name].is_earned)
-    return fit_blending(folds, earned), gains
+    gains = {}
+    for name in names:
+        if name not in BASE_COMPONENTS:
+            gains[name] = measure_gain(folds, names, name)
+            if not gains[name].is_earned:
+                names = tuple(other for other in names if other != name)
+    return fit_blending(folds, names), gains
 
 
 def measure_gain(folds: Sequence[Fold], names: tuple[str, ...], name: str) -> Gain:
