@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from firstday.ranking import most_used, spread_scores
-from firstday.recommend.component import component_of_scores
+from firstday.recommend.component import Scores
 from firstday.recommend.query import Query
 from firstday.recommend.spec import PROBABILITY, OptionSearch, StrategySpec, near_taste
 from firstday.sparse import SparseRows, contains
@@ -48,12 +48,24 @@ def find_later(uses: SparseRows, day_ones: SparseRows, rows: np.ndarray) -> Spar
     return used.keep(~contains(day_ones.take(rows), used))
 
 
+def standardise(scores: np.ndarray) -> np.ndarray:
+    """Return scores in standard deviations over each user's ranked items, float32, shape of `scores`, (n_users, n_items).
+
+    Items that score minus infinity get the lowest score of the user.
+    """
+    is_ranked = scores > -np.inf
+    masked = np.ma.masked_array(scores, ~is_ranked)
+    centred = (masked - masked.mean(axis=1, keepdims=True)) / np.maximum(masked.std(axis=1, keepdims=True), 1e-9)
+    lowest = centred.min(axis=1, keepdims=True)
+    return np.where(is_ranked, centred.filled(0), lowest.filled(0)).astype(np.float32)
+
+
 def score_items(*, name: str, describe: str, explain: str, value: type, search: OptionSearch) -> StrategySpec:
     """Make a strategy that ranks items by the scores of a learned value given the liked items."""
 
-    def score(query: Query, rows: np.ndarray) -> np.ndarray:
-        scores: np.ndarray = query.learned(name).score(query.liked.take(rows))
-        return scores
+    def component(query: Query, rows: np.ndarray) -> Scores:
+        scores = standardise(query.learned(name).score(query.liked.take(rows)))
+        return Scores(lambda chosen: np.take_along_axis(scores, chosen, axis=1))
 
     return StrategySpec(
         name=name,
@@ -63,7 +75,7 @@ def score_items(*, name: str, describe: str, explain: str, value: type, search: 
         reason=near_taste,
         value=value,
         search=search,
-        component=component_of_scores(score),
+        component=component,
         reads=("liked",),
         scale=PROBABILITY,
     )

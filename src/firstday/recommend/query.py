@@ -105,9 +105,10 @@ class Query:
     @cached_property
     def excluded(self) -> SparseRows:
         """Items excluded from each user's list, shape (n_users, n_items)."""
-        if self.keep_used or not self.passed_over.n_entries:
+        if self.keep_used:
             return self.always_excluded
-        return union_rows([self.always_excluded, self.passed_over.keep(self.passed_over.weights > RESTING)])
+        resting = self.passed_over.keep(self.passed_over.weights > RESTING)
+        return union_rows([self.always_excluded, resting])
 
     @cached_property
     def always_excluded(self) -> SparseRows:
@@ -189,8 +190,8 @@ class Query:
     @cached_property
     def knowledge(self) -> np.ndarray:
         """Class of each user by how much is known, as an index into `KNOWLEDGE`, int64, shape (n_users,)."""
-        number = np.where(self.n_known >= FEW, 4, np.where(self.n_known > 0, 3, np.where(self._has_friends, 2, 1)))
-        return np.where(self.has_features, number, 0)
+        classes = [~self.has_features, self.n_known >= FEW, self.n_known > 0, self._has_friends]
+        return np.select(classes, [0, 4, 3, 2], default=1)
 
     @cached_property
     def profile(self) -> dict[str, np.ndarray]:
@@ -198,12 +199,12 @@ class Query:
 
         -1 if the user has no value, or if no warm user has this value (for ages: a similar one).
         """
-        groups = self.model.shared_groups
-        return {
-            name: np.where((codes >= 0) & (groups[name].sizes[codes] > 0), codes, -1)
-            for name, codes in self.signals.profile.items()
-            if name in groups
-        }
+        profile = {}
+        for name, codes in self.signals.profile.items():
+            if group := self.model.shared_groups.get(name):
+                has_users = group.sizes[codes] > 0
+                profile[name] = np.where((codes >= 0) & has_users, codes, -1)
+        return profile
 
     @cached_property
     def features(self) -> np.ndarray:
@@ -274,7 +275,9 @@ class Query:
             )
         return self.model.learned[name]
 
-    def rank_scores(self, score: Callable[[np.ndarray], np.ndarray], route: str, answered: np.ndarray) -> Answer:
+    def rank_scores(
+        self, score: Callable[[np.ndarray], np.ndarray], route: str, answered: np.ndarray | None = None
+    ) -> Answer:
         """Rank items by scores.
 
         Parameters
@@ -283,7 +286,7 @@ class Query:
             Maps user rows, shape (m,), to scores, float32, shape (m, n_items), which may be overwritten; items with a
             score of minus infinity are not listed.
         route, answered
-            See `Answer.where`.
+            See `Answer.where`. By default, users with a listed item are answered.
         """
 
         def score_listed(rows: np.ndarray) -> np.ndarray:
@@ -292,7 +295,9 @@ class Query:
             scores[:, ~self.item_rules.allowed] = -np.inf
             return scores
 
-        return Answer.where(answered, route, *rank_scores(score_listed, self.excluded, self.k))
+        items, scores = rank_scores(score_listed, self.excluded, self.k)
+        has_items = items[:, 0] >= 0
+        return Answer.where(has_items if answered is None else answered, route, items, scores)
 
     def rank_learned(self, method: str) -> Answer:
         """Rank items by a method's learned value, which must implement `LearnedScores`.
@@ -300,15 +305,16 @@ class Query:
         Users without a liked item that the value knows are left unanswered.
         """
         value: LearnedScores = self.learned(method)
-        everyone = np.ones(self.n_users, dtype=bool)
-        answer = self.rank_scores(lambda rows: value.score(self.liked.take(rows)), method, everyone)
-        return Answer.where(answer.items[:, 0] >= 0, method, answer.items, answer.scores)
+        return self.rank_scores(lambda rows: value.score(self.liked.take(rows)), method)
 
     def rank_by_vectors(self, vectors: np.ndarray, route: str, answered: np.ndarray) -> Answer:
         """Rank items by dot product with the users' vectors, shape (n_users, d); see `Answer.where`."""
-        items = self.model.scoring_vectors
-        absent = self.model.without_vector
-        return self.rank_scores(lambda rows: score_by_vectors(vectors[rows], items, absent), route, answered)
+        model = self.model
+
+        def score(rows: np.ndarray) -> np.ndarray:
+            return score_by_vectors(vectors[rows], model.scoring_vectors, model.without_vector)
+
+        return self.rank_scores(score, route, answered)
 
     def take_lists(
         self, lists: np.ndarray, scores: np.ndarray, choice: np.ndarray, route: str, answered: np.ndarray
@@ -319,7 +325,8 @@ class Query:
         the index of each user's list, integers, shape (n_users,).
         """
         allowed = None if self.rules is None else self.rules.allowed
-        return Answer.where(answered, route, *take_lists(lists, scores, choice, self.excluded, self.k, allowed))
+        items, scores = take_lists(lists, scores, choice, self.excluded, self.k, allowed)
+        return Answer.where(answered, route, items, scores)
 
     @cached_property
     def without_impressions(self) -> Query:
@@ -334,16 +341,15 @@ class Query:
         return {}
 
     def ask(self, **changes: Any) -> Query:
-        """Return the query with another `k`, `rules` or `excluded_override`; cached results of the signals are kept."""
+        """Return the query with another `k`, `rules` or `excluded_override`; cached results of the signals are kept.
+
+        With another `model`, it must differ in the settings of methods alone.
+        """
         query = replace(self, **changes)
         shared = {name: self.__dict__[name] for name in FROM_SIGNALS if name in self.__dict__}
-        query.__dict__.update(shared, components=self.components, _per_user=self._per_user)
-        return query
-
-    def with_model(self, model: TrainedModel) -> Query:
-        """Return the query to a model that differs in the settings of methods alone."""
-        query = self.ask(model=model)
-        query.__dict__["components"] = {}
+        query.__dict__.update(shared, _per_user=self._per_user)
+        if "model" not in changes:
+            query.__dict__["components"] = self.components
         return query
 
     def take(self, rows: np.ndarray) -> Query:
@@ -392,7 +398,8 @@ class Answer:
     def join(cls, parts: Sequence[tuple[np.ndarray, Answer]]) -> Answer:
         """Concatenate answers for disjoint rows that cover all users; all must set the same optional fields."""
         order = np.argsort(np.concatenate([rows for rows, _ in parts]))
-        arrays = (np.concatenate(of) for of in zip(*(vars(part).values() for _, part in parts), strict=True))
+        fields = zip(*(vars(answer).values() for _, answer in parts), strict=True)
+        arrays = map(np.concatenate, fields)
         return cls(*(array[order] if len(array) else array for array in arrays))
 
     @classmethod
@@ -404,11 +411,11 @@ class Answer:
 def check_numbers(what: str, numbers: Any, shape: tuple[int, ...], kinds: Literal["iu", "fiu"] = "fiu") -> None:
     """Raise FirstdayError unless a value is a numeric array of the given shape, without NaN."""
     if not isinstance(numbers, np.ndarray) or numbers.shape != shape or numbers.dtype.kind not in kinds:
-        found = f"{getattr(numbers, 'dtype', type(numbers).__name__)} of shape {np.shape(numbers)}"
+        kind = getattr(numbers, "dtype", type(numbers).__name__)
+        expected = "integers" if kinds == "iu" else "numbers"
         raise FirstdayError(
-            f"{what} are {found}; return an array of {'numbers' if 'f' in kinds else 'integers'} of shape {shape}."
+            f"{what} are {kind} of shape {np.shape(numbers)}; return an array of {expected} of shape {shape}."
         )
     if np.isnan(numbers).any():
-        raise FirstdayError(
-            f"{what} contain NaN, first at {np.argwhere(np.isnan(numbers))[0].tolist()}; return numbers."
-        )
+        first = np.argwhere(np.isnan(numbers))[0]
+        raise FirstdayError(f"{what} contain NaN, first at {first.tolist()}; return numbers.")

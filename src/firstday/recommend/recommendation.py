@@ -158,16 +158,21 @@ class Recommendations(Mapping[Any, Recommendation]):
     def row(self, row: int) -> Recommendation:
         """Return the recommendation in a row of the arrays."""
         answer = self.answer
-        segment = int(self.segments[row]) if self.segments[row] >= 0 else None
+        segment = None
+        segment_size = None
+        if self.segments[row] >= 0:
+            segment = int(self.segments[row])
+            segment_size = int(self.model.segments.items.sizes[segment])
+        items = name_items(self.model, answer.items[row], answer.scores[row], answer.propensities[row])
         return Recommendation(
-            items=name_items(self.model, answer.items[row], answer.scores[row], answer.propensities[row]),
+            items=items,
             strategy=self.strategy,
             route=answer.routes[row],
             segment=segment,
-            segment_size=None if segment is None else int(self.model.segments.items.sizes[segment]),
+            segment_size=segment_size,
             ignored=self.ignored[row],
             notes=self.notes[row],
-            score_scale=str(answer.scales[row]),
+            score_scale=answer.scales[row],
             n_ranked=int(answer.n_ranked[row]),
             user_id=self.user_ids[row],
         )
@@ -195,13 +200,15 @@ def frame_lists(catalogue: Catalogue, user_ids: pl.Series, answer: Answer) -> pl
     `user_ids` has one id per list.
     """
     row, position = np.nonzero(answer.items >= 0)
-    scales = np.where(position < answer.n_ranked[row], answer.scales[row], FILLS_UP)
+    items = answer.items[row, position]
+    is_ranked = position < answer.n_ranked[row]
+    scales = np.where(is_ranked, answer.scales[row], FILLS_UP)
     return pl.DataFrame(
         {
             "user_id": user_ids.gather(pl.Series(row.astype(np.uint32))),
             "rank": (position + 1).astype(np.int32),
-            "item_id": catalogue.items.take(answer.items[row, position]),
-            "title": pl.Series(map(catalogue.title_of, answer.items[row, position].tolist()), dtype=pl.String),
+            "item_id": catalogue.items.take(items),
+            "title": pl.Series(map(catalogue.title_of, items.tolist()), dtype=pl.String),
             "score": answer.scores[row, position],
             "route": answer.routes[row].astype(str),
             "scale": scales.astype(str),
@@ -214,8 +221,9 @@ def name_items(
 ) -> tuple[RecommendedItem, ...]:
     """Return a list in the caller's ids and titles, given arrays of shape (k,); item -1 marks an empty rank."""
     catalogue = model.catalogue
+    listed = zip(items.tolist(), scores.tolist(), propensities.tolist(), strict=True)
     return tuple(
-        RecommendedItem(catalogue.items[ix], catalogue.title_of(ix), *of_item)
-        for ix, *of_item in zip(items.tolist(), scores.tolist(), propensities.tolist(), strict=True)
+        RecommendedItem(catalogue.items[ix], catalogue.title_of(ix), score, propensity)
+        for ix, score, propensity in listed
         if ix >= 0
     )

@@ -10,7 +10,7 @@ pyproject.toml::
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -35,30 +35,31 @@ from firstday.recommend.spec import (
 )
 
 M = TypeVar("M", bound=Method)
+Registries = Mapping[type[Method], Mapping[str, Method | str]]
 DERIVED_STRATEGIES = ("vectors:personal_strategy", "segments:segment_strategy")
 """Functions that make the two strategies of a cold model, imported on first use like the built-in methods."""
 
 
 @cache
-def _registries() -> dict[str, dict[str, Method | str]]:
-    """Return methods or their import paths, by section and name: built-in first, then entry points."""
-    registries: dict[str, dict[str, Method | str]] = {
-        section: dict(paths) for section, paths in BUILT_IN_METHODS.items()
+def _registries() -> dict[type[Method], dict[str, Method | str]]:
+    """Return methods or their import paths, by kind and name: built-in first, then entry points."""
+    registries: dict[type[Method], dict[str, Method | str]] = {
+        kind: dict(paths) for kind, paths in BUILT_IN_METHODS.items()
     }
-    for section, methods in registries.items():
-        for entry in entry_points(group=f"firstday.{section}"):
-            _refuse_taken(entry.name, section, registries)
+    for kind, methods in registries.items():
+        for entry in entry_points(group=f"firstday.{kind.section}"):
+            _refuse_taken(kind, entry.name, registries)
             methods[entry.name] = entry.value
     return registries
 
 
-def _refuse_taken(name: str, section: str, registries: Mapping[str, Mapping[str, Method | str]]) -> None:
+def _refuse_taken(kind: type[Method], name: str, registries: Registries) -> None:
     """Raise ConfigError if a method's name, or that of a strategy derived from it, is built in or another method's."""
-    names = {name, *(derived_names(name) if section == ColdModelSpec.section else ())}
-    others = (PAPER_SEGMENT, *registries["cold_models"], *_list_strategies(registries))
-    is_new = name not in registries[section]
-    if name in BUILT_IN_METHODS[section] or (is_new and not names.isdisjoint(others)):
-        raise ConfigError(f"{section}: the name {name} is taken; choose another.")
+    names = {name, *(derived_names(name) if kind is ColdModelSpec else ())}
+    others = (PAPER_SEGMENT, *registries[ColdModelSpec], *_list_strategies(registries))
+    is_new = name not in registries[kind]
+    if name in BUILT_IN_METHODS[kind] or (is_new and not names.isdisjoint(others)):
+        raise ConfigError(f"{kind.section}: the name {name} is taken; choose another.")
 
 
 def register(*specs: Method) -> None:
@@ -70,12 +71,15 @@ def register(*specs: Method) -> None:
         The name belongs to a built-in method or to a method of another kind.
     """
     for spec in specs:
-        if not isinstance(spec, StrategySpec | ColdModelSpec):
+        if not isinstance(spec, Method):
             raise ConfigError(f"register: got a {type(spec).__name__}; give a StrategySpec or a ColdModelSpec.")
-        if _find(type(spec), spec.name) is spec:
-            continue  # built in
-        _refuse_taken(spec.name, spec.section, _registries())
-        _registries()[spec.section][spec.name] = guard(spec)
+        if not _is_built_in(spec):
+            _refuse_taken(type(spec), spec.name, _registries())
+            _registries()[type(spec)][spec.name] = guard(spec)
+
+
+def _is_built_in(spec: Method) -> bool:
+    return _find(type(spec), spec.name) is spec  # third-party methods are guarded copies
 
 
 def load_plugin(module: str) -> tuple[str, ...]:
@@ -88,48 +92,46 @@ def load_plugin(module: str) -> tuple[str, ...]:
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        contents = vars(import_module(module))
+        contents = vars(import_module(module)).values()
     except Exception as error:
         raise ConfigError(
             f"plugin: {module} cannot be imported ({type(error).__name__}: {error}); check its name and code."
         ) from error
-    methods = [value for value in contents.values() if isinstance(value, Method)]
-    specs = {(spec.section, spec.name): spec for spec in methods if _find(type(spec), spec.name) is not spec}
+    specs = [value for value in contents if isinstance(value, Method) and not _is_built_in(value)]
     if not specs:
         raise ConfigError(f"plugin: {module} has no StrategySpec or ColdModelSpec; define one at its top level.")
-    register(*specs.values())
-    return tuple(name for _, name in specs)
+    register(*specs)
+    return tuple(dict.fromkeys(spec.name for spec in specs))
 
 
-def _find(cls: type[M], name: str) -> M | None:
-    """Return a method by class and name, importing it if needed; None if there is none."""
-    methods = _registries()[cls.section]
-    found = methods.get(name)
-    if isinstance(found, str):
-        found = methods[name] = (
-            resolve_name(found) if name in BUILT_IN_METHODS[cls.section] else _load(cls, name, found)
-        )
-    return found if isinstance(found, cls) else None
+def _find(kind: type[M], name: str) -> M | None:
+    """Return a method by kind and name, importing it if needed; None if there is none."""
+    methods = _registries()[kind]
+    method = methods.get(name)
+    if isinstance(method, str):
+        is_built_in = name in BUILT_IN_METHODS[kind]
+        method = methods[name] = resolve_name(method) if is_built_in else _load(kind, name, method)
+    return method if isinstance(method, kind) else None
 
 
-def _load(cls: type[M], name: str, path: str) -> M:
+def _load(kind: type[M], name: str, path: str) -> M:
     """Return the method that an entry point names."""
     try:
         spec = resolve_name(path)
-        if isinstance(spec, cls) and spec.name == name:
+        if isinstance(spec, kind) and spec.name == name:
             return guard(spec)
-        fault = f"which is not a {cls.__name__} of this name"
+        fault = f"which is not a {kind.__name__} of this name"
     except Exception as error:
         fault = f"{type(error).__name__}: {error}"
     raise ConfigError(
-        f"{cls.section}: {name} cannot be loaded from {path} ({fault}); correct or reinstall its package."
+        f"{kind.section}: {name} cannot be loaded from {path} ({fault}); correct or reinstall its package."
     )
 
 
-def _list_strategies(registries: Mapping[str, Collection[str]]) -> tuple[str, ...]:
+def _list_strategies(registries: Registries) -> tuple[str, ...]:
     """Return the names of strategies: built-in, two per cold model, then others."""
-    derived = (name for cold_model in registries["cold_models"] for name in derived_names(cold_model))
-    return tuple(dict.fromkeys((*BUILT_IN_METHODS["strategies"], *derived, *registries["strategies"])))
+    derived = (name for cold_model in registries[ColdModelSpec] for name in derived_names(cold_model))
+    return tuple(dict.fromkeys((*BUILT_IN_METHODS[StrategySpec], *derived, *registries[StrategySpec])))
 
 
 def strategy_names() -> tuple[str, ...]:
@@ -137,19 +139,9 @@ def strategy_names() -> tuple[str, ...]:
     return _list_strategies(_registries())
 
 
-def searched_names() -> tuple[str, ...]:
-    """Return the names of all strategies that learn during a hyperparameter search."""
-    return tuple(spec.name for spec in _specs() if spec.search is not None and spec.search.prepare is not None)
-
-
 def is_plugin(name: str) -> bool:
     """Return whether a strategy is registered and not built in."""
     return name in strategy_names() and name not in _list_strategies(BUILT_IN_METHODS)
-
-
-def cold_model_names() -> tuple[str, ...]:
-    """Return the names of all alternative cold models."""
-    return tuple(_registries()["cold_models"])
 
 
 def find_strategy(name: str) -> StrategySpec:
@@ -171,7 +163,7 @@ def check_evaluable(names: Iterable[str]) -> None:
             find_strategy(name)
 
 
-def _unknown(setting: str, name: str, names: Sequence[str]) -> ConfigError:
+def _unknown(setting: str, name: str, names: tuple[str, ...]) -> ConfigError:
     return ConfigError(
         f"{setting}: {name!r} is unknown{hint_at(name, names)}; choose one of {', '.join(names)}, or add your own with "
         "--plugin MODULE or firstday.register."
@@ -186,23 +178,40 @@ def spec_of_route(route: str) -> StrategySpec | None:
 @cache
 def _derived_strategies(cold_model: ColdModelSpec) -> dict[str, StrategySpec]:
     """Return the two strategies of a cold model, by name."""
-    makers = (resolve_name(f"firstday.methods.{path}") for path in DERIVED_STRATEGIES)
-    both: dict[str, StrategySpec] = {spec.name: spec for spec in (make(cold_model) for make in makers)}
-    return both if cold_model.name in BUILT_IN_METHODS["cold_models"] else {name: guard(both[name]) for name in both}
+    is_built_in = cold_model.name in BUILT_IN_METHODS[ColdModelSpec]
+    strategies = {}
+    for path in DERIVED_STRATEGIES:
+        strategy: StrategySpec = resolve_name(f"firstday.methods.{path}")(cold_model)
+        strategies[strategy.name] = strategy if is_built_in else guard(strategy)
+    return strategies
+
+
+def _specs() -> Iterator[StrategySpec]:
+    return map(find_strategy, strategy_names())
+
+
+def searched_names() -> tuple[str, ...]:
+    """Return the names of all strategies that learn during a hyperparameter search."""
+    return tuple(spec.name for spec in _specs() if spec.learns_in_search)
+
+
+def learner_names() -> tuple[str, ...]:
+    """Return the names of all methods that can be trained in addition to the base ones: cold models, then strategies."""
+    learners = (spec.name for spec in _specs() if spec.learns and spec.name not in BASE_METHODS)
+    return (*_registries()[ColdModelSpec], *learners)
 
 
 def _learner(name: str) -> ColdModelSpec | StrategySpec | None:
     """Return a method with a learned value, or None if there is none of that name."""
-    found = _find(ColdModelSpec, name) or _find(StrategySpec, name)
-    return found if found is not None and found.learns else None
+    method = _find(ColdModelSpec, name) or _find(StrategySpec, name)
+    return method if method is not None and method.learns else None
 
 
 def find_learner(name: str) -> ColdModelSpec | StrategySpec:
     """Return a method with a learned value, a cold model or a strategy; raise ConfigError if there is none."""
     if learner := _learner(name):
         return learner
-    learners = (spec.name for spec in _specs() if spec.learns and spec.name not in BASE_METHODS)
-    raise _unknown("methods", name, (*cold_model_names(), *learners))
+    raise _unknown("methods", name, learner_names())
 
 
 def learners_of(config: Config) -> tuple[ColdModelSpec | StrategySpec, ...]:
@@ -211,56 +220,48 @@ def learners_of(config: Config) -> tuple[ColdModelSpec | StrategySpec, ...]:
     return tuple(spec for spec in learners if all(need.is_met(config) for need in spec.needs))
 
 
-def is_learner(name: str) -> bool:
-    """Return whether a name is that of a method with a learned value."""
-    return _learner(name) is not None
-
-
 def value_type(name: str) -> type | None:
     """Return the class of a method's learned value, for loading a model; None if the method is not registered."""
     learner = _learner(name)
     return None if learner is None else learner.value
 
 
-def _specs() -> Iterator[StrategySpec]:
-    return (find_strategy(name) for name in strategy_names())
-
-
 def strategies_of(model: TrainedModel) -> tuple[str, ...]:
     """Return the names of the strategies that a model supports."""
-    return tuple(spec.name for spec in _specs() if spec.lacks(model) is None)
+    return tuple(spec.name for spec in _specs() if spec.lacks(model.config, model.learned) is None)
 
 
 def components_of(model: TrainedModel) -> tuple[str, ...]:
     """Return the names of the methods with a component of `blend` that a model supports."""
     names = dict.fromkeys((*BASE_COMPONENTS, *model.config.components))
     specs = (_find(StrategySpec, name) for name in names)
-    return tuple(spec.name for spec in specs if spec and spec.component and spec.lacks(model) is None)
+    components = (spec for spec in specs if spec is not None and spec.component is not None)
+    return tuple(spec.name for spec in components if spec.lacks(model.config, model.learned) is None)
 
 
 def strategies_with(config: Config) -> tuple[str, ...]:
     """Return the names of the strategies that a model with this configuration will support."""
-    return tuple(spec.name for spec in _specs() if spec.lacks_with(config) is None)
+    return tuple(spec.name for spec in _specs() if spec.lacks(config, methods_of(config)) is None)
 
 
-def check_strategies(strategies: Collection[str], config: Config) -> None:
+def check_strategies(strategies: Iterable[str], config: Config) -> None:
     """Raise ConfigError, naming the missing setting, if a model with this configuration will not support a strategy."""
     for name in strategies:
-        _refuse_without(name, find_strategy(name).lacks_with(config))
+        _find_with(name, config, methods_of(config))
 
 
 def find_supported(name: str, model: TrainedModel) -> StrategySpec:
     """Return a strategy by name; raise ConfigError if there is none, or the model lacks what it needs."""
+    return _find_with(name, model.config, model.learned)
+
+
+def _find_with(name: str, config: Config, methods: Collection[str]) -> StrategySpec:
     spec = find_strategy(name)
-    _refuse_without(name, spec.lacks(model))
-    return spec
-
-
-def _refuse_without(strategy: str, setting: str | None) -> None:
-    if setting is not None:
+    if setting := spec.lacks(config, methods):
         raise ConfigError(
-            f"strategy: {strategy} needs a model trained with {setting}; train one, or choose another strategy."
+            f"strategy: {name} needs a model trained with {setting}; train one, or choose another strategy."
         )
+    return spec
 
 
 def with_methods(config: Config, methods: Iterable[str]) -> Config:
@@ -269,7 +270,7 @@ def with_methods(config: Config, methods: Iterable[str]) -> Config:
     return config.override("methods", (*config.methods, *missing)) if missing else config
 
 
-def with_methods_of(config: Config, strategies: Collection[str]) -> Config:
+def with_methods_of(config: Config, strategies: Iterable[str]) -> Config:
     """Return the configuration that also trains the methods the strategies need, but not for the default list."""
     needed = {find_strategy(name).required_method for name in strategies}
     missing = needed.difference(methods_of(config), [None])

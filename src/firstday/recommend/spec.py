@@ -304,7 +304,7 @@ class StrategySpec(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.fit is not None and self.search is not None and self.search.prepare is not None:
+        if self.fit is not None and self.learns_in_search:
             raise ConfigError(f"{self.label}: has both a fit and a search; give one of them.")
 
     @property
@@ -313,25 +313,21 @@ class StrategySpec(Method):
         return super().learns or self.search is not None
 
     @property
+    def learns_in_search(self) -> bool:
+        """Whether it learns anew for each combination of options that is tried."""
+        return self.search is not None and self.search.prepare is not None
+
+    @property
     def required_method(self) -> str | None:
         """The method that must have been trained, or None."""
         return self.name if self.learns else self.learned_by
 
-    def lacks(self, model: TrainedModel) -> str | None:
-        """Return the setting that provides what the model lacks for this strategy, or None."""
-        return self._find_lacking(model.learned, model.config)
-
-    def lacks_with(self, config: Config) -> str | None:
-        """Return the setting that provides what a model with this configuration will lack, or None."""
-        return self._find_lacking(methods_of(config), config)
-
-    def _find_lacking(self, methods: Collection[str], config: Config) -> str | None:
-        for need in self.needs:
-            if not need.is_met(config):
-                return str(need)
-        if self.required_method is not None and self.required_method not in methods:
-            return f"methods = ['{self.required_method}']"
-        return None
+    def lacks(self, config: Config, methods: Collection[str]) -> str | None:
+        """Return the setting that a model with this configuration and these learned methods lacks, or None."""
+        unmet = (str(need) for need in self.needs if not need.is_met(config))
+        method = self.required_method
+        missing = None if method is None or method in methods else f"methods = [{method!r}]"
+        return next(unmet, missing)
 
 
 @dataclass(frozen=True)
@@ -413,8 +409,8 @@ PAPER_SEGMENT = "paper_segment"
 FALLBACKS = ("group", "popular")
 """Fallbacks for users a strategy cannot answer, in order; the last one answers everyone."""
 
-BUILT_IN_METHODS: dict[str, dict[str, str]] = {
-    "strategies": {
+BUILT_IN_METHODS: Mapping[type[Method], Mapping[str, str]] = {
+    StrategySpec: {
         "popular": "firstday.methods.popularity:POPULAR",
         "group": "firstday.methods.popularity:GROUP",
         "day_one": "firstday.methods.vectors:DAY_ONE",
@@ -436,7 +432,7 @@ BUILT_IN_METHODS: dict[str, dict[str, str]] = {
         "explore": "firstday.methods.explore:EXPLORE",
         "auto": "firstday.methods.auto:AUTO",
     },
-    "cold_models": {
+    ColdModelSpec: {
         "dropoutnet": "firstday.methods.dropoutnet:DROPOUTNET",
         "melu": "firstday.methods.melu:MELU",
     },

@@ -205,7 +205,7 @@ def _learn(
         actions = dataset.all_actions() if window is None else dataset.actions(window)[0]
         others = count_shown_to_others(dataset, model, counted, actions, held_out, window)
     model = replace(model, shown_counts=add_shown([everyone.shown, others]))
-    return Fold(fold.query.with_model(model), fold.truth)
+    return Fold(fold.query.ask(model=model), fold.truth)
 
 
 def _learn_segments(
