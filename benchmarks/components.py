@@ -23,15 +23,14 @@ import numpy as np
 import typer
 from result_files import RESULTS, read_results, write_results
 
-from firstday.baselines import ease
 from firstday.config import Config
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
 from firstday.leaderboard.board import find_sets, open_set
+from firstday.methods import blend, ease
 from firstday.metrics import bootstrap_means, measure
 from firstday.progress import Progress, open_progress
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import answer_query
-from firstday.recommend.strategies import blend
 from firstday.sparse import SparseRows
 from firstday.training import fit as training
 from firstday.training import trend, weights

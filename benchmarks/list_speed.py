@@ -29,8 +29,8 @@ from result_files import RESULTS, write_results  # noqa: E402
 
 from firstday.data.events import ITEM  # noqa: E402
 from firstday.features.signals import Signals  # noqa: E402
+from firstday.methods import blend, people  # noqa: E402
 from firstday.recommend.recommender import Recommender, open_model  # noqa: E402
-from firstday.recommend.strategies import blend, people  # noqa: E402
 
 STRATEGIES = ("segment", "popular", "personal", "soft_segments", "direct", "neighbors", "blend", "auto")
 K = 50

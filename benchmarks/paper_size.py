@@ -17,7 +17,6 @@ import typer
 from firstday.artifact.folder import save_model
 from firstday.artifact.trained_model import KNOTS, Blending, TrainedModel
 from firstday.cold.cold_model import ColdModel, Epoch
-from firstday.cold.ranker import Ranker
 from firstday.config import Config, parse_config
 from firstday.data.events import ITEM, Pair
 from firstday.data.ids import Ids
@@ -25,6 +24,7 @@ from firstday.embed.embeddings import FoldIn
 from firstday.embed.kept_users import WarmUsers
 from firstday.features.encoder import N_AGES, Encoder
 from firstday.features.signals import Catalogue
+from firstday.methods.direct import Ranker
 from firstday.ranking import unit_rows
 from firstday.segment.segments import ItemCounts, Segments, rank_items
 from firstday.sparse import SparseRows
@@ -194,8 +194,8 @@ def _ranker(n_inputs: int, everyone: ItemCounts, config: Config, seed: int) -> R
     """Export a ranker with random weights over the most used items."""
     import torch
 
-    from firstday.cold.train_ranker import RankerNetwork
     from firstday.cold.training_loop import export_network
+    from firstday.methods.direct import RankerNetwork
 
     counts = everyone.counts.column_sums()
     items = np.sort(np.argsort(-counts, kind="stable")[: config.ranker.most_items]).astype(np.int32)

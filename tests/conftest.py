@@ -67,7 +67,9 @@ def recommender(
     world: Dataset, methods_config: Config, split: Split, tmp_path_factory: pytest.TempPathFactory
 ) -> Recommender:
     """Trained on the warm users of `split`, other cold models too."""
-    return open_model(train_once("recommender", tmp_path_factory, lambda: fit(world, split, methods_config)))
+    return open_model(
+        train_once("recommender", tmp_path_factory, lambda: fit(world, split, methods_config).recommender)
+    )
 
 
 @pytest.fixture(scope="session")

@@ -44,14 +44,18 @@ def make_data(config: Config = CONFIG, n: int = 200, n_validation: int = 40) -> 
         liked.append(SparseRows.from_lists(first, len(items)))
     warm = np.arange(n)
     held_out = np.arange(n, n + n_validation)
+    warm_days = [sample.take(warm) for sample in liked]
     data = LearningData(
         config=config,
         features=hold_features(np.concatenate([sample[warm].astype(np.float32) for sample in features]), 2),
-        liked=[sample.take(warm) for sample in liked],
+        liked=warm_days,
         uses=SparseRows.from_lists([used[user].tolist() for user in warm], len(items)),
         embeddings=Embeddings(users[warm], items, FoldIn(items, "mean"), "dot"),
         validation_features=features[0][held_out].astype(np.float32),
         validation_liked=liked[0].take(held_out),
+        day_one_uses=warm_days,
+        day_one_excluded=warm_days,
+        validation_excluded=liked[0].take(held_out),
     )
     return data, np.eye(N_TASTES, D)[taste[held_out]]
 

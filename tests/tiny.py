@@ -20,29 +20,34 @@ the mean vectors of the user's age, country, streamed items, favorite artists an
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from firstday.artifact.trained_model import Blending, TrainedModel
-from firstday.baselines.als_fold_in import AlsFoldIn, Penalty
-from firstday.baselines.dropoutnet import DropoutNet
-from firstday.baselines.ease import Ease
-from firstday.baselines.item_item import ItemItem
-from firstday.baselines.melu import Melu
-from firstday.baselines.mult_dae import MultDae
-from firstday.baselines.user_user import UserUser
+from firstday.artifact.trained_model import TrainedModel
 from firstday.cold.cold_model import ColdModel, Layer
-from firstday.cold.ranker import Ranker
 from firstday.config import Config, MeluConfig, parse_config
 from firstday.data.events import ITEM
 from firstday.data.ids import Ids
 from firstday.embed.embeddings import FoldIn
-from firstday.embed.kept_users import Neighborhood, WarmUsers
+from firstday.embed.kept_users import WarmUsers
 from firstday.features.encoder import Encoder
 from firstday.features.signals import Catalogue
+from firstday.methods.als_fold_in import AlsFoldIn, Penalty
+from firstday.methods.auto import Guard
+from firstday.methods.blend import Blending
+from firstday.methods.direct import Ranker
+from firstday.methods.dropoutnet import DropoutNet
+from firstday.methods.ease import Ease, ItemLinks
+from firstday.methods.item_item import ItemItem
+from firstday.methods.melu import Melu
+from firstday.methods.mult_dae import MultDae
+from firstday.methods.people import FriendWeights, Neighborhood
+from firstday.methods.segments import SegmentLists
+from firstday.methods.user_user import UserUser
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, Quota, compile_rules
 from firstday.segment.segments import ItemCounts, Mixing, Segments
@@ -138,12 +143,55 @@ def make_baselines() -> dict[str, Any]:
         "user_user": UserUser(
             USES, USES.transpose(), np.ones(N_ITEMS, np.float32), USES.lengths().astype(np.float32), 2, 0.0, 1.0
         ),
-        "ease": Ease(np.arange(5), near.has_entries()[:5, :5].astype(np.float32)),
+        "ease": Ease(np.arange(5), (near.dense()[:5, :5] > 0).astype(np.float32)),
         "als_fold_in": AlsFoldIn(sides, np.array([3.0, 2.0]), 1.0, Penalty(1.0, 0.0, 0.0, 1.0)),
         "mult_dae": MultDae(
             np.arange(5), ITEM_VECTORS[:5], np.zeros(D, np.float32), ITEM_VECTORS[:5], np.zeros(5, np.float32)
         ),
     }
+
+
+def make_base_methods() -> dict[str, Any]:
+    """Make what the methods of every model could have learned."""
+    towards = np.zeros((2, N_INPUTS), np.float32)
+    towards[0, 2], towards[1, 3] = 1, 1  # the country's block
+    logarithms = np.log(np.array([[4, 1], [2, 1], [1, 1], [1, 4], [1, 2]], np.float32))
+    return {
+        "input_clusters": Segments(  # u1 and u2, who are from FR, and the others
+            centroids=towards[::-1].copy(),
+            items=count_users([{0: 1, 2: 2, 3: 2, 4: 1}, {0: 2, 1: 2, 2: 1}], [3, 2]),
+            top_items=np.array([[2, 3, 0, 4], [0, 1, 2, -1]], np.int32),
+            spread=np.zeros(2, np.float32),
+        ),
+        "direct": Ranker(make_network(sum_blocks()), np.arange(5, dtype=np.int32), logarithms, np.zeros(5, np.float32)),
+        "edlae": ItemLinks(
+            SparseRows.from_pairs(  # who likes i1 likes i3, and even more i2; i5 and i1 do not go together
+                np.array([0, 0, 4]), np.array([1, 2, 0]), np.array([3, 1, -1], np.float32), N_ITEMS, N_ITEMS
+            )
+        ),
+        "segment": SegmentLists(smoothing=0.0),
+        "soft_segments": Mixing(temperature=HALVE, smoothing=1.0),
+        "neighbors": Neighborhood(temperature=HALVE, smoothing=0.5),
+        "friends": FriendWeights(smoothing=1.0),
+        "blend": Blending(
+            (
+                {"direct": 0.0, "personal": 0.0, "soft_segments": 0.5, "popular": 1.0, "edlae": 0.0},
+                {"direct": 0.5, "personal": 1.0, "soft_segments": 0.0, "popular": 0.5, "edlae": 0.5},
+                {"direct": 0.0, "personal": 1.0, "soft_segments": 0.0, "popular": 0.0, "edlae": 2.0},
+            )
+        ),
+        "auto": Guard(),
+    }
+
+
+def with_learned(model: TrainedModel, **learned: Any) -> TrainedModel:
+    """Return the model with other learned values of some methods."""
+    return replace(model, learned={**model.learned, **learned})
+
+
+def without_learned(model: TrainedModel, *names: str) -> TrainedModel:
+    """Return the model without the learned values of some methods."""
+    return replace(model, learned={name: value for name, value in model.learned.items() if name not in names})
 
 
 def make_model() -> TrainedModel:
@@ -152,10 +200,7 @@ def make_model() -> TrainedModel:
         [{20: {0: 2, 1: 1, 2: 1}, 30: {0: 1, 1: 1, 2: 1}, 40: {3: 1, 4: 1}}.get(age, {}) for age in range(121)],
         [{20: 2, 30: 1, 40: 1}.get(age, 0) for age in range(121)],
     )
-    towards = np.zeros((2, N_INPUTS), np.float32)
-    towards[0, 2], towards[1, 3] = 1, 1  # the country's block
     turned = np.array([NORTH, EAST], np.float32)
-    logarithms = np.log(np.array([[4, 1], [2, 1], [1, 1], [1, 4], [1, 2]], np.float32))
     encoder = make_encoder()
     return TrainedModel(
         config=CONFIG,
@@ -179,20 +224,14 @@ def make_model() -> TrainedModel:
             top_items=np.array([[0, 2, 1], [3, 2, 4]], np.int32),
             spread=np.zeros(2, np.float32),
         ),
-        input_clusters=Segments(  # u1 and u2, who are from FR, and the others
-            centroids=towards[::-1].copy(),
-            items=count_users([{0: 1, 2: 2, 3: 2, 4: 1}, {0: 2, 1: 2, 2: 1}], [3, 2]),
-            top_items=np.array([[2, 3, 0, 4], [0, 1, 2, -1]], np.int32),
-            spread=np.zeros(2, np.float32),
-        ),
         everyone=count_users([{0: 3, 1: 2, 2: 3, 3: 2, 4: 1}], [5]),
         profile_groups={
             "country": count_users([{2: 1, 3: 2, 4: 1}, {0: 2, 1: 2, 2: 1}, {}], [2, 2, 0]),
             "age": every_age,
         },
         facts={"data": {"dataset": "tiny", "warm_users": 5}, "metrics": {"k": 4, "precision": {}}},
-        mixing=Mixing(temperature=HALVE, smoothing=1.0),
         learned={
+            **make_base_methods(),
             "dropoutnet": DropoutNet(make_network(np.concatenate([turned, sum_blocks(["country", "stream x item"])]))),
             "melu": Melu(
                 body=make_network(sum_blocks()),
@@ -204,20 +243,8 @@ def make_model() -> TrainedModel:
             ),
             **make_baselines(),
         },
-        ranker=Ranker(make_network(sum_blocks()), np.arange(5, dtype=np.int32), logarithms, np.zeros(5, np.float32)),
         warm=WarmUsers(
             Ids.of([f"u{ix}" for ix in range(1, 6)]), np.array([EAST, EAST, EAST, NORTH, NORTH], np.float32), USES
-        ),
-        neighborhood=Neighborhood(temperature=HALVE, smoothing=0.5, friend_smoothing=1.0),
-        item_weights=SparseRows.from_pairs(  # who likes i1 likes i3, and even more i2; i5 and i1 do not go together
-            np.array([0, 0, 4]), np.array([1, 2, 0]), np.array([3, 1, -1], np.float32), 6, 6
-        ),
-        blending=Blending(
-            (
-                {"direct": 0.0, "personal": 0.0, "soft_segments": 0.5, "popular": 1.0, "ease": 0.0},
-                {"direct": 0.5, "personal": 1.0, "soft_segments": 0.0, "popular": 0.5, "ease": 0.5},
-                {"direct": 0.0, "personal": 1.0, "soft_segments": 0.0, "popular": 0.0, "ease": 2.0},
-            )
         ),
     )
 

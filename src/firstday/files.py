@@ -10,7 +10,7 @@ from pathlib import Path
 
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
-    """Give another path to write to, which then replaces a file atomically: a reader gets the old file or the new one."""
+    """Yield a path to write to, which then replaces a file atomically: a reader gets the old file or the new one."""
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.resolve().parent) as staging:
         staged = Path(staging) / path.name
         yield staged

@@ -11,6 +11,7 @@ import numpy as np
 from firstday.artifact.trained_model import TrainedModel
 from firstday.data.events import ITEM
 from firstday.features.signals import Signals
+from firstday.recommend.component import Component
 from firstday.recommend.plugin_checks import check_answer
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender, answer_query
@@ -27,7 +28,8 @@ def check_strategy(
     """Check that a strategy meets the contract of all strategies.
 
     Every user gets k distinct items, or all available ones if there are fewer, best first. None of them is used, banned
-    or unlisted. Lists are deterministic, and depend neither on other users of the query nor on k.
+    or unlisted. Lists are deterministic, and depend neither on other users of the query nor on k. Scores of a component
+    of `blend` are finite and do not depend on other users.
 
     Parameters
     ----------
@@ -86,8 +88,22 @@ def check_strategy(
             single.routes[0] == answer.routes[row] and is_same,
             f"answers user {row} differently alone and among others",
         )
+    if spec.component is not None:
+        _check_component(query, spec.component)
     nobody = ask(query.take(np.zeros(0, dtype=np.int64)))
     _demand(nobody.items.shape == (0, query.k), "returns lists for an empty query")
+
+
+def _check_component(query: Query, component: Component) -> None:
+    """Check that scores of items are finite, and depend on no other users of the query."""
+    rows = np.flatnonzero(query.has_features)
+    items = np.tile(np.arange(query.model.n_items), (len(rows), 1))
+    scores = component(query, rows).at(items)
+    _demand(bool(np.isfinite(scores).all()), "has a component with scores that are not finite")
+    for position, row in enumerate(rows):
+        single = component(query.take(np.array([row])), np.zeros(1, dtype=np.int64)).at(items[:1])
+        is_same = np.allclose(single[0], scores[position], rtol=1e-3, atol=1e-4)
+        _demand(is_same, f"has a component that scores differently for user {row} alone and among others")
 
 
 def make_users(model: TrainedModel, seed: int = 0) -> list[Signals]:

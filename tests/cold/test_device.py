@@ -8,18 +8,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
-from firstday.baselines.dropoutnet import fit_dropoutnet
-from firstday.baselines.melu import fit_melu
-from firstday.baselines.train_mult_dae import train_autoencoder
 from firstday.cold.device import choose_device
 from firstday.cold.train_cold_model import train_cold_model
-from firstday.cold.train_ranker import train_ranker
 from firstday.config import Config, DeviceName
 from firstday.errors import ConfigError
+from firstday.methods.direct import fit_ranker
+from firstday.methods.dropoutnet import fit_dropoutnet
+from firstday.methods.melu import fit_melu
+from firstday.methods.mult_dae import train_autoencoder
+from firstday.progress import no_progress
 from firstday.recommend.spec import UseData
 from tests.networks import network_bytes
 from tests.obvious import CONFIG, make_data, no_opinion
@@ -34,21 +34,14 @@ def fit_all(config: Config) -> dict[str, Any]:
     """Train every network on a few users; return its numbers."""
     data, _ = make_data(config, n=64)
     cold = train_cold_model(data.features, data.embeddings.user_vectors, data.validation_features, no_opinion, config)
-    ranker = train_ranker(
-        data.features,
-        data.liked,
-        data.uses,
-        data.validation_features,
-        lambda score, _items: float(score(np.arange(3)).mean()),
-        config,
-    )
+    ranker = fit_ranker(data, no_opinion, no_progress)
     training = UseData(data.uses, data.uses, config.seed, config.threads, config.device)
     layers = train_autoencoder(data.uses, training, steps=1, width=4, dropout=0.5, weight_decay=0.01)
-    melu = fit_melu(data, no_opinion)
+    melu = fit_melu(data, no_opinion, no_progress)
     return {
         "cold_model": (network_bytes(cold), cold.history),
         "ranker": (network_bytes(ranker.body), ranker.history, ranker.weights.tobytes(), ranker.bias.tobytes()),
-        "dropoutnet": network_bytes(fit_dropoutnet(data, no_opinion).network),
+        "dropoutnet": network_bytes(fit_dropoutnet(data, no_opinion, no_progress).network),
         "melu": (network_bytes(melu.body), melu.weights.tobytes(), melu.bias.tobytes(), melu.gram.tobytes()),
         "mult_dae": [layer.tobytes() for layer in layers],
     }

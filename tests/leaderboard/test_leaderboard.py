@@ -37,7 +37,7 @@ from tests.synthetic import brief_config
 
 PLUGIN = """
 import firstday as fd
-from firstday.recommend.strategies.popularity import POPULAR
+from firstday.methods.popularity import POPULAR
 
 def recommend(query):
     return POPULAR.recommend(query)

@@ -11,12 +11,11 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.embed.embeddings import PASSED_OVER, FoldIn
 from firstday.features.impressions import Impression
 from firstday.features.signals import Signals
+from firstday.methods.blend import HALFWAY, _score_evidence, _share_by_belief, score_blend
 from firstday.recommend import belief as rules
 from firstday.recommend.belief import believe_people, believe_segments, llr_of_no, llr_of_yes, normalise
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_query
-from firstday.recommend.strategies.blend import score_blend
-from firstday.recommend.strategies.evidence import HALFWAY, score_evidence, share_by_belief
 from firstday.sparse import SparseRows
 from tests.tiny import EAST, ITEM_VECTORS, NORTH, USES, make_model
 
@@ -52,8 +51,8 @@ def test_whom_a_user_is_like_follows_from_the_prior_and_every_piece_of_evidence(
         people = believe_people(query, np.array([row]))
         np.testing.assert_array_equal(people.row(0), np.arange(5))
         np.testing.assert_allclose(people.weights, expected, rtol=1e-5)
-        shares_of_items = (expected @ USES.has_entries() + 0.02 * model.popularity) / 1.02
-        np.testing.assert_allclose(share_by_belief(query, np.array([row]))[0], shares_of_items, rtol=1e-5)
+        shares_of_items = (expected @ USES.dense() + 0.02 * model.popularity) / 1.02
+        np.testing.assert_allclose(_share_by_belief(query, np.array([row]))[0], shares_of_items, rtol=1e-5)
     # u3 uses neither i2 nor i4, so that who passed these over is more like u3 than like u1
     told = believe_people(query, np.array([1])).weights
     assert told[2] > told[0] > told[1]
@@ -114,9 +113,9 @@ def test_blend_adds_what_evidence_tells(model: TrainedModel) -> None:
     vector = model.fold_in.solve(query.liked.take(rows), query.passed_over.take(rows))[0]
     scores = ITEM_VECTORS @ vector
     weight = 4 / (4 + HALFWAY) / (ITEM_VECTORS @ vector).std()
-    expected = np.log(share_by_belief(query, rows)[0] + 1e-6) + weight * scores
-    shares = share_by_belief(query, rows)
-    np.testing.assert_allclose(score_evidence(query, rows, np.arange(6)[None], shares)[0], expected, rtol=1e-4)
+    expected = np.log(_share_by_belief(query, rows)[0] + 1e-6) + weight * scores
+    shares = _share_by_belief(query, rows)
+    np.testing.assert_allclose(_score_evidence(query, rows, np.arange(6)[None], shares)[0], expected, rtol=1e-4)
     answer = answer_query(query, "blend")
     assert answer.routes.tolist() == ["blend", "blend"]
     plain = replace(query, signals=replace(query.signals, passed_over=None))

@@ -6,26 +6,27 @@ from dataclasses import replace
 
 import pytest
 
-from firstday.artifact.trained_model import Blending
 from firstday.data.dataset import Dataset
 from firstday.errors import ConfigError
 from firstday.evaluation.run import evaluate
 from firstday.features.signals import Signals
+from firstday.methods.blend import Blending
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import strategies_of
-from firstday.recommend.strategies.blend import components_of
+from firstday.recommend.registry import components_of, strategies_of
 from tests.synthetic import small_config
+from tests.tiny import with_learned, without_learned
 
 K = 20
 
 
 def test_without_ranker_and_warm_users_the_others_answer(world: Dataset, tiny: Recommender) -> None:
-    bare = Recommender(
-        replace(tiny.model, ranker=None, warm=None, catalogue=replace(tiny.model.catalogue, people=None))
-    )
-    assert components_of(bare.model) == ("personal", "soft_segments", "popular", "ease")
+    without = {"ranker.enabled": False, "recommend.warm_users": 0}
+    trained = without_learned(tiny.model, "direct", "neighbors", "friends")
+    catalogue = replace(tiny.model.catalogue, people=None)
+    bare = Recommender(replace(trained, config=tiny.model.config.override(without), warm=None, catalogue=catalogue))
+    assert components_of(bare.model) == ("personal", "soft_segments", "popular", "edlae")
     assert not {"direct", "neighbors", "friends"} & set(strategies_of(bare.model))
-    mixed = Recommender(replace(bare.model, blending=Blending()))
+    mixed = Recommender(with_learned(bare.model, blend=Blending()))
     answer = mixed.recommend(Signals(age=20, friends=["u1"]), K, "blend")
     assert answer.route == "blend"
     assert [item.item_id for item in answer.items[:3]] == ["i1", "i2", "i3"]

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firstday.artifact.trained_model import KNOTS, Blending, TrainedModel
+from firstday.artifact.trained_model import TrainedModel
 from firstday.data.events import ITEM
 from firstday.embed.embeddings import FoldIn
 from firstday.features.signals import Signals
+from firstday.methods.blend import KNOTS, Blending
 from firstday.recommend.effects import find_effects
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_query
@@ -48,22 +49,23 @@ def make_variant(blocks: str, *, with_fold_in: bool, with_friends: bool) -> Trai
     )
     rng = np.random.default_rng(len(pairs))
     network, wide = (make_network(rng.normal(size=(n, D))) for n in (encoder.n_inputs, encoder.n_inputs + D))
-    assert model.ranker is not None
-    everything = {"direct": 0.5, "personal": 1.0, "soft_segments": 0.5, "popular": 0.5, "ease": 0.5}
+    ranker = model.learned["direct"]
+    clusters = model.learned["input_clusters"]
+    centroids = rng.normal(size=(2, encoder.n_inputs)).astype(np.float32)
+    everything = {"direct": 0.5, "personal": 1.0, "soft_segments": 0.5, "popular": 0.5, "edlae": 0.5}
     return replace(
         model,
         signal_encoder=encoder,
         fold_in=fold_in,
         cold=network,
-        ranker=replace(model.ranker, body=network),
-        input_clusters=replace(
-            model.input_clusters, centroids=rng.normal(size=(2, encoder.n_inputs)).astype(np.float32)
-        ),
         learned={
+            **model.learned,
+            "direct": replace(ranker, body=network),
+            "input_clusters": replace(clusters, centroids=centroids),
             "dropoutnet": replace(model.learned["dropoutnet"], network=wide),
             "melu": replace(model.learned["melu"], body=network),
+            "blend": Blending((everything,) * len(KNOTS)),
         },
-        blending=Blending((everything,) * len(KNOTS)),
     )
 
 

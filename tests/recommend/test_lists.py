@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from firstday.artifact.trained_model import Selection
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
@@ -15,11 +12,13 @@ from firstday.data.splits.split import Split
 from firstday.embed.als import fit_als
 from firstday.embed.embeddings import compute_affinity
 from firstday.features.signals import SignalBatch
+from firstday.methods.auto import Guard
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_query
 from firstday.segment.segments import Segments
 from tests.synthetic import N_ITEMS
+from tests.tiny import with_learned
 
 K = 20
 
@@ -27,7 +26,7 @@ K = 20
 def rows_answered(
     recommender: Recommender, batch: SignalBatch, strategy: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    model = replace(recommender.model, selection=Selection())  # no list is left to a fallback
+    model = with_learned(recommender.model, auto=Guard())  # no list is left to a fallback
     answer = answer_query(Query(model, batch, K), strategy)  # scores as the strategy has them
     rows = np.flatnonzero(answer.routes == strategy)
     assert len(rows)
@@ -77,7 +76,7 @@ def test_lists_are_what_the_users_of_the_nearest_cluster_use_most(
         users = unit_rows(fit_als(affinity, config.embedding, seed=config.seed, threads=1).user_vectors)
         asked = model.cold.predict(features)
     else:
-        clusters = model.input_clusters
+        clusters = model.learned["input_clusters"]
         warm_day, _ = model.catalogue.translate(world, split.warm, split.warm_day_one[0])
         users = unit_rows(model.encoder.encode(warm_day))
         asked = unit_rows(features)

@@ -11,10 +11,11 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from firstday.features.signals import Signals
+from firstday.methods.segments import SegmentLists, segment_lists
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import strategy_names
-from tests.tiny import EAST, NORTH, NOWHERE, D
+from tests.tiny import EAST, NORTH, NOWHERE, D, with_learned
 
 VISITORS: dict[str, Signals] = {
     "nobody": Signals(),
@@ -118,6 +119,12 @@ EXPECTED: dict[str, dict[str, tuple[str, str]]] = {
         "two items": ("direct", "i4 -1.546908, i3 -2.066769, i6 0"),
         "friend": ("direct", "i4 -.810930, i5 -1.504077, i1 -2.197225, i2 -2.197225"),
         "four items": ("direct", "i5 -2.460925, i6 0"),
+    },
+    "edlae": {  # i1: 3 for i2, 1 for i3; i5: -1 for i1
+        **FALLBACK,
+        "one item": ("edlae", "i2 3, i3 1, i4 0, i5 0"),
+        "two items": ("edlae", "i3 1, i4 0, i6 0"),
+        "four items": ("edlae", "i5 0, i6 0"),
     },
     "blend": {
         # Nothing liked: log popular + 1/2 log soft_segments. One item: 1/2 log popular + personal in standard
@@ -234,11 +241,11 @@ def test_lists_are_those_worked_out_by_hand(tiny: Recommender, strategy: str) ->
 
 def test_the_lists_of_segments_lean_on_everyone_as_far_as_smoothing_says(tiny: Recommender) -> None:
     """Five average users, who use i1 and i3 thrice, i2 and i4 twice, i5 once, beside the three and two of segments."""
-    model = replace(tiny.model, segment_smoothing=5.0)
-    items, shares = model.segment_lists
+    model = with_learned(tiny.model, segment=SegmentLists(smoothing=5.0))
+    items, shares = segment_lists(model)
     assert items.tolist() == [[0, 2, 1], [2, 3, 0]]
     np.testing.assert_allclose(shares, [[6 / 8, 5 / 8, 4 / 8], [4 / 7, 4 / 7, 3 / 7]], rtol=1e-6)
     assert Recommender(model).recommend(VISITORS["profile"], 2, "segment").items[1].item_id == "i4"
     bare = replace(model, unlisted=np.array([2], np.int32))
-    assert bare.segment_lists[0].tolist() == [[0, 1, 3], [3, 0, 1]]
-    assert replace(model, segment_smoothing=0.0).segment_lists[0] is model.segments.top_items
+    assert segment_lists(bare)[0].tolist() == [[0, 1, 3], [3, 0, 1]]
+    assert segment_lists(tiny.model)[0] is model.segments.top_items

@@ -107,7 +107,7 @@ def test_a_plugin_is_a_module_with_methods(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "empty_plugin.py").write_text("VALUE = 1\n")
     (tmp_path / "broken_plugin.py").write_text("import nothing_of_the_kind\n")
     (tmp_path / "good_plugin.py").write_text(
-        "from firstday.baselines.ease import EASE\nfrom tests.recommend.test_methods import LAST\n"
+        "from firstday.methods.ease import EASE\nfrom tests.recommend.test_methods import LAST\n"
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -6,17 +6,16 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
 from firstday.artifact.folder import MANIFEST, read_manifest
-from firstday.artifact.trained_model import ClassEvidence, Selection
 from firstday.engine.engines import ModelPlace
 from firstday.evaluation.report.render import render_model
-from firstday.recommend.model_card import CARD, write_markdown
+from firstday.methods.auto import ClassEvidence, Guard
+from firstday.recommend.model_card import CARD, describe_selection, tabulate_quality, write_markdown
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.strategies.auto import describe_selection, tabulate_selection
+from tests.tiny import with_learned
 
 
 @pytest.fixture
@@ -49,20 +48,16 @@ def test_it_says_what_of_people_is_in_the_model(tiny: Recommender, folder: Path)
     assert "these profile columns: none." in write_markdown(nobody, manifest)
 
 
-def test_the_table_of_auto_has_classes_that_can_occur_and_says_plainly_whom_it_was_judged_on(tiny: Recommender) -> None:
-    judged: tuple[tuple[Literal["class", "away"], int], ...]
-    judged = (("class", 0), ("away", 70), ("class", 30), ("away", 60), ("class", 0))
-    rows = tuple(ClassEvidence(n, users, "blend", {"blend": 10.0}) for users, n in judged)
-    model = replace(tiny.model, selection=Selection(rows), facts={"data": {"friends": 3}})
-    assert [(row["known"], row["n_users"], row["users"]) for row in tabulate_selection(model)] == [
-        ("nothing", 0, "users"),
-        ("profile", 70, "users with hidden interactions"),
-        ("friends", 30, "users"),
-        ("1-3", 60, "users with hidden interactions"),
-        ("4+", 0, "users"),
-    ]
-    bare = replace(model, profile_groups={}, facts={"data": {"friends": 0}})
-    assert [row["known"] for row in tabulate_selection(bare)] == ["nothing", "1-3", "4+"]
+def test_the_table_of_auto_has_the_classes_of_validation_users(tiny: Recommender) -> None:
+    alone = ClassEvidence("blend", 30, {"blend": 10.0, "popular": 7.0}, {"blend": (9.0, 11.0), "popular": (6.0, 8.0)})
+    worse = ClassEvidence("popular", 1_200, {"blend": 5.0, "popular": 7.0}, {"blend": (4, 6), "popular": (6.5, 7.5)})
+    nobody = ClassEvidence("blend", 0)
+    model = with_learned(tiny.model, auto=Guard((nobody, alone, nobody, worse, nobody)))
+    assert tabulate_quality(model)[1:] == (
+        ("profile", "blend", "10.0 [9.0, 11.0]", "7.0 [6.0, 8.0]", "30 users"),
+        ("1-3", "popular", "7.0 [6.5, 7.5]", "7.0 [6.5, 7.5]", "1,200 users"),
+    )
+    assert len(tabulate_quality(tiny.model)) == 1
 
 
 def test_vectors_that_were_brought_along_are_told_whatever_the_setting_says(tiny: Recommender, folder: Path) -> None:

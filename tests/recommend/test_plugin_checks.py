@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 
 from firstday.errors import ConfigError, FirstdayError
+from firstday.progress import no_progress
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import register
 from firstday.recommend.spec import ColdModelSpec, OptionSearch, StrategySpec
 from firstday.sparse import SparseRows
-from firstday.training.networks import learn_methods
+from firstday.training.learn import learn_methods
 from firstday.training.validation import ObjectiveHistory, Validation
 from tests.obvious import make_data
-from tests.tiny import make_recommender
+from tests.tiny import make_recommender, with_learned
 
 K = 4
 
@@ -153,7 +154,7 @@ class Vectors:
 @pytest.mark.parametrize("way", ["personal", "segment"])
 def test_vectors_that_are_none_are_refused(vector: list[float], fault: str, way: str, tiny: Recommender) -> None:
     register(ColdModelSpec(name="bro", title="Bro", describe="Wrong.", fit=lambda *_: None, value=Vectors))
-    model = replace(tiny.model, learned={**tiny.model.learned, "bro": Vectors(np.array(vector))})
+    model = with_learned(tiny.model, bro=Vectors(np.array(vector)))
     with pytest.raises(FirstdayError) as caught:
         Recommender(model).recommend({"age": 20}, K, f"bro_{way}")
     assert str(caught.value) == f"cold model 'bro': vectors {fault}"
@@ -162,7 +163,7 @@ def test_vectors_that_are_none_are_refused(vector: list[float], fault: str, way:
 @pytest.mark.parametrize("way", ["personal", "segment"])
 def test_a_prediction_that_fails_is_told(way: str, tiny: Recommender) -> None:
     register(ColdModelSpec(name="bro", title="Bro", describe="Wrong.", fit=lambda *_: None, value=Vectors))
-    model = replace(tiny.model, learned={**tiny.model.learned, "bro": len})
+    model = with_learned(tiny.model, bro=len)
     with pytest.raises(FirstdayError, match=f"^strategy 'bro_{way}': recommend raised AttributeError: .*; fix"):
         Recommender(model).recommend({"age": 20}, K, f"bro_{way}")
 
@@ -193,7 +194,7 @@ def test_scores_of_what_was_learned_are_checked(scores: list[float], fault: str,
             name="bro", describe="", recommend=lambda query: query.rank_learned("bro"), value=Scores, search=search
         )
     )
-    model = replace(tiny.model, learned={"bro": Scores(np.array(scores))})
+    model = with_learned(tiny.model, bro=Scores(np.array(scores)))
     with pytest.raises(FirstdayError) as caught:
         Recommender(model).recommend({"age": 20}, K, "bro")
     assert str(caught.value).startswith(f"strategy 'bro': {fault}")
@@ -216,10 +217,10 @@ def test_a_fit_that_fails_is_told(fit: Any, sentence: str) -> None:
     vectors = data.embeddings.item_vectors
     segments = make_recommender().model.segments  # nobody is judged by them
     validation = Validation(liked, liked, K, segments, vectors)
+    little = {"methods": ("bro",), "ranker.enabled": False, "recommend.item_weights": False}
+    config = data.config.override(little)
     with pytest.raises(FirstdayError, match=sentence):
-        learn_methods(
-            replace(data, config=data.config.override("methods", ("bro",))), validation, ObjectiveHistory().record
-        )
+        learn_methods(replace(data, config=config), validation, ObjectiveHistory().record, no_progress)
 
 
 SEARCH = OptionSearch(grid={"power": (0.5, 1.0)}, prepare=lambda _: divide)

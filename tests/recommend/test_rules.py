@@ -354,9 +354,8 @@ def test_a_strategy_is_called_once_for_users_with_equal_values(tiny: Recommender
 
     register(StrategySpec(name="mine", describe="Counts its calls.", recommend=recommend))
     ages = range(1, MOST_COMPILED + 20)
-    tiny.answer_users(
-        [Signals(age=age) for age in (*ages, *ages)], 2, "mine", rules=Rules(filter="item_id != user.age")
-    )
+    users = [Signals(age=age) for age in (*ages, *ages)]
+    tiny.recommend_users(users, 2, "mine", rules=Rules(filter="item_id != user.age"))
     assert sizes == [2] * len(ages)
 
 

@@ -11,6 +11,7 @@ from firstday.recommend.recommender import Recommender
 from firstday.recommend.segment_description import SegmentItem, SegmentRow, describe_segment, describe_segments
 from firstday.segment.segments import ItemCounts, Mixing, Segments, rank_items
 from firstday.sparse import SparseRows
+from tests.tiny import with_learned
 
 
 def make_model(trained: TrainedModel) -> TrainedModel:
@@ -25,7 +26,7 @@ def make_model(trained: TrainedModel) -> TrainedModel:
     everyone = count(np.zeros(4, np.int64), np.arange(4), table.sum(axis=0), [20])
     top = rank_items(items, items.counts.column_sums(), 4)
     segments = Segments(np.eye(2, 12, dtype=np.float32), items, top, np.array([0.25, 0.5], np.float32))
-    return replace(trained, segments=segments, everyone=everyone, mixing=Mixing(1.0, 0.0))
+    return with_learned(replace(trained, segments=segments, everyone=everyone), soft_segments=Mixing(1.0, 0.0))
 
 
 def test_items_are_told_by_use_and_by_what_sets_a_segment_apart(tiny: Recommender) -> None:

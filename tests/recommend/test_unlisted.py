@@ -20,7 +20,7 @@ from firstday.recommend.registry import strategies_of, value_type
 from firstday.training.fit import fit
 from tests.synthetic import N_ITEMS as N_WORLD_ITEMS
 from tests.synthetic import brief_config
-from tests.tiny import N_ITEMS, D, make_model
+from tests.tiny import N_ITEMS, D, make_model, with_learned
 
 UNLISTED = np.array([0, 2], np.int32)
 """i1 and i3, which are used by more people than all others."""
@@ -38,10 +38,9 @@ def bare() -> Recommender:
     model = make_model()
     return Recommender(
         replace(
-            model,
+            with_learned(model, input_clusters=model.learned["input_clusters"].without(UNLISTED)),
             unlisted=UNLISTED,
             segments=model.segments.without(UNLISTED),
-            input_clusters=model.input_clusters.without(UNLISTED),
         )
     )
 
@@ -88,7 +87,7 @@ def test_a_model_of_vectors_brought_along_says_which_items_have_none(
     items = rng.normal(size=(N_WORLD_ITEMS, D)).astype(np.float32)
     items[[3, 5, 7, 11]] = np.nan
     brought = replace(world, precomputed=PrecomputedVectors(users, items))
-    recommender = fit(brought, split, brief_config())
+    recommender = fit(brought, split, brief_config()).recommender
     model = recommender.model
     assert model.unlisted.tolist() == [3, 5, 7, 11]
     assert model.facts["data"]["items_without_vector"] == 4
@@ -102,14 +101,16 @@ def test_a_model_of_vectors_brought_along_says_which_items_have_none(
 
 def test_an_item_that_is_not_recommendable_is_in_no_list(world: Dataset, split: Split) -> None:
     is_listed = np.arange(N_WORLD_ITEMS) % 4 > 0
-    recommender = fit(replace(world, columns={"recommendable": pl.Series(is_listed)}), split, brief_config())
+    recommender = fit(
+        replace(world, columns={"recommendable": pl.Series(is_listed)}), split, brief_config()
+    ).recommender
     model = recommender.model
     hidden = np.flatnonzero(~is_listed)
     users = [Signals(), Signals(age=30), Signals(interactions=[("stream", "item", "i001")])]
     for strategy in strategies_of(model):
-        items = recommender.answer_users(users, N_WORLD_ITEMS, strategy).answer.items
+        items = recommender.recommend_users(users, N_WORLD_ITEMS, strategy).answer.items
         assert not np.isin(hidden, items).any(), strategy
-    assert not np.isin(hidden, recommender.answer_users(users, 9, "popular", keep_used=True).answer.items).any()
+    assert not np.isin(hidden, recommender.recommend_users(users, 9, "popular", keep_used=True).answer.items).any()
     data = model.facts["data"]
     assert "items_without_vector" not in data
     assert data["vectors"] == "als"

@@ -27,7 +27,7 @@ from firstday.recommend.spec import PAPER_SEGMENT, OptionSearch, StrategySpec, U
 from firstday.sparse import SparseRows
 from firstday.testing import check_strategy
 from firstday.training.fit import cohort_query, fit
-from firstday.training.option_search import (
+from firstday.training.search import (
     DATA_GRID,
     MIN_GAIN,
     Tuning,
@@ -62,7 +62,7 @@ def find_small(name: str) -> Any:
 
 @pytest.fixture
 def small_grids(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("firstday.training.option_search.find_learner", find_small)
+    monkeypatch.setattr("firstday.training.search.find_learner", find_small)
 
 
 def configure() -> Config:
@@ -73,7 +73,7 @@ def configure() -> Config:
 def tuned(world: Dataset, split: Split) -> Recommender:
     """A model with all methods that have options."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("firstday.training.option_search.find_learner", find_small)
+        patch.setattr("firstday.training.search.find_learner", find_small)
         return fit(world, split, configure())
 
 

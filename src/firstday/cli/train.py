@@ -30,7 +30,7 @@ from firstday.cli.options import (
 from firstday.cli.printing import print_quality
 from firstday.engine.engines import ModelPlace, load
 from firstday.progress import open_progress
-from firstday.recommend.model_card import describe_selection
+from firstday.recommend.model_card import describe_gains, describe_selection
 from firstday.recommend.registry import with_methods
 from firstday.training.fit import train as run_training
 
@@ -94,6 +94,8 @@ def train(
             "item was used."
         )
     print_quality(recommender.model)
+    for sentence in describe_gains(recommender.model):
+        typer.echo(sentence)
     strategy = recommender.model.config.recommend.strategy
     if strategy != "auto":
         typer.echo(f"note: recommend.strategy is {strategy}, so it makes the lists, not auto.")

@@ -8,7 +8,7 @@ approaches 1 as evidence grows (`HALFWAY`; docs/bandit.md).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -22,6 +22,7 @@ from firstday.recommend.component import LEAST_SHARE, Lift, Scores, Shares
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.registry import components_of, find_strategy
 from firstday.recommend.spec import PROBABILITY, StrategySpec, near_taste
+from firstday.sparse import SparseRows
 
 KNOTS = (0, 1, 20)
 """Numbers of interactions at which components have separate weights, interpolated between them."""
@@ -104,39 +105,20 @@ def score_components(
     """Return each user's candidates, their scores by each component, and a term of fixed weight.
 
     Candidates are ascending, int64, and all arrays have shape (n_rows, n_chosen). Scores are float32; the last term has
-    the evidence of items passed over, and is minus infinity for excluded items. The candidates depend on the user and
-    the rules, not on the length of the list. If at most `ALL_CANDIDATES` items may be listed, all are candidates;
-    otherwise the most promising ones: `N_CANDIDATES` or, if the rules allow less than a quarter of all items,
-    `ALL_CANDIDATES`.
+    the evidence of items passed over, and is minus infinity for excluded items.
     """
     parts = {name: _once(query, rows, name) for name in dict.fromkeys((*CANDIDATE_SOURCES, *names))}
     has_evidence = np.flatnonzero(query.passed_over.take(rows).lengths())
     believed = _share_by_belief(query, rows[has_evidence]) if len(has_evidence) else None
     excluded = query.excluded.take(rows)
-    rules = query.item_rules
-    if len(rules.items) <= ALL_CANDIDATES:
-        chosen = np.tile(rules.items, (len(rows), 1))
+    listed = query.item_rules.items
+    if len(listed) <= ALL_CANDIDATES:
+        chosen = np.tile(listed, (len(rows), 1))
     else:
-        shares = [part for part in parts.values() if isinstance(part, Shares)]
-        lifts = [part.rows for part in parts.values() if isinstance(part, Lift)]
-        background = np.full(query.model.n_items, LEAST_SHARE, dtype=np.float32)
-        for share in shares:
-            background += share.background
-        promise = np.tile(background, (len(rows), 1))
-        for share in shares:
-            promise[share.rows.row_of_entry(), share.rows.columns] += share.rows.weights
+        promise = _find_promise(query, list(parts.values()), len(rows))
         if believed is not None:
             promise[has_evidence] = believed + np.float32(LEAST_SHARE)
-        if query.model.trend is not None:
-            promise *= query.model.derive(trend_factors)
-        promise *= rules.allowed
-        for lift in lifts:
-            promise[lift.row_of_entry(), lift.columns] *= np.exp(np.minimum(lift.weights, MAX_LIFT))
-        if rules.factors is not None:
-            promise *= rules.factors
-        promise[excluded.row_of_entry(), excluded.columns] = -1
-        is_narrow = 4 * len(rules.items) < query.model.n_items  # `promise` then separates the items less well
-        chosen = greatest(promise, ALL_CANDIDATES if is_narrow else N_CANDIDATES)
+        chosen = _choose_candidates(query, promise, list(parts.values()), excluded)
     offsets = np.where(excluded.has(chosen), np.float32(-np.inf), np.float32(0))
     if believed is not None:
         of_chosen = np.take_along_axis(believed, chosen[has_evidence], axis=1)
@@ -145,15 +127,47 @@ def score_components(
     return chosen, {name: _score(parts[name], chosen, trend) for name in names}, offsets
 
 
+def _find_promise(query: Query, parts: Sequence[Shares | Lift | Scores], n_rows: int) -> np.ndarray:
+    """Return the sum of all shares, float32, shape (n_rows, n_items)."""
+    shares = [part for part in parts if isinstance(part, Shares)]
+    background = np.full(query.model.n_items, LEAST_SHARE, dtype=np.float32)
+    for share in shares:
+        background += share.background
+    promise = np.tile(background, (n_rows, 1))
+    for share in shares:
+        promise[share.rows.row_of_entry(), share.rows.columns] += share.rows.weights
+    return promise
+
+
+def _choose_candidates(
+    query: Query, promise: np.ndarray, parts: Sequence[Shares | Lift | Scores], excluded: SparseRows
+) -> np.ndarray:
+    """Return the most promising items that may be listed, ascending, int64, shape (n_rows, n_chosen).
+
+    They depend on the user and the rules, not on the length of the list. There are `N_CANDIDATES` or, if the rules
+    allow less than a quarter of all items, `ALL_CANDIDATES`, since the promise then separates the items less well.
+    """
+    rules = query.item_rules
+    if query.model.trend is not None:
+        promise *= query.model.derive(trend_factors)
+    promise *= rules.allowed
+    for part in parts:
+        if isinstance(part, Lift):
+            lift = part.rows
+            promise[lift.row_of_entry(), lift.columns] *= np.exp(np.minimum(lift.weights, MAX_LIFT))
+    if rules.factors is not None:
+        promise *= rules.factors
+    promise[excluded.row_of_entry(), excluded.columns] = -1
+    is_narrow = 4 * len(rules.items) < query.model.n_items
+    return greatest(promise, ALL_CANDIDATES if is_narrow else N_CANDIDATES)
+
+
 def _score(part: Shares | Lift | Scores, chosen: np.ndarray, trend: np.ndarray | np.float32) -> np.ndarray:
     """Return a component's scores of the candidates, float32, shape of `chosen`."""
+    scores = part.at(chosen)
     if isinstance(part, Shares):
-        logs: np.ndarray = np.log(part.at(chosen) + np.float32(LEAST_SHARE)) + trend
-        return logs
-    if isinstance(part, Lift):
-        return part.rows.at(chosen)
-    scores = part.of(chosen)
-    return scores + trend if part.are_logs else scores
+        return np.log(scores + np.float32(LEAST_SHARE)) + trend
+    return scores + trend if isinstance(part, Scores) and part.are_logs else scores
 
 
 def trend_factors(model: TrainedModel) -> np.ndarray:

@@ -49,7 +49,7 @@ def find_later(uses: SparseRows, day_ones: SparseRows, rows: np.ndarray) -> Spar
 
 
 def standardise(scores: np.ndarray) -> np.ndarray:
-    """Return scores in standard deviations over each user's ranked items, float32, shape of `scores`, (n_users, n_items).
+    """Return scores in standard deviations over each user's ranked items, float32, shape (n_users, n_items).
 
     Items that score minus infinity get the lowest score of the user.
     """

@@ -17,8 +17,8 @@ from firstday.data.dataset import Dataset
 from firstday.data.left_out import left_out_path, write_left_out
 from firstday.data.newcomers import load_newcomers
 from firstday.errors import DataError
-from firstday.files import replaced
 from firstday.features.impressions import collect_passed_over
+from firstday.files import replaced
 from firstday.recommend.effects import count_ineffective
 from firstday.recommend.list_files import find_list_form, write_list_file
 from firstday.recommend.query import Query

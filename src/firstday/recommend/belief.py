@@ -35,7 +35,7 @@ def llr_of_yes(shares: np.ndarray) -> np.ndarray:
 
     Fans are the warm users who use the item or would say yes; `shares`, in (0, 1), are their shares of all warm users.
     """
-    gain: np.ndarray = np.log((DOUBT * shares + (1 - DOUBT))) - np.log(DOUBT * shares)
+    gain: np.ndarray = np.log(DOUBT * shares + (1 - DOUBT)) - np.log(DOUBT * shares)
     return gain
 
 

@@ -57,6 +57,10 @@ class Lift:
 
     rows: SparseRows
 
+    def at(self, chosen: np.ndarray) -> np.ndarray:
+        """Return the scores of chosen items, float32, shape of `chosen`, (n_rows, n_chosen)."""
+        return self.rows.at(chosen)
+
 
 @readable
 @dataclass(frozen=True, eq=False)
@@ -65,13 +69,13 @@ class Scores:
 
     Parameters
     ----------
-    of
+    at
         Maps candidates, item indexes of shape (n_rows, n_chosen), to their scores, finite, float32, of that shape.
     are_logs
         Whether scores are logarithms of shares or probabilities, to which `blend` adds the trend.
     """
 
-    of: Callable[[np.ndarray], np.ndarray]
+    at: Callable[[np.ndarray], np.ndarray]
     are_logs: bool = False
 
 

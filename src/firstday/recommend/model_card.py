@@ -92,6 +92,7 @@ def _describe_quality(model: TrainedModel) -> tuple[Block, ...]:
     return (
         f"P@{k} (hits in % of the maximum possible), with 95 % confidence intervals, by what is known about a user:",
         tabulate_quality(model),
+        describe_gains(model),
         "Early stopping and the weights of blend used the same users, so results are slightly inflated. "
         "firstday evaluate reports results on unseen users, also by age, country and other groups.",
     )
@@ -112,6 +113,18 @@ def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:
         }
         for known, evidence in zip(KNOWLEDGE, model.learned["auto"].classes, strict=False)
     ]
+
+
+def describe_gains(model: TrainedModel) -> list[str]:
+    """Describe what each further component adds to the default list, in a sentence each."""
+    sentences = []
+    for name, gain in model.facts.get("metrics", {}).get("components", {}).items():
+        points = " and ".join(
+            f"{mean:+.2f} [{low:+.2f}, {high:+.2f}] points of P@{k}" for k, (mean, low, high) in gain["gain"].items()
+        )
+        outcome = "is part of the default list" if gain["kept"] else "is left out of the default list"
+        sentences.append(f"{name} {outcome}: it adds {points} on {gain['users']:,} validation users.")
+    return sentences
 
 
 def tabulate_quality(model: TrainedModel) -> tuple[tuple[str, ...], ...]:

@@ -81,11 +81,11 @@ def check_component(label: str, part: Shares | Lift | Scores, query: Query, rows
     if isinstance(part, Scores):
 
         def score(chosen: np.ndarray) -> np.ndarray:
-            scores = part.of(chosen)
+            scores = part.at(chosen)
             check_numbers(f"{label}: component's scores", scores, chosen.shape)
             return scores
 
-        return replace(part, of=score)
+        return replace(part, at=score)
     if not isinstance(part, Shares | Lift):
         raise FirstdayError(f"{label}: component returned a {type(part).__name__}; return Shares, a Lift or Scores.")
     shape = (part.rows.n_rows, part.rows.n_columns)

@@ -19,11 +19,11 @@ from firstday.errors import ConfigError, DataError, expect
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import Signals
 from firstday.ranking import first_allowed, first_distinct
+from firstday.recommend.arrangement import arrange
 from firstday.recommend.effects import describe_ineffective
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommendation import Recommendation, Recommendations
-from firstday.recommend.registry import find_strategy, find_supported, value_type
-from firstday.recommend.rules.arrangement import arrange
+from firstday.recommend.registry import find_method, find_strategy, find_supported, value_type
 from firstday.recommend.rules.list_rules import (
     NO_RULES,
     AnyRules,
@@ -365,7 +365,7 @@ def open_model(path: str | Path) -> Recommender:
         The folder contains no model, or a file is missing or has changed; the message names it.
     """
     model = load_model(path, types=value_type)
-    if absent := [name for name in model.config.methods if name not in model.learned]:
+    if absent := [name for name in model.config.methods if find_method(name) is None]:
         warnings.warn(
             f"{path}: lists are made without {', '.join(absent)}, which the model has learned; load the plugin with "
             "--plugin MODULE or firstday.register.",

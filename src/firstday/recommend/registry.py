@@ -196,34 +196,37 @@ def searched_names() -> tuple[str, ...]:
 
 
 def learner_names() -> tuple[str, ...]:
-    """Return the names of all methods that can be trained in addition to the base ones: cold models, then strategies."""
+    """Return the names of all methods that are trained on request: cold models, then strategies."""
     learners = (spec.name for spec in _specs() if spec.learns and spec.name not in BASE_METHODS)
     return (*_registries()[ColdModelSpec], *learners)
 
 
-def _learner(name: str) -> ColdModelSpec | StrategySpec | None:
-    """Return a method with a learned value, or None if there is none of that name."""
-    method = _find(ColdModelSpec, name) or _find(StrategySpec, name)
-    return method if method is not None and method.learns else None
-
-
-def find_learner(name: str) -> ColdModelSpec | StrategySpec:
-    """Return a method with a learned value, a cold model or a strategy; raise ConfigError if there is none."""
-    if learner := _learner(name):
-        return learner
-    raise _unknown("methods", name, learner_names())
-
-
-def learners_of(config: Config) -> tuple[ColdModelSpec | StrategySpec, ...]:
-    """Return the methods that a training with this configuration learns; raise ConfigError for an unknown name."""
-    learners = map(find_learner, methods_of(config))
-    return tuple(spec for spec in learners if all(need.is_met(config) for need in spec.needs))
+def find_method(name: str) -> ColdModelSpec | StrategySpec | None:
+    """Return a cold model or a strategy by name; None if there is none."""
+    return _find(ColdModelSpec, name) or _find(StrategySpec, name)
 
 
 def value_type(name: str) -> type | None:
     """Return the class of a method's learned value, for loading a model; None if the method is not registered."""
-    learner = _learner(name)
-    return None if learner is None else learner.value
+    method = find_method(name)
+    return None if method is None else method.value
+
+
+def find_learner(name: str) -> ColdModelSpec | StrategySpec:
+    """Return a method that `Config.methods` may name; raise ConfigError if there is none.
+
+    It has a learned value or a component of `blend`.
+    """
+    method = find_method(name)
+    if method is None or not (method.learns or getattr(method, "component", None)):
+        raise _unknown("methods", name, learner_names())
+    return method
+
+
+def learners_of(config: Config) -> tuple[ColdModelSpec | StrategySpec, ...]:
+    """Return the methods that a training with this configuration learns; raise ConfigError for an unknown name."""
+    specs = map(find_learner, methods_of(config))
+    return tuple(spec for spec in specs if spec.learns and all(need.is_met(config) for need in spec.needs))
 
 
 def strategies_of(model: TrainedModel) -> tuple[str, ...]:
@@ -231,12 +234,26 @@ def strategies_of(model: TrainedModel) -> tuple[str, ...]:
     return tuple(spec.name for spec in _specs() if spec.lacks(model.config, model.learned) is None)
 
 
+def _components(model: TrainedModel) -> Iterator[tuple[str, str | None]]:
+    """Yield the methods that `blend` may combine, with the setting that the model lacks for them, or None."""
+    for name in dict.fromkeys((*BASE_COMPONENTS, *model.config.components)):
+        spec = _find(StrategySpec, name)
+        if spec is not None and spec.component is not None:
+            yield name, spec.lacks(model.config, model.learned)
+
+
 def components_of(model: TrainedModel) -> tuple[str, ...]:
     """Return the names of the methods with a component of `blend` that a model supports."""
-    names = dict.fromkeys((*BASE_COMPONENTS, *model.config.components))
-    specs = (_find(StrategySpec, name) for name in names)
-    components = (spec for spec in specs if spec is not None and spec.component is not None)
-    return tuple(spec.name for spec in components if spec.lacks(model.config, model.learned) is None)
+    return tuple(name for name, setting in _components(model) if setting is None)
+
+
+def describe_absent(model: TrainedModel) -> list[str]:
+    """Describe the components of `blend` that the model lacks, with the settings that provide them."""
+    return [
+        f"The default list is made without {name}, which needs {setting}."
+        for name, setting in _components(model)
+        if setting is not None
+    ]
 
 
 def strategies_with(config: Config) -> tuple[str, ...]:

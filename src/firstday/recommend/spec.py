@@ -11,7 +11,6 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from pydantic import BaseModel
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config, DeviceName, Section, parse_settings
 from firstday.display import readable
 from firstday.embed.embeddings import Embeddings
@@ -458,7 +457,7 @@ BASE_COMPONENTS = ("direct", "personal", "soft_segments", "popular", "edlae")
 
 def methods_of(config: Config) -> tuple[str, ...]:
     """Return the names of the methods that a training with this configuration learns."""
-    return (*BASE_METHODS, *config.methods)
+    return tuple(dict.fromkeys((*BASE_METHODS, *config.methods)))
 
 
 def derived_names(cold_model: str) -> tuple[str, str]:

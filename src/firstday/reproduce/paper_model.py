@@ -22,7 +22,7 @@ from firstday.recommend.spec import LearningData
 from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import count_items
 from firstday.sparse import SparseRows
-from firstday.training.learn import check_device, learn_cold_model, learn_methods
+from firstday.training.learn import check_training, learn_cold_model, learn_methods
 from firstday.training.validation import ObjectiveHistory, Validation, draw_evaluated
 
 DAY_ONE_BLOCK = "streamed_songs"
@@ -34,7 +34,7 @@ def fit_paper_model(data: PaperData, config: Config, *, progress: Progress = no_
 
     The model has no encoder, and answers only queries with precomputed day ones.
     """
-    check_device(config)
+    check_training(config)
     uses = data.train.songs
     progress("segments", 0, 1)
     users = unit_rows(data.user_vectors)

@@ -22,7 +22,7 @@ from firstday.evaluation.results import Results
 from firstday.evaluation.run import join_runs, score_strategies
 from firstday.progress import Progress, no_progress
 from firstday.recommend.recommender import answer_query
-from firstday.recommend.registry import find_strategy, strategy_names, with_methods_of
+from firstday.recommend.registry import describe_absent, find_strategy, strategy_names, with_methods_of
 from firstday.recommend.spec import KEPT_USERS, RANKER
 from firstday.reproduce.paper_model import DAY_ONE_BLOCK, ask_for, fit_paper_model
 from firstday.sparse import SparseRows
@@ -176,7 +176,7 @@ def reproduce_table(
                 progress=progress,
                 seed=seed,
                 fit_seconds=fit_seconds,
-                notes=(SIMULATED_NOTE,) if data.simulated else (),
+                notes=(*((SIMULATED_NOTE,) if data.simulated else ()), *describe_absent(model)),
             )
         )
     progress("done", n_seeds, n_seeds)

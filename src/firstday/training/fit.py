@@ -38,7 +38,7 @@ from firstday.progress import Progress, no_progress, open_progress
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import with_methods_of
+from firstday.recommend.registry import describe_absent, with_methods_of
 from firstday.recommend.spec import LearningData
 from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import Segments
@@ -46,7 +46,7 @@ from firstday.segment.shown_counts import add_shown, count_shown
 from firstday.sparse import SparseRows, union_rows
 from firstday.training.calibrate import calibrate
 from firstday.training.guard import choose_guard
-from firstday.training.learn import check_device, learn_cold_model, learn_methods
+from firstday.training.learn import check_training, learn_cold_model, learn_methods
 from firstday.training.search import Tuning, search_options
 from firstday.training.trend import measure_trend
 from firstday.training.validation import (
@@ -137,11 +137,11 @@ def fit(
 
     Raises ConfigError if a setting does not fit the data or requires another engine, or the device is not available.
     """
-    check_device(config)
+    check_training(config)
     learners = learners or Learners(dataset, {}, None)
     if config.training.factors == "mllib" and learners.factorise is None:
         raise ConfigError("training.factors: 'mllib' requires the Spark engine; train on Spark, or set it to 'sample'.")
-    learn = partial(_learn, dataset, config, learners)
+    learn = partial(_learn, _Source(dataset, config, learners))
     history = ObjectiveHistory()
     folds = []
     for number, rows in enumerate(split.folds, 1):
@@ -174,50 +174,61 @@ def _prefix(progress: Progress, prefix: str) -> Progress:
     return lambda stage, done, total: progress(f"{prefix}{stage}", done, total)
 
 
-def _learn(
-    dataset: Dataset,
-    config: Config,
-    learners: Learners,
-    split: Split,
-    wrap: ObjectiveWrapper,
-    progress: Progress,
-    *,
-    is_fold: bool = False,
-) -> Fold:
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """What every run of the stages starts from."""
+
+    dataset: Dataset
+    config: Config
+    learners: Learners
+
+
+@dataclass(frozen=True, eq=False)
+class _WarmStage:
+    """Result of the stages before day one.
+
+    `split` has the training users as its only warm users, and `uses` the items that each of them uses, shape
+    (n_training, n_items). `everyone` has counts of all warm users: on a cluster, or with more than
+    `training.most_users` possible learners, also the sums of their vectors, and the sizes and items of segments.
+    """
+
+    split: Split
+    uses: SparseRows
+    embeddings: Embeddings
+    segments: Segments
+    everyone: Everyone
+
+
+def _learn(source: _Source, split: Split, wrap: ObjectiveWrapper, progress: Progress, *, is_fold: bool = False) -> Fold:
     """Train a model with default settings; return it with its validation users.
 
     There are three kinds of runs: on a fold (`is_fold`); on a split with a single holdout; and, after the folds, on the
     whole split. The last also trains on the validation users, and stops at the median of the folds' best epochs.
     """
-    warm = split.warm
-    window = split.warm_window
-    unseen = np.setdiff1d(np.concatenate([split.validation.users, split.cold.users]), warm)
+    dataset = source.dataset
+    unseen = np.setdiff1d(np.concatenate([split.validation.users, split.cold.users]), split.warm)
     held_out = Ids(dataset.users.take(unseen))
-    split, uses, embeddings, segments, everyone = _learn_segments(dataset, split, config, learners, held_out, progress)
-    fold = _learn_networks(dataset, split, config, uses, embeddings, segments, everyone, wrap, progress)
-    if everyone.shown is None or is_fold:
+    stage = _learn_segments(source, split, held_out, progress)
+    fold = _learn_methods(source, stage, wrap, progress)
+    shown = stage.everyone.shown
+    if shown is None or is_fold:
         return fold
-    model = fold.model
-    if learners.count_others is not None:
-        others = learners.count_others(model, held_out)
+    if source.learners.count_others is not None:
+        others = source.learners.count_others(fold.model, held_out)
     else:
-        counted = warm if everyone.sums else split.warm
+        window = split.warm_window
+        counted = split.warm if stage.everyone.sums else stage.split.warm
         actions = dataset.all_actions() if window is None else dataset.actions(window)[0]
-        others = count_shown_to_others(dataset, model, counted, actions, held_out, window)
-    model = replace(model, shown_counts=add_shown([everyone.shown, others]))
+        others = count_shown_to_others(dataset, fold.model, counted, actions, held_out, window)
+    model = replace(fold.model, shown_counts=add_shown([shown, others]))
     return Fold(fold.query.ask(model=model), fold.truth)
 
 
-def _learn_segments(
-    dataset: Dataset, split: Split, config: Config, learners: Learners, held_out: Ids, progress: Progress
-) -> tuple[Split, SparseRows, Embeddings, Segments, Everyone]:
-    """Choose the warm users to train on, learn embeddings and segments, and count the items of all warm users.
-
-    Return the split with the training users as its only warm users; the items that each of them uses, shape
-    (n_training, n_items); user and item vectors; the segments; and counts of all warm users. On a cluster, or with more
-    than `training.most_users` possible learners, the sizes and items of segments, the sums of vectors, and impressions
-    are those of all warm users; otherwise those of the training users, without sums.
-    """
+def _learn_segments(source: _Source, split: Split, held_out: Ids, progress: Progress) -> _WarmStage:
+    """Choose the warm users to train on, learn embeddings and segments, and count the items of all warm users."""
+    dataset = source.dataset
+    config = source.config
+    learners = source.learners
     warm = split.warm
     all_uses = warm_uses(dataset, split, config)
     aggregate = learners.describe_everyone
@@ -225,7 +236,8 @@ def _learn_segments(
     if len(rows) > config.training.most_users:
         aggregate = partial(summarise_part, dataset, warm, split.warm_actions, window=split.warm_window)
         numbers = stable_numbers(Ids(dataset.users.take(warm[rows])), config.seed)
-        rows = np.sort(rows[np.argsort(numbers, kind="stable")[: config.training.most_users]])
+        smallest = np.argsort(numbers, kind="stable")[: config.training.most_users]
+        rows = np.sort(rows[smallest])
     split = split.keep_warm(rows)
     uses = all_uses.take(rows)
     progress("embeddings", 0, 1)
@@ -254,53 +266,48 @@ def _learn_segments(
             shown = everyone.shown.keep_segments(np.flatnonzero(everyone.segments.sizes))
             everyone = replace(everyone, shown=shown)
     progress("segments", 1, 1)
-    return split, uses, embeddings, segments.without(dataset.unlisted), everyone
+    return _WarmStage(split, uses, embeddings, segments.without(dataset.unlisted), everyone)
 
 
-def _learn_networks(
-    dataset: Dataset,
-    split: Split,
-    config: Config,
-    uses: SparseRows,
-    embeddings: Embeddings,
-    segments: Segments,
-    everyone: Everyone,
-    wrap: ObjectiveWrapper,
-    progress: Progress,
-) -> Fold:
-    """Fit the feature encoder, and train the networks and other methods; arguments as returned by `_learn_segments`."""
+def _learn_methods(source: _Source, stage: _WarmStage, wrap: ObjectiveWrapper, progress: Progress) -> Fold:
+    """Fit the feature encoder, and train the cold model and the methods."""
+    dataset = source.dataset
+    config = source.config
+    signals = config.signals
+    split = stage.split
+    uses = stage.uses
+    embeddings = stage.embeddings
     stored = None
     if config.recommend.warm_users:
         ids = Ids(dataset.users.take(split.warm))
         vectors = unit_rows(embeddings.user_vectors)
         stored = keep_warm_users(ids, vectors, uses, config.recommend.warm_users, seed=config.seed)
-    catalogue = Catalogue.of(dataset, config.signals.known, None if stored is None else stored.ids)
+    catalogue = Catalogue.of(dataset, signals.known, None if stored is None else stored.ids)
     warm_days = [catalogue.translate(dataset, split.warm, day_one)[0] for day_one in split.warm_day_one]
-    encoder = _fit_encoder(dataset, config, embeddings, warm_days[0], stored, everyone)
-    days, _ = catalogue.translate(dataset, split.validation.users, split.validation.day_one)
-    excluded = days.closed_items(config.signals)
-    not_yet_added = split.validation.not_yet_added
-    if not_yet_added is not None:
-        excluded = union_rows([excluded, not_yet_added])
-    truth = split.validation.truth
+    encoder = _fit_encoder(source, stage, warm_days[0], stored)
+    validation_users = split.validation
+    days, _ = catalogue.translate(dataset, validation_users.users, validation_users.day_one)
+    excluded = days.closed_items(signals)
+    if validation_users.not_yet_added is not None:
+        excluded = union_rows([excluded, validation_users.not_yet_added])
     rows = draw_evaluated(days.n_users, days.n_items)
     evaluated = days.take(rows)
+    truth = validation_users.truth
     validation = Validation(
-        excluded.take(rows), truth.take(rows), config.recommend.k, segments, embeddings.scoring_vectors
+        excluded.take(rows), truth.take(rows), config.recommend.k, stage.segments, embeddings.scoring_vectors
     )
-    n_warm = uses.n_rows
     data = LearningData(
         config=config,
         features=collect_features(encoder, warm_days),
-        liked=[day.affinity(config.signals) for day in warm_days],
+        liked=[day.affinity(signals) for day in warm_days],
         uses=uses,
         embeddings=embeddings,
         validation_features=encoder.encode(evaluated),
-        validation_liked=evaluated.affinity(config.signals),
+        validation_liked=evaluated.affinity(signals),
         validation_excluded=validation.excluded,
         profile=warm_days[0].profile,
-        day_one_uses=[select_uses(day, config.signals, n_warm, uses.n_columns) for day in split.warm_day_one],
-        day_one_excluded=[day.closed_items(config.signals) for day in warm_days],
+        day_one_uses=[select_uses(day, signals, uses.n_rows, uses.n_columns) for day in split.warm_day_one],
+        day_one_excluded=[day.closed_items(signals) for day in warm_days],
         unlisted=dataset.unlisted,
     )
     model = TrainedModel(
@@ -310,9 +317,9 @@ def _learn_networks(
         fold_in=embeddings.fold_in,
         similarity=embeddings.similarity,
         cold=learn_cold_model(data, validation, wrap, progress),
-        segments=segments,
-        everyone=everyone.items,
-        profile_groups=everyone.groups,
+        segments=stage.segments,
+        everyone=stage.everyone.items,
+        profile_groups=stage.everyone.groups,
         learned=learn_methods(data, validation, wrap, progress),
         warm=stored,
         unlisted=dataset.unlisted,
@@ -320,20 +327,14 @@ def _learn_networks(
     return Fold(Query(model, days, config.recommend.k, excluded_override=excluded), truth)
 
 
-def _fit_encoder(
-    dataset: Dataset,
-    config: Config,
-    embeddings: Embeddings,
-    day_one: SignalBatch,
-    stored: WarmUsers | None,
-    everyone: Everyone,
-) -> Encoder:
+def _fit_encoder(source: _Source, stage: _WarmStage, day_one: SignalBatch, stored: WarmUsers | None) -> Encoder:
     """Fit the encoder on the training users' first day-one sample; group means come from `everyone.sums`, if any."""
+    config = source.config
     encoder = fit_encoder(
-        embeddings,
+        stage.embeddings,
         day_one,
-        {name: entity.items for name, entity in dataset.entities.items()},
-        {name: len(group.values) for name, group in dataset.groups.items()},
+        {name: entity.items for name, entity in source.dataset.entities.items()},
+        {name: len(group.values) for name, group in source.dataset.groups.items()},
         config.features,
         config.signals,
         None if stored is None or not config.features.friends else stored.vectors,
@@ -342,7 +343,7 @@ def _fit_encoder(
         raise DataError(
             "interactions: warm users have no day-one interactions and no profile values; add profile columns to users."
         )
-    return describe_encoder(encoder, everyone) if everyone.sums else encoder
+    return describe_encoder(encoder, stage.everyone) if stage.everyone.sums else encoder
 
 
 def warm_uses(dataset: Dataset, split: Split, config: Config) -> SparseRows:
@@ -402,7 +403,7 @@ def collect_facts(
             "folds": len(split.folds),
             "segments": len(model.segments),
             "protocol": split.protocol,
-            "notes": list(split.notes),
+            "notes": [*split.notes, *describe_absent(model)],
         },
         "metrics": {"users": "validation", "k": model.config.recommend.k, "precision": precision},
     }

@@ -16,6 +16,12 @@ METHOD_STAGE = "method "
 """Prefix of the progress stages of methods."""
 
 
+def check_training(config: Config) -> None:
+    """Raise ConfigError or MissingExtraError immediately for an unknown method or an unavailable device."""
+    learners_of(config)
+    check_device(config)
+
+
 def check_device(config: Config) -> None:
     """Raise ConfigError or MissingExtraError immediately if networks cannot be trained on `config.device`."""
     if config.device in ("auto", "cpu"):

@@ -35,28 +35,35 @@ NORMAL_95 = 1.96
 """Half-width of a 95 % interval, in standard errors."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Gain:
-    """What a component earns: points of precision of `blend` over `blend` refitted without it, on `n_users` users.
+    """What a component earns: points of precision of `blend` over `blend` refitted without it.
 
-    `mean` and `standard_error` are paired over users, by length of the list. Weights and precision are from different
-    validation users.
+    Weights and precision are from different validation users. `differences` has the points of each user by length of
+    the list, float64, shape (n_lengths, n_users).
     """
 
-    n_users: int
-    mean: dict[int, float]
-    standard_error: dict[int, float]
+    differences: np.ndarray
 
     @property
     def is_earned(self) -> bool:
-        """Whether the longest lists gain more than one standard error."""
-        return self.mean[MEASURED_LENGTHS[-1]] > self.standard_error[MEASURED_LENGTHS[-1]]
+        """Whether the mean over all lengths exceeds its standard error."""
+        mean, error = _mean_and_error(self.differences.mean(axis=0))
+        return mean > error
 
     def to_json(self) -> dict[str, Any]:
         """Return the gain and its 95 % interval by length, in points of precision, as JSON values."""
-        half_widths = {k: NORMAL_95 * error for k, error in self.standard_error.items()}
-        gains = {str(k): [round(gain + end * half_widths[k], 4) for end in (0, -1, 1)] for k, gain in self.mean.items()}
-        return {"users": self.n_users, "kept": self.is_earned, "gain": gains}
+        gains = {}
+        for k, of_length in zip(MEASURED_LENGTHS, self.differences, strict=True):
+            mean, error = _mean_and_error(of_length)
+            ends = (mean, mean - NORMAL_95 * error, mean + NORMAL_95 * error)
+            gains[str(k)] = [round(end, 4) for end in ends]
+        return {"users": self.differences.shape[1], "kept": self.is_earned, "gain": gains}
+
+
+def _mean_and_error(values: np.ndarray) -> tuple[float, float]:
+    """Return the mean and its standard error."""
+    return float(values.mean()), float(values.std()) / len(values) ** 0.5
 
 
 def choose_blending(folds: Sequence[Fold]) -> tuple[Blending, dict[str, Gain]]:
@@ -75,22 +82,18 @@ def measure_gain(folds: Sequence[Fold], names: tuple[str, ...], name: str) -> Ga
     """Measure what a component adds to the others; weights are fitted on each half of the users for the other half."""
     halves = [[fold.take(np.arange(start, fold.query.n_users, 2)) for fold in folds] for start in (0, 1)]
     others = tuple(other for other in names if other != name)
-    differences: dict[int, list[np.ndarray]] = {k: [] for k in MEASURED_LENGTHS}
+    parts = []
     for fitted, judged in (halves, halves[::-1]):
-        blendings = [fit_blending(fitted, components) for components in (names, others)]
-        for k, found in differences.items():
-            with_it, without_it = (
-                measure_folds([fold.with_length(k).with_learned(blend=blending) for fold in judged], "blend")
-                for blending in blendings
-            )
-            found.append(100 * (with_it - without_it))
-    gains = {k: np.concatenate(found) for k, found in differences.items()}
-    n_users = len(gains[MEASURED_LENGTHS[0]])
-    return Gain(
-        n_users,
-        {k: float(gain.mean()) for k, gain in gains.items()},
-        {k: float(gain.std()) / max(1, n_users) ** 0.5 for k, gain in gains.items()},
-    )
+        with_it = _measure_lengths(judged, fit_blending(fitted, names))
+        without_it = _measure_lengths(judged, fit_blending(fitted, others))
+        parts.append(100 * (with_it - without_it))
+    return Gain(np.concatenate(parts, axis=1))
+
+
+def _measure_lengths(folds: Sequence[Fold], blending: Blending) -> np.ndarray:
+    """Return the precision of each user's lists under some weights, shape (n_lengths, n_users)."""
+    weighted = [fold.with_learned(blend=blending) for fold in folds]
+    return np.stack([measure_folds([fold.with_length(k) for fold in weighted], "blend") for k in MEASURED_LENGTHS])
 
 
 def fit_blending(folds: Sequence[Fold], names: tuple[str, ...]) -> Blending:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from firstday.baselines.dropoutnet import DropoutNet, fit_dropoutnet
+from firstday.methods.dropoutnet import DropoutNet, fit_dropoutnet
+from firstday.progress import no_progress
 from tests.obvious import CONFIG, Rising, make_data, mean_cosine
 
 
@@ -13,7 +14,7 @@ def train(**settings: object) -> DropoutNet:
     config = CONFIG
     for name, value in settings.items():
         config = config.override(f"dropoutnet.{name}", value)
-    return fit_dropoutnet(make_data(config)[0], Rising())
+    return fit_dropoutnet(make_data(config)[0], Rising(), no_progress)
 
 
 @pytest.fixture(scope="module")

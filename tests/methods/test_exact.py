@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from implicit.cpu.als import AlternatingLeastSquares
 from scipy import sparse
 
-from firstday.baselines import ease as ease_module
-from firstday.baselines import matrices
-from firstday.baselines.als_fold_in import N_ITERATIONS, Penalty, divide_rows, prepare_als_fold_in
-from firstday.baselines.ease import REGULARIZATION, Ease, fit_ease, learn_item_weights
-from firstday.baselines.item_item import prepare_item_item
-from firstday.baselines.mult_dae import MultDae
-from firstday.baselines.train_mult_dae import Autoencoder
-from firstday.baselines.user_user import prepare_user_user
+from firstday.cold.cold_model import Epoch
+from firstday.methods import ease as ease_module
+from firstday.methods import item_scores
+from firstday.methods.als_fold_in import N_ITERATIONS, Penalty, divide_rows, prepare_als_fold_in
+from firstday.methods.ease import REGULARIZATION, Ease, fit_ease, fit_links
+from firstday.methods.item_item import prepare_item_item
+from firstday.methods.mult_dae import prepare_mult_dae
+from firstday.methods.user_user import prepare_user_user
+from firstday.progress import no_progress
 from firstday.recommend.spec import UseData
 from firstday.sparse import SparseRows
+from tests.obvious import make_data, no_opinion
 
 N_WARM = 40
 N_ITEMS = 13
@@ -38,7 +41,7 @@ def draw(seed: int, n: int) -> np.ndarray:
 
 
 def ease_of(data: UseData, **options: float) -> Ease:
-    return fit_ease(data.uses, matrices.most_used_items(data.uses), **options)
+    return fit_ease(data.uses, item_scores.most_used_items(data.uses), **options)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +134,7 @@ def test_ease(training: UseData, warm: np.ndarray, asked: np.ndarray, regulariza
 def test_ease_of_a_large_catalogue_ranks_the_most_used_items(
     training: UseData, warm: np.ndarray, asked: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(matrices, "MAX_MODEL_ITEMS", 5)
+    monkeypatch.setattr(item_scores, "MAX_MODEL_ITEMS", 5)
     fitted = ease_of(training, regularization=1.0, dropout=0.0)
     kept = sorted(sorted(range(N_ITEMS), key=lambda item: (-warm[:, item].sum(), item))[:5])
     assert fitted.items.tolist() == kept
@@ -196,35 +199,56 @@ def test_penalties_that_are_nearly_equal_are_one_in_training() -> None:
     assert [entries.nnz for _, entries, _ in parts] == [33, 13, 20]
 
 
-def test_mult_dae_scores_as_its_network_does(warm: np.ndarray, asked: np.ndarray) -> None:
-    torch.manual_seed(0)
-    network = Autoencoder(UNUSED, 6)
-    frozen = MultDae(np.arange(UNUSED), *network.freeze())
-    found = frozen.score(rows_of(asked))
+@pytest.mark.parametrize("hidden", [0.0, 1.0])
+def test_mult_dae_is_trained_by_the_scores_that_it_gives(
+    training: UseData, warm: np.ndarray, asked: np.ndarray, hidden: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loss of untrained weights: of all items of a user, given all of them or, with everything hidden, none."""
+    losses = []
+
+    def note_loss(_network: Any, n_rows: int, _n_users: int, batch_loss: Any, *_: Any, **__: Any) -> tuple[Epoch, ...]:
+        losses.append(batch_loss(np.arange(n_rows)).item())
+        return ()
+
+    monkeypatch.setattr("firstday.cold.training_loop.run_epochs", note_loss)
+    model = prepare_mult_dae(training)(steps=1, width=6, dropout=hidden, weight_decay=0.0)
+    assert model.items.tolist() == list(range(UNUSED))
+
+    def score(uses: np.ndarray) -> np.ndarray:
+        given = uses[:, :UNUSED]
+        read = given / np.maximum(np.linalg.norm(given, axis=1, keepdims=True), 1e-9) @ model.reading
+        logits: np.ndarray = np.tanh(read + model.reading_bias) @ model.writing.T + model.writing_bias
+        return logits
+
+    used = warm[warm.any(axis=1), :UNUSED]
+    logits = score(warm[warm.any(axis=1)] * (1 - hidden))
+    logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    assert losses == pytest.approx([-((logs * used).sum(axis=1) / used.sum(axis=1)).mean()], rel=1e-5)
+    found = model.score(rows_of(asked))
     assert np.isinf(found[:2]).all()
-    for user in range(2, len(asked)):
-        mine = torch.from_numpy(asked[user, :UNUSED])
-        if not mine.any():
-            continue
-        read = (mine / mine.norm()) @ network.reading + network.reading_bias
-        logits = network.writing.weight @ torch.tanh(read) + network.writing.bias
-        np.testing.assert_allclose(found[user, :UNUSED], logits.detach().numpy(), atol=1e-5)
-        assert np.isinf(found[user, UNUSED])
+    assert np.isinf(found[:, UNUSED]).all()
+    likes = asked[:, :UNUSED].any(axis=1)
+    np.testing.assert_allclose(found[likes, :UNUSED], score(asked)[likes], atol=1e-5)
 
 
-def test_item_weights_are_those_of_edlae_with_what_day_ones_hide(
+def fit_links_of(uses: np.ndarray, day_ones: list[np.ndarray]) -> SparseRows:
+    """Fit `edlae` on warm users' items and day ones; it reads nothing else of the data."""
+    data = replace(make_data()[0], uses=rows_of(uses), day_one_uses=[rows_of(day) for day in day_ones])
+    return fit_links(data, no_opinion, no_progress).weights
+
+
+def test_links_are_those_of_edlae_with_what_day_ones_hide(
     warm: np.ndarray, training: UseData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = warm * (np.arange(N_ITEMS) % 3 == 0)
     hidden = 1 - first.sum() / warm.sum()
     expected = ease_of(training, regularization=REGULARIZATION, dropout=hidden)
-    found = learn_item_weights(rows_of(warm), [rows_of(first), rows_of(first)])
-    dense = np.zeros((N_ITEMS, N_ITEMS), np.float32)
-    dense[found.row_of_entry(), found.columns] = found.weights
+    found = fit_links_of(warm, [first, first])
+    dense = found.dense()
     np.testing.assert_allclose(dense[np.ix_(expected.items, expected.items)], expected.weights, rtol=1e-4, atol=1e-7)
     assert not dense[UNUSED].any()
-    monkeypatch.setattr(ease_module, "WEIGHTS_PER_ITEM", 3)
-    kept = learn_item_weights(rows_of(warm), [rows_of(first)])
+    monkeypatch.setattr(ease_module, "MAX_LINKS", 3)
+    kept = fit_links_of(warm, [first])
     assert kept.lengths()[expected.items].tolist() == [3] * len(expected.items)
     for item in expected.items:
         others = np.delete(np.abs(dense[item]), kept.row(item))

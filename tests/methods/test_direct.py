@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from firstday.cold.ranker import Ranker
-from firstday.cold.train_ranker import find_later, train_ranker
 from firstday.config import Config, RankerConfig
+from firstday.methods.direct import Ranker, fit_ranker
+from firstday.methods.item_scores import find_later
+from firstday.progress import no_progress
 from firstday.sparse import SparseRows
 from tests.obvious import ITEMS_OF_TASTE, N_TASTES, Rising, make_data
 
 CONFIG = RankerConfig(hidden=(16,), epochs=15, batch_size=32, patience=100)
 
 
-def train(config: RankerConfig = CONFIG, seed: int = 0) -> tuple[Ranker, np.ndarray, np.ndarray]:
+def train(**settings: Any) -> tuple[Ranker, np.ndarray, np.ndarray]:
     """Return a ranker of the obvious data, validation users' features, and their tastes."""
-    data, directions = make_data()
-    rising = Rising()
-    ranker = train_ranker(
-        data.features,
-        data.liked,
-        data.uses,
-        data.validation_features,
-        lambda _ranker, hidden: rising(hidden),
-        Config(seed=seed, threads=1, ranker=config),
-    )
-    return ranker, data.validation_features, directions.argmax(axis=1)
+    data, directions = make_data(Config(threads=1, ranker=CONFIG.override(settings)))
+    return fit_ranker(data, Rising(), no_progress), data.validation_features, directions.argmax(axis=1)
 
 
 def test_items_of_the_own_taste_come_first() -> None:
     ranker, features, taste = train()
-    scores = ranker.score(ranker.predict(features))
+    scores = ranker.score(ranker.body.predict(features))
     np.testing.assert_allclose(np.exp(scores).sum(axis=1), 1, rtol=1e-4)
     best = ranker.items[np.argsort(-scores, axis=1)[:, :ITEMS_OF_TASTE]]
     assert (best // ITEMS_OF_TASTE == taste[:, None]).mean() > 0.85
@@ -47,6 +41,6 @@ def test_items_of_day_one_are_no_target() -> None:
 
 
 def test_only_the_most_used_items_are_ranked() -> None:
-    ranker, features, _ = train(CONFIG.override({"most_items": 7, "epochs": 2}))
+    ranker, features, _ = train(most_items=7, epochs=2)
     assert len(ranker.items) == 7
-    assert ranker.score(ranker.predict(features)).shape == (len(features), 7)
+    assert ranker.score(ranker.body.predict(features)).shape == (len(features), 7)

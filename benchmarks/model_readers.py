@@ -1,0 +1,82 @@
+"""Print which methods read each field and derived value of a model while they make lists.
+
+python benchmarks/model_readers.py MODEL
+
+A value that one method alone reads belongs to that method (`TrainedModel.learned`, `TrainedModel.derive`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import typer
+
+from firstday.artifact.trained_model import TrainedModel
+from firstday.recommend.query import Query
+from firstday.recommend.recommender import Recommender, answer_query, open_model
+from firstday.recommend.registry import find_strategy, strategies_of
+from firstday.testing import make_users
+
+SHARED = (
+    *(field.name for field in fields(TrainedModel)),
+    *(name for name, value in vars(TrainedModel).items() if isinstance(value, cached_property | property)),
+)
+"""Names of the fields, properties and cached properties of a model."""
+
+
+@contextmanager
+def recording() -> Iterator[set[str]]:
+    """Record the names in `SHARED` that are read from any model."""
+    names: set[str] = set()
+    read = TrainedModel.__getattribute__
+
+    def record(model: TrainedModel, name: str) -> Any:
+        if name in SHARED:
+            names.add(name)
+        return read(model, name)
+
+    TrainedModel.__getattribute__ = record  # type: ignore[method-assign]
+    try:
+        yield names
+    finally:
+        TrainedModel.__getattribute__ = read  # type: ignore[method-assign]
+
+
+def find_readers(recommender: Recommender) -> Mapping[str, list[str]]:
+    """Return the methods that read each name in `SHARED`, for their lists or as a component of `blend`.
+
+    `auto`, which only calls others, does not count.
+    """
+    users = make_users(recommender.model)
+    readers: dict[str, list[str]] = {name: [] for name in SHARED}
+    for strategy in strategies_of(recommender.model):
+        if strategy == "auto":
+            continue
+        model = replace(recommender.model)  # without cached values
+        component = find_strategy(strategy).component
+        with recording() as names:
+            signals, _ = model.read_signals(users)
+            query = Query(model, signals, min(10, model.n_items))
+            answer_query(query, strategy)
+            if component is not None:
+                rows = np.flatnonzero(query.has_features)
+                component(query, rows).at(np.zeros((len(rows), 1), dtype=np.int64))
+        for name in names:
+            readers[name].append(strategy)
+    return readers
+
+
+def main(model: Path) -> None:
+    """Print a line for each field and derived value."""
+    for name, methods in find_readers(open_model(model)).items():
+        print(f"{name} ({len(methods)}): {', '.join(methods)}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
