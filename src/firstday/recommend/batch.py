@@ -107,8 +107,7 @@ def list_users(
     summary = BatchSummary(len(users), unknown=Counter(unknown))
     name = strategy or model.config.recommend.strategy
     frames = []
-    for start in range(0, max(1, len(users)), USERS_AT_ONCE):
-        part = users[start : start + USERS_AT_ONCE]
+    for part in np.array_split(users, len(users) // USERS_AT_ONCE + 1):
         query = Query(model, batch.take(part), check_length(model, k), keep_used)
         answer = answer_query(query, name, [rules], partial(read_profile, dataset, part))
         frames.append(frame_lists(model.catalogue, dataset.users.take(part), answer))

@@ -57,7 +57,7 @@ def normalise(logs: np.ndarray) -> np.ndarray:
 
 def share_of_everyone(model: TrainedModel, items: np.ndarray) -> np.ndarray:
     """Return the share of warm users who use each item, clipped to the open interval (0, 1), float64, shape (n,)."""
-    least = 0.5 / (float(model.everyone.sizes[0]) + 1)
+    least = 0.5 / (model.everyone.sizes[0] + 1)
     shares: np.ndarray = np.clip(model.popularity[items].astype(np.float64), least, 1 - least)
     return shares
 

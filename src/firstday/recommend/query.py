@@ -18,10 +18,18 @@ from firstday.ranking import rank_scores, score_by_vectors, take_lists, unit_row
 from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, compile_rules
 from firstday.sparse import SparseRows, contains, union_rows
 
-FROM_FEATURES = ("features", "predicted", "closeness")
-"""Cached arrays with one row per user, kept by `Query.take`."""
-FROM_SIGNALS = (*FROM_FEATURES, "liked", "passed_over", "has_features", "n_known", "profile")
-"""Cached results that depend only on the users and their signals, kept by `Query.ask`."""
+FROM_SIGNALS = (
+    "features",
+    "predicted",
+    "closeness",
+    "liked",
+    "passed_over",
+    "has_features",
+    "n_known",
+    "profile",
+    "_per_user",
+)
+"""Results that depend only on the users and their signals, kept by `Query.ask`."""
 RESTING = 0.5
 """Items are excluded if the probability that the user saw them and passed them over exceeds this."""
 
@@ -96,6 +104,8 @@ class Query:
     computed: ComputedDays | None = None
     excluded_override: SparseRows | None = None
     rules: ItemRules | None = None
+    components: dict[str, Any] = field(default_factory=dict, init=False, repr=False)  # cache of `blend`, by method
+    _per_user: dict[Any, np.ndarray] = field(default_factory=dict, init=False, repr=False)  # cache of `per_user`
 
     @property
     def n_users(self) -> int:
@@ -224,10 +234,6 @@ class Query:
             self._per_user[function] = function(self)
         return self._per_user[function]
 
-    @cached_property
-    def _per_user(self) -> dict[Callable[[Query], np.ndarray], np.ndarray]:
-        return {}
-
     def predicted_by(self, method: str) -> np.ndarray:
         """Return vectors as in `predicted`, by another cold model; raise ConfigError if it was not trained."""
         liked = self.liked
@@ -335,32 +341,24 @@ class Query:
             return self
         return replace(self, signals=replace(self.signals, passed_over=None))
 
-    @cached_property
-    def components(self) -> dict[str, Any]:
-        """Cache of the components of `blend` by method, which depend only on the users and their signals."""
-        return {}
-
     def ask(self, **changes: Any) -> Query:
         """Return the query with another `k`, `rules` or `excluded_override`; cached results of the signals are kept.
 
         With another `model`, it must differ in the settings of methods alone.
         """
         query = replace(self, **changes)
-        shared = {name: self.__dict__[name] for name in FROM_SIGNALS if name in self.__dict__}
-        query.__dict__.update(shared, _per_user=self._per_user)
-        if "model" not in changes:
-            query.__dict__["components"] = self.components
+        names = FROM_SIGNALS if "model" in changes else (*FROM_SIGNALS, "components")
+        query.__dict__.update({name: value for name, value in vars(self).items() if name in names})
         return query
 
     def take(self, rows: np.ndarray) -> Query:
-        """Return the query for some rows; cached results of the features are kept."""
+        """Return the query for some rows; cached arrays, which have one row per user, are kept."""
         computed = None if self.computed is None else self.computed.take(rows)
         override = None if self.excluded_override is None else self.excluded_override.take(rows)
         query = replace(self, signals=self.signals.take(rows), computed=computed, excluded_override=override)
-        for name in FROM_FEATURES:
-            if name in self.__dict__:
-                query.__dict__[name] = self.__dict__[name][rows]
-        query.__dict__["_per_user"] = {function: array[rows] for function, array in self._per_user.items()}
+        arrays = {name: value[rows] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        query.__dict__.update(arrays)
+        query._per_user.update({function: array[rows] for function, array in self._per_user.items()})
         return query
 
 

@@ -85,14 +85,16 @@ class Recommendation:
     def to_rows(self) -> list[tuple[str, str, str, str]]:
         """Return rank, id, title and score of each item as text."""
         form = ".1%" if is_fraction(self.score_scale) else ".3f"
-        return [
-            (str(rank), str(item.item_id), item.title, f"{item.score:{form}}" if rank <= self.n_ranked else FILLS_UP)
-            for rank, item in enumerate(self.items, 1)
-        ]
+        rows = []
+        for rank, item in enumerate(self.items, 1):
+            score = f"{item.score:{form}}" if rank <= self.n_ranked else FILLS_UP
+            rows.append((str(rank), str(item.item_id), item.title, score))
+        return rows
 
     def to_sentences(self) -> list[str]:
         """Return what was ignored, and the notes, as sentences."""
-        return [*(f"{sentence}; it was ignored." for sentence in self.ignored), *(f"{note}." for note in self.notes)]
+        ignored = [f"{sentence}; it was ignored." for sentence in self.ignored]
+        return [*ignored, *(f"{note}." for note in self.notes)]
 
     def __len__(self) -> int:
         return len(self.items)
@@ -186,8 +188,8 @@ class Recommendations(Mapping[Any, Recommendation]):
             Data frame library: ``polars``, ``pandas`` or ``pyarrow``.
         """
         are_integers = all(isinstance(user_id, Integral) for user_id in self.user_ids)
-        user_ids = [int(user_id) if are_integers else str(user_id) for user_id in self.user_ids]
-        return to_library(frame_lists(self.model.catalogue, Ids.of(user_ids).values, self.answer), library)
+        user_ids = Ids.of(list(map(int if are_integers else str, self.user_ids)))
+        return to_library(frame_lists(self.model.catalogue, user_ids.values, self.answer), library)
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         routes = Counter(self.answer.routes.tolist())

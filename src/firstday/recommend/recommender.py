@@ -121,25 +121,26 @@ def _rank(query: Query, strategy: str | Strategy) -> Answer:
     return scale_answer(query, Answer(items, scores, routes, n_ranked, propensities=propensities))
 
 
-def _explain_route(query: Query, row: int, strategy: str, route: str) -> Iterator[str]:
-    """Yield one sentence on why a fallback answered a user, if one did."""
+def _explain(
+    query: Query, strategy: str, answer: Answer, row: int, effects: Sequence[str], rules: ItemRules | None
+) -> Iterator[str]:
+    """Yield notes on one list: why a fallback answered, then `effects`, then ids and ranks under the rules, if any."""
+    route = answer.routes[row]
     if strategy == "auto":
         strategy = query.model.learned["auto"].strategy_of(query.knowledge[row])
     if route in FALLBACKS and route != strategy:
         yield f"answered with {route}: {strategy} can use none of this user's signals"
-
-
-def _describe_rules(rules: ItemRules, answer: Answer, row: int) -> Iterator[str]:
-    """Yield notes on ids that are unknown, and on ranks of a list that are filled up or empty."""
-    items = answer.items[row]
+    yield from effects
+    if rules is None:
+        return
     n_ranked = answer.n_ranked[row]
-    n_listed = (items >= 0).sum()
+    n_listed = (answer.items[row] >= 0).sum()
     if rules.n_unknown:
         yield f"{rules.n_unknown:,} ids of the rules are unknown to the model"
     if n_ranked < n_listed:
         yield f"popular fills the list up from rank {rules.after + n_ranked + 1:,}"
-    if n_listed < len(items):
-        yield f"the rules and the user's history leave {n_listed:,} items for {len(items):,} ranks"
+    if n_listed < query.k:
+        yield f"the rules and the user's history leave {n_listed:,} items for {query.k:,} ranks"
 
 
 def check_length(model: TrainedModel, k: int | None) -> int:
@@ -319,11 +320,9 @@ class Recommender:
             ignored = [(*sentences, *others) for sentences, others in zip(unknown, unused, strict=True)]
             has_rules = bool(users) and any(rules != NO_RULES for rules in layers)
             rules = compile_rules(model, layers, profiles[0]) if has_rules else None  # same notes for all users
-            notes = []
-            for row, sentences in enumerate(excluding):
-                about_route = _explain_route(query, row, strategy, answer.routes[row])
-                about_rules = () if rules is None else _describe_rules(rules, answer, row)
-                notes.append((*about_route, *sentences, *about_rules))
+            notes = [
+                tuple(_explain(query, strategy, answer, row, effects, rules)) for row, effects in enumerate(excluding)
+            ]
             yield Recommendations(model, strategy, answer, segments, ignored, notes, [user.user_id for user in users])
             listed = SparseRows.from_lists([items[items >= 0] for items in answer.items], model.n_items)
             query = query.ask(excluded_override=union_rows([query.always_excluded, listed]))

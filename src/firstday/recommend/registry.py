@@ -35,17 +35,15 @@ from firstday.recommend.spec import (
 )
 
 M = TypeVar("M", bound=Method)
-Registries = Mapping[type[Method], Mapping[str, Method | str]]
+Registries = dict[type[Method], dict[str, Method | str]]
 DERIVED_STRATEGIES = ("vectors:personal_strategy", "segments:segment_strategy")
 """Functions that make the two strategies of a cold model, imported on first use like the built-in methods."""
 
 
 @cache
-def _registries() -> dict[type[Method], dict[str, Method | str]]:
+def _registries() -> Registries:
     """Return methods or their import paths, by kind and name: built-in first, then entry points."""
-    registries: dict[type[Method], dict[str, Method | str]] = {
-        kind: dict(paths) for kind, paths in BUILT_IN_METHODS.items()
-    }
+    registries: Registries = {kind: dict(paths) for kind, paths in BUILT_IN_METHODS.items()}
     for kind, methods in registries.items():
         for entry in entry_points(group=f"firstday.{kind.section}"):
             _refuse_taken(kind, entry.name, registries)
@@ -128,7 +126,7 @@ def _load(kind: type[M], name: str, path: str) -> M:
     )
 
 
-def _list_strategies(registries: Registries) -> tuple[str, ...]:
+def _list_strategies(registries: Mapping[type[Method], Iterable[str]]) -> tuple[str, ...]:
     """Return the names of strategies: built-in, two per cold model, then others."""
     derived = (name for cold_model in registries[ColdModelSpec] for name in derived_names(cold_model))
     return tuple(dict.fromkeys((*BUILT_IN_METHODS[StrategySpec], *derived, *registries[StrategySpec])))
@@ -283,14 +281,14 @@ def _find_with(name: str, config: Config, methods: Collection[str]) -> StrategyS
 
 def with_methods(config: Config, methods: Iterable[str]) -> Config:
     """Return the configuration that also trains the given methods, without duplicates."""
-    missing = [name for name in dict.fromkeys(methods) if name not in config.methods]
-    return config.override("methods", (*config.methods, *missing)) if missing else config
+    names = tuple(dict.fromkeys((*config.methods, *methods)))
+    return config if names == config.methods else config.override("methods", names)
 
 
 def with_methods_of(config: Config, strategies: Iterable[str]) -> Config:
     """Return the configuration that also trains the methods the strategies need, but not for the default list."""
     needed = {find_strategy(name).required_method for name in strategies}
-    missing = needed.difference(methods_of(config), [None])
+    missing = sorted(name for name in needed if name and name not in methods_of(config))
     if not missing:
         return config
-    return with_methods(config.override("recommend.components", config.components), sorted(map(str, missing)))
+    return with_methods(config.override("recommend.components", config.components), missing)

@@ -75,7 +75,8 @@ class Experiment:
 
     def __post_init__(self) -> None:
         names = [variant.name for variant in self.variants]
-        if not all(map(_NAME.fullmatch, (self.name, *names))) or not 2 <= len(names) == len(set(names)):
+        are_distinct = 2 <= len(names) == len(set(names))
+        if not are_distinct or not all(map(_NAME.fullmatch, (self.name, *names))):
             raise ConfigError(
                 f"experiment {self.name!r}: has the variants {', '.join(map(repr, names))}; give at least two with "
                 "different names, and use only letters, digits, '_', '.' and '-' in all names."
@@ -105,13 +106,14 @@ class Experiment:
             The text does not have this form, or `Experiment` refuses it; the message is one sentence.
         """
         name, _, rest = text.partition(":")
-        found = [_VARIANT.fullmatch(part) for part in rest.split(",")]
-        if None in found:
+        matches = [_VARIANT.fullmatch(part) for part in rest.split(",")]
+        if None in matches:
             raise ConfigError(
                 f"experiment: {text!r} is not an experiment; write it as "
                 "'onboarding-2026: control=segment*50, treatment=auto*50'."
             )
-        return cls(name.strip(), tuple(Variant(of[1], of[2], float(of[3])) for of in found if of))
+        variants = (Variant(match[1], match[2], float(match[3])) for match in matches if match)
+        return cls(name.strip(), tuple(variants))
 
     def assign(self, user_id: object) -> Variant | None:
         """Return a user's variant, or None if the user is not in the experiment.
