@@ -24,6 +24,10 @@ def networks_of(model: TrainedModel) -> dict[str, Any]:
 def statistics_of(model: TrainedModel) -> dict[str, Any]:
     """Return what else training made of data: arrays as bytes by their files' names, and all that is no array."""
     values, contents = encode(model)
-    parts = ("signal_encoder", "fold_in", "segments", "input_clusters", "everyone", "profile_groups")
-    files = {name: content.tobytes() for name, content in contents.items() if name.startswith(parts)}  # type: ignore[union-attr]
-    return files | {part: values[part] for part in parts}
+    parts = ("signal_encoder", "fold_in", "segments", "everyone", "profile_groups")
+    files = {
+        name: content.tobytes()  # type: ignore[union-attr]
+        for name, content in contents.items()
+        if name.startswith((*parts, "learned.input_clusters"))
+    }
+    return files | {part: values[part] for part in parts} | {"clusters": values["learned"]["input_clusters"]}

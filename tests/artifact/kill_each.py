@@ -38,7 +38,7 @@ FILE_EVENTS = ("open", "os.", "shutil.", "tempfile.", "fcntl.")
 
 def label(name: str) -> TrainedModel:
     """Make the model of `tests.tiny`, of fewer files, with another fact in it, and so another version."""
-    return replace(make_model(), learned={}, ranker=None, facts={"data": {"dataset": name}, "metrics": {}})
+    return replace(make_model(), learned={}, facts={"data": {"dataset": name}, "metrics": {}})
 
 
 def fork(work: Callable[[], Any]) -> int:

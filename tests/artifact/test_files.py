@@ -99,7 +99,7 @@ def test_the_manifest_tells_people_what_they_look_for(recommender: Recommender, 
     assert {name: manifest[name] for name in ("data", "metrics")} == json.loads(json.dumps(model.facts))
     assert manifest["features"] == {"n_inputs": model.encoder.n_inputs, "blocks": list(model.encoder.blocks())}
     assert manifest["model"]["cold"]["history"] == [asdict(epoch) for epoch in model.cold.history]
-    assert manifest["model"]["blending"]["weights"] == list(model.blending.weights)
+    assert manifest["model"]["learned"]["blend"]["weights"] == list(model.learned["blend"].weights)
 
 
 def test_the_same_model_is_the_same_version(recommender: Recommender, saved: Path, tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Split
 from firstday.evaluation.run import evaluate, score_strategies, score_strategy
 from firstday.metrics import PrecisionRule, measure
-from firstday.recommend.batch import answer_under
-from firstday.recommend.recommender import Recommender, answer_query, answer_under_rules
+from firstday.recommend.batch import read_profile
+from firstday.recommend.recommender import Recommender, answer_query
 from firstday.recommend.rules.list_rules import Rules
 from firstday.training.fit import cohort_query
 from tests.synthetic import SEED, brief_config
@@ -51,12 +51,13 @@ def test_lists_are_those_of_the_rules(world: Dataset, split: Split, recommender:
     rules = Rules(filter="item_id != user.age", deny=["i000", "i001"])
     users = split.cold.users
     query = cohort_query(recommender, world, split.cold, K)
+    profile = partial(read_profile, world, users)
     scores = score_strategy(
-        query, split.cold, partial(answer_under, strategy="segment", rules=rules, dataset=world, users=users)
+        query, split.cold, partial(answer_query, strategy="segment", layers=[rules], profile=profile)
     )
     assert world.ages is not None
     profiles = [{"age": age if age >= 0 else None} for age in world.ages[users].tolist()]
-    lists = answer_under_rules(query, "segment", [rules], profiles.__getitem__)[0].items
+    lists = answer_query(query, "segment", [rules], profiles.__getitem__).items
     assert (lists != answer_query(query, "segment").items).any()
     np.testing.assert_allclose(scores.metrics["precision"], 100 * measure(lists, split.cold.truth).precision)
 

@@ -15,7 +15,7 @@ from firstday.evaluation.policies import ALPHA, POLICIES, bound_shares, choose_g
 from firstday.evaluation.replay import ReplaySettings, draw_depths, replay, replay_policies
 from firstday.features.signals import Signals
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.recommender import answer_query, answer_under_rules
+from firstday.recommend.recommender import answer_query
 from firstday.recommend.rules.list_rules import Rules
 from firstday.recommend.spec import Strategy
 from firstday.sparse import SparseRows
@@ -59,7 +59,7 @@ def test_rules_hold_for_every_slate() -> None:
     settings = ReplaySettings(rounds=3, slate=2)
 
     def answer_without_i1(query: Query, strategy: str | Strategy) -> Answer:
-        return answer_under_rules(query, strategy, [Rules(deny=["i1"])], lambda _: {})[0]
+        return answer_query(query, strategy, [Rules(deny=["i1"])])
 
     for policy in ("popular", "popular@once"):  # i3 i2 | i4 i5 | i6, and i3 i4 | i5 i6 |
         depths = draw_depths(2, settings, np.random.default_rng(0))

@@ -49,7 +49,7 @@ def first_holdout(log: Dataset, config: Config = CONFIG) -> Holdout:
 def learn(log: Dataset, config: Config = CONFIG, *, choose_settings: bool = True) -> Recommender:
     """Train what is judged at the first cut-off."""
     holdout = first_holdout(log, config)
-    return fit(holdout.dataset, holdout.split, config, choose_settings=choose_settings)
+    return fit(holdout.dataset, holdout.split, config, choose_settings=choose_settings).recommender
 
 
 def version_of(recommender: Recommender, folder: Path) -> str:
@@ -133,8 +133,8 @@ def test_options_of_methods_are_chosen_on_what_came_before_the_first_cut_off() -
     for dataset in (log, change_future(log, cut_off_of(log))):
         holdout = first_holdout(dataset)
         config = BARE.override("methods", ("item_item", "ease"))
-        options = fit(holdout.dataset, holdout.split, config, choose_settings=False).model.facts["metrics"]["options"]
-        found.append({name: (of["options"], of["precision"]) for name, of in options.items()})
+        tunings = fit(holdout.dataset, holdout.split, config).tunings
+        found.append({name: (tuning.options, tuning.precision) for name, tuning in tunings.items()})
     assert found[0] == found[1]
 
 

@@ -192,7 +192,7 @@ def test_day_one_holds_nothing_done_to_items_of_the_truth(world: Dataset, split:
 def test_segments_count_warm_users_alone(world: Dataset, split: Split, trained: TrainedModel) -> None:
     model = trained
     uses = select_uses(split.warm_actions, STATISTICS.signals, len(split.warm), len(world.items))
-    for counted in (model.segments.items, model.input_clusters.items, model.everyone):
+    for counted in (model.segments.items, model.learned["input_clusters"].items, model.everyone):
         assert counted.sizes.sum() == len(split.warm)
         np.testing.assert_array_equal(counted.counts.column_sums(), uses.column_sums())
     for name, group in world.groups.items():

@@ -11,8 +11,9 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.data.ids import Ids
 from firstday.embed.kept_users import WarmUsers
 from firstday.methods import people
-from firstday.methods.people import find_members, find_neighbors
+from firstday.methods.people import find_neighbors
 from firstday.ranking import unit_rows, weigh_nearest
+from firstday.recommend.belief import find_members
 from firstday.segment.segments import Segments
 from firstday.sparse import SparseRows
 from tests.tiny import make_model

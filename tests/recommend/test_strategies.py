@@ -73,11 +73,7 @@ def test_the_route_of_every_kind_of_user(tiny: Recommender, everyone: SignalBatc
     of_items = dict.fromkeys(("day_one", "fold_in", "edlae", *searched_names()), 1)
     column = {"popular": 0, "group": 0, "friends": 0, **of_items}.get(strategy, 2)
     expected = [ROUTES[who][column] or strategy for who in PEOPLE]
-    if strategy in of_items and strategy not in (
-        "day_one",
-        "fold_in",
-        "edlae",
-    ):  # they rank nothing that warm users lack
+    if strategy in ("edlae", *searched_names()):  # they rank nothing that warm users lack
         expected[list(PEOPLE).index("everything")] = "group"
     if strategy == "friends":
         expected[list(PEOPLE).index("only friends")] = "friends"

@@ -161,7 +161,7 @@ def test_training_counts_what_was_shown_and_is_the_same_otherwise(
     world: Dataset, split: Split, settings: Config, tmp_path: Path
 ) -> None:
     shown = show_to_all(world)
-    recommender = fit(shown, split, settings, choose_settings=False)
+    recommender = fit(shown, split, settings, choose_settings=False).recommender
     model = recommender.model
     plain = fit(world, split, settings, choose_settings=False).model
     counts = model.shown_counts

@@ -20,13 +20,14 @@ import pytest
 from redis_process import RedisProcess
 from serve_process import ServerProcess
 
-from firstday.artifact.trained_model import Selection
 from firstday.cli.main import main
+from firstday.methods.auto import Guard
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.serve.store.sqlite import SqliteLog
 from firstday.serve.telemetry import set_up_logs
 from tests.serve.in_process import RunningApp, running_app
 from tests.serve.store_harness import MakeLog
+from tests.tiny import with_learned
 
 StartServer = Callable[..., ServerProcess]
 StartApp = Callable[..., RunningApp]
@@ -48,7 +49,7 @@ def connect(server: ServerProcess) -> socket.socket:
 def recommender(recommender: Recommender) -> Recommender:
     """A model whose strategies answer wherever they can, whatever its training chose."""
     config = recommender.model.config.override("recommend.strategy", "segment")
-    return Recommender(replace(recommender.model, config=config, selection=Selection()))
+    return Recommender(replace(with_learned(recommender.model, auto=Guard()), config=config))
 
 
 @pytest.fixture(scope="session")

@@ -60,7 +60,7 @@ def test_everyone_is_counted(world: Dataset, split: Split, sampled: TrainedModel
     np.testing.assert_array_equal(sampled.everyone.counts.column_sums(), uses)
     np.testing.assert_array_equal(sampled.everyone.sizes, [len(split.warm)])
     assert sampled.segments.items.sizes.sum() == len(split.warm)
-    assert sampled.input_clusters.items.sizes.sum() == MOST
+    assert sampled.learned["input_clusters"].items.sizes.sum() == MOST
     for name, counts in sampled.profile_groups.items():
         column = world.ages if name == "age" else world.groups[name].codes
         assert column is not None

@@ -9,15 +9,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.artifact.trained_model import KNOTS, Blending
 from firstday.config import Config
 from firstday.data.events import Window
 from firstday.data.load import load
 from firstday.data.splits.split import Cohort, Split
 from firstday.features.signals import Signals
+from firstday.methods.blend import KNOTS, Blending
 from firstday.recommend.recommender import Recommender
 from firstday.sparse import SparseRows
 from firstday.training.trend import TREND_DAYS, TREND_SMOOTHING, TREND_WEIGHT, measure_trend
+from tests.tiny import with_learned
 
 BLENDING = Blending(({"personal": 0.5, "popular": 1.0},) * len(KNOTS))
 END = datetime(2024, 6, 1, tzinfo=UTC)
@@ -52,7 +53,7 @@ def test_an_item_that_is_used_more_of_late_rises_in_blend_and_nowhere_else(tiny:
 
     def order(strategy: str, rising: int | None = None) -> list[str]:
         trend = None if rising is None else np.where(np.arange(6) == rising, np.float32(9), np.float32(0))
-        model = replace(tiny.model, trend=trend, blending=BLENDING)
+        model = replace(with_learned(tiny.model, blend=BLENDING), trend=trend)
         return [item.item_id for item in replace(tiny, model=model).recommend(user, 4, strategy=strategy).items]
 
     for rising in (1, 2, 3, 4):

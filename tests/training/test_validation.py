@@ -13,7 +13,7 @@ from firstday.segment.segments import ItemCounts, Segments
 from firstday.sparse import SparseRows
 from firstday.training.fit import fit
 from firstday.training.validation import Fold, ObjectiveHistory, Validation, draw_evaluated
-from firstday.training.weights import choose_weights
+from firstday.training.weights import choose_blending
 from tests.synthetic import brief_config
 from tests.timed import make_log
 
@@ -36,7 +36,7 @@ def all_objectives(validation: Validation, tastes: np.ndarray) -> list[float]:
     return [
         validation.precision_of_vectors(vectors),
         validation.precision_of_segments(vectors),
-        validation.precision_of_scores(lambda rows: vectors[rows], np.arange(2)),
+        validation.precision(tastes[:, None]),
     ]
 
 
@@ -72,11 +72,11 @@ def test_training_on_everybody_stops_at_the_median_of_the_folds() -> None:
 def test_a_model_of_few_newcomers_is_learned_from_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     noted: list[Fold] = []
 
-    def note_folds(folds: Sequence[Fold]) -> dict[str, Any]:
+    def note_folds(folds: Sequence[Fold]) -> Any:
         noted.extend(folds)
-        return choose_weights(folds)
+        return choose_blending(folds)
 
-    monkeypatch.setattr("firstday.training.fit.choose_weights", note_folds)
+    monkeypatch.setattr("firstday.training.fit.choose_blending", note_folds)
     log = make_log()
     config = brief_config(protocol="registration", registration={"target_days": 5.0}, cold_model={"epochs": 4})
     split = split_for_training(log, config, 0)
@@ -91,5 +91,5 @@ def test_a_model_of_few_newcomers_is_learned_from_all_of_them(monkeypatch: pytes
     assert len(set(split.warm) & set(split.validation.users)) > 100
     assert {epoch.precision for epoch in model.cold.history} == {None}
     assert sum(epoch.kept for epoch in model.cold.history) == 1
-    compared = {name for evidence in model.selection.classes for name in evidence.precision}
-    assert compared == {"popular", "group", "blend"}
+    compared = {name for evidence in model.learned["auto"].classes for name in evidence.precision}
+    assert compared == {"popular", "blend"}

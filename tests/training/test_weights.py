@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 
-from firstday.artifact.trained_model import KNOTS, share_of_knots
 from firstday.config import as_published
 from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Split
 from firstday.features.signals import Signals
+from firstday.methods.blend import KNOTS, share_of_knots
+from firstday.recommend.component import Scores
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_query
+from firstday.recommend.registry import components_of, find_strategy, register
+from firstday.recommend.spec import BASE_COMPONENTS, StrategySpec
 from firstday.sparse import SparseRows
 from firstday.training.fit import cohort_query, fit
 from firstday.training.validation import Fold, Validation, measure_folds
@@ -23,12 +26,14 @@ from firstday.training.weights import (
     N_BEST,
     RIDGE,
     Candidates,
+    Gain,
     choose_blending,
-    choose_weights,
     collect_candidates,
+    fit_blending,
     fit_weights,
 )
 from tests.synthetic import brief_config
+from tests.tiny import N_ITEMS
 
 
 def make_candidates(used_by: list[int], n_known: list[int]) -> Candidates:
@@ -121,27 +126,74 @@ def test_weights_follow_validation_users_alone(world: Dataset, split: Split, rec
     query = cohort_query(recommender, world, split.validation, 20)
     fold = Fold(query, split.validation.truth)
     halves = [fold.take(rows) for rows in np.array_split(np.arange(query.n_users), 2)]
-    one, two = ([part for fold in folds for part in collect_candidates(fold)] for folds in ([fold], halves))
-    n_components = one[0].scores.shape[2]
+    one, two = (
+        [part for fold in folds for part in collect_candidates(fold, BASE_COMPONENTS)] for folds in ([fold], halves)
+    )
+    n_components = len(BASE_COMPONENTS)
     np.testing.assert_allclose(fit_weights(one, n_components), fit_weights(two, n_components), atol=0.01)
-    chosen = choose_weights([fold]), choose_weights(halves)
-    for name in ("segment_smoothing", "mixing", "neighborhood"):
-        assert [settings[name] for settings in chosen] == [getattr(recommender.model, name)] * 2
     popular = np.sort(answer_query(query, "popular").items, axis=1).tolist()
-    blending = choose_blending([Fold(query, SparseRows.from_lists(popular, query.model.n_items))])
+    blending = fit_blending([Fold(query, SparseRows.from_lists(popular, query.model.n_items))], BASE_COMPONENTS)
     assert max(blending.weights[0], key=lambda name: sum(knot[name] for knot in blending.weights)) == "popular"
 
 
-def test_the_lists_of_segments_lean_on_everyone_as_validation_users_say(
+N_ALIKE = 40
+
+
+def register_component(name: str, score: Callable[[int, np.ndarray], np.ndarray]) -> None:
+    """Register a method whose component scores candidates, given the number of the user."""
+
+    def component(query: Query, rows: np.ndarray) -> Scores:
+        assert query.signals.user_ids is not None
+        users = [int(query.signals.user_ids[row]) for row in rows]
+        return Scores(lambda chosen: np.stack([score(*pair) for pair in zip(users, chosen, strict=True)]))
+
+    popular = find_strategy("popular").recommend
+    register(StrategySpec(name=name, describe=name, recommend=popular, component=component))
+
+
+def ask_alike(tiny: Recommender) -> Fold:
+    """Return users of whom the same is known, and each of whom goes on to use one of four items."""
+    config = tiny.model.config.override("recommend.components", ("oracle", "constant"))
+    model = replace(tiny.model, config=config)
+    one = Signals(country="FR", interactions=[("stream", "item", "i1")])
+    users = [one.copy(user_id=number) for number in range(N_ALIKE)]
+    truth = SparseRows.from_lists([[item_of(user)] for user in range(N_ALIKE)], N_ITEMS)
+    return Fold(Query(model, model.read_signals(users)[0], 2), truth)
+
+
+def item_of(user: int) -> int:
+    """Return what a user goes on to use, such that halves of the users, odd and even, use the same items."""
+    return 1 + user // 2 % 4
+
+
+@pytest.mark.usefixtures("fresh_registry")
+def test_a_component_that_tells_the_truth_earns_its_weight_and_one_that_tells_nothing_does_not(
     tiny: Recommender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Segment 1 has i4 first; with fifty average users beside its two, i3."""
-    monkeypatch.setattr("firstday.training.weights.LIST_SMOOTHINGS", (0.0, 50.0))
-    batch, _ = tiny.model.catalogue.read([Signals(age=40, country="DE")])
+    monkeypatch.setattr("firstday.training.weights.MEASURED_LENGTHS", (1, 2))
+    register_component("oracle", lambda user, chosen: np.where(chosen == item_of(user), 9, 0).astype(np.float32))
+    register_component("constant", lambda _user, chosen: np.ones(len(chosen), np.float32))
+    fold = ask_alike(tiny)
+    blending, gains = choose_blending([fold])
+    assert set(gains) == {"oracle", "constant"}
+    assert "oracle" in blending.names
+    assert "constant" not in blending.names
+    assert not gains["constant"].is_earned
+    told = gains["oracle"].to_json()
+    assert told["kept"]
+    assert told["users"] == N_ALIKE
+    assert told["gain"]["1"][0] == 75  # of lists of one item, which are all the same without it, a quarter hits
+    assert (measure_folds([fold.with_length(1).with_learned(blend=blending)], "blend") == 1).all()
 
-    def choose(item: int, smoothing: float | None = None) -> Any:
-        model = replace(tiny.model, config=tiny.model.config.override("segments.smoothing", smoothing))
-        fold = Fold(Query(model, batch, 1), SparseRows.from_lists([[item]], 6))
-        return choose_weights([fold])["segment_smoothing"]
 
-    assert [choose(2), choose(3), choose(5), choose(2, 7.0)] == [50, 0, 0, 7]
+def test_a_gain_within_its_standard_error_is_none() -> None:
+    assert Gain(np.array([[1.0, 1, 1, 0]])).is_earned
+    assert not Gain(np.array([[9.0, -1, -1, -1]])).is_earned
+    assert not Gain(np.zeros((2, 4))).is_earned
+    assert Gain(np.array([[0.0, 0], [4, 2]])).to_json()["gain"] == {"10": [0, 0, 0], "50": [3.0, 1.6141, 4.3859]}
+
+
+def test_a_component_that_was_trained_for_evaluation_alone_has_no_part(tiny: Recommender) -> None:
+    assert "day_one" not in components_of(tiny.model)
+    config = tiny.model.config.override("recommend.components", ("day_one",))
+    assert components_of(replace(tiny.model, config=config))[-1] == "day_one"

@@ -18,15 +18,15 @@ from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Split
 from firstday.errors import ConfigError
 from firstday.evaluation.run import evaluate
-from firstday.features.signals import SignalBatch
+from firstday.features.signals import SignalBatch, Signals
 from firstday.progress import no_progress
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_query
-from firstday.recommend.registry import find_learner, register, searched_names
-from firstday.recommend.spec import PAPER_SEGMENT, OptionSearch, StrategySpec, UseData
+from firstday.recommend.registry import find_learner, learners_of, register, searched_names
+from firstday.recommend.spec import PAPER_SEGMENT, ColdModelSpec, OptionSearch, StrategySpec, UseData
 from firstday.sparse import SparseRows
 from firstday.testing import check_strategy
-from firstday.training.fit import cohort_query, fit
+from firstday.training.fit import FitResult, cohort_query, fit
 from firstday.training.search import (
     DATA_GRID,
     MIN_GAIN,
@@ -34,8 +34,8 @@ from firstday.training.search import (
     collect_uses,
     describe_choices,
     grid_of,
-    learn_with_options,
     search_grid,
+    search_options,
 )
 from firstday.training.validation import Fold, measure_folds
 from tests.synthetic import N_ITEMS, SEED, UNUSED_ITEM, brief_config
@@ -52,17 +52,22 @@ SMALL: dict[str, dict[str, tuple[float, ...]]] = {
 """A few options of each baseline, so that tests are quick."""
 
 
-def find_small(name: str) -> Any:
-    """Find a method with few options to try."""
-    spec = find_learner(name)
+def with_small_grid(spec: ColdModelSpec | StrategySpec) -> Any:
+    """Return a baseline with few options to try, and other methods as they are."""
+    if spec.name not in SMALL:
+        return spec
     assert isinstance(spec, StrategySpec)
     assert spec.search is not None
-    return replace(spec, search=replace(spec.search, grid=SMALL[name], start=None))
+    return replace(spec, search=replace(spec.search, grid=SMALL[spec.name], start=None))
+
+
+def find_small_learners(config: Config) -> tuple[Any, ...]:
+    return tuple(map(with_small_grid, learners_of(config)))
 
 
 @pytest.fixture
 def small_grids(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("firstday.training.search.find_learner", find_small)
+    monkeypatch.setattr("firstday.training.search.learners_of", find_small_learners)
 
 
 def configure() -> Config:
@@ -70,29 +75,25 @@ def configure() -> Config:
 
 
 @pytest.fixture(scope="module")
-def tuned(world: Dataset, split: Split) -> Recommender:
+def tuned(world: Dataset, split: Split) -> FitResult:
     """A model with all methods that have options."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("firstday.training.search.find_learner", find_small)
+        patch.setattr("firstday.training.search.learners_of", find_small_learners)
         return fit(world, split, configure())
 
 
-def tunings_of(model: TrainedModel) -> dict[str, Tuning]:
-    return {name: Tuning(**of) for name, of in model.facts["metrics"]["options"].items()}
-
-
 @pytest.mark.parametrize("name", searched_names())
-def test_an_item_that_nobody_uses_says_nothing_and_every_other_one_does(tuned: Recommender, name: str) -> None:
+def test_an_item_that_nobody_uses_says_nothing_and_every_other_one_does(tuned: FitResult, name: str) -> None:
     items = SparseRows.from_lists([[item] for item in range(N_ITEMS)], N_ITEMS)
     routes = answer_query(Query(tuned.model, SignalBatch(N_ITEMS, N_ITEMS, {("stream", ITEM): items}), 5), name).routes
     assert routes[UNUSED_ITEM] == "popular"
     assert set(np.delete(routes, UNUSED_ITEM)) == {name}
-    check_strategy(tuned, name)
+    check_strategy(tuned.recommender, name)
 
 
-def test_the_best_of_the_grid_for_validation_users_is_kept(tuned: Recommender, world: Dataset, split: Split) -> None:
-    fold = Fold(cohort_query(tuned, world, split.validation, K), split.validation.truth)
-    for name, tuning in tunings_of(tuned.model).items():
+def test_the_best_of_the_grid_for_validation_users_is_kept(tuned: FitResult, world: Dataset, split: Split) -> None:
+    fold = Fold(cohort_query(tuned.recommender, world, split.validation, K), split.validation.truth)
+    for name, tuning in tuned.tunings.items():
         assert tuning.precision == pytest.approx(100 * measure_folds([fold], name).mean())
         assert tuning.n_users == len(split.validation)
         assert min(tuning.fit_seconds, tuning.tune_seconds) > 0
@@ -122,7 +123,7 @@ def test_each_combination_is_tried_and_the_first_of_the_best_chosen(
     world: Dataset, split: Split, recommender: Recommender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A method whose precision is known: it recommends the truth for so many validation users."""
-    monkeypatch.setattr("tests.training.test_option_search.TRUTH", [split.validation.truth])
+    monkeypatch.setattr("tests.training.test_search.TRUTH", [split.validation.truth])
     tried: list[tuple[int, str]] = []
     prepared: list[int] = []
 
@@ -146,8 +147,9 @@ def test_each_combination_is_tried_and_the_first_of_the_best_chosen(
     )
     fold = Fold(cohort_query(recommender, world, split.validation, K), split.validation.truth)
     config = recommender.model.config.override("methods", ("oracle",))
-    learned, tunings, (fold,) = learn_with_options(world, split, [fold], config, no_progress)
-    assert learned["oracle"] == fold.query.model.learned["oracle"] == Oracle(20)
+    model = replace(recommender.model, config=config)
+    model, (fold,), tunings = search_options([fold], model, no_progress, world, split)
+    assert model.learned["oracle"] == fold.model.learned["oracle"] == Oracle(20)
     combinations = [(first, name) for first in (1, 20, 5) for name in "ab"]
     # With all users, with fewer of them, again for all validation users, and in the end.
     assert tried == [*combinations, (20, "a"), (20, "a"), (20, "a")]
@@ -157,7 +159,9 @@ def test_each_combination_is_tried_and_the_first_of_the_best_chosen(
 
 def test_options_of_the_configuration_are_not_searched() -> None:
     def grid(*, has_times: bool = False, **options: float | None) -> Mapping[str, tuple[Any, ...]]:
-        return grid_of(find_small("ease"), configure().override("plugins.ease", options), has_times=has_times)[0]
+        return grid_of(
+            with_small_grid(find_learner("ease")), configure().override("plugins.ease", options), has_times=has_times
+        )[0]
 
     fixed = grid(dropout=0.5, regularization=7.0, window_days=None)
     assert fixed == {"min_items": (1,), "regularization": (7.0,), "dropout": (0.5,)}
@@ -234,7 +238,7 @@ def test_a_choice_at_an_edge_of_the_grid_is_reported() -> None:
 
 
 def test_what_cold_users_did_changes_no_choice(
-    tuned: Recommender, world: Dataset, split: Split, small_grids: None
+    tuned: FitResult, world: Dataset, split: Split, small_grids: None
 ) -> None:
     """Cold users who swap day one and truth, and all use one item more: nothing chosen or fitted moves."""
     cold = split.cold
@@ -244,9 +248,9 @@ def test_what_cold_users_did_changes_no_choice(
         truth=SparseRows.from_lists([[UNUSED_ITEM]] * len(cold), N_ITEMS),
     )
     again = fit(world, replace(split, cold=turned), configure())
-    query, other = (cohort_query(model, world, split.validation, K) for model in (tuned, again))
-    for name, tuning in tunings_of(again.model).items():
-        before = tunings_of(tuned.model)[name]
+    query, other = (cohort_query(fitted.recommender, world, split.validation, K) for fitted in (tuned, again))
+    for name, tuning in again.tunings.items():
+        before = tuned.tunings[name]
         assert (tuning.options, tuning.precision) == (before.options, before.precision)
         np.testing.assert_array_equal(answer_query(query, name).scores, answer_query(other, name).scores)
 
@@ -284,3 +288,21 @@ def test_all_baselines_are_asked_for_at_once(world: Dataset, small_grids: None) 
 def test_references_must_be_among_the_strategies(world: Dataset) -> None:
     with pytest.raises(ConfigError, match=r"^against: ease is not among the strategies; add it to them\.$"):
         evaluate(world, strategies=["popular"], against=["ease"])
+
+
+def test_the_lists_of_segments_lean_on_everyone_as_validation_users_say(tiny: Recommender) -> None:
+    """Segment 1 has i4 first; with twenty average users beside its two, i3."""
+    batch, _ = tiny.model.catalogue.read([Signals(age=40, country="DE")])
+
+    def choose(item: int, **fixed: float) -> TrainedModel:
+        model = replace(tiny.model, config=tiny.model.config.override("plugins", {"segment": fixed}))
+        fold = Fold(Query(model, batch, 1), SparseRows.from_lists([[item]], 6))
+        model, (fold,), tunings = search_options([fold], model, no_progress)
+        assert not tunings  # of base methods
+        assert fold.model.learned["segment"] == model.learned["segment"]
+        return model
+
+    smoothings = [choose(2), choose(3), choose(5), choose(2, smoothing=7.0)]
+    assert [model.learned["segment"].smoothing for model in smoothings] == [20, 0, 0, 7]
+    # Nobody has friends, so nothing is chosen for their lists.
+    assert {model.learned["friends"] for model in smoothings} == {tiny.model.learned["friends"]}
