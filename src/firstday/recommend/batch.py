@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import add
@@ -71,7 +71,7 @@ def recommend_tables(
     strategy: str | None = None,
     *,
     keep_used: bool = False,
-    rules: Rules | Mapping[str, Any] | None = None,
+    rules: Rules = NO_RULES,
     drop_bad_rows: float = 0.0,
 ) -> BatchSummary:
     """Recommend to all users in the tables of a folder, and write one file, atomically, with the rows of `list_users`.
@@ -82,7 +82,7 @@ def recommend_tables(
     if not out.resolve().parent.is_dir():
         raise DataError(f"{out}: its folder does not exist; create it first.")
     dataset = load_newcomers(folder, drop_bad_rows=drop_bad_rows)
-    lists, summary = list_users(recommender, dataset, k, strategy, keep_used=keep_used, rules=Rules.of(rules))
+    lists, summary = list_users(recommender, dataset, k, strategy, keep_used=keep_used, rules=rules)
     with replaced(out) as staged:
         write_list_file(lists, staged, form)
     write_left_out(left_out_path(out), dataset.left_out)

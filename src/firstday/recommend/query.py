@@ -115,7 +115,7 @@ class Query:
     @cached_property
     def excluded(self) -> SparseRows:
         """Items excluded from each user's list, shape (n_users, n_items)."""
-        if self.keep_used:
+        if self.keep_used or not self.passed_over.n_entries:
             return self.always_excluded
         resting = self.passed_over.keep(self.passed_over.weights > RESTING)
         return union_rows([self.always_excluded, resting])
