@@ -83,7 +83,7 @@ def world_days(world: Dataset, split: Split, recommender: Recommender) -> Signal
 def fresh_registry() -> Iterator[None]:
     """Forget the methods that a test registered."""
     yield
-    registry._registries.cache_clear()
+    registry._registry.cache_clear()
 
 
 LONG = ("spark", "test_examples.py", "test_notebooks.py", "test_bare_environment.py", "test_plugin.py", "test_demo.py")

@@ -43,7 +43,7 @@ from firstday.recommend.registry import (
     strategy_names,
     with_methods,
 )
-from firstday.recommend.spec import BUILT_IN_METHODS, PAPER_SEGMENT, Method, StrategySpec
+from firstday.recommend.spec import BUILT_IN_METHODS, PAPER_SEGMENT, Method
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate
 from firstday.training.learn import METHOD_STAGE
@@ -344,7 +344,7 @@ def _make_row(
         seconds = mean_fit_seconds(tunings)
     else:
         seconds = sum(seconds_of.get(part, 0.0) for part in {None, find_strategy(name).required_method})
-    is_ours = name in BUILT_IN_METHODS[StrategySpec] and not is_tuned
+    is_ours = name in BUILT_IN_METHODS and not is_tuned
     return TypeAdapter(Standing).validate_python(
         {
             **values,

@@ -10,13 +10,13 @@ pyproject.toml::
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from itertools import chain
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import TypeVar
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
@@ -25,38 +25,51 @@ from firstday.recommend.plugin_checks import guard
 from firstday.recommend.spec import (
     BASE_COMPONENTS,
     BASE_METHODS,
+    BUILT_IN_COLD_MODELS,
     BUILT_IN_METHODS,
     PAPER_SEGMENT,
     ColdModelSpec,
     Method,
     StrategySpec,
-    derived_names,
     methods_of,
 )
 
-M = TypeVar("M", bound=Method)
-Registries = dict[type[Method], dict[str, Method | str]]
+AnyMethod = StrategySpec | ColdModelSpec
+Entry = tuple[type[AnyMethod], str]
+"""Kind and import path of a method that is not imported yet."""
+Registry = dict[str, AnyMethod | Entry]
 DERIVED_STRATEGIES = ("vectors:personal_strategy", "segments:segment_strategy")
 """Functions that make the two strategies of a cold model, imported on first use like the built-in methods."""
 
 
 @cache
-def _registries() -> Registries:
-    """Return methods or their import paths, by kind and name: built-in first, then entry points."""
-    registries: Registries = {kind: dict(paths) for kind, paths in BUILT_IN_METHODS.items()}
-    for kind, methods in registries.items():
+def _registry() -> Registry:
+    """Return methods, or where to import them, by name: built-in first, then entry points."""
+    registry: Registry = {}
+    for name, path in BUILT_IN_METHODS.items():
+        registry[name] = (ColdModelSpec if name in BUILT_IN_COLD_MODELS else StrategySpec, path)
+    for kind in (StrategySpec, ColdModelSpec):
         for entry in entry_points(group=f"firstday.{kind.section}"):
-            _refuse_taken(kind, entry.name, registries)
-            methods[entry.name] = entry.value
-    return registries
+            _refuse_taken(entry.name, kind, registry)
+            registry[entry.name] = (kind, entry.value)
+    return registry
 
 
-def _refuse_taken(kind: type[Method], name: str, registries: Registries) -> None:
-    """Raise ConfigError if a method's name, or that of a strategy derived from it, is built in or another method's."""
-    names = {name, *(derived_names(name) if kind is ColdModelSpec else ())}
-    others = (PAPER_SEGMENT, *registries[ColdModelSpec], *_list_strategies(registries))
-    is_new = name not in registries[kind]
-    if name in BUILT_IN_METHODS[kind] or (is_new and not names.isdisjoint(others)):
+def _kind_of(method: AnyMethod | Entry) -> type[AnyMethod]:
+    return method[0] if isinstance(method, tuple) else type(method)
+
+
+def _list_strategies(registry: Registry) -> tuple[str, ...]:
+    names = (_kind_of(method).strategies(name) for name, method in registry.items())
+    return tuple(chain.from_iterable(names))
+
+
+def _refuse_taken(name: str, kind: type[AnyMethod], registry: Registry) -> None:
+    """Raise ConfigError if a method's name, or that of a strategy that it defines, is built in or another method's."""
+    if name in registry and name not in BUILT_IN_METHODS and _kind_of(registry[name]) is kind:
+        return  # takes the place of the other
+    names = {name, *kind.strategies(name)}
+    if not names.isdisjoint((PAPER_SEGMENT, *registry, *_list_strategies(registry))):
         raise ConfigError(f"{kind.section}: the name {name} is taken; choose another.")
 
 
@@ -69,15 +82,15 @@ def register(*specs: Method) -> None:
         The name belongs to a built-in method or to a method of another kind.
     """
     for spec in specs:
-        if not isinstance(spec, Method):
+        if not isinstance(spec, AnyMethod):
             raise ConfigError(f"register: got a {type(spec).__name__}; give a StrategySpec or a ColdModelSpec.")
         if not _is_built_in(spec):
-            _refuse_taken(type(spec), spec.name, _registries())
-            _registries()[type(spec)][spec.name] = guard(spec)
+            _refuse_taken(spec.name, type(spec), _registry())
+            _registry()[spec.name] = guard(spec)
 
 
-def _is_built_in(spec: Method) -> bool:
-    return _find(type(spec), spec.name) is spec  # third-party methods are guarded copies
+def _is_built_in(spec: AnyMethod) -> bool:
+    return find_method(spec.name) is spec  # third-party methods are guarded copies
 
 
 def load_plugin(module: str) -> tuple[str, ...]:
@@ -95,25 +108,27 @@ def load_plugin(module: str) -> tuple[str, ...]:
         raise ConfigError(
             f"plugin: {module} cannot be imported ({type(error).__name__}: {error}); check its name and code."
         ) from error
-    specs = [value for value in contents if isinstance(value, Method) and not _is_built_in(value)]
+    specs = [value for value in contents if isinstance(value, AnyMethod) and not _is_built_in(value)]
     if not specs:
         raise ConfigError(f"plugin: {module} has no StrategySpec or ColdModelSpec; define one at its top level.")
     register(*specs)
     return tuple(dict.fromkeys(spec.name for spec in specs))
 
 
-def _find(kind: type[M], name: str) -> M | None:
-    """Return a method by kind and name, importing it if needed; None if there is none."""
-    methods = _registries()[kind]
-    method = methods.get(name)
-    if isinstance(method, str):
-        is_built_in = name in BUILT_IN_METHODS[kind]
-        method = methods[name] = resolve_name(method) if is_built_in else _load(kind, name, method)
-    return method if isinstance(method, kind) else None
+def find_method(name: str) -> AnyMethod | None:
+    """Return a cold model or a strategy that is not derived from one, importing it if needed; None if there is none."""
+    registry = _registry()
+    method = registry.get(name)
+    if isinstance(method, tuple):
+        method = registry[name] = _load(name, *method)
+    return method
 
 
-def _load(kind: type[M], name: str, path: str) -> M:
-    """Return the method that an entry point names."""
+def _load(name: str, kind: type[AnyMethod], path: str) -> AnyMethod:
+    """Import a method."""
+    if name in BUILT_IN_METHODS:
+        built_in: AnyMethod = resolve_name(path)
+        return built_in
     try:
         spec = resolve_name(path)
         if isinstance(spec, kind) and spec.name == name:
@@ -126,29 +141,25 @@ def _load(kind: type[M], name: str, path: str) -> M:
     )
 
 
-def _list_strategies(registries: Mapping[type[Method], Iterable[str]]) -> tuple[str, ...]:
-    """Return the names of strategies: built-in, two per cold model, then others."""
-    derived = (name for cold_model in registries[ColdModelSpec] for name in derived_names(cold_model))
-    return tuple(dict.fromkeys((*BUILT_IN_METHODS[StrategySpec], *derived, *registries[StrategySpec])))
-
-
 def strategy_names() -> tuple[str, ...]:
     """Return the names of all strategies."""
-    return _list_strategies(_registries())
+    return _list_strategies(_registry())
 
 
 def is_plugin(name: str) -> bool:
     """Return whether a strategy is registered and not built in."""
-    return name in strategy_names() and name not in _list_strategies(BUILT_IN_METHODS)
+    method = name if name in _registry() else name.rpartition("_")[0]
+    return method in _registry() and method not in BUILT_IN_METHODS
 
 
 def find_strategy(name: str) -> StrategySpec:
     """Return a strategy by name; raise ConfigError if there is none."""
-    if spec := _find(StrategySpec, name):
-        return spec
-    cold_model, _, way = name.rpartition("_")
-    if way in ("personal", "segment") and (cold := _find(ColdModelSpec, cold_model)):
-        return _derived_strategies(cold)[name]
+    method = find_method(name)
+    if isinstance(method, StrategySpec):
+        return method
+    cold_model = find_method(name.rpartition("_")[0])
+    if isinstance(cold_model, ColdModelSpec) and name in cold_model.strategies(cold_model.name):
+        return _derived_strategies(cold_model)[name]
     if name == PAPER_SEGMENT:
         raise ConfigError(f"strategy: {name} is available in evaluate only; choose another.")
     raise _unknown("strategy", name, strategy_names())
@@ -176,7 +187,7 @@ def spec_of_route(route: str) -> StrategySpec | None:
 @cache
 def _derived_strategies(cold_model: ColdModelSpec) -> dict[str, StrategySpec]:
     """Return the two strategies of a cold model, by name."""
-    is_built_in = cold_model.name in BUILT_IN_METHODS[ColdModelSpec]
+    is_built_in = cold_model.name in BUILT_IN_METHODS
     strategies = {}
     for path in DERIVED_STRATEGIES:
         strategy: StrategySpec = resolve_name(f"firstday.methods.{path}")(cold_model)
@@ -194,14 +205,9 @@ def searched_names() -> tuple[str, ...]:
 
 
 def learner_names() -> tuple[str, ...]:
-    """Return the names of all methods that are trained on request: cold models, then strategies."""
-    learners = (spec.name for spec in _specs() if spec.learns and spec.name not in BASE_METHODS)
-    return (*_registries()[ColdModelSpec], *learners)
-
-
-def find_method(name: str) -> ColdModelSpec | StrategySpec | None:
-    """Return a cold model or a strategy by name; None if there is none."""
-    return _find(ColdModelSpec, name) or _find(StrategySpec, name)
+    """Return the names of all methods that are trained on request."""
+    methods = map(find_method, _registry())
+    return tuple(spec.name for spec in methods if spec and spec.learns and spec.name not in BASE_METHODS)
 
 
 def value_type(name: str) -> type | None:
@@ -210,7 +216,7 @@ def value_type(name: str) -> type | None:
     return None if method is None else method.value
 
 
-def find_learner(name: str) -> ColdModelSpec | StrategySpec:
+def find_learner(name: str) -> AnyMethod:
     """Return a method that `Config.methods` may name; raise ConfigError if there is none.
 
     It has a learned value or a component of `blend`.
@@ -221,7 +227,7 @@ def find_learner(name: str) -> ColdModelSpec | StrategySpec:
     return method
 
 
-def learners_of(config: Config) -> tuple[ColdModelSpec | StrategySpec, ...]:
+def learners_of(config: Config) -> tuple[AnyMethod, ...]:
     """Return the methods that a training with this configuration learns; raise ConfigError for an unknown name."""
     specs = map(find_learner, methods_of(config))
     return tuple(spec for spec in specs if spec.learns and all(need.is_met(config) for need in spec.needs))
@@ -235,8 +241,8 @@ def strategies_of(model: TrainedModel) -> tuple[str, ...]:
 def _components(model: TrainedModel) -> Iterator[tuple[str, str | None]]:
     """Yield the methods that `blend` may combine, with the setting that the model lacks for them, or None."""
     for name in dict.fromkeys((*BASE_COMPONENTS, *model.config.components)):
-        spec = _find(StrategySpec, name)
-        if spec is not None and spec.component is not None:
+        spec = find_method(name)
+        if isinstance(spec, StrategySpec) and spec.component is not None:
             yield name, spec.lacks(model.config, model.learned)
 
 

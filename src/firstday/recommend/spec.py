@@ -141,6 +141,11 @@ class Method:
                 f"{self.label}: has no frozen dataclass as value; set value to the type that fit returns."
             )
 
+    @staticmethod
+    def strategies(name: str) -> tuple[str, ...]:
+        """Return the names of the strategies that a method of this kind and name defines."""
+        return (name,)
+
     @property
     def label(self) -> str:
         """Name used in messages, such as ``strategy 'near'``."""
@@ -401,6 +406,11 @@ class ColdModelSpec(Method):
     kind = "cold model"
     section = "cold_models"
 
+    @staticmethod
+    def strategies(name: str) -> tuple[str, ...]:
+        """Return the names of the two strategies: nearest items and nearest segment."""
+        return f"{name}_personal", f"{name}_segment"
+
 
 PAPER_SEGMENT = "paper_segment"
 """`segment` with only the features and training described in the paper; available in `evaluate` alone."""
@@ -408,35 +418,32 @@ PAPER_SEGMENT = "paper_segment"
 FALLBACKS = ("group", "popular")
 """Fallbacks for users a strategy cannot answer, in order; the last one answers everyone."""
 
-BUILT_IN_METHODS: Mapping[type[Method], Mapping[str, str]] = {
-    StrategySpec: {
-        "popular": "firstday.methods.popularity:POPULAR",
-        "group": "firstday.methods.popularity:GROUP",
-        "day_one": "firstday.methods.vectors:DAY_ONE",
-        "input_clusters": "firstday.methods.segments:INPUT_CLUSTERS",
-        "fold_in": "firstday.methods.vectors:FOLD_IN",
-        "personal": "firstday.methods.vectors:PERSONAL",
-        "segment": "firstday.methods.segments:SEGMENT",
-        "soft_segments": "firstday.methods.segments:SOFT_SEGMENTS",
-        "neighbors": "firstday.methods.people:NEIGHBORS",
-        "friends": "firstday.methods.people:FRIENDS",
-        "direct": "firstday.methods.direct:DIRECT",
-        "edlae": "firstday.methods.ease:EDLAE",
-        "blend": "firstday.methods.blend:BLEND",
-        "item_item": "firstday.methods.item_item:ITEM_ITEM",
-        "user_user": "firstday.methods.user_user:USER_USER",
-        "ease": "firstday.methods.ease:EASE",
-        "als_fold_in": "firstday.methods.als_fold_in:ALS_FOLD_IN",
-        "mult_dae": "firstday.methods.mult_dae:MULT_DAE",
-        "explore": "firstday.methods.explore:EXPLORE",
-        "auto": "firstday.methods.auto:AUTO",
-    },
-    ColdModelSpec: {
-        "dropoutnet": "firstday.methods.dropoutnet:DROPOUTNET",
-        "melu": "firstday.methods.melu:MELU",
-    },
+BUILT_IN_METHODS: Mapping[str, str] = {
+    "popular": "firstday.methods.popularity:POPULAR",
+    "group": "firstday.methods.popularity:GROUP",
+    "day_one": "firstday.methods.vectors:DAY_ONE",
+    "input_clusters": "firstday.methods.segments:INPUT_CLUSTERS",
+    "fold_in": "firstday.methods.vectors:FOLD_IN",
+    "personal": "firstday.methods.vectors:PERSONAL",
+    "segment": "firstday.methods.segments:SEGMENT",
+    "soft_segments": "firstday.methods.segments:SOFT_SEGMENTS",
+    "neighbors": "firstday.methods.people:NEIGHBORS",
+    "friends": "firstday.methods.people:FRIENDS",
+    "direct": "firstday.methods.direct:DIRECT",
+    "edlae": "firstday.methods.ease:EDLAE",
+    "blend": "firstday.methods.blend:BLEND",
+    "item_item": "firstday.methods.item_item:ITEM_ITEM",
+    "user_user": "firstday.methods.user_user:USER_USER",
+    "ease": "firstday.methods.ease:EASE",
+    "als_fold_in": "firstday.methods.als_fold_in:ALS_FOLD_IN",
+    "mult_dae": "firstday.methods.mult_dae:MULT_DAE",
+    "explore": "firstday.methods.explore:EXPLORE",
+    "auto": "firstday.methods.auto:AUTO",
+    "dropoutnet": "firstday.methods.dropoutnet:DROPOUTNET",
+    "melu": "firstday.methods.melu:MELU",
 }
 """Import paths of the built-in methods, which are imported on first use."""
+BUILT_IN_COLD_MODELS = ("dropoutnet", "melu")
 
 
 BASE_METHODS = (
@@ -458,8 +465,3 @@ BASE_COMPONENTS = ("direct", "personal", "soft_segments", "popular", "edlae")
 def methods_of(config: Config) -> tuple[str, ...]:
     """Return the names of the methods that a training with this configuration learns."""
     return tuple(dict.fromkeys((*BASE_METHODS, *config.methods)))
-
-
-def derived_names(cold_model: str) -> tuple[str, str]:
-    """Return the names of a cold model's two strategies: nearest items and nearest segment."""
-    return f"{cold_model}_personal", f"{cold_model}_segment"
