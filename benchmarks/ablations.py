@@ -90,9 +90,13 @@ def score(
     config = config.override({"seed": seed, "registration.cut_offs": 1})
     (part,) = hold_out(dataset, config, seed, find_cut_offs(dataset, config))
     split = part.split.fold(part.split.folds[0]) if part.split.folds else part.split
-    query = cohort_query(fit(part.dataset, split, config), part.dataset, split.validation, config.recommend.k)
-    scores = {name: score_strategy(query, split.validation, partial(answer_query, strategy=name)) for name in strategies}
-    return split.validation.users, {name: found.metrics["precision"] for name, found in scores.items()}
+    recommender = fit(part.dataset, split, config).recommender
+    query = cohort_query(recommender, part.dataset, split.validation, config.recommend.k)
+    precision = {}
+    for name in strategies:
+        scores = score_strategy(query, split.validation, partial(answer_query, strategy=name))
+        precision[name] = scores.metrics["precision"]
+    return split.validation.users, precision
 
 
 if __name__ == "__main__":

@@ -130,9 +130,9 @@ def score_seed(scored: Scored, dataset: Dataset, form: str, config: Config, *, o
         scored.unseen[name].append((ages >= 0) & ~np.isin(ages, stored[split.warm]))
     for trained_with in (0.0,) if only_group else (0.0, config.features.age_users):
         settings = config.override("features.age_users", trained_with)
-        recommender = fit(replace(dataset, ages=stored), split, settings, choose_settings=not only_group)
+        fitted = fit(replace(dataset, ages=stored), split, settings, choose_settings=not only_group)
         for name, (of, cohort) in cohorts.items():
-            query = cohort_query(recommender, of, cohort, config.recommend.k)
+            query = cohort_query(fitted.recommender, of, cohort, config.recommend.k)
             for known, hide in KNOWN.items():
                 asked = replace(query, signals=hide(query.signals))
                 trials = [] if only_group else [(strategy, trained_with, asked) for strategy in LEARNED]

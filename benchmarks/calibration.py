@@ -51,7 +51,7 @@ def score_seed(dataset: Dataset, preset: Config, seed: int) -> dict[str, dict[st
     """Train for one seed and evaluate each strategy's probabilities on test users, in %."""
     preset = preset.override({"seed": seed, "registration.cut_offs": 1})
     (part,) = hold_out(dataset, preset, seed, find_cut_offs(dataset, preset))
-    recommender = fit(part.dataset, part.split, preset)
+    recommender = fit(part.dataset, part.split, preset).recommender
     found: dict[str, dict[str, float]] = {}
     for name, calibration in recommender.model.calibrations.items():
         answer, hits = lists_of(recommender, part.newcomers, part.cold, name)

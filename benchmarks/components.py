@@ -28,12 +28,15 @@ from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
 from firstday.leaderboard.board import find_sets, open_set
 from firstday.methods import blend, ease
 from firstday.metrics import bootstrap_means, measure
-from firstday.progress import Progress, open_progress
+from firstday.progress import Progress, no_progress, open_progress
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import answer_query
+from firstday.recommend.registry import components_of, strategy_names
+from firstday.recommend.spec import LearningData
 from firstday.sparse import SparseRows
 from firstday.training import fit as training
 from firstday.training import trend, weights
+from firstday.training.learn import learn_methods
 from firstday.training.validation import Fold
 
 LENGTHS = (10, 50)
@@ -93,10 +96,8 @@ def measure_set(name: str, copy: Path | None, n_seeds: int) -> dict[str, Any]:
                 precision = [100 * measure(lists[:, :k], truth).precision for k in LENGTHS]
                 found.setdefault(what, []).append(np.stack(precision, axis=1))
 
-            for left_out in ("", *blend.COMPONENTS):
-                kept = tuple(name for name in blend.COMPONENTS if name != left_out)
-                with changed(blend, "COMPONENTS", kept):
-                    note(left_out, trained.answer())
+            for left_out in ("", *components_of(trained.query.model)):
+                note(left_out, trained.answer(left_out))
             for default, (module, constant, values) in DEFAULTS.items():
                 for value in values:
                     with changed(module, constant, value):
@@ -105,7 +106,8 @@ def measure_set(name: str, copy: Path | None, n_seeds: int) -> dict[str, Any]:
     whole = np.concatenate(found.pop(""))
     mean = {what: np.concatenate(parts).mean(axis=0).round(3).tolist() for what, parts in found.items()}
     users = np.arange(len(whole))
-    lost = {name: bootstrap_means(whole - np.concatenate(found[name]), users) for name in blend.COMPONENTS}
+    components = [name for name in found if name in strategy_names()]
+    lost = {name: bootstrap_means(whole - np.concatenate(found[name]), users) for name in components}
     return {
         "users": len(whole),
         "precision": [round(float(mean), 2) for mean in whole.mean(axis=0)],
@@ -118,54 +120,56 @@ def measure_set(name: str, copy: Path | None, n_seeds: int) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """Validation and cold users with their models, and the training data of each model's item weights."""
+    """Validation and cold users with their models, and the training data of each model."""
 
     folds: list[Fold]
     query: Query
-    learned_from: list[tuple[Any, ...]]
+    learned_from: list[LearningData]
     holdout: Holdout
     config: Config
 
-    def answer(self) -> np.ndarray:
-        """Return the lists of `blend` with refitted weights."""
-        model = replace(self.query.model, blending=weights.choose_blending(self.folds))
-        return answer_query(replace(self.query, model=model), "blend").items
+    def answer(self, left_out: str = "") -> np.ndarray:
+        """Return the lists of `blend` with refitted weights, without one component."""
+        names = tuple(name for name in components_of(self.query.model) if name != left_out)
+        query = with_learned(self.query, blend=weights.fit_blending(self.folds, names))
+        return answer_query(query, "blend").items
 
     def renew(self, module: ModuleType) -> Trained:
         """Relearn what depends on a module's constants."""
         if module is trend:
             trend_now = trend.measure_trend(self.holdout.dataset, self.holdout.split, self.config)
             return replace(self, query=replace(self.query, model=replace(self.query.model, trend=trend_now)))
-        return self.learn_item_weights() if module is ease else self
+        return self.learn_links() if module is ease else self
 
-    def learn_item_weights(self) -> Trained:
-        """Relearn the item weights of all models."""
-        learned = [ease.learn_item_weights(*data) for data in self.learned_from]
-        folds = [fold.with_settings(item_weights=of) for fold, of in zip(self.folds, learned, strict=False)]
-        model = replace(self.query.model, item_weights=learned[-1])
-        return replace(self, folds=folds, query=replace(self.query, model=model))
+    def learn_links(self) -> Trained:
+        """Relearn `edlae` for all models."""
+        links = [ease.fit_links(data, lambda _lists: 0.0, no_progress) for data in self.learned_from]
+        folds = [fold.with_learned(edlae=of) for fold, of in zip(self.folds, links, strict=False)]
+        return replace(self, folds=folds, query=with_learned(self.query, edlae=links[-1]))
+
+
+def with_learned(query: Query, **learned: Any) -> Query:
+    """Return the query to a model with other learned values of methods."""
+    return query.with_model(replace(query.model, learned={**query.model.learned, **learned}))
 
 
 def train(holdout: Holdout, config: Config, progress: Progress) -> Trained:
     """Train a model; also keep the folds of validation users."""
-    learn = ease.learn_item_weights
-    choose = weights.choose_weights
-    learned_from: list[tuple[Any, ...]] = []
+    learned_from: list[LearningData] = []
     folds: list[Fold] = []
 
-    def keep_data(*data: Any) -> SparseRows:
+    def keep_data(data: LearningData, *others: Any) -> dict[str, Any]:
         learned_from.append(data)
-        return learn(*data)
+        return learn_methods(data, *others)
 
-    def keep_folds(validation: Sequence[Fold]) -> dict[str, Any]:
-        settings = choose(validation)
-        folds.extend(fold.with_settings(**settings) for fold in validation)
-        return settings
+    def keep_folds(validation: Sequence[Fold]) -> Any:
+        folds.extend(validation)
+        return weights.choose_blending(validation)
 
-    with changed(training, "learn_item_weights", keep_data), changed(training, "choose_weights", keep_folds):
-        recommender = training.fit(holdout.dataset, holdout.split, config, progress=progress)
+    with changed(training, "learn_methods", keep_data), changed(training, "choose_blending", keep_folds):
+        recommender = training.fit(holdout.dataset, holdout.split, config, progress=progress).recommender
     query = training.cohort_query(recommender, holdout.newcomers, holdout.cold, max(LENGTHS))
-    return Trained(folds, query, learned_from, holdout, config).learn_item_weights()
+    return Trained(folds, query, learned_from, holdout, config)
 
 
 @contextmanager

@@ -253,7 +253,7 @@ def run_onboarding(
     means: dict[str, list[dict[int, np.ndarray]]] = {name: [] for name in variants}
     for seed in seeds:
         split = split_for_training(dataset, config, seed, with_cold=True)
-        recommender = fit(dataset, split, config.override("seed", seed), progress=progress)
+        recommender = fit(dataset, split, config.override("seed", seed), progress=progress).recommender
         used = unite_uses(dataset.all_actions(), config.signals)
         cold = split.cold.users
         validation = split.validation.users

@@ -48,8 +48,8 @@ def main(tables: Path, model_folder: Path, n_users: int = 1024, rounds: int = 5)
         "dimensions": model.dimensions,
         "kept_users": 0 if model.warm is None else len(model.warm),
         "users": len(users),
-        "blending": [dict(weights) for weights in model.blending.weights],
-        "auto": [evidence.best for evidence in model.selection.classes],
+        "blending": [dict(weights) for weights in model.learned["blend"].weights],
+        "auto": [evidence.strategy for evidence in model.learned["auto"].classes],
         "equal": {name: compare(recommender, users, name) for name in ("blend", "neighbors", "auto")},
         "milliseconds": time_strategies(recommender, users, rounds),
     }
@@ -102,8 +102,8 @@ def full_computation() -> Iterator[None]:
 def compare(recommender: Recommender, users: Sequence[Signals], strategy: str) -> dict[str, float]:
     """Return the share of ranks in % at which fast lists have the same item as full ones, or any of their items."""
     with full_computation():
-        full = recommender.answer_users(users, K, strategy).answer.items
-    quick = np.concatenate([recommender.answer_users([user], K, strategy).answer.items for user in users])
+        full = recommender.recommend_users(users, K, strategy).answer.items
+    quick = np.concatenate([recommender.recommend_users([user], K, strategy).answer.items for user in users])
     among = [np.isin(a, b).mean() for a, b in zip(quick, full, strict=True)]
     return {
         "one_same_place": round(100 * float((quick == full).mean()), 3),
@@ -120,7 +120,7 @@ def time_strategies(recommender: Recommender, users: Sequence[Signals], n_rounds
                 parts = [users[at : at + together] for at in range(0, n, together)]
                 began = process_time()
                 for part in parts:
-                    recommender.answer_users(part, K, strategy)
+                    recommender.recommend_users(part, K, strategy)
                 if round_number:  # the first round fills caches
                     took = 1e3 * (process_time() - began) / n
                     found.setdefault(strategy, {}).setdefault(name, []).append(took)

@@ -41,7 +41,7 @@ def recording() -> Iterator[set[str]]:
             names.add(name)
         return read(model, name)
 
-    TrainedModel.__getattribute__ = record  # type: ignore[method-assign]
+    TrainedModel.__getattribute__ = record  # type: ignore[method-assign, assignment]
     try:
         yield names
     finally:

@@ -55,8 +55,8 @@ STORES = (
     (REDIS, "if (time_of('user') or now) < oldest then", "if false then"),
     (REDIS, "latest = math.max(latest + 1, now)", "latest = now"),
     (REDIS, "if owner[1] and ttl > 0 then", "if false then"),
-    (STORE, '"profile", "", 2**53, None', '"profile", "", 0, None'),
-    (STORE, '"assignment", record.experiment, 0', '"assignment", record.experiment, 2**53'),
+    (STORE, "known_since_us = 2**53", "known_since_us = 0"),
+    (STORE, "known_since_us = 0", "known_since_us = 2**53"),
     (STORE, "if shown.is_told:", "if False:"),
     (STORE, "return self.signal == SHOWN and self.entity == ITEM", "return False"),
     (STORE, "elif us >= oldest_us or kind not in EXPIRING:", "else:"),
@@ -84,9 +84,9 @@ LEAKAGE = (
     ("training/fit.py", "learn(split.fold(rows),", "learn(split,", SPLIT_TESTS),
     ("ranking.py", "scores[excluded_rows.row_of_entry(), excluded_rows.columns] = -np.inf", "pass", LIST_TESTS),
     ("ranking.py", " & ~excluded_rows.has(chosen)", "", LIST_TESTS),
-    ("recommend/strategies/blend.py", "np.where(excluded.has(chosen), ", "np.where(chosen < 0, ", LIST_TESTS),
-    ("recommend/strategies/explore.py", "quota.open[excluded] = False", "pass", LIST_TESTS),
-    ("recommend/strategies/blend.py", "np.tile(rules.items, ", "np.tile(np.arange(model.n_items), ", LIST_TESTS),
+    ("methods/blend.py", "np.where(excluded.has(chosen), ", "np.where(chosen < 0, ", LIST_TESTS),
+    ("methods/explore.py", "quota.open[excluded] = False", "pass", LIST_TESTS),
+    ("methods/blend.py", "np.tile(listed, ", "np.tile(np.arange(query.model.n_items), ", LIST_TESTS),
 )
 """Guards against leakage and against items that must not be listed, with their tests."""
 

@@ -15,7 +15,7 @@ import numpy as np
 import typer
 
 from firstday.artifact.folder import save_model
-from firstday.artifact.trained_model import KNOTS, Blending, TrainedModel
+from firstday.artifact.trained_model import TrainedModel
 from firstday.cold.cold_model import ColdModel, Epoch
 from firstday.config import Config, parse_config
 from firstday.data.events import ITEM, Pair
@@ -24,9 +24,14 @@ from firstday.embed.embeddings import FoldIn
 from firstday.embed.kept_users import WarmUsers
 from firstday.features.encoder import N_AGES, Encoder
 from firstday.features.signals import Catalogue
+from firstday.methods.auto import Guard
+from firstday.methods.blend import KNOTS, Blending
 from firstday.methods.direct import Ranker
+from firstday.methods.ease import ItemLinks
+from firstday.methods.people import FriendWeights, Neighborhood
+from firstday.methods.segments import SegmentLists
 from firstday.ranking import unit_rows
-from firstday.segment.segments import ItemCounts, Segments, rank_items
+from firstday.segment.segments import ItemCounts, Mixing, Segments, rank_items
 from firstday.sparse import SparseRows
 
 PAIRS: tuple[Pair, ...] = tuple(
@@ -88,6 +93,7 @@ def make_model(n_items: int = 50_000, n_segments: int = 1_000, dimensions: int =
         config.signals,
     )
     warm = _warm_users(rng, around, taste_of_item)
+    input_centroids = rng.normal(size=(100, encoder.n_inputs)).astype(np.float32)
     return TrainedModel(
         config=config,
         catalogue=Catalogue(
@@ -104,15 +110,22 @@ def make_model(n_items: int = 50_000, n_segments: int = 1_000, dimensions: int =
         similarity="dot",
         cold=_network(encoder.n_inputs, dimensions, config, seed),
         segments=_segments(centroids, used),
-        input_clusters=_segments(rng.normal(size=(100, encoder.n_inputs)).astype(np.float32), _first(used, 100)),
         everyone=everyone,
         profile_groups={"country": _first(used, COUNTRIES), "age": _first(used, N_AGES)},
-        ranker=_ranker(encoder.n_inputs, everyone, config, seed),
         warm=warm,
-        item_weights=_item_weights(everyone, rng),
-        blending=Blending(
-            ({"direct": 0.3, "personal": 0.3, "soft_segments": 0.2, "popular": 0.2, "ease": 0.1},) * len(KNOTS)
-        ),
+        learned={
+            "input_clusters": _segments(input_centroids, _first(used, 100)),
+            "direct": _ranker(encoder.n_inputs, everyone, config, seed),
+            "edlae": ItemLinks(_item_weights(everyone, rng)),
+            "segment": SegmentLists(),
+            "soft_segments": Mixing(),
+            "neighbors": Neighborhood(),
+            "friends": FriendWeights(),
+            "blend": Blending(
+                ({"direct": 0.3, "personal": 0.3, "soft_segments": 0.2, "popular": 0.2, "edlae": 0.1},) * len(KNOTS)
+            ),
+            "auto": Guard(),
+        },
         facts={
             "data": {"dataset": "random", "warm_users": int(used.sizes.sum()), "items": n_items},
             "metrics": {"users": "none", "k": 50, "precision": {}},
@@ -193,18 +206,18 @@ def _network(n_inputs: int, dimensions: int, config: Config, seed: int) -> ColdM
 def _ranker(n_inputs: int, everyone: ItemCounts, config: Config, seed: int) -> Ranker:
     """Export a ranker with random weights over the most used items."""
     import torch
+    from torch import nn
 
+    from firstday.cold.train_cold_model import hidden_layers
     from firstday.cold.training_loop import export_network
-    from firstday.methods.direct import RankerNetwork
 
     counts = everyone.counts.column_sums()
     items = np.sort(np.argsort(-counts, kind="stable")[: config.ranker.most_items]).astype(np.int32)
     shares = np.maximum(counts[items], 1) / counts.sum()
     torch.manual_seed(seed)
-    network = RankerNetwork(n_inputs, shares, config.ranker)
-    weights = network.last.weight.detach().numpy()
-    bias = network.last.bias.detach().numpy()
-    return Ranker(export_network(network.body, HISTORY), items, weights.copy(), bias.copy())
+    layers, width = hidden_layers(n_inputs, config.ranker.hidden, config.ranker.dropout)
+    weights = nn.Linear(width, len(items)).weight.detach().numpy().copy()
+    return Ranker(export_network(nn.Sequential(*layers), HISTORY), items, weights, np.log(shares).astype(np.float32))
 
 
 def main(model: Path, items: int = 50_000, segments: int = 1_000, dimensions: int = 128) -> None:

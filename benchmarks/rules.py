@@ -112,9 +112,9 @@ def compare(
 ) -> dict[str, float]:
     """Compare the lists of `blend` under a filter with those for which every item is a candidate."""
     rules = Rules(filter=f"share_{list(SHARES).index(share)}")
-    quick = recommender.answer_users(users, K, "blend", rules=rules).answer.items
+    quick = recommender.recommend_users(users, K, "blend", rules=rules).answer.items
     with list_speed.full_computation():
-        full = recommender.answer_users(users, K, "blend", rules=rules).answer.items
+        full = recommender.recommend_users(users, K, "blend", rules=rules).answer.items
     names = np.array(recommender.model.catalogue.items.values.to_list(), dtype=object)
     precision = [
         100

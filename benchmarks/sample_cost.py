@@ -56,9 +56,9 @@ def compare_shares(part: Holdout, config: Config) -> list[dict[str, Any]]:
     for share in SHARES:
         most_users = max(1, round(len(part.split.warm) * share / 100))
         began = perf_counter()
-        recommender = fit(part.dataset, part.split, config.override("training.most_users", most_users))
+        fitted = fit(part.dataset, part.split, config.override("training.most_users", most_users))
         seconds = perf_counter() - began
-        for strategy, precision in score(recommender, part).items():
+        for strategy, precision in score(fitted.recommender, part).items():
             whole.setdefault(strategy, precision)
             row = {"share": share, "learned_from": most_users, "strategy": strategy, "seconds": round(seconds, 1)}
             rows.append(row | describe(precision, whole[strategy]))
@@ -94,9 +94,10 @@ def compare_mllib(part: Holdout, config: Config) -> dict[str, Any]:
     vectors = factorise(ratings, len(dataset.items), dimensions, config)
     seconds = perf_counter() - began
     session.stop()
-    plain = score(fit(dataset, split, config), part)
+    plain = score(fit(dataset, split, config).recommender, part)
     learners = Learners(dataset, dataset.summary(), None, lambda _held_out, _dimensions: vectors)
-    other = score(fit(dataset, split, config.override("training.factors", "mllib"), learners=learners), part)
+    on_spark = fit(dataset, split, config.override("training.factors", "mllib"), learners=learners)
+    other = score(on_spark.recommender, part)
     content: dict[str, Any] = {"users": len(part.newcomers.users), "cold": len(part.cold), "warm": len(split.warm)}
     content |= {"ratings": affinity.n_entries, "dimensions": dimensions, "als_seconds": round(seconds, 1)}
     content["rows"] = [{"strategy": name, **describe(other[name], plain[name])} for name in STRATEGIES]

@@ -40,7 +40,7 @@ def score(dataset: Dataset, config: Config, *, newest: bool) -> dict[str, np.nda
     found: dict[str, list[np.ndarray]] = {}
     with open_progress() as progress:
         for part in holdouts.hold_out(dataset, config, config.seed, holdouts.find_cut_offs(dataset, config)):
-            recommender = fit(part.dataset, part.split, config, progress=progress)
+            recommender = fit(part.dataset, part.split, config, progress=progress).recommender
             query = cohort_query(recommender, part.newcomers, part.cold, 50)
             for name in STRATEGIES:
                 items = answer_query(query, name).items

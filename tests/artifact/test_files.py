@@ -150,7 +150,7 @@ def test_every_byte_of_the_manifest_counts(copy: Path) -> None:
         ("model.similarity", "euclid", "similarity"),
         ("model.segments.spread", {"$file": "warm.ids.values.parquet"}, "segments.spread"),
         ("model.segments.extra", 7, "segments.extra"),
-        ("model.learned.mood", {}, "learned.mood"),
+        ("model.learned.segment", {"smoothing": "much"}, "smoothing"),
     ],
 )
 def test_values_of_another_kind_are_refused_in_one_sentence(copy: Path, place: str, value: Any, sentence: str) -> None:

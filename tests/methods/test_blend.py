@@ -34,7 +34,8 @@ USER = Signals(age=20)
 def rows_of(values: Sequence[float]) -> SparseRows:
     """Return one row of numbers."""
     row = np.array([values], np.float32)
-    return SparseRows.from_pairs(*np.nonzero(row), row[row != 0], 1, len(values))
+    rows, columns = np.nonzero(row)
+    return SparseRows.from_pairs(rows, columns, row[row != 0], 1, len(values))
 
 
 def repeat(part: Any) -> Component:
