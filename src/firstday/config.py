@@ -420,7 +420,7 @@ class RecommendConfig(Section):
     """Methods whose components `blend` may combine in addition to `direct`, `personal`, `soft_segments`, `popular` and
     `edlae`. Empty: those in `methods`."""
     strategy: str = "auto"
-    """Default strategy. `auto` selects the best strategy for what is known about a user; `segment` is the paper's."""
+    """Default strategy. `auto` is `blend`, guarded against falling below `popular`; `segment` is the paper's."""
 
 
 class ExperimentConfig(Section):

@@ -31,6 +31,7 @@ from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.registry import strategy_names, value_type
 from tests.artifact.kill_each import label
+from tests.tiny import without_learned
 
 USERS = (
     Signals(),
@@ -67,8 +68,7 @@ def test_an_opened_model_answers_as_the_trained_one(recommender: Recommender, sa
 
 
 def test_a_model_may_have_learned_some_of_the_methods(recommender: Recommender, tmp_path: Path) -> None:
-    learned = {"melu": recommender.model.learned["melu"]}
-    opened = open_model(save_model(replace(recommender.model, learned=learned), tmp_path / "model"))
+    opened = open_model(save_model(without_learned(recommender.model, "dropoutnet"), tmp_path / "model"))
     assert opened.recommend(USERS[1], 20, "melu_segment") == recommender.recommend(USERS[1], 20, "melu_segment")
     with pytest.raises(ConfigError, match="dropoutnet_segment needs a model trained with"):
         opened.recommend(USERS[1], 20, "dropoutnet_segment")

@@ -130,12 +130,9 @@ def score_components(
 def _find_promise(query: Query, parts: Sequence[Shares | Lift | Scores], n_rows: int) -> np.ndarray:
     """Return the sum of all shares, float32, shape (n_rows, n_items)."""
     shares = [part for part in parts if isinstance(part, Shares)]
-    background = np.full(query.model.n_items, LEAST_SHARE, dtype=np.float32)
+    promise = np.full((n_rows, query.model.n_items), LEAST_SHARE, dtype=np.float32)
     for share in shares:
-        background += share.background
-    promise = np.tile(background, (n_rows, 1))
-    for share in shares:
-        promise[share.rows.row_of_entry(), share.rows.columns] += share.rows.weights
+        promise += share.dense if share.rows.n_entries else share.background
     return promise
 
 
@@ -199,7 +196,7 @@ def _share_by_belief(query: Query, rows: np.ndarray) -> np.ndarray:
     if model.warm is None:
         near = _once(query, rows, "soft_segments")
         assert isinstance(near, Shares)
-        return near.dense()
+        return near.dense
     shares = believe_people(query, rows).times(model.warm.uses)
     return (shares + np.float32(SMOOTHING) * model.popularity) / np.float32(1 + SMOOTHING)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from firstday.cold.cold_model import ColdModel
 from firstday.display import readable
-from firstday.progress import Progress, no_progress
+from firstday.progress import Progress
 from firstday.ranking import unit_rows
 from firstday.recommend.spec import ColdModelSpec, LearningData, VectorPrecision
 from firstday.sparse import SparseRows
@@ -40,7 +40,7 @@ def as_cold(features: np.ndarray, dimensions: int) -> np.ndarray:
     return np.concatenate([np.zeros((len(features), dimensions), np.float32), features], axis=1)
 
 
-def fit_dropoutnet(data: LearningData, validate: VectorPrecision, progress: Progress = no_progress) -> DropoutNet:
+def fit_dropoutnet(data: LearningData, validate: VectorPrecision, progress: Progress) -> DropoutNet:
     """Train a network to reproduce the item scores of the warm vector, with and without that vector as input.
 
     The input is the user's warm unit vector concatenated with the day-one features. At every step, the warm vectors of

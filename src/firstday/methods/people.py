@@ -95,7 +95,7 @@ def score_friends(query: Query, rows: np.ndarray) -> np.ndarray:
     assert model.warm is not None
     scores = friends.times(model.warm.uses)
     smoothing = np.float32(query.learned("friends").smoothing)
-    scores += smoothing * mix_segments(model, friends.mean_vectors(model.warm.vectors)).dense()
+    scores += smoothing * mix_segments(model, friends.mean_vectors(model.warm.vectors)).dense
     scores /= (friends.lengths() + smoothing)[:, None]
     return scores
 

@@ -162,7 +162,7 @@ def _reason_by_segments(reason: Reason) -> str:
 SOFT_SEGMENTS = StrategySpec(
     name="soft_segments",
     recommend=lambda query: query.rank_scores(
-        lambda rows: near_shares(query, rows).dense(), "soft_segments", query.has_features
+        lambda rows: near_shares(query, rows).dense, "soft_segments", query.has_features
     ),
     describe="Rank items by the share of users of several near segments who use them, weighted by similarity.",
     explain="The most used items of people in several segments near the predicted taste, weighted by similarity.",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -35,16 +36,18 @@ class Shares:
     rows: SparseRows
     background: np.ndarray
 
+    @cached_property
     def dense(self) -> np.ndarray:
-        """Return the share of every item, float32, shape (n_rows, n_items)."""
-        return self.rows.dense() + self.background
+        """Share of every item, float32, shape (n_rows, n_items)."""
+        shares = np.tile(self.background, (self.rows.n_rows, 1))
+        shares[self.rows.row_of_entry(), self.rows.columns] += self.rows.weights
+        return shares
 
     def at(self, chosen: np.ndarray) -> np.ndarray:
         """Return the shares of chosen items, float32, shape of `chosen`, (n_rows, n_chosen)."""
-        shares = self.background[chosen]
-        if self.rows.n_entries:
-            shares += np.take_along_axis(self.rows.dense(), chosen, axis=1)
-        return shares
+        if not self.rows.n_entries:
+            return self.background[chosen]
+        return np.take_along_axis(self.dense, chosen, axis=1)
 
 
 @readable

@@ -92,6 +92,8 @@ def check_component(label: str, part: Shares | Lift | Scores, query: Query, rows
     expected = (len(rows), query.model.n_items)
     if shape != expected:
         raise FirstdayError(f"{label}: component's rows have shape {shape}; return shape {expected}.")
+    if isinstance(part, Shares):
+        check_numbers(f"{label}: component's background", part.background, expected[1:])
     return part
 
 
