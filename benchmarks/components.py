@@ -150,7 +150,7 @@ class Trained:
 
 def with_learned(query: Query, **learned: Any) -> Query:
     """Return the query to a model with other learned values of methods."""
-    return query.with_model(replace(query.model, learned={**query.model.learned, **learned}))
+    return query.ask(model=replace(query.model, learned={**query.model.learned, **learned}))
 
 
 def train(holdout: Holdout, config: Config, progress: Progress) -> Trained:

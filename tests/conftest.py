@@ -92,7 +92,7 @@ def world_days(world: Dataset, split: Split, recommender: Recommender) -> Signal
 def fresh_registry() -> Iterator[None]:
     """Forget the methods that a test registered."""
     yield
-    registry._registries.cache_clear()
+    registry._registry.cache_clear()
 
 
 LONG = (

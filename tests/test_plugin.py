@@ -48,7 +48,7 @@ shares = recommender.model.popularity
 fd.Recommender(recommender.model).save("copy")
 again = fd.open_model("copy").model.learned
 print(json.dumps({
-    "modules": [type(learned[name]).__module__ for name in learned],
+    "modules": [type(learned[name]).__module__ for name in ("tamed", "linear")],
     "weights": [float(weight) for weight in learned["tamed"].weights],
     "shares": [float(share) for share in shares],
     "linear": list(learned["linear"].weights.shape),

@@ -135,7 +135,7 @@ def make_users(model: TrainedModel, seed: int = 0) -> list[Signals]:
 
 def _check_lists(query: Query, answer: Answer) -> None:
     """Check that each user has a route and a list of distinct permitted items, as long as possible, best first."""
-    excluded = query.without_impressions.excluded
+    excluded = query.always_excluded
     n_ranked = answer.n_ranked
     for row, (items, route) in enumerate(zip(answer.items, answer.routes, strict=True)):
         available = np.setdiff1d(query.item_rules.items, excluded.row(row))

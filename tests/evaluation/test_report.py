@@ -182,7 +182,7 @@ def test_the_heading_is_about_a_plug_in_and_the_best_other(monkeypatch: pytest.M
         assert f"against {evaluated.get('segment', 'precision').mean:.1f} % for segment" in text
         assert f"User by user, mine is {-behind.mean:.1f} points below segment (95 % interval" in text
     finally:
-        registry._registries.cache_clear()
+        registry._registry.cache_clear()
 
 
 def test_other_protocols_and_conventions_are_named() -> None:

@@ -125,7 +125,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "my_near.py").write_text(page.partition("```python\n")[2].partition("```")[0])
     load_plugin("my_near")
     yield file
-    registry._registries.cache_clear()
+    registry._registry.cache_clear()
 
 
 def test_a_method_from_outside_alone_is_run_and_again_when_it_changed(

@@ -169,7 +169,7 @@ def test_a_model_that_is_opened_without_a_plugin_makes_lists_without_it(tmp_path
     check_strategy(recommender, "blend", [USER])
     assert recommender.recommend(USER, 1, "blend").items[0].item_id == "i6"
     folder = recommender.save(tmp_path / "model")
-    registry._registries.cache_clear()
+    registry._registry.cache_clear()
     with pytest.warns(UserWarning, match="lists are made without mine"):
         opened = open_model(folder)
     assert "mine" not in strategies_of(opened.model)

@@ -24,7 +24,7 @@ from firstday.data.splits.histories import Protocol
 from firstday.engine.engines import Engine
 from firstday.errors import ConfigError, DataError, needs_extra
 from firstday.files import write_file
-from firstday.recommend.registry import is_learner, load_plugin
+from firstday.recommend.registry import load_plugin, optional_names
 from firstday.recommend.rules.list_rules import Rules
 from firstday.training.learn import check_device
 
@@ -187,7 +187,7 @@ def require_libraries(feature: str, extra: str, *modules: str) -> None:
 def load_plugins(modules: Sequence[str] | None) -> tuple[str, ...]:
     """Register the methods of modules; return the names of those that are trained."""
     names = [name for module in modules or () for name in load_plugin(module)]
-    return tuple(name for name in names if is_learner(name))
+    return tuple(name for name in names if name in optional_names())
 
 
 def read_settings(

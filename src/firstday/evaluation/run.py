@@ -45,7 +45,7 @@ from firstday.recommend.registry import (
 )
 from firstday.recommend.rules.list_rules import NO_RULES, Rules, check_rules
 from firstday.recommend.segment_description import SegmentRow, describe_segments
-from firstday.recommend.spec import PAPER_SEGMENT, ColdModelSpec, Method, Strategy, derived_names
+from firstday.recommend.spec import PAPER_SEGMENT, Method, Strategy
 from firstday.training.fit import cohort_query, fit
 from firstday.training.search import Tuning
 
@@ -192,11 +192,9 @@ def _choose_strategies(
     """Return the names of the strategies to evaluate, and the configuration that trains what they need."""
     names: list[str] = []
     for strategy in strategies:
-        if isinstance(strategy, str):
-            names.append(strategy)
-        else:
+        if not isinstance(strategy, str):
             register(strategy)
-            names += derived_names(strategy.name) if isinstance(strategy, ColdModelSpec) else [strategy.name]
+        names += [strategy] if isinstance(strategy, str) else strategy.strategies(strategy.name)
     if not names:
         has_friends = dataset.friends is not None and dataset.friends.n_entries
         names = [name for name in strategies_with(config) if has_friends or name != FRIENDS.name]

@@ -34,18 +34,16 @@ from firstday.files import write_file
 from firstday.progress import Progress, no_progress
 from firstday.recommend.registry import (
     check_evaluable,
-    cold_model_names,
     find_learner,
     find_strategy,
-    is_learner,
     is_plugin,
+    optional_names,
     searched_names,
     strategies_with,
     strategy_names,
     with_methods,
 )
-from firstday.recommend.spec import BUILT_IN_METHODS as OURS
-from firstday.recommend.spec import PAPER_SEGMENT, Method
+from firstday.recommend.spec import BUILT_IN_METHODS, PAPER_SEGMENT, Method
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate
 from firstday.training.learn import METHOD_STAGE
@@ -229,8 +227,7 @@ def open_set(name: str, copy: Path | None, *, drop_bad_rows: float = 0.0) -> tup
 def choose_methods(config: Config, named: Sequence[str] = (), without: Sequence[str] = ()) -> list[str]:
     """Return the methods to evaluate, `segment` first: those named, or all, except those in `without`."""
     check_evaluable((*named, *without))
-    learners = (*cold_model_names(), *filter(is_learner, strategy_names()))
-    every = (*strategies_with(with_methods(config, learners)), PAPER_SEGMENT)
+    every = (*strategies_with(with_methods(config, optional_names())), PAPER_SEGMENT)
     return list(dict.fromkeys([REFERENCE, *(name for name in named or every if name not in without)]))
 
 
@@ -347,7 +344,7 @@ def _make_row(
         seconds = mean_fit_seconds(tunings)
     else:
         seconds = sum(seconds_of.get(part, 0.0) for part in {None, find_strategy(name).required_method})
-    is_ours = name in OURS["strategies"] and not is_tuned
+    is_ours = name in BUILT_IN_METHODS and not is_tuned
     return TypeAdapter(Standing).validate_python(
         {
             **values,

@@ -14,7 +14,7 @@ from firstday.display import readable
 from firstday.methods.item_scores import find_later
 from firstday.progress import Progress
 from firstday.ranking import NO_ITEM, most_used, multiply_rows, rank_scores, spread_scores
-from firstday.recommend.component import LEAST_LOG, Scores
+from firstday.recommend.component import Scores
 from firstday.recommend.query import Query
 from firstday.recommend.spec import PROBABILITY, RANKER, LearningData, ListPrecision, StrategySpec, near_taste
 from firstday.sparse import stack_rows
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 INITIAL_SCALE = 0.3
 """Scale of the output layer's initial weights: small, so that training starts near popularity."""
+LEAST_LOG = -20.0
+"""Lower bound of log-probabilities relative to the most likely item."""
 
 
 @readable

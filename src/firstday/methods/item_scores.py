@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from firstday.ranking import most_used, spread_scores
-from firstday.recommend.component import component_of_scores
+from firstday.recommend.component import score_component
 from firstday.recommend.query import Query
 from firstday.recommend.spec import PROBABILITY, OptionSearch, StrategySpec, near_taste
 from firstday.sparse import SparseRows, contains
@@ -62,7 +62,7 @@ def score_items(*, name: str, describe: str, explain: str, value: type, search: 
         reason=near_taste,
         value=value,
         search=search,
-        component=component_of_scores(score),
+        component=score_component(score),
         reads=("liked",),
         scale=PROBABILITY,
     )

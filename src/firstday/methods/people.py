@@ -11,7 +11,7 @@ from firstday.artifact.trained_model import TrainedModel
 from firstday.methods.segments import mix_segments
 from firstday.ranking import weigh_nearest
 from firstday.recommend.belief import find_members
-from firstday.recommend.component import component_of_shares
+from firstday.recommend.component import log_share_component
 from firstday.recommend.query import Query
 from firstday.recommend.spec import KEPT_USERS, OptionSearch, StrategySpec
 from firstday.sparse import SparseRows
@@ -110,7 +110,7 @@ NEIGHBORS = StrategySpec(
     search=OptionSearch(
         grid={"temperature": (0.03, 0.05, 0.08, 0.12), "smoothing": (0.02, 0.1)}, max_users=MAX_SEARCH_USERS
     ),
-    component=component_of_shares(score_neighbors),
+    component=log_share_component(score_neighbors),
     reads=(),
     scale="share of the nearest people",
 )
@@ -122,7 +122,7 @@ FRIENDS = StrategySpec(
     needs=(KEPT_USERS,),
     value=FriendWeights,
     search=OptionSearch(grid={"smoothing": (1.0, 3.0, 10.0, 30.0)}, max_users=MAX_SEARCH_USERS),
-    component=component_of_shares(score_friends),
+    component=log_share_component(score_friends),
     reads=("friends",),
     scale="share of friends and people like them",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from firstday.recommend.component import Shares, component_of_shares
+from firstday.recommend.component import Shares, log_share_component
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.spec import StrategySpec, used_by_alike
 from firstday.sparse import SparseRows
@@ -71,7 +71,7 @@ GROUP = StrategySpec(
     describe="Rank items by the share of users of the same profile who use them, averaged over profile columns.",
     explain="The most used items of people with the same profile.",
     reason=used_by_alike,
-    component=component_of_shares(score_group),
+    component=log_share_component(score_group),
     reads=(),
     scale="share of people of the same profile",
 )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import add
@@ -19,6 +18,7 @@ from firstday.data.left_out import left_out_path, write_left_out
 from firstday.data.newcomers import load_newcomers
 from firstday.errors import DataError
 from firstday.features.impressions import collect_passed_over
+from firstday.files import replaced
 from firstday.recommend.effects import count_ineffective
 from firstday.recommend.list_files import find_list_form, write_list_file
 from firstday.recommend.query import Query
@@ -50,16 +50,16 @@ class BatchSummary:
 
     def with_notes(self, notes: Sequence[str]) -> BatchSummary:
         """Return the summary with notes on what had no effect, followed by `notes` from reading the tables."""
-        found = {
+        counted = {
             "Unknown to the model and ignored": self.unknown,
             "Ignored, because neither the features nor the strategy use them": self.without_effect,
             "Only excluded items": self.only_kept_out,
         }
-        sentences = [
-            f"{what}: {', '.join(f'{name} ({n:,})' for name, n in sorted(counts.items()))}."
-            for what, counts in found.items()
-            if counts
-        ]
+        sentences = []
+        for what, counts in counted.items():
+            if counts:
+                signals = (f"{name} ({n:,})" for name, n in sorted(counts.items()))
+                sentences.append(f"{what}: {', '.join(signals)}.")
         return replace(self, notes=(*sentences, *notes))
 
 
@@ -71,7 +71,7 @@ def recommend_tables(
     strategy: str | None = None,
     *,
     keep_used: bool = False,
-    rules: Rules | Mapping[str, Any] | None = None,
+    rules: Rules = NO_RULES,
     drop_bad_rows: float = 0.0,
 ) -> BatchSummary:
     """Recommend to all users in the tables of a folder, and write one file, atomically, with the rows of `list_users`.
@@ -82,11 +82,9 @@ def recommend_tables(
     if not out.resolve().parent.is_dir():
         raise DataError(f"{out}: its folder does not exist; create it first.")
     dataset = load_newcomers(folder, drop_bad_rows=drop_bad_rows)
-    lists, summary = list_users(recommender, dataset, k, strategy, keep_used=keep_used, rules=Rules.of(rules))
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.resolve().parent) as staging:
-        staged = Path(staging) / out.name
+    lists, summary = list_users(recommender, dataset, k, strategy, keep_used=keep_used, rules=rules)
+    with replaced(out) as staged:
         write_list_file(lists, staged, form)
-        staged.replace(out)
     write_left_out(left_out_path(out), dataset.left_out)
     return summary.with_notes(dataset.notes)
 
@@ -109,8 +107,7 @@ def list_users(
     summary = BatchSummary(len(users), unknown=Counter(unknown))
     name = strategy or model.config.recommend.strategy
     frames = []
-    for start in range(0, max(1, len(users)), USERS_AT_ONCE):
-        part = users[start : start + USERS_AT_ONCE]
+    for part in np.array_split(users, len(users) // USERS_AT_ONCE + 1):
         query = Query(model, batch.take(part), check_length(model, k), keep_used)
         answer = answer_query(query, name, [rules], partial(read_profile, dataset, part))
         frames.append(frame_lists(model.catalogue, dataset.users.take(part), answer))
@@ -122,8 +119,10 @@ def list_users(
 def read_profile(dataset: Dataset, users: np.ndarray, row: int) -> dict[str, Any]:
     """Return the profile values, which filters may read, of the user in a row of the query."""
     user = users[row]
-    groups = {name: group for name, group in dataset.groups.items() if group.codes[user] >= 0}
-    profile: dict[str, Any] = {name: group.values[group.codes[user]] for name, group in groups.items()}
+    profile: dict[str, Any] = {}
+    for name, group in dataset.groups.items():
+        if (code := group.codes[user]) >= 0:
+            profile[name] = group.values[code]
     if dataset.ages is not None and dataset.ages[user] >= 0:
         profile["age"] = int(dataset.ages[user])
     return profile

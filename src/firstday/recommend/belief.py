@@ -14,7 +14,7 @@ import numpy as np
 from firstday.artifact.trained_model import TrainedModel
 from firstday.recommend.query import Query
 from firstday.segment.segments import BELIEF_SMOOTHING, Mixing, smooth_shares
-from firstday.sparse import SparseRows, stack_rows
+from firstday.sparse import SparseRows
 
 DOUBT = 0.3
 """Probability that a user behaves like the average user, whoever they resemble."""
@@ -54,7 +54,7 @@ def normalise(logs: np.ndarray) -> np.ndarray:
 
 def share_of_everyone(model: TrainedModel, items: np.ndarray) -> np.ndarray:
     """Return the share of warm users who use each item, clipped to the open interval (0, 1), float64, shape (n,)."""
-    least = 0.5 / (float(model.everyone.sizes[0]) + 1)
+    least = 0.5 / (model.everyone.sizes[0] + 1)
     return np.clip(model.popularity[items].astype(np.float64), least, 1 - least)
 
 
@@ -83,6 +83,7 @@ def believe_people(query: Query, rows: np.ndarray) -> SparseRows:
     model = query.model
     assert model.warm is not None
     people = model.warm.vectors
+    candidates = []
     beliefs = []
     for row in rows.tolist():
         if query.has_features[row]:
@@ -91,36 +92,35 @@ def believe_people(query: Query, rows: np.ndarray) -> SparseRows:
         else:
             members = np.unique(np.linspace(0, len(people) - 1, min(N_BELIEVED, len(people))).astype(np.int64))
             logs = np.zeros(len(members))
-        evidence = np.zeros(model.n_items)
         liked = query.liked.row(row)
         passed_over = query.passed_over.row(row)
+        evidence = np.zeros(model.n_items)
         evidence[liked] = llr_of_yes(share_of_everyone(model, liked))
         evidence[passed_over] = llr_of_no(share_of_everyone(model, passed_over), query.passed_over.row_weights(row))
         uses = model.warm.uses.take(members)
         logs += TEMPERING * np.bincount(uses.row_of_entry(), evidence[uses.columns], minlength=len(members))
-        ends = np.array([0, len(members)])
-        beliefs.append(SparseRows(ends, members.astype(np.int32), normalise(logs).astype(np.float32), len(people)))
-    return stack_rows(beliefs)
+        candidates.append(members)
+        beliefs.append(normalise(logs))
+    starts = np.cumsum([0, *map(len, candidates)])
+    columns = np.concatenate(candidates).astype(np.int32)
+    return SparseRows(starts, columns, np.concatenate(beliefs).astype(np.float32), len(people))
 
 
 def believe_segments(query: Query, rows: np.ndarray) -> np.ndarray:
     """Return the posterior over segments (coarse belief, needs no kept users), float64, shape (n_rows, n_segments)."""
     model = query.model
-    segments = model.segments
-    mixing = model.mixing
-    sizes = segments.items.sizes.astype(np.float64)
+    sizes = model.segments.items.sizes.astype(np.float64)
     with np.errstate(divide="ignore"):
-        logs = np.tile(np.log(sizes / max(1.0, sizes.sum())), (len(rows), 1))
+        prior = np.log(sizes / max(1.0, sizes.sum()))
+    logs = np.tile(prior, (len(rows), 1))
     known = np.flatnonzero(query.has_features[rows])
     if len(known):
-        logs[known] = segments.closeness(query.predicted[rows[known]]) / mixing.temperature
+        logs[known] = model.segments.closeness(query.predicted[rows[known]]) / model.mixing.temperature
     passed_over = query.passed_over
     for position, row in enumerate(rows.tolist()):
-        yes = query.liked.row(row)
-        no = passed_over.row(row)
-        gain = np.log(_shares_of_segments(model, yes)).sum(axis=1)
-        gain += np.log1p(-passed_over.row_weights(row) * _shares_of_segments(model, no)).sum(axis=1)
-        logs[position] += SEGMENT_TEMPERING * gain
+        yes = np.log(_shares_of_segments(model, query.liked.row(row)))
+        no = np.log1p(-passed_over.row_weights(row) * _shares_of_segments(model, passed_over.row(row)))
+        logs[position] += SEGMENT_TEMPERING * (yes.sum(axis=1) + no.sum(axis=1))
     return normalise(logs)
 
 

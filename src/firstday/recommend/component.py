@@ -18,8 +18,6 @@ from firstday.sparse import SparseRows
 
 LEAST_SHARE = 1e-6
 """Added to shares before taking logarithms, so that items nobody uses have a finite score."""
-LEAST_LOG = -20.0
-"""Lower bound of scores that may be minus infinity."""
 
 
 @readable
@@ -88,17 +86,17 @@ Component = Callable[[Query, np.ndarray], Shares | Lift | Scores]
 """Maps a query and rows of its users, int64, shape (n_rows,), to their part of the weighted sum."""
 
 
-def component_of_shares(score: Callable[[Query, np.ndarray], np.ndarray]) -> Component:
+def log_share_component(score: Callable[[Query, np.ndarray], np.ndarray]) -> Component:
     """Make a component from a function that returns shares of all items, float32, shape (n_rows, n_items)."""
 
     def component(query: Query, rows: np.ndarray) -> Scores:
-        shares = score(query, rows)
-        return Scores(lambda chosen: _log(np.take_along_axis(shares, chosen, axis=1)), are_logs=True)
+        shares = score(query, rows) + np.float32(LEAST_SHARE)
+        return Scores(lambda chosen: np.log(np.take_along_axis(shares, chosen, axis=1)), are_logs=True)
 
     return component
 
 
-def component_of_scores(score: Callable[[Query, np.ndarray], np.ndarray]) -> Component:
+def score_component(score: Callable[[Query, np.ndarray], np.ndarray]) -> Component:
     """Make a component from a function that returns scores of all items, in standard deviations over the ranked ones.
 
     Scores are float32, shape (n_rows, n_items). Items that score minus infinity get the lowest score of the user.
@@ -114,8 +112,3 @@ def component_of_scores(score: Callable[[Query, np.ndarray], np.ndarray]) -> Com
         return Scores(lambda chosen: np.take_along_axis(filled, chosen, axis=1))
 
     return component
-
-
-def _log(shares: np.ndarray) -> np.ndarray:
-    """Return the logarithm of shares, float32, finite for items that nobody uses."""
-    return np.log(shares + np.float32(LEAST_SHARE))

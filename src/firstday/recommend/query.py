@@ -18,10 +18,17 @@ from firstday.ranking import rank_scores, score_by_vectors, take_lists, unit_row
 from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, compile_rules
 from firstday.sparse import SparseRows, contains, union_rows
 
-FROM_FEATURES = ("features", "predicted", "closeness")
-"""Cached arrays with one row per user, kept by `Query.take`."""
-FROM_SIGNALS = (*FROM_FEATURES, "liked", "passed_over", "has_features", "n_known", "profile")
-"""Cached results that depend only on the users and their signals, kept by `Query.ask`."""
+FROM_SIGNALS = (
+    "features",
+    "predicted",
+    "closeness",
+    "liked",
+    "passed_over",
+    "has_features",
+    "n_known",
+    "profile",
+)
+"""Results that depend only on the users and their signals, kept by `Query.ask`."""
 MAX_PASSED_OVER = 0.5
 """Maximum probability that the user passed an item over at which a list may still contain it."""
 
@@ -96,6 +103,8 @@ class Query:
     computed: ComputedDays | None = None
     excluded_override: SparseRows | None = None
     rules: ItemRules | None = None
+    components: dict[str, Any] = field(default_factory=dict, init=False, repr=False)  # cache of `blend`, by method
+    _per_user: dict[Any, np.ndarray] = field(default_factory=dict, init=False, repr=False)  # cache of `per_user`
 
     @property
     def n_users(self) -> int:
@@ -107,7 +116,8 @@ class Query:
         """Items excluded from each user's list, shape (n_users, n_items)."""
         if self.keep_used or not self.passed_over.n_entries:
             return self.always_excluded
-        return union_rows([self.always_excluded, self.passed_over.keep(self.passed_over.weights > MAX_PASSED_OVER)])
+        skipped = self.passed_over.keep(self.passed_over.weights > MAX_PASSED_OVER)
+        return union_rows([self.always_excluded, skipped])
 
     @cached_property
     def always_excluded(self) -> SparseRows:
@@ -188,8 +198,8 @@ class Query:
     @cached_property
     def knowledge(self) -> np.ndarray:
         """Class of each user by how much is known, as an index into `KNOWLEDGE`, int64, shape (n_users,)."""
-        number = np.where(self.n_known >= FEW, 4, np.where(self.n_known > 0, 3, np.where(self._has_friends, 2, 1)))
-        return np.where(self.has_features, number, 0)
+        classes = [~self.has_features, self.n_known >= FEW, self.n_known > 0, self._has_friends]
+        return np.select(classes, [0, 4, 3, 2], default=1)
 
     @cached_property
     def profile(self) -> dict[str, np.ndarray]:
@@ -197,12 +207,12 @@ class Query:
 
         -1 if the user has no value, or if no warm user has this value (for ages: a similar one).
         """
-        groups = self.model.shared_groups
-        return {
-            name: np.where((codes >= 0) & (groups[name].sizes[codes] > 0), codes, -1)
-            for name, codes in self.signals.profile.items()
-            if name in groups
-        }
+        profile = {}
+        for name, codes in self.signals.profile.items():
+            if group := self.model.shared_groups.get(name):
+                has_users = group.sizes[codes] > 0
+                profile[name] = np.where((codes >= 0) & has_users, codes, -1)
+        return profile
 
     @cached_property
     def features(self) -> np.ndarray:
@@ -217,14 +227,10 @@ class Query:
         return self.model.cold.predict(self.features)
 
     def per_user(self, function: Callable[[Query], np.ndarray]) -> np.ndarray:
-        """Return `function(self)`, an array with one row per user that depends only on the signals, computed once."""
+        """Return `function(self)`, computed once: an array with one row per user, from signals and learned values."""
         if function not in self._per_user:
             self._per_user[function] = function(self)
         return self._per_user[function]
-
-    @cached_property
-    def _per_user(self) -> dict[Callable[[Query], np.ndarray], np.ndarray]:
-        return {}
 
     def predicted_by(self, method: str) -> np.ndarray:
         """Return vectors as in `predicted`, by another cold model; raise ConfigError if it was not trained."""
@@ -273,7 +279,9 @@ class Query:
             )
         return self.model.learned[name]
 
-    def rank_scores(self, score: Callable[[np.ndarray], np.ndarray], route: str, answered: np.ndarray) -> Answer:
+    def rank_scores(
+        self, score: Callable[[np.ndarray], np.ndarray], route: str, answered: np.ndarray | None = None
+    ) -> Answer:
         """Rank items by scores.
 
         Parameters
@@ -282,7 +290,7 @@ class Query:
             Maps user rows, shape (m,), to scores, float32, shape (m, n_items), which may be overwritten; items with a
             score of minus infinity are not listed.
         route, answered
-            See `Answer.where`.
+            See `Answer.where`. By default, users with a listed item are answered.
         """
 
         def score_listed(rows: np.ndarray) -> np.ndarray:
@@ -291,7 +299,9 @@ class Query:
             scores[:, ~self.item_rules.allowed] = -np.inf
             return scores
 
-        return Answer.where(answered, route, *rank_scores(score_listed, self.excluded, self.k))
+        items, scores = rank_scores(score_listed, self.excluded, self.k)
+        has_items = items[:, 0] >= 0
+        return Answer.where(has_items if answered is None else answered, route, items, scores)
 
     def rank_learned(self, method: str) -> Answer:
         """Rank items by a method's learned value, which must implement `LearnedScores`.
@@ -299,15 +309,16 @@ class Query:
         Users without a liked item that the value knows are left unanswered.
         """
         value: LearnedScores = self.learned(method)
-        everyone = np.ones(self.n_users, dtype=bool)
-        answer = self.rank_scores(lambda rows: value.score(self.liked.take(rows)), method, everyone)
-        return Answer.where(answer.items[:, 0] >= 0, method, answer.items, answer.scores)
+        return self.rank_scores(lambda rows: value.score(self.liked.take(rows)), method)
 
     def rank_by_vectors(self, vectors: np.ndarray, route: str, answered: np.ndarray) -> Answer:
         """Rank items by dot product with the users' vectors, shape (n_users, d); see `Answer.where`."""
-        items = self.model.scoring_vectors
-        absent = self.model.without_vector
-        return self.rank_scores(lambda rows: score_by_vectors(vectors[rows], items, absent), route, answered)
+        model = self.model
+
+        def score(rows: np.ndarray) -> np.ndarray:
+            return score_by_vectors(vectors[rows], model.scoring_vectors, model.without_vector)
+
+        return self.rank_scores(score, route, answered)
 
     def take_lists(
         self, lists: np.ndarray, scores: np.ndarray, choice: np.ndarray, route: str, answered: np.ndarray
@@ -318,7 +329,8 @@ class Query:
         the index of each user's list, integers, shape (n_users,).
         """
         allowed = None if self.rules is None else self.rules.allowed
-        return Answer.where(answered, route, *take_lists(lists, scores, choice, self.excluded, self.k, allowed))
+        items, scores = take_lists(lists, scores, choice, self.excluded, self.k, allowed)
+        return Answer.where(answered, route, items, scores)
 
     @cached_property
     def without_impressions(self) -> Query:
@@ -327,33 +339,24 @@ class Query:
             return self
         return replace(self, signals=replace(self.signals, passed_over=None))
 
-    @cached_property
-    def components(self) -> dict[str, Any]:
-        """Cache of the components of `blend` by method, which depend only on the users and their signals."""
-        return {}
-
     def ask(self, **changes: Any) -> Query:
-        """Return the query with another `k`, `rules` or `excluded_override`; cached results of the signals are kept."""
-        query = replace(self, **changes)
-        shared = {name: self.__dict__[name] for name in FROM_SIGNALS if name in self.__dict__}
-        query.__dict__.update(shared, components=self.components, _per_user=self._per_user)
-        return query
+        """Return the query with another `k`, `rules` or `excluded_override`; cached results of the signals are kept.
 
-    def with_model(self, model: TrainedModel) -> Query:
-        """Return the query to a model that differs in the settings of methods alone."""
-        query = self.ask(model=model)
-        query.__dict__["components"] = {}
+        Another `model` must differ in the learned values of methods alone.
+        """
+        query = replace(self, **changes)
+        names = FROM_SIGNALS if "model" in changes else (*FROM_SIGNALS, "components", "_per_user")
+        query.__dict__.update({name: value for name, value in vars(self).items() if name in names})
         return query
 
     def take(self, rows: np.ndarray) -> Query:
-        """Return the query for some rows; cached results of the features are kept."""
+        """Return the query for some rows; cached arrays, which have one row per user, are kept."""
         computed = None if self.computed is None else self.computed.take(rows)
         override = None if self.excluded_override is None else self.excluded_override.take(rows)
         query = replace(self, signals=self.signals.take(rows), computed=computed, excluded_override=override)
-        for name in FROM_FEATURES:
-            if name in self.__dict__:
-                query.__dict__[name] = self.__dict__[name][rows]
-        query.__dict__["_per_user"] = {function: array[rows] for function, array in self._per_user.items()}
+        arrays = {name: value[rows] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        query.__dict__.update(arrays)
+        query._per_user.update({function: array[rows] for function, array in self._per_user.items()})
         return query
 
 
@@ -391,7 +394,8 @@ class Answer:
     def join(cls, parts: Sequence[tuple[np.ndarray, Answer]]) -> Answer:
         """Concatenate answers for disjoint rows that cover all users; all must set the same optional fields."""
         order = np.argsort(np.concatenate([rows for rows, _ in parts]))
-        arrays = (np.concatenate(of) for of in zip(*(vars(part).values() for _, part in parts), strict=True))
+        fields = zip(*(vars(answer).values() for _, answer in parts), strict=True)
+        arrays = map(np.concatenate, fields)
         return cls(*(array[order] if len(array) else array for array in arrays))
 
     @classmethod
@@ -403,11 +407,11 @@ class Answer:
 def check_numbers(what: str, numbers: Any, shape: tuple[int, ...], kinds: Literal["iu", "fiu"] = "fiu") -> None:
     """Raise FirstdayError unless a value is a numeric array of the given shape, without NaN."""
     if not isinstance(numbers, np.ndarray) or numbers.shape != shape or numbers.dtype.kind not in kinds:
-        found = f"{getattr(numbers, 'dtype', type(numbers).__name__)} of shape {np.shape(numbers)}"
+        kind = getattr(numbers, "dtype", type(numbers).__name__)
+        expected = "integers" if kinds == "iu" else "numbers"
         raise FirstdayError(
-            f"{what} are {found}; return an array of {'numbers' if 'f' in kinds else 'integers'} of shape {shape}."
+            f"{what} are {kind} of shape {np.shape(numbers)}; return an array of {expected} of shape {shape}."
         )
     if np.isnan(numbers).any():
-        raise FirstdayError(
-            f"{what} contain NaN, first at {np.argwhere(np.isnan(numbers))[0].tolist()}; return numbers."
-        )
+        first = np.argwhere(np.isnan(numbers))[0]
+        raise FirstdayError(f"{what} contain NaN, first at {first.tolist()}; return numbers.")

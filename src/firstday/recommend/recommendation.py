@@ -85,14 +85,16 @@ class Recommendation:
     def to_rows(self) -> list[tuple[str, str, str, str]]:
         """Return rank, id, title and score of each item as text."""
         form = ".1%" if is_fraction(self.score_scale) else ".3f"
-        return [
-            (str(rank), str(item.item_id), item.title, f"{item.score:{form}}" if rank <= self.n_ranked else FILLS_UP)
-            for rank, item in enumerate(self.items, 1)
-        ]
+        rows = []
+        for rank, item in enumerate(self.items, 1):
+            score = f"{item.score:{form}}" if rank <= self.n_ranked else FILLS_UP
+            rows.append((str(rank), str(item.item_id), item.title, score))
+        return rows
 
     def to_sentences(self) -> list[str]:
         """Return what was ignored, and the notes, as sentences."""
-        return [*(f"{sentence}; it was ignored." for sentence in self.ignored), *(f"{note}." for note in self.notes)]
+        ignored = [f"{sentence}; it was ignored." for sentence in self.ignored]
+        return [*ignored, *(f"{note}." for note in self.notes)]
 
     def __len__(self) -> int:
         return len(self.items)
@@ -158,16 +160,21 @@ class Recommendations(Mapping[Any, Recommendation]):
     def row(self, row: int) -> Recommendation:
         """Return the recommendation in a row of the arrays."""
         answer = self.answer
-        segment = int(self.segments[row]) if self.segments[row] >= 0 else None
+        segment = None
+        segment_size = None
+        if self.segments[row] >= 0:
+            segment = int(self.segments[row])
+            segment_size = int(self.model.segments.items.sizes[segment])
+        items = name_items(self.model, answer.items[row], answer.scores[row], answer.propensities[row])
         return Recommendation(
-            items=name_items(self.model, answer.items[row], answer.scores[row], answer.propensities[row]),
+            items=items,
             strategy=self.strategy,
             route=answer.routes[row],
             segment=segment,
-            segment_size=None if segment is None else int(self.model.segments.items.sizes[segment]),
+            segment_size=segment_size,
             ignored=self.ignored[row],
             notes=self.notes[row],
-            score_scale=str(answer.scales[row]),
+            score_scale=answer.scales[row],
             n_ranked=int(answer.n_ranked[row]),
             user_id=self.user_ids[row],
         )
@@ -181,8 +188,8 @@ class Recommendations(Mapping[Any, Recommendation]):
             Data frame library: ``polars``, ``pandas`` or ``pyarrow``.
         """
         are_integers = all(isinstance(user_id, Integral) for user_id in self.user_ids)
-        user_ids = [int(user_id) if are_integers else str(user_id) for user_id in self.user_ids]
-        return to_library(frame_lists(self.model.catalogue, Ids.of(user_ids).values, self.answer), library)
+        user_ids = Ids.of(list(map(int if are_integers else str, self.user_ids)))
+        return to_library(frame_lists(self.model.catalogue, user_ids.values, self.answer), library)
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         routes = Counter(self.answer.routes.tolist())
@@ -195,13 +202,15 @@ def frame_lists(catalogue: Catalogue, user_ids: pl.Series, answer: Answer) -> pl
     `user_ids` has one id per list.
     """
     row, position = np.nonzero(answer.items >= 0)
-    scales = np.where(position < answer.n_ranked[row], answer.scales[row], FILLS_UP)
+    items = answer.items[row, position]
+    is_ranked = position < answer.n_ranked[row]
+    scales = np.where(is_ranked, answer.scales[row], FILLS_UP)
     return pl.DataFrame(
         {
             "user_id": user_ids.gather(pl.Series(row.astype(np.uint32))),
             "rank": (position + 1).astype(np.int32),
-            "item_id": catalogue.items.take(answer.items[row, position]),
-            "title": pl.Series(map(catalogue.title_of, answer.items[row, position].tolist()), dtype=pl.String),
+            "item_id": catalogue.items.take(items),
+            "title": pl.Series(map(catalogue.title_of, items.tolist()), dtype=pl.String),
             "score": answer.scores[row, position],
             "route": answer.routes[row].astype(str),
             "scale": scales.astype(str),
@@ -214,8 +223,9 @@ def name_items(
 ) -> tuple[RecommendedItem, ...]:
     """Return a list in the caller's ids and titles, given arrays of shape (k,); item -1 marks an empty rank."""
     catalogue = model.catalogue
+    listed = zip(items.tolist(), scores.tolist(), propensities.tolist(), strict=True)
     return tuple(
-        RecommendedItem(catalogue.items[ix], catalogue.title_of(ix), *of_item)
-        for ix, *of_item in zip(items.tolist(), scores.tolist(), propensities.tolist(), strict=True)
+        RecommendedItem(catalogue.items[ix], catalogue.title_of(ix), score, propensity)
+        for ix, score, propensity in listed
         if ix >= 0
     )

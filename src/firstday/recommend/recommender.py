@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -24,10 +23,11 @@ from firstday.recommend.arrangement import arrange
 from firstday.recommend.effects import describe_ineffective
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommendation import Recommendation, Recommendations
-from firstday.recommend.registry import cold_model_names, find_strategy, find_supported, strategy_names, value_type
+from firstday.recommend.registry import find_method, find_strategy, find_supported, value_type
 from firstday.recommend.rules.list_rules import (
     NO_RULES,
     AnyRules,
+    ItemRules,
     Row,
     Rules,
     compile_rules,
@@ -37,6 +37,8 @@ from firstday.recommend.scales import scale_answer
 from firstday.recommend.spec import FALLBACKS, Strategy
 from firstday.sparse import SparseRows, union_rows
 
+AnySignals = Signals | Mapping[str, Any]
+"""Signals of one user, or an equivalent dictionary."""
 REACH = 2_000
 """Minimum length of the rankings that rules rearrange."""
 
@@ -61,23 +63,23 @@ def answer_query(
     names = {name for rules in layers for name in rules.names}
     users: dict[str, list[int]] = defaultdict(list)
     for row in range(query.n_users):
-        of_user = profile(row) if names else {}
+        of_user = profile(row)
         users[str([of_user.get(name) for name in names])].append(row)
     parts = []
     for rows in map(np.array, users.values()):
+        part = query if len(rows) == query.n_users else query.take(rows)
         rules = compile_rules(query.model, layers, profile(rows[0]))
-        part = (query if len(rows) == query.n_users else query.take(rows)).ask(rules=rules)
-        parts.append((rows, _answer_together(part, strategy)))
+        parts.append((rows, _answer_together(part.ask(rules=rules), strategy)))
     return Answer.join(parts)
 
 
 def _answer_together(query: Query, strategy: str | Strategy) -> Answer:
     """Answer users under the compiled rules of the query, which may rearrange a longer ranking."""
     rules = query.item_rules
-    if rules.factors is None and not (rules.caps or rules.pins or rules.after):
+    needs_all = bool(rules.pins) or rules.factors is not None
+    if not (needs_all or rules.caps or rules.after):
         return _rank(query, strategy)
     n_allowed = max(1, len(rules.popular))
-    needs_all = bool(rules.pins) or rules.factors is not None
     n_first = n_allowed if needs_all else min(max(rules.after + query.k, REACH), n_allowed)
     for n_ranking in dict.fromkeys((n_first, n_allowed)):
         long_query = query.ask(k=n_ranking)
@@ -94,61 +96,51 @@ def _rank(query: Query, strategy: str | Strategy) -> Answer:
     items = answer.items.copy()
     scores = answer.scores.copy()
     routes = answer.routes.copy()
-    propensities = answer.propensities.copy() if answer.propensities.size else np.ones(items.shape, dtype=np.float32)
+    propensities = np.ones(items.shape, dtype=np.float32)
+    if answer.propensities.size:
+        propensities[:] = answer.propensities
     for name in FALLBACKS:
         unanswered = np.flatnonzero(routes == "")
         if len(unanswered):
             fallback = find_strategy(name).recommend(query.take(unanswered))
-            items[unanswered], scores[unanswered], propensities[unanswered] = fallback.items, fallback.scores, 1
+            items[unanswered] = fallback.items
+            scores[unanswered] = fallback.scores
             routes[unanswered] = fallback.routes
-    listed = (items >= 0) & query.item_rules.allowed[items]
-    if (listed != (items >= 0)).any():  # third-party strategies may ignore the rules
-        _, propensities = first_allowed(items, propensities, listed, query.k)
-        items, scores = first_allowed(items, scores, listed, query.k)
+            propensities[unanswered] = 1
+    is_listed = (items >= 0) & query.item_rules.allowed[items]  # third-party strategies may ignore the rules
+    _, propensities = first_allowed(items, propensities, is_listed, query.k)
+    items, scores = first_allowed(items, scores, is_listed, query.k)
     n_ranked = (items >= 0).sum(axis=1)
+    propensities[np.arange(query.k) >= n_ranked[:, None]] = 1  # filling up is deterministic
     for relaxed in dict.fromkeys((query, query.without_impressions)):  # items passed over only if nothing else is left
         short = np.flatnonzero((items < 0).any(axis=1))
         if len(short):
-            items[short], scores[short] = _fill_up(items[short], scores[short], relaxed.take(short))
-    propensities[np.arange(query.k) >= n_ranked[:, None]] = 1  # filling up is deterministic
+            popular = find_strategy(FALLBACKS[-1]).recommend(relaxed.take(short)).items
+            candidates = np.concatenate([items[short], popular], axis=1)
+            items[short], _ = first_distinct(candidates, candidates, query.k)
     return scale_answer(query, Answer(items, scores, routes, n_ranked, propensities=propensities))
 
 
-def _fill_up(items: np.ndarray, scores: np.ndarray, query: Query) -> tuple[np.ndarray, np.ndarray]:
-    """Fill up short lists with popular items, with score 0."""
-    popular = (
-        find_strategy(FALLBACKS[-1]).recommend(query).items
-    )  # k suffice: each one already listed leaves one rank fewer to fill
-    both_scores = np.concatenate([scores, np.zeros_like(scores)], axis=1)
-    return first_distinct(np.concatenate([items, popular], axis=1), both_scores, query.k)
-
-
-def _explain_route(query: Query, row: int, strategy: str, route: str) -> tuple[str, ...]:
-    """Explain in one sentence why a fallback answered a user; empty if none did."""
+def _explain(
+    query: Query, strategy: str, answer: Answer, row: int, effects: Sequence[str], rules: ItemRules | None
+) -> Iterator[str]:
+    """Yield notes on one list: why a fallback answered, then `effects`, then ids and ranks under the rules, if any."""
+    route = answer.routes[row]
     if strategy == "auto":
         strategy = query.model.learned["auto"].strategy_of(query.knowledge[row])
-    if route == strategy or route not in FALLBACKS:
-        return ()
-    return (f"answered with {route}: {strategy} can use none of this user's signals",)
-
-
-def _describe_rules(
-    query: Query, layers: Sequence[Rules], answer: Answer, profiles: Sequence[Mapping[str, Any]]
-) -> list[list[str]]:
-    """Describe, for each user, ids that are unknown, ranks that are filled up and ranks that are empty."""
-    if all(rules == NO_RULES for rules in layers) or not profiles:
-        return [[] for _ in profiles]
-    rules = compile_rules(query.model, layers, profiles[0])  # what is read here is the same for all users
-    n_listed = (answer.items >= 0).sum(axis=1).tolist()
-    described = []
-    for listed, ranked in zip(n_listed, answer.n_ranked.tolist(), strict=True):
-        notes = {
-            f"{rules.n_unknown:,} ids of the rules are unknown to the model": rules.n_unknown > 0,
-            f"popular fills the list up from rank {rules.after + ranked + 1:,}": ranked < listed,
-            f"the rules and the user's history leave {listed:,} items for {query.k:,} ranks": listed < query.k,
-        }
-        described.append([note for note, holds in notes.items() if holds])
-    return described
+    if route in FALLBACKS and route != strategy:
+        yield f"answered with {route}: {strategy} can use none of this user's signals"
+    yield from effects
+    if rules is None:
+        return
+    n_ranked = answer.n_ranked[row]
+    n_listed = (answer.items[row] >= 0).sum()
+    if rules.n_unknown:
+        yield f"{rules.n_unknown:,} ids of the rules are unknown to the model"
+    if n_ranked < n_listed:
+        yield f"popular fills the list up from rank {rules.after + n_ranked + 1:,}"
+    if n_listed < query.k:
+        yield f"the rules and the user's history leave {n_listed:,} items for {query.k:,} ranks"
 
 
 def check_length(model: TrainedModel, k: int | None) -> int:
@@ -177,7 +169,7 @@ class Recommender:
 
     def recommend(
         self,
-        user: Signals | Mapping[str, Any],
+        user: AnySignals,
         k: int | None = None,
         strategy: str | None = None,
         *,
@@ -214,7 +206,7 @@ class Recommender:
 
     def recommend_rows(
         self,
-        user: Signals | Mapping[str, Any],
+        user: AnySignals,
         rows: Sequence[Row | Mapping[str, Any]],
         k: int | None = None,
         strategy: str | None = None,
@@ -238,18 +230,17 @@ class Recommender:
         dict
             The list of each row, by name, in order.
         """
-        named = [Row.of(row) for row in rows]
-        layers = read_layers(rules)
-        names = [row.name for row in named]
-        if len(set(names)) < len(names):
+        named = {row.name: row for row in map(Row.of, rows)}
+        if len(named) < len(rows):
             raise ConfigError("rows: two rows have the same name; give each its own.")
-        lists = [(row.k or k, [*layers, row]) for row in named]
+        layers = read_layers(rules)
+        lists = [(row.k or k, [*layers, row]) for row in named.values()]
         answers = self.answer_lists([Signals.of(user)], lists, strategy, keep_used=keep_used)
-        return {name: answered.row(0) for name, answered in zip(names, answers, strict=True)}
+        return {name: answer.row(0) for name, answer in zip(named, answers, strict=True)}
 
     def recommend_users(
         self,
-        users: Mapping[Any, Signals | Mapping[str, Any]] | Sequence[Signals | Mapping[str, Any]],
+        users: Mapping[Any, AnySignals] | Sequence[AnySignals],
         k: int | None = None,
         strategy: str | None = None,
         *,
@@ -286,20 +277,19 @@ class Recommender:
         """
         has_ids = isinstance(users, Mapping)
         named = users.items() if isinstance(users, Mapping) else enumerate(users)
-        signals = []
-        user_ids = []
+        signals: dict[Any, Signals] = {}
         for name, given in named:
             try:
                 user = Signals.of(given)
             except DataError as error:
                 raise DataError(f"users[{name!r}]: {error}") from None
-            signals.append(user.copy(user_id=name) if has_ids and user.user_id is None else user)
-            user_ids.append(name if has_ids or user.user_id is None else user.user_id)
-        if len(set(user_ids)) < len(user_ids):
-            ((repeated, _),) = Counter(user_ids).most_common(1)
-            raise DataError(f"users: {repeated!r} occurs more than once; give each user once.")
-        found = next(self.answer_lists(signals, [(k, read_layers(rules))], strategy, keep_used=keep_used))
-        return replace(found, user_ids=user_ids)
+            user_id = name if has_ids or user.user_id is None else user.user_id
+            if user_id in signals:
+                raise DataError(f"users: {user_id!r} occurs more than once; give each user once.")
+            signals[user_id] = user.copy(user_id=name) if has_ids and user.user_id is None else user
+        lists = [(k, read_layers(rules))]
+        found = next(self.answer_lists(list(signals.values()), lists, strategy, keep_used=keep_used))
+        return replace(found, user_ids=list(signals))
 
     def answer_lists(
         self,
@@ -314,7 +304,7 @@ class Recommender:
         Several users may have the same id.
         """
         model = self.model
-        strategy = strategy or self.model.config.recommend.strategy
+        strategy = strategy or model.config.recommend.strategy
         if model.signal_encoder is not None:
             users = [understand_picks(model.signal_encoder, user) for user in users]
         batch, unknown = model.read_signals(users)
@@ -326,11 +316,13 @@ class Recommender:
         for k, layers in lists:
             query = query.ask(k=check_length(model, k))
             answer = answer_query(query, strategy, layers, profiles.__getitem__)
-            about_rules = _describe_rules(query, layers, answer, profiles)
             unused, excluding = describe_ineffective(query, strategy, answer.routes)
             ignored = [(*sentences, *others) for sentences, others in zip(unknown, unused, strict=True)]
-            routes = [_explain_route(query, row, strategy, route) for row, route in enumerate(answer.routes)]
-            notes = [tuple(chain(*of_user)) for of_user in zip(routes, excluding, about_rules, strict=True)]
+            has_rules = bool(users) and any(rules != NO_RULES for rules in layers)
+            rules = compile_rules(model, layers, profiles[0]) if has_rules else None  # same notes for all users
+            notes = [
+                tuple(_explain(query, strategy, answer, row, effects, rules)) for row, effects in enumerate(excluding)
+            ]
             yield Recommendations(model, strategy, answer, segments, ignored, notes, [user.user_id for user in users])
             listed = SparseRows.from_lists([items[items >= 0] for items in answer.items], model.n_items)
             query = query.ask(excluded_override=union_rows([query.always_excluded, listed]))
@@ -372,7 +364,7 @@ def open_model(path: str | Path) -> Recommender:
         The folder contains no model, or a file is missing or has changed; the message names it.
     """
     model = load_model(path, types=value_type)
-    if absent := sorted({*model.config.methods}.difference(strategy_names(), cold_model_names())):
+    if absent := [name for name in model.config.methods if find_method(name) is None]:
         warnings.warn(
             f"{path}: lists are made without {', '.join(absent)}, which the model has learned; load the plugin with "
             "--plugin MODULE or firstday.register.",

@@ -10,13 +10,13 @@ pyproject.toml::
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from itertools import chain
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import TypeVar
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
@@ -25,40 +25,52 @@ from firstday.recommend.plugin_checks import guard
 from firstday.recommend.spec import (
     BASE_COMPONENTS,
     BASE_METHODS,
+    BUILT_IN_COLD_MODELS,
     BUILT_IN_METHODS,
     PAPER_SEGMENT,
     ColdModelSpec,
     Method,
     StrategySpec,
-    derived_names,
     methods_of,
 )
 
-M = TypeVar("M", bound=Method)
+AnyMethod = StrategySpec | ColdModelSpec
+Entry = tuple[type[AnyMethod], str]
+"""Kind and import path of a method that is not imported yet."""
+Registry = dict[str, AnyMethod | Entry]
 DERIVED_STRATEGIES = ("vectors:personal_strategy", "segments:segment_strategy")
 """Functions that make the two strategies of a cold model, imported on first use like the built-in methods."""
 
 
 @cache
-def _registries() -> dict[str, dict[str, Method | str]]:
-    """Return methods or their import paths, by section and name: built-in first, then entry points."""
-    registries: dict[str, dict[str, Method | str]] = {
-        section: dict(paths) for section, paths in BUILT_IN_METHODS.items()
-    }
-    for section, methods in registries.items():
-        for entry in entry_points(group=f"firstday.{section}"):
-            _refuse_taken(entry.name, section, registries)
-            methods[entry.name] = entry.value
-    return registries
+def _registry() -> Registry:
+    """Return methods, or where to import them, by name: built-in first, then entry points."""
+    registry: Registry = {}
+    for name, path in BUILT_IN_METHODS.items():
+        registry[name] = (ColdModelSpec if name in BUILT_IN_COLD_MODELS else StrategySpec, path)
+    for kind in (StrategySpec, ColdModelSpec):
+        for entry in entry_points(group=f"firstday.{kind.section}"):
+            _refuse_taken(entry.name, kind, registry)
+            registry[entry.name] = (kind, entry.value)
+    return registry
 
 
-def _refuse_taken(name: str, section: str, registries: Mapping[str, Mapping[str, Method | str]]) -> None:
-    """Raise ConfigError if a method's name, or that of a strategy derived from it, is built in or another method's."""
-    names = {name, *(derived_names(name) if section == ColdModelSpec.section else ())}
-    others = (PAPER_SEGMENT, *registries["cold_models"], *_list_strategies(registries))
-    is_new = name not in registries[section]
-    if name in BUILT_IN_METHODS[section] or (is_new and not names.isdisjoint(others)):
-        raise ConfigError(f"{section}: the name {name} is taken; choose another.")
+def _kind_of(method: AnyMethod | Entry) -> type[AnyMethod]:
+    return method[0] if isinstance(method, tuple) else type(method)
+
+
+def _list_strategies(registry: Registry) -> tuple[str, ...]:
+    names = (_kind_of(method).strategies(name) for name, method in registry.items())
+    return tuple(chain.from_iterable(names))
+
+
+def _refuse_taken(name: str, kind: type[AnyMethod], registry: Registry) -> None:
+    """Raise ConfigError if a method's name, or that of a strategy that it defines, is built in or another method's."""
+    if name in registry and name not in BUILT_IN_METHODS and _kind_of(registry[name]) is kind:
+        return  # takes the place of the other
+    names = {name, *kind.strategies(name)}
+    if not names.isdisjoint((PAPER_SEGMENT, *registry, *_list_strategies(registry))):
+        raise ConfigError(f"{kind.section}: the name {name} is taken; choose another.")
 
 
 def register(*specs: Method) -> None:
@@ -70,12 +82,15 @@ def register(*specs: Method) -> None:
         The name belongs to a built-in method or to a method of another kind.
     """
     for spec in specs:
-        if not isinstance(spec, StrategySpec | ColdModelSpec):
+        if not isinstance(spec, AnyMethod):
             raise ConfigError(f"register: got a {type(spec).__name__}; give a StrategySpec or a ColdModelSpec.")
-        if _find(type(spec), spec.name) is spec:
-            continue  # built in
-        _refuse_taken(spec.name, spec.section, _registries())
-        _registries()[spec.section][spec.name] = guard(spec)
+        if not _is_built_in(spec):
+            _refuse_taken(spec.name, type(spec), _registry())
+            _registry()[spec.name] = guard(spec)
+
+
+def _is_built_in(spec: AnyMethod) -> bool:
+    return find_method(spec.name) is spec  # third-party methods are guarded copies
 
 
 def load_plugin(module: str) -> tuple[str, ...]:
@@ -88,77 +103,63 @@ def load_plugin(module: str) -> tuple[str, ...]:
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        contents = vars(import_module(module))
+        contents = vars(import_module(module)).values()
     except Exception as error:
         raise ConfigError(
             f"plugin: {module} cannot be imported ({type(error).__name__}: {error}); check its name and code."
         ) from error
-    methods = [value for value in contents.values() if isinstance(value, Method)]
-    specs = {(spec.section, spec.name): spec for spec in methods if _find(type(spec), spec.name) is not spec}
+    specs = [value for value in contents if isinstance(value, AnyMethod) and not _is_built_in(value)]
     if not specs:
         raise ConfigError(f"plugin: {module} has no StrategySpec or ColdModelSpec; define one at its top level.")
-    register(*specs.values())
-    return tuple(name for _, name in specs)
+    register(*specs)
+    return tuple(dict.fromkeys(spec.name for spec in specs))
 
 
-def _find(cls: type[M], name: str) -> M | None:
-    """Return a method by class and name, importing it if needed; None if there is none."""
-    methods = _registries()[cls.section]
-    found = methods.get(name)
-    if isinstance(found, str):
-        found = methods[name] = (
-            resolve_name(found) if name in BUILT_IN_METHODS[cls.section] else _load(cls, name, found)
-        )
-    return found if isinstance(found, cls) else None
+def find_method(name: str) -> AnyMethod | None:
+    """Return a cold model or a strategy that is not derived from one, importing it if needed; None if there is none."""
+    registry = _registry()
+    method = registry.get(name)
+    if isinstance(method, tuple):
+        method = registry[name] = _load(name, *method)
+    return method
 
 
-def _load(cls: type[M], name: str, path: str) -> M:
-    """Return the method that an entry point names."""
+def _load(name: str, kind: type[AnyMethod], path: str) -> AnyMethod:
+    """Import a method."""
+    if name in BUILT_IN_METHODS:
+        built_in: AnyMethod = resolve_name(path)
+        return built_in
     try:
         spec = resolve_name(path)
-        if isinstance(spec, cls) and spec.name == name:
+        if isinstance(spec, kind) and spec.name == name:
             return guard(spec)
-        fault = f"which is not a {cls.__name__} of this name"
+        fault = f"which is not a {kind.__name__} of this name"
     except Exception as error:
         fault = f"{type(error).__name__}: {error}"
     raise ConfigError(
-        f"{cls.section}: {name} cannot be loaded from {path} ({fault}); correct or reinstall its package."
+        f"{kind.section}: {name} cannot be loaded from {path} ({fault}); correct or reinstall its package."
     )
-
-
-def _list_strategies(registries: Mapping[str, Collection[str]]) -> tuple[str, ...]:
-    """Return the names of strategies: built-in, two per cold model, then others."""
-    derived = (name for cold_model in registries["cold_models"] for name in derived_names(cold_model))
-    return tuple(dict.fromkeys((*BUILT_IN_METHODS["strategies"], *derived, *registries["strategies"])))
 
 
 def strategy_names() -> tuple[str, ...]:
     """Return the names of all strategies."""
-    return _list_strategies(_registries())
-
-
-def searched_names() -> tuple[str, ...]:
-    """Return the names of all strategies that learn during a hyperparameter search."""
-    return tuple(spec.name for spec in _specs() if spec.search is not None and spec.search.prepare is not None)
+    return _list_strategies(_registry())
 
 
 def is_plugin(name: str) -> bool:
     """Return whether a strategy is registered and not built in."""
-    return name in strategy_names() and name not in _list_strategies(BUILT_IN_METHODS)
-
-
-def cold_model_names() -> tuple[str, ...]:
-    """Return the names of all alternative cold models."""
-    return tuple(_registries()["cold_models"])
+    method = name if name in _registry() else name.rpartition("_")[0]
+    return method in _registry() and method not in BUILT_IN_METHODS
 
 
 def find_strategy(name: str) -> StrategySpec:
     """Return a strategy by name; raise ConfigError if there is none."""
-    if spec := _find(StrategySpec, name):
-        return spec
-    cold_model, _, way = name.rpartition("_")
-    if way in ("personal", "segment") and (cold := _find(ColdModelSpec, cold_model)):
-        return _derived_strategies(cold)[name]
+    method = find_method(name)
+    if isinstance(method, StrategySpec):
+        return method
+    cold_model = find_method(name.rpartition("_")[0])
+    if isinstance(cold_model, ColdModelSpec) and name in cold_model.strategies(cold_model.name):
+        return _derived_strategies(cold_model)[name]
     if name == PAPER_SEGMENT:
         raise ConfigError(f"strategy: {name} is available in evaluate only; choose another.")
     raise _unknown("strategy", name, strategy_names())
@@ -171,7 +172,7 @@ def check_evaluable(names: Iterable[str]) -> None:
             find_strategy(name)
 
 
-def _unknown(setting: str, name: str, names: Sequence[str]) -> ConfigError:
+def _unknown(setting: str, name: str, names: tuple[str, ...]) -> ConfigError:
     return ConfigError(
         f"{setting}: {name!r} is unknown{hint_at(name, names)}; choose one of {', '.join(names)}, or add your own with "
         "--plugin MODULE or firstday.register."
@@ -186,109 +187,117 @@ def spec_of_route(route: str) -> StrategySpec | None:
 @cache
 def _derived_strategies(cold_model: ColdModelSpec) -> dict[str, StrategySpec]:
     """Return the two strategies of a cold model, by name."""
-    makers = (resolve_name(f"firstday.methods.{path}") for path in DERIVED_STRATEGIES)
-    both: dict[str, StrategySpec] = {spec.name: spec for spec in (make(cold_model) for make in makers)}
-    return both if cold_model.name in BUILT_IN_METHODS["cold_models"] else {name: guard(both[name]) for name in both}
+    is_built_in = cold_model.name in BUILT_IN_METHODS
+    strategies = {}
+    for path in DERIVED_STRATEGIES:
+        strategy: StrategySpec = resolve_name(f"firstday.methods.{path}")(cold_model)
+        strategies[strategy.name] = strategy if is_built_in else guard(strategy)
+    return strategies
 
 
-def _learner(name: str) -> ColdModelSpec | StrategySpec | None:
-    """Return a method with a learned value, or None if there is none of that name."""
-    found = _find(ColdModelSpec, name) or _find(StrategySpec, name)
-    return found if found is not None and found.learns else None
+def _specs() -> Iterator[StrategySpec]:
+    return map(find_strategy, strategy_names())
 
 
-def find_learner(name: str) -> ColdModelSpec | StrategySpec:
-    """Return a method that `Config.methods` may name; raise ConfigError if there is none.
-
-    It has a learned value or a component of `blend`.
-    """
-    found = _find(ColdModelSpec, name) or _find(StrategySpec, name)
-    if found is not None and (found.learns or (isinstance(found, StrategySpec) and found.component is not None)):
-        return found
-    learners = (spec.name for spec in _specs() if spec.learns and spec.name not in BASE_METHODS)
-    raise _unknown("methods", name, (*cold_model_names(), *learners))
+def searched_names() -> tuple[str, ...]:
+    """Return the names of all strategies that learn during a hyperparameter search."""
+    return tuple(spec.name for spec in _specs() if spec.learns_in_search)
 
 
-def learners_of(config: Config) -> tuple[ColdModelSpec | StrategySpec, ...]:
+def optional_names() -> tuple[str, ...]:
+    """Return the names that `Config.methods` may have: methods that add a learned value or a component to a model."""
+    return tuple(name for name in _registry() if name not in BASE_COMPONENTS and _is_optional(name))
+
+
+def _is_optional(name: str) -> bool:
+    method = find_method(name)
+    if method is None:
+        return False
+    return getattr(method, "component", None) is not None or (method.learns and name not in BASE_METHODS)
+
+
+def value_type(name: str) -> type | None:
+    """Return the class of a method's learned value, for loading a model; None if the method is not registered."""
+    method = find_method(name)
+    return None if method is None else method.value
+
+
+def find_learner(name: str) -> AnyMethod:
+    """Return a method that training may name; raise ConfigError if there is none."""
+    method = find_method(name)
+    if method is None or not (method.learns or _is_optional(name)):
+        raise _unknown("methods", name, optional_names())
+    return method
+
+
+def learners_of(config: Config) -> tuple[AnyMethod, ...]:
     """Return the methods that a training with this configuration learns; raise ConfigError for an unknown name."""
     specs = map(find_learner, methods_of(config))
     return tuple(spec for spec in specs if spec.learns and all(need.is_met(config) for need in spec.needs))
 
 
-def is_learner(name: str) -> bool:
-    """Return whether a name is that of a method with a learned value."""
-    return _learner(name) is not None
-
-
-def value_type(name: str) -> type | None:
-    """Return the class of a method's learned value, for loading a model; None if the method is not registered."""
-    learner = _learner(name)
-    return None if learner is None else learner.value
-
-
-def _specs() -> Iterator[StrategySpec]:
-    return (find_strategy(name) for name in strategy_names())
-
-
 def strategies_of(model: TrainedModel) -> tuple[str, ...]:
     """Return the names of the strategies that a model supports."""
-    return tuple(spec.name for spec in _specs() if spec.lacks(model) is None)
+    return tuple(spec.name for spec in _specs() if spec.lacks(model.config, model.learned) is None)
+
+
+def _components(model: TrainedModel) -> Iterator[tuple[str, str | None]]:
+    """Yield the methods that `blend` may combine, with the setting that the model lacks for them, or None."""
+    for name in dict.fromkeys((*BASE_COMPONENTS, *model.config.components)):
+        spec = find_method(name)
+        if isinstance(spec, StrategySpec) and spec.component is not None:
+            yield name, spec.lacks(model.config, model.learned)
 
 
 def components_of(model: TrainedModel) -> tuple[str, ...]:
     """Return the names of the methods with a component of `blend` that a model supports."""
-    names = dict.fromkeys((*BASE_COMPONENTS, *model.config.components))
-    specs = (_find(StrategySpec, name) for name in names)
-    return tuple(spec.name for spec in specs if spec and spec.component and spec.lacks(model) is None)
+    return tuple(name for name, setting in _components(model) if setting is None)
 
 
 def describe_absent(model: TrainedModel) -> list[str]:
     """Describe the components of `blend` that the model lacks, with the settings that provide them."""
-    names = dict.fromkeys((*BASE_COMPONENTS, *model.config.components))
-    specs = (_find(StrategySpec, name) for name in names)
-    lacking = {spec.name: spec.lacks(model) for spec in specs if spec and spec.component}
     return [
         f"The default list is made without {name}, which needs {setting}."
-        for name, setting in lacking.items()
-        if setting
+        for name, setting in _components(model)
+        if setting is not None
     ]
 
 
 def strategies_with(config: Config) -> tuple[str, ...]:
     """Return the names of the strategies that a model with this configuration will support."""
-    return tuple(spec.name for spec in _specs() if spec.lacks_with(config) is None)
+    return tuple(spec.name for spec in _specs() if spec.lacks(config, methods_of(config)) is None)
 
 
-def check_strategies(strategies: Collection[str], config: Config) -> None:
+def check_strategies(strategies: Iterable[str], config: Config) -> None:
     """Raise ConfigError, naming the missing setting, if a model with this configuration will not support a strategy."""
     for name in strategies:
-        _refuse_without(name, find_strategy(name).lacks_with(config))
+        _find_with(name, config, methods_of(config))
 
 
 def find_supported(name: str, model: TrainedModel) -> StrategySpec:
     """Return a strategy by name; raise ConfigError if there is none, or the model lacks what it needs."""
+    return _find_with(name, model.config, model.learned)
+
+
+def _find_with(name: str, config: Config, methods: Collection[str]) -> StrategySpec:
     spec = find_strategy(name)
-    _refuse_without(name, spec.lacks(model))
-    return spec
-
-
-def _refuse_without(strategy: str, setting: str | None) -> None:
-    if setting is not None:
+    if setting := spec.lacks(config, methods):
         raise ConfigError(
-            f"strategy: {strategy} needs a model trained with {setting}; train one, or choose another strategy."
+            f"strategy: {name} needs a model trained with {setting}; train one, or choose another strategy."
         )
+    return spec
 
 
 def with_methods(config: Config, methods: Iterable[str]) -> Config:
     """Return the configuration that also trains the given methods, without duplicates."""
-    missing = [name for name in dict.fromkeys(methods) if name not in config.methods]
-    return config.override("methods", (*config.methods, *missing)) if missing else config
+    names = tuple(dict.fromkeys((*config.methods, *methods)))
+    return config if names == config.methods else config.override("methods", names)
 
 
-def with_methods_of(config: Config, strategies: Collection[str]) -> Config:
+def with_methods_of(config: Config, strategies: Iterable[str]) -> Config:
     """Return the configuration that also trains the methods the strategies need, but not for the default list."""
     needed = {find_strategy(name).required_method for name in strategies}
-    missing = needed.difference(methods_of(config), [None])
+    missing = sorted(name for name in needed if name and name not in methods_of(config))
     if not missing:
         return config
-    return with_methods(config.override("recommend.components", config.components), sorted(map(str, missing)))
+    return with_methods(config.override("recommend.components", config.components), missing)

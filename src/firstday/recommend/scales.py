@@ -30,18 +30,20 @@ def scale_answer(query: Query, answer: Answer) -> Answer:
     scores = answer.scores.copy()
     scales = np.full(len(answer.routes), OWN_SCALE, dtype=object)
     for route in dict.fromkeys(answer.routes.tolist()):
-        users = np.flatnonzero(answer.routes == route)
         spec = spec_of_route(route)
-        if spec is not None and spec.scale == PROBABILITY:
+        if spec is None:
+            continue
+        users = np.flatnonzero(answer.routes == route)
+        scale = spec.scale
+        if scale == PROBABILITY:
+            if route not in model.calibrations:
+                continue
             if "shown" in spec.reads:
                 users = users[~was_shown[users]]
-            if route in model.calibrations:
-                scales[users] = PROBABILITY
-                scores[users] = model.calibrations[route].probabilities(scores[users])
-        elif spec is not None:
-            scales[users] = spec.scale
-            if spec.scale.startswith(SHARE):
-                scores[users] = np.clip(scores[users], 0, 1)
+            scores[users] = model.calibrations[route].probabilities(scores[users])
+        elif scale.startswith(SHARE):
+            scores[users] = np.clip(scores[users], 0, 1)
+        scales[users] = scale
     scores[np.arange(scores.shape[1]) >= answer.n_ranked[:, None]] = 0
     return replace(answer, scores=scores, scales=scales)
 

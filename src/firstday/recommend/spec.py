@@ -11,7 +11,6 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from pydantic import BaseModel
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config, DeviceName, Section, parse_settings
 from firstday.display import readable
 from firstday.embed.embeddings import Embeddings
@@ -141,6 +140,11 @@ class Method:
             raise ConfigError(
                 f"{self.label}: has no frozen dataclass as value; set value to the type that fit returns."
             )
+
+    @staticmethod
+    def strategies(name: str) -> tuple[str, ...]:
+        """Return the names of the strategies that a method of this kind and name defines."""
+        return (name,)
 
     @property
     def label(self) -> str:
@@ -304,7 +308,7 @@ class StrategySpec(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.fit is not None and self.search is not None and self.search.prepare is not None:
+        if self.fit is not None and self.learns_in_search:
             raise ConfigError(f"{self.label}: has both a fit and a search; give one of them.")
 
     @property
@@ -313,25 +317,21 @@ class StrategySpec(Method):
         return super().learns or self.search is not None
 
     @property
+    def learns_in_search(self) -> bool:
+        """Whether it learns anew for each combination of options that is tried."""
+        return self.search is not None and self.search.prepare is not None
+
+    @property
     def required_method(self) -> str | None:
         """The method that must have been trained, or None."""
         return self.name if self.learns else self.learned_by
 
-    def lacks(self, model: TrainedModel) -> str | None:
-        """Return the setting that provides what the model lacks for this strategy, or None."""
-        return self._find_lacking(model.learned, model.config)
-
-    def lacks_with(self, config: Config) -> str | None:
-        """Return the setting that provides what a model with this configuration will lack, or None."""
-        return self._find_lacking(methods_of(config), config)
-
-    def _find_lacking(self, methods: Collection[str], config: Config) -> str | None:
-        for need in self.needs:
-            if not need.is_met(config):
-                return str(need)
-        if self.required_method is not None and self.required_method not in methods:
-            return f"methods = ['{self.required_method}']"
-        return None
+    def lacks(self, config: Config, methods: Collection[str]) -> str | None:
+        """Return the setting that a model with this configuration and these learned methods lacks, or None."""
+        unmet = (str(need) for need in self.needs if not need.is_met(config))
+        method = self.required_method
+        missing = None if method is None or method in methods else f"methods = [{method!r}]"
+        return next(unmet, missing)
 
 
 @dataclass(frozen=True)
@@ -406,6 +406,11 @@ class ColdModelSpec(Method):
     kind = "cold model"
     section = "cold_models"
 
+    @staticmethod
+    def strategies(name: str) -> tuple[str, ...]:
+        """Return the names of the two strategies: nearest items and nearest segment."""
+        return f"{name}_personal", f"{name}_segment"
+
 
 PAPER_SEGMENT = "paper_segment"
 """`segment` with only the features and training described in the paper; available in `evaluate` alone."""
@@ -413,35 +418,32 @@ PAPER_SEGMENT = "paper_segment"
 FALLBACKS = ("group", "popular")
 """Fallbacks for users a strategy cannot answer, in order; the last one answers everyone."""
 
-BUILT_IN_METHODS: dict[str, dict[str, str]] = {
-    "strategies": {
-        "popular": "firstday.methods.popularity:POPULAR",
-        "group": "firstday.methods.popularity:GROUP",
-        "day_one": "firstday.methods.vectors:DAY_ONE",
-        "input_clusters": "firstday.methods.segments:INPUT_CLUSTERS",
-        "fold_in": "firstday.methods.vectors:FOLD_IN",
-        "personal": "firstday.methods.vectors:PERSONAL",
-        "segment": "firstday.methods.segments:SEGMENT",
-        "soft_segments": "firstday.methods.segments:SOFT_SEGMENTS",
-        "neighbors": "firstday.methods.people:NEIGHBORS",
-        "friends": "firstday.methods.people:FRIENDS",
-        "direct": "firstday.methods.direct:DIRECT",
-        "edlae": "firstday.methods.ease:EDLAE",
-        "blend": "firstday.methods.blend:BLEND",
-        "item_item": "firstday.methods.item_item:ITEM_ITEM",
-        "user_user": "firstday.methods.user_user:USER_USER",
-        "ease": "firstday.methods.ease:EASE",
-        "als_fold_in": "firstday.methods.als_fold_in:ALS_FOLD_IN",
-        "mult_dae": "firstday.methods.mult_dae:MULT_DAE",
-        "explore": "firstday.methods.explore:EXPLORE",
-        "auto": "firstday.methods.auto:AUTO",
-    },
-    "cold_models": {
-        "dropoutnet": "firstday.methods.dropoutnet:DROPOUTNET",
-        "melu": "firstday.methods.melu:MELU",
-    },
+BUILT_IN_METHODS: Mapping[str, str] = {
+    "popular": "firstday.methods.popularity:POPULAR",
+    "group": "firstday.methods.popularity:GROUP",
+    "day_one": "firstday.methods.vectors:DAY_ONE",
+    "input_clusters": "firstday.methods.segments:INPUT_CLUSTERS",
+    "fold_in": "firstday.methods.vectors:FOLD_IN",
+    "personal": "firstday.methods.vectors:PERSONAL",
+    "segment": "firstday.methods.segments:SEGMENT",
+    "soft_segments": "firstday.methods.segments:SOFT_SEGMENTS",
+    "neighbors": "firstday.methods.people:NEIGHBORS",
+    "friends": "firstday.methods.people:FRIENDS",
+    "direct": "firstday.methods.direct:DIRECT",
+    "edlae": "firstday.methods.ease:EDLAE",
+    "blend": "firstday.methods.blend:BLEND",
+    "item_item": "firstday.methods.item_item:ITEM_ITEM",
+    "user_user": "firstday.methods.user_user:USER_USER",
+    "ease": "firstday.methods.ease:EASE",
+    "als_fold_in": "firstday.methods.als_fold_in:ALS_FOLD_IN",
+    "mult_dae": "firstday.methods.mult_dae:MULT_DAE",
+    "explore": "firstday.methods.explore:EXPLORE",
+    "auto": "firstday.methods.auto:AUTO",
+    "dropoutnet": "firstday.methods.dropoutnet:DROPOUTNET",
+    "melu": "firstday.methods.melu:MELU",
 }
 """Import paths of the built-in methods, which are imported on first use."""
+BUILT_IN_COLD_MODELS = ("dropoutnet", "melu")
 
 
 BASE_METHODS = (
@@ -463,8 +465,3 @@ BASE_COMPONENTS = ("direct", "personal", "soft_segments", "popular", "edlae")
 def methods_of(config: Config) -> tuple[str, ...]:
     """Return the names of the methods that a training with this configuration learns."""
     return tuple(dict.fromkeys((*BASE_METHODS, *config.methods)))
-
-
-def derived_names(cold_model: str) -> tuple[str, str]:
-    """Return the names of a cold model's two strategies: nearest items and nearest segment."""
-    return f"{cold_model}_personal", f"{cold_model}_segment"

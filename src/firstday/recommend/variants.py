@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from operator import attrgetter
 
 from firstday.display import readable
@@ -76,7 +75,8 @@ class Experiment:
 
     def __post_init__(self) -> None:
         names = [variant.name for variant in self.variants]
-        if not all(map(_NAME.fullmatch, (self.name, *names))) or not 2 <= len(names) == len(set(names)):
+        are_distinct = 2 <= len(names) == len(set(names))
+        if not are_distinct or not all(map(_NAME.fullmatch, (self.name, *names))):
             raise ConfigError(
                 f"experiment {self.name!r}: has the variants {', '.join(map(repr, names))}; give at least two with "
                 "different names, and use only letters, digits, '_', '.' and '-' in all names."
@@ -106,13 +106,14 @@ class Experiment:
             The text does not have this form, or `Experiment` refuses it; the message is one sentence.
         """
         name, _, rest = text.partition(":")
-        found = [_VARIANT.fullmatch(part) for part in rest.split(",")]
-        if None in found:
+        matches = [_VARIANT.fullmatch(part) for part in rest.split(",")]
+        if None in matches:
             raise ConfigError(
                 f"experiment: {text!r} is not an experiment; write it as "
                 "'onboarding-2026: control=segment*50, treatment=auto*50'."
             )
-        return cls(name.strip(), tuple(Variant(of[1], of[2], float(of[3])) for of in found if of))
+        variants = (Variant(match[1], match[2], float(match[3])) for match in matches if match)
+        return cls(name.strip(), tuple(variants))
 
     def assign(self, user_id: object) -> Variant | None:
         """Return a user's variant, or None if the user is not in the experiment.
@@ -129,8 +130,10 @@ class Experiment:
         starts = [number * (N_SLOTS // len(variants)) for number in range(len(variants))]
         if len(variants) == 2:
             starts[1] = N_SLOTS - variants[1].n_slots  # from the end, so that both can grow
-        parts = zip(variants, starts, strict=True)
-        return next((variant for variant, start in parts if start <= slot < start + variant.n_slots), None)
+        for variant, start in zip(variants, starts, strict=True):
+            if start <= slot < start + variant.n_slots:
+                return variant
+        return None
 
     def __str__(self) -> str:
         parts = (f"{variant.name}={variant.strategy}*{variant.weight:.10g}" for variant in self.variants)
@@ -142,11 +145,7 @@ def slot_of(salt: str, user_id: object) -> int:
 
     The salt is the experiment's name; different salts give independent slots.
     """
+    key = hashlib.blake2b(salt.encode("utf-8", "surrogatepass"), digest_size=32).digest()  # keys have at most 64 bytes
     text = str(user_id).encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(text, key=_key_of(salt), digest_size=8).digest(), "big") % N_SLOTS
-
-
-@lru_cache(maxsize=128)
-def _key_of(salt: str) -> bytes:
-    """Return the hash key: a digest of the salt, because keys are limited to 64 bytes."""
-    return hashlib.blake2b(salt.encode("utf-8", "surrogatepass"), digest_size=32).digest()
+    digest = hashlib.blake2b(text, key=key, digest_size=8).digest()
+    return int.from_bytes(digest, "big") % N_SLOTS

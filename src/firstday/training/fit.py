@@ -223,7 +223,7 @@ def _learn(source: _Source, split: Split, wrap: ObjectiveWrapper, progress: Prog
         actions = dataset.actions(split.warm_window)
         others = count_shown_to_others(dataset, fold.model, counted, actions, held_out, split.warm_window)
     model = replace(fold.model, shown_counts=add_shown([shown, others]))
-    return Fold(fold.query.with_model(model), fold.truth)
+    return Fold(fold.query.ask(model=model), fold.truth)
 
 
 def _learn_segments(source: _Source, split: Split, held_out: Ids, progress: Progress) -> _WarmStage:

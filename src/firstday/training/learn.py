@@ -73,4 +73,4 @@ def learn_methods(
 
 def learns_in_search(spec: ColdModelSpec | StrategySpec) -> bool:
     """Return whether a method learns anew for each combination of options."""
-    return isinstance(spec, StrategySpec) and spec.search is not None and spec.search.prepare is not None
+    return isinstance(spec, StrategySpec) and spec.learns_in_search
