@@ -39,7 +39,7 @@ REGISTRATION = "data/splits/registration.py"
 HISTORIES = "data/splits/histories.py"
 
 STORES = (
-    (SQLITE, "us = excluded.us WHERE us < ?6", "us = excluded.us WHERE ?6 = ?6"),
+    (SQLITE, "is_told = 0 WHERE us < ?6", "is_told = 0 WHERE ?6 = ?6"),
     (SQLITE, "if is_new[-1] and entry.tells:", "if False:"),
     (SQLITE, "execute(KEEP_NEWEST, (owner, kind, caps[kind]))", "pass"),
     (SQLITE, "execute(DELETE_OLDER, (user_id,))", "pass"),

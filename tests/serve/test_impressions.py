@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from firstday.features.impressions import Impression
+from firstday.features.interactions import Impression
 from firstday.serve.store.base import StoreError
 from tests.serve.conftest import StartApp, assert_error, ids_of
 from tests.serve.in_process import RunningApp

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -128,11 +128,11 @@ def pick_signal(encoder: Encoder, entity: str) -> str:
 
 def understand_picks(encoder: Encoder, signals: Signals) -> Signals:
     """Replace the onboarding signal with one for which the model has a block (`pick_signal`)."""
-    if not any(signal == PICK_SIGNAL for signal, _, _ in signals.interactions):
+    if not any(action.signal == PICK_SIGNAL for action in signals.interactions):
         return signals
     interactions = [
-        (pick_signal(encoder, entity) if signal == PICK_SIGNAL else signal, entity, identity)
-        for signal, entity, identity in signals.interactions
+        replace(action, signal=pick_signal(encoder, action.entity)) if action.signal == PICK_SIGNAL else action
+        for action in signals.interactions
     ]
     return signals.copy(interactions=interactions)
 

@@ -5,24 +5,35 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from functools import cached_property
 from itertools import count
-from numbers import Real
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
-from firstday.config import SHOWN, SignalConfig
+from firstday.config import SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, Pair
-from firstday.data.ids import Ids, check_single
+from firstday.data.ids import Ids
 from firstday.data.user_rows import take_rows
-from firstday.display import readable
+from firstday.display import readable, shorten
 from firstday.embed.embeddings import compute_affinity, select_items
-from firstday.errors import DataError, hint_at
-from firstday.features.impressions import Impression, check_names, infer_passed_over
+from firstday.errors import DataError, describe_fault, hint_at
+from firstday.features.impressions import infer_passed_over
+from firstday.features.interactions import (
+    IN_PROCESS,
+    AnyImpression,
+    AnyInteraction,
+    AnyPick,
+    Id,
+    Impression,
+    Interaction,
+    as_whole,
+    check_single,
+)
 from firstday.sparse import SparseRows
 
 PICK_SIGNAL = "onboarding"
@@ -33,12 +44,17 @@ RESERVED = ("age", "interactions", "friends", "shown", "user_id")
 """Fields of `Signals` that are not profile columns, and therefore cannot be names of profile columns."""
 
 
-PICK: Mapping[str, str | None] = {"entity": ITEM, "entity_id": None}
-INTERACTION: Mapping[str, str | None] = {"signal": "stream", **PICK}
-"""Fields of picks and interactions, in order, with their defaults; None: required."""
-
-
 USER_FORM = 'give fd.Signals(...) or an object such as {"age": 24}'
+
+
+def _as_list(value: Any) -> Any:
+    """Convert any iterable but text and mappings to a list."""
+    return list(value) if isinstance(value, Iterable) and not isinstance(value, str | Mapping) else value
+
+
+Age = Annotated[int, Field(strict=True, ge=0, le=120), BeforeValidator(as_whole)]
+_List = BeforeValidator(_as_list)
+_Profile = Mapping[str, Annotated[str, BeforeValidator(lambda value: str(check_single(value)))]]
 
 
 @readable
@@ -51,12 +67,12 @@ class Signals:
     age
         Years, or None.
     interactions
-        Triples (signal, entity, id), such as ``("favorite", "item", "i81")``.
+        Each an `Interaction`, a triple (signal, entity, id), such as ``("favorite", "item", "i81")``, or a dictionary.
     friends
         Ids of the user's friends; only friends that the model stores count.
     shown
-        Impressions, each an `Impression` or a value that `Impression.read` accepts. Interactions with items by the
-        signal ``shown`` are also impressions.
+        Impressions, each an `Impression`, an item id, a pair (id, position), or a dictionary. Interactions with items
+        by the signal ``shown`` are also impressions.
     user_id
         Id of the user. It only seeds the random choices of `explore`, together with the items that the user liked and
         passed over; None: these alone are the seed.
@@ -66,15 +82,16 @@ class Signals:
     Raises
     ------
     DataError
-        An interaction is not a triple, friends or impressions are not a list, or the age is outside 0 to 120.
+        A value has the wrong form, or the age is outside 0 to 120. Its `where` names the first such value, such as
+        ``interactions[3].entity_id``, and its `code` is the type of pydantic's error.
     """
 
-    age: int | None
-    interactions: tuple[tuple[str, str, Any], ...]
-    friends: tuple[Any, ...]
-    shown: tuple[Impression, ...]
-    user_id: Any
-    groups: Mapping[str, str]
+    age: Age | None = None
+    interactions: Annotated[tuple[AnyInteraction, ...], _List] = ()
+    friends: Annotated[tuple[Id, ...], _List] = ()
+    shown: Annotated[tuple[AnyImpression, ...], _List] = ()
+    user_id: Any = None
+    groups: Annotated[_Profile, Field(validation_alias="profile")] = field(default_factory=dict)
 
     def __init__(
         self,
@@ -85,40 +102,38 @@ class Signals:
         friends: Iterable[Any] | None = (),
         shown: Iterable[Any] | None = (),
         user_id: Any = None,
-        **groups: str | None,
+        **groups: Any,
     ) -> None:
-        triples: list[tuple[str, str, Any]] = []
-        impressions: list[Impression] = []
-        for number, entry in enumerate(_as_list("interactions", interactions)):
-            where = f"interactions[{number}]"
-            signal, entity, identity = _to_sequence(entry, INTERACTION, where)
-            if signal == SHOWN and entity == ITEM:
-                impressions.append(Impression.read(identity, where))
-            else:
-                check_single(where, identity)
-                triples.append((str(signal), str(entity), identity))
-        friend_ids = _as_list("friends", friends)
-        for number, friend in enumerate(friend_ids):
-            check_single(f"friends[{number}]", friend)
-        impressions += [
-            Impression.read(entry, f"shown[{number}]") for number, entry in enumerate(_as_list("shown", shown))
+        picks = groups.pop("picks") if isinstance(groups.get("picks"), list | tuple) else ()
+        profile = groups.pop("profile") if isinstance(groups.get("profile"), Mapping) else {}
+        if reserved := [name for name in profile if name in RESERVED]:
+            text = f"{reserved[0]} cannot be the name of a profile column; put it next to profile."
+            raise DataError(text, where="profile", code="reserved")
+        columns = {**groups, **profile}
+        values = {
+            "age": age,
+            "interactions": interactions,
+            "friends": friends,
+            "shown": shown,
+            "user_id": user_id,
+            "profile": {name: value for name, value in columns.items() if value is not None},
+        }
+        given = {name: value for name, value in values.items() if value is not None}
+        _validate(_SIGNALS, given, self)
+        picked = [
+            Interaction(signal=PICK_SIGNAL, entity=pick.entity, entity_id=pick.entity_id)
+            for pick in _validate(_PICKS, {"picks": picks})["picks"]
         ]
-        if age is not None and (isinstance(age, bool) or not isinstance(age, Real) or age not in range(121)):
-            raise DataError(f"age: is {age!r}; give whole years from 0 to 120, or leave it out.")
-        values = {name: value for name, value in groups.items() if value is not None}
-        for name, value in values.items():
-            check_single(name, value)
+        actions = [*picked, *self.interactions]
+        impressions = [Impression(action.entity_id) for action in actions if action.is_impression]
         self.__dict__.update(
-            age=None if age is None else int(age),
-            interactions=tuple(triples),
-            friends=tuple(friend_ids),
-            shown=tuple(impressions),
-            user_id=user_id,
-            groups={name: str(value) for name, value in values.items()},
+            interactions=tuple(action for action in actions if not action.is_impression),
+            shown=(*impressions, *self.shown),
         )
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         parts = {"age": self.age, **self.groups, **{name: getattr(self, name) for name in RESERVED[1:]}}
+        parts["interactions"] = tuple(map(astuple, self.interactions))
         return {name: part for name, part in parts.items() if part not in (None, ())}
 
     def copy(self, **changes: Any) -> Signals:
@@ -137,7 +152,7 @@ class Signals:
         try:
             user = json.loads(text)
         except (RecursionError, ValueError) as error:
-            raise DataError(f"user: is not valid JSON ({error}); {USER_FORM}.") from None
+            raise DataError(f"is not valid JSON ({error}); {USER_FORM}.", where="user", code="json_invalid") from None
         return cls.of(user)
 
     @classmethod
@@ -160,33 +175,22 @@ class Signals:
         if isinstance(user, cls):
             return user
         if not isinstance(user, Mapping) or any(not isinstance(name, str) for name in user):
-            raise DataError(f"user: is a {type(user).__name__}; {USER_FORM}.")
-        values = dict(user)
-        profile = values.pop("profile") if isinstance(values.get("profile"), Mapping) else {}
-        if reserved := [name for name in profile if name in RESERVED]:
-            raise DataError(f"profile: {reserved[0]} cannot be the name of a profile column; put it next to profile.")
-        if isinstance(values.get("picks"), list | tuple):
-            picks = [_to_sequence(pick, PICK, f"picks[{number}]") for number, pick in enumerate(values.pop("picks"))]
-            triples = _as_list("interactions", values.get("interactions"))
-            values["interactions"] = [*([PICK_SIGNAL, *pick] for pick in picks), *triples]
-        return cls(**{**values, **profile})
+            raise DataError(f"is a {type(user).__name__}; {USER_FORM}.", where="user", code="dict_type")
+        return cls(**user)
 
 
-def _as_list(name: str, value: Iterable[Any] | None) -> list[Any]:
-    """Convert a field of a user's signals to a list; None becomes an empty list."""
-    if isinstance(value, str | Mapping) or not isinstance(value, Iterable | None):
-        raise DataError(f"{name}: is {value!r}; give a list.")
-    return [] if value is None else list(value)
+_SIGNALS = TypeAdapter(Signals)
+_PICKS = TypeAdapter(Mapping[str, list[AnyPick]])
 
 
-def _to_sequence(entry: Any, parts: Mapping[str, str | None], where: str) -> Sequence[Any]:
-    """Return the values of an interaction or a pick as a sequence, in the order of `parts`."""
-    if isinstance(entry, list | tuple) and len(entry) == len(parts):
-        return entry
-    if not isinstance(entry, Mapping):
-        raise DataError(f"{where}: is {entry!r}; give [{', '.join(parts)}].")
-    check_names(entry, parts, "entity_id", where)
-    return [entry.get(part, default) for part, default in parts.items()]
+def _validate(adapter: TypeAdapter[Any], values: Mapping[str, Any], instance: Signals | None = None) -> Any:
+    """Validate a user's values, into an instance if one is given; raise DataError for the first invalid value."""
+    try:
+        return adapter.validator.validate_python(values, self_instance=instance, context=IN_PROCESS)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        where, text = describe_fault(fault)
+        raise DataError(f"{text} (got {shorten(fault['input'])}).", where=where, code=fault["type"]) from None
 
 
 @readable
@@ -210,7 +214,7 @@ class SignalBatch:
         Each user's friends among the stored users, shape (n_users, n_stored); None without friends.
     passed_over
         Probability that the user passed over an item, in (0, 1], shape (n_users, n_items); None without impressions.
-        Impressions are not interactions: they affect neither features nor `closed_items`.
+        Impressions are not interactions: they affect neither features nor `excluded_items`.
     user_ids
         The caller's ids of the users, None where unknown: object, shape (n_users,). None if all are unknown.
     """
@@ -233,7 +237,7 @@ class SignalBatch:
         """Return each user's positive affinities to items, shape (n_users, n_items)."""
         return compute_affinity(self.actions, config, self.n_users, self.n_items)
 
-    def closed_items(self, config: SignalConfig) -> SparseRows:
+    def excluded_items(self, config: SignalConfig) -> SparseRows:
         """Return the items that interactions exclude from each user's list, shape (n_users, n_items).
 
         These are items that the user interacted with by a signal in `SignalConfig.use` or `never_recommend`.
@@ -325,11 +329,12 @@ class Catalogue:
         cells: dict[Pair, list[tuple[int, int]]] = {}
         friends: list[tuple[int, int]] = []
         for row, user in enumerate(users):
-            for signal, entity, identity in user.interactions:
-                if unknown := self.find_unknown(signal, entity, identity):
+            for action in user.interactions:
+                pair = action.signal, action.entity
+                if unknown := self.find_unknown(*pair, action.entity_id):
                     ignored[row].append(unknown)
                 else:
-                    cells.setdefault((signal, entity), []).append((row, self._ids[entity].index_of(identity)))
+                    cells.setdefault(pair, []).append((row, self._ids[action.entity].index_of(action.entity_id)))
             for name, value in user.groups.items():
                 if name not in codes:
                     ignored[row].append(f"profile column {name!r} is unknown{hint_at(name, (*codes, *RESERVED))}")
@@ -369,8 +374,8 @@ class Catalogue:
         numbers: dict[str, int] = defaultdict(count(n_items).__next__)  # of lists and unknown items
         rows = []
         for row, user in enumerate(users):
-            uses = (entry for entry in user.interactions if entry[1] == ITEM and entry[0] in config.use)
-            used = {str(identity) for _, _, identity in uses}
+            uses = (action for action in user.interactions if action.entity == ITEM and action.signal in config.use)
+            used = {str(use.entity_id) for use in uses}
             for entry in user.shown:
                 name = str(entry.item_id)
                 item = self.items.index_of(name)

@@ -123,7 +123,9 @@ class Questionnaire:
         members = model.members_of_items.get(entity)
         if entity != ITEM and members is None:
             known = ", ".join([ITEM, *model.members_of_items])
-            raise ConfigError(f"entity: {entity!r} is unknown or has no items in the model; choose one of {known}.")
+            raise ConfigError(
+                f"{entity!r} is unknown or has no items in the model; choose one of {known}.", where="entity"
+            )
         counted = model.segments.items
         popularity = model.popularity.astype(np.float64)
         warm = None
@@ -133,8 +135,9 @@ class Questionnaire:
         if members is not None:
             if warm is None:
                 raise ConfigError(
-                    f"entity: asking about {entity!r} needs a model that keeps warm users; ask about {ITEM}, or train "
-                    f"one with {KEPT_USERS}."
+                    f"asking about {entity!r} needs a model that keeps warm users; ask about {ITEM}, or train "
+                    f"one with {KEPT_USERS}.",
+                    where="entity",
                 )
             kept = model.kept_by_segment
             counted = ItemCounts(kept.through(warm.fans.transpose()), kept.lengths())
@@ -193,8 +196,8 @@ def rank_by_answers(
     """
     if questionnaire.warm is None:
         raise ConfigError(
-            f"strategy: {ROUTE} needs a model that keeps warm users; train one with {KEPT_USERS}, or choose another "
-            "strategy."
+            f"{ROUTE} needs a model that keeps warm users; train one with {KEPT_USERS}, or choose another strategy.",
+            where="strategy",
         )
     scores = questionnaire.warm.score(answers)[None]
     scores[0, [*answered_items(questionnaire.entity, answers), *excluded]] = -np.inf

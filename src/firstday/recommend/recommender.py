@@ -144,7 +144,7 @@ def check_length(model: TrainedModel, k: int | None) -> int:
     """Return `k` or the configured length, at most the number of items; raise ConfigError if `k` is invalid."""
     length = model.config.recommend.k if k is None else k
     if isinstance(length, bool) or not isinstance(length, Integral) or length < 1:
-        raise ConfigError(f"k: is {length!r}; give an integer of at least 1.")
+        raise ConfigError(f"is {length!r}; give an integer of at least 1.", where="k")
     return min(int(length), model.n_items)
 
 
@@ -230,7 +230,7 @@ class Recommender:
         layers = read_layers(rules)
         names = [row.name for row in named]
         if len(set(names)) < len(names):
-            raise ConfigError("rows: two rows have the same name; give each its own.")
+            raise ConfigError("two rows have the same name; give each its own.", where="rows")
         lists = [(row.k or k, [*layers, row]) for row in named]
         answers = self._answer_lists([Signals.of(user)], lists, strategy, keep_used=keep_used)
         return {name: answered.row(0) for name, answered in zip(names, answers, strict=True)}

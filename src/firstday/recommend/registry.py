@@ -157,7 +157,7 @@ def find_strategy(name: str) -> StrategySpec:
     if way in ("personal", "segment") and (cold := _find(ColdModelSpec, cold_model)):
         return _derived_strategies(cold)[name]
     if name == PAPER_SEGMENT:
-        raise ConfigError(f"strategy: {name} is available in evaluate only; choose another.")
+        raise ConfigError(f"{name} is available in evaluate only; choose another.", where="strategy")
     raise _unknown("strategy", name, strategy_names())
 
 
@@ -170,8 +170,9 @@ def check_evaluable(names: Iterable[str]) -> None:
 
 def _unknown(setting: str, name: str, names: Sequence[str]) -> ConfigError:
     return ConfigError(
-        f"{setting}: {name!r} is unknown{hint_at(name, names)}; choose one of {', '.join(names)}, or add your own with "
-        "--plugin MODULE or firstday.register."
+        f"{name!r} is unknown{hint_at(name, names)}; choose one of {', '.join(names)}, or add your own with "
+        "--plugin MODULE or firstday.register.",
+        where=setting,
     )
 
 
@@ -243,7 +244,8 @@ def find_supported(name: str, model: TrainedModel) -> StrategySpec:
 def _refuse_without(strategy: str, setting: str | None) -> None:
     if setting is not None:
         raise ConfigError(
-            f"strategy: {strategy} needs a model trained with {setting}; train one, or choose another strategy."
+            f"{strategy} needs a model trained with {setting}; train one, or choose another strategy.",
+            where="strategy",
         )
 
 

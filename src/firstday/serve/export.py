@@ -17,9 +17,9 @@ import polars as pl
 from firstday.config import SHOWN
 from firstday.data.events import ITEM
 from firstday.errors import ConfigError
-from firstday.features.impressions import Impression
+from firstday.features.interactions import Impression, Interaction
 from firstday.features.signals import Signals
-from firstday.serve.store.base import Event, Log, Retention, StoredUser, assemble, now_us, to_time, to_us
+from firstday.serve.store.base import Log, Retention, StoredEvent, StoredUser, assemble, now_us, to_time, to_us
 
 STATE = ".export.json"
 """State file next to the tables, written last: the store time up to which they are complete."""
@@ -137,7 +137,7 @@ class _Run:
                 {**signals.groups, "user_id": user_id, "registered_at": user.first_us, "age": signals.age}
             )
             rows["friends"] += [(user_id, friend) for friend in dict.fromkeys(signals.friends)]
-            rows["picks"] += [_use(user_id, *action, profile.put_us) for action in signals.interactions]
+            rows["picks"] += [_use(user_id, action, profile.put_us) for action in signals.interactions]
             rows["picks"] += [_show(user_id, profile.put_us, impression) for impression in signals.shown]
         elif user.first_us is not None:
             rows["no_profile"].append((user_id, user.first_us, None))
@@ -148,14 +148,14 @@ class _Run:
         ]
         for source, impression in user.find_impressions():
             if self._is_new(source.received_us):
-                if isinstance(source, Event):
+                if isinstance(source, StoredEvent):
                     rows["events"].append(_show(user_id, source.time_us, impression))
                     rows["reported"].append((user_id, source.list_id))
                 else:
                     rows["lists"].append(_show(user_id, source.received_us, impression))
         rows["reported"] += [(user_id, shown.list_id) for shown in user.lists if shown.is_told]
         rows["events"] += [
-            _use(user_id, event.signal, event.entity, event.entity_id, event.time_us, event.list_id)
+            _use(user_id, event, event.time_us, event.list_id)
             for event in user.events
             if self._is_new(event.received_us) and not event.is_impression
         ]
@@ -226,12 +226,11 @@ class _Run:
             self._stage(name, table.sort("user_id", maintain_order=True))
 
 
-def _use(
-    user_id: str, signal: str, entity: str, identity: str, time_us: int, list_id: str | None = None
-) -> dict[str, Any]:
+def _use(user_id: str, action: Interaction, time_us: int, list_id: str | None = None) -> dict[str, Any]:
     """Return an interaction row; only items use the column `item_id`."""
-    what = {"item_id": identity} if entity == ITEM else {"entity": entity, "entity_id": identity}
-    return {"user_id": user_id, "signal": signal, "timestamp": time_us, "list_id": list_id, **what}
+    identity = action.entity_id
+    target = {"item_id": identity} if action.entity == ITEM else {"entity": action.entity, "entity_id": identity}
+    return {"user_id": user_id, "signal": action.signal, "timestamp": time_us, "list_id": list_id, **target}
 
 
 def _show(user_id: str, time_us: int, impression: Impression) -> dict[str, Any]:

@@ -265,7 +265,7 @@ def _learn_networks(
     warm_days = [catalogue.translate(dataset, split.warm, day_one)[0] for day_one in split.warm_day_one]
     encoder = _fit_encoder(dataset, config, embeddings, warm_days[0], stored, everyone)
     days, _ = catalogue.translate(dataset, split.validation.users, split.validation.day_one)
-    excluded = days.closed_items(config.signals)
+    excluded = days.excluded_items(config.signals)
     not_yet_added = split.validation.not_yet_added
     if not_yet_added is not None:
         excluded = union_rows([excluded, not_yet_added])
@@ -285,7 +285,7 @@ def _learn_networks(
         validation_liked=evaluated.affinity(config.signals),
         profile=warm_days[0].profile,
     )
-    day_ones = [day.closed_items(config.signals) for day in warm_days]
+    day_ones = [day.excluded_items(config.signals) for day in warm_days]
     used = [select_uses(day, config.signals, uses.n_rows, uses.n_columns) for day in split.warm_day_one]
     cold, ranker = train_networks(data, day_ones, validation, wrap, progress)
     model = TrainedModel(

@@ -55,8 +55,8 @@ def train_networks(
 ) -> tuple[ColdModel, Ranker | None]:
     """Train the cold model, and the ranker if it is enabled.
 
-    `day_ones` has the items used or banned (`SignalBatch.closed_items`) in each day-one sample of the warm users, each
-    of shape (n_warm, n_items), empty for the released data. `wrap` is `ObjectiveHistory.record`, or
+    `day_ones` has the items used or banned (`SignalBatch.excluded_items`) in each day-one sample of the warm users,
+    each of shape (n_warm, n_items), empty for the released data. `wrap` is `ObjectiveHistory.record`, or
     `ObjectiveHistory.replay` to stop at the median of the folds' best epochs.
     """
     with needs_extra("training", "train"):

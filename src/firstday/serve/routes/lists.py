@@ -108,7 +108,7 @@ async def recommend_under_rules(
 )
 async def recommend_to_signals(service: ServiceDep, body: RecommendBody) -> Response:
     """Return a list based on the signals in the body. The store is neither read nor written."""
-    signals = Signals.of(body.signals.model_dump(exclude_defaults=True))
+    signals = Signals.of(dict(body.signals))
     return await _answer(service, ListRequest("", body, body.rules, body.rows, signals=signals))
 
 
