@@ -32,7 +32,7 @@ BAD_CHARACTERS = r"\x00-\x1F\x7F-\x9F\uFFFD"
 """Control characters, and the replacement character of invalid UTF-8."""
 IN_PROCESS = "in_process"
 """Context of validations of values from Python, the command line and the store."""
-FORM = ConfigDict(extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, revalidate_instances="always")
+FORM = ConfigDict(extra="forbid", allow_inf_nan=False, revalidate_instances="always")
 """Pydantic configuration of dataclasses that callers send as objects."""
 
 
@@ -79,6 +79,14 @@ Id = Annotated[
 EntityId = Annotated[Id, Field(description="Your id of an item, or of a member of another entity.")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.\-]{0,63}$"), limit_unless_in_process(str)]
 Position = Annotated[int, Field(strict=True, ge=1, le=100_000), BeforeValidator(as_whole)]
+Signal = Annotated[
+    Name,
+    Field(
+        description="Signal: stream, favorite, skip, ban, search, ...; or shown for an impression, which never counts "
+        "as use."
+    ),
+]
+Target = Annotated[Name, Field(description="item, or another entity of the model, such as artist.")]
 ListId = Annotated[
     Id | None,
     Field(description="List id: that of the service if it recorded the list, otherwise your own."),
@@ -109,8 +117,7 @@ class Pick:
 
     __pydantic_config__ = FORM
 
-    entity: Name = ITEM
-    """item, or another entity of the model, such as artist."""
+    entity: Target = ITEM
     entity_id: EntityId
 
 
@@ -120,10 +127,8 @@ class Interaction:
 
     __pydantic_config__ = FORM
 
-    signal: Name = "stream"
-    """Signal: stream, favorite, skip, ban, search, ...; or shown for an impression, which never counts as use."""
-    entity: Name = ITEM
-    """Target of the action: item, or another entity of the model."""
+    signal: Signal = "stream"
+    entity: Target = ITEM
     entity_id: EntityId
 
     @property

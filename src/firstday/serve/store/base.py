@@ -65,7 +65,7 @@ def to_us(time: datetime) -> int:
     return (time - _EPOCH) // timedelta(microseconds=1)
 
 
-ANSWERED = ConfigDict(extra="forbid", use_attribute_docstrings=True, json_schema_serialization_defaults_required=True)
+ANSWERED = ConfigDict(json_schema_serialization_defaults_required=True)
 """Pydantic configuration of records that are part of responses: all fields are required."""
 Time = Annotated[int, PlainSerializer(to_time), Field(validation_alias="us")]
 """Time of the log entry, in microseconds since 1970; not part of its body."""
@@ -82,10 +82,15 @@ def _read_time(value: Any, read: ValidatorFunctionWrapHandler, info: ValidationI
     raise ValueError("give a date and time with an offset, from 1971 to now, such as 2026-01-31T12:00:00Z")
 
 
+EventId = Annotated[Id, Field(description="Your event id, unique per user.")]
 EventTime = Annotated[
-    AwareDatetime,
-    WrapValidator(_read_time),
-    Field(json_schema_extra={"pattern": r"^(197[1-9]|19[89][0-9]|20[0-9][0-9])-"}),
+    Annotated[
+        AwareDatetime,
+        WrapValidator(_read_time),
+        Field(json_schema_extra={"pattern": r"^(197[1-9]|19[89][0-9]|20[0-9][0-9])-"}),
+    ]
+    | None,
+    Field(description="Time of the event, from 1971 to tomorrow, with UTC offset. Stored, but does not affect lists."),
 ]
 
 
@@ -96,10 +101,8 @@ class Event(Interaction):
     If a list has events with the signal shown, these define which of its items were seen.
     """
 
-    event_id: Id
-    """Your event id, unique per user."""
-    timestamp: EventTime | None = None
-    """Time of the event, from 1971 to tomorrow, with UTC offset. Stored, but does not affect lists."""
+    event_id: EventId
+    timestamp: EventTime = None
     list_id: ListId = None
     position: ListPosition = None
     propensity: Propensity = None
