@@ -99,7 +99,12 @@ def test_a_catalogue_reads_what_was_passed_over_and_counts_it_as_nothing_else() 
     catalogue = Catalogue.of(dataset, SignalConfig().known)
     user = Signals(
         interactions=[("stream", "item", "82")],
-        shown=[Impression(81, 1, "a"), Impression("82", 2, "a"), Impression("83", 3, "a"), Impression("gone", 4, "a")],
+        shown=[
+            {"item_id": 81, "position": 1, "list_id": "a"},
+            Impression("82", 2, "a"),
+            Impression("83", 3, "a"),
+            Impression("gone", 4, "a"),
+        ],
     )
     batch, ignored = catalogue.read([Signals(), user], SignalConfig(persistence=0.5))
     assert batch.passed_over is not None

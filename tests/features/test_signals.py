@@ -27,7 +27,7 @@ def test_signals_hold_what_is_given() -> None:
     assert user.groups == {"country": "FR"}
     assert user.interactions == (
         Interaction(signal="favorite", entity_id="i81"),
-        Interaction(signal="ban", entity="artist", entity_id=3),
+        Interaction(signal="ban", entity="artist", entity_id=3),  # type: ignore[arg-type]  # any type is kept
     )
 
 

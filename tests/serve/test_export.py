@@ -17,7 +17,7 @@ import pytest
 from firstday.errors import ConfigError
 from firstday.features.interactions import Impression
 from firstday.serve import export as module
-from firstday.serve.export import STATE, Exported, export
+from firstday.serve.export import STATE, ExportSummary, export
 from firstday.serve.settings import load_settings
 from firstday.serve.store.base import Event, Profile, ShownList, now_us
 from firstday.serve.store.open import open_log
@@ -35,13 +35,13 @@ class Place(Harness):
     def open(self, max_events_per_user: int = 1000, retention_us: int = 0, **caps: int) -> None:
         super().open(max_events_per_user, retention_us, **caps)
 
-    def export(self, url: str = "", **options: Any) -> Exported:
+    def export(self, url: str = "", **options: Any) -> ExportSummary:
         """Export Redis, or a new copy of the file."""
         if not url and not self.redis_url:
             self.run(self.store.back_up(self.folder / "copy.sqlite"))
         url = url or self.redis_url or f"sqlite:///{self.folder / 'copy.sqlite'}"
 
-        async def run() -> Exported:
+        async def run() -> ExportSummary:
             settings = load_settings({"store": url, "redis_prefix": f"a*[{self.folder.name}"})
             log = open_log(settings, is_copy=True)
             try:

@@ -32,7 +32,7 @@ BAD_CHARACTERS = r"\x00-\x1F\x7F-\x9F\uFFFD"
 """Control characters, and the replacement character of invalid UTF-8."""
 IN_PROCESS = "in_process"
 """Context of validations of values from Python, the command line and the store."""
-FORM = ConfigDict(extra="forbid", allow_inf_nan=False, revalidate_instances="always")
+FORM = ConfigDict(extra="forbid", allow_inf_nan=False)
 """Pydantic configuration of dataclasses that callers send as objects."""
 
 
@@ -141,7 +141,7 @@ class Interaction:
 class Impression:
     """An item shown to the user, in a list or, without `list_id`, on its own."""
 
-    __pydantic_config__ = FORM
+    __pydantic_config__ = ConfigDict(**FORM, revalidate_instances="always")
 
     item_id: EntityId
     position: ListPosition = None
@@ -152,16 +152,16 @@ class Impression:
 
 def _as_object(names: Sequence[str], value: Any) -> Any:
     """Convert a list of all named fields, in order, to the equivalent object."""
+    if is_dataclass(value) or isinstance(value, Mapping):
+        return value
     if isinstance(value, list | tuple) and len(value) == len(names):
         return dict(zip(names, value, strict=True))
-    if isinstance(value, list | tuple) or not (isinstance(value, Mapping) or is_dataclass(value)):
-        raise ValueError(f"give [{', '.join(names)}], or an object with these fields")
-    return value
+    raise ValueError(f"give [{', '.join(names)}], or an object with these fields")
 
 
 def _as_impression(value: Any) -> Any:
     """Convert an item id, or [id, position], to the equivalent object."""
-    is_id = not (isinstance(value, list | tuple | Mapping) or is_dataclass(value))
+    is_id = not (is_dataclass(value) or isinstance(value, list | tuple | Mapping))
     return {"item_id": value} if is_id else _as_object(("item_id", "position"), value)
 
 

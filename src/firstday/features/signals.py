@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import astuple, dataclass, field, replace
 from functools import cached_property
 from itertools import count
@@ -139,6 +140,15 @@ class Signals:
     def copy(self, **changes: Any) -> Signals:
         """Return a copy with some fields replaced."""
         return Signals(**{**self.groups, **{name: getattr(self, name) for name in RESERVED}, **changes})
+
+    def extend(self, interactions: Iterable[Interaction], shown: Iterable[Impression]) -> Signals:
+        """Return a copy with more interactions and impressions, which are not validated again."""
+        extended = copy(self)
+        extended.__dict__.update(
+            interactions=(*self.interactions, *interactions),
+            shown=(*self.shown, *shown),
+        )
+        return extended
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Signals:
@@ -324,49 +334,66 @@ class Catalogue:
         Also returns, for each user, one sentence per signal, id or value that is unknown and therefore ignored.
         `config` (default: `SignalConfig()`) defines which signals are uses, and the persistence for impressions.
         """
+        config = config or SignalConfig()
         ignored: list[list[str]] = [[] for _ in users]
-        codes = {name: np.full(len(users), -1, dtype=np.int32) for name in self.groups}
-        cells: dict[Pair, list[tuple[int, int]]] = {}
-        friends: list[tuple[int, int]] = []
+        actions = self._read_interactions(users, ignored)
+        groups = self._read_groups(users, ignored)
+        ages = self._read_ages(users, ignored)
+        friends = self._read_friends(users, ignored)
+        has_impressions = any(user.shown for user in users)
+        passed_over = self._read_passed_over(users, config) if has_impressions else None
+        user_ids = np.array([user.user_id for user in users], dtype=object)
+        batch = SignalBatch(len(users), len(self.items), actions, groups, ages, friends, passed_over, user_ids)
+        return batch, [tuple(sentences) for sentences in ignored]
+
+    def _read_interactions(self, users: Sequence[Signals], ignored: list[list[str]]) -> dict[Pair, SparseRows]:
+        """Return the known interactions by pair; add a sentence for each other one to the user's `ignored`."""
+        cells: defaultdict[Pair, list[tuple[int, int]]] = defaultdict(list)
         for row, user in enumerate(users):
             for action in user.interactions:
-                pair = action.signal, action.entity
-                if unknown := self.find_unknown(*pair, action.entity_id):
+                if unknown := self.find_unknown(action.signal, action.entity, action.entity_id):
                     ignored[row].append(unknown)
                 else:
-                    cells.setdefault(pair, []).append((row, self._ids[action.entity].index_of(action.entity_id)))
+                    member = self._ids[action.entity].index_of(action.entity_id)
+                    cells[action.signal, action.entity].append((row, member))
+        return {pair: _count_cells(found, len(users), len(self._ids[pair[1]])) for pair, found in cells.items()}
+
+    def _read_groups(self, users: Sequence[Signals], ignored: list[list[str]]) -> dict[str, np.ndarray]:
+        """Return the codes of the profile columns; add a sentence for each unknown column or value to `ignored`."""
+        codes = {name: np.full(len(users), -1, dtype=np.int32) for name in self.groups}
+        for row, user in enumerate(users):
             for name, value in user.groups.items():
                 if name not in codes:
-                    ignored[row].append(f"profile column {name!r} is unknown{hint_at(name, (*codes, *RESERVED))}")
+                    hint = hint_at(name, (*codes, *RESERVED))
+                    ignored[row].append(f"profile column {name!r} is unknown{hint}")
                 elif value not in self._codes[name]:
                     ignored[row].append(f"{name} {value!r} was never seen")
                 else:
                     codes[name][row] = self._codes[name][value]
-            if user.age is not None and not self.has_ages:
+        return codes
+
+    def _read_ages(self, users: Sequence[Signals], ignored: list[list[str]]) -> np.ndarray | None:
+        """Return ages as in `SignalBatch`; if the model has none, add a sentence to `ignored` of users with an age."""
+        if self.has_ages:
+            return np.array([-1 if user.age is None else user.age for user in users], dtype=np.int16)
+        for row, user in enumerate(users):
+            if user.age is not None:
                 ignored[row].append("age is not used by this model")
-            if user.friends and self.people is None:
+        return None
+
+    def _read_friends(self, users: Sequence[Signals], ignored: list[list[str]]) -> SparseRows | None:
+        """Return the stored friends as in `SignalBatch`; add a sentence about the others to `ignored`."""
+        cells = []
+        for row, user in enumerate(users):
+            ids = set(user.friends)
+            if ids and self.people is None:
                 ignored[row].append("friends are not used by this model")
-            elif self.people is not None:
-                ids = set(user.friends)
-                cells_of_user = {(row, friend) for friend in map(self.people.index_of, ids) if friend >= 0}
-                if len(cells_of_user) < len(ids):
-                    ignored[row].append(f"{len(ids) - len(cells_of_user):,} of {len(ids):,} friends are unknown")
-                friends += cells_of_user
-        ages = np.array([-1 if user.age is None else user.age for user in users], dtype=np.int16)
-        batch = SignalBatch(
-            len(users),
-            len(self.items),
-            {
-                pair: _count_cells(cells_of_pair, len(users), len(self._ids[pair[1]]))
-                for pair, cells_of_pair in cells.items()
-            },
-            codes,
-            ages if self.has_ages else None,
-            None if self.people is None else _count_cells(friends, len(users), len(self.people)),
-            self._read_passed_over(users, config or SignalConfig()) if any(user.shown for user in users) else None,
-            np.array([user.user_id for user in users], dtype=object),
-        )
-        return batch, [tuple(sentences) for sentences in ignored]
+            elif ids and self.people is not None:
+                members = {self.people.index_of(friend) for friend in ids} - {-1}
+                cells += [(row, member) for member in members]
+                if len(members) < len(ids):
+                    ignored[row].append(f"{len(ids) - len(members):,} of {len(ids):,} friends are unknown")
+        return None if self.people is None else _count_cells(cells, len(users), len(self.people))
 
     def _read_passed_over(self, users: Sequence[Signals], config: SignalConfig) -> SparseRows:
         """Return the probability that each user passed over each known item; see `infer_passed_over`."""
@@ -379,11 +406,12 @@ class Catalogue:
             for entry in user.shown:
                 name = str(entry.item_id)
                 item = self.items.index_of(name)
+                if item < 0:  # also has a number: if it is used, the items above it were seen
+                    item = numbers[name]
                 list_ix = -1 if entry.list_id is None else numbers[str(entry.list_id)]
-                # Unknown items also have a number: if one is used, the items above it were seen.
-                rows.append((row, list_ix, numbers[name] if item < 0 else item, entry.position or 1, name in used))
-        owners, list_ixs, shown, positions, is_used = np.array(rows, dtype=np.int64).T
-        return infer_passed_over(owners, list_ixs, shown, positions, is_used, config.persistence, (len(users), n_items))
+                rows.append((row, list_ix, item, entry.position or 1, name in used))
+        owners, list_ixs, items, positions, is_used = np.array(rows, dtype=np.int64).T
+        return infer_passed_over(owners, list_ixs, items, positions, is_used, config.persistence, (len(users), n_items))
 
     def translate(
         self,
@@ -403,35 +431,32 @@ class Catalogue:
             ids = self._ids.get(entity)
             dataset_ids = dataset.items if entity == ITEM else dataset.entities[entity].ids
             is_known = signal in self.signals or ids is dataset_ids
-            renumbered = map_columns(rows, dataset_ids, ids) if is_known and ids is not None else None
-            if n_missing := rows.n_entries - (0 if renumbered is None else renumbered.n_entries):
-                unknown[entity if signal in self.signals else f"signal {signal}"] += n_missing
-            if renumbered is not None:
-                translated[signal, entity] = renumbered
-        codes = {}
-        for name, group in dataset.groups.items():
-            codes_of_values = [self._codes.get(name, {}).get(value, -1) for value in group.values]
-            code_of = np.array([*codes_of_values, -1], dtype=np.int32)
-            codes[name] = code_of[group.codes[users]]  # a missing value has code -1, which selects the last
-            n_missing = int(((codes[name] < 0) & (group.codes[users] >= 0)).sum())
-            unknown[name if name in self.groups else f"profile column {name}"] += n_missing
+            n_missing = rows.n_entries
+            if is_known and ids is not None:
+                translated[signal, entity] = map_columns(rows, dataset_ids, ids)
+                n_missing -= translated[signal, entity].n_entries
+            unknown[entity if signal in self.signals else f"signal {signal}"] += n_missing
         absent = np.full(len(users), -1, dtype=np.int32)
+        codes = dict.fromkeys(self.groups, absent)
+        for name, group in dataset.groups.items():
+            known_codes = self._codes.get(name, {})
+            # A missing value has code -1, which selects the last.
+            code_of = np.array([*(known_codes.get(value, -1) for value in group.values), -1], dtype=np.int32)
+            values = group.codes[users]
+            n_missing = int(np.count_nonzero((code_of[values] < 0) & (values >= 0)))
+            unknown[name if name in self.groups else f"profile column {name}"] += n_missing
+            if name in self.groups:
+                codes[name] = code_of[values]
         ages = None
         if self.has_ages:
             ages = absent.astype(np.int16) if dataset.ages is None else dataset.ages[users]
         friends = None
         if self.people is not None and dataset.friends is not None:
             friends = map_columns(dataset.friends.take(users), dataset.friend_ids or dataset.users, self.people).ones()
-        batch = SignalBatch(
-            len(users),
-            len(self.items),
-            translated,
-            {name: codes.get(name, absent) for name in self.groups},
-            ages,
-            friends,
-            None if passed_over is None else map_columns(passed_over, dataset.items, self.items),
-            dataset.users.values.gather(users).to_numpy().astype(object),
-        )
+        if passed_over is not None:
+            passed_over = map_columns(passed_over, dataset.items, self.items)
+        user_ids = dataset.users.values.gather(users).to_numpy().astype(object)
+        batch = SignalBatch(len(users), len(self.items), translated, codes, ages, friends, passed_over, user_ids)
         return batch, dict(+unknown)
 
 

@@ -56,7 +56,7 @@ COLUMN_TYPES: Mapping[str, Any] = {
 
 
 @dataclass
-class Exported:
+class ExportSummary:
     """Number of rows that a run added, and the store time up to which the tables are complete; picks do not count."""
 
     until: datetime
@@ -65,7 +65,7 @@ class Exported:
     assignments: int = 0
 
 
-async def export(log: Log, out: Path, since: datetime | None = None) -> Exported:
+async def export(log: Log, out: Path, since: datetime | None = None) -> ExportSummary:
     """Export everything the store received since the last run, or since a time (`since`) into a new folder, as tables.
 
     An interrupted run is safe: the next run writes the same rows again. Files are staged, moved into place at the end,
@@ -121,7 +121,7 @@ class _Run:
         self._rows: defaultdict[str, list[Any]] = defaultdict(list)
         self._staging = out / ".staging"
         shutil.rmtree(self._staging, ignore_errors=True)
-        self._done = Exported(to_time(until_us))
+        self._summary = ExportSummary(to_time(until_us))
 
     def _is_new(self, us: int) -> bool:
         """Return whether a store time is in the interval of this run."""
@@ -181,12 +181,12 @@ class _Run:
         """Stage a file of each kind of interaction with at least this many rows."""
         for name in ("events", "lists"):
             if len(self._rows[name]) >= at_least:
-                number = f"{self.since_us:016}-{self._done.interactions:09}"
+                number = f"{self.since_us:016}-{self._summary.interactions:09}"
                 self._stage(f"interactions/{name}-{number}", self._frame(name))
-                self._done.interactions += len(self._rows[name])
+                self._summary.interactions += len(self._rows[name])
                 self._rows[name].clear()
 
-    def publish(self) -> Exported:
+    def publish(self) -> ExportSummary:
         """Complete all tables, and move all files into place."""
         self._write_interactions(1)
         folder = self._out / "interactions"
@@ -201,7 +201,7 @@ class _Run:
         assigned = self._frame("assignments")
         old = self._read("assignments", assigned)
         table = pl.concat([old, assigned]).unique(["user_id", "experiment"], keep="first", maintain_order=True)
-        self._done.assignments = table.height - old.height
+        self._summary.assignments = table.height - old.height
         self._stage("assignments", table.sort("assigned_at", "user_id"))
         for path in interrupted:
             path.unlink()
@@ -209,7 +209,7 @@ class _Run:
         for path in self._staging.rglob("*.parquet"):
             path.replace(self._out / path.relative_to(self._staging))
         shutil.rmtree(self._staging, ignore_errors=True)
-        return self._done
+        return self._summary
 
     def _write_users(self) -> None:
         """Add new users; replace the profile, picks and friends of users with a new profile."""
@@ -218,7 +218,7 @@ class _Run:
         profiles = pl.DataFrame(self._rows["profiles"], {**columns, **new.schema})
         old = self._read("users", profiles)
         users = pl.concat([new, old, profiles], how="diagonal").unique("user_id", keep="last")
-        self._done.users = users.height - old.height
+        self._summary.users = users.height - old.height
         self._stage("users", users.sort("user_id"))
         is_unchanged = ~pl.col("user_id").is_in(profiles["user_id"].to_list())
         for name, new in (("friends", self._frame("friends")), ("interactions/picks", self._frame("picks"))):

@@ -132,7 +132,7 @@ def _as_json(
     experiment = service.enrolment.experiment.name if service.enrolment and variant else None
     service.metrics.lists.labels(recommendation.strategy, recommendation.route).inc()
     if experiment:
-        service.metrics.of_variants.labels(experiment, variant, recommendation.route).inc()
+        service.metrics.variant_lists.labels(experiment, variant, recommendation.route).inc()
     return {
         "model": list_request.model.version,
         "user_id": list_request.user_id or None,

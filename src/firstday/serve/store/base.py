@@ -25,14 +25,12 @@ from pydantic import (
     Field,
     PlainSerializer,
     TypeAdapter,
-    ValidationInfo,
     ValidatorFunctionWrapHandler,
     WrapValidator,
 )
 
 from firstday.errors import FirstdayError
 from firstday.features.interactions import (
-    IN_PROCESS,
     Id,
     Impression,
     Interaction,
@@ -71,10 +69,8 @@ Time = Annotated[int, PlainSerializer(to_time), Field(validation_alias="us")]
 """Time of the log entry, in microseconds since 1970; not part of its body."""
 
 
-def _read_time(value: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
-    """Parse the time of an event in UTC; over HTTP, refuse numbers, times without offset and times of the future."""
-    if info.context == IN_PROCESS:
-        return read(value)
+def _read_time(value: Any, read: ValidatorFunctionWrapHandler) -> datetime:
+    """Parse the time of an event in UTC; refuse numbers, times without offset and times of the future."""
     if isinstance(value, str) and re.match(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:", value):
         time: datetime = read(value)
         if 0 <= to_us(time) < now_us() + DAY_US:
@@ -219,18 +215,14 @@ class StoredUser:
 
     def to_signals(self, user_id: str | None = None) -> Signals:
         """Convert to `Signals`; impressions are not interactions."""
-        signals = self.profile.signals if self.profile else {}
+        registered = self.profile.signals if self.profile else {}
         actions = [
             Interaction(signal=event.signal, entity=event.entity, entity_id=event.entity_id)
             for event in self.events
             if not event.is_impression
         ]
-        values = {
-            "interactions": [*signals.get("interactions", ()), *actions],
-            "shown": [*signals.get("shown", ()), *(impression for _, impression in self.find_impressions())],
-            "user_id": user_id,
-        }
-        return Signals.of({**signals, **values})
+        impressions = (impression for _, impression in self.find_impressions())
+        return Signals.of({**registered, "user_id": user_id}).extend(actions, impressions)
 
 
 @dataclass(frozen=True)
@@ -269,10 +261,12 @@ class Entry(NamedTuple):
     kind: str
     id: str  # unique per owner
     body: str
-    known_since_us: int  # an existing entry with this id is replaced only if it is older
-    tells: str | None = None  # id of the list entry whose impressions this entry reports, which sets its `is_told`
+    replace_before_us: int  # an existing entry with this id is replaced only if it is older
+    list_key: str | None = None  # id of the list entry whose impressions this entry reports, which sets its `is_told`
 
 
+NEVER, ALWAYS = 0, 2**53
+"""Values of `replace_before_us`: an existing entry is never replaced, or always."""
 EXPIRING = ("use", "shown", "list", "profile")
 """Kinds of entries that expire by their own time."""
 FIELDS = {"use": "events", "shown": "events", "list": "lists", "profile": "profile", "assignment": "assignments"}
@@ -371,7 +365,7 @@ class Store:
     async def put_list(self, name: str, items: Sequence[str] | None) -> None:
         """Set an item list, or delete it if `items` is None."""
         body = pydantic_core.to_json({"name": name, "items": items}).decode()
-        entries = [Entry(LISTS, "items", f"items {name}", body, 2**53), Entry(SERVICE, "items", "items", "", 2**53)]
+        entries = [Entry(LISTS, "items", f"items {name}", body, ALWAYS), Entry(SERVICE, "items", "items", "", ALWAYS)]
         with self.watch("append"):
             await self.log.append(entries, self._oldest_us())
 
@@ -409,25 +403,20 @@ class Store:
 
 def _to_entry(owner: str, record: Record, oldest_us: int) -> Entry:
     """Convert a record to an entry; a profile replaces the previous one, an assignment never does."""
-    kind = "profile"
-    key = ""
-    known_since_us = 2**53
-    list_key = None
+    body = _dump(record)
     match record:
         case Assignment():
-            kind = "assignment"
-            key = record.experiment
-            known_since_us = 0
+            return Entry(owner, "assignment", f"assignments {record.experiment}", body, NEVER)
         case ShownList():
-            kind = "list"
-            key = record.list_id
-            known_since_us = oldest_us
+            return Entry(owner, "list", f"lists {record.list_id}", body, oldest_us)
         case Event():
-            kind = "shown" if record.is_impression else "use"
-            key = record.event_id
-            known_since_us = oldest_us
-            list_key = f"lists {record.list_id}" if record.is_impression and record.list_id else None
-    return Entry(owner, kind, f"{FIELDS[kind]} {key}", _dump(record), known_since_us, list_key)
+            key = f"events {record.event_id}"
+            if not record.is_impression:
+                return Entry(owner, "use", key, body, oldest_us)
+            list_key = f"lists {record.list_id}" if record.list_id else None
+            return Entry(owner, "shown", key, body, oldest_us, list_key)
+        case Profile():
+            return Entry(owner, "profile", "profile", body, ALWAYS)
 
 
 NOT_IN_BODY = ("user_id", "received_us", "put_us", "assigned_us", "is_told")
@@ -441,8 +430,19 @@ def _dump(record: Record) -> str:
     return pydantic_core.to_json(body).decode()
 
 
-_RECORDS = {"events": StoredEvent, "lists": ShownList, "profile": Profile, "assignments": Assignment}
-_VALIDATORS = {field: TypeAdapter[Any](record).validate_json for field, record in _RECORDS.items()}
+def _read_event(text: str) -> StoredEvent:
+    """Build an event, which was validated when it was stored."""
+    values = pydantic_core.from_json(text)
+    time = values.pop("timestamp", None)
+    return StoredEvent(received_us=values.pop("us"), timestamp=time and datetime.fromisoformat(time), **values)
+
+
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    "events": _read_event,
+    "lists": TypeAdapter(ShownList).validate_json,
+    "profile": TypeAdapter(Profile).validate_json,
+    "assignments": TypeAdapter(Assignment).validate_json,
+}
 
 
 def assemble(entries: Iterable[StoredEntry], oldest_us: int) -> StoredUser:
@@ -456,7 +456,7 @@ def assemble(entries: Iterable[StoredEntry], oldest_us: int) -> StoredUser:
             first_us = int(body)
         elif us >= oldest_us or kind not in EXPIRING:
             field = FIELDS[kind]
-            record = _VALIDATORS[field](f'{{"us":{us},{body[1:]}', context=IN_PROCESS)
+            record = _READERS[field](f'{{"us":{us},{body[1:]}')
             fields[field].append(replace(record, is_told=True) if is_told else record)
     if not is_alive or first_us is None:
         return StoredUser()

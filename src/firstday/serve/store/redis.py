@@ -33,7 +33,7 @@ SCAN_BATCH = 500
 APPEND = """
 -- KEYS: clock, retention; per owner: the log (hash: ID to 'TIME KIND IS_TOLD BODY'), ids by time of each capped kind
 -- ARGV: time, retention in ms, oldest unexpired time, capped kinds, caps; per owner: (whether it is a user, entries)
--- Entry: number, kind, ID, body, known_since_us, ID of the list whose impressions it reports
+-- Entry: number, kind, ID, body, replace_before_us, ID of the list whose impressions it reports
 local latest, now, ttl = tonumber(redis.call('GET', KEYS[1]) or 0), tonumber(ARGV[1]), tonumber(ARGV[2])
 local oldest, kinds, caps = tonumber(ARGV[3]), cjson.decode(ARGV[4]), cjson.decode(ARGV[5])
 local result = {}
@@ -161,7 +161,7 @@ class RedisLog:
         """See `Log.append`."""
         by_owner: defaultdict[str, list[Any]] = defaultdict(list)
         for number, entry in enumerate(entries, 1):
-            # Omit `tells`, the last value, if it is None: cjson.null is truthy in Lua.
+            # Omit `list_key`, the last value, if it is None: cjson.null is truthy in Lua.
             by_owner[entry.owner].append([number, *(value for value in entry[1:] if value is not None)])
         caps = self.rules.caps
         values = (

@@ -184,9 +184,9 @@ class SqliteLog:
                     execute(DELETE_OLDER, (user_id,))
             is_new = []
             for entry in entries:
-                is_new.append(execute(APPEND, (*entry[:4], next_us(), entry.known_since_us)).rowcount == 1)
-                if is_new[-1] and entry.tells:
-                    execute(SET_TOLD, (entry.owner, entry.tells))
+                is_new.append(execute(APPEND, (*entry[:4], next_us(), entry.replace_before_us)).rowcount == 1)
+                if is_new[-1] and entry.list_key:
+                    execute(SET_TOLD, (entry.owner, entry.list_key))
             for owner, kind in dict.fromkeys((entry.owner, entry.kind) for entry in entries if entry.kind in caps):
                 execute(KEEP_NEWEST, (owner, kind, caps[kind]))
             return is_new
