@@ -99,12 +99,7 @@ def test_a_catalogue_reads_what_was_passed_over_and_counts_it_as_nothing_else() 
     catalogue = Catalogue.of(dataset, SignalConfig().known)
     user = Signals(
         interactions=[("stream", "item", "82")],
-        shown=[
-            {"item_id": 81, "position": 1, "list_id": "a"},
-            Impression("82", 2, "a"),
-            Impression("83", 3, "a"),
-            Impression("gone", 4, "a"),
-        ],
+        shown=[{"item_id": 81, "position": 1, "list_id": "a"}, *a_list("81", "82", "83", "gone")[1:]],
     )
     batch, ignored = catalogue.read([Signals(), user], SignalConfig(persistence=0.5))
     assert batch.passed_over is not None
