@@ -1,7 +1,7 @@
 """Picks, interactions and impressions as callers send them, declared once for Python, JSON, HTTP and the store.
 
-Over HTTP, ids and names have limits. In Python, where the `context` of a validation is `IN_PROCESS`, an id is any
-single value and a name any text.
+Over HTTP, ids and names have limits. In Python, where the context of a validation is `IN_PROCESS`, an id is any single
+value and a name any text.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MAX_INTEGER = 2**53 - 1
 BAD_CHARACTERS = r"\x00-\x1F\x7F-\x9F\uFFFD"
 """Control characters, and the replacement character of invalid UTF-8."""
 IN_PROCESS = "in_process"
-"""Context of validations of values from Python, the command line and the store."""
+"""Context of validations of values from Python and the command line."""
 FORM = ConfigDict(extra="forbid", allow_inf_nan=False)
 """Pydantic configuration of dataclasses that callers send as objects."""
 
@@ -152,8 +152,10 @@ class Impression:
 
 def _as_object(names: Sequence[str], value: Any) -> Any:
     """Convert a list of all named fields, in order, to the equivalent object."""
-    if is_dataclass(value) or isinstance(value, Mapping):
+    if is_dataclass(value):
         return value
+    if isinstance(value, Mapping):
+        return dict(value)
     if isinstance(value, list | tuple) and len(value) == len(names):
         return dict(zip(names, value, strict=True))
     raise ValueError(f"give [{', '.join(names)}], or an object with these fields")

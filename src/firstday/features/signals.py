@@ -111,7 +111,7 @@ class Signals:
             text = f"{reserved[0]} cannot be the name of a profile column; put it next to profile."
             raise DataError(text, where="profile", code="reserved")
         columns = {**groups, **profile}
-        values = {
+        fields = {
             "age": age,
             "interactions": interactions,
             "friends": friends,
@@ -119,13 +119,12 @@ class Signals:
             "user_id": user_id,
             "profile": {name: value for name, value in columns.items() if value is not None},
         }
-        given = {name: value for name, value in values.items() if value is not None}
-        _validate(_SIGNALS, given, self)
-        picked = [
+        _validate(_SIGNALS, {name: value for name, value in fields.items() if value is not None}, self)
+        pick_actions = [
             Interaction(signal=PICK_SIGNAL, entity=pick.entity, entity_id=pick.entity_id)
             for pick in _validate(_PICKS, {"picks": picks})["picks"]
         ]
-        actions = [*picked, *self.interactions]
+        actions = [*pick_actions, *self.interactions]
         impressions = [Impression(action.entity_id) for action in actions if action.is_impression]
         self.__dict__.update(
             interactions=tuple(action for action in actions if not action.is_impression),
@@ -143,12 +142,10 @@ class Signals:
 
     def extend(self, interactions: Iterable[Interaction], shown: Iterable[Impression]) -> Signals:
         """Return a copy with more interactions and impressions, which are not validated again."""
-        extended = copy(self)
-        extended.__dict__.update(
-            interactions=(*self.interactions, *interactions),
-            shown=(*self.shown, *shown),
-        )
-        return extended
+        signals = copy(self)
+        signals.__dict__["interactions"] += tuple(interactions)
+        signals.__dict__["shown"] += tuple(shown)
+        return signals
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Signals:
