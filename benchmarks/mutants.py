@@ -57,7 +57,7 @@ STORES = (
     (REDIS, "latest = math.max(latest + 1, now)", "latest = now"),
     (REDIS, "if owner[1] and ttl > 0 then", "if false then"),
     (STORE, '"profile", body, ALWAYS', '"profile", body, NEVER'),
-    (STORE, "{record.experiment}\", body, NEVER", "{record.experiment}\", body, ALWAYS"),
+    (STORE, '{record.experiment}", body, NEVER', '{record.experiment}", body, ALWAYS'),
     (STORE, "if shown.is_told:", "if False:"),
     (INTERACTIONS, "return self.signal == SHOWN and self.entity == ITEM", "return False"),
     (STORE, "elif us >= oldest_us or kind not in EXPIRING:", "else:"),
