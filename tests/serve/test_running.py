@@ -76,7 +76,7 @@ def test_no_training_library_is_in_the_process(server: ServerProcess) -> None:
         (
             ["--host", "0.0.0.0"],
             {},
-            "error: serve: host 0.0.0.0 can be reached from other machines and no key is set; ",
+            "error: serve: Host 0.0.0.0 can be reached from other machines and no key is set; ",
         ),
     ],
 )
