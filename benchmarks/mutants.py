@@ -33,7 +33,7 @@ LIST_TESTS = ("tests/recommend/test_lists.py", "tests/recommend")
 SQLITE = "serve/store/sqlite.py"
 REDIS = "serve/store/redis.py"
 STORE = "serve/store/base.py"
-INTERACTIONS = "features/interactions.py"
+SIGNALS = "features/signals.py"
 SNAPSHOT = "data/splits/snapshot.py"
 ROLES = "data/splits/roles.py"
 REGISTRATION = "data/splits/registration.py"
@@ -59,7 +59,7 @@ STORES = (
     (STORE, '"profile", body, ALWAYS', '"profile", body, NEVER'),
     (STORE, '{record.experiment}", body, NEVER', '{record.experiment}", body, ALWAYS'),
     (STORE, "if shown.is_told:", "if False:"),
-    (INTERACTIONS, "return self.signal == SHOWN and self.entity == ITEM", "return False"),
+    (SIGNALS, "return self.signal == SHOWN and self.entity == ITEM", "return False"),
     (STORE, "elif us >= oldest_us or kind not in EXPIRING:", "else:"),
     (SQLITE, "self._latest_us = max(self._latest_us + 1, self.now_us())", "self._latest_us = self.now_us()"),
 )

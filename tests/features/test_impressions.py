@@ -12,8 +12,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.events import Events
 from firstday.data.ids import Ids
 from firstday.errors import DataError
-from firstday.features.interactions import Impression, Interaction
-from firstday.features.signals import Catalogue, Signals
+from firstday.features.signals import Catalogue, Impression, Interaction, Signals
 
 
 def weigh_passed_over(shown: list[Impression], used: Collection[str], persistence: float) -> dict[str, float]:

@@ -9,8 +9,7 @@ import pytest
 from firstday.config import SignalConfig
 from firstday.data.events import ITEM
 from firstday.errors import DataError
-from firstday.features.interactions import Interaction
-from firstday.features.signals import SignalBatch, Signals
+from firstday.features.signals import Interaction, SignalBatch, Signals
 from firstday.sparse import SparseRows
 
 

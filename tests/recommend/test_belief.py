@@ -9,8 +9,7 @@ import pytest
 
 from firstday.artifact.trained_model import TrainedModel
 from firstday.embed.embeddings import PASSED_OVER, FoldIn
-from firstday.features.interactions import Impression
-from firstday.features.signals import Signals
+from firstday.features.signals import Impression, Signals
 from firstday.recommend import belief as rules
 from firstday.recommend.belief import believe_people, believe_segments, llr_of_no, llr_of_yes, normalise
 from firstday.recommend.query import Query

@@ -12,8 +12,7 @@ from typer.testing import CliRunner
 
 from firstday.cli.main import app
 from firstday.errors import DataError
-from firstday.features.interactions import Impression
-from firstday.features.signals import Signals
+from firstday.features.signals import Impression, Signals
 from firstday.recommend.recommender import Recommender
 from tests.serve.conftest import assert_error, ids_of
 

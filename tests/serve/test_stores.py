@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from redis_process import RedisProcess
 
-from firstday.features.interactions import Impression
-from firstday.features.signals import Signals
+from firstday.features.signals import Impression, Signals
 from firstday.serve.store.base import Event, Profile, Retention, ShownList, Store, StoredUser, to_time
 from tests.serve.store_harness import CAP, DAY_US, RETENTION_US, Harness, MakeLog, make_event, make_shown
 

@@ -17,8 +17,7 @@ import polars as pl
 from firstday.config import SHOWN
 from firstday.data.events import ITEM
 from firstday.errors import ConfigError
-from firstday.features.interactions import Impression, Interaction
-from firstday.features.signals import Signals
+from firstday.features.signals import Impression, Interaction, Signals
 from firstday.serve.store.base import Log, Retention, StoredEvent, StoredUser, assemble, now_us, to_time, to_us
 
 STATE = ".export.json"

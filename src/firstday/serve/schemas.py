@@ -17,9 +17,11 @@ from pydantic import (
     model_validator,
 )
 
-from firstday.features.interactions import (
+from firstday.features.signals import (
     BAD_CHARACTERS,
     ID_LENGTH,
+    RESERVED,
+    Age,
     AnyImpression,
     AnyInteraction,
     AnyPick,
@@ -31,7 +33,6 @@ from firstday.features.interactions import (
     as_whole,
     integer_as_text,
 )
-from firstday.features.signals import RESERVED, Age
 from firstday.recommend.registry import strategy_names
 from firstday.recommend.rules.filters import MOST_CHARACTERS
 from firstday.recommend.rules.list_rules import MOST_IDS, NO_RULES, Row, Rules

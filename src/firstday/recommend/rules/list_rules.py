@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Section, parse_settings
 from firstday.display import readable
-from firstday.features.interactions import as_text, as_whole
+from firstday.features.signals import as_text, as_whole
 from firstday.recommend.rules.filters import MOST_CHARACTERS, Filter, find_column, list_values, parse_filter
 from firstday.sparse import SparseRows
 

@@ -30,7 +30,7 @@ from pydantic import (
 )
 
 from firstday.errors import FirstdayError
-from firstday.features.interactions import (
+from firstday.features.signals import (
     Id,
     Impression,
     Interaction,
@@ -38,8 +38,8 @@ from firstday.features.interactions import (
     ListPosition,
     Policy,
     Propensity,
+    Signals,
 )
-from firstday.features.signals import Signals
 
 DAY_US = 86_400_000_000
 NOT_USERS = SERVICE, LISTS = "", "\x01lists"
