@@ -33,14 +33,15 @@ LIST_TESTS = ("tests/recommend/test_lists.py", "tests/recommend")
 SQLITE = "serve/store/sqlite.py"
 REDIS = "serve/store/redis.py"
 STORE = "serve/store/base.py"
+SIGNALS = "features/signals.py"
 SNAPSHOT = "data/splits/snapshot.py"
 ROLES = "data/splits/roles.py"
 REGISTRATION = "data/splits/registration.py"
 HISTORIES = "data/splits/histories.py"
 
 STORES = (
-    (SQLITE, "us = excluded.us WHERE us < ?6", "us = excluded.us WHERE ?6 = ?6"),
-    (SQLITE, "if is_new[-1] and entry.tells:", "if False:"),
+    (SQLITE, "is_told = 0 WHERE us < ?6", "is_told = 0 WHERE ?6 = ?6"),
+    (SQLITE, "if is_new[-1] and entry.list_key:", "if False:"),
     (SQLITE, "execute(KEEP_NEWEST, (owner, kind, caps[kind]))", "pass"),
     (SQLITE, "execute(DELETE_OLDER, (user_id,))", "pass"),
     (SQLITE, '"DELETE FROM log WHERE owner = ?"', "\"DELETE FROM log WHERE owner = ? AND kind != 'assignment'\""),
@@ -55,10 +56,10 @@ STORES = (
     (REDIS, "if (time_of('user') or now) < oldest then", "if false then"),
     (REDIS, "latest = math.max(latest + 1, now)", "latest = now"),
     (REDIS, "if owner[1] and ttl > 0 then", "if false then"),
-    (STORE, "known_since_us = 2**53", "known_since_us = 0"),
-    (STORE, "known_since_us = 0", "known_since_us = 2**53"),
+    (STORE, '"profile", body, ALWAYS', '"profile", body, NEVER'),
+    (STORE, '{record.experiment}", body, NEVER', '{record.experiment}", body, ALWAYS'),
     (STORE, "if shown.is_told:", "if False:"),
-    (STORE, "return self.signal == SHOWN and self.entity == ITEM", "return False"),
+    (SIGNALS, "return self.signal == SHOWN and self.entity == ITEM", "return False"),
     (STORE, "elif us >= oldest_us or kind not in EXPIRING:", "else:"),
     (SQLITE, "self._latest_us = max(self._latest_us + 1, self.now_us())", "self._latest_us = self.now_us()"),
 )

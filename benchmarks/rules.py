@@ -104,7 +104,7 @@ def used_later(tables: Path, users: Sequence[Signals]) -> list[set[Any]]:
     )
     items = rows.filter(pl.col("signal") == "stream").group_by("user_id").agg("item_id").collect()
     by_user = dict(items.iter_rows())
-    return [set(by_user.get(of.user_id, [])) - {identity for _, _, identity in of.interactions} for of in users]
+    return [set(by_user.get(of.user_id, [])) - {action.entity_id for action in of.interactions} for of in users]
 
 
 def compare(

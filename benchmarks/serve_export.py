@@ -41,7 +41,9 @@ async def fill(path: Path, n_users: int, items: list[str]) -> None:
         users = [f"u{number}" for number in range(begin, min(n_users, begin + 500))]
         await store.append([(user, Profile({"age": rng.randrange(16, 70)})) for user in users])
         pairs = [(user, number) for user in users for number in range(N_EVENTS)]
-        await store.append([(user, Event(f"e{number}", "stream", "item", rng.choice(items))) for user, number in pairs])
+        await store.append(
+            [(user, Event(event_id=f"e{number}", entity_id=rng.choice(items))) for user, number in pairs]
+        )
         for number in range(N_LISTS):
             shown = [ShownList(f"{user}-{number}", "segment", tuple(rng.sample(items, SLATE))) for user in users]
             await store.append(list(zip(users, shown, strict=True)))

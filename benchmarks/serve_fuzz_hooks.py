@@ -35,7 +35,7 @@ def before_load_schema(context: schemathesis.HookContext, raw_schema: dict[str, 
         if one["name"] in valid:
             (one["schema"].get("items") or one["schema"])["enum"] = valid[one["name"]]
     raw_schema["components"]["schemas"]["UserListBody"]["properties"]["after"]["enum"] = [""]
-    timestamp = raw_schema["components"]["schemas"]["EventBody"]["properties"]["timestamp"]
+    timestamp = raw_schema["components"]["schemas"]["EventBody"]["properties"]["timestamp"]["anyOf"][0]
     timestamp["pattern"] = timestamp["pattern"].replace("20[0-9][0-9]", "20[01][0-9]")
 
 

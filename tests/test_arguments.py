@@ -46,7 +46,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "to_frame of another library": (lambda: TINY.recommend_users([{}]).to_frame("excel"), "pandas"),
     "recommend_batch by a path": (lambda: fd.recommend_batch("model", "newcomers"), "fd.open_model"),
     # values
-    "Signals of friends that are one": (lambda: fd.Signals(friends="u7"), "give a list"),
+    "Signals of friends that are one": (lambda: fd.Signals(friends="u7"), "friends: Input should be a list"),
     "Experiment of one variant": (lambda: fd.Experiment("a", (fd.Variant("a", "segment", 50.0),)), "at least two"),
     "register of a function": (lambda: fd.register(len), "StrategySpec"),
     "StrategySpec of a name that is none": (lambda: fd.StrategySpec(name=3, describe="", recommend=len), "name"),

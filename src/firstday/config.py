@@ -93,7 +93,7 @@ class Section(BaseModel):
             for section in sections:
                 part = part.get(section) if isinstance(part, dict) else None
             if not isinstance(part, dict):
-                raise ConfigError(_describe_unknown(type(self), name, "configuration"))
+                raise ConfigError(_describe_unknown(type(self), name), where="configuration")
             part[last] = setting_value.model_dump() if isinstance(setting_value, Section) else setting_value
         return parse_settings(type(self), values)
 
@@ -545,19 +545,19 @@ def parse_settings(section: type[M], values: Mapping[str, Any], where: str = "co
             name = ".".join(map(str, fault["loc"]))
             message = fault["msg"]
             if fault["type"] == "extra_forbidden":
-                faults.append(_describe_unknown(section, name, where))
+                faults.append(_describe_unknown(section, name))
             elif fault["type"] == "value_error":  # from our validators
-                faults.append(f"{where}: {name}: {fault['ctx']['error']}.")
+                faults.append(f"{name}: {fault['ctx']['error']}.")
             else:
-                faults.append(f"{where}: {name} is {shorten(fault['input'])}: {message[:1].lower()}{message[1:]}.")
-        raise ConfigError("\n".join(faults)) from None
+                faults.append(f"{name} is {shorten(fault['input'])}: {message[:1].lower()}{message[1:]}.")
+        raise ConfigError(f"\n{where}: ".join(faults), where=where) from None
 
 
-def _describe_unknown(section: type[BaseModel], name: str, where: str) -> str:
+def _describe_unknown(section: type[BaseModel], name: str) -> str:
     names = list(_setting_names(section))
     matches = [setting for setting in names if setting.endswith(f".{name}")] or get_close_matches(name, names, 1)
     hint = f"; did you mean {' or '.join(matches)}? See" if matches else "; see"
-    return f"{where}: {name} is not a setting{hint} docs/configuration.md for the settings."
+    return f"{name} is not a setting{hint} docs/configuration.md for the settings."
 
 
 def _setting_names(section: type[BaseModel]) -> Iterator[str]:

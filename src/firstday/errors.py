@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from reprlib import repr as shorten
+from typing import Any
 
 
 class FirstdayError(Exception):
-    """Base class of all errors of firstday; their messages are written for users."""
+    """Base class of all errors of firstday; their messages are written for users.
+
+    Parameters
+    ----------
+    text
+        What was found, and what to do.
+    where
+        Field, setting or file that the error is about, which begins the message; "" if `text` names it.
+    code
+        Identifier of the kind of error for programs, such as ``missing``; "" if there is none.
+    """
+
+    def __init__(self, text: str, *, where: str = "", code: str = "") -> None:
+        self.text, self.where, self.code = text, where, code
+        super().__init__(f"{where}: {text}" if where else text)
 
 
 @dataclass(frozen=True)
@@ -55,12 +70,18 @@ class DataError(FirstdayError, ValueError):
         A sentence, or all faults; the attribute `faults` is always a tuple of `Fault`.
     hint
         Command-line option to continue despite the faults; "" if there is none.
+    where, code
+        See `FirstdayError`.
     """
 
-    def __init__(self, faults: str | Sequence[Fault], hint: str = "") -> None:
+    def __init__(self, faults: str | Sequence[Fault], hint: str = "", *, where: str = "", code: str = "") -> None:
         self.hint = hint
-        self.faults = (Fault("invalid", faults),) if isinstance(faults, str) else tuple(faults)
-        super().__init__("\n".join(map(str, self.faults)))
+        if isinstance(faults, str):
+            self.faults: tuple[Fault, ...] = (Fault(code or "invalid", faults, where),)
+            super().__init__(faults, where=where, code=code)
+        else:
+            self.faults = tuple(faults)
+            super().__init__("\n".join(map(str, self.faults)))
 
 
 class ConfigError(FirstdayError, ValueError):
@@ -107,6 +128,26 @@ def needs_extra(feature: str, extra: str) -> Iterator[None]:
 def count_of(n: int, total: int, noun: str) -> str:
     """Return "37 of 9,120 rows", for messages."""
     return f"{n:,} of {total:,} {noun}"
+
+
+_MESSAGES = {
+    "json_invalid": "Invalid JSON",
+    "dataclass_type": "Input should be an object",
+    **dict.fromkeys(("extra_forbidden", "unexpected_keyword_argument"), "Unknown field"),
+    **dict.fromkeys(("list_type", "tuple_type"), "Input should be a list"),
+    **dict.fromkeys(("string_pattern_mismatch", "string_unicode"), "Contains characters that are not allowed"),
+}
+"""Replacements for messages of pydantic that are specific to Python."""
+
+
+def describe_fault(fault: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the path to an invalid value, such as ``events[3].user_id``, and the message, of a pydantic error."""
+    path = ""
+    for part in fault["loc"]:
+        if part != "[key]":  # marks an invalid key of a mapping, which the previous part names
+            path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
+    message = _MESSAGES.get(fault["type"], fault["msg"].removeprefix("Value error, "))
+    return path, message[:1].upper() + message[1:]
 
 
 LOADED = "what fd.load returns, such as fd.load('tables/')"

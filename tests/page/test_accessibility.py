@@ -10,7 +10,17 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.page.conftest import PHONE, WIDE, OpenPage
-from tests.page.visitor import MIXED, begin_rounds, button_of, do, items_in, titles_in, wait_for_round, wait_until_calm
+from tests.page.visitor import (
+    MIXED,
+    begin_rounds,
+    button_of,
+    do,
+    items_in,
+    reply,
+    titles_in,
+    wait_for_round,
+    wait_until_calm,
+)
 
 Scheme = Literal["light", "dark"]
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
@@ -34,8 +44,7 @@ def test_axe_finds_no_violation(open_page: OpenPage, viewport: dict[str, int]) -
     # Under the page's own policy axe may not build its elements.
     page = open_page(viewport=viewport, bypass_csp=True, reduced_motion="reduce")
     assert_accessible(page, "new")
-    for _ in range(2):
-        do(page, page.locator("#answer-yes").click)
+    reply(page, "yes", "yes")
     do(page, button_of(page, "ban").click)
     page.locator("details").evaluate_all("all => all.forEach(one => (one.open = true))")
     page.fill("#search-text", "star")
@@ -64,7 +73,7 @@ def test_axe_finds_no_violation(open_page: OpenPage, viewport: dict[str, int]) -
 @pytest.mark.parametrize("viewport", [PHONE, {"width": 320, "height": 640}], ids=["phone", "small-phone"])
 def test_what_is_touched_is_large_enough(open_page: OpenPage, viewport: dict[str, int]) -> None:
     page = open_page(viewport=viewport, has_touch=True)
-    do(page, page.locator("#answer-yes").click)
+    reply(page, "yes")
     page.locator("details").evaluate_all("all => all.forEach(one => (one.open = true))")
     assert_large(page, "phone")
     begin_rounds(page)

@@ -14,7 +14,7 @@ from serve_process import ServerProcess
 from firstday.artifact.folder import save_model
 from firstday.recommend.recommender import Recommender
 from tests.page.conftest import OpenPage, StartServer
-from tests.page.visitor import begin_rounds, button_of, do, items_in, titles_in, visitor_id, wait_until_calm
+from tests.page.visitor import begin_rounds, button_of, items_in, reload, reply, titles_in, visitor_id, wait_until_calm
 from tests.serve.in_process import running_app
 
 READ = "read-key-of-sixteen"
@@ -80,7 +80,7 @@ def test_the_page_follows_a_new_model(
     save_model(replace(model, catalogue=replace(model.catalogue, titles=titles)), path)
     version = httpx.post(f"{server.url}/v1/model/reload").json()["model"]
     assert version[:8] not in before
-    do(page, page.locator("#answer-yes").click)
+    reply(page, "yes")
     expect(page.locator("#facts")).to_contain_text(version[:8])
     assert all(title.startswith("New ") for title in titles_in(page))
     expect(page.locator("#look option").nth(1)).to_contain_text("New ")
@@ -99,8 +99,7 @@ def test_keys_are_asked_for_and_kept_for_the_tab(start_server: StartServer, open
     wait_until_calm(page)
     page.click("#answer-yes")
     page.wait_for_selector("#speaking .list")
-    page.reload()
-    wait_until_calm(page)
+    reload(page)
     expect(page.locator("#keys")).to_be_hidden()
     expect(page.locator("#told-count")).to_have_text("1 liked")
     assert READ not in page.evaluate("JSON.stringify(localStorage)")
@@ -121,7 +120,7 @@ def test_the_page_works_below_a_path(open_page: OpenPage, server: ServerProcess)
         route.continue_(url=route.request.url.replace("/films/", "/"))
 
     page = open_page(path="/films/", pass_on=pass_on)
-    do(page, page.locator("#answer-yes").click)
+    reply(page, "yes")
     page.wait_for_selector("#speaking .list")
     assert all(url.startswith(f"{server.url}/films/") for url in asked)
     assert [url for url in asked if url.endswith("/films/v1/events")]

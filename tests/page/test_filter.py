@@ -8,7 +8,7 @@ from serve_process import ServerProcess
 
 from tests.page.conftest import OpenPage
 from tests.page.test_accessibility import assert_accessible, assert_large
-from tests.page.visitor import begin_rounds, do, items_in, titles_in, visitor_id, wait_until_calm
+from tests.page.visitor import begin_rounds, items_in, reply, titles_in, visitor_id, wait_until_calm
 
 
 def set_filter(page: Page, text: str) -> None:
@@ -24,7 +24,7 @@ def test_the_filter_changes_every_list(page: Page, server: ServerProcess) -> Non
     assert [(column["name"], column["type"], column["values"][0]) for column in columns] == [("genre", "list", "Drama")]
     assert page.get_attribute("#filter-text", "placeholder") == 'genre == "Drama"'
     assert page.get_attribute("#filter-columns option", "value") == 'genre == "Drama"'
-    do(page, page.locator("#answer-yes").click)
+    reply(page, "yes")
     before = items_in(page)
     text = 'genre == "Horror" and genre != "Drama"'
     set_filter(page, text)

@@ -12,7 +12,7 @@ from serve_process import ServerProcess
 from firstday.artifact.folder import save_model
 from firstday.recommend.recommender import Recommender
 from tests.page.conftest import PHONE, WIDE, OpenPage
-from tests.page.visitor import begin_rounds, button_of, do, items_in, titles_in, wait_for_round, wait_until_calm
+from tests.page.visitor import begin_rounds, button_of, do, items_in, reply, titles_in, wait_for_round, wait_until_calm
 
 ODD = (
     "<img src=x onerror=\"document.title='owned'\">",
@@ -45,8 +45,7 @@ def odd(recommender: Recommender, tmp_path_factory: pytest.TempPathFactory) -> I
 def look_at_everything(page: Page) -> None:
     wait_until_calm(page)
     page.locator("details").evaluate_all("all => all.forEach(one => (one.open = true))")
-    for _ in range(6):
-        do(page, page.locator("#answer-yes").click)
+    reply(page, *["yes"] * 6)
     do(page, button_of(page, "ban").click)
     page.fill("#search-text", "i0")
     expect(page.locator("#found-count")).not_to_be_empty()

@@ -12,7 +12,7 @@ from serve_process import ServerProcess
 
 from firstday.recommend.recommender import Recommender
 from tests.page.conftest import OpenPage, StartServer
-from tests.page.visitor import begin_rounds, do, items_in, titles_in, visitor_id, wait_for_round
+from tests.page.visitor import begin_rounds, find_and_like, items_in, titles_in, visitor_id, wait_for_round
 from tests.serve.conftest import ids_of
 
 PICKS = "#slate .pick"
@@ -146,8 +146,7 @@ def test_the_round_is_asked_for_anew_by_another_strategy_and_by_who_one_is(
 
 
 def test_what_was_said_before_counts_and_forgetting_begins_again(page: Page, server: ServerProcess) -> None:
-    page.fill("#search-text", "toy story")
-    do(page, page.locator("#found button").first.click)
+    find_and_like(page, "toy story")
     liked = httpx.get(f"{server.url}/v1/users/{visitor_id(page)}").json()["events"][0]["entity_id"]
     begin_rounds(page)
     first = items_in(page, PICKS)

@@ -8,7 +8,18 @@ import httpx
 from playwright.sync_api import Page, Route, expect
 from serve_process import ServerProcess
 
-from tests.page.visitor import button_of, do, items_in, place_on_map, titles_in, visitor_id, wait_until_calm
+from tests.page.visitor import (
+    button_of,
+    do,
+    find_and_like,
+    items_in,
+    place_on_map,
+    reload,
+    reply,
+    titles_in,
+    visitor_id,
+    wait_until_calm,
+)
 
 
 def test_three_titles_change_the_list_and_move_the_visitor(page: Page) -> None:
@@ -21,7 +32,7 @@ def test_three_titles_change_the_list_and_move_the_visitor(page: Page) -> None:
     seen = [before]
     places = [start]
     for _ in range(3):
-        do(page, page.locator("#answer-yes").click)
+        reply(page, "yes")
         seen.append(items_in(page))
         places.append(place_on_map(page))
     assert len({tuple(one) for one in seen}) == 4
@@ -35,12 +46,11 @@ def test_three_titles_change_the_list_and_move_the_visitor(page: Page) -> None:
 
 
 def test_a_map_that_comes_last_shows_where_the_visitor_is(page: Page) -> None:
-    do(page, page.locator("#answer-yes").click)
+    reply(page, "yes")
     place = place_on_map(page)
     held: list[Route] = []
     page.route("**/v1/map", lambda route: held.append(route))
-    page.reload()
-    wait_until_calm(page)
+    reload(page)
     assert page.locator("#near li").count() == 5
     assert page.locator("#map .dot").count() == 0
     (route,) = held
@@ -51,8 +61,7 @@ def test_a_map_that_comes_last_shows_where_the_visitor_is(page: Page) -> None:
 
 def test_the_page_shows_what_the_service_answers(page: Page, server: ServerProcess) -> None:
     do(page, lambda: page.locator("#strategy").select_option("soft_segments"))
-    for _ in range(2):
-        do(page, page.locator("#answer-yes").click)
+    reply(page, "yes", "yes")
     user = f"{server.url}/v1/users/{visitor_id(page)}"
     answer = httpx.get(f"{user}/recommendations", params={"strategy": "soft_segments", "k": 22}).json()
     told = [event["entity_id"] for event in httpx.get(user).json()["events"]]
@@ -67,7 +76,7 @@ def test_the_page_shows_what_the_service_answers(page: Page, server: ServerProce
 
 
 def test_a_banned_title_never_comes_back(page: Page, server: ServerProcess) -> None:
-    do(page, page.locator("#answer-yes").click)
+    reply(page, "yes")
     banned = items_in(page)[0]
     title = titles_in(page)[0]
     do(page, button_of(page, "ban").click)
@@ -82,8 +91,7 @@ def test_a_banned_title_never_comes_back(page: Page, server: ServerProcess) -> N
     for strategy in page.locator("#strategy option").evaluate_all("options => options.map(option => option.value)"):
         do(page, lambda chosen=strategy: page.select_option("#strategy", chosen))  # type: ignore[misc]
         check()
-    page.reload()
-    wait_until_calm(page)
+    reload(page)
     check()
     url = f"{server.url}/v1/users/{visitor_id(page)}/recommendations"
     whole = httpx.get(url, params={"k": 1000}).json()["items"]
@@ -93,8 +101,7 @@ def test_a_banned_title_never_comes_back(page: Page, server: ServerProcess) -> N
 def test_a_skipped_title_is_set_aside(page: Page) -> None:
     skipped = items_in(page)[0]
     do(page, button_of(page, "skip").click)
-    page.reload()
-    wait_until_calm(page)
+    reload(page)
     assert skipped not in items_in(page, ".tile")
     expect(page.locator("#told-count")).to_have_text("1 skipped")
 
@@ -107,10 +114,9 @@ def test_a_profile_changes_the_list_and_a_reload_keeps_the_user(page: Page, serv
     with page.expect_response(lambda response: "/recommendations" in response.url):
         page.fill("#profile-age", "19")
     wait_until_calm(page)
-    do(page, page.locator("#answer-yes").click)
-    do(page, page.locator("#answer-no").click)
-    page.fill("#search-text", "monty python")
-    do(page, page.locator("#found button").first.click)
+    reply(page, "yes")
+    reply(page, "no")
+    find_and_like(page, "monty python")
     user = visitor_id(page)
     shown = items_in(page)
     place = place_on_map(page)
@@ -119,8 +125,7 @@ def test_a_profile_changes_the_list_and_a_reload_keeps_the_user(page: Page, serv
     known = httpx.get(f"{server.url}/v1/users/{user}").json()
     assert (known["age"], known["profile"]) == (19, {"occupation": "student"})
     assert len(known["events"]) == 2
-    page.reload()
-    wait_until_calm(page)
+    reload(page)
     assert (visitor_id(page), items_in(page), place_on_map(page)) == (user, shown, place)
     assert page.locator("#told .told-title").all_text_contents() == told
     assert "Monty Python" in told[0]
@@ -132,8 +137,7 @@ def test_a_profile_changes_the_list_and_a_reload_keeps_the_user(page: Page, serv
 
 def test_forgetting_deletes_everything(page: Page, server: ServerProcess) -> None:
     first = items_in(page)
-    for _ in range(2):
-        do(page, page.locator("#answer-yes").click)
+    reply(page, "yes", "yes")
     user = visitor_id(page)
     assert httpx.get(f"{server.url}/v1/users/{user}").status_code == 200
     page.click("#forget")
@@ -146,14 +150,12 @@ def test_forgetting_deletes_everything(page: Page, server: ServerProcess) -> Non
     assert items_in(page) == first
     expect(page.locator("#told-card")).to_be_hidden()
     assert page.evaluate("localStorage.length") == 0
-    page.reload()
-    wait_until_calm(page)
+    reload(page)
     assert items_in(page) == first
 
 
 def test_two_strategies_are_compared(page: Page, server: ServerProcess) -> None:
-    for _ in range(2):
-        do(page, page.locator("#answer-yes").click)
+    reply(page, "yes", "yes")
     page.click("#compare")
     page.wait_for_selector("#mixed .column:nth-child(2) li")
     page.select_option("#other", "personal")
@@ -172,7 +174,7 @@ def test_two_strategies_are_compared(page: Page, server: ServerProcess) -> None:
 
 
 def test_the_panel_shows_a_request_that_can_be_repeated(page: Page) -> None:
-    do(page, page.locator("#answer-yes").click)
+    reply(page, "yes")
     page.click("#panel-toggle")
     curl = page.locator("#panel-curl").text_content() or ""
     url = re.search(r"'(http[^']+)'", curl)
@@ -198,7 +200,7 @@ def test_a_no_moves_the_list_of_answers(page: Page, server: ServerProcess) -> No
     seen = []
     for n_noes in (1, 2, 3):
         asked = page.locator("#asked").text_content()
-        do(page, page.locator("#answer-no").click)
+        reply(page, "no")
         expect(page.locator("#by-answers .about")).to_contain_text(f"{n_noes} so far")
         expect(page.locator("#told-count")).to_have_text(f"{n_noes} no")
         seen.append(items_in(page, "#by-answers .tile"))
@@ -206,14 +208,13 @@ def test_a_no_moves_the_list_of_answers(page: Page, server: ServerProcess) -> No
         assert asked not in page.locator(".tile .title").all_text_contents()
         expect(page.locator("#moved")).to_contain_text("The list from your answers changed")
     assert len({tuple(one) for one in seen}) == 3
-    do(page, page.locator("#answer-yes").click)
+    reply(page, "yes")
     passed = page.evaluate("JSON.parse(localStorage.getItem('firstday.visitor')).passed")
     (liked,) = [event["entity_id"] for event in httpx.get(f"{server.url}/v1/users/{visitor_id(page)}").json()["events"]]
     answer = httpx.get(f"{server.url}/v1/onboarding", params={"liked": liked, "passed": passed, "k": 20}).json()
     expected = [item["title"] for item in answer["items"]]
     assert titles_in(page, "#by-answers .tile") == expected
-    page.reload()
-    wait_until_calm(page)
+    reload(page)
     assert titles_in(page, "#by-answers .tile") == expected
     page.click("#compare")
     expect(page.locator("#by-answers")).to_be_hidden()
@@ -252,10 +253,9 @@ def test_a_slow_answer_does_not_bring_an_answered_question_back(page: Page) -> N
     expect(about).to_contain_text("2 so far")
     expect(asked).to_have_text(question)
     page.unroute("**/v1/onboarding*")
-    do(page, page.locator("#answer-no").click)
+    reply(page, "no")
     expect(about).to_contain_text("3 so far")
     expect(page.locator("#told-count")).to_have_text("1 liked, 2 no")
-    page.fill("#search-text", question)  # who said no may yet like it
-    do(page, page.locator("#found button").first.click)
+    find_and_like(page, question)  # who said no may yet like it
     expect(page.locator("#told-count")).to_have_text("2 liked, 1 no")
     expect(about).to_contain_text("3 so far")

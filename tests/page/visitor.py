@@ -21,6 +21,22 @@ def do(page: Page, act: Callable[[], object]) -> None:
     wait_until_calm(page)
 
 
+def reply(page: Page, *answers: str) -> None:
+    """Answer the questions, each with yes or no."""
+    for one in answers:
+        do(page, page.locator(f"#answer-{one}").click)
+
+
+def reload(page: Page) -> None:
+    do(page, page.reload)
+
+
+def find_and_like(page: Page, text: str) -> None:
+    """Search for a title, and like the first that is found."""
+    page.fill("#search-text", text)
+    do(page, page.locator("#found button").first.click)
+
+
 def items_in(page: Page, tiles: str = MIXED) -> list[str]:
     """Return the ids of the items in a list, in their order."""
     found: list[str] = page.eval_on_selector_all(tiles, "tiles => tiles.map(tile => tile.dataset.item)")

@@ -119,9 +119,7 @@ def strip(user: Signals, things: Mapping[Thing, Any]) -> Signals:
     age = None if ("age", None) in things else user.age
     groups: dict[str, Any] = {name: value for name, value in user.groups.items() if (name, None) not in things}
     interactions = [
-        (signal, entity, identity)
-        for signal, entity, identity in user.interactions
-        if (f"{signal} x {entity}", identity) not in things
+        action for action in user.interactions if (f"{action.signal} x {action.entity}", action.entity_id) not in things
     ]
     friends = () if ("friends", None) in things else user.friends
     return Signals(age=age, interactions=interactions, friends=friends, **groups)

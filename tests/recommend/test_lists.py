@@ -81,7 +81,7 @@ def test_lists_are_what_the_users_of_the_nearest_cluster_use_most(
         users = unit_rows(model.encoder.encode(warm_day))
         asked = unit_rows(features)
     members = ((users[:, None].astype(np.float64) - clusters.centroids) ** 2).sum(axis=2).argmin(axis=1)
-    closed = world_days.closed_items(config.signals)
+    closed = world_days.excluded_items(config.signals)
     rows, items, values = rows_answered(recommender, world_days, strategy)
     for row in rows:
         kept, shares = plain_cluster_list(clusters, asked[row], members, warm_uses, closed.row(row))

@@ -10,6 +10,7 @@ import pytest
 
 from firstday.errors import ConfigError
 from firstday.features.encoder import pick_signal
+from firstday.features.signals import Signals
 from firstday.recommend.belief import DOUBT, SMOOTHING
 from firstday.recommend.questionnaire import (
     AnsweringUsers,
@@ -173,7 +174,8 @@ def test_artists_may_be_asked_about(tiny: Recommender) -> None:
     assert questionnaire.candidates.tolist() == [0, 1]
     np.testing.assert_allclose(questionnaire.prior, [0.6, 0.4])
     np.testing.assert_allclose(questionnaire.shares, [[6 / 8, 2 / 8], [3 / 7, 4 / 7]])
-    assert signals_of(tiny.model, "artist", Answers((1,), (0,))).interactions == (("favorite", "artist", "a2"),)
+    expected = Signals(interactions=[("favorite", "artist", "a2")])
+    assert signals_of(tiny.model, "artist", Answers((1,), (0,))) == expected
     answer = recommend_after_questions(tiny, questionnaire, Answers((1,), (0,)), 3)
     assert answer.route == "answers"
     assert [item.item_id for item in answer.items] == ["i4", "i3", "i5"]  # an artist is no item: all have a place

@@ -163,6 +163,31 @@ def ids_of(answer: dict[str, Any]) -> list[str]:
     return [str(item["item_id"]) for item in answer["items"]]
 
 
+def get_list(http: httpx.Client, user_id: str, **parameters: Any) -> dict[str, Any]:
+    """Return the list of a user."""
+    return read_body(http.get(f"/v1/users/{user_id}/recommendations", params=parameters))
+
+
+def post_list(http: httpx.Client, signals: dict[str, Any], **options: Any) -> dict[str, Any]:
+    """Return the list for signals."""
+    return read_body(http.post("/v1/recommendations", json={"signals": signals, **options}))
+
+
+def add_events(http: httpx.Client, user_id: str, *items: str, **fields: Any) -> dict[str, Any]:
+    """Add a new event on each item; return the answer."""
+    events = [{"event_id": f"{item} {fields}", "user_id": user_id, "entity_id": item, **fields} for item in items]
+    answer = read_body(http.post("/v1/events", json={"events": events}))
+    assert answer["accepted"] == len(items)
+    return answer
+
+
+def read_body(answer: httpx.Response) -> dict[str, Any]:
+    """Return the body of a successful answer."""
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
 def run_command(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
     """Run a command of `firstday` in this process; return its exit status and what it printed."""
     with pytest.MonkeyPatch.context() as patch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from firstday.serve.store.base import Assignment, Event, Log, Record, Retention, Store, StoredUser
 
@@ -25,6 +25,14 @@ class SetClock:
 
 
 MakeLog = Callable[[Retention, SetClock], Log]
+
+
+def make_event(event_id: str, entity_id: str = "i1", **fields: Any) -> Event:
+    return Event(event_id=event_id, entity_id=entity_id, **fields)
+
+
+def make_shown(event_id: str, entity_id: str = "i1", **fields: Any) -> Event:
+    return make_event(event_id, entity_id, signal="shown", **fields)
 
 
 class Harness:
@@ -54,7 +62,7 @@ class Harness:
         return self.run(self.store.append([(user_id, record) for record in records]))
 
     def add(self, *events: tuple[str, str], entity_id: str = "i1") -> int:
-        records = [(user, Event(identity, "stream", "item", entity_id)) for user, identity in events]
+        records = [(user, make_event(identity, entity_id)) for user, identity in events]
         return self.run(self.store.append(records))
 
     def assign(self, user_id: str, experiment: str, variant: str) -> Assignment:

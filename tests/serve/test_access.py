@@ -145,7 +145,7 @@ def test_loopback_addresses_need_none(host: str) -> None:
 def test_short_keys_are_refused_without_being_shown() -> None:
     with pytest.raises(ConfigError) as caught:
         load_settings({"write_keys": "long-enough-to-be-one,short"})
-    assert str(caught.value).startswith("FIRSTDAY_SERVE_WRITE_KEYS: value should have at least 16 items")
+    assert str(caught.value).startswith("FIRSTDAY_SERVE_WRITE_KEYS[1]: ")
     assert "short" not in str(caught.value)
 
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from firstday.artifact.folder import save_model
@@ -18,7 +17,7 @@ from firstday.recommend.variants import Experiment
 from firstday.serve.batching import ListRequest
 from firstday.serve.schemas import ListOptions
 from firstday.serve.store.base import StoreError
-from tests.serve.conftest import StartApp, assert_error
+from tests.serve.conftest import StartApp, add_events, assert_error, get_list, post_list
 from tests.serve.in_process import RunningApp
 from tests.serve.test_access import READ, WRITE
 
@@ -34,16 +33,9 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
     return {"store": request.getfixturevalue("redis").url, "redis_prefix": f"experiment-{tmp_path.name}"}
 
 
-def ask(http: httpx.Client, user: str, **parameters: Any) -> dict[str, Any]:
-    answer = http.get(f"/v1/users/{user}/recommendations", params={"k": 3, **parameters})
-    assert answer.status_code == 200, answer.text
-    values: dict[str, Any] = answer.json()
-    return values
-
-
 def variants_of(app: RunningApp, users: list[str] = USERS) -> list[str | None]:
     with app.open_client() as http:
-        return [ask(http, user)["variant"] for user in users]
+        return [get_list(http, user)["variant"] for user in users]
 
 
 def by_hash(users: list[str] = USERS, text: str = TEXT) -> list[str | None]:
@@ -57,7 +49,7 @@ def test_a_users_variant_answers_and_is_named(start_app: StartApp, settings: dic
     assert {"control", "treatment"} == set(by_hash())  # both are seen below
     with app.open_client() as http:
         for user, variant in zip(USERS, by_hash(), strict=True):
-            answer = ask(http, user)
+            answer = get_list(http, user)
             assert (answer["experiment"], answer["variant"]) == ("first-2026", variant)
             assert answer["strategy"] == strategies[str(variant)]
         told = http.get(f"/v1/users/{USERS[0]}").json()
@@ -68,7 +60,7 @@ def test_a_users_variant_answers_and_is_named(start_app: StartApp, settings: dic
         assert f"firstday_{line} {n_control}.0" in http.get("/metrics").text
         assert http.delete(f"/v1/users/{USERS[0]}").status_code == 204
         assert http.get(f"/v1/users/{USERS[0]}").status_code == 404
-        given = http.post("/v1/recommendations", json={"signals": {}}).json()
+        given = post_list(http, {})
         assert (given["experiment"], given["variant"]) == (None, None)
 
 
@@ -77,12 +69,12 @@ def test_who_asks_for_a_strategy_is_in_no_variant(start_app: StartApp, settings:
     app = start_app(experiment=TEXT, **settings)
     with app.open_client() as http:
         for user in USERS[:4]:
-            named = ask(http, user, strategy="segment")
+            named = get_list(http, user, strategy="segment")
             assert (named["strategy"], named["experiment"], named["variant"]) == ("segment", None, None)
             assert http.get(f"/v1/users/{user}").status_code == 404
         assert "experiment_recommendations_total{" not in http.get("/metrics").text
-        assert [ask(http, user)["variant"] for user in USERS[:4]] == by_hash(USERS[:4])
-        named = ask(http, USERS[0], strategy="group", record=True)
+        assert [get_list(http, user)["variant"] for user in USERS[:4]] == by_hash(USERS[:4])
+        named = get_list(http, USERS[0], strategy="group", record=True)
         assert (named["strategy"], named["variant"]) == ("group", None)
 
 
@@ -121,7 +113,7 @@ def test_only_who_may_write_keeps_a_variant(start_app: StartApp, settings: dict[
             assert answer.json()["variant"] == expected
             assert (http.get(f"/v1/users/{user}").status_code == 200) == is_kept
     with app.open_client(both) as http:
-        assert ask(http, USERS[1])["variant"] == by_hash(USERS[1:2])[0]
+        assert get_list(http, USERS[1])["variant"] == by_hash(USERS[1:2])[0]
         (kept,) = http.get(f"/v1/users/{USERS[1]}").json()["assignments"]
         assert kept["variant"] == by_hash(USERS[1:2])[0]
 
@@ -159,10 +151,9 @@ def test_who_came_before_takes_no_part(start_app: StartApp, settings: dict[str, 
     before = start_app(**settings)
     with before.open_client() as http:
         http.put("/v1/users/with-profile", json={"age": 20})
-        event = {"event_id": "e", "user_id": "with-event", "entity_id": "i001"}
-        http.post("/v1/events", json={"events": [event]})
-        ask(http, "with-list", record=True)
-        ask(http, "asked-only")  # nothing is kept of who only asked
+        add_events(http, "with-event", "i001")
+        get_list(http, "with-list", record=True)
+        get_list(http, "asked-only")  # nothing is kept of who only asked
     settings = settings or {"store": f"sqlite:///{tmp_path / 'users.sqlite'}"}
     old = ["with-profile", "with-event", "with-list"]
     app = start_app(experiment=TEXT, **_again(before, settings, tmp_path))
@@ -172,7 +163,7 @@ def test_who_came_before_takes_no_part(start_app: StartApp, settings: dict[str, 
     assert variants_of(app, [*old, "asked-only", "new"]) == [None] * 3 + by_hash(["asked-only", "new"])
     with app.open_client() as http:
         assert http.get("/v1/users/with-list").json()["assignments"] == []
-        assert ask(http, "with-event")["strategy"] == app.service.holder.current.trained.config.recommend.strategy
+        assert get_list(http, "with-event")["strategy"] == app.service.holder.current.trained.config.recommend.strategy
 
 
 def test_while_the_store_fails_nobody_takes_part_and_lists_go_on(start_app: StartApp) -> None:
@@ -200,6 +191,6 @@ def test_a_model_that_lacks_a_variants_strategy_is_refused(
     with app.open_client() as http:
         refused = assert_error(http.post("/v1/model/reload"), 409, "model_refused")
         assert "melu_segment needs a model trained with" in refused["message"]
-        assert ask(http, "u1")["model"] == before
+        assert get_list(http, "u1")["model"] == before
     with pytest.raises(ConfigError, match="melu_segment needs a model trained with"):
         start_app(folder, tmp_path / "other", experiment=text)

@@ -12,20 +12,13 @@ from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import strategy_names
 from firstday.serve.explain import MAX_VARIANTS
-from tests.serve.conftest import ids_of
+from tests.serve.conftest import get_list, ids_of, post_list
 
 DONE = [("favorite", "item", "i001"), ("stream", "item", "i005"), ("stream", "artist", "a07"), ("skip", "item", "i002")]
 
 
 def ask(http: httpx.Client, signals: dict[str, Any], **wanted: Any) -> dict[str, Any]:
-    answer = http.post("/v1/recommendations", json={"signals": signals, "explain": True, **wanted})
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
-
-
-def body(done: list[tuple[str, str, str]]) -> list[dict[str, str]]:
-    return [{"signal": signal, "entity": entity, "entity_id": identity} for signal, entity, identity in done]
+    return post_list(http, signals, explain=True, **wanted)
 
 
 def predict(opened: Recommender, signals: dict[str, Any]) -> np.ndarray:
@@ -57,9 +50,9 @@ def test_signals_are_judged_by_leaving_each_out(http: httpx.Client, opened: Reco
 
 
 def test_a_signal_told_twice_is_left_out_whole(http: httpx.Client) -> None:
-    told = ask(http, {"interactions": body([DONE[0], DONE[0], DONE[1]])})["explanation"]["moved_by"]
+    told = ask(http, {"interactions": [DONE[0], DONE[0], DONE[1]]})["explanation"]["moved_by"]
     assert len(told) == 2
-    alone = ask(http, {"interactions": body([DONE[0]])})["explanation"]["moved_by"]
+    alone = ask(http, {"interactions": [DONE[0]]})["explanation"]["moved_by"]
     assert alone[0]["segment_without"] is None  # nothing would be known
 
 
@@ -67,7 +60,7 @@ def test_a_signal_told_twice_is_left_out_whole(http: httpx.Client) -> None:
 def test_only_the_newest_of_many_signals_are_tried(http: httpx.Client, n_done: int, n_tried: int) -> None:
     """Fewer of those of users who did very much."""
     done = [("stream", "item", f"i{number % 121:03}") for number in range(n_done)]
-    explanation = ask(http, {"interactions": body(done)})["explanation"]
+    explanation = ask(http, {"interactions": done})["explanation"]
     assert explanation["signals_left_out"] == len(set(done)) - n_tried
     assert {entry["signal"] for entry in explanation["moved_by"]} == {" ".join(one) for one in done[-n_tried:]}
 
@@ -77,7 +70,7 @@ def test_only_the_newest_of_many_signals_are_tried(http: httpx.Client, n_done: i
 )
 def test_the_nearest_segments_and_their_part(by_hand: httpx.Client, strategy: str, weights: list[float]) -> None:
     """The vector of i5 is predicted, (.25, .75): 1/8 and 9/8 are its squared distances; soft weights are as 2^(1/2)."""
-    answer = ask(by_hand, {"interactions": body([("stream", "item", "i5")])}, strategy=strategy)
+    answer = ask(by_hand, {"interactions": [("stream", "item", "i5")]}, strategy=strategy)
     found = answer["explanation"]["segments"]
     assert [(entry["segment"], entry["users"]) for entry in found] == [(1, 2), (0, 3)]
     assert answer["segment"] == 1
@@ -89,7 +82,7 @@ def test_the_nearest_segments_and_their_part(by_hand: httpx.Client, strategy: st
 
 def test_each_item_has_its_reason(by_hand: httpx.Client) -> None:
     """By the habits of u4 and u5, and by the angle to i5, which was used; a skip is no liking."""
-    answer = ask(by_hand, {"interactions": body([("stream", "item", "i5"), ("skip", "item", "i1")])})
+    answer = ask(by_hand, {"interactions": [("stream", "item", "i5"), ("skip", "item", "i1")]})
     north = "of the people in segment 1 use it"
     expected = [
         ("i4", 1, 0.4, 0.75 / 0.625**0.5, f"100.0% {north}, 2.5 times the share of all users."),
@@ -106,8 +99,8 @@ def test_each_item_has_its_reason(by_hand: httpx.Client) -> None:
 
 @pytest.mark.parametrize("strategy", strategy_names())
 def test_every_strategy_can_be_explained_with_and_without_signals(http: httpx.Client, strategy: str) -> None:
-    described = {"age": 30, "profile": {"country": "FR"}, "interactions": body(DONE)}
-    described["friends"] = [f"u{ix:03}" for ix in range(8)]
+    friends = [f"u{ix:03}" for ix in range(8)]
+    described = {"age": 30, "profile": {"country": "FR"}, "interactions": DONE, "friends": friends}
     for signals in ({}, {"age": 30}, described):
         answer = ask(http, signals, strategy=strategy)
         explanation = answer["explanation"]
@@ -123,8 +116,8 @@ def test_every_strategy_can_be_explained_with_and_without_signals(http: httpx.Cl
 
 
 def test_an_explanation_comes_only_where_asked_for(http: httpx.Client) -> None:
-    assert "explanation" not in http.post("/v1/recommendations", json={}).json()
-    explained = http.get("/v1/users/who/recommendations", params={"explain": True}).json()
-    assert explained["explanation"]["moved_by"] == []
-    assert explained["explanation"]["items"][0]["most_like"] is None
-    assert explained["explanation"]["items"][0]["why"].endswith(" of all users use it.")
+    assert "explanation" not in post_list(http, {})
+    explanation = get_list(http, "who", explain=True)["explanation"]
+    assert explanation["moved_by"] == []
+    assert explanation["items"][0]["most_like"] is None
+    assert explanation["items"][0]["why"].endswith(" of all users use it.")

@@ -15,14 +15,14 @@ import polars as pl
 import pytest
 
 from firstday.errors import ConfigError
-from firstday.features.impressions import Impression
+from firstday.features.signals import Impression
 from firstday.serve import export as module
-from firstday.serve.export import STATE, Exported, export
+from firstday.serve.export import STATE, ExportSummary, export
 from firstday.serve.settings import load_settings
 from firstday.serve.store.base import Event, Profile, ShownList, now_us
 from firstday.serve.store.open import open_log
 from tests.serve.conftest import StartServer, assert_error, open_client, run_command
-from tests.serve.store_harness import DAY_US, Harness, MakeLog
+from tests.serve.store_harness import DAY_US, Harness, MakeLog, make_event, make_shown
 
 
 class Place(Harness):
@@ -35,13 +35,13 @@ class Place(Harness):
     def open(self, max_events_per_user: int = 1000, retention_us: int = 0, **caps: int) -> None:
         super().open(max_events_per_user, retention_us, **caps)
 
-    def export(self, url: str = "", **options: Any) -> Exported:
+    def export(self, url: str = "", **options: Any) -> ExportSummary:
         """Export Redis, or a new copy of the file."""
         if not url and not self.redis_url:
             self.run(self.store.back_up(self.folder / "copy.sqlite"))
         url = url or self.redis_url or f"sqlite:///{self.folder / 'copy.sqlite'}"
 
-        async def run() -> Exported:
+        async def run() -> ExportSummary:
             settings = load_settings({"store": url, "redis_prefix": f"a*[{self.folder.name}"})
             log = open_log(settings, is_copy=True)
             try:
@@ -75,11 +75,11 @@ def time_of(us: int) -> datetime:
 
 
 def use(number: int, item: int | None = None, **how: Any) -> Event:
-    return Event(f"e{number}", "stream", "item", f"i{number if item is None else item}", **how)
+    return make_event(f"e{number}", f"i{number if item is None else item}", **how)
 
 
-def show(number: int, item: str, *values: Any, **how: Any) -> Event:
-    return Event(f"s{number}", "shown", "item", item, *values, **how)
+def show(number: int, item: str, **how: Any) -> Event:
+    return make_shown(f"s{number}", item, **how)
 
 
 def profile(age: int, pick: str, friend: str, **columns: str) -> Profile:
@@ -114,13 +114,11 @@ def test_ids_and_times_are_as_they_came(place: Place) -> None:
     place.append("007", Profile({"age": 24, "profile": columns, "picks": picks, "friends": ["u2", "u3"]}))
     place.append(
         "007",
-        Event(
-            "e1", "stream", "item", "i\U0001f3a7", time_of(1_600_000_000_123_000), list_id="l1", position=3, policy="x"
-        ),
-        Event("e2", "ban", "artist", "a1"),
+        make_event("e1", "i\U0001f3a7", timestamp=time_of(1_600_000_000_123_000), list_id="l1", position=3, policy="x"),
+        make_event("e2", "a1", signal="ban", entity="artist"),
     )
-    place.append("v", Event("e1", "favorite", "item", "i2", time_of(5000)))
-    place.append("v", show(3, "i4", time_of(7000), list_id="mine", propensity=0.125, policy="ours"))
+    place.append("v", make_event("e1", "i2", signal="favorite", timestamp=time_of(5000)))
+    place.append("v", show(3, "i4", timestamp=time_of(7000), list_id="mine", propensity=0.125, policy="ours"))
     place.append("w", listed("l1"))
     place.append("w2", Profile({"shown": [Impression("i2", 3, "theirs", 0.5, "explore")]}))
     given = place.assign("x", "test", "b")
@@ -189,7 +187,7 @@ def test_many_small_runs_give_what_one_gives(place: Place) -> None:
         if number % 4 == 0:
             place.append(user, Profile({"age": number}))
         if number > 3:  # what was really seen of a list of three runs ago
-            place.append(user, show(number, "i2", time_of(number), list_id=f"l{number - 3}"))
+            place.append(user, show(number, "i2", timestamp=time_of(number), list_id=f"l{number - 3}"))
         place.export()
     small = {name: place.table(name) for name in ("interactions", "users")}
     assert_same(small, place.export_whole())
@@ -313,7 +311,7 @@ def test_a_told_list_is_not_shown_again_where_what_was_told_is_forgotten(place: 
     assert place.export().interactions == 6
     place.append("u", listed("l2"))
     for number, list_id in enumerate(("l1", "l2", None)):
-        place.append("u", show(number, "i2", time_of(7), list_id=list_id, propensity=0.5, policy="x"))
+        place.append("u", show(number, "i2", timestamp=time_of(7), list_id=list_id, propensity=0.5, policy="x"))
     assert place.export().interactions == 1
     assert shown_rows(place) == [("u", None, "i2", None, 0.5, "x"), *listed_rows("v", "l1")]
     small = {"interactions": place.table("interactions")}

@@ -6,24 +6,15 @@ from typing import Any
 
 import httpx
 
-from firstday.features.impressions import Impression
+from firstday.features.signals import Impression
 from firstday.serve.store.base import StoreError
-from tests.serve.conftest import StartApp, assert_error, ids_of
+from tests.serve.conftest import StartApp, add_events, assert_error, get_list, ids_of, post_list
 from tests.serve.in_process import RunningApp
 from tests.serve.test_access import READ, WRITE
-from tests.serve.test_experiment import ask as ask_for_list
 
 
 def ask(http: httpx.Client, user: str, **parameters: Any) -> dict[str, Any]:
-    return ask_for_list(http, user, k=4, strategy="popular", **parameters)
-
-
-def tell(http: httpx.Client, user: str, *events: dict[str, Any]) -> dict[str, Any]:
-    bodies = [{"event_id": f"e{n}", "user_id": user, **event} for n, event in enumerate(events)]
-    answer = http.post("/v1/events", json={"events": bodies})
-    assert answer.status_code == 200, answer.text
-    values: dict[str, Any] = answer.json()
-    return values
+    return get_list(http, user, k=4, strategy="popular", **parameters)
 
 
 def shown_to(app: RunningApp, user: str) -> tuple[Impression, ...]:
@@ -55,8 +46,7 @@ def test_without_being_asked_nothing_is_recorded(http: httpx.Client) -> None:
     assert ask(http, "seen-berta")["list_id"] is None
     assert ask(http, "seen-berta", record=False)["not_recorded"] is None
     assert http.get("/v1/users/seen-berta").status_code == 404
-    given = http.post("/v1/recommendations", json={"signals": {}, "k": 4}).json()
-    assert given["list_id"] is None
+    assert post_list(http, {}, k=4)["list_id"] is None
     assert_error(http.post("/v1/recommendations", json={"record": True}), 422, "invalid", "record")
 
 
@@ -64,7 +54,7 @@ def test_what_was_shown_is_no_use(http: httpx.Client) -> None:
     """Shown items are not taken for signals: the next list is one for a stranger, without what was passed over."""
     first = ask(http, "seen-clara", record=True)
     item = str(first["items"][0]["item_id"])
-    assert tell(http, "seen-clara", {"signal": "shown", "entity_id": item})["not_understood"] == 0
+    assert add_events(http, "seen-clara", item, signal="shown")["not_understood"] == 0
     again = ask(http, "seen-clara")
     assert (again["route"], again["ignored"], again["segment"]) == ("popular", [], None)
     assert item not in [str(one["item_id"]) for one in again["items"]]

@@ -9,15 +9,11 @@ import numpy as np
 import pytest
 
 from firstday.serve.explain import N_CHANGED
-from tests.serve.conftest import ids_of
+from tests.serve.conftest import add_events, get_list, ids_of, post_list
 from tests.serve.test_explain import ask
 
 NAMES = {0: ["One", "Two", "Three"], 1: ["Four", "Five", "Three"]}
 """By the share of the segment's users times the logarithm of the lift."""
-
-
-def use(*items: str) -> list[dict[str, str]]:
-    return [{"signal": "stream", "entity": "item", "entity_id": item} for item in items]
 
 
 def assert_learned(answer: dict[str, Any], counts: tuple[int, int], risen: int, north: tuple[float, float]) -> None:
@@ -43,34 +39,29 @@ def test_what_was_used_of_what_was_shown_counts_as_learned(by_hand: httpx.Client
     # Who uses i4 is predicted to be in the north, where the east is half as likely; i4 is used by 2 of 8 and by 4 of 7.
     east = 1 / 3 * 1 / 4
     north = 2 / 3 * 4 / 7
-    signals = {"interactions": use("i4"), "shown": ["i4", ["i1", 1], "nobody-knows"]}
+    signals = {"interactions": [["stream", "item", "i4"]], "shown": ["i4", ["i1", 1], "nobody-knows"]}
     assert_learned(ask(by_hand, signals), (1, 1), 1, (0.4, north / (east + north)))
 
 
 def test_nothing_is_learned_where_nothing_was_passed_over(by_hand: httpx.Client) -> None:
-    used = use("i1")
     nothing: list[dict[str, Any]] = [
         {},
-        {"interactions": used},
-        {"interactions": used, "shown": ["i1"]},
+        {"interactions": [["stream", "item", "i1"]]},
+        {"interactions": [["stream", "item", "i1"]], "shown": ["i1"]},
         {"shown": ["no"]},
     ]
     for signals in nothing:
         assert "learned" not in ask(by_hand, signals)["explanation"]
-    answer = by_hand.post("/v1/recommendations", json={"signals": {"shown": ["i1"]}}).json()
-    assert "explanation" not in answer
+    assert "explanation" not in post_list(by_hand, {"shown": ["i1"]})
 
 
 def test_what_the_store_knows_was_shown_is_told_alike(by_hand: httpx.Client) -> None:
-    events = [
-        {"event_id": "e1", "user_id": "anna", "signal": "stream", "entity_id": "i4"},
-        {"event_id": "e2", "user_id": "anna", "signal": "shown", "entity_id": "i1", "list_id": "a", "position": 3},
-        {"event_id": "e3", "user_id": "anna", "signal": "shown", "entity_id": "i2"},
-    ]
-    assert by_hand.post("/v1/events", json={"events": events}).status_code == 200
-    stored = by_hand.get("/v1/users/anna/recommendations", params={"explain": True, "strategy": "popular"}).json()
+    add_events(by_hand, "anna", "i4")
+    add_events(by_hand, "anna", "i1", signal="shown", list_id="a", position=3)
+    add_events(by_hand, "anna", "i2", signal="shown")
+    stored = get_list(by_hand, "anna", explain=True, strategy="popular")
     shown = [{"item_id": "i1", "list_id": "a", "position": 3}, "i2"]
-    given = ask(by_hand, {"interactions": use("i4"), "shown": shown}, strategy="popular")
+    given = ask(by_hand, {"interactions": [["stream", "item", "i4"]], "shown": shown}, strategy="popular")
     assert stored["explanation"]["learned"] == given["explanation"]["learned"]
     assert stored["items"] == given["items"]
     assert ids_of(given) == ["i3", "i5", "i6", "i1"]  # i1 and i2 rest: they come last

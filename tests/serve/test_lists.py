@@ -14,7 +14,7 @@ import pytest
 from firstday.features.signals import Signals
 from firstday.recommend.batch import recommend_tables
 from firstday.recommend.recommender import Recommender
-from tests.serve.conftest import ids_of
+from tests.serve.conftest import add_events, get_list, ids_of, post_list
 from tests.serve.in_process import RunningApp
 
 
@@ -61,10 +61,10 @@ def test_the_same_signals_give_the_same_list_by_every_way(
         python = opened.recommend(user, 30, strategy)
         expected = [item.item_id for item in python.items]
         assert http.put(f"/v1/users/same-{name}", json=user).status_code == 200
-        stored = http.get(f"/v1/users/same-{name}/recommendations", params={"k": 30, "strategy": strategy})
-        given = http.post("/v1/recommendations", json={"signals": user, "k": 30, "strategy": strategy})
+        stored = get_list(http, f"same-{name}", k=30, strategy=strategy)
+        given = post_list(http, user, k=30, strategy=strategy)
         of_batch = batch.filter(pl.col("user_id") == name)
-        for answer, source in ((stored.json(), "store"), (given.json(), "request")):
+        for answer, source in ((stored, "store"), (given, "request")):
             assert ids_of(answer) == expected
             assert [item["title"] for item in answer["items"]] == [item.title for item in python.items]
             np.testing.assert_allclose(
@@ -87,30 +87,26 @@ def test_an_acknowledged_event_changes_the_next_list(http: httpx.Client, opened:
     version = http.get("/v1/model").json()["model"]
     done: list[tuple[str, str, str]] = []
     for item in ("i001", "i005", "i018"):
-        event = {"event_id": item, "user_id": "live", "entity_id": item}
-        assert http.post("/v1/events", json={"events": [event]}).json()["accepted"] == 1
+        add_events(http, "live", item)
         done.append(("stream", "item", item))
-        answer = http.get("/v1/users/live/recommendations", params={"k": 20}).json()
+        answer = get_list(http, "live", k=20)
         expected = opened.recommend(Signals(interactions=done), 20)
-        assert [each["item_id"] for each in answer["items"]] == [each.item_id for each in expected.items]
+        assert ids_of(answer) == [each.item_id for each in expected.items]
         assert (answer["route"], answer["model"]) == ("segment", version)
-        assert not {each["item_id"] for each in answer["items"]} & {item for _, _, item in done}
+        assert not {*ids_of(answer)} & {item for _, _, item in done}
 
 
 def test_a_ban_takes_effect_at_once_and_keep_used_lifts_it(http: httpx.Client) -> None:
-    first = http.get("/v1/users/banning/recommendations", params={"k": 1}).json()["items"][0]["item_id"]
-    event = {"event_id": "b", "user_id": "banning", "signal": "ban", "entity_id": first}
-    http.post("/v1/events", json={"events": [event]})
+    (first,) = ids_of(get_list(http, "banning", k=1))
+    add_events(http, "banning", first, signal="ban")
     for k in (1, 20, 1000):
-        items = http.get("/v1/users/banning/recommendations", params={"k": k}).json()["items"]
-        assert first not in [item["item_id"] for item in items]
-    kept = http.get("/v1/users/banning/recommendations", params={"k": 1000, "keep_used": True}).json()
-    assert first in ids_of(kept)
+        assert first not in ids_of(get_list(http, "banning", k=k))
+    assert first in ids_of(get_list(http, "banning", k=1000, keep_used=True))
 
 
 def test_what_the_model_does_not_know_is_named(http: httpx.Client) -> None:
     done = [{"entity_id": f"x{number}"} for number in range(30)]
-    answer = http.post("/v1/recommendations", json={"signals": {"interactions": done}}).json()
+    answer = post_list(http, {"interactions": done})
     assert answer["ignored"] == [f"item 'x{number}' is unknown" for number in range(20)]
     assert answer["route"] == "popular"
 

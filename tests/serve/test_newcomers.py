@@ -13,7 +13,7 @@ from firstday.recommend.recommender import Recommender
 from firstday.segment.segments import ItemCounts
 from firstday.serve.segment_map import HALF_HEIGHT, HALF_WIDTH, SegmentMap, make_segment_map
 from firstday.sparse import SparseRows
-from tests.serve.conftest import ids_of
+from tests.serve.conftest import add_events, ids_of
 
 
 def test_every_segment_has_a_place_and_is_named_by_what_sets_it_apart(by_hand: httpx.Client) -> None:
@@ -28,11 +28,8 @@ def test_every_segment_has_a_place_and_is_named_by_what_sets_it_apart(by_hand: h
 
 def test_the_nearest_segments_speak_as_soft_segments_weighs_them(by_hand: httpx.Client) -> None:
     """The vector of i5 is predicted, (.25, .75): north weighs 2^(1/2) times as much. What is banned is in no list."""
-    events = [
-        {"event_id": signal, "user_id": "near", "signal": signal, "entity_id": item}
-        for signal, item in (("stream", "i5"), ("ban", "i3"))
-    ]
-    assert by_hand.post("/v1/events", json={"events": events}).json()["accepted"] == 2
+    add_events(by_hand, "near", "i5")
+    add_events(by_hand, "near", "i3", signal="ban")
     answer = by_hand.get("/v1/users/near/segments", params={"limit": 2, "items": 1}).json()
     east, north = by_hand.get("/v1/map").json()["segments"]
     first, second = answer["segments"]

@@ -12,16 +12,13 @@ import pytest
 
 from firstday.recommend.questionnaire import Answers, Questionnaire, recommend_after_questions
 from firstday.recommend.recommender import Recommender
-from tests.serve.conftest import StartApp, assert_error, ids_of
+from tests.serve.conftest import StartApp, add_events, assert_error, ids_of, post_list, read_body
 
 K = 4
 
 
 def ask(http: httpx.Client, **params: Any) -> dict[str, Any]:
-    answer = http.get("/v1/onboarding", params=params)
-    assert answer.status_code == 200, answer.text
-    body: dict[str, Any] = answer.json()
-    return body
+    return read_body(http.get("/v1/onboarding", params=params))
 
 
 def test_the_questionnaire_asks_what_tells_most(by_hand: httpx.Client, tiny: Recommender) -> None:
@@ -55,11 +52,8 @@ def test_a_list_by_all_answers(by_hand: httpx.Client, tiny: Recommender) -> None
 
 def test_what_a_named_user_used_or_banned_is_not_in_the_list(by_hand: httpx.Client) -> None:
     before = ids_of(ask(by_hand, liked=["i1"], k=K))
-    events = [
-        {"event_id": signal, "user_id": "doer", "signal": signal, "entity_id": item}
-        for signal, item in (("ban", before[0]), ("stream", before[2]))
-    ]
-    assert by_hand.post("/v1/events", json={"events": events}).json()["accepted"] == 2
+    add_events(by_hand, "doer", before[0], signal="ban")
+    add_events(by_hand, "doer", before[2])
     assert ids_of(ask(by_hand, user_id="doer", liked=["i1"], k=K))[:2] == [before[1], before[3]]
 
 
@@ -69,8 +63,7 @@ def test_what_a_named_user_used_or_banned_is_not_asked_about(http: httpx.Client)
         question = ask(http, user_id="done")["question"]["item_id"]
         assert question not in closed
         closed.append(question)
-        event = {"event_id": signal, "user_id": "done", "signal": signal, "entity_id": question}
-        assert http.post("/v1/events", json={"events": [event]}).json()["accepted"] == 1
+        add_events(http, "done", question, signal=signal)
     assert ask(http, user_id="done")["question"]["item_id"] not in closed
     assert ask(http)["question"]["item_id"] == closed[0]
 
@@ -120,6 +113,6 @@ def test_questions_about_artists_have_their_names(tiny: Recommender, start_app: 
         http.put("/v1/users/fan", json={"picks": [{"entity": "artist", "entity_id": "a1"}, {"entity_id": "i4"}]})
         assert ask(http, entity="artist", user_id="fan")["answered"] == 1
         assert_error(http.get("/v1/onboarding?entity=label"), 422, "invalid", "entity")
-        body = {"signals": {"interactions": [{"signal": "favorite", "entity": "artist", "entity_id": "a1"}]}}
-        moved = http.post("/v1/recommendations", json={**body, "explain": True}).json()["explanation"]["moved_by"]
-        assert [moved_by["signal"] for moved_by in moved] == ["favorite artist a1 (Ada)"]
+        answer = post_list(http, {"interactions": [["favorite", "artist", "a1"]]}, explain=True)
+        (moved_by,) = answer["explanation"]["moved_by"]
+        assert moved_by["signal"] == "favorite artist a1 (Ada)"

@@ -12,10 +12,9 @@ from typer.testing import CliRunner
 
 from firstday.cli.main import app
 from firstday.errors import DataError
-from firstday.features.impressions import Impression
-from firstday.features.signals import Signals
+from firstday.features.signals import Impression, Signals
 from firstday.recommend.recommender import Recommender
-from tests.serve.conftest import ids_of
+from tests.serve.conftest import assert_error, ids_of
 
 WHOLE: dict[str, Any] = {
     "age": 24,
@@ -74,20 +73,19 @@ def test_the_shape_means_the_same_in_both_forms() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "sentence"),
+    "wrong",
     [
-        (
-            {"interactions": [{"signal": "stream"}]},
-            "interactions[0]: has no entity_id; give an object with signal, entity",
-        ),
-        ({"picks": [["artist"]]}, "picks[0]: is ['artist']; give [entity, entity_id]"),
-        ({"picks": [{"entity": "artist"}]}, "picks[0]: has no entity_id; give an object with entity, entity_id."),
-        ({"profile": {"age": 3}}, "profile: age cannot be the name of a profile column"),
+        {"interactions": [{"signal": "stream"}]},
+        {"picks": [["artist"]]},
+        {"picks": [{"entity": "artist"}]},
+        {"profile": {"age": 3}},
+        {"shown": [["i1", 0]]},
     ],
 )
-def test_a_wrong_shape_is_told(wrong: dict[str, Any], sentence: str, http: httpx.Client) -> None:
+def test_an_error_names_the_same_field_in_python_and_over_http(wrong: dict[str, Any], http: httpx.Client) -> None:
     with pytest.raises(DataError) as caught:
         Signals.of(wrong)
-    assert str(caught.value).startswith(sentence)
-    assert http.post("/v1/recommendations", json={"signals": wrong}).status_code == 422
-    assert http.put("/v1/users/wrong", json=wrong).status_code == 422
+    field = caught.value.where
+    assert_error(http.put("/v1/users/wrong", json=wrong), 422, "invalid", field)
+    path = field if "profile" in wrong else f"signals.{field}"
+    assert_error(http.post("/v1/recommendations", json={"signals": wrong}), 422, "invalid", path)

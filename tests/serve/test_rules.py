@@ -17,7 +17,7 @@ from redis_process import RedisProcess
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.serve.item_lists import POLL_S
 from tests.recommend.test_rules import with_columns
-from tests.serve.conftest import StartServer, open_client, wait_for
+from tests.serve.conftest import StartServer, add_events, get_list, ids_of, open_client, post_list, read_body, wait_for
 from tests.serve.in_process import RunningApp, running_app
 
 K = 5
@@ -48,15 +48,6 @@ def http(app: RunningApp) -> Iterator[httpx.Client]:
         yield client
 
 
-def add_events(http: httpx.Client, user: str, *items: str, **values: Any) -> None:
-    events = [{"event_id": f"{user} {item} {values}", "user_id": user, "entity_id": item, **values} for item in items]
-    assert http.post("/v1/events", json={"events": events}).json()["accepted"] == len(items)
-
-
-def ids(answer: dict[str, Any]) -> list[str]:
-    return [item["item_id"] for item in answer["items"]]
-
-
 def to_text(rule: dict[str, Any]) -> dict[str, Any]:
     """Return a rule as query parameters."""
     ((name, value),) = rule.items()
@@ -69,16 +60,12 @@ def to_text(rule: dict[str, Any]) -> dict[str, Any]:
 def test_a_rule_is_the_same_in_parameters_bodies_and_python(http: httpx.Client, shop: Path, name: str) -> None:
     user = f"of {name}"
     add_events(http, user, "i010", "i011")
-    path = f"/v1/users/{user}/recommendations"
     rule = RULES[name]
-    got = http.get(path, params={"k": K, **to_text(rule)})
-    assert got.status_code == 200, got.text
-    posted = http.post(path, json={"k": K, "rules": rule})
-    assert posted.json() == got.json()
+    answer = get_list(http, user, k=K, **to_text(rule))
+    assert read_body(http.post(f"/v1/users/{user}/recommendations", json={"k": K, "rules": rule})) == answer
     signals = {"interactions": [["stream", "item", "i010"], ["stream", "item", "i011"]]}
-    described = http.post("/v1/recommendations", json={"k": K, "rules": rule, "signals": signals})
-    assert ids(described.json()) == ids(got.json())
-    assert ids(got.json()) == [item.item_id for item in open_model(shop).recommend(signals, K, rules=rule)]
+    assert ids_of(post_list(http, signals, k=K, rules=rule)) == ids_of(answer)
+    assert ids_of(answer) == [item.item_id for item in open_model(shop).recommend(signals, K, rules=rule)]
 
 
 @pytest.mark.parametrize(
@@ -103,13 +90,13 @@ def test_the_next_page_goes_on_whatever_was_recorded_meanwhile(http: httpx.Clien
     add_events(http, "reader", "i010", "i011")
     path = "/v1/users/reader/recommendations"
     rules = {"cap": {"genre": 40}}
-    whole = ids(http.post(path, json={"k": 3 * K, "strategy": "explore", "rules": rules}).json())
+    whole = ids_of(http.post(path, json={"k": 3 * K, "strategy": "explore", "rules": rules}).json())
     after = ""
     pages = list[str]()
     for _ in range(3):
         body = {"k": K, "strategy": "explore", "rules": rules, "record": True, "after": after}
         page = http.post(path, json=body).json()
-        pages = pages + ids(page)
+        pages = pages + ids_of(page)
         after = page["list_id"]
         add_events(http, "reader", page["items"][0]["item_id"], signal="shown", list_id=after, position=1)
         add_events(http, "reader", page["items"][1]["item_id"], list_id=after)
@@ -128,11 +115,11 @@ def test_rows_of_a_page_are_lists_of_their_own(http: httpx.Client, app: RunningA
     path = "/v1/users/visitor/recommendations"
     page = http.post(path, json={"k": K, "rows": rows, "record": True, "explain": True}).json()["rows"]
     assert [row["name"] for row in page] == ["For you", "Jazz", "Rest"]
-    listed = [item for row in page for item in ids(row)]
+    listed = [item for row in page for item in ids_of(row)]
     assert len(set(listed)) == len(listed) == 3 + K + K
     (user,) = app.run(app.service.store.read(["visitor"]))
     assert [shown.list_id for shown in user.lists] == [row["list_id"] for row in page]
-    assert [list(shown.items) for shown in user.lists] == [ids(row) for row in page]
+    assert [list(shown.items) for shown in user.lists] == [ids_of(row) for row in page]
     assert http.post(path, json={"rows": rows, "after": "x"}).status_code == 422
     (error,) = http.post(path, json={"rows": [rows[0], rows[0]]}).json()["errors"]
     assert error == {"field": "rows", "message": "two rows have the same name; give each its own."}
@@ -144,13 +131,13 @@ def test_a_kept_list_is_in_force_at_once_and_survives_a_restart(shop: Path, tmp_
         assert http.get("/v1/lists").json() == {"lists": {}}
         assert http.get("/v1/users/u/recommendations", params=parameters).status_code == 422
         assert http.put("/v1/lists/sold_out", json={"items": []}).status_code == 200
-        first = ids(http.get("/v1/users/u/recommendations", params=parameters).json())
+        first = ids_of(get_list(http, "u", **parameters))
         assert http.put("/v1/lists/sold_out", json={"items": first[:2]}).json()["items"] == first[:2]
-        assert not set(ids(http.get("/v1/users/u/recommendations", params=parameters).json())) & set(first[:2])
+        assert not set(ids_of(get_list(http, "u", **parameters))) & set(first[:2])
     with running_app(shop, tmp_path) as app, app.open_client() as http:
         assert http.get("/v1/lists/sold_out").json() == {"name": "sold_out", "items": first[:2]}
         assert http.get("/v1/lists").json() == {"lists": {"sold_out": 2}}
-        assert not set(ids(http.get("/v1/users/u/recommendations", params=parameters).json())) & set(first[:2])
+        assert not set(ids_of(get_list(http, "u", **parameters))) & set(first[:2])
         assert http.delete("/v1/lists/sold_out").status_code == 204
         assert http.get("/v1/lists/sold_out").status_code == 404
 
@@ -158,10 +145,9 @@ def test_a_kept_list_is_in_force_at_once_and_survives_a_restart(shop: Path, tmp_
 def test_a_body_of_100_000_ids_is_taken(http: httpx.Client) -> None:
     denied = [f"an item of another shop {number}" for number in range(99_999)]
     body: dict[str, Any] = {"k": K, "rules": {"deny": [*denied, "i001"]}}
-    answer = http.post("/v1/users/anybody/recommendations", json=body)
-    assert answer.status_code == 200
-    assert "i001" not in ids(answer.json())
-    assert answer.json()["notes"][-1] == "99,999 ids of the rules are unknown to the model"
+    answer = read_body(http.post("/v1/users/anybody/recommendations", json=body))
+    assert "i001" not in ids_of(answer)
+    assert answer["notes"][-1] == "99,999 ids of the rules are unknown to the model"
     body["rules"]["deny"].append("one too many")
     assert http.post("/v1/users/anybody/recommendations", json=body).status_code == 422
 
@@ -180,7 +166,7 @@ def test_every_worker_follows_a_kept_list_and_a_killed_one_leaves_it_whole(
             return get.get("/v1/lists/sold_out").json().get("items")
 
         def listed(number: int) -> list[str]:
-            return ids(get.get(f"/v1/users/u{number}/recommendations", params=parameters).json())
+            return ids_of(get_list(get, f"u{number}", **parameters))
 
         for items in (old, new, old):
             put.put("/v1/lists/sold_out", json={"items": items})

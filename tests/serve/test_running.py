@@ -21,8 +21,10 @@ from firstday.serve.app import repeat
 from tests.serve.conftest import (
     StartApp,
     StartServer,
+    add_events,
     assert_error,
     connect,
+    get_list,
     open_client,
     read_lines,
     run_command,
@@ -58,7 +60,7 @@ def test_no_training_library_is_in_the_process(server: ServerProcess) -> None:
     [
         (["none-such"], {}, "error: none-such: contains no model (manifest.json is missing); train one with"),
         ([], {"FIRSTDAY_SERVE_PROT": "80"}, "error: FIRSTDAY_SERVE_PROT: is not a setting; see docs/operations.md"),
-        ([], {"FIRSTDAY_SERVE_PORT": "high"}, "error: FIRSTDAY_SERVE_PORT: input should be a valid integer"),
+        ([], {"FIRSTDAY_SERVE_PORT": "high"}, "error: FIRSTDAY_SERVE_PORT: Input should be a valid integer"),
         ([], {"FIRSTDAY_SERVE_STORE": "postgres://x"}, "error: store: the URL is not supported; give"),
         (
             [],
@@ -74,7 +76,7 @@ def test_no_training_library_is_in_the_process(server: ServerProcess) -> None:
         (
             ["--host", "0.0.0.0"],
             {},
-            "error: serve: host 0.0.0.0 can be reached from other machines and no key is set; ",
+            "error: serve: Host 0.0.0.0 can be reached from other machines and no key is set; ",
         ),
     ],
 )
@@ -149,11 +151,11 @@ def test_a_reload_takes_what_the_folder_holds(start_app: StartApp, recommender: 
         first = http.get("/v1/model").json()["model"]
         assert http.post("/v1/model/reload").json() == {"model": first, "before": first, "changed": False}
         save_model(relabel(recommender.model, "new"), folder)
-        assert http.get("/v1/users/u/recommendations").json()["model"] == first
+        assert get_list(http, "u")["model"] == first
         answer = http.post("/v1/model/reload").json()
         second = read_manifest(folder)["version"]
         assert answer == {"model": second, "before": first, "changed": True}
-        listed = http.get("/v1/users/u/recommendations").json()
+        listed = get_list(http, "u")
         assert listed["model"] == second
         assert listed["items"][0]["title"].startswith("new ")
         assert http.get("/v1/items", params={"query": "new 7"}).json()["items"]
@@ -166,7 +168,7 @@ def test_a_reload_takes_what_the_folder_holds(start_app: StartApp, recommender: 
         )
         (folder / "manifest.json").unlink()
         assert_error(http.post("/v1/model/reload"), 409, "model_refused")
-        assert http.get("/v1/users/u/recommendations").json()["model"] == second
+        assert get_list(http, "u")["model"] == second
         counted = http.get("/metrics").text
     for outcome, times in (("unchanged", 1), ("swapped", 1), ("refused", 2)):
         assert f'firstday_model_reloads_total{{outcome="{outcome}"}} {times}.0' in counted
@@ -210,9 +212,9 @@ def test_what_expired_is_removed_and_the_store_copied_beside_the_work(start_app:
     copy = tmp_path / "copy.sqlite"
     app = start_app(retention_days=1e-5, purge_every_s=0.1, backup_file=str(copy), backup_every_s=0.1)
     with app.open_client() as http:
-        http.post("/v1/events", json={"events": [{"event_id": "e", "user_id": "u", "entity_id": "i001"}]})
+        add_events(http, "u", "i001")
         wait_for(lambda: http.get("/v1/users/u").status_code == 404)
-        wait_for(lambda: [kind for kind, _, _ in app.run(app.service.store.log.read(["u"]))[0]] == ["user"])
+        wait_for(lambda: [entry[0] for entry in app.run(app.service.store.log.read(["u"]))[0]] == ["user"])
         wait_for(copy.is_file)
         assert 'firstday_store_backups_total{outcome="done"}' in http.get("/metrics").text
 

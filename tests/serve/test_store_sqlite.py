@@ -16,16 +16,12 @@ import pytest
 
 from firstday.errors import ConfigError
 from firstday.serve.settings import load_settings
-from firstday.serve.store.base import Assignment, Event, Profile, Retention, ShownList, Store, StoredUser, StoreError
+from firstday.serve.store.base import Assignment, Profile, Retention, ShownList, Store, StoredUser, StoreError
 from firstday.serve.store.open import open_log
 from firstday.serve.store.sqlite import PURGE_BATCH, SqliteLog
-from tests.serve.store_harness import DAY_US, SetClock
+from tests.serve.store_harness import DAY_US, SetClock, make_event
 
 RULES = Retention(1000, 10 * DAY_US)
-
-
-def event(identity: str) -> Event:
-    return Event(identity, "stream", "item", "i1")
 
 
 @pytest.fixture
@@ -52,7 +48,7 @@ def set_version(path: Path) -> None:
     [
         (write_text, "cannot be opened"),
         (Path.mkdir, "cannot be opened"),
-        (set_version, r"it has version 7, not 4\); give another file"),
+        (set_version, r"it has version 7, not 5\); give another file"),
     ],
 )
 def test_a_file_that_is_no_store_is_refused(path: Path, make: Callable[[Path], None], sentence: str) -> None:
@@ -89,7 +85,7 @@ def test_writes_that_wait_are_committed_together(path: Path) -> None:
 
     async def run() -> int:
         store = Store(log)
-        tasks = [asyncio.create_task(store.append([("u", event(f"e{n}"))])) for n in range(101)]
+        tasks = [asyncio.create_task(store.append([("u", make_event(f"e{n}"))])) for n in range(101)]
         await asyncio.sleep(0.05)
         go.set()
         added = sum(await asyncio.gather(*tasks))
@@ -105,12 +101,12 @@ def test_a_call_that_is_given_up_does_not_stop_the_others(path: Path) -> None:
     store = make_store(path)
 
     async def run() -> int:
-        tasks = [asyncio.create_task(store.append([("u", event(f"e{n}"))])) for n in range(20)]
+        tasks = [asyncio.create_task(store.append([("u", make_event(f"e{n}"))])) for n in range(20)]
         await asyncio.sleep(0)
         for task in tasks[::2]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        after = await store.append([("v", event("after"))])
+        after = await store.append([("v", make_event("after"))])
         await store.close()
         return after
 
@@ -128,7 +124,7 @@ def test_a_failed_group_keeps_nothing_and_the_next_works(path: Path) -> None:
         works = store.append([("u", Profile({"age": 20}))]), log._write(fail)
         assert all(isinstance(one, StoreError) for one in await asyncio.gather(*works, return_exceptions=True))
         assert await store.read(["u"]) == [StoredUser()]
-        await store.append([("u", event("e"))])
+        await store.append([("u", make_event("e"))])
         found = (await store.read(["u"]))[0].events
         await store.close()
         return [one.event_id for one in found]
@@ -141,10 +137,10 @@ def test_expired_rows_leave_the_file_in_parts(path: Path) -> None:
     store = make_store(path, Retention(100_000, DAY_US), now_us=clock)
 
     async def run() -> None:
-        await store.append([(f"u{number % 5}", event(f"e{number}")) for number in range(PURGE_BATCH + 10)])
+        await store.append([(f"u{number % 5}", make_event(f"e{number}")) for number in range(PURGE_BATCH + 10)])
         await store.append([("u", Profile({"age": 20}))])
         clock.us += 2 * DAY_US
-        await store.append([("u", event("young"))])
+        await store.append([("u", make_event("young"))])
         await store.purge()
         await store.close()
 
@@ -161,7 +157,7 @@ def test_a_deleted_user_is_overwritten_in_the_file(path: Path) -> None:
     user = "someone-private"
     records = (
         Profile({"profile": {"country": "ZZ-private"}}),
-        event("private-event"),
+        make_event("private-event"),
         ShownList("private-list", "segment", ("private-item",)),
         Assignment("test", "private-variant"),
     )
@@ -188,10 +184,10 @@ def test_a_copy_is_whole_while_writes_go_on(path: Path) -> None:
     target = path.with_name("copy.sqlite")
 
     async def run() -> None:
-        await store.append([("u", event("before"))])
+        await store.append([("u", make_event("before"))])
         copying = asyncio.create_task(store.back_up(target))
         for number in range(50):
-            await store.append([("v", event(f"e{number}"))])
+            await store.append([("v", make_event(f"e{number}"))])
         await copying
         await asyncio.gather(store.back_up(target), store.back_up(target))  # over the older one, and two at once
         with pytest.raises(StoreError, match="cannot be copied"):

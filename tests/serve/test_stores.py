@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from redis_process import RedisProcess
 
-from firstday.features.impressions import Impression
-from firstday.features.signals import Signals
+from firstday.features.signals import Impression, Signals
 from firstday.serve.store.base import Event, Profile, Retention, ShownList, Store, StoredUser, to_time
-from tests.serve.store_harness import CAP, DAY_US, RETENTION_US, Harness, MakeLog
+from tests.serve.store_harness import CAP, DAY_US, RETENTION_US, Harness, MakeLog, make_event, make_shown
 
 
 @pytest.fixture
@@ -27,10 +25,6 @@ def kept(make_log: MakeLog) -> Iterator[Harness]:
 PROFILE = Profile({"age": 24, "profile": {"country": "FR", "plän": "é\U0001f3a7"}, "picks": [["artist", "a7"]]})
 LIST = ShownList("l1", "explore", ("i1", "ä\U0001f3a7", "i3"), (1.0, 0.25, 0.125))
 CERTAIN = ShownList("a", "segment", ("i9",))
-
-
-def shown(identity: str, entity_id: str = "i1", **how: Any) -> Event:
-    return Event(identity, "shown", "item", entity_id, **how)
 
 
 def lists(*list_ids: str) -> list[ShownList]:
@@ -49,9 +43,9 @@ def test_nothing_is_known_of_a_stranger(kept: Harness) -> None:
 
 def test_records_come_back_as_they_came_and_in_their_order(kept: Harness) -> None:
     events = (
-        Event("z", "stream", "item", "i1", to_time(1_700_000_000_123_456)),
-        Event("a", "favorite", "artist", "ä\U0001f3a7", None),
-        Event("m", "skip", "item", "'; DROP TABLE events; --", to_time(0)),
+        make_event("z", timestamp=to_time(1_700_000_000_123_456)),
+        make_event("a", "ä\U0001f3a7", signal="favorite", entity="artist"),
+        make_event("m", "'; DROP TABLE events; --", signal="skip", timestamp=to_time(0)),
     )
     assert kept.append("u", PROFILE, *events, LIST, CERTAIN) == 6
     kept.reopen()
@@ -62,7 +56,9 @@ def test_records_come_back_as_they_came_and_in_their_order(kept: Harness) -> Non
     assert kept.clock.us <= times[0]
     assert times == sorted(set(times))
     assert replace(user.profile, put_us=0) == PROFILE
-    assert tuple(replace(event, received_us=0) for event in user.events) == events
+    assert [asdict(event) for event in user.events] == [
+        {**asdict(event), "received_us": us} for event, us in zip(events, received, strict=False)
+    ]
     assert tuple(replace(entry, received_us=0) for entry in user.lists) == (LIST, CERTAIN)
 
 
@@ -76,7 +72,7 @@ def test_a_profile_leaves_nothing_of_the_one_before(kept: Harness) -> None:
 
 def test_records_become_signals(kept: Harness) -> None:
     kept.append("u", Profile({"age": 24, "profile": {"country": "FR"}, "picks": [["artist", "a7"]]}), LIST, CERTAIN)
-    kept.append("u", shown("e1", "i5"), Event("e2", "stream", "item", "i1", list_id="l1"))
+    kept.append("u", make_shown("e1", "i5"), make_event("e2", list_id="l1"))
     assert kept.read("u").to_signals("u") == Signals(
         user_id="u",
         age=24,
@@ -161,7 +157,7 @@ def test_without_a_retention_nothing_expires(kept: Harness) -> None:
 def test_many_writers_at_once(kept: Harness) -> None:
     async def write() -> list[int]:
         def batch(number: int) -> list[tuple[str, Event]]:
-            return [(f"u{at % 7}", Event(f"{number}-{at}", "stream", "item", "i1")) for at in range(10)]
+            return [(f"u{at % 7}", make_event(f"{number}-{at}")) for at in range(10)]
 
         return await asyncio.gather(*(kept.store.append(batch(number)) for number in range(50)))
 
@@ -183,11 +179,11 @@ def test_what_a_caller_saw_stands_in_place_of_the_recorded_list(kept: Harness) -
     kept.append("u", LIST, ShownList("l2", "segment", ("i7",)))
     kept.append(
         "u",
-        shown("e1", "i3", list_id="l1"),
-        shown("e2", "i1", list_id="l1", position=1, propensity=0.5, policy="mine"),
-        shown("e3", "new", list_id="l1", position=9),
-        Event("e4", "stream", "item", "i1", list_id="l2"),
-        shown("e1", "i1", list_id="l2"),  # its id is known: nothing new
+        make_shown("e1", "i3", list_id="l1"),
+        make_shown("e2", "i1", list_id="l1", position=1, propensity=0.5, policy="mine"),
+        make_shown("e3", "new", list_id="l1", position=9),
+        make_event("e4", list_id="l2"),
+        make_shown("e1", "i1", list_id="l2"),  # its id is known: nothing new
     )
     assert kept.read("u").to_signals().shown == (
         Impression("i7", 1, "l2", 1.0, "segment"),
@@ -201,10 +197,10 @@ def test_a_list_stays_told_though_what_was_told_is_forgotten(kept: Harness) -> N
     """Of l1 the caller saw one item; that is over the cap later, and the whole list was still not seen."""
     kept.reopen(max_shown_per_user=2)
     kept.append("u", *lists("l1", "l2"))
-    kept.append("u", shown("s1", "i1", list_id="l1"), Event("e1", "stream", "item", "i1", list_id="l2"))
-    kept.append("v", shown("s1", "i1", list_id="l2"))
-    kept.append("u", shown("s1", "i1", list_id="l2"))  # its id is known: nothing new
-    kept.append("u", *(shown(f"s{n}", f"i{n}") for n in range(5, 7)))
+    kept.append("u", make_shown("s1", "i1", list_id="l1"), make_event("e1", list_id="l2"))
+    kept.append("v", make_shown("s1", "i1", list_id="l2"))
+    kept.append("u", make_shown("s1", "i1", list_id="l2"))  # its id is known: nothing new
+    kept.append("u", *(make_shown(f"s{n}", f"i{n}") for n in range(5, 7)))
     found = kept.read("u")
     told = [replace(LIST, is_told=True), *lists("l2")]
     assert [replace(entry, received_us=0) for entry in found.lists] == told
@@ -213,14 +209,14 @@ def test_a_list_stays_told_though_what_was_told_is_forgotten(kept: Harness) -> N
         (None, "i5"),
         (None, "i6"),
     ]
-    kept.append("u", *lists("l3"), shown("s7", "i3", list_id="l1"))  # the record still says how it was chosen
+    kept.append("u", *lists("l3"), make_shown("s7", "i3", list_id="l1"))  # the record still says how it was chosen
     assert kept.read("u").to_signals().shown[-1] == Impression("i3", None, "l1", 0.125, "explore")
     assert [entry.is_told for entry in kept.read("u").lists] == [True, False, False]
 
 
 def test_lists_and_impressions_have_caps_of_their_own(kept: Harness) -> None:
     kept.reopen(max_lists_per_user=2, max_shown_per_user=3)
-    kept.append("u", *lists("l0", "l1", "l2", "l3"), *(shown(f"s{n}") for n in range(5)))
+    kept.append("u", *lists("l0", "l1", "l2", "l3"), *(make_shown(f"s{n}") for n in range(5)))
     kept.append("v", LIST)
     kept.add(*(("u", f"e{n}") for n in range(CAP + 1)))
     assert list_ids(kept.read("u")) == ["l2", "l3"]
@@ -231,7 +227,7 @@ def test_lists_and_impressions_have_caps_of_their_own(kept: Harness) -> None:
 
 
 def test_impressions_expire(kept: Harness) -> None:
-    kept.append("u", LIST, shown("s1"))
+    kept.append("u", LIST, make_shown("s1"))
     kept.clock.us += 9 * DAY_US
     kept.append("u", *lists("l2"))
     kept.clock.us += 2 * DAY_US
@@ -312,7 +308,7 @@ def test_redis_forgets_users_by_itself(redis: RedisProcess, tmp_path: Path) -> N
 
     async def find_lives() -> list[int]:
         store = Store(RedisLog(redis.url, Retention(CAP, RETENTION_US), prefix=tmp_path.name))
-        await store.append([("u", Event("e1", "stream", "item", "i1"))])
+        await store.append([("u", make_event("e1"))])
         await store.close()
         async with Redis.from_url(redis.url) as client:
             keys = [key async for key in client.scan_iter(f"{tmp_path.name}:*") if b"u" in key.split(b":")]

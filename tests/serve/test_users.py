@@ -45,8 +45,8 @@ def test_everything_known_of_a_user_can_be_read_and_forgotten(http: httpx.Client
     seen, put_at = (datetime.fromisoformat(known.pop(name)) for name in ("first_seen_at", "put_at"))
     assert began < seen < put_at < received[0] < received[1] < datetime.now(UTC)
     assert [tuple(event.values()) for event in known.pop("events")] == [
-        ("e1", "stream", "item", "i001", "2026-01-31T10:00:00.250000Z", None, None, None, None),
-        ("2", "loves", "artist", "a01", None, None, None, None, None),
+        ("stream", "item", "i001", "e1", "2026-01-31T10:00:00.250000Z", None, None, None, None),
+        ("loves", "artist", "a01", "2", None, None, None, None, None),
     ]
     assert known == {
         "user_id": "anna",

@@ -31,7 +31,7 @@ def export(
 
     Example: firstday export users-copy.sqlite --out tables
     """
-    from firstday.serve.export import Exported
+    from firstday.serve.export import ExportSummary
     from firstday.serve.export import export as export_store
     from firstday.serve.settings import load_settings
     from firstday.serve.store.open import open_log
@@ -40,7 +40,7 @@ def export(
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out}: is a file; give a folder.")
 
-    async def run() -> Exported:
+    async def run() -> ExportSummary:
         url = store if "://" in store else f"sqlite:///{store}"
         settings = load_settings({"store": url, "redis_prefix": redis_prefix, "store_timeout_s": 10.0})
         log = open_log(settings, is_copy=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import astuple
 from typing import Annotated, Any
 
 import typer
@@ -73,7 +74,7 @@ def onboarding(
         question = questionnaire.next_question(replies) if len(replies) < questions else None
         next_json = None if question is None else _describe(recommender.model, questionnaire, question)
         if as_json:
-            signals = [list(triple) for triple in signals_of(recommender.model, entity, replies).interactions]
+            signals = [astuple(action) for action in signals_of(recommender.model, entity, replies).interactions]
             content = {"entity": entity, "answered": len(replies), "next": next_json, "interactions": signals}
             print_json({**content, "list": answer.to_json()})
             return

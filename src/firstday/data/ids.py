@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -12,13 +12,6 @@ import numpy as np
 import polars as pl
 
 from firstday.display import readable
-from firstday.errors import DataError
-
-
-def check_single(where: str, value: Any) -> None:
-    """Reject None and collections where an id or a profile value is expected."""
-    if value is None or isinstance(value, Mapping | list | tuple):
-        raise DataError(f"{where}: is {value!r}; give one value.")
 
 
 @readable

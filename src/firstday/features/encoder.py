@@ -187,12 +187,13 @@ def pick_signal(encoder: Encoder, entity: str) -> str:
 
 def understand_picks(encoder: Encoder, signals: Signals) -> Signals:
     """Replace the onboarding signal with one for which the model has a block (`pick_signal`)."""
-    if not any(signal == PICK_SIGNAL for signal, _, _ in signals.interactions):
+    if not any(action.signal == PICK_SIGNAL for action in signals.interactions):
         return signals
     interactions = []
-    for signal, entity, identity in signals.interactions:
-        read_signal = pick_signal(encoder, entity) if signal == PICK_SIGNAL else signal
-        interactions.append((read_signal, entity, identity))
+    for action in signals.interactions:
+        if action.signal == PICK_SIGNAL:
+            action = replace(action, signal=pick_signal(encoder, action.entity))
+        interactions.append(action)
     return signals.copy(interactions=interactions)
 
 

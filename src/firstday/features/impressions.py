@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields
-from numbers import Integral, Real
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
@@ -13,53 +10,9 @@ import polars as pl
 from firstday.config import SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import Pair
-from firstday.data.ids import check_single
 from firstday.data.user_rows import renumber, renumber_users
 from firstday.embed.embeddings import select_uses
-from firstday.errors import DataError
 from firstday.sparse import SparseRows, union_rows
-
-
-@dataclass(frozen=True, slots=True)
-class Impression:
-    """One item in one list shown to a user."""
-
-    item_id: Any  # the caller's id
-    position: int | None = None  # in the list, from 1; None if the user certainly saw the item
-    list_id: str | None = None  # None if the item was not shown in a list
-    # Probability that the policy shows the item at this position given the items above, in (0, 1]; None if unknown.
-    propensity: float | None = None
-    policy: str | None = None  # policy that made the list, such as ``explore``; None if unknown
-
-    @classmethod
-    def read(cls, value: Any, where: str) -> Impression:
-        """Parse an impression from an item id, ``[item_id, position]`` or an object with the names above.
-
-        Raises DataError, with a message that begins with `where`, for other forms and invalid fields.
-        """
-        if isinstance(value, Mapping):
-            check_names(value, [field.name for field in fields(cls)], "item_id", where)
-            impression = cls(**value)
-        elif isinstance(value, list | tuple) and len(value) == 2:
-            impression = cls(*value)
-        else:
-            impression = value if isinstance(value, cls) else cls(value)
-        position = impression.position
-        propensity = impression.propensity
-        check_single(f"{where}: item_id", impression.item_id)
-        if position is not None and (isinstance(position, bool) or not isinstance(position, Integral) or position < 1):
-            raise DataError(f"{where}: position is {position!r}; give a whole number from 1, or leave it out.")
-        if propensity is not None and not (isinstance(propensity, Real) and 0 < propensity <= 1):
-            raise DataError(f"{where}: propensity is {propensity!r}; give a number above 0, at most 1.")
-        return impression
-
-
-def check_names(entry: Mapping[str, Any], names: Collection[str], required: str, where: str) -> None:
-    """Reject an object with unknown names or without the required one."""
-    unknown = [name for name in entry if name not in names]
-    if unknown or entry.get(required) is None:
-        what = f"has an unknown field {unknown[0]!r}" if unknown else f"has no {required}"
-        raise DataError(f"{where}: {what}; give an object with {', '.join(names)}.")
 
 
 def infer_passed_over(

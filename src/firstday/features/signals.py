@@ -1,29 +1,205 @@
-"""Signals of new users, as the caller's ids or a model's indexes, and the catalogue that translates between them."""
+"""Signals of new users, as the caller's ids or a model's indexes, and the catalogue that translates between them.
+
+Picks, interactions and impressions are declared here once, for Python, JSON, HTTP and the store. Over HTTP, ids and
+names have limits. In Python, where the context of a validation is `IN_PROCESS`, an id is any single value and a name
+any text.
+"""
 
 from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import astuple, dataclass, field, is_dataclass, replace
+from functools import cached_property, partial
 from itertools import count
 from numbers import Real
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from firstday.config import SHOWN, SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, Pair
-from firstday.data.ids import Ids, check_single
+from firstday.data.ids import Ids
 from firstday.data.user_rows import take_rows
-from firstday.display import readable
+from firstday.display import readable, shorten
 from firstday.embed.embeddings import compute_affinity, select_items
-from firstday.errors import DataError, hint_at
-from firstday.features.impressions import Impression, check_names, infer_passed_over
+from firstday.errors import DataError, describe_fault, hint_at
+from firstday.features.impressions import infer_passed_over
 from firstday.sparse import SparseRows
+
+ID_LENGTH = 128
+"""Maximum characters of an id over HTTP."""
+MAX_INTEGER = 2**53 - 1
+"""Largest integer that every JSON parser reads exactly; over HTTP, larger ids must be text."""
+BAD_CHARACTERS = r"\x00-\x1F\x7F-\x9F\uFFFD"
+"""Control characters, and the replacement character of invalid UTF-8."""
+IN_PROCESS = "in_process"
+"""Context of validations of values from Python and the command line."""
+FORM = ConfigDict(extra="forbid", allow_inf_nan=False)
+"""Pydantic configuration of dataclasses that callers send as objects."""
+
+
+def as_whole(value: Any) -> Any:
+    """Convert a number without decimals, such as 81.0 or one of NumPy, to an integer; JSON Schema counts both."""
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    return int(value) if is_number and value % 1 == 0 else value
+
+
+def as_text(value: Any) -> Any:
+    """Convert an integer to text: 81 and "81" are the same id."""
+    value = as_whole(value)
+    return str(value) if type(value) is int else value
+
+
+def integer_as_text(value: Any) -> Any:
+    """Convert an integer to text, unless it is too large for JSON."""
+    return value if isinstance(value, int | float) and abs(value) > MAX_INTEGER else as_text(value)
+
+
+def limit_unless_in_process(parse: Callable[[Any], Any]) -> WrapValidator:
+    """Return a validator that replaces all others of a type by `parse` if the context is `IN_PROCESS`."""
+
+    def validate(value: Any, limit: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        return parse(value) if info.context == IN_PROCESS else limit(value)
+
+    return WrapValidator(validate)
+
+
+def check_single(value: Any) -> Any:
+    """Return an id or a profile value; refuse None and collections."""
+    if value is None or isinstance(value, Mapping | list | tuple):
+        raise ValueError("give one value")
+    return value
+
+
+Integer = Annotated[int, Field(ge=-MAX_INTEGER, le=MAX_INTEGER)]
+IdText = Annotated[str, Field(min_length=1, max_length=ID_LENGTH, pattern=rf"^[^{BAD_CHARACTERS}]+$")]
+Id = Annotated[
+    IdText,
+    BeforeValidator(integer_as_text, json_schema_input_type=IdText | Integer),
+    limit_unless_in_process(check_single),
+]
+EntityId = Annotated[Id, Field(description="Your id of an item, or of a member of another entity.")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.\-]{0,63}$"), limit_unless_in_process(str)]
+Position = Annotated[int, Field(strict=True, ge=1, le=100_000), BeforeValidator(as_whole)]
+Signal = Annotated[
+    Name,
+    Field(
+        description="Signal: stream, favorite, skip, ban, search, ...; or shown for an impression, which never counts "
+        "as use."
+    ),
+]
+Target = Annotated[Name, Field(description="item, or another entity of the model, such as artist.")]
+ListId = Annotated[
+    Id | None,
+    Field(description="List id: that of the service if it recorded the list, otherwise your own."),
+]
+ListPosition = Annotated[
+    Position | None,
+    Field(description="Position of the item in the list, from 1. Omit it if the user certainly saw the item."),
+]
+Propensity = Annotated[
+    Annotated[float, Field(gt=0, le=1)] | None,
+    Field(
+        description="Probability that the policy shows the item at this position. Defaults to the value in the "
+        "recorded list, if any. Does not affect lists."
+    ),
+]
+Policy = Annotated[
+    Name | None,
+    Field(
+        description="Policy that made the list. Defaults to the policy of the recorded list, if any. Does not affect "
+        "lists."
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pick:
+    """An item or entity member that a user chose during registration."""
+
+    __pydantic_config__ = FORM
+
+    entity: Target = ITEM
+    entity_id: EntityId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interaction:
+    """A user action."""
+
+    __pydantic_config__ = FORM
+
+    signal: Signal = "stream"
+    entity: Target = ITEM
+    entity_id: EntityId
+
+    @property
+    def is_impression(self) -> bool:
+        """Whether this is an item impression, which never counts as use."""
+        return self.signal == SHOWN and self.entity == ITEM
+
+
+@dataclass(frozen=True, slots=True)
+class Impression:
+    """An item shown to the user, in a list or, without `list_id`, on its own."""
+
+    __pydantic_config__ = ConfigDict(**FORM, revalidate_instances="always")
+
+    item_id: EntityId
+    position: ListPosition = None
+    list_id: ListId = None
+    propensity: Propensity = None
+    policy: Policy = None
+
+
+def _as_object(names: Sequence[str], value: Any) -> Any:
+    """Convert a list of all named fields, in order, to the equivalent object."""
+    if is_dataclass(value):
+        return value
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, list | tuple) and len(value) == len(names):
+        return dict(zip(names, value, strict=True))
+    raise ValueError(f"give [{', '.join(names)}], or an object with these fields")
+
+
+def _as_impression(value: Any) -> Any:
+    """Convert an item id, or [id, position], to the equivalent object."""
+    is_id = not (is_dataclass(value) or isinstance(value, list | tuple | Mapping))
+    return {"item_id": value} if is_id else _as_object(("item_id", "position"), value)
+
+
+AnyPick = Annotated[
+    Pick,
+    BeforeValidator(partial(_as_object, ("entity", "entity_id")), json_schema_input_type=tuple[Name, EntityId] | Pick),
+]
+AnyInteraction = Annotated[
+    Interaction,
+    BeforeValidator(
+        partial(_as_object, ("signal", "entity", "entity_id")),
+        json_schema_input_type=tuple[Name, Name, EntityId] | Interaction,
+    ),
+]
+AnyImpression = Annotated[
+    Impression,
+    BeforeValidator(_as_impression, json_schema_input_type=EntityId | tuple[EntityId, Position | None] | Impression),
+]
+"""A pick, an interaction and an impression in any form: an object, a list of fields, or, of an impression, an id."""
 
 PICK_SIGNAL = "onboarding"
 """Signal of a pick, or of a yes in the questionnaire, if the model was trained with it."""
@@ -33,12 +209,17 @@ RESERVED = ("age", "interactions", "friends", "shown", "user_id")
 """Fields of `Signals` that are not profile columns, and therefore cannot be names of profile columns."""
 
 
-PICK: Mapping[str, str | None] = {"entity": ITEM, "entity_id": None}
-INTERACTION: Mapping[str, str | None] = {"signal": "stream", **PICK}
-"""Fields of picks and interactions, in order, with their defaults; None: required."""
-
-
 USER_FORM = 'give fd.Signals(...) or an object such as {"age": 24}'
+
+
+def _as_list(value: Any) -> Any:
+    """Convert any iterable but text and mappings to a list."""
+    return list(value) if isinstance(value, Iterable) and not isinstance(value, str | Mapping) else value
+
+
+Age = Annotated[int, Field(strict=True, ge=0, le=120), BeforeValidator(as_whole)]
+_List = BeforeValidator(_as_list)
+_Profile = Mapping[str, Annotated[str, BeforeValidator(lambda value: str(check_single(value)))]]
 
 
 @readable
@@ -51,12 +232,12 @@ class Signals:
     age
         Years, or None.
     interactions
-        Triples (signal, entity, id), such as ``("favorite", "item", "i81")``.
+        Each an `Interaction`, a triple (signal, entity, id), such as ``("favorite", "item", "i81")``, or a dictionary.
     friends
         Ids of the user's friends; only friends that the model stores count.
     shown
-        Impressions, each an `Impression` or a value that `Impression.read` accepts. Interactions with items by the
-        signal ``shown`` are also impressions.
+        Impressions, each an `Impression`, an item id, a pair (id, position), or a dictionary. Interactions with items
+        by the signal ``shown`` are also impressions.
     user_id
         Id of the user. It only seeds the random choices of `explore`, together with the items that the user liked and
         passed over; None: these alone are the seed.
@@ -66,15 +247,16 @@ class Signals:
     Raises
     ------
     DataError
-        An interaction is not a triple, friends or impressions are not a list, or the age is outside 0 to 120.
+        A value has the wrong form, or the age is outside 0 to 120. Its `where` names the first such value, such as
+        ``interactions[3].entity_id``, and its `code` is the type of pydantic's error.
     """
 
-    age: int | None
-    interactions: tuple[tuple[str, str, Any], ...]
-    friends: tuple[Any, ...]
-    shown: tuple[Impression, ...]
-    user_id: Any
-    groups: Mapping[str, str]
+    age: Age | None = None
+    interactions: Annotated[tuple[AnyInteraction, ...], _List] = ()
+    friends: Annotated[tuple[Id, ...], _List] = ()
+    shown: Annotated[tuple[AnyImpression, ...], _List] = ()
+    user_id: Any = None
+    groups: Annotated[_Profile, Field(validation_alias="profile")] = field(default_factory=dict)
 
     def __init__(
         self,
@@ -85,45 +267,49 @@ class Signals:
         friends: Iterable[Any] | None = (),
         shown: Iterable[Any] | None = (),
         user_id: Any = None,
-        **groups: str | None,
+        **groups: Any,
     ) -> None:
-        triples: list[tuple[str, str, Any]] = []
-        impressions: list[Impression] = []
-        for number, entry in enumerate(_as_list("interactions", interactions)):
-            where = f"interactions[{number}]"
-            signal, entity, identity = _to_sequence(entry, INTERACTION, where)
-            if signal == SHOWN and entity == ITEM:
-                impressions.append(Impression.read(identity, where))
-            else:
-                check_single(where, identity)
-                triples.append((str(signal), str(entity), identity))
-        friend_ids = _as_list("friends", friends)
-        for number, friend in enumerate(friend_ids):
-            check_single(f"friends[{number}]", friend)
-        impressions += [
-            Impression.read(entry, f"shown[{number}]") for number, entry in enumerate(_as_list("shown", shown))
+        picks = groups.pop("picks") if isinstance(groups.get("picks"), list | tuple) else ()
+        profile = groups.pop("profile") if isinstance(groups.get("profile"), Mapping) else {}
+        if reserved := [name for name in profile if name in RESERVED]:
+            text = f"{reserved[0]} cannot be the name of a profile column; put it next to profile."
+            raise DataError(text, where="profile", code="reserved")
+        columns = {**groups, **profile}
+        fields = {
+            "age": age,
+            "interactions": interactions,
+            "friends": friends,
+            "shown": shown,
+            "user_id": user_id,
+            "profile": {name: value for name, value in columns.items() if value is not None},
+        }
+        _validate(_SIGNALS, {name: value for name, value in fields.items() if value is not None}, self)
+        pick_actions = [
+            Interaction(signal=PICK_SIGNAL, entity=pick.entity, entity_id=pick.entity_id)
+            for pick in _validate(_PICKS, {"picks": picks})["picks"]
         ]
-        if age is not None and (isinstance(age, bool) or not isinstance(age, Real) or age not in range(121)):
-            raise DataError(f"age: is {age!r}; give whole years from 0 to 120, or leave it out.")
-        values = {name: value for name, value in groups.items() if value is not None}
-        for name, value in values.items():
-            check_single(name, value)
+        actions = [*pick_actions, *self.interactions]
+        impressions = [Impression(action.entity_id) for action in actions if action.is_impression]
         self.__dict__.update(
-            age=None if age is None else int(age),
-            interactions=tuple(triples),
-            friends=tuple(friend_ids),
-            shown=tuple(impressions),
-            user_id=user_id,
-            groups={name: str(value) for name, value in values.items()},
+            interactions=tuple(action for action in actions if not action.is_impression),
+            shown=(*impressions, *self.shown),
         )
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         parts = {"age": self.age, **self.groups, **{name: getattr(self, name) for name in RESERVED[1:]}}
+        parts["interactions"] = tuple(map(astuple, self.interactions))
         return {name: part for name, part in parts.items() if part not in (None, ())}
 
     def copy(self, **changes: Any) -> Signals:
         """Return a copy with some fields replaced."""
         return Signals(**{**self.groups, **{name: getattr(self, name) for name in RESERVED}, **changes})
+
+    def extend(self, interactions: Iterable[Interaction], shown: Iterable[Impression]) -> Signals:
+        """Return a copy with more interactions and impressions, which are not validated again."""
+        signals = copy(self)
+        signals.__dict__["interactions"] += tuple(interactions)
+        signals.__dict__["shown"] += tuple(shown)
+        return signals
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Signals:
@@ -137,7 +323,7 @@ class Signals:
         try:
             user = json.loads(text)
         except (RecursionError, ValueError) as error:
-            raise DataError(f"user: is not valid JSON ({error}); {USER_FORM}.") from None
+            raise DataError(f"is not valid JSON ({error}); {USER_FORM}.", where="user", code="json_invalid") from None
         return cls.of(user)
 
     @classmethod
@@ -160,33 +346,22 @@ class Signals:
         if isinstance(user, cls):
             return user
         if not isinstance(user, Mapping) or any(not isinstance(name, str) for name in user):
-            raise DataError(f"user: is a {type(user).__name__}; {USER_FORM}.")
-        values = dict(user)
-        profile = values.pop("profile") if isinstance(values.get("profile"), Mapping) else {}
-        if reserved := [name for name in profile if name in RESERVED]:
-            raise DataError(f"profile: {reserved[0]} cannot be the name of a profile column; put it next to profile.")
-        if isinstance(values.get("picks"), list | tuple):
-            picks = [_to_sequence(pick, PICK, f"picks[{number}]") for number, pick in enumerate(values.pop("picks"))]
-            triples = _as_list("interactions", values.get("interactions"))
-            values["interactions"] = [*([PICK_SIGNAL, *pick] for pick in picks), *triples]
-        return cls(**{**values, **profile})
+            raise DataError(f"is a {type(user).__name__}; {USER_FORM}.", where="user", code="dict_type")
+        return cls(**user)
 
 
-def _as_list(name: str, value: Iterable[Any] | None) -> list[Any]:
-    """Convert a field of a user's signals to a list; None becomes an empty list."""
-    if isinstance(value, str | Mapping) or not isinstance(value, Iterable | None):
-        raise DataError(f"{name}: is {value!r}; give a list.")
-    return [] if value is None else list(value)
+_SIGNALS = TypeAdapter(Signals)
+_PICKS = TypeAdapter(Mapping[str, list[AnyPick]])
 
 
-def _to_sequence(entry: Any, parts: Mapping[str, str | None], where: str) -> Sequence[Any]:
-    """Return the values of an interaction or a pick as a sequence, in the order of `parts`."""
-    if isinstance(entry, list | tuple) and len(entry) == len(parts):
-        return entry
-    if not isinstance(entry, Mapping):
-        raise DataError(f"{where}: is {entry!r}; give [{', '.join(parts)}].")
-    check_names(entry, parts, "entity_id", where)
-    return [entry.get(part, default) for part, default in parts.items()]
+def _validate(adapter: TypeAdapter[Any], values: Mapping[str, Any], instance: Signals | None = None) -> Any:
+    """Validate a user's values, into an instance if one is given; raise DataError for the first invalid value."""
+    try:
+        return adapter.validator.validate_python(values, self_instance=instance, context=IN_PROCESS)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        where, text = describe_fault(fault)
+        raise DataError(f"{text} (got {shorten(fault['input'])}).", where=where, code=fault["type"]) from None
 
 
 @readable
@@ -210,7 +385,7 @@ class SignalBatch:
         Each user's friends among the stored users, shape (n_users, n_stored); None without friends.
     passed_over
         Probability that the user passed over an item, in (0, 1], shape (n_users, n_items); None without impressions.
-        Impressions are not interactions: they affect neither features nor `closed_items`.
+        Impressions are not interactions: they affect neither features nor `excluded_items`.
     user_ids
         The caller's ids of the users, None where unknown: object, shape (n_users,). None if all are unknown.
     """
@@ -233,7 +408,7 @@ class SignalBatch:
         """Return each user's positive affinities to items, shape (n_users, n_items)."""
         return compute_affinity(self.actions, config, self.n_users, self.n_items)
 
-    def closed_items(self, config: SignalConfig) -> SparseRows:
+    def excluded_items(self, config: SignalConfig) -> SparseRows:
         """Return the items that interactions exclude from each user's list, shape (n_users, n_items).
 
         These are items that the user interacted with by a signal in `SignalConfig.use` or `never_recommend`.
@@ -320,48 +495,66 @@ class Catalogue:
         Also returns, for each user, one sentence per signal, id or value that is unknown and therefore ignored.
         `config` (default: `SignalConfig()`) defines which signals are uses, and the persistence for impressions.
         """
+        config = config or SignalConfig()
         ignored: list[list[str]] = [[] for _ in users]
-        codes = {name: np.full(len(users), -1, dtype=np.int32) for name in self.groups}
-        cells: dict[Pair, list[tuple[int, int]]] = {}
-        friends: list[tuple[int, int]] = []
+        actions = self._read_interactions(users, ignored)
+        groups = self._read_groups(users, ignored)
+        ages = self._read_ages(users, ignored)
+        friends = self._read_friends(users, ignored)
+        has_impressions = any(user.shown for user in users)
+        passed_over = self._read_passed_over(users, config) if has_impressions else None
+        user_ids = np.array([user.user_id for user in users], dtype=object)
+        batch = SignalBatch(len(users), len(self.items), actions, groups, ages, friends, passed_over, user_ids)
+        return batch, [tuple(sentences) for sentences in ignored]
+
+    def _read_interactions(self, users: Sequence[Signals], ignored: list[list[str]]) -> dict[Pair, SparseRows]:
+        """Return the known interactions by pair; add a sentence for each other one to the user's `ignored`."""
+        cells: defaultdict[Pair, list[tuple[int, int]]] = defaultdict(list)
         for row, user in enumerate(users):
-            for signal, entity, identity in user.interactions:
-                if unknown := self.find_unknown(signal, entity, identity):
+            for action in user.interactions:
+                if unknown := self.find_unknown(action.signal, action.entity, action.entity_id):
                     ignored[row].append(unknown)
                 else:
-                    cells.setdefault((signal, entity), []).append((row, self._ids[entity].index_of(identity)))
+                    member = self._ids[action.entity].index_of(action.entity_id)
+                    cells[action.signal, action.entity].append((row, member))
+        return {pair: _count_cells(found, len(users), len(self._ids[pair[1]])) for pair, found in cells.items()}
+
+    def _read_groups(self, users: Sequence[Signals], ignored: list[list[str]]) -> dict[str, np.ndarray]:
+        """Return the codes of the profile columns; add a sentence for each unknown column or value to `ignored`."""
+        codes = {name: np.full(len(users), -1, dtype=np.int32) for name in self.groups}
+        for row, user in enumerate(users):
             for name, value in user.groups.items():
                 if name not in codes:
-                    ignored[row].append(f"profile column {name!r} is unknown{hint_at(name, (*codes, *RESERVED))}")
+                    hint = hint_at(name, (*codes, *RESERVED))
+                    ignored[row].append(f"profile column {name!r} is unknown{hint}")
                 elif value not in self._codes[name]:
                     ignored[row].append(f"{name} {value!r} was never seen")
                 else:
                     codes[name][row] = self._codes[name][value]
-            if user.age is not None and not self.has_ages:
+        return codes
+
+    def _read_ages(self, users: Sequence[Signals], ignored: list[list[str]]) -> np.ndarray | None:
+        """Return ages as in `SignalBatch`; if the model has none, add a sentence to `ignored` of users with an age."""
+        if self.has_ages:
+            return np.array([-1 if user.age is None else user.age for user in users], dtype=np.int16)
+        for row, user in enumerate(users):
+            if user.age is not None:
                 ignored[row].append("age is not used by this model")
-            if user.friends and self.people is None:
+        return None
+
+    def _read_friends(self, users: Sequence[Signals], ignored: list[list[str]]) -> SparseRows | None:
+        """Return the stored friends as in `SignalBatch`; add a sentence about the others to `ignored`."""
+        cells = []
+        for row, user in enumerate(users):
+            ids = set(user.friends)
+            if ids and self.people is None:
                 ignored[row].append("friends are not used by this model")
-            elif self.people is not None:
-                ids = set(user.friends)
-                cells_of_user = {(row, friend) for friend in map(self.people.index_of, ids) if friend >= 0}
-                if len(cells_of_user) < len(ids):
-                    ignored[row].append(f"{len(ids) - len(cells_of_user):,} of {len(ids):,} friends are unknown")
-                friends += cells_of_user
-        ages = np.array([-1 if user.age is None else user.age for user in users], dtype=np.int16)
-        batch = SignalBatch(
-            len(users),
-            len(self.items),
-            {
-                pair: _count_cells(cells_of_pair, len(users), len(self._ids[pair[1]]))
-                for pair, cells_of_pair in cells.items()
-            },
-            codes,
-            ages if self.has_ages else None,
-            None if self.people is None else _count_cells(friends, len(users), len(self.people)),
-            self._read_passed_over(users, config or SignalConfig()) if any(user.shown for user in users) else None,
-            np.array([user.user_id for user in users], dtype=object),
-        )
-        return batch, [tuple(sentences) for sentences in ignored]
+            elif ids and self.people is not None:
+                members = {self.people.index_of(friend) for friend in ids} - {-1}
+                cells += [(row, member) for member in members]
+                if len(members) < len(ids):
+                    ignored[row].append(f"{len(ids) - len(members):,} of {len(ids):,} friends are unknown")
+        return None if self.people is None else _count_cells(cells, len(users), len(self.people))
 
     def _read_passed_over(self, users: Sequence[Signals], config: SignalConfig) -> SparseRows:
         """Return the probability that each user passed over each known item; see `infer_passed_over`."""
@@ -369,16 +562,17 @@ class Catalogue:
         numbers: dict[str, int] = defaultdict(count(n_items).__next__)  # of lists and unknown items
         rows = []
         for row, user in enumerate(users):
-            uses = (entry for entry in user.interactions if entry[1] == ITEM and entry[0] in config.use)
-            used = {str(identity) for _, _, identity in uses}
+            uses = (action for action in user.interactions if action.entity == ITEM and action.signal in config.use)
+            used = {str(use.entity_id) for use in uses}
             for entry in user.shown:
                 name = str(entry.item_id)
                 item = self.items.index_of(name)
+                if item < 0:  # also has a number: if it is used, the items above it were seen
+                    item = numbers[name]
                 list_ix = -1 if entry.list_id is None else numbers[str(entry.list_id)]
-                # Unknown items also have a number: if one is used, the items above it were seen.
-                rows.append((row, list_ix, numbers[name] if item < 0 else item, entry.position or 1, name in used))
-        owners, list_ixs, shown, positions, is_used = np.array(rows, dtype=np.int64).T
-        return infer_passed_over(owners, list_ixs, shown, positions, is_used, config.persistence, (len(users), n_items))
+                rows.append((row, list_ix, item, entry.position or 1, name in used))
+        owners, list_ixs, items, positions, is_used = np.array(rows, dtype=np.int64).T
+        return infer_passed_over(owners, list_ixs, items, positions, is_used, config.persistence, (len(users), n_items))
 
     def translate(
         self,
@@ -398,35 +592,32 @@ class Catalogue:
             ids = self._ids.get(entity)
             dataset_ids = dataset.items if entity == ITEM else dataset.entities[entity].ids
             is_known = signal in self.signals or ids is dataset_ids
-            renumbered = map_columns(rows, dataset_ids, ids) if is_known and ids is not None else None
-            if n_missing := rows.n_entries - (0 if renumbered is None else renumbered.n_entries):
-                unknown[entity if signal in self.signals else f"signal {signal}"] += n_missing
-            if renumbered is not None:
-                translated[signal, entity] = renumbered
-        codes = {}
-        for name, group in dataset.groups.items():
-            codes_of_values = [self._codes.get(name, {}).get(value, -1) for value in group.values]
-            code_of = np.array([*codes_of_values, -1], dtype=np.int32)
-            codes[name] = code_of[group.codes[users]]  # a missing value has code -1, which selects the last
-            n_missing = int(((codes[name] < 0) & (group.codes[users] >= 0)).sum())
-            unknown[name if name in self.groups else f"profile column {name}"] += n_missing
+            n_missing = rows.n_entries
+            if is_known and ids is not None:
+                translated[signal, entity] = map_columns(rows, dataset_ids, ids)
+                n_missing -= translated[signal, entity].n_entries
+            unknown[entity if signal in self.signals else f"signal {signal}"] += n_missing
         absent = np.full(len(users), -1, dtype=np.int32)
+        codes = dict.fromkeys(self.groups, absent)
+        for name, group in dataset.groups.items():
+            known_codes = self._codes.get(name, {})
+            # A missing value has code -1, which selects the last.
+            code_of = np.array([*(known_codes.get(value, -1) for value in group.values), -1], dtype=np.int32)
+            values = group.codes[users]
+            n_missing = int(np.count_nonzero((code_of[values] < 0) & (values >= 0)))
+            unknown[name if name in self.groups else f"profile column {name}"] += n_missing
+            if name in self.groups:
+                codes[name] = code_of[values]
         ages = None
         if self.has_ages:
             ages = absent.astype(np.int16) if dataset.ages is None else dataset.ages[users]
         friends = None
         if self.people is not None and dataset.friends is not None:
             friends = map_columns(dataset.friends.take(users), dataset.friend_ids or dataset.users, self.people).ones()
-        batch = SignalBatch(
-            len(users),
-            len(self.items),
-            translated,
-            {name: codes.get(name, absent) for name in self.groups},
-            ages,
-            friends,
-            None if passed_over is None else map_columns(passed_over, dataset.items, self.items),
-            dataset.users.values.gather(users).to_numpy().astype(object),
-        )
+        if passed_over is not None:
+            passed_over = map_columns(passed_over, dataset.items, self.items)
+        user_ids = dataset.users.values.gather(users).to_numpy().astype(object)
+        batch = SignalBatch(len(users), len(self.items), translated, codes, ages, friends, passed_over, user_ids)
         return batch, dict(+unknown)
 
 

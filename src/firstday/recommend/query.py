@@ -126,7 +126,7 @@ class Query:
             return self.excluded_override
         if self.keep_used:
             return SparseRows.empty(self.n_users, self.model.n_items)
-        return self.signals.closed_items(self.model.config.signals)
+        return self.signals.excluded_items(self.model.config.signals)
 
     @cached_property
     def item_rules(self) -> ItemRules:

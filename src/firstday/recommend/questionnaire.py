@@ -124,11 +124,14 @@ class Questionnaire:
         members = model.members_of_items.get(entity)
         if entity != ITEM and members is None:
             choice = ", ".join([ITEM, *model.members_of_items])
-            raise ConfigError(f"entity: {entity!r} is unknown or has no items in the model; choose one of {choice}.")
+            raise ConfigError(
+                f"{entity!r} is unknown or has no items in the model; choose one of {choice}.", where="entity"
+            )
         if members is not None and model.warm is None:
             raise ConfigError(
-                f"entity: asking about {entity!r} needs a model that keeps warm users; ask about {ITEM}, or train "
-                f"one with {KEPT_USERS}."
+                f"asking about {entity!r} needs a model that keeps warm users; ask about {ITEM}, or train one with "
+                f"{KEPT_USERS}.",
+                where="entity",
             )
         warm = None
         if model.warm is not None:
@@ -196,8 +199,8 @@ def rank_by_answers(
     """
     if questionnaire.warm is None:
         raise ConfigError(
-            f"strategy: {ROUTE} needs a model that keeps warm users; train one with {KEPT_USERS}, or choose another "
-            "strategy."
+            f"{ROUTE} needs a model that keeps warm users; train one with {KEPT_USERS}, or choose another strategy.",
+            where="strategy",
         )
     scores = questionnaire.warm.score(answers)[None]
     scores[0, [*answered_items(questionnaire.entity, answers), *excluded]] = -np.inf

@@ -147,7 +147,7 @@ def check_length(model: TrainedModel, k: int | None) -> int:
     """Return `k` or the configured length, at most the number of items; raise ConfigError if `k` is invalid."""
     length = model.config.recommend.k if k is None else k
     if isinstance(length, bool) or not isinstance(length, Integral) or length < 1:
-        raise ConfigError(f"k: is {length!r}; give an integer of at least 1.")
+        raise ConfigError(f"is {length!r}; give an integer of at least 1.", where="k")
     return min(int(length), model.n_items)
 
 
@@ -232,7 +232,7 @@ class Recommender:
         """
         named = {row.name: row for row in map(Row.of, rows)}
         if len(named) < len(rows):
-            raise ConfigError("rows: two rows have the same name; give each its own.")
+            raise ConfigError("two rows have the same name; give each its own.", where="rows")
         layers = read_layers(rules)
         lists = [(row.k or k, [*layers, row]) for row in named.values()]
         answers = self.answer_lists([Signals.of(user)], lists, strategy, keep_used=keep_used)

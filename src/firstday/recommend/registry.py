@@ -161,7 +161,7 @@ def find_strategy(name: str) -> StrategySpec:
     if isinstance(cold_model, ColdModelSpec) and name in cold_model.strategies(cold_model.name):
         return _derived_strategies(cold_model)[name]
     if name == PAPER_SEGMENT:
-        raise ConfigError(f"strategy: {name} is available in evaluate only; choose another.")
+        raise ConfigError(f"{name} is available in evaluate only; choose another.", where="strategy")
     raise _unknown("strategy", name, strategy_names())
 
 
@@ -174,8 +174,9 @@ def check_evaluable(names: Iterable[str]) -> None:
 
 def _unknown(setting: str, name: str, names: tuple[str, ...]) -> ConfigError:
     return ConfigError(
-        f"{setting}: {name!r} is unknown{hint_at(name, names)}; choose one of {', '.join(names)}, or add your own with "
-        "--plugin MODULE or firstday.register."
+        f"{name!r} is unknown{hint_at(name, names)}; choose one of {', '.join(names)}, or add your own with "
+        "--plugin MODULE or firstday.register.",
+        where=setting,
     )
 
 
@@ -283,7 +284,7 @@ def _find_with(name: str, config: Config, methods: Collection[str]) -> StrategyS
     spec = find_strategy(name)
     if setting := spec.lacks(config, methods):
         raise ConfigError(
-            f"strategy: {name} needs a model trained with {setting}; train one, or choose another strategy."
+            f"{name} needs a model trained with {setting}; train one, or choose another strategy.", where="strategy"
         )
     return spec
 

@@ -167,7 +167,9 @@ class ListBatcher:
         if request.after:
             previous = next((one for one in user.lists if one.list_id == request.after), None)
             if previous is None or previous.as_of is None:
-                raise ConfigError("after: the user has no recorded list with this id; give that of the previous page.")
+                raise ConfigError(
+                    "the user has no recorded list with this id; give that of the previous page.", where="after"
+                )
             request.as_of = previous.as_of
             user = user.as_of(previous.as_of)
             request.rules = request.rules.override("after", previous.after + len(previous.items))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from firstday.serve.http_errors import describe_fault, name_field
+from firstday.errors import describe_fault
 from firstday.serve.schemas import MAX_EVENTS, EventBody, LineError
 from firstday.serve.store.base import Event
 
+_EVENTS = TypeAdapter(EventBody)
 MAX_LINE_BYTES = 2**16
 """Longer lines are rejected without being buffered in full."""
 
@@ -30,11 +31,12 @@ async def read_stream(
             faults.append(LineError(line=number, field="", message=f"Has more than {MAX_LINE_BYTES:,} bytes"))
         elif line.strip():
             try:
-                events.append(EventBody.model_validate_json(line).to_event())
+                event = _EVENTS.validate_json(line)
+                events.append((event.user_id, event))
             except ValidationError as error:
                 faults += [
-                    LineError(line=number, field=name_field(("", *fault["loc"])), message=describe_fault(fault))
-                    for fault in error.errors(include_url=False)
+                    LineError(line=number, field=field, message=message)
+                    for field, message in map(describe_fault, error.errors(include_url=False))
                 ]
         if len(events) + len(faults) >= MAX_EVENTS:
             yield number, events, faults

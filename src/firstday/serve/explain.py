@@ -74,10 +74,10 @@ def _leave_each_out(signals: Signals, catalogue: Catalogue) -> Iterator[tuple[st
     if signals.friends:
         yield f"friends: {len(signals.friends):,}", {"friends": ()}
     for action in dict.fromkeys(reversed(signals.interactions)):
-        _, entity, identity = action
-        name = catalogue.find_name(entity, identity) if entity != ITEM else ""
+        name = catalogue.find_name(action.entity, action.entity_id) if action.entity != ITEM else ""
         others = [other for other in signals.interactions if other != action]
-        yield " ".join(map(str, action)) + (name and f" ({name})"), {"interactions": others}
+        label = f"{action.signal} {action.entity} {action.entity_id}"
+        yield f"{label} ({name})" if name else label, {"interactions": others}
 
 
 def _near_segments(recommendation: Recommendation, query: Query) -> list[dict[str, Any]]:
@@ -160,7 +160,7 @@ def describe_learned(model: TrainedModel, signals: Signals) -> dict[str, Any] | 
     over. Ties are in the order of segments.
     """
     shown = {str(impression.item_id) for impression in signals.shown}
-    others = [action for action in signals.interactions if action[1] != ITEM or str(action[2]) not in shown]
+    others = [action for action in signals.interactions if action.entity != ITEM or str(action.entity_id) not in shown]
     unshown = signals.copy(shown=(), interactions=others)
     query = Query(model, model.read_signals([signals, unshown])[0], k=1)
     n_passed_over = len(query.passed_over.row(0))

@@ -17,9 +17,8 @@ import polars as pl
 from firstday.config import SHOWN
 from firstday.data.events import ITEM
 from firstday.errors import ConfigError
-from firstday.features.impressions import Impression
-from firstday.features.signals import Signals
-from firstday.serve.store.base import Event, Log, Retention, StoredUser, assemble, now_us, to_time, to_us
+from firstday.features.signals import Impression, Interaction, Signals
+from firstday.serve.store.base import Log, Retention, StoredEvent, StoredUser, assemble, now_us, to_time, to_us
 
 STATE = ".export.json"
 """State file next to the tables, written last: the store time up to which they are complete."""
@@ -56,7 +55,7 @@ COLUMN_TYPES: Mapping[str, Any] = {
 
 
 @dataclass
-class Exported:
+class ExportSummary:
     """Number of rows that a run added, and the store time up to which the tables are complete; picks do not count."""
 
     until: datetime
@@ -65,7 +64,7 @@ class Exported:
     assignments: int = 0
 
 
-async def export(log: Log, out: Path, since: datetime | None = None) -> Exported:
+async def export(log: Log, out: Path, since: datetime | None = None) -> ExportSummary:
     """Export everything the store received since the last run, or since a time (`since`) into a new folder, as tables.
 
     An interrupted run is safe: the next run writes the same rows again. Files are staged, moved into place at the end,
@@ -121,7 +120,7 @@ class _Run:
         self._rows: defaultdict[str, list[Any]] = defaultdict(list)
         self._staging = out / ".staging"
         shutil.rmtree(self._staging, ignore_errors=True)
-        self._done = Exported(to_time(until_us))
+        self._summary = ExportSummary(to_time(until_us))
 
     def _is_new(self, us: int) -> bool:
         """Return whether a store time is in the interval of this run."""
@@ -137,7 +136,7 @@ class _Run:
                 {**signals.groups, "user_id": user_id, "registered_at": user.first_us, "age": signals.age}
             )
             rows["friends"] += [(user_id, friend) for friend in dict.fromkeys(signals.friends)]
-            rows["picks"] += [_use(user_id, *action, profile.put_us) for action in signals.interactions]
+            rows["picks"] += [_use(user_id, action, profile.put_us) for action in signals.interactions]
             rows["picks"] += [_show(user_id, profile.put_us, impression) for impression in signals.shown]
         elif user.first_us is not None:
             rows["no_profile"].append((user_id, user.first_us, None))
@@ -148,14 +147,14 @@ class _Run:
         ]
         for source, impression in user.find_impressions():
             if self._is_new(source.received_us):
-                if isinstance(source, Event):
+                if isinstance(source, StoredEvent):
                     rows["events"].append(_show(user_id, source.time_us, impression))
                     rows["reported"].append((user_id, source.list_id))
                 else:
                     rows["lists"].append(_show(user_id, source.received_us, impression))
         rows["reported"] += [(user_id, shown.list_id) for shown in user.lists if shown.is_told]
         rows["events"] += [
-            _use(user_id, event.signal, event.entity, event.entity_id, event.time_us, event.list_id)
+            _use(user_id, event, event.time_us, event.list_id)
             for event in user.events
             if self._is_new(event.received_us) and not event.is_impression
         ]
@@ -181,12 +180,12 @@ class _Run:
         """Stage a file of each kind of interaction with at least this many rows."""
         for name in ("events", "lists"):
             if len(self._rows[name]) >= at_least:
-                number = f"{self.since_us:016}-{self._done.interactions:09}"
+                number = f"{self.since_us:016}-{self._summary.interactions:09}"
                 self._stage(f"interactions/{name}-{number}", self._frame(name))
-                self._done.interactions += len(self._rows[name])
+                self._summary.interactions += len(self._rows[name])
                 self._rows[name].clear()
 
-    def publish(self) -> Exported:
+    def publish(self) -> ExportSummary:
         """Complete all tables, and move all files into place."""
         self._write_interactions(1)
         folder = self._out / "interactions"
@@ -201,7 +200,7 @@ class _Run:
         assigned = self._frame("assignments")
         old = self._read("assignments", assigned)
         table = pl.concat([old, assigned]).unique(["user_id", "experiment"], keep="first", maintain_order=True)
-        self._done.assignments = table.height - old.height
+        self._summary.assignments = table.height - old.height
         self._stage("assignments", table.sort("assigned_at", "user_id"))
         for path in interrupted:
             path.unlink()
@@ -209,7 +208,7 @@ class _Run:
         for path in self._staging.rglob("*.parquet"):
             path.replace(self._out / path.relative_to(self._staging))
         shutil.rmtree(self._staging, ignore_errors=True)
-        return self._done
+        return self._summary
 
     def _write_users(self) -> None:
         """Add new users; replace the profile, picks and friends of users with a new profile."""
@@ -218,7 +217,7 @@ class _Run:
         profiles = pl.DataFrame(self._rows["profiles"], {**columns, **new.schema})
         old = self._read("users", profiles)
         users = pl.concat([new, old, profiles], how="diagonal").unique("user_id", keep="last")
-        self._done.users = users.height - old.height
+        self._summary.users = users.height - old.height
         self._stage("users", users.sort("user_id"))
         is_unchanged = ~pl.col("user_id").is_in(profiles["user_id"].to_list())
         for name, new in (("friends", self._frame("friends")), ("interactions/picks", self._frame("picks"))):
@@ -226,12 +225,11 @@ class _Run:
             self._stage(name, table.sort("user_id", maintain_order=True))
 
 
-def _use(
-    user_id: str, signal: str, entity: str, identity: str, time_us: int, list_id: str | None = None
-) -> dict[str, Any]:
+def _use(user_id: str, action: Interaction, time_us: int, list_id: str | None = None) -> dict[str, Any]:
     """Return an interaction row; only items use the column `item_id`."""
-    what = {"item_id": identity} if entity == ITEM else {"entity": entity, "entity_id": identity}
-    return {"user_id": user_id, "signal": signal, "timestamp": time_us, "list_id": list_id, **what}
+    identity = action.entity_id
+    target = {"item_id": identity} if action.entity == ITEM else {"entity": action.entity, "entity_id": identity}
+    return {"user_id": user_id, "signal": action.signal, "timestamp": time_us, "list_id": list_id, **target}
 
 
 def _show(user_id: str, time_us: int, impression: Impression) -> dict[str, Any]:

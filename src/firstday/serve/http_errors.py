@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
-from firstday.errors import ConfigError, DataError, FirstdayError
+from firstday.errors import ConfigError, DataError, FirstdayError, describe_fault
 from firstday.serve.store.base import StoreError
 
 MAX_ERRORS = 20
@@ -70,45 +70,21 @@ def as_api_error(error: Exception) -> ApiError:
     if isinstance(error, StoreError):
         return ApiError(503, "store_unavailable", str(error), headers={"Retry-After": "1"})
     if isinstance(error, ConfigError | DataError):
-        field, _, message = str(error).partition(": ")
-        return ApiError(422, "invalid", str(error), [(field, message)])
+        return ApiError(422, "invalid", str(error), [(error.where, error.text)] if error.where else [])
     return ApiError(500, INTERNAL, "Unexpected error; the log has the details under this X-Request-ID.")
 
 
 def _invalid(error: RequestValidationError) -> ApiError:
     """Name each invalid field, never its value."""
-    faults = [
-        ("body" if fault["type"] == "json_invalid" else name_field(fault["loc"]), describe_fault(fault))
-        for fault in error.errors()
-    ]
+    faults = []
+    for fault in error.errors():
+        source, *path = fault["loc"]  # the source is path, query or body
+        field, message = describe_fault({**fault, "loc": [] if fault["type"] == "json_invalid" else path})
+        faults.append((field or source, message))
     first = f"{faults[0][0]}: {faults[0][1]}"
     n = len(faults)
     what = "1 field of the request is" if n == 1 else f"{n:,} fields of the request are"
     return ApiError(422, "invalid", f"{what} invalid{', first' if n > 1 else ''}: {first}.", faults[:MAX_ERRORS])
-
-
-def name_field(location: Sequence[str | int]) -> str:
-    """Format a pydantic location, such as ``events[3].user_id``."""
-    text = ""
-    for part in location[1:]:  # the first part is path, query or body
-        if part == "[key]":  # marks an invalid key of a mapping, which the previous part names
-            continue
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text or (str(location[0]) if location else "")
-
-
-_SENTENCES = {
-    "json_invalid": "Invalid JSON",
-    "extra_forbidden": "Unknown field",
-    **dict.fromkeys(("string_pattern_mismatch", "string_unicode"), "Contains characters that are not allowed"),
-}
-"""Replacements for messages of pydantic that are specific to Python."""
-
-
-def describe_fault(fault: Mapping[str, object]) -> str:
-    """Return the message for a pydantic error."""
-    text = _SENTENCES.get(str(fault["type"]), str(fault["msg"]).removeprefix("Value error, "))
-    return text[:1].upper() + text[1:]
 
 
 def add_error_handlers(app: FastAPI) -> None:

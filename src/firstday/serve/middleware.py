@@ -145,7 +145,7 @@ class Gate:
                 await error_response(failure)(scope, receive, send_with_headers)
         finally:
             self._in_work -= 1
-            self._note(scope, request_id, status, time.perf_counter() - began)
+            self._log_request(scope, request_id, status, time.perf_counter() - began)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request by the quick route if it matches, else by the application."""
@@ -156,11 +156,11 @@ class Gate:
         else:
             await self.app(scope, receive, send)
 
-    def _note(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
+    def _log_request(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
         """Count and log a request. The only text from the client is the request id, which is validated."""
         method = scope["method"] if scope["method"] in METHODS else "other"
         route = getattr(scope.get("route"), "path", "none")
-        self._metrics.finished(method, route, status, seconds)
+        self._metrics.count_request(method, route, status, seconds)
         if self._settings.log_requests:
             fields = {
                 "request_id": request_id,

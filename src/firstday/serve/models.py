@@ -133,7 +133,7 @@ class ModelHolder:
 
     def _swap(self, served: ServedModel) -> None:
         self.current = served
-        self._metrics.serves(served.version, served.loaded_at.timestamp())
+        self._metrics.set_model(served.version, served.loaded_at.timestamp())
 
     async def reload(self) -> None:
         """Load the folder in a thread and swap the model in if its version differs.

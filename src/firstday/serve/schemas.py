@@ -2,63 +2,58 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-from functools import partial
 from typing import Annotated, Any, Literal, Self
 
 import pydantic_core
 from fastapi import Response
 from pydantic import (
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidatorFunctionWrapHandler,
-    field_validator,
     model_validator,
 )
 
-from firstday.features.signals import INTERACTION, PICK, RESERVED
+from firstday.features.signals import (
+    BAD_CHARACTERS,
+    ID_LENGTH,
+    RESERVED,
+    Age,
+    AnyImpression,
+    AnyInteraction,
+    AnyPick,
+    EntityId,
+    Id,
+    IdText,
+    Integer,
+    Name,
+    as_whole,
+    integer_as_text,
+)
 from firstday.recommend.registry import strategy_names
 from firstday.recommend.rules.filters import MAX_FILTER_LENGTH
-from firstday.recommend.rules.list_rules import MAX_IDS, NO_RULES, Row, Rules, as_text, as_whole
-from firstday.serve.store.base import DAY_US, Assignment, Event, now_us, to_time, to_us
+from firstday.recommend.rules.list_rules import MAX_IDS, NO_RULES, Row, Rules
+from firstday.serve.store.base import Assignment, Event, StoredEvent, to_time
 
 MAX_EVENTS = 1000
 MAX_INTERACTIONS = 1000
 MAX_PICKS = 100
 MAX_COLUMNS = 50
-ID_LENGTH = 128
 
-_BAD = r"\x00-\x1F\x7F-\x9F\uFFFD"  # control characters, and the replacement character of invalid UTF-8
-_USER_ID = rf"^[^{_BAD}/]*[^{_BAD}/.][^{_BAD}/]*$"  # not only dots, so that it can be part of a path
-_LARGEST = 2**53 - 1
-"""Largest integer that every JSON parser reads exactly; larger ids must be sent as text."""
-
-
-def _integer_to_text(value: Any) -> Any:
-    """Convert an integer to text, unless it is too large for JSON."""
-    return value if isinstance(value, int | float) and abs(value) > _LARGEST else as_text(value)
-
+_USER_ID = rf"^[^{BAD_CHARACTERS}/]*[^{BAD_CHARACTERS}/.][^{BAD_CHARACTERS}/]*$"
+"""Not only dots, so that it can be part of a path."""
 
 UserIdText = Annotated[str, Field(min_length=1, max_length=ID_LENGTH, pattern=_USER_ID)]
-IdText = Annotated[str, Field(min_length=1, max_length=ID_LENGTH, pattern=rf"^[^{_BAD}]+$")]
-_Integer = Annotated[int, Field(ge=-_LARGEST, le=_LARGEST)]
 UserId = Annotated[
     UserIdText,
-    BeforeValidator(_integer_to_text, json_schema_input_type=UserIdText | _Integer),
+    BeforeValidator(integer_as_text, json_schema_input_type=UserIdText | Integer),
     Field(description="Your user id, without slashes and control characters, and not only dots."),
 ]
-ColumnValue = Annotated[IdText, BeforeValidator(_integer_to_text, json_schema_input_type=IdText | _Integer)]
-EntityId = Annotated[ColumnValue, Field(description="Your id of an item, or of a member of another entity.")]
 FilterName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 RuleText = Annotated[str, Field(max_length=MAX_FILTER_LENGTH)]
-Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z_][A-Za-z0-9_.\-]{0,63}$")]
-Position = Annotated[int, Field(ge=1, le=100_000), BeforeValidator(as_whole)]
 Length = Annotated[int, Field(ge=1, le=1000), BeforeValidator(as_whole)]
 
 StrategyName = StrEnum("StrategyName", {name: name for name in strategy_names()})  # type: ignore[misc]
@@ -75,70 +70,6 @@ class _Request(_Parameters):
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
 
-class Pick(_Request):
-    """An item or entity member that a user chose during registration."""
-
-    entity: Name = "item"
-    """item, or another entity of the model, such as artist."""
-    entity_id: EntityId
-
-
-class Interaction(_Request):
-    """A user action."""
-
-    signal: Name = "stream"
-    """Signal: stream, favorite, skip, ban, search, ...; or shown for an impression, which never counts as use."""
-    entity: Name = "item"
-    """Target of the action: item, or another entity of the model."""
-    entity_id: EntityId
-
-
-class _Placement(_Request):
-    list_id: ColumnValue | None = None
-    """List id: that of the service if it recorded the list, otherwise your own."""
-    position: Position | None = None
-    """Position of the item in the list, from 1. Omit it if the user certainly saw the item."""
-    propensity: Annotated[float, Field(gt=0, le=1, strict=False)] | None = None
-    """Probability that the policy shows the item at this position. Defaults to the value in the recorded list, if any.
-    Does not affect lists."""
-    policy: Name | None = None
-    """Policy that made the list. Defaults to the policy of the recorded list, if any. Does not affect lists."""
-
-
-class ShownItem(_Placement):
-    """An item shown to the user, in a list or, without `list_id`, on its own."""
-
-    item_id: EntityId
-
-
-def _as_object(names: Collection[str], value: Any) -> Any:
-    """Convert a list of all fields, in order, to the equivalent object."""
-    if not isinstance(value, list):
-        return value
-    if len(value) != len(names):
-        raise ValueError(f"give [{', '.join(names)}], or an object with these fields")
-    return dict(zip(names, value, strict=True))
-
-
-def _as_shown(value: Any) -> Any:
-    """Convert an item id, or [id, position], to the equivalent object."""
-    return _as_object(("item_id", "position"), value) if isinstance(value, list | dict) else {"item_id": value}
-
-
-Shown = Annotated[
-    ShownItem,
-    BeforeValidator(_as_shown, json_schema_input_type=EntityId | tuple[EntityId, Position | None] | ShownItem),
-]
-"""An impression in any form that `Impression.read` accepts."""
-PickForm = Annotated[
-    Pick, BeforeValidator(partial(_as_object, PICK), json_schema_input_type=tuple[Name, EntityId] | Pick)
-]
-InteractionForm = Annotated[
-    Interaction,
-    BeforeValidator(partial(_as_object, INTERACTION), json_schema_input_type=tuple[Name, Name, EntityId] | Interaction),
-]
-
-
 class SignalsBody(_Request):
     """Everything known about a user, in the form shared by all commands and calls (`Signals.of`)."""
 
@@ -148,57 +79,34 @@ class SignalsBody(_Request):
         }
     )
 
-    age: Annotated[int, Field(ge=0, le=120), BeforeValidator(as_whole)] | None = None
-    profile: dict[Name, ColumnValue] = Field(
+    age: Age | None = None
+    profile: dict[Name, Id] = Field(
         default={},
         max_length=MAX_COLUMNS,
         json_schema_extra={"additionalProperties": False, "propertyNames": {"not": {"enum": list(RESERVED)}}},
     )
     """Categorical columns, such as country. Columns and values unknown to the model are stored and reported in
     responses; they are not errors."""
-    picks: list[PickForm] = Field(default=[], max_length=MAX_PICKS)
+    picks: list[AnyPick] = Field(default=[], max_length=MAX_PICKS)
     """Items and entity members that the user chose during registration."""
     friends: list[UserId] = Field(default=[], max_length=1000)
     """The user's friends. Those who are warm users of the model affect the prediction."""
 
-    interactions: list[InteractionForm] = Field(default=[], max_length=MAX_INTERACTIONS)
+    interactions: list[AnyInteraction] = Field(default=[], max_length=MAX_INTERACTIONS)
     """The user's actions so far."""
-    shown: list[Shown] = Field(default=[], max_length=MAX_INTERACTIONS)
+    shown: list[AnyImpression] = Field(default=[], max_length=MAX_INTERACTIONS)
     """Impressions so far, each an item id (if the user certainly saw the item), [id, position], or an object. Items
     shown but not used count as passed over, which affects the list."""
 
 
-class EventBody(Interaction, _Placement):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventBody(Event):
     """A user action to store.
 
     If a list has events with the signal shown, these define which of its items were seen.
     """
 
-    event_id: ColumnValue
-    """Your event id, unique per user."""
     user_id: UserId
-    timestamp: AwareDatetime | None = Field(
-        default=None,
-        strict=False,
-        json_schema_extra={"pattern": r"^(197[1-9]|19[89][0-9]|20[0-9][0-9])-"},
-    )
-    """Time of the event, from 1971 to tomorrow, with UTC offset. Stored, but does not affect lists."""
-
-    @field_validator("timestamp", mode="wrap")
-    @classmethod
-    def _read_time(cls, value: Any, read: ValidatorFunctionWrapHandler) -> datetime | None:
-        if value is None:
-            return None
-        if isinstance(value, str) and re.match(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:", value):
-            time: datetime = read(value)
-            if 0 <= to_us(time) < now_us() + DAY_US:
-                return time.astimezone(UTC)
-        raise ValueError("give a date and time with an offset, from 1971 to now, such as 2026-01-31T12:00:00Z")
-
-    def to_event(self) -> tuple[str, Event]:
-        """Convert to the user's id and the event that the store keeps."""
-        values = dict(self)
-        return values.pop("user_id"), Event(**values)
 
 
 class EventsBody(_Request):
@@ -659,7 +567,7 @@ class UserAnswer(SignalsBody, _OfOneUser):
     """Time of the last update of profile, picks and friends."""
     first_seen_at: Annotated[datetime, _ReadTime, Field(validation_alias="first_us")]
     """Time of the first stored data."""
-    events: list[Event]
+    events: list[StoredEvent]
     """In order of receipt."""
     lists: list[RecordedList]
     """Recorded lists, in order of receipt."""

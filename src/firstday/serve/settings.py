@@ -23,7 +23,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from firstday.errors import ConfigError
+from firstday.errors import ConfigError, describe_fault
 
 PREFIX = "FIRSTDAY_SERVE_"
 KEY_LENGTH = 16
@@ -168,10 +168,8 @@ def load_settings(overrides: Mapping[str, Any] | None = None) -> ServeSettings:
     try:
         settings = ServeSettings(**{name: value for name, value in (overrides or {}).items() if value is not None})
     except ValidationError as error:
-        for fault in error.errors():
-            name = PREFIX + str(fault["loc"][0]).upper() if fault["loc"] else "serve"
-            text = fault["msg"].removeprefix("Value error, ")
-            faults.append(f"{name}: {text[:1].lower()}{text[1:]}.")
+        for field, message in map(describe_fault, error.errors()):
+            faults.append(f"{PREFIX}{field.upper()}: {message}." if field else f"serve: {message}.")
     if faults:
         raise ConfigError("\n".join(faults))
     return settings

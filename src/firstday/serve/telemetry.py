@@ -81,7 +81,7 @@ class Metrics:
             **options,
         )
         self.lists = Counter("recommendations", "Recommended lists.", ["strategy", "answered_by"], **options)
-        self.of_variants = Counter(
+        self.variant_lists = Counter(
             "experiment_recommendations",
             "Recommended lists for users who take part in an experiment.",
             ["experiment", "variant", "answered_by"],
@@ -99,7 +99,7 @@ class Metrics:
         self._model = Info("model", "The current model.", **options)
         self._model_loaded = Gauge("model_loaded_timestamp_seconds", "Time at which the model was loaded.", **options)
 
-    def finished(self, method: str, route: str, status: int, seconds: float) -> None:
+    def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request."""
         self._requests.labels(method, route, status).inc()
         self._seconds.labels(method, route).observe(seconds)
@@ -123,7 +123,7 @@ class Metrics:
         self._is_up = is_up
         self._store_up.set(is_up)
 
-    def serves(self, version: str, loaded_at_s: float) -> None:
+    def set_model(self, version: str, loaded_at_s: float) -> None:
         """Set the version and load time of the current model."""
         self._model.info({"version": version})
         self._model_loaded.set(loaded_at_s)

@@ -289,7 +289,7 @@ def _learn_methods(source: _Source, stage: _WarmStage, wrap: ObjectiveWrapper, p
     encoder = _fit_encoder(source, stage, warm_days[0], stored)
     validation_users = split.validation
     days, _ = catalogue.translate(dataset, validation_users.users, validation_users.day_one)
-    excluded = days.closed_items(signals)
+    excluded = days.excluded_items(signals)
     if validation_users.not_yet_added is not None:
         excluded = union_rows([excluded, validation_users.not_yet_added])
     rows = draw_evaluated(days.n_users, days.n_items)
@@ -309,7 +309,7 @@ def _learn_methods(source: _Source, stage: _WarmStage, wrap: ObjectiveWrapper, p
         validation_excluded=validation.excluded,
         profile=warm_days[0].profile,
         day_one_uses=[select_uses(day, signals, uses.n_rows, uses.n_columns) for day in split.warm_day_one],
-        day_one_excluded=[day.closed_items(signals) for day in warm_days],
+        day_one_excluded=[day.excluded_items(signals) for day in warm_days],
         unlisted=dataset.unlisted,
     )
     model = TrainedModel(

@@ -56,7 +56,9 @@ def find_column(columns: Columns, name: str) -> pl.Series:
         if full_name in columns:
             return columns[full_name]
     choice = ", ".join(sorted(columns))
-    raise ConfigError(f"rules: items have no column {name!r}{hint_at(name, tuple(columns))}; choose one of {choice}.")
+    raise ConfigError(
+        f"items have no column {name!r}{hint_at(name, tuple(columns))}; choose one of {choice}.", where="rules"
+    )
 
 
 def list_values(column: pl.Series) -> tuple[np.ndarray, pl.Series]:
@@ -144,7 +146,7 @@ class Filter:
             case ast.Attribute(value=ast.Name(id=("user" | "lists") as prefix), attr=name):
                 value = self.values[prefix].get(name)
                 if value is None and prefix == "lists":
-                    raise ConfigError(f"filter: there is no list {name!r}; store it, or pass it in lists.")
+                    raise ConfigError(f"there is no list {name!r}; store it, or pass it in lists.", where="filter")
             case _:
                 try:
                     value = ast.literal_eval(node)
@@ -162,9 +164,11 @@ class Filter:
         if len(options) < len(values):
             kind = TYPES[dtype.base_type()]
             found = ast.unparse(node)[:100]
-            raise ConfigError(f"filter: {column} is compared with {found}; compare it with values of type {kind}.")
+            raise ConfigError(
+                f"{column} is compared with {found}; compare it with values of type {kind}.", where="filter"
+            )
         return options
 
     def _refused(self, node: ast.expr) -> ConfigError:
         part = ast.get_source_segment(self.text.strip(), node)
-        return ConfigError(f"filter: {part!r} cannot be used here; {EXAMPLE}.")
+        return ConfigError(f"{part!r} cannot be used here; {EXAMPLE}.", where="filter")

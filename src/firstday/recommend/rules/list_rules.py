@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Section, parse_settings
 from firstday.display import readable
+from firstday.features.signals import as_text, as_whole
 from firstday.recommend.rules.filters import MAX_FILTER_LENGTH, Filter, find_column, list_values, parse_filter
 from firstday.sparse import SparseRows
 
@@ -40,17 +41,6 @@ def _read_pairs(value: Any) -> Any:
             raise ValueError(f"{text!r} is not of the form COLUMN=NUMBER, RANK=ITEM_ID or FILTER=FACTOR")
         pairs[pair[1]] = pair[2]
     return pairs
-
-
-def as_whole(value: Any) -> Any:
-    """Convert 81.0 to 81, since JSON Schema counts both as integers."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def as_text(value: Any) -> Any:
-    """Convert an integer to text: 81 and "81" are the same id."""
-    value = as_whole(value)
-    return str(value) if type(value) is int else value
 
 
 def _check_filter(text: str) -> str:

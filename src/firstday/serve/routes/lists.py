@@ -108,7 +108,7 @@ async def recommend_under_rules(
 )
 async def recommend_to_signals(service: ServiceDep, body: RecommendBody) -> Response:
     """Return a list based on the signals in the body. The store is neither read nor written."""
-    signals = Signals.of(body.signals.model_dump(exclude_defaults=True))
+    signals = Signals.of(dict(body.signals))
     return await _answer(service, ListRequest("", body, body.rules, body.rows, signals=signals))
 
 
@@ -132,7 +132,7 @@ def _as_json(
     experiment = service.enrolment.experiment.name if service.enrolment and variant else None
     service.metrics.lists.labels(recommendation.strategy, recommendation.route).inc()
     if experiment:
-        service.metrics.of_variants.labels(experiment, variant, recommendation.route).inc()
+        service.metrics.variant_lists.labels(experiment, variant, recommendation.route).inc()
     return {
         "model": list_request.model.version,
         "user_id": list_request.user_id or None,

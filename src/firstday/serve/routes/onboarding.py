@@ -38,7 +38,7 @@ async def next_question(service: ServiceDep, parameters: Annotated[OnboardingPar
         signals, source = await service.lists.read_signals(parameters.user_id)
     answers, ignored = _collect(served, parameters, signals)
     batch, _ = served.trained.read_signals([signals])
-    excluded = batch.closed_items(served.trained.config.signals).columns.tolist()
+    excluded = batch.excluded_items(served.trained.config.signals).columns.tolist()
     question = questionnaire.next_question(answers, excluded if entity == ITEM else ())
     values: dict[str, Any] = {
         "model": served.version,
@@ -68,7 +68,9 @@ def _collect(served: ServedModel, parameters: OnboardingParameters, signals: Sig
     entity = parameters.entity
     ids = served.trained.catalogue.ids_of(entity)
     picks = [
-        str(identity) for signal, kind, identity in signals.interactions if (signal, kind) == (PICK_SIGNAL, entity)
+        str(action.entity_id)
+        for action in signals.interactions
+        if action.signal == PICK_SIGNAL and action.entity == entity
     ]
     answers = dict.fromkeys([*parameters.liked, *picks]), dict.fromkeys(parameters.passed)
     ignored = [f"{entity} {name!r} is unknown" for names in answers for name in names if ids.index_of(name) < 0]

@@ -117,7 +117,7 @@ async def add_events(service: ServiceDep, body: EventsBody) -> Response:
     A body of type `application/x-ndjson`, with one event per line, may be much larger. Invalid lines are rejected
     individually, with their numbers; all others are stored, a thousand at a time.
     """
-    events = [event.to_event() for event in body.events]
+    events = [(event.user_id, event) for event in body.events]
     counts, unknown = await _store(service, events)
     return json_response({**counts, "ignored": list(dict.fromkeys(unknown[:MAX_IGNORED]))})
 

@@ -7,6 +7,7 @@ records and entries; a `Log`, in SQLite or Redis, persists the entries.
 
 from __future__ import annotations
 
+import re
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,13 +19,27 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Protocol
 
 import pydantic_core
-from pydantic import ConfigDict, Field, PlainSerializer, TypeAdapter
+from pydantic import (
+    AwareDatetime,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    TypeAdapter,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
-from firstday.config import SHOWN
-from firstday.data.events import ITEM
 from firstday.errors import FirstdayError
-from firstday.features.impressions import Impression
-from firstday.features.signals import Signals
+from firstday.features.signals import (
+    Id,
+    Impression,
+    Interaction,
+    ListId,
+    ListPosition,
+    Policy,
+    Propensity,
+    Signals,
+)
 
 DAY_US = 86_400_000_000
 NOT_USERS = SERVICE, LISTS = "", "\x01lists"
@@ -48,35 +63,55 @@ def to_us(time: datetime) -> int:
     return (time - _EPOCH) // timedelta(microseconds=1)
 
 
+ANSWERED = ConfigDict(json_schema_serialization_defaults_required=True)
+"""Pydantic configuration of records that are part of responses: all fields are required."""
 Time = Annotated[int, PlainSerializer(to_time), Field(validation_alias="us")]
 """Time of the log entry, in microseconds since 1970; not part of its body."""
 
 
-ANSWERED = ConfigDict(json_schema_serialization_defaults_required=True)
-"""Pydantic configuration of records that are part of responses: all fields are required."""
+def _read_time(value: Any, read: ValidatorFunctionWrapHandler) -> datetime:
+    """Parse the time of an event in UTC; refuse numbers, times without offset and times of the future."""
+    if isinstance(value, str) and re.match(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:", value):
+        time: datetime = read(value)
+        if 0 <= to_us(time) < now_us() + DAY_US:
+            return time.astimezone(UTC)
+    raise ValueError("give a date and time with an offset, from 1971 to now, such as 2026-01-31T12:00:00Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An interaction of a user or, with the signal ``shown``, an impression; `event_id` is unique per user."""
+EventId = Annotated[Id, Field(description="Your event id, unique per user.")]
+EventTime = Annotated[
+    Annotated[
+        AwareDatetime,
+        WrapValidator(_read_time),
+        Field(json_schema_extra={"pattern": r"^(197[1-9]|19[89][0-9]|20[0-9][0-9])-"}),
+    ]
+    | None,
+    Field(description="Time of the event, from 1971 to tomorrow, with UTC offset. Stored, but does not affect lists."),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event(Interaction):
+    """A user action to store.
+
+    If a list has events with the signal shown, these define which of its items were seen.
+    """
+
+    event_id: EventId
+    timestamp: EventTime = None
+    list_id: ListId = None
+    position: ListPosition = None
+    propensity: Propensity = None
+    policy: Policy = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEvent(Event):
+    """A stored user action."""
 
     __pydantic_config__ = ANSWERED
 
-    event_id: str
-    signal: str
-    entity: str
-    entity_id: str
-    timestamp: datetime | None = None
-    received_us: Annotated[Time, Field(serialization_alias="received_at")] = 0
-    list_id: str | None = None
-    position: int | None = None
-    propensity: float | None = None
-    policy: str | None = None
-
-    @property
-    def is_impression(self) -> bool:
-        """Whether this is an item impression, which never counts as use."""
-        return self.signal == SHOWN and self.entity == ITEM
+    received_us: Annotated[Time, Field(serialization_alias="received_at")]
 
     @property
     def time_us(self) -> int:
@@ -138,7 +173,7 @@ class StoredUser:
     """Everything stored about a user, in order of receipt; `first_us` is the time of first contact, None if unknown."""
 
     profile: Profile | None = None
-    events: tuple[Event, ...] = ()
+    events: tuple[StoredEvent, ...] = ()
     lists: tuple[ShownList, ...] = ()
     assignments: tuple[Assignment, ...] = ()
     first_us: int | None = None
@@ -146,7 +181,7 @@ class StoredUser:
     @property
     def newest_us(self) -> int:
         """Time of the newest entry that affects recommendations, in microseconds since 1970; 0 without any."""
-        records: list[Event | ShownList] = [*self.events, *self.lists]
+        records: list[StoredEvent | ShownList] = [*self.events, *self.lists]
         return max([self.profile.put_us if self.profile else 0, *(one.received_us for one in records)])
 
     def as_of(self, us: int) -> StoredUser:
@@ -156,7 +191,7 @@ class StoredUser:
         lists = (replace(one, is_told=one.list_id in reported) for one in self.lists if one.received_us <= us)
         return replace(self, events=events, lists=tuple(lists))
 
-    def find_impressions(self) -> Iterator[tuple[ShownList | Event, Impression]]:
+    def find_impressions(self) -> Iterator[tuple[ShownList | StoredEvent, Impression]]:
         """Yield the impressions of recorded lists, then those reported as events, which replace those of their list.
 
         Missing propensities and policies are taken from the recorded list. An impression without a position counts as
@@ -180,14 +215,14 @@ class StoredUser:
 
     def to_signals(self, user_id: str | None = None) -> Signals:
         """Convert to `Signals`; impressions are not interactions."""
-        signals = self.profile.signals if self.profile else {}
-        actions = [(event.signal, event.entity, event.entity_id) for event in self.events if not event.is_impression]
-        values = {
-            "interactions": [*signals.get("interactions", ()), *actions],
-            "shown": [*signals.get("shown", ()), *(impression for _, impression in self.find_impressions())],
-            "user_id": user_id,
-        }
-        return Signals.of({**signals, **values})
+        registered = self.profile.signals if self.profile else {}
+        actions = [
+            Interaction(signal=event.signal, entity=event.entity, entity_id=event.entity_id)
+            for event in self.events
+            if not event.is_impression
+        ]
+        impressions = (impression for _, impression in self.find_impressions())
+        return Signals.of({**registered, "user_id": user_id}).extend(actions, impressions)
 
 
 @dataclass(frozen=True)
@@ -226,18 +261,20 @@ class Entry(NamedTuple):
     kind: str
     id: str  # unique per owner
     body: str
-    known_since_us: int  # an existing entry with this id is replaced only if it is older
-    tells: str | None = None  # id of the list entry whose impressions this entry reports, which sets `is_told`
+    replace_before_us: int  # an existing entry with this id is replaced only if it is older
+    list_key: str | None = None  # id of the list entry whose impressions this entry reports, which sets its `is_told`
 
 
+NEVER, ALWAYS = 0, 2**53
+"""Values of `replace_before_us`: an existing entry is never replaced, or always."""
 EXPIRING = ("use", "shown", "list", "profile")
 """Kinds of entries that expire by their own time."""
 FIELDS = {"use": "events", "shown": "events", "list": "lists", "profile": "profile", "assignment": "assignments"}
 """Field of `StoredUser` for each kind of record; the entries of a field share an id namespace."""
 
 
-StoredEntry = tuple[str, int, str]
-"""An entry as read: kind, time, body."""
+StoredEntry = tuple[str, int, bool, str]
+"""An entry as read: kind, time, whether impressions of it were reported, body."""
 
 
 class Log(Protocol):
@@ -323,24 +360,24 @@ class Store:
         start = Assignment(experiment, "")
         await self.append([(SERVICE, start)])
         (entries,) = await self._read([SERVICE])
-        return next(us for _, us, body in entries if body == _dump(start))
+        return next(us for _, us, _, body in entries if body == _dump(start))
 
     async def put_list(self, name: str, items: Sequence[str] | None) -> None:
         """Set an item list, or delete it if `items` is None."""
         body = pydantic_core.to_json({"name": name, "items": items}).decode()
-        entries = [Entry(LISTS, "items", f"items {name}", body, 2**53), Entry(SERVICE, "items", "items", "", 2**53)]
+        entries = [Entry(LISTS, "items", f"items {name}", body, ALWAYS), Entry(SERVICE, "items", "items", "", ALWAYS)]
         with self.watch("append"):
             await self.log.append(entries, self._oldest_us())
 
     async def find_lists_change(self) -> int:
         """Return when item lists last changed, in microseconds since 1970; 0: never."""
         (entries,) = await self._read([SERVICE])
-        return next((us for kind, us, _ in entries if kind == "items"), 0)
+        return next((us for kind, us, *_ in entries if kind == "items"), 0)
 
     async def read_lists(self) -> dict[str, tuple[str, ...]]:
         """Return the item lists by name."""
         (entries,) = await self._read([LISTS])
-        lists = (pydantic_core.from_json(body) for _, _, body in entries)
+        lists = (pydantic_core.from_json(body) for *_, body in entries)
         return {one["name"]: tuple(one["items"]) for one in lists if one["items"] is not None}
 
     async def assign(self, user_id: str, new: Assignment) -> Assignment:
@@ -366,36 +403,42 @@ class Store:
 
 def _to_entry(owner: str, record: Record, oldest_us: int) -> Entry:
     """Convert a record to an entry; a profile replaces the previous one, an assignment never does."""
-    kind = "profile"
-    key = ""
-    known_since_us = 2**53
-    list_key = None
+    body = _dump(record)
     match record:
         case Assignment():
-            kind = "assignment"
-            key = record.experiment
-            known_since_us = 0
+            return Entry(owner, "assignment", f"assignments {record.experiment}", body, NEVER)
         case ShownList():
-            kind = "list"
-            key = record.list_id
-            known_since_us = oldest_us
+            return Entry(owner, "list", f"lists {record.list_id}", body, oldest_us)
         case Event():
-            kind = "shown" if record.is_impression else "use"
-            key = record.event_id
-            known_since_us = oldest_us
-            list_key = f"lists {record.list_id}" if record.is_impression and record.list_id else None
-    return Entry(owner, kind, f"{FIELDS[kind]} {key}", _dump(record), known_since_us, list_key)
+            key = f"events {record.event_id}"
+            if not record.is_impression:
+                return Entry(owner, "use", key, body, oldest_us)
+            list_key = f"lists {record.list_id}" if record.list_id else None
+            return Entry(owner, "shown", key, body, oldest_us, list_key)
+        case Profile():
+            return Entry(owner, "profile", "profile", body, ALWAYS)
+
+
+NOT_IN_BODY = ("user_id", "received_us", "put_us", "assigned_us", "is_told")
+"""Fields of records that entries have outside their body."""
 
 
 def _dump(record: Record) -> str:
-    """Serialize a record to JSON without its time and without None values."""
+    """Serialize a record to JSON without None values."""
     values = asdict(record).items()
-    body = {name: value for name, value in values if value is not None and not name.endswith("_us")}
+    body = {name: value for name, value in values if value is not None and name not in NOT_IN_BODY}
     return pydantic_core.to_json(body).decode()
 
 
-_READ = {
-    "events": TypeAdapter(Event).validate_json,
+def _read_event(text: str) -> StoredEvent:
+    """Build an event, which was validated when it was stored."""
+    values = pydantic_core.from_json(text)
+    time = values.pop("timestamp", None)
+    return StoredEvent(received_us=values.pop("us"), timestamp=time and datetime.fromisoformat(time), **values)
+
+
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    "events": _read_event,
     "lists": TypeAdapter(ShownList).validate_json,
     "profile": TypeAdapter(Profile).validate_json,
     "assignments": TypeAdapter(Assignment).validate_json,
@@ -407,12 +450,14 @@ def assemble(entries: Iterable[StoredEntry], oldest_us: int) -> StoredUser:
     fields: defaultdict[str, list[Any]] = defaultdict(list)
     is_alive = False
     first_us = None
-    for kind, us, body in entries:
+    for kind, us, is_told, body in entries:
         is_alive |= us >= oldest_us
         if kind == "user":
             first_us = int(body)
         elif us >= oldest_us or kind not in EXPIRING:
-            fields[FIELDS[kind]].append(_READ[FIELDS[kind]](f'{{"us":{us},{body[1:]}'))
+            field = FIELDS[kind]
+            record = _READERS[field](f'{{"us":{us},{body[1:]}')
+            fields[field].append(replace(record, is_told=True) if is_told else record)
     if not is_alive or first_us is None:
         return StoredUser()
     (profile,) = fields.pop("profile", [None])

@@ -31,9 +31,9 @@ SCAN_BATCH = 500
 """Users per batch of a scan."""
 
 APPEND = """
--- KEYS: clock, retention; per owner: the log (hash: ID to 'TIME KIND BODY'), and ids by time for each capped kind
+-- KEYS: clock, retention; per owner: the log (hash: ID to 'TIME KIND IS_TOLD BODY'), ids by time of each capped kind
 -- ARGV: time, retention in ms, oldest unexpired time, capped kinds, caps; per owner: (whether it is a user, entries)
--- Entry: number, kind, ID, body, known_since_us, ID of the list whose impressions it reports
+-- Entry: number, kind, ID, body, replace_before_us, ID of the list whose impressions it reports
 local latest, now, ttl = tonumber(redis.call('GET', KEYS[1]) or 0), tonumber(ARGV[1]), tonumber(ARGV[2])
 local oldest, kinds, caps = tonumber(ARGV[3]), cjson.decode(ARGV[4]), cjson.decode(ARGV[5])
 local result = {}
@@ -58,7 +58,7 @@ for number, owner in ipairs(cjson.decode(ARGV[6])) do
     if (time_of('user') or now) < oldest then redis.call('DEL', unpack(KEYS, first, first + #kinds)) end
     local seen = next_us()
     local contact = string.match(redis.call('HGET', log, 'user') or '', '%d+$') or seen
-    redis.call('HSET', log, 'user', seen .. ' user ' .. contact)
+    redis.call('HSET', log, 'user', seen .. ' user 0 ' .. contact)
   end
   for i, kind in ipairs(kinds) do
     sets[kind] = KEYS[first + i]
@@ -69,12 +69,12 @@ for number, owner in ipairs(cjson.decode(ARGV[6])) do
     local is_new = (time_of(id) or -1) < since
     if is_new then
       local us = next_us()
-      redis.call('HSET', log, id, us .. ' ' .. kind .. ' ' .. body)
+      redis.call('HSET', log, id, us .. ' ' .. kind .. ' 0 ' .. body)
       if sets[kind] then redis.call('ZADD', sets[kind], us, id) end
       local shown = list and redis.call('HGET', log, list)
       if shown then
-        shown = string.gsub(shown, '"is_told":false', '"is_told":true')
-        redis.call('HSET', log, list, shown)
+        local shown_us, shown_body = string.match(shown, '^(%d+) list %d (.*)$')
+        redis.call('HSET', log, list, shown_us .. ' list 1 ' .. shown_body)
       end
     end
     result[number] = is_new and 1 or 0
@@ -152,8 +152,8 @@ class RedisLog:
             pipe.hgetall(self._keys(owner)[0])
         logs: list[list[StoredEntry]] = []
         for fields in await self._call(pipe.execute):
-            parts = (text.split(" ", 2) for text in fields.values())
-            entries = ((kind, int(us), body) for us, kind, body in parts)
+            parts = (text.split(" ", 3) for text in fields.values())
+            entries = ((kind, int(us), is_told == "1", body) for us, kind, is_told, body in parts)
             logs.append(sorted(entries, key=itemgetter(1)))
         return logs
 
@@ -161,7 +161,7 @@ class RedisLog:
         """See `Log.append`."""
         by_owner: defaultdict[str, list[Any]] = defaultdict(list)
         for number, entry in enumerate(entries, 1):
-            # Omit `tells`, the last value, if it is None: cjson.null is truthy in Lua.
+            # Omit `list_key`, the last value, if it is None: cjson.null is truthy in Lua.
             by_owner[entry.owner].append([number, *(value for value in entry[1:] if value is not None)])
         caps = self.rules.caps
         values = (

@@ -25,7 +25,7 @@ from firstday.serve.store.base import (
 
 Work = Callable[[sqlite3.Connection], Any]
 
-VERSION = 4
+VERSION = 5
 BUSY_TIMEOUT_S = 5.0
 PURGE_BATCH = 5_000
 """Maximum number of entries removed per transaction, so that other writes do not wait long."""
@@ -37,7 +37,7 @@ PRAGMA journal_size_limit = 67108864"""
 """`secure_delete` overwrites deleted data instead of only unlinking it."""
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS log (owner TEXT NOT NULL, id TEXT NOT NULL, kind TEXT NOT NULL, us INTEGER NOT NULL, "
-    "body TEXT NOT NULL, PRIMARY KEY (owner, id)) WITHOUT ROWID, STRICT",
+    "is_told INTEGER NOT NULL DEFAULT 0, body TEXT NOT NULL, PRIMARY KEY (owner, id)) WITHOUT ROWID, STRICT",
     "CREATE INDEX IF NOT EXISTS log_by_time ON log (kind, us)",
     f"PRAGMA user_version = {VERSION}",
 )
@@ -45,7 +45,7 @@ SET_FACT = "INSERT OR REPLACE INTO log (owner, id, kind, us, body) VALUES ('', ?
 """Upserts a fact owned by the service: the time of the last entry, even if it has been deleted (`latest`), or the
 retention (`retention`), both in microseconds."""
 FACT = "SELECT us FROM log WHERE owner = '' AND id = ?"
-READ = "SELECT kind, us, body FROM log WHERE owner = ? ORDER BY us"
+READ = "SELECT kind, us, is_told, body FROM log WHERE owner = ? ORDER BY us"
 DELETE = "DELETE FROM log WHERE owner = ?"
 TOUCH_USER = (
     "INSERT INTO log (owner, id, kind, us, body) VALUES (?1, 'user', 'user', ?2, ?2) ON CONFLICT DO UPDATE SET "
@@ -59,11 +59,9 @@ DELETE_OLDER = (
 )
 APPEND = (
     "INSERT INTO log (owner, kind, id, body, us) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET "
-    "kind = excluded.kind, body = excluded.body, us = excluded.us WHERE us < ?6"
+    "kind = excluded.kind, body = excluded.body, us = excluded.us, is_told = 0 WHERE us < ?6"
 )
-MARK_REPORTED = (
-    """UPDATE log SET body = replace(body, '"is_told":false', '"is_told":true') WHERE owner = ? AND id = ?"""
-)
+SET_TOLD = "UPDATE log SET is_told = 1 WHERE owner = ? AND id = ?"
 KEEP_NEWEST = (
     "DELETE FROM log WHERE owner = ?1 AND +kind = ?2 AND +us <= "
     "(SELECT us FROM log WHERE owner = ?1 AND +kind = ?2 ORDER BY +us DESC LIMIT 1 OFFSET ?3)"
@@ -186,9 +184,9 @@ class SqliteLog:
                     execute(DELETE_OLDER, (user_id,))
             is_new = []
             for entry in entries:
-                is_new.append(execute(APPEND, (*entry[:4], next_us(), entry.known_since_us)).rowcount == 1)
-                if is_new[-1] and entry.tells:
-                    execute(MARK_REPORTED, (entry.owner, entry.tells))
+                is_new.append(execute(APPEND, (*entry[:4], next_us(), entry.replace_before_us)).rowcount == 1)
+                if is_new[-1] and entry.list_key:
+                    execute(SET_TOLD, (entry.owner, entry.list_key))
             for owner, kind in dict.fromkeys((entry.owner, entry.kind) for entry in entries if entry.kind in caps):
                 execute(KEEP_NEWEST, (owner, kind, caps[kind]))
             return is_new
