@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from firstday.cli import demo
+from firstday.cli.options import open_tables
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.recommend.recommender import open_model
@@ -34,8 +35,6 @@ BRIEF = {"cold_model.epochs": 4, "ranker.epochs": 2, "sampled.day_ones": 2}
 def test_the_demo_shows_that_the_method_beats_popularity(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    open_tables = demo.open_tables
-
     def open_for_brief_training(*arguments: Any) -> tuple[Dataset, Config]:
         dataset, config = open_tables(*arguments)
         return dataset, config.override(BRIEF)
