@@ -35,7 +35,6 @@ BRIEF = {"cold_model.epochs": 4, "ranker.epochs": 2, "sampled.day_ones": 2}
 def test_the_demo_shows_that_the_method_beats_popularity(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-
     def open_for_brief_training(*arguments: Any) -> tuple[Dataset, Config]:
         dataset, config = open_tables(*arguments)
         return dataset, config.override(BRIEF)
