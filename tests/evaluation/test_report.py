@@ -23,7 +23,7 @@ from firstday.recommend import registry
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_strategy, register
 from firstday.recommend.spec import StrategySpec
-from firstday.training.search import Tuning
+from firstday.training.option_search import Tuning
 from tests.evaluation import tiny
 from tests.evaluation.reports import HOSTILE, PROFILES, RIGHT_TO_LEFT, N, Page, render, results, segments
 

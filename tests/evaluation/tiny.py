@@ -15,7 +15,7 @@ from firstday.evaluation.slices import count_by_part
 from firstday.recommend.segment_description import SegmentRow
 from firstday.segment.segments import count_items
 from firstday.sparse import SparseRows
-from firstday.training.search import Tuning
+from firstday.training.option_search import Tuning
 
 N_ITEMS = 6
 USERS = np.array([10, 11, 12, 13, 14])

@@ -49,7 +49,7 @@ def test_the_id_decides_what_is_left_to_chance(tiny: Recommender) -> None:
 def test_a_user_who_stands_twice_is_refused(tiny: Recommender) -> None:
     with pytest.raises(fd.DataError, match=r"^users: 'u-1' occurs more than once; give each user once\.$"):
         tiny.recommend_users([{"user_id": "u-1"}, {"user_id": "u-1"}])
-    with pytest.raises(fd.DataError, match=r"^users\['u-2'\]: age: is 200; "):
+    with pytest.raises(fd.DataError, match=r"^users\['u-2'\]: age: "):
         tiny.recommend_users({"u-1": {}, "u-2": {"age": 200}})
 
 

@@ -83,7 +83,8 @@ def test_where_no_warm_users_are_kept_a_strategy_answers_from_the_yeses(
     tiny: Recommender, start_app: StartApp, tmp_path: Path
 ) -> None:
     """What was answered has no place in the list: i2 is of the segment of i1, the others fill the list up."""
-    bare = Recommender(replace(tiny.model, warm=None)).save(tmp_path / "bare")
+    config = tiny.model.config.override("recommend.warm_users", 0)
+    bare = Recommender(replace(tiny.model, config=config, warm=None)).save(tmp_path / "bare")
     with start_app(bare).open_client() as http:
         answer = ask(http, liked=["i1"], passed=["i3"], k=3)
         assert ask(http, k=3)["route"] == "popular"

@@ -180,7 +180,6 @@ def test_a_component_that_tells_the_truth_earns_its_weight_and_one_that_tells_no
     assert "constant" not in blending.names
     assert not gains["constant"].is_earned
     told = gains["oracle"].to_json()
-    assert told["kept"]
     assert told["users"] == N_ALIKE
     assert told["gain"]["1"][0] == 75  # of lists of one item, which are all the same without it, a quarter hits
     assert (measure_folds([fold.with_length(1).with_learned(blend=blending)], "blend") == 1).all()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
@@ -185,6 +185,13 @@ class TrainedModel:
     def smoothed_shares(self) -> np.ndarray:
         """Shares of each segment's top items, smoothed as `mixing` says, float32, shape (n_segments, n_top)."""
         return smooth_shares(self.segments, self.popularity, self.mixing)
+
+    def with_learned(self, **learned: Any) -> TrainedModel:
+        """Return the model with other learned values of methods; cached values that do not depend on them are kept."""
+        model = replace(self, learned={**self.learned, **learned})
+        dependent = {"smoothed_shares", "_derived"}
+        model.__dict__.update({name: vars(self)[name] for name in vars(self).keys() - vars(model).keys() - dependent})
+        return model
 
     def derive(self, function: Callable[[TrainedModel], T]) -> T:
         """Return `function(self)`, computed once: what one method derives from the model."""

@@ -72,7 +72,7 @@ def inspect(
             {
                 **facts,
                 "versions": [asdict(version) for version in list_versions(model)],
-                "blending": manifest["model"]["blending"],
+                "blending": asdict(trained_model.learned["blend"]),
                 "selection": describe_selection(trained_model),
                 "history": [asdict(epoch) for epoch in trained_model.cold.history],
                 "segments": [_segment_json(row) for row in describe_segments(trained_model)],

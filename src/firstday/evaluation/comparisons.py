@@ -21,7 +21,7 @@ from firstday.evaluation.slices import (
 )
 from firstday.evaluation.text_table import Table
 from firstday.metrics import HEAD
-from firstday.training.search import describe_choices
+from firstday.training.option_search import describe_choices
 
 ANSWERED_BY = "answered by"
 

@@ -29,7 +29,7 @@ from firstday.evaluation.text_table import Table, write_cell, write_line, write_
 from firstday.metrics import HEAD, METRICS, MIN_COHORTS, Interval, PrecisionRule
 from firstday.recommend.registry import is_plugin
 from firstday.recommend.segment_description import SegmentRow
-from firstday.training.search import Tuning
+from firstday.training.option_search import Tuning
 
 SHORT = {"precision": "P", "recall": "R", "ndcg": "NDCG"}
 HEAD_METRICS = (f"precision_at_{HEAD}", f"ndcg_at_{HEAD}")

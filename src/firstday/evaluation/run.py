@@ -47,7 +47,7 @@ from firstday.recommend.rules.list_rules import NO_RULES, Rules, check_rules
 from firstday.recommend.segment_description import SegmentRow, describe_segments
 from firstday.recommend.spec import PAPER_SEGMENT, Method, Strategy
 from firstday.training.fit import cohort_query, fit
-from firstday.training.search import Tuning
+from firstday.training.option_search import Tuning
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,7 +27,7 @@ from firstday.recommend.spec import KEPT_USERS, RANKER
 from firstday.reproduce.paper_model import DAY_ONE_BLOCK, ask_for, fit_paper_model
 from firstday.sparse import SparseRows
 from firstday.training.learn import METHOD_STAGE, learns_in_search
-from firstday.training.search import search_options
+from firstday.training.option_search import search_options
 from firstday.training.validation import Fold
 from firstday.training.weights import choose_blending
 

@@ -47,7 +47,7 @@ from firstday.sparse import SparseRows, union_rows
 from firstday.training.calibrate import calibrate
 from firstday.training.guard import choose_guard
 from firstday.training.learn import check_training, learn_cold_model, learn_methods
-from firstday.training.search import Tuning, search_options
+from firstday.training.option_search import Tuning, search_options
 from firstday.training.trend import measure_trend
 from firstday.training.validation import (
     Fold,
@@ -164,6 +164,8 @@ def fit(
         progress("weights", 1, 1)
     model = replace(model, trend=measure_trend(dataset, split, config))
     facts = collect_facts(dataset, split, model, folds, learners.facts)
+    if tunings:
+        facts["metrics"]["options"] = {name: tuning.to_json() for name, tuning in tunings.items()}
     if gains:
         weighted = model.learned["blend"].names
         facts["metrics"]["components"] = {

@@ -46,8 +46,7 @@ class Fold:
 
     def with_learned(self, **learned: Any) -> Fold:
         """Return the same users, with other learned values of methods."""
-        model = replace(self.model, learned={**self.model.learned, **learned})
-        return replace(self, query=self.query.ask(model=model))
+        return replace(self, query=self.query.ask(model=self.model.with_learned(**learned)))
 
     def with_length(self, k: int) -> Fold:
         """Return the same users, with lists of another length."""

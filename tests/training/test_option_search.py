@@ -27,7 +27,7 @@ from firstday.recommend.spec import PAPER_SEGMENT, ColdModelSpec, OptionSearch, 
 from firstday.sparse import SparseRows
 from firstday.testing import check_strategy
 from firstday.training.fit import FitResult, cohort_query, fit
-from firstday.training.search import (
+from firstday.training.option_search import (
     DATA_GRID,
     MIN_GAIN,
     Tuning,
@@ -67,7 +67,7 @@ def find_small_learners(config: Config) -> tuple[Any, ...]:
 
 @pytest.fixture
 def small_grids(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("firstday.training.search.learners_of", find_small_learners)
+    monkeypatch.setattr("firstday.training.option_search.learners_of", find_small_learners)
 
 
 def configure() -> Config:
@@ -78,7 +78,7 @@ def configure() -> Config:
 def tuned(world: Dataset, split: Split) -> FitResult:
     """A model with all methods that have options."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("firstday.training.search.learners_of", find_small_learners)
+        patch.setattr("firstday.training.option_search.learners_of", find_small_learners)
         return fit(world, split, configure())
 
 
