@@ -123,7 +123,7 @@ def test_each_combination_is_tried_and_the_first_of_the_best_chosen(
     world: Dataset, split: Split, recommender: Recommender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A method whose precision is known: it recommends the truth for so many validation users."""
-    monkeypatch.setattr("tests.training.test_search.TRUTH", [split.validation.truth])
+    monkeypatch.setattr("tests.training.test_option_search.TRUTH", [split.validation.truth])
     tried: list[tuple[int, str]] = []
     prepared: list[int] = []
 

@@ -281,7 +281,7 @@ class StrategySpec(Method):
         Options chosen on validation users. Requires `value`; if the search learns the value itself
         (`OptionSearch.prepare`), there is no `fit`. `settings` do not apply: ``[plugins.NAME]`` holds the options.
     component
-        Its part of the weighted sum of `blend`, the default list; see `firstday.recommend.component`. Training fits the
+        Its part of the weighted sum of `blend`, the default list; `Shares`, a `Lift` or `Scores`. Training fits the
         weight, and leaves out a component that earns nothing.
     learned_by
         Name of another method whose learned value it uses, such as a cold model.
