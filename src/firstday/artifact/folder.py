@@ -37,7 +37,7 @@ from firstday.errors import ArtifactError
 
 Types = Callable[[str], type | None]
 
-FORMAT = 11
+FORMAT = 12
 KEEP = 3
 """Default number of versions kept in a model folder, including the current one."""
 MANIFEST = "manifest.json"
