@@ -44,7 +44,7 @@ DEFAULTS: dict[str, tuple[ModuleType, str, tuple[float, ...]]] = {
     "ridge": (weights, "RIDGE", (0.01, 0.05, 0.25)),
     "best candidates": (weights, "N_BEST", (75, 150, 300)),
     "candidates": (blend, "N_CANDIDATES", (300, 600, 1200)),
-    "penalty of ease": (ease, "REGULARIZATION", (100.0, 300.0, 1000.0)),
+    "penalty of edlae": (ease, "REGULARIZATION", (100.0, 300.0, 1000.0)),
     "days of the trend": (trend, "TREND_DAYS", (7, 14, 30)),
     "weight of the trend": (trend, "TREND_WEIGHT", (0.0, 0.25, 0.5, 1.0)),
     "smoothing of the trend": (trend, "TREND_SMOOTHING", (0.05, 0.25, 1.0)),
