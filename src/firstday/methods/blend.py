@@ -1,9 +1,9 @@
 """`blend`: a weighted sum of the components of other methods; weights depend on how much is known (not in the paper).
 
-Items that the user was shown and passed over are evidence, together with the items used. It adds two terms of fixed
-weight: the logarithm of the shares among the warm users that the user probably resembles (`firstday.recommend.belief`),
-and scores by the vector folded in from all evidence, in standard deviations over all items, times a weight that
-approaches 1 as evidence grows (`HALFWAY`; docs/bandit.md).
+Items that the user was shown and passed over are evidence, together with the items used. It adds two terms, with
+weights that are not fitted: the logarithm of the shares among the warm users that the user probably resembles
+(`firstday.recommend.belief`), and scores by the vector folded in from all evidence, in standard deviations over all
+items, times a weight that approaches 1 as evidence grows (`HALFWAY`; docs/bandit.md).
 """
 
 from __future__ import annotations

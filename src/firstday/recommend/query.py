@@ -342,7 +342,7 @@ class Query:
     def ask(self, **changes: Any) -> Query:
         """Return the query with another `k`, `rules` or `excluded_override`; cached results of the signals are kept.
 
-        Another `model` must differ in the learned values of methods alone.
+        Another `model` must read signals, and predict, as this one does.
         """
         query = replace(self, **changes)
         names = FROM_SIGNALS if "model" in changes else (*FROM_SIGNALS, "components", "_per_user")

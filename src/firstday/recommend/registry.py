@@ -30,6 +30,7 @@ from firstday.recommend.spec import (
     PAPER_SEGMENT,
     ColdModelSpec,
     Method,
+    SignalKind,
     StrategySpec,
     methods_of,
 )
@@ -231,6 +232,13 @@ def find_learner(name: str) -> AnyMethod:
     return method
 
 
+def check_components(config: Config) -> None:
+    """Raise ConfigError for an unknown name among the components of a configuration."""
+    for name in config.components:
+        if find_method(name) is None:
+            raise _unknown("recommend.components", name, optional_names())
+
+
 def learners_of(config: Config) -> tuple[AnyMethod, ...]:
     """Return the methods that a training with this configuration learns; raise ConfigError for an unknown name."""
     specs = map(find_learner, methods_of(config))
@@ -262,6 +270,17 @@ def describe_absent(model: TrainedModel) -> list[str]:
         for name, setting in _components(model)
         if setting is not None
     ]
+
+
+def reads_of(spec: StrategySpec, model: TrainedModel) -> set[SignalKind]:
+    """Return the kinds of signals that a strategy reads; `blend` and `auto` read what their components read."""
+    if spec.name in ("blend", "auto"):
+        return model.derive(_component_reads).union(spec.reads)
+    return set(spec.reads)
+
+
+def _component_reads(model: TrainedModel) -> set[SignalKind]:
+    return {kind for name in components_of(model) for kind in find_strategy(name).reads}
 
 
 def strategies_with(config: Config) -> tuple[str, ...]:

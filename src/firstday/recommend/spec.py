@@ -195,9 +195,9 @@ EVERYTHING: tuple[SignalKind, ...] = ("liked", "friends", "shown", "other")
 @readable
 @dataclass(frozen=True, eq=False)
 class UseData:
-    """Training data of methods with options: interactions of the warm users before the cut-off.
+    """Training data of methods that learn in their search: interactions of the warm users before the cut-off.
 
-    Every search also has the option `min_items`, which excludes users with fewer items, and, with timestamps,
+    The search also has the option `min_items`, which excludes users with fewer items, and, with timestamps,
     `window_days`, which excludes older interactions.
 
     Parameters
@@ -273,10 +273,10 @@ class StrategySpec(Method):
         For strategies that learn: the training function, and the frozen dataclass of arrays, numbers, strings and
         bytes that it returns. The model stores this value; `Query.learned` returns it. The training function receives
         the `LearningData`; a function that measures the precision of lists (`ListPrecision`); and a progress function.
-        With cross-fitting, `fit` runs once per fold and a last time on all users, without validation users. In the last
-        run, the precision function returns negative values, the highest at call n: the median, over the folds, of the
-        number of the best call. So call it at the same stages of each run, keep the state with the highest value, and
-        do not compare values with a threshold.
+        With cross-fitting, `fit` runs once per fold and a last time on all users, including those of validation. In
+        that run, the precision function returns negative values, the highest at call n: the median, over the folds, of
+        the number of the best call. So call it at the same stages of each run, keep the state with the highest value,
+        and do not compare values with a threshold.
     search
         Options chosen on validation users. Requires `value`; if the search learns the value itself
         (`OptionSearch.prepare`), there is no `fit`. `settings` do not apply: ``[plugins.NAME]`` holds the options.

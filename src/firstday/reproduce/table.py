@@ -26,7 +26,7 @@ from firstday.recommend.registry import describe_absent, find_strategy, strategy
 from firstday.recommend.spec import KEPT_USERS, RANKER
 from firstday.reproduce.paper_model import DAY_ONE_BLOCK, ask_for, fit_paper_model
 from firstday.sparse import SparseRows
-from firstday.training.learn import METHOD_STAGE, learns_in_search
+from firstday.training.learn import METHOD_STAGE
 from firstday.training.option_search import search_options
 from firstday.training.validation import Fold
 from firstday.training.weights import choose_blending
@@ -89,7 +89,7 @@ def _with_needs_of(config: Config, strategies: Sequence[str]) -> Config:
     Raise ConfigError for a strategy whose options are searched: the search needs interactions.
     """
     for name in strategies:
-        if learns_in_search(find_strategy(name)):
+        if find_strategy(name).learns_in_search:
             raise ConfigError(
                 f"strategy: {name} has options to search, but the released data has no interactions; omit it."
             )

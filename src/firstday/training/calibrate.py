@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -24,10 +23,10 @@ N_POSITIONS = 200
 
 def calibrate(folds: Sequence[Fold]) -> dict[str, Calibration]:
     """Return the calibration of each strategy of scale `PROBABILITY`, by name; none for those with too little data."""
-    model = folds[0].query.model
+    model = folds[0].model
     calibrations = {}
-    k = min(max(folds[0].query.k, MIN_POSITIONS), model.n_items)
-    folds = [Fold(replace(fold.query, k=k), fold.truth) for fold in head(folds, MAX_CALIBRATION_USERS)]
+    k = max(folds[0].query.k, MIN_POSITIONS)
+    folds = [fold.with_length(k) for fold in head(folds, MAX_CALIBRATION_USERS)]
     for name in strategies_of(model):
         spec = find_strategy(name)
         parts = []

@@ -8,8 +8,8 @@ from firstday.cold.cold_model import ColdModel
 from firstday.config import Config
 from firstday.errors import needs_extra
 from firstday.progress import Progress
-from firstday.recommend.registry import find_learner, learners_of
-from firstday.recommend.spec import ColdModelSpec, LearningData, StrategySpec, methods_of
+from firstday.recommend.registry import check_components, learners_of, searched_names
+from firstday.recommend.spec import ColdModelSpec, LearningData
 from firstday.training.validation import ObjectiveWrapper, Validation
 
 METHOD_STAGE = "method "
@@ -18,8 +18,8 @@ METHOD_STAGE = "method "
 
 def check_training(config: Config) -> None:
     """Raise ConfigError or MissingExtraError immediately for an unknown method or an unavailable device."""
-    for name in (*methods_of(config), *config.components):
-        find_learner(name)
+    learners_of(config)
+    check_components(config)
     check_device(config)
 
 
@@ -52,7 +52,7 @@ def learn_cold_model(
 def learn_methods(
     data: LearningData, validation: Validation, wrap: ObjectiveWrapper, progress: Progress
 ) -> dict[str, Any]:
-    """Return what each method learns, by name; methods that only have settings get their defaults.
+    """Return what each method learns, by name; those that only choose options get their defaults.
 
     Methods that learn during their search (`OptionSearch.prepare`) are left out. Raises ConfigError if a name is not
     that of a trainable method, and FirstdayError if a third-party method raised an error, or returned something other
@@ -65,12 +65,7 @@ def learn_methods(
             progress(f"{METHOD_STAGE}{spec.name}", 0, 1)
             learned[spec.name] = spec.fit(data, wrap(spec.name, objective), progress)
             progress(f"{METHOD_STAGE}{spec.name}", 1, 1)
-        elif not learns_in_search(spec):
+        elif spec.name not in searched_names():
             assert spec.value is not None
             learned[spec.name] = spec.value()
     return learned
-
-
-def learns_in_search(spec: ColdModelSpec | StrategySpec) -> bool:
-    """Return whether a method learns anew for each combination of options."""
-    return isinstance(spec, StrategySpec) and spec.learns_in_search

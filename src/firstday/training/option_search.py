@@ -21,7 +21,6 @@ from firstday.errors import ConfigError
 from firstday.progress import Progress
 from firstday.recommend.registry import learners_of
 from firstday.recommend.spec import OptionSearch, StrategySpec, UseData
-from firstday.training.learn import learns_in_search
 from firstday.training.trend import recent_actions
 from firstday.training.validation import Fold, head, measure_folds
 
@@ -117,16 +116,16 @@ def search_options(
     folds = list(folds)
     tunings = {}
     for spec in learners_of(model.config):
-        if isinstance(spec, StrategySpec) and spec.search is not None and _can_judge(spec, folds):
+        if isinstance(spec, StrategySpec) and spec.search is not None:
             model, folds, tuning = _search_one(spec, spec.search, folds, model, progress, dataset, split)
             if spec.name in model.config.methods:
                 tunings[spec.name] = tuning
     return model, folds, tunings
 
 
-def _can_judge(spec: StrategySpec, folds: Sequence[Fold]) -> bool:
-    """Return whether settings can be judged: the method learns in its search, or answers some validation user."""
-    return learns_in_search(spec) or any((spec.recommend(fold.query).routes == spec.name).any() for fold in folds)
+def _answers_nobody(spec: StrategySpec, folds: Sequence[Fold]) -> bool:
+    """Return whether a method answers none of the validation users, so that nothing tells its options apart."""
+    return not any((spec.recommend(fold.query).routes == spec.name).any() for fold in folds)
 
 
 def collect_uses(dataset: Dataset, split: Split, config: Config, min_items: int, window_days: float | None) -> UseData:
@@ -155,6 +154,10 @@ def _search_one(
     """Choose the options of one method, then learn with them on all warm users; see `search_options`."""
     name = spec.name
     grid, start = grid_of(spec, model.config, has_times=split is not None and split.warm_window is not None)
+    if search.prepare is None and _answers_nobody(spec, folds):
+        fixed = model.config.plugins.get(name, {})
+        grid = {option: (fixed.get(option, getattr(model.learned[name], option)),) for option in grid}
+        start = grid
     n_first = prod(len(start.get(option, values)) for option, values in grid.items())
     n_tried = 0
     parts = [split.fold(rows) for rows in split.folds] if split is not None and split.folds else [split]
@@ -167,8 +170,9 @@ def _search_one(
         return search.prepare(collect_uses(dataset, part, model.config, min_items, window_days))
 
     def learn(part: Split | None, trained: TrainedModel, options: Mapping[str, Any]) -> Any:
-        if search.prepare is None or part is None:
+        if search.prepare is None:
             return replace(trained.learned[name], **options)
+        assert part is not None
         own_options = {option: value for option, value in options.items() if option not in DATA_GRID}
         return prepare(part, options["min_items"], options.get("window_days"))(**own_options)
 
@@ -204,7 +208,7 @@ def grid_of(spec: StrategySpec, config: Config, *, has_times: bool) -> tuple[Gri
     search = spec.search
     assert search is not None
     fixed = {name: (value,) for name, value in config.plugins.get(spec.name, {}).items()}
-    data_grid = DATA_GRID if learns_in_search(spec) else {}
+    data_grid = DATA_GRID if spec.learns_in_search else {}
     names = (*data_grid, *search.grid)
     if unknown := [name for name in fixed if name not in names]:
         raise ConfigError(f"plugins.{spec.name}: {unknown[0]!r} is not an option; choose one of {', '.join(names)}.")
