@@ -54,10 +54,11 @@ install: $(VENV)/.dev
 demo: $(VENV)/.train
 	$(BIN)/firstday demo
 
-# Each core runs a test process.
+# Tests also wait for servers and browsers, so there is one process more than cores.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 test lowest: export OMP_NUM_THREADS := 1
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -34,7 +34,9 @@ def listing(items: Any, scores: Any = None) -> Callable[[Query], Answer]:
 
     def recommend(query: Query) -> Answer:
         everyone = np.ones(query.n_users, dtype=bool)
-        return Answer.where(everyone, "bro", np.tile(items, (query.n_users, 1)), np.tile(of_items, (query.n_users, 1)))
+        return Answer.from_lists(
+            everyone, "bro", np.tile(items, (query.n_users, 1)), np.tile(of_items, (query.n_users, 1))
+        )
 
     return recommend
 

@@ -49,7 +49,7 @@ def rank_past_the_query(query: Query) -> Answer:
     """A stranger's strategy, which knows of excluded items alone."""
     scores = np.tile(np.arange(N_ITEMS, 0, -1, dtype=np.float32), (query.n_users, 1))
     everyone = np.ones(query.n_users, dtype=bool)
-    return Answer.where(everyone, "mine", *rank_scores(lambda rows: scores[rows], query.excluded, query.k))
+    return Answer.from_lists(everyone, "mine", *rank_scores(lambda rows: scores[rows], query.excluded, query.k))
 
 
 @pytest.mark.parametrize("keep_used", [False, True])

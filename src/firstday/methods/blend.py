@@ -76,7 +76,7 @@ def recommend_blend(query: Query) -> Answer:
         chosen, values = score_blend(query, rows)
         best, scores[rows] = top_k(values, query.k)
         items[rows] = np.where(best >= 0, np.take_along_axis(chosen, np.maximum(best, 0), axis=1), NO_ITEM)
-    return Answer.where(answered, "blend", items, scores)
+    return Answer.from_lists(answered, "blend", items, scores)
 
 
 def batches(rows: np.ndarray) -> Iterator[np.ndarray]:

@@ -76,7 +76,7 @@ def recommend_explore(query: Query) -> Answer:
                     break
                 offer = lists[segment, position], values[segment, position], (1 - chance) * propensity
             items[row, rank], scores[row, rank], propensities[row, rank] = offer
-    answer = Answer.where(np.ones(query.n_users, dtype=bool), "explore", items, scores)
+    answer = Answer.from_lists(np.ones(query.n_users, dtype=bool), "explore", items, scores)
     return replace(answer, propensities=propensities)
 
 

@@ -290,7 +290,7 @@ class Query:
             Maps user rows, shape (m,), to scores, float32, shape (m, n_items), which may be overwritten; items with a
             score of minus infinity are not listed.
         route, answered
-            See `Answer.where`. By default, users with a listed item are answered.
+            See `Answer.from_lists`. By default, users with a listed item are answered.
         """
 
         def score_listed(rows: np.ndarray) -> np.ndarray:
@@ -301,7 +301,7 @@ class Query:
 
         items, scores = rank_scores(score_listed, self.excluded, self.k)
         has_items = items[:, 0] >= 0
-        return Answer.where(has_items if answered is None else answered, route, items, scores)
+        return Answer.from_lists(has_items if answered is None else answered, route, items, scores)
 
     def rank_learned(self, method: str) -> Answer:
         """Rank items by a method's learned value, which must implement `LearnedScores`.
@@ -312,7 +312,7 @@ class Query:
         return self.rank_scores(lambda rows: value.score(self.liked.take(rows)), method)
 
     def rank_by_vectors(self, vectors: np.ndarray, route: str, answered: np.ndarray) -> Answer:
-        """Rank items by dot product with the users' vectors, shape (n_users, d); see `Answer.where`."""
+        """Rank items by dot product with the users' vectors, shape (n_users, d); see `Answer.from_lists`."""
         model = self.model
 
         def score(rows: np.ndarray) -> np.ndarray:
@@ -330,7 +330,7 @@ class Query:
         """
         allowed = None if self.rules is None else self.rules.allowed
         items, scores = take_lists(lists, scores, choice, self.excluded, self.k, allowed)
-        return Answer.where(answered, route, items, scores)
+        return Answer.from_lists(answered, route, items, scores)
 
     @cached_property
     def without_impressions(self) -> Query:
@@ -399,7 +399,7 @@ class Answer:
         return cls(*(array[order] if len(array) else array for array in arrays))
 
     @classmethod
-    def where(cls, answered: np.ndarray, route: str, items: np.ndarray, scores: np.ndarray) -> Answer:
+    def from_lists(cls, answered: np.ndarray, route: str, items: np.ndarray, scores: np.ndarray) -> Answer:
         """Return an answer with route `route` where the mask `answered`, bool, shape (n_users,), is True, else ""."""
         return cls(items, scores, np.where(answered, route, "").astype(object))
 
