@@ -35,11 +35,11 @@ from simulated_arrivals import (
     run_service,
 )
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.data.load import load
 from firstday.evaluation.plots import draw, draw_lines, standalone
 from firstday.metrics import Interval, bootstrap_means
+from firstday.model.trained_model import TrainedModel
 from firstday.segment.new_items import PRIOR_IGNORED, PRIOR_USED
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate

@@ -32,7 +32,7 @@ from serve_ledger import check
 from serve_process import Connection, ServerProcess, write_request
 from serve_reload import relabel
 
-from firstday.artifact.folder import save_model
+from firstday.model.folder import save_model
 from firstday.recommend.recommender import open_model
 
 N_CLIENTS = 8

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import typer
 
-from firstday.artifact.trained_model import TrainedModel
+from firstday.model.trained_model import TrainedModel
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_query, open_model
 from firstday.recommend.registry import find_strategy, strategies_of

@@ -14,8 +14,6 @@ from pathlib import Path
 import numpy as np
 import typer
 
-from firstday.artifact.folder import save_model
-from firstday.artifact.trained_model import TrainedModel
 from firstday.cold.cold_model import ColdModel, Epoch
 from firstday.config import Config, parse_config
 from firstday.data.events import ITEM, Pair
@@ -30,6 +28,8 @@ from firstday.methods.direct import Ranker
 from firstday.methods.ease import ItemLinks
 from firstday.methods.people import FriendWeights, Neighborhood
 from firstday.methods.segments import SegmentLists
+from firstday.model.folder import save_model
+from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
 from firstday.segment.segments import ItemCounts, Mixing, Segments, rank_items
 from firstday.sparse import SparseRows

@@ -22,8 +22,8 @@ from result_files import write_results
 from serve_ledger import check
 from serve_process import Connection, ServerProcess, write_request
 
-from firstday.artifact.folder import read_manifest, rollback, save_model
-from firstday.artifact.trained_model import TrainedModel
+from firstday.model.folder import read_manifest, rollback, save_model
+from firstday.model.trained_model import TrainedModel
 from firstday.recommend.recommender import open_model
 
 N_CONNECTIONS = 8

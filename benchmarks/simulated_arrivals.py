@@ -16,11 +16,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import polars as pl
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.data.events import ITEM, Pair
 from firstday.evaluation.replay import ONCE, draw_depths
 from firstday.evaluation.replay_results import ReplaySettings
 from firstday.features.signals import PICK_SIGNAL, SignalBatch
+from firstday.model.trained_model import TrainedModel
 from firstday.ranking import NO_ITEM
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import answer_query

@@ -17,7 +17,7 @@ from time import perf_counter
 
 from make_release import build
 
-PACKED_TESTS = ("tests/test_ranking.py", "tests/test_sparse.py", "tests/artifact/test_codec.py", "tests/recommend")
+PACKED_TESTS = ("tests/test_ranking.py", "tests/test_sparse.py", "tests/model/test_codec.py", "tests/recommend")
 INSTALL = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from firstday.artifact.codec import encode
-from firstday.artifact.trained_model import TrainedModel
 from firstday.cold.cold_model import ColdModel
+from firstday.model.codec import encode
+from firstday.model.trained_model import TrainedModel
 
 
 def network_bytes(network: ColdModel) -> bytes:

@@ -27,7 +27,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.cold.cold_model import ColdModel, Layer
 from firstday.config import Config, MeluConfig, parse_config
 from firstday.data.events import ITEM
@@ -48,6 +47,7 @@ from firstday.methods.mult_dae import MultDae
 from firstday.methods.people import FriendWeights, Neighborhood
 from firstday.methods.segments import SegmentLists
 from firstday.methods.user_user import UserUser
+from firstday.model.trained_model import TrainedModel
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, Quota, compile_rules
 from firstday.segment.segments import ItemCounts, Mixing, Segments

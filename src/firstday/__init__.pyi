@@ -1,5 +1,4 @@
 from firstday import config as config
-from firstday.artifact.folder import rollback as rollback
 from firstday.config import Config as Config
 from firstday.data.dataset import Dataset as Dataset
 from firstday.engine.engines import check as check
@@ -12,6 +11,7 @@ from firstday.errors import FirstdayError as FirstdayError
 from firstday.evaluation.results import Results as Results
 from firstday.evaluation.run import evaluate as evaluate
 from firstday.features.signals import Signals as Signals
+from firstday.model.folder import rollback as rollback
 from firstday.recommend.query import Answer as Answer
 from firstday.recommend.query import Query as Query
 from firstday.recommend.recommendation import Recommendation as Recommendation

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.data.events import ITEM
 from firstday.features.signals import Signals
+from firstday.model.trained_model import TrainedModel
 from firstday.recommend.component import Component
 from firstday.recommend.plugin_checks import check_answer
 from firstday.recommend.query import Answer, Query

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from firstday.artifact.folder import read_manifest
+from firstday.model.folder import read_manifest
 from tests.cli.conftest import Run
 from tests.synthetic import THREADS
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from firstday.artifact.folder import MANIFEST, read_manifest
+from firstday.model.folder import MANIFEST, read_manifest
 from tests.cli.conftest import Run
 
 

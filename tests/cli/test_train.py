@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from firstday.artifact.folder import MANIFEST, read_manifest
 from firstday.features.signals import Signals
+from firstday.model.folder import MANIFEST, read_manifest
 from firstday.recommend.model_card import CARD
 from firstday.recommend.recommender import open_model
 from tests.cli.conftest import Run

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from firstday.artifact.folder import FORMAT, MANIFEST, _sealed, read_manifest
 from firstday.errors import ArtifactError
+from firstday.model.folder import FORMAT, MANIFEST, _sealed, read_manifest
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.serve.store.sqlite import VERSION
 

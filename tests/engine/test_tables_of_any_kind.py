@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from firstday.artifact.folder import read_manifest
 from firstday.data.dataset import Dataset
 from firstday.engine.engines import load
+from firstday.model.folder import read_manifest
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate
 from firstday.training.fit import train

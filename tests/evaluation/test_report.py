@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firstday.artifact.folder import read_manifest
 from firstday.cli.printing import print_results
 from firstday.config import parse_config
 from firstday.errors import MissingExtraError
 from firstday.evaluation.report.render import render_model
 from firstday.evaluation.results import UNKNOWN_VECTORS, Figure
 from firstday.evaluation.text_table import write_signed
+from firstday.model.folder import read_manifest
 from firstday.recommend import registry
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_strategy, register

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from firstday.artifact.folder import read_manifest
 from firstday.evaluation.report.render import render_model
 from firstday.leaderboard.board import read_published, write_leaderboard
+from firstday.model.folder import read_manifest
 from firstday.recommend.recommender import Recommender
 from tests.evaluation.reports import MEANS, PROFILES, render, results
 

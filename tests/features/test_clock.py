@@ -9,13 +9,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.artifact.folder import read_manifest
 from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset, Group
 from firstday.data.events import ITEM, Events
 from firstday.data.impressions import IMPRESSION_TYPES
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out, split_for_training
 from firstday.data.user_rows import UserRows
+from firstday.model.folder import read_manifest
 from firstday.recommend.recommender import Recommender
 from firstday.training.fit import cohort_query, fit
 from tests.data.test_cut_offs import change_future

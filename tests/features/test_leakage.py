@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, Events
@@ -17,6 +16,7 @@ from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Cohort, Split
 from firstday.embed.embeddings import select_uses
 from firstday.embed.methods import collect_warm_logs, fit_embeddings
+from firstday.model.trained_model import TrainedModel
 from firstday.recommend.recommender import Recommender, answer_query
 from firstday.recommend.spec import BASE_METHODS
 from firstday.sparse import SparseRows

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.errors import FirstdayError
 from firstday.features.signals import Signals
 from firstday.methods.blend import KNOTS, Blending, score_blend
+from firstday.model.trained_model import TrainedModel
 from firstday.recommend import registry
 from firstday.recommend.component import LEAST_SHARE, Component, Lift, Scores, Shares
 from firstday.recommend.query import Query

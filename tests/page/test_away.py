@@ -11,7 +11,7 @@ from playwright.sync_api import Route, expect
 from redis_process import RedisProcess
 from serve_process import ServerProcess
 
-from firstday.artifact.folder import save_model
+from firstday.model.folder import save_model
 from firstday.recommend.recommender import Recommender
 from tests.page.conftest import OpenPage, StartServer
 from tests.page.visitor import begin_rounds, button_of, items_in, reload, reply, titles_in, visitor_id, wait_until_calm

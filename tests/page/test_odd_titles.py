@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from serve_process import ServerProcess
 
-from firstday.artifact.folder import save_model
+from firstday.model.folder import save_model
 from firstday.recommend.recommender import Recommender
 from tests.page.conftest import PHONE, WIDE, OpenPage
 from tests.page.visitor import begin_rounds, button_of, do, items_in, reply, titles_in, wait_for_round, wait_until_calm

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
 from firstday.data.events import ITEM
 from firstday.features.signals import Signals
 from firstday.methods.auto import ClassEvidence, Guard
 from firstday.methods.blend import score_blend
+from firstday.model.trained_model import KNOWLEDGE, TrainedModel
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_query
 from tests.tiny import make_model, with_learned

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.embed.embeddings import PASSED_OVER, FoldIn
 from firstday.features.signals import Impression, Signals
 from firstday.methods.blend import HALFWAY, _score_evidence, _share_by_belief, score_blend
+from firstday.model.trained_model import TrainedModel
 from firstday.recommend import belief as rules
 from firstday.recommend.belief import believe_people, believe_segments, llr_of_no, llr_of_yes, normalise
 from firstday.recommend.query import Query

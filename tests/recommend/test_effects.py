@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.data.events import ITEM
 from firstday.embed.embeddings import FoldIn
 from firstday.features.signals import Signals
 from firstday.methods.blend import KNOTS, Blending
+from firstday.model.trained_model import TrainedModel
 from firstday.recommend.effects import find_effects
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_query

@@ -8,9 +8,9 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.features.signals import Signals
 from firstday.methods.explore import NEW_SHARE, draw_offers, recommend_explore
+from firstday.model.trained_model import TrainedModel
 from firstday.recommend.query import Answer, Query
 from firstday.segment.new_items import N_DRAWS, PRIOR_IGNORED, PRIOR_USED, NewItems
 from firstday.segment.shown_counts import ShownCounts

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from firstday.artifact.folder import MANIFEST, read_manifest
 from firstday.engine.engines import ModelPlace
 from firstday.evaluation.report.render import render_model
 from firstday.methods.auto import ClassEvidence, Guard
+from firstday.model.folder import MANIFEST, read_manifest
 from firstday.recommend.model_card import CARD, describe_selection, tabulate_quality, write_markdown
 from firstday.recommend.recommender import Recommender, open_model
 from tests.tiny import with_learned

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.data.ids import Ids
 from firstday.embed.kept_users import WarmUsers
 from firstday.methods import people
 from firstday.methods.people import find_neighbors
+from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows, weigh_nearest
 from firstday.recommend.belief import find_members
 from firstday.segment.segments import Segments

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from firstday.artifact.calibration import Calibration
 from firstday.features.signals import Signals
+from firstday.model.calibration import Calibration
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender, answer_query
 from firstday.recommend.registry import find_strategy, register, strategies_of, strategy_names

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from firstday.artifact.trained_model import TrainedModel
+from firstday.model.trained_model import TrainedModel
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.segment_description import SegmentItem, SegmentRow, describe_segment, describe_segments
 from firstday.segment.segments import ItemCounts, Mixing, Segments, rank_items

@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.artifact.folder import load_model, save_model
 from firstday.data.dataset import Dataset, PrecomputedVectors
 from firstday.data.splits.split import Split
 from firstday.features.signals import Signals
+from firstday.model.folder import load_model, save_model
 from firstday.ranking import rank_scores
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.questionnaire import Answers, Questionnaire, recommend_after_questions

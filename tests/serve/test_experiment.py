@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from firstday.artifact.folder import save_model
 from firstday.errors import ConfigError
 from firstday.features.signals import Signals
+from firstday.model.folder import save_model
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.variants import Experiment
 from firstday.serve.batching import ListRequest

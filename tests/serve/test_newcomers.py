@@ -8,7 +8,7 @@ import httpx
 import numpy as np
 import pytest
 
-from firstday.artifact.trained_model import TrainedModel
+from firstday.model.trained_model import TrainedModel
 from firstday.recommend.recommender import Recommender
 from firstday.segment.segments import ItemCounts
 from firstday.serve.segment_map import HALF_HEIGHT, HALF_WIDTH, SegmentMap, make_segment_map

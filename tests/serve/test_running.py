@@ -15,7 +15,7 @@ import pytest
 from serve_process import ServerProcess
 from serve_reload import damage, relabel
 
-from firstday.artifact.folder import read_manifest, save_model
+from firstday.model.folder import read_manifest, save_model
 from firstday.recommend.recommender import Recommender
 from firstday.serve.app import repeat
 from tests.serve.conftest import (

@@ -21,10 +21,10 @@ from simulated_arrivals import (
     run_service,
 )
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.evaluation.replay import ONCE
 from firstday.evaluation.replay_results import ReplaySettings
 from firstday.features.signals import SignalBatch
+from firstday.model.trained_model import TrainedModel
 from firstday.simulate import behavior
 from firstday.simulate.behavior import FAVORITE_ARTISTS
 from firstday.simulate.people import TASTE_SCENES, People

@@ -13,12 +13,12 @@ import pytest
 from pyspark.sql import SparkSession
 from spark_cluster import HOST, QUICK_START, SparkCluster, has_java, spark_cluster, spark_environment
 
-from firstday.artifact.folder import MANIFEST
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits import roles
 from firstday.engine import engines
 from firstday.engine.spark import work
+from firstday.model.folder import MANIFEST
 from firstday.recommend.recommender import Recommender
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate

@@ -14,12 +14,12 @@ from spark_cluster import SparkCluster
 from typer.testing import CliRunner
 
 import firstday
-from firstday.artifact.folder import MANIFEST
 from firstday.cli.main import app
 from firstday.config import Config
 from firstday.engine import engines
 from firstday.engine.spark.storage import Storage
 from firstday.errors import ArtifactError
+from firstday.model.folder import MANIFEST
 from firstday.recommend.recommender import Recommender
 from firstday.training.fit import train
 from tests.data.dirty_tables import N_ITEMS, N_USERS, write_tables

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from firstday.artifact.trained_model import KNOWLEDGE
 from firstday.data.events import ITEM
 from firstday.features.signals import Signals
 from firstday.methods.auto import Guard
+from firstday.model.trained_model import KNOWLEDGE
 from firstday.recommend.query import Query
 from firstday.sparse import SparseRows
 from firstday.training.guard import MIN_CLASS_USERS, choose_guard

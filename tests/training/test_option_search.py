@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
@@ -19,6 +18,7 @@ from firstday.data.splits.split import Split
 from firstday.errors import ConfigError
 from firstday.evaluation.run import evaluate
 from firstday.features.signals import SignalBatch, Signals
+from firstday.model.trained_model import TrainedModel
 from firstday.progress import no_progress
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_query

@@ -17,13 +17,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.artifact.folder import MANIFEST, list_versions, read_manifest, save_model
 from firstday.data.dataset import Dataset
 from firstday.data.events import Events
 from firstday.data.ids import Ids, stable_numbers
 from firstday.data.splits.split import Cohort
 from firstday.errors import ArtifactError, BusyError, ConfigError, DataError
 from firstday.metrics import Interval
+from firstday.model.folder import MANIFEST, list_versions, read_manifest, save_model
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.sparse import SparseRows
 from firstday.training.refresh_model import (

@@ -13,7 +13,6 @@ from typing import Annotated, Any
 
 import typer
 
-from firstday.artifact.folder import check_target
 from firstday.cli.options import PathOption, SeedsOption, open_tables
 from firstday.cli.printing import print_results
 from firstday.cli.recommend import print_answer
@@ -23,6 +22,7 @@ from firstday.evaluation.run import evaluate
 from firstday.evaluation.slices import BASELINE, REFERENCE
 from firstday.features.signals import Signals
 from firstday.files import write_file
+from firstday.model.folder import check_target
 from firstday.progress import open_progress
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.segment_description import describe_segment

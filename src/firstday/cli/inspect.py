@@ -8,8 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from firstday.artifact.folder import list_versions, read_manifest
-from firstday.artifact.trained_model import TrainedModel
 from firstday.cli.options import (
     JsonFlag,
     ModelArgument,
@@ -24,6 +22,8 @@ from firstday.cli.printing import print_quality, print_table
 from firstday.evaluation.report.render import render_model
 from firstday.evaluation.text_table import Table
 from firstday.files import write_file
+from firstday.model.folder import list_versions, read_manifest
+from firstday.model.trained_model import TrainedModel
 from firstday.recommend.model_card import describe_selection, make_card, write_markdown
 from firstday.recommend.recommender import open_model
 from firstday.recommend.segment_description import SegmentRow, describe_segments

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.cli.options import JsonFlag, KOption, ModelArgument, print_json
 from firstday.cli.recommend import print_answer
 from firstday.data.events import ITEM
 from firstday.errors import DataError
+from firstday.model.trained_model import TrainedModel
 from firstday.recommend.questionnaire import (
     ROUTE,
     Answers,

@@ -11,11 +11,11 @@ from rich import box
 from rich.console import Console
 from rich.markup import escape
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.evaluation.comparisons import compare_datasets, compare_sizes, describe_lists, describe_tunings
 from firstday.evaluation.results import HEAD_METRICS, UNKNOWN_VECTORS, Results
 from firstday.evaluation.slices import REFERENCE
 from firstday.evaluation.text_table import Table, write_line
+from firstday.model.trained_model import TrainedModel
 from firstday.recommend.model_card import tabulate_quality
 
 

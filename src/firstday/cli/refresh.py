@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from firstday.artifact.folder import KEEP, check_target
 from firstday.cli.options import (
     ConfigOption,
     DeviceOption,
@@ -26,6 +25,7 @@ from firstday.cli.options import (
 )
 from firstday.cli.printing import print_error
 from firstday.errors import BusyError, DataError
+from firstday.model.folder import KEEP, check_target
 from firstday.progress import open_progress
 from firstday.recommend.registry import with_methods
 from firstday.training.refresh_model import GATE, MIN_SIZE

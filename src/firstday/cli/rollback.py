@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from firstday.artifact.folder import list_versions
-from firstday.artifact.folder import rollback as restore
 from firstday.cli.options import JsonFlag, ModelArgument, print_json
+from firstday.model.folder import list_versions
+from firstday.model.folder import rollback as restore
 
 
 def rollback(

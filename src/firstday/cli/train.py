@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from firstday.artifact.folder import KEEP
 from firstday.cli.options import (
     ConfigOption,
     DeviceOption,
@@ -29,6 +28,7 @@ from firstday.cli.options import (
 )
 from firstday.cli.printing import print_quality
 from firstday.engine.engines import ModelPlace, load
+from firstday.model.folder import KEEP
 from firstday.progress import open_progress
 from firstday.recommend.model_card import describe_gains, describe_selection
 from firstday.recommend.registry import with_methods

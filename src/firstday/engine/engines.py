@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from firstday.artifact.folder import KEEP, check_target
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.frame_libraries import library_of, to_library
@@ -21,6 +20,7 @@ from firstday.data.summary import Summary, summarise
 from firstday.display import readable
 from firstday.engine.large import LargeDataset, Tables, sum_parts
 from firstday.errors import ConfigError, DataError, Fault, expect, needs_extra
+from firstday.model.folder import KEEP, check_target
 from firstday.recommend.batch import list_users
 from firstday.recommend.model_card import put_card
 from firstday.recommend.recommender import Recommender, open_model

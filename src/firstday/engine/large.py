@@ -16,7 +16,6 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import polars as pl
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids, stable_numbers
@@ -27,6 +26,7 @@ from firstday.data.splits.split import take_actions
 from firstday.display import readable
 from firstday.embed.embeddings import compute_affinity, select_uses
 from firstday.engine.everyone import Everyone, StatisticsTask, summarise_part
+from firstday.model.trained_model import TrainedModel
 from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
 

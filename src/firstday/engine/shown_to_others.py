@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.data.dataset import Dataset
 from firstday.data.events import Window
 from firstday.data.ids import Ids
 from firstday.data.splits.split import Actions, take_actions
+from firstday.model.trained_model import TrainedModel
 from firstday.recommend.query import Query
 from firstday.segment.shown_counts import ShownCounts, count_shown
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from firstday.artifact.trained_model import KNOWLEDGE
 from firstday.display import readable
 from firstday.evaluation.plots import draw, draw_lines
 from firstday.evaluation.results import with_ends
 from firstday.evaluation.text_table import Table, write_cell
 from firstday.metrics import Interval, bootstrap_mean, bootstrap_means, bootstrap_ratios
+from firstday.model.trained_model import KNOWLEDGE
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.features.signals import SignalBatch
+from firstday.model.trained_model import TrainedModel
 
 ALL = "all"
 NOTHING_DONE = "nothing_done"

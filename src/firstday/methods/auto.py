@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from firstday.artifact.trained_model import KNOWLEDGE
 from firstday.display import readable
+from firstday.model.trained_model import KNOWLEDGE
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.registry import find_strategy
 from firstday.recommend.spec import StrategySpec

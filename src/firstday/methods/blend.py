@@ -14,8 +14,8 @@ from functools import reduce
 
 import numpy as np
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.display import readable
+from firstday.model.trained_model import TrainedModel
 from firstday.ranking import NO_ITEM, greatest, multiply_rows, top_k
 from firstday.recommend.belief import SMOOTHING, believe_people
 from firstday.recommend.component import LEAST_SHARE, Lift, Scores, Shares

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.cold.cold_model import ColdModel, Epoch
 from firstday.display import readable
 from firstday.methods.item_scores import find_later
+from firstday.model.trained_model import TrainedModel
 from firstday.progress import Progress
 from firstday.ranking import NO_ITEM, most_used, multiply_rows, rank_scores, spread_scores
 from firstday.recommend.component import Scores

@@ -13,7 +13,7 @@ from itertools import repeat
 
 import numpy as np
 
-from firstday.artifact.trained_model import TrainedModel
+from firstday.model.trained_model import TrainedModel
 from firstday.ranking import NO_ITEM
 from firstday.recommend.belief import believe_segments, believed_shares
 from firstday.recommend.query import Answer, Query

@@ -7,8 +7,8 @@ from functools import partial
 
 import numpy as np
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.methods.segments import mix_segments
+from firstday.model.trained_model import TrainedModel
 from firstday.ranking import weigh_nearest
 from firstday.recommend.belief import find_members
 from firstday.recommend.component import log_share_component

@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from firstday.artifact.trained_model import TrainedModel
+from firstday.model.trained_model import TrainedModel
 from firstday.ranking import multiply_rows
 from firstday.recommend.component import Component, Scores
 from firstday.recommend.query import Answer, Query

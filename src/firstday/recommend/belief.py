@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from firstday.artifact.trained_model import TrainedModel
+from firstday.model.trained_model import TrainedModel
 from firstday.recommend.query import Query
 from firstday.segment.segments import BELIEF_SMOOTHING, Mixing, smooth_shares
 from firstday.sparse import SparseRows

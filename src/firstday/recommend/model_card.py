@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from firstday.artifact.folder import read_manifest
-from firstday.artifact.trained_model import KNOWLEDGE, TrainedModel
+from firstday.model.folder import read_manifest
+from firstday.model.trained_model import KNOWLEDGE, TrainedModel
 from firstday.recommend.registry import find_strategy, strategies_of
 
 CARD = "card.md"

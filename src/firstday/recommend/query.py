@@ -9,11 +9,11 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from firstday.artifact.trained_model import FEW, TrainedModel
 from firstday.data.events import ITEM
 from firstday.display import readable
 from firstday.errors import ConfigError, FirstdayError
 from firstday.features.signals import SignalBatch
+from firstday.model.trained_model import FEW, TrainedModel
 from firstday.ranking import rank_scores, score_by_vectors, take_lists, unit_rows
 from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, compile_rules
 from firstday.sparse import SparseRows, contains, union_rows

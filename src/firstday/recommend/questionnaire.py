@@ -8,12 +8,12 @@ from functools import cached_property
 
 import numpy as np
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.data.events import ITEM
 from firstday.display import readable
 from firstday.errors import ConfigError
 from firstday.features.encoder import pick_signal
 from firstday.features.signals import Signals
+from firstday.model.trained_model import TrainedModel
 from firstday.ranking import top_k
 from firstday.recommend.belief import SMOOTHING, llr_of_no, llr_of_yes, normalise
 from firstday.recommend.recommendation import Recommendation, name_items

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.data.frame_libraries import Library, to_library
 from firstday.data.ids import Ids
 from firstday.display import readable, write_table
 from firstday.features.signals import Catalogue
+from firstday.model.trained_model import TrainedModel
 from firstday.recommend.query import Answer
 from firstday.recommend.scales import FILLS_UP, is_fraction
 from firstday.recommend.spec import OWN_SCALE

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from firstday.artifact.folder import KEEP, load_model, save_model
-from firstday.artifact.trained_model import TrainedModel
 from firstday.display import readable
 from firstday.errors import ConfigError, DataError, expect
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import Signals
+from firstday.model.folder import KEEP, load_model, save_model
+from firstday.model.trained_model import TrainedModel
 from firstday.ranking import first_allowed, first_distinct
 from firstday.recommend.arrangement import arrange
 from firstday.recommend.effects import describe_ineffective

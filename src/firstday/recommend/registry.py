@@ -18,9 +18,9 @@ from itertools import chain
 from pathlib import Path
 from pkgutil import resolve_name
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.errors import ConfigError, hint_at
+from firstday.model.trained_model import TrainedModel
 from firstday.recommend.plugin_checks import guard
 from firstday.recommend.spec import (
     BASE_COMPONENTS,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firstday.artifact.trained_model import TrainedModel
+from firstday.model.trained_model import TrainedModel
 
 
 @dataclass(frozen=True)

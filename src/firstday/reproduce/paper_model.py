@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.data.ids import Ids
 from firstday.data.sources.deezer_kdd21 import PaperData, PaperUsers
@@ -15,6 +14,7 @@ from firstday.embed.embeddings import Embeddings, FoldIn
 from firstday.embed.kept_users import WarmUsers, keep_warm_users
 from firstday.features.encoder import FeatureRows, hold_features
 from firstday.features.signals import Catalogue, SignalBatch
+from firstday.model.trained_model import TrainedModel
 from firstday.progress import Progress, no_progress
 from firstday.ranking import unit_rows
 from firstday.recommend.query import ComputedDays, Query

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.data.events import ITEM
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import Catalogue, Signals
+from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
 from firstday.recommend.belief import believe_segments
 from firstday.recommend.query import Query

@@ -13,11 +13,11 @@ from typing import Any
 
 import polars as pl
 
-from firstday.artifact.folder import read_manifest, version_in
-from firstday.artifact.trained_model import TrainedModel
 from firstday.data.events import ITEM
 from firstday.errors import ArtifactError, FirstdayError
 from firstday.features.signals import Signals
+from firstday.model.folder import read_manifest, version_in
+from firstday.model.trained_model import TrainedModel
 from firstday.recommend.questionnaire import Questionnaire
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.registry import find_supported, strategies_of

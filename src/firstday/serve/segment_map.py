@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firstday.artifact.trained_model import TrainedModel
+from firstday.model.trained_model import TrainedModel
 
 HALF_WIDTH, HALF_HEIGHT = 1.5, 1.0
 """The map spans -1.5 to 1.5 by -1 to 1."""

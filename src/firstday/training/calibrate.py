@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from firstday.artifact.calibration import Calibration
+from firstday.model.calibration import Calibration
 from firstday.recommend.registry import find_strategy, strategies_of
 from firstday.recommend.spec import PROBABILITY
 from firstday.training.validation import Fold, head

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids, stable_numbers
@@ -34,6 +33,7 @@ from firstday.errors import LOADED, ConfigError, DataError, expect
 from firstday.features.encoder import Encoder, collect_features, fit_encoder
 from firstday.features.impressions import collect_passed_over
 from firstday.features.signals import Catalogue, SignalBatch, map_columns
+from firstday.model.trained_model import TrainedModel
 from firstday.progress import Progress, no_progress, open_progress
 from firstday.ranking import unit_rows
 from firstday.recommend.query import Query

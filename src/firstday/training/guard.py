@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from firstday.artifact.trained_model import KNOWLEDGE
 from firstday.methods.auto import CHOICE, FALLBACK, ClassEvidence, Guard
+from firstday.model.trained_model import KNOWLEDGE
 from firstday.training.validation import Fold, head, measure_folds
 from firstday.training.weights import NORMAL_95
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Split
 from firstday.embed.embeddings import compute_affinity, select_uses
 from firstday.errors import ConfigError
+from firstday.model.trained_model import TrainedModel
 from firstday.progress import Progress
 from firstday.recommend.registry import learners_of
 from firstday.recommend.spec import OptionSearch, StrategySpec, UseData

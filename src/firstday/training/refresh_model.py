@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from firstday.artifact.folder import KEEP, check_target, version_in
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.ids import stable_numbers
@@ -25,6 +24,7 @@ from firstday.display import readable
 from firstday.engine.engines import ModelPlace, load
 from firstday.errors import ArtifactError, BusyError, ConfigError, needs_extra
 from firstday.metrics import Interval, bootstrap_ratios, measure
+from firstday.model.folder import KEEP, check_target, version_in
 from firstday.progress import Progress, open_progress
 from firstday.recommend.recommender import Recommender, answer_query, open_model
 from firstday.recommend.registry import with_methods_of

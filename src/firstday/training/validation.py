@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.metrics import measure
+from firstday.model.trained_model import TrainedModel
 from firstday.ranking import rank_scores, score_by_vectors, take_lists
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import answer_query

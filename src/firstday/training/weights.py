@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from firstday.artifact.trained_model import KNOWLEDGE
 from firstday.methods.blend import KNOTS, Blending, batches, score_components, share_of_knots
+from firstday.model.trained_model import KNOWLEDGE
 from firstday.ranking import greatest
 from firstday.recommend.registry import components_of
 from firstday.recommend.spec import BASE_COMPONENTS

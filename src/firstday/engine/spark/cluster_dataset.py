@@ -13,7 +13,6 @@ import pyarrow as pa
 from pyspark import StorageLevel
 from pyspark.sql import functions as fn
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids
@@ -37,6 +36,7 @@ from firstday.engine.spark.work import (
     map_parts,
     unpack_answer,
 )
+from firstday.model.trained_model import TrainedModel
 from firstday.segment.shown_counts import add_shown
 
 if TYPE_CHECKING:

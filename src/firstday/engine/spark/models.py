@@ -7,10 +7,10 @@ import secrets
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from firstday.artifact.folder import MANIFEST, STAGING_PREFIX, VERSION_PATTERN, read_manifest
 from firstday.engine.spark.session import open_session
 from firstday.engine.spark.storage import Storage
 from firstday.errors import ArtifactError
+from firstday.model.folder import MANIFEST, STAGING_PREFIX, VERSION_PATTERN, read_manifest
 from firstday.recommend.recommender import Recommender, open_model
 
 

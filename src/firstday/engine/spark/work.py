@@ -14,7 +14,6 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config, SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids
@@ -25,6 +24,7 @@ from firstday.data.splits.histories import LogSpan
 from firstday.data.splits.roles import find_warm
 from firstday.engine.large import warm_affinity
 from firstday.engine.shown_to_others import count_shown_to_others
+from firstday.model.trained_model import TrainedModel
 from firstday.recommend.batch import BatchSummary
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import load_plugin

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import firstday
-from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Config
 from firstday.data.sources.deezer_kdd21 import Space
 from firstday.errors import needs_extra
@@ -24,6 +23,7 @@ from firstday.evaluation.plots import plot_training, theme_css
 from firstday.evaluation.results import HEAD_METRICS, MINUS, UNKNOWN_VECTORS, Results
 from firstday.evaluation.slices import BASELINE, MIN_USERS
 from firstday.evaluation.text_table import write_signed
+from firstday.model.trained_model import TrainedModel
 from firstday.recommend.model_card import describe_data, make_card
 from firstday.recommend.registry import find_strategy, is_plugin, strategy_names
 from firstday.recommend.segment_description import describe_segments

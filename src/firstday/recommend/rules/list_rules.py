@@ -13,10 +13,10 @@ import numpy as np
 import polars as pl
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from firstday.artifact.trained_model import TrainedModel
 from firstday.config import Section, parse_settings
 from firstday.display import readable
 from firstday.features.signals import as_text, as_whole
+from firstday.model.trained_model import TrainedModel
 from firstday.recommend.rules.filters import MAX_FILTER_LENGTH, Filter, find_column, list_values, parse_filter
 from firstday.sparse import SparseRows
 

@@ -7,7 +7,7 @@
     MODEL/<version>/*.parquet        ids and titles
     MODEL/<version>/manifest.json    the same manifest, which `rollback` restores
 
-`firstday.artifact.codec` defines the format of `model` and of the files. Only the top-level manifest determines the
+`firstday.model.codec` defines the format of `model` and of the files. Only the top-level manifest determines the
 current version; it is replaced atomically once all files of the version are written.
 """
 
@@ -31,9 +31,9 @@ import numpy as np
 import polars as pl
 
 import firstday
-from firstday.artifact.codec import File, decode, encode
-from firstday.artifact.trained_model import TrainedModel
 from firstday.errors import ArtifactError
+from firstday.model.codec import File, decode, encode
+from firstday.model.trained_model import TrainedModel
 
 Types = Callable[[str], type | None]
 

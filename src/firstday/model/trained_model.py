@@ -9,7 +9,6 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from firstday.artifact.calibration import Calibration
 from firstday.cold.cold_model import ColdModel
 from firstday.config import Config
 from firstday.display import readable
@@ -19,6 +18,7 @@ from firstday.errors import FirstdayError
 from firstday.features.ages import pool_counts
 from firstday.features.encoder import Encoder
 from firstday.features.signals import Catalogue, SignalBatch, Signals
+from firstday.model.calibration import Calibration
 from firstday.ranking import unit_rows
 from firstday.segment.segments import ItemCounts, Mixing, Segments, smooth_shares
 from firstday.segment.shown_counts import ShownCounts

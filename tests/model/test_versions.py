@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from firstday.artifact.folder import MANIFEST, list_versions, load_model, read_manifest, rollback, save_model
 from firstday.cli.main import app
 from firstday.errors import ArtifactError
+from firstday.model.folder import MANIFEST, list_versions, load_model, read_manifest, rollback, save_model
 from firstday.recommend.registry import value_type
-from tests.artifact.kill_each import label
+from tests.model.kill_each import label
 
 ROOT = Path(__file__).parents[2]
 
@@ -121,7 +121,7 @@ def test_the_commands_tell_of_versions(tmp_path: Path) -> None:
 @pytest.mark.parametrize("what", ["publish", "rollback"])
 def test_a_kill_at_any_moment_leaves_a_model_that_serves(what: str, tmp_path: Path) -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "tests.artifact.kill_each", what, str(tmp_path)],
+        [sys.executable, "-m", "tests.model.kill_each", what, str(tmp_path)],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -13,8 +13,8 @@ import polars as pl
 import pytest
 from pydantic import BaseModel
 
-from firstday.artifact.codec import MAX_INLINE_STRINGS, decode, encode
 from firstday.errors import ArtifactError
+from firstday.model.codec import MAX_INLINE_STRINGS, decode, encode
 
 
 class Settings(BaseModel):

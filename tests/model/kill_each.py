@@ -1,6 +1,6 @@
 """Do something to a model's folder in a process that is killed before its first change, its second, and so on.
 
-    python -m tests.artifact.kill_each publish|rollback FOLDER
+    python -m tests.model.kill_each publish|rollback FOLDER
 
 After each kill, a process that comes after it opens the model. Prints a line of JSON for each kill. The process that
 forks must start no thread, so nothing is opened in it.
@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from firstday.artifact.folder import (
+from firstday.model.folder import (
     STAGING_PREFIX,
     _check_files,
     list_versions,
@@ -27,7 +27,7 @@ from firstday.artifact.folder import (
     rollback,
     save_model,
 )
-from firstday.artifact.trained_model import TrainedModel
+from firstday.model.trained_model import TrainedModel
 from firstday.recommend.registry import value_type
 from tests.tiny import make_model
 

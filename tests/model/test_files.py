@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from firstday.artifact import folder
-from firstday.artifact.folder import (
+from firstday.errors import ArtifactError, ConfigError
+from firstday.features.signals import Signals
+from firstday.model import folder
+from firstday.model.folder import (
     MANIFEST,
     STAGING_PREFIX,
     _sealed,
@@ -26,11 +28,9 @@ from firstday.artifact.folder import (
     read_manifest,
     save_model,
 )
-from firstday.errors import ArtifactError, ConfigError
-from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.registry import strategy_names, value_type
-from tests.artifact.kill_each import label
+from tests.model.kill_each import label
 from tests.tiny import without_learned
 
 USERS = (
