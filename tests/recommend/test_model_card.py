@@ -13,7 +13,7 @@ from firstday.engine.engines import ModelPlace
 from firstday.evaluation.report.render import render_model
 from firstday.methods.auto import ClassEvidence, Guard
 from firstday.model.folder import MANIFEST, read_manifest
-from firstday.recommend.model_card import CARD, describe_selection, tabulate_quality, write_markdown
+from firstday.recommend.model_card import CARD, describe_gains, describe_selection, tabulate_quality, write_markdown
 from firstday.recommend.recommender import Recommender, open_model
 from tests.tiny import with_learned
 
@@ -101,3 +101,11 @@ def test_odd_names_are_words_in_both_forms(tiny: Recommender, folder: Path) -> N
 def test_a_model_without_facts_has_a_card_too(tiny: Recommender, tmp_path: Path) -> None:
     folder = Recommender(replace(tiny.model, facts={})).save(tmp_path / "bare")
     assert "# Model card: a model" in write_markdown(tiny.model, read_manifest(folder))
+
+
+def test_the_card_says_what_each_component_adds(tiny: Recommender) -> None:
+    gain = {"users": 94, "kept": False, "gain": {"10": [0.25, -0.1, 0.6]}}
+    facts = {"metrics": {"components": {"near": gain, "far": {**gain, "kept": True}}}}
+    near, far = describe_gains(replace(tiny.model, facts=facts))
+    assert all(part in near for part in ("near", "+0.25 [-0.10, +0.60]", "P@10", "94"))
+    assert near.replace("near", "far") != far

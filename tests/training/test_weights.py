@@ -27,6 +27,7 @@ from firstday.training.weights import (
     RIDGE,
     Candidates,
     Gain,
+    _hide_interactions,
     choose_blending,
     collect_candidates,
     fit_blending,
@@ -183,6 +184,18 @@ def test_a_component_that_tells_the_truth_earns_its_weight_and_one_that_tells_no
     assert told["users"] == N_ALIKE
     assert told["gain"]["1"][0] == 75  # of lists of one item, which are all the same without it, a quarter hits
     assert (measure_folds([fold.with_length(1).with_learned(blend=blending)], "blend") == 1).all()
+
+
+def test_users_with_hidden_interactions_stand_for_those_with_a_profile_alone(tiny: Recommender) -> None:
+    """Of two users who streamed i1, one has an age: without the stream, this one has a profile, the other nothing."""
+    users = [Signals(age=20, interactions=[("stream", "item", "i1")]), Signals(interactions=[("stream", "item", "i1")])]
+    signals, _ = tiny.model.read_signals(users)
+    truth = SparseRows.from_lists([[1], [2]], N_ITEMS)
+    (hidden,) = _hide_interactions([Fold(Query(tiny.model, signals, 3), truth)], "profile")
+    assert hidden.query.n_users == 1
+    assert hidden.query.n_known.tolist() == [0]
+    assert hidden.query.excluded.row(0).tolist() == [0]
+    assert hidden.truth.row(0).tolist() == [1]
 
 
 def test_a_gain_within_its_standard_error_is_none() -> None:
