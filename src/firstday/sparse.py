@@ -147,11 +147,12 @@ class SparseRows:
         cells = np.arange(self.n_rows)[:, None] * self.n_columns + columns
         return self._find(cells)[1] & (columns >= 0)
 
-    def dense(self) -> np.ndarray:
-        """Return the matrix as an array, float32, shape (n_rows, n_columns)."""
-        cells = np.zeros((self.n_rows, self.n_columns), dtype=np.float32)
-        cells[self.row_of_entry(), self.columns] = self.weights
-        return cells
+    def dense(self, background: np.ndarray | float = 0.0) -> np.ndarray:
+        """Return the matrix, added to a background for each column, as an array, float32, shape (n_rows, n_columns)."""
+        product = np.empty((self.n_rows, self.n_columns), dtype=np.float32)
+        product[:] = background
+        product.reshape(-1)[self._cells()] += self.weights
+        return product
 
     def transpose(self) -> SparseRows:
         """Return the transpose."""

@@ -54,10 +54,13 @@ class Blending:
         """Names of the components."""
         return tuple(self.weights[0])
 
-    def at(self, name: str, n_known: np.ndarray) -> np.ndarray:
-        """Return a component's weight for each user, given numbers of interactions: float32, shape (n_users,)."""
-        weights = np.array([weights_of_knot[name] for weights_of_knot in self.weights], dtype=np.float32)
-        return share_of_knots(n_known) @ weights
+    def at(self, n_known: np.ndarray) -> dict[str, np.ndarray]:
+        """Return each component's weight for each user, given numbers of interactions: float32, shape (n_users,)."""
+        shares = share_of_knots(n_known)
+        return {
+            name: shares @ np.array([weights_of_knot[name] for weights_of_knot in self.weights], dtype=np.float32)
+            for name in self.names
+        }
 
 
 def share_of_knots(n_known: np.ndarray) -> np.ndarray:
@@ -90,13 +93,13 @@ def score_blend(query: Query, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     Excluded items score minus infinity. Components of methods that are not registered are left out.
     """
     blending: Blending = query.learned("blend")
-    available = components_of(query.model)
+    available = query.model.derive(components_of)
     if not set(blending.names).intersection(available):
         blending = Blending()
     names = tuple(name for name in blending.names if name in available)
     chosen, scores, offsets = score_components(query, rows, names)
-    n_known = query.n_known[rows]
-    terms = [blending.at(name, n_known)[:, None] * of_component for name, of_component in scores.items()]
+    weights = blending.at(query.n_known[rows])
+    terms = [weights[name][:, None] * of_component for name, of_component in scores.items()]
     return chosen, reduce(np.add, [*terms, offsets])
 
 

@@ -39,9 +39,7 @@ class Shares:
     @cached_property
     def dense(self) -> np.ndarray:
         """Share of every item, float32, shape (n_rows, n_items)."""
-        shares = np.tile(self.background, (self.rows.n_rows, 1))
-        shares[self.rows.row_of_entry(), self.rows.columns] += self.rows.weights
-        return shares
+        return self.rows.dense(self.background)
 
     def at(self, chosen: np.ndarray) -> np.ndarray:
         """Return the shares of chosen items, float32, shape of `chosen`, (n_rows, n_chosen)."""

@@ -183,6 +183,9 @@ def _unknown(setting: str, name: str, names: tuple[str, ...]) -> ConfigError:
 
 def spec_of_route(route: str) -> StrategySpec | None:
     """Return the strategy a route names; None for a custom route of a third-party strategy."""
+    method = find_method(route)
+    if isinstance(method, StrategySpec):
+        return method
     return find_strategy(route) if route in strategy_names() else None
 
 
