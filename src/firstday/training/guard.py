@@ -18,7 +18,7 @@ MIN_CLASS_USERS = 20
 
 
 def choose_guard(folds: Sequence[Fold]) -> Guard:
-    """Compare `blend` with `popular` on validation users; users of whom nothing is known always get `popular`."""
+    """Compare `blend` with `popular` on validation users; users about whom nothing is known always get `popular`."""
     sample = head(folds, MAX_GUARD_USERS)
     knowledge = np.concatenate([fold.query.knowledge for fold in sample])
     precision = {name: 100 * measure_folds(sample, name) for name in (CHOICE, FALLBACK)}
