@@ -106,7 +106,7 @@ def score_blend(query: Query, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 def score_components(
     query: Query, rows: np.ndarray, names: tuple[str, ...]
 ) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
-    """Return each user's candidates, their scores by each component, and a term of fixed weight.
+    """Return each user's candidates, their scores by each component, and a term whose weight is not fitted.
 
     Candidates are ascending, int64, and all arrays have shape (n_rows, n_chosen). Scores are float32; the last term has
     the evidence of items passed over, and is minus infinity for excluded items.

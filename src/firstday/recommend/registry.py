@@ -283,7 +283,8 @@ def reads_of(spec: StrategySpec, model: TrainedModel) -> set[SignalKind]:
 
 
 def _component_reads(model: TrainedModel) -> set[SignalKind]:
-    return {kind for name in components_of(model) for kind in find_strategy(name).reads}
+    weighted = set(components_of(model)).intersection(model.learned["blend"].names)
+    return {kind for name in weighted for kind in find_strategy(name).reads}
 
 
 def strategies_with(config: Config) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -166,7 +166,7 @@ def reproduce_table(
             folds = [Fold(ask_for(model, data.validation), data.validation.songs)]
             model, folds, _ = search_options(folds, model, progress)
             blending, _ = choose_blending(folds)
-            model = replace(model, learned={**model.learned, "blend": blending})
+            model = model.with_learned(blend=blending)
         fit_seconds = perf_counter() - began
         runs.append(
             score_strategies(

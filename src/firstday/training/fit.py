@@ -159,8 +159,7 @@ def fit(
         folds = [fold.with_learned(blend=blending) for fold in folds]
         guard = choose_guard(folds)
         folds = [fold.with_learned(auto=guard) for fold in folds]
-        learned = {**model.learned, "blend": blending, "auto": guard}
-        model = replace(model, learned=learned, calibrations=calibrate(folds))
+        model = replace(model.with_learned(blend=blending, auto=guard), calibrations=calibrate(folds))
         progress("weights", 1, 1)
     model = replace(model, trend=measure_trend(dataset, split, config))
     facts = collect_facts(dataset, split, model, folds, learners.facts)

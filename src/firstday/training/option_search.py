@@ -194,7 +194,7 @@ def _search_one(
     chosen_folds = learn_folds(folds, options)
     prepare.cache_clear()
     tuned_at = perf_counter()
-    model = replace(model, learned={**model.learned, name: learn(split, model, options)})
+    model = model.with_learned(**{name: learn(split, model, options)})
     fit_seconds = perf_counter() - tuned_at
     n_users = sum(fold.query.n_users for fold in sample)
     return model, chosen_folds, Tuning(grid, options, precision, n_users, fit_seconds, tuned_at - began, n_tried)
