@@ -111,6 +111,32 @@ def test_keys_are_asked_for_and_kept_for_the_tab(start_server: StartServer, open
     begin_rounds(page)  # what is only read is asked for with the key that reads
 
 
+def test_a_late_refusal_of_a_former_key_asks_for_no_other(
+    start_server: StartServer, open_page: OpenPage, films: Path
+) -> None:
+    server = start_server(films, read_keys=READ, write_keys=WRITE)
+    late: list[Route] = []
+
+    def hold_the_map(route: Route) -> None:
+        if route.request.url.endswith("/v1/map") and not late:
+            late.append(route)
+        else:
+            route.continue_()
+
+    page = open_page(server.url, allowed="401 (Unauthorized)", calm=False, pass_on=hold_the_map)
+    page.fill("#key-read", "no-key-of-this-place")
+    page.keyboard.press("Enter")
+    expect(page.locator("#keys-why")).to_contain_text("The key is unknown")
+    page.fill("#key-read", READ)
+    page.fill("#key-write", WRITE)
+    page.get_by_role("button", name="Open").click()
+    wait_until_calm(page)
+    with page.expect_response(lambda answer: answer.url.endswith("/v1/map") and answer.ok):
+        late[0].continue_()
+    reply(page, "yes")
+    expect(page.locator("#keys")).to_be_hidden()
+
+
 def test_the_page_works_below_a_path(open_page: OpenPage, server: ServerProcess) -> None:
     """As a proxy would have it that passes /films/ on to the service."""
     asked: list[str] = []

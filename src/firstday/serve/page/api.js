@@ -73,7 +73,8 @@ export async function ask(method, path, { query = {}, body, quiet = false, right
     }
   }
   const headers = {};
-  if (keys[right]) headers.Authorization = `Bearer ${keys[right]}`;
+  const key = keys[right];
+  if (key) headers.Authorization = `Bearer ${key}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const began = performance.now();
   let response;
@@ -99,7 +100,10 @@ export async function ask(method, path, { query = {}, body, quiet = false, right
     watchers.forEach((act) => act());
   }
   if (response.ok) return answer;
-  if (response.status === 401 || response.status === 403) throw new KeyNeeded(answer?.message ?? "", right);
+  if (response.status === 401 || response.status === 403) {
+    if (keys[right] !== key) return ask(method, path, { query, body, quiet, right }); // another key was entered meanwhile
+    throw new KeyNeeded(answer?.message ?? "", right);
+  }
   if ([429, 502, 503, 504].includes(response.status)) throw new Away(answer?.message ?? "The service is busy.");
   throw new Refused(response.status, answer);
 }
