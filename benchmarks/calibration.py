@@ -1,19 +1,22 @@
-"""Calibration of the probabilities of use on test users: the source of a table of docs/quality.md.
+"""Reliability of the probabilities of use on test users: the source of a table of docs/quality.md.
 
 python benchmarks/calibration.py movielens-100k --seeds 5
-python benchmarks/calibration.py deezer-europe --path deezer_europe.zip --seeds 3
+python benchmarks/calibration.py online-retail --path online_retail_2009_2010.parquet
+python benchmarks/calibration.py tables/ --name x-wines --protocol registration
 
-For each seed, a model is trained, which calibrates the probability at each rank on its validation users; it is then
-evaluated on the lists of test users. The expected calibration error (ECE) is the mean distance between predicted and
-actual share over ten equal-sized bins by prediction. It is compared with two alternatives fitted on the same users:
-isotonic regression on the strategy's score, and on the rank alone. Results go to docs/results/calibration-NAME.json.
+For each seed, or each cut-off of a log with times, a model is trained, and `blend` lists items for the test users:
+without rules, and from a random half of the catalogue. Predicted shares of used items are compared with actual ones, by
+rank and by decile of the prediction. The expected calibration error is the mean distance over the deciles. The former
+method, a logistic regression on the rank and the score of the first item, is fitted to lists of all validation users.
+Results go to docs/results/calibration-NAME.json.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import typer
@@ -21,95 +24,123 @@ from result_files import RESULTS, write_results
 
 from firstday.cli.options import open_tables
 from firstday.config import Config
-from firstday.data.dataset import Dataset
-from firstday.data.splits.holdout import find_cut_offs, hold_out
-from firstday.data.splits.split import Cohort
-from firstday.recommend.query import Answer
-from firstday.recommend.recommender import Recommender
+from firstday.data.splits.histories import Protocol
+from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
+from firstday.model.calibration import Calibration
+from firstday.ranking import NO_ITEM
+from firstday.recommend.query import Query
+from firstday.recommend.recommender import answer_query
 from firstday.recommend.registry import find_strategy
-from firstday.training.calibrate import MAX_CALIBRATION_USERS
+from firstday.recommend.rules.list_rules import Rules, compile_rules
+from firstday.recommend.spec import PROBABILITY
+from firstday.sparse import SparseRows
+from firstday.training.calibrate import MAX_CALIBRATION_USERS, calibrate
 from firstday.training.fit import cohort_query, fit
+from firstday.training.validation import Fold, head
 
-N_PARTS = 10
-WAYS = ("logistic", "isotonic on scores", "isotonic on places")
+K = 50
+RANKS = {"1-3": slice(0, 3), "4-10": slice(3, 10), "11-50": slice(10, K)}
+N_DECILES = 10
+Lists = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Scores, whether there is an item, and whether the user went on to use it: shape (n_users, K)."""
 
 
-def main(tables: str, path: Path | None = None, seeds: int = 5) -> None:
-    """Train for every seed; write the calibration of each strategy, averaged over seeds."""
-    dataset, preset = open_tables(tables, path, None)
-    by_seed = [score_seed(dataset, preset, seed) for seed in range(seeds)]
-    rows = [
-        {"strategy": name}
-        | {key: round(float(np.mean([of_seed[name][key] for of_seed in by_seed])), 4) for key in by_seed[0][name]}
-        for name in by_seed[0]
+def main(
+    tables: str,
+    path: Path | None = None,
+    seeds: int = 1,
+    cut_offs: int | None = None,
+    name: str | None = None,
+    protocol: Protocol | None = None,
+) -> None:
+    """Train for every seed or cut-off; write the reliability of `blend`, users pooled."""
+    dataset, config = open_tables(tables, path, None, protocol=protocol)
+    if cut_offs:
+        config = config.override("registration.cut_offs", cut_offs)
+    times = find_cut_offs(dataset, config)
+    parts = [
+        predict(part, config.override("seed", seed))
+        for seed in range(seeds)
+        for part in hold_out(dataset, config, seed, times)
     ]
-    content = {"dataset": dataset.name, "k": preset.recommend.k, "seeds": seeds, "rows": rows}
-    write_results(content, RESULTS / f"calibration-{dataset.name}.json")
+    rows = {way: describe(*map(np.concatenate, zip(*(part[way] for part in parts), strict=True))) for way in parts[0]}
+    content = {"dataset": name or dataset.name, "trainings": len(parts), "rows": rows}
+    write_results(content, RESULTS / f"calibration-{content['dataset']}.json")
 
 
-def score_seed(dataset: Dataset, preset: Config, seed: int) -> dict[str, dict[str, float]]:
-    """Train for one seed and evaluate each strategy's probabilities on test users, in %."""
-    preset = preset.override({"seed": seed, "registration.cut_offs": 1})
-    (part,) = hold_out(dataset, preset, seed, find_cut_offs(dataset, preset))
-    recommender = fit(part.dataset, part.split, preset).recommender
-    found: dict[str, dict[str, float]] = {}
-    for name, calibration in recommender.model.calibrations.items():
-        answer, hits = lists_of(recommender, part.newcomers, part.cold, name)
-        listed = answer.items >= 0
-        used = hits[answer.items >= 0].astype(np.float64)
-        others = fit_others(
-            *lists_of(recommender, part.dataset, part.split.validation, name, MAX_CALIBRATION_USERS), answer
-        )
-        said = {"logistic": calibration.probabilities(answer.scores), **others}
-        row = {"users": float(len(hits)), "fitted to": float(calibration.n_users), "used": 100 * float(used.mean())}
-        for way in WAYS:
-            likely = said[way][listed].astype(np.float64)
-            row[f"{way}: said"] = 100 * float(likely.mean())
-            row[f"{way}: error"] = 100 * calibration_error(likely, used)
-            row[f"{way}: log loss"] = log_loss(likely, used)
-        found[name] = row
+def predict(part: Holdout, config: Config) -> dict[str, Lists]:
+    """Train, and return predictions, items and hits for the test users whose lists have probabilities."""
+    folds: list[Fold] = []
+
+    def keep_folds(chosen: Sequence[Fold], *rest: Any) -> dict[str, Calibration]:
+        folds.extend(chosen)
+        return calibrate(chosen, *rest)
+
+    with patch("firstday.training.fit.calibrate", keep_folds):
+        recommender = fit(part.dataset, part.split, config).recommender
+    model = recommender.model
+    test = cohort_query(recommender, part.newcomers, part.cold, K)
+    half = np.random.default_rng(0).permutation(model.n_items)[: model.n_items // 2]
+    allowed = Rules(allow=[str(model.catalogue.items.values[int(item)]) for item in half])
+    found = {
+        "item": list_items(test, part.cold.truth),
+        "item, half of the catalogue": list_items(test.ask(rules=compile_rules(model, [allowed], {})), part.cold.truth),
+    }
+    past = [list_raw(fold.with_length(K).query, fold.truth) for fold in head(folds, MAX_CALIBRATION_USERS)]
+    scores, listed, hits = map(np.concatenate, zip(*past, strict=True))
+    found["rank"] = predict_by_rank((scores, listed, hits), list_raw(test, part.cold.truth))
     return found
 
 
-def lists_of(
-    recommender: Recommender, dataset: Dataset, cohort: Cohort, strategy: str, most: int | None = None
-) -> tuple[Answer, np.ndarray]:
-    """Return a strategy's lists for the users it answers, and their hits."""
-    query = cohort_query(recommender, dataset, cohort, recommender.model.config.recommend.k)
-    rows = np.arange(query.n_users)[:most]
-    answer = find_strategy(strategy).recommend(query.take(rows))
-    answered = np.flatnonzero(answer.routes == strategy)
-    answer = replace(
-        answer, items=answer.items[answered], scores=answer.scores[answered], routes=answer.routes[answered]
-    )
-    return answer, cohort.truth.take(rows[answered]).has(answer.items)
+def list_items(query: Query, truth: SparseRows) -> Lists:
+    """Return the lists of the users who get probabilities."""
+    answer = answer_query(query, "blend")
+    rows = np.flatnonzero(answer.scales == PROBABILITY)
+    items = np.where(np.arange(K) < answer.n_ranked[:, None], answer.items, NO_ITEM)[rows]
+    return answer.scores[rows], items >= 0, truth.take(rows).has(items)
 
 
-def fit_others(answer: Answer, hits: np.ndarray, scored: Answer) -> Mapping[str, np.ndarray]:
-    """Fit the alternatives on validation users; return their predictions for the evaluated lists."""
-    from sklearn.isotonic import IsotonicRegression
+def list_raw(query: Query, truth: SparseRows) -> Lists:
+    """Return the lists of the users whom `blend` answers, with its own scores."""
+    answer = find_strategy("blend").recommend(query)
+    rows = np.flatnonzero(answer.routes == "blend")
+    return answer.scores[rows], answer.items[rows] >= 0, truth.take(rows).has(answer.items[rows])
 
-    listed = answer.items >= 0
-    places = np.broadcast_to(np.arange(listed.shape[1]), listed.shape)
-    of_scored = np.broadcast_to(np.arange(listed.shape[1]), scored.items.shape)
-    on_scores = IsotonicRegression(out_of_bounds="clip").fit(answer.scores[listed], hits[listed])
-    on_places = IsotonicRegression(increasing=False, out_of_bounds="clip").fit(places[listed], hits[listed])
+
+def predict_by_rank(fitted: Lists, test: Lists) -> Lists:
+    """Fit the former method to some lists, and predict for others."""
+    from sklearn.linear_model import LogisticRegression
+
+    def inputs(lists: Lists) -> np.ndarray:
+        scores, listed, _ = lists
+        ranks = np.broadcast_to(np.arange(K), listed.shape)
+        first = np.broadcast_to(scores[:, :1], listed.shape)
+        return np.stack([np.log1p(ranks), np.sqrt(ranks), first], axis=2)
+
+    model = LogisticRegression(C=1e3, max_iter=1_000).fit(inputs(fitted)[fitted[1]], fitted[2][fitted[1]])
+    likely = model.predict_proba(inputs(test).reshape(-1, 3))[:, 1].reshape(test[1].shape)
+    return likely, test[1], test[2]
+
+
+def describe(likely: np.ndarray, listed: np.ndarray, hits: np.ndarray) -> dict[str, Any]:
+    """Return predicted and actual shares, in %, by rank and by decile, and the error."""
+
+    def shares(chosen: np.ndarray | Sequence[int], of: tuple[np.ndarray, np.ndarray]) -> list[float]:
+        return [round(100 * float(values[chosen].mean()), 2) for values in of]
+
+    by_rank = {name: shares(listed[:, ranks], (likely[:, ranks], hits[:, ranks])) for name, ranks in RANKS.items()}
+    flat = (likely[listed].astype(np.float64), hits[listed].astype(np.float64))
+    deciles = np.array_split(np.argsort(flat[0], kind="stable"), N_DECILES)
+    by_decile = [shares(decile, flat) for decile in deciles]
+    clipped = np.clip(flat[0], 1e-4, 1 - 1e-4)
+    log_loss = -np.mean(flat[1] * np.log(clipped) + (1 - flat[1]) * np.log(1 - clipped))
     return {
-        "isotonic on scores": on_scores.predict(scored.scores.ravel()).reshape(scored.scores.shape),
-        "isotonic on places": on_places.predict(of_scored.ravel()).reshape(of_scored.shape),
+        "users": len(likely),
+        "by_rank": by_rank,
+        "by_decile": by_decile,
+        "error": round(float(np.mean([abs(said - used) for said, used in by_decile])), 3),
+        "log_loss": round(float(log_loss), 4),
     }
-
-
-def calibration_error(likely: np.ndarray, used: np.ndarray) -> float:
-    """Return the expected calibration error over equal-sized bins by prediction."""
-    parts = np.array_split(np.argsort(likely, kind="stable"), N_PARTS)
-    return sum(len(part) * abs(float(likely[part].mean() - used[part].mean())) for part in parts) / len(likely)
-
-
-def log_loss(likely: np.ndarray, used: np.ndarray) -> float:
-    """Return the mean negative log-likelihood; lower is better."""
-    likely = np.clip(likely, 1e-4, 1 - 1e-4)
-    return -float(np.mean(used * np.log(likely) + (1 - used) * np.log(1 - likely)))
 
 
 if __name__ == "__main__":

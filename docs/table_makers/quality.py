@@ -168,21 +168,18 @@ def known_items(name: str) -> list[str]:
     return make_table(("items known", *_code(strategies)), lines)
 
 
-def calibration(name: str) -> list[str]:
-    """Return the calibration of probabilities of use on one dataset, compared with other ways to fit them."""
-    results = read_results(f"calibration-{name}")
-    ways = {
-        "logistic": "firstday",
-        "isotonic on scores": "isotonic on scores",
-        "isotonic on places": "isotonic on ranks",
-    }
-    columns = [f"lists of {results['k']}", "used, %", "predicted, %"]
-    columns += [f"{title}: error, log loss" for title in ways.values()]
+def calibration(*names: str) -> list[str]:
+    """Return predicted and actual shares of used items on several datasets, by method and rank."""
+    columns = ["dataset, users", "method", *(f"ranks {ranks}" for ranks in ("1-3", "4-10", "11-50")), "error, log loss"]
+    titles = {"item": "firstday", "item, half of the catalogue": "firstday, half of the items", "rank": "by rank"}
     lines = []
-    for row in results["rows"]:
-        cells = [f"`{row['strategy']}`", f"{row['used']:.1f}", f"{row['logistic: said']:.1f}"]
-        cells += [f"{row[f'{way}: error']:.1f}, {row[f'{way}: log loss']:.3f}" for way in ways]
-        lines.append(cells)
+    for name in names:
+        results = read_results(f"calibration-{name}")
+        for way, title in titles.items():
+            row = results["rows"][way]
+            first = f"{results['dataset']}, {row['users']:,}" if way == "item" else ""
+            shares = [f"{said:.1f} / {used:.1f}" for said, used in row["by_rank"].values()]
+            lines.append([first, title, *shares, f"{row['error']:.1f}, {row['log_loss']:.3f}"])
     return make_table(columns, lines)
 
 

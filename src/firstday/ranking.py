@@ -190,6 +190,13 @@ def rank_scores(
     return _join_parts(parts)
 
 
+def mean_finite(scores: np.ndarray) -> np.ndarray:
+    """Return the mean of the finite scores of each row, 0 for a row without any, shape (n_rows,)."""
+    is_finite = np.isfinite(scores)
+    total = np.where(is_finite, scores, 0).sum(axis=1)
+    return np.asarray(total / np.maximum(is_finite.sum(axis=1), 1))
+
+
 def score_by_vectors(vectors: np.ndarray, items: np.ndarray, absent: np.ndarray) -> np.ndarray:
     """Return dot products of user vectors, shape (n_users, d), and item vectors, shape (n_items, d), all float32.
 

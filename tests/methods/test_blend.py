@@ -54,7 +54,7 @@ def register_mine(component: Component) -> TrainedModel:
 
 def score_all(model: TrainedModel) -> list[float]:
     """Return the scores of all items for a user of whom an age is known."""
-    chosen, scores = score_blend(Query(model, model.read_signals([USER])[0], N_ITEMS), np.zeros(1, dtype=np.int64))
+    chosen, scores, _ = score_blend(Query(model, model.read_signals([USER])[0], N_ITEMS), np.zeros(1, dtype=np.int64))
     assert chosen.tolist() == [list(range(N_ITEMS))]
     listed: list[float] = scores[0].tolist()
     return listed
@@ -98,7 +98,7 @@ def test_shares_and_lifts_make_candidates_and_scores_do_not(
     monkeypatch.setattr("firstday.methods.blend.N_CANDIDATES", 2)
     monkeypatch.setattr("firstday.methods.blend.ALL_CANDIDATES", 0)
     model = register_mine(repeat(part))
-    chosen, _ = score_blend(Query(model, model.read_signals([USER])[0], 2), np.zeros(1, dtype=np.int64))
+    chosen, _, _ = score_blend(Query(model, model.read_signals([USER])[0], 2), np.zeros(1, dtype=np.int64))
     assert (5 in chosen[0]) == is_candidate
 
 

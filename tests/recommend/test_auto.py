@@ -94,10 +94,10 @@ def test_candidates_are_the_most_promising_items_whatever_is_asked_for(n: int, m
     """A list of candidates is the list of all items without the others; its head is the shorter list."""
     query = ask(make_model(), USERS)
     rows = np.flatnonzero(query.has_features)
-    everything, scores = score_blend(query, rows)
+    everything, scores, _ = score_blend(query, rows)
     monkeypatch.setattr("firstday.methods.blend.N_CANDIDATES", n)
     monkeypatch.setattr("firstday.methods.blend.ALL_CANDIDATES", 0)
-    chosen, values = score_blend(query, rows)
+    chosen, values, _ = score_blend(query, rows)
     assert everything.tolist() == [list(range(6))] * len(rows)
     assert chosen.shape == values.shape == (len(rows), n)
     assert (np.diff(chosen, axis=1) > 0).all()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,8 +19,8 @@ from firstday.recommend.scales import is_fraction, scale_answer
 from firstday.recommend.spec import PROBABILITY, StrategySpec
 from tests.tiny import N_ITEMS, make_model
 
-HALF = Calibration(np.array([0, -1, -2], np.float32), 1.0, -1.0, 1.0, 20)
-"""Even odds for the first item where its score is 0, and odds that fall by e from place to place."""
+HALF = Calibration(0.0, 1.0, -1.0, 1.0, 20)
+"""Even odds for an item that scores as the user's reference items, of whom nothing is known."""
 USERS = [
     Signals(),
     Signals(age=40, country="DE"),
@@ -29,7 +28,6 @@ USERS = [
     Signals(interactions=[("stream", "item", "i5"), ("ban", "item", "i2")]),
     Signals(friends=["u4"]),
 ]
-RISING = st.lists(st.floats(-30, 30, width=32), min_size=1, max_size=8)
 
 
 @pytest.fixture(scope="module")
@@ -39,20 +37,23 @@ def calibrated() -> Recommender:
     return Recommender(replace(model, calibrations=dict.fromkeys(likely, HALF)))
 
 
-def test_odds_fall_with_the_place_and_rise_with_the_first_score() -> None:
-    scores = np.array([[0, -7, -8, -9], [1, 0.5, 0, 0], [5, 4, 3, 2]], np.float32)
-    odds = np.exp([[0, -1, -2, -2], [1, 0, -1, -1], [1, 0, -1, -1]])
-    np.testing.assert_allclose(HALF.probabilities(scores), odds / (1 + odds), rtol=1e-6)
+def test_odds_rise_with_the_score_and_with_what_is_known() -> None:
+    scores = np.array([[0, -1], [1, 1], [5, 4], [0, 0]], np.float32)
+    likely = HALF.probabilities(scores, np.array([0, 1, 4, 0], np.float32), np.array([0, 0, 1, 50]))
+    odds = np.array([[1, np.exp(-1)], [1, 1], [2 * np.e, 2], [21, 21]])  # more than 20 count as 20
+    np.testing.assert_allclose(likely, odds / (1 + odds), rtol=1e-6)
 
 
 @given(
-    curve=RISING,
-    slope=st.floats(-5, 5, width=32),
+    slope=st.floats(1e-6, 5, width=64),
+    terms=st.tuples(*3 * [st.floats(-30, 30, width=64)]),
     scores=arrays(np.float32, (3, 7), elements=st.floats(-1e6, 1e6, width=32)),
 )
-def test_probabilities_never_rise_along_a_list(curve: Sequence[float], slope: float, scores: np.ndarray) -> None:
-    falling = np.minimum.accumulate(np.array(curve, np.float32))
-    likely = Calibration(falling, slope, -2.0, 2.0, 20).probabilities(-np.sort(-scores, axis=1))
+def test_probabilities_never_rise_along_a_list(
+    slope: float, terms: tuple[float, float, float], scores: np.ndarray
+) -> None:
+    calibration = Calibration(terms[0], slope, terms[1], terms[2], 20)
+    likely = calibration.probabilities(-np.sort(-scores, axis=1), scores[:, 0], np.array([0, 3, 30]))
     assert likely.dtype == np.float32
     assert (np.diff(likely, axis=1) <= 0).all()
     assert ((likely >= 0) & (likely <= 1)).all()
@@ -71,6 +72,29 @@ def test_a_list_keeps_its_items_and_their_order(calibrated: Recommender, strateg
         assert not answer.scores[user, n_ranked:].any()
         assert is_fraction(answer.scales[user])
         assert ((ranked >= 0) & (ranked <= 1)).all()
+
+
+CALIBRATED = [name for name in strategies_of(make_model()) if find_strategy(name).scale == PROBABILITY]
+
+
+@pytest.mark.parametrize("strategy", [*CALIBRATED, "auto"])
+def test_an_item_has_one_probability_in_any_list(calibrated: Recommender, strategy: str) -> None:
+    """Whatever the rules, the length, the page or the batch; up to rounding."""
+    rules = ({"filter": "genre == 'jazz'"}, {"filter": "year >= 2021"}, {"deny": ["i1", "i3"]}, {"after": 1})
+    n_compared = 0
+    for user in USERS[1:]:
+        whole = calibrated.recommend(user, N_ITEMS, strategy)
+        lists = [calibrated.recommend(user, N_ITEMS, strategy, rules=rule) for rule in rules]
+        lists.append(calibrated.recommend(user, 1, strategy))
+        lists.append(calibrated.recommend(user, 2, strategy, rules={"cap": {"artist": 1}}))
+        lists.append(calibrated.recommend_users([user, USERS[0], USERS[2]], 3, strategy).row(0))
+        expected = {item.item_id: item.score for item in whole.items[: whole.n_ranked]}
+        for one in lists:
+            if one.score_scale == whole.score_scale == PROBABILITY:
+                scores = {item.item_id: item.score for item in one.items[: one.n_ranked]}
+                n_compared += len(scores)
+                assert scores == pytest.approx({item: expected[item] for item in scores}, rel=1e-5)
+    assert n_compared
 
 
 @pytest.mark.parametrize(

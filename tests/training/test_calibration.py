@@ -1,56 +1,117 @@
-"""Probabilities that are fitted to lists are those of the lists."""
+"""Probabilities that are fitted to lists are those of the lists, in the world of the users' first day."""
 
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 
+from firstday.config import Config
+from firstday.data.dataset import Dataset
+from firstday.data.events import Window
+from firstday.data.load import load
+from firstday.data.splits.split import Cohort, Split
 from firstday.features.signals import Signals
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_strategy, searched_names
 from firstday.recommend.spec import PROBABILITY
 from firstday.sparse import SparseRows
-from firstday.training.calibrate import MIN_CALIBRATION_USERS, calibrate, fit_calibration
+from firstday.tables.schema import DAY_US
+from firstday.training.calibrate import (
+    DRIFT_SMOOTHING,
+    MIN_CALIBRATION_USERS,
+    MIN_NEWEST,
+    calibrate,
+    fit_calibration,
+    go_back,
+    take_newest,
+)
 from firstday.training.validation import Fold
 from tests.tiny import N_ITEMS
+
+Log = tuple[Dataset, Split, Config]
+
+
+@pytest.fixture(scope="module")
+def log() -> Log:
+    """Five users who use all of i1 to i6 on day 1, but i5 on day 50."""
+    uses = [(f"u{user}", f"i{item}", 50 if item == 5 else 1) for user in range(5) for item in range(1, N_ITEMS + 1)]
+    rows = pl.DataFrame(uses, ["user_id", "item_id", "timestamp"], orient="row")
+    dataset = load(
+        {"interactions": rows.with_columns(pl.from_epoch(pl.col("timestamp") * 86_400).dt.replace_time_zone("UTC"))}
+    )
+    none = np.zeros(0, np.int64)
+    nobody = Cohort(none, {}, SparseRows.empty(0, N_ITEMS), none)
+    window = Window(np.zeros(5, np.int64), np.full(5, 100 * DAY_US))
+    return dataset, Split(np.arange(5), dataset.actions(window), (), nobody, nobody, warm_window=window), Config()
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_fitted_probabilities_are_near_to_those_that_hits_were_drawn_by(seed: int) -> None:
-    """40,000 positions with known odds: the mean of any half of them is right to a hundredth but once in 10^5 draws."""
+    """40,000 items with known odds: the mean of any half of them is right to a hundredth but once in 10^5 draws."""
     rng = np.random.default_rng(seed)
-    first = rng.normal(size=(2_000, 1))
-    position = np.arange(20)
-    odds = np.exp(0.5 - 0.8 * np.log1p(position) + 0.6 * first)
-    likely = odds / (1 + odds)
-    scores = (first - position).astype(np.float32)
-    fitted = fit_calibration(scores, np.ones(likely.shape, bool), rng.random(likely.shape) < likely)
+    levels = rng.normal(size=2_000).astype(np.float32)
+    n_known = rng.integers(0, 30, 2_000)
+    scores = (levels[:, None] - rng.exponential(2, size=(2_000, 20))).astype(np.float32)
+    log_odds = 0.5 + 0.8 * scores - 0.6 * levels[:, None] + 0.2 * np.log1p(np.minimum(n_known, 20))[:, None]
+    likely = 1 / (1 + np.exp(-log_odds))
+    listed = np.ones(likely.shape, bool)
+    fitted = fit_calibration(scores, levels, n_known, listed, rng.random(likely.shape) < likely)
     assert fitted is not None
-    error = fitted.probabilities(scores) - likely
+    error = fitted.probabilities(scores, levels, n_known) - likely
     assert np.abs(error).mean() < 0.02
-    assert np.abs([error[:, :10].mean(), error[:, 10:].mean()]).max() < 0.02
+    assert np.abs([error[:1_000].mean(), error[1_000:].mean()]).max() < 0.02
 
 
 def test_lists_that_hit_always_or_never_or_get_better_along_their_positions() -> None:
-    """Nothing is learned of the former; the latter are not said to get better."""
-    scores = np.ones((30, 5), np.float32)
-    listed = np.ones((30, 5), bool)
+    """Nothing is learned of them."""
+    scores = -np.arange(150, dtype=np.float32).reshape(30, 5)
+    rest = (np.zeros(30, np.float32), np.ones(30, np.int64), np.ones((30, 5), bool))
     hits = np.zeros((30, 5), bool)
-    assert fit_calibration(scores, listed, hits) is fit_calibration(scores, listed, ~hits) is None
-    hits[:20, 4] = True
-    fitted = fit_calibration(scores, listed, hits)
+    assert fit_calibration(scores, *rest, hits) is fit_calibration(scores, *rest, ~hits) is None
+    hits[:20, 0] = True
+    fitted, drifted = fit_calibration(scores, *rest, hits), fit_calibration(scores, *rest, hits, -1.0)
     assert fitted is not None
-    assert (np.diff(fitted.curve) <= 0).all()
+    assert drifted is not None
+    assert drifted.intercept == pytest.approx(fitted.intercept - 1)
+    assert fit_calibration(-scores, *rest, hits) is None
 
 
-def test_every_strategy_that_answers_enough_users_is_calibrated(tiny: Recommender) -> None:
+def test_every_strategy_that_answers_enough_users_is_calibrated(tiny: Recommender, log: Log) -> None:
     users = np.arange(MIN_CALIBRATION_USERS)
     batch, _ = tiny.model.catalogue.read([Signals(interactions=[("stream", "item", f"i{n % 5 + 1}")]) for n in users])
-    fold = Fold(Query(tiny.model, batch, 4), SparseRows.from_lists([[(n + 1) % 5] for n in users.tolist()], N_ITEMS))
-    assert calibrate([fold.take(users[1:])]) == {}
-    found = calibrate([fold.take(rows) for rows in np.array_split(users, 2)])
+    truth = SparseRows.from_lists([[0, 1] if n % 2 else [3, 4] for n in users.tolist()], N_ITEMS)
+    fold = Fold(Query(tiny.model, batch, 4), truth)
+    assert calibrate([fold.take(users[1:])], *log) == {}
+    found = calibrate([fold.take(rows) for rows in np.array_split(users, 2)], *log)
     by_vectors = {"personal", "day_one", "fold_in", "direct", "blend", "dropoutnet_personal", "melu_personal"}
-    assert set(found) == {*by_vectors, *searched_names()}
+    assert set(found) <= {*by_vectors, *searched_names()}
     assert {find_strategy(name).scale for name in found} == {PROBABILITY}
     assert {calibration.n_users for calibration in found.values()} == {MIN_CALIBRATION_USERS}
+
+
+def test_newcomers_are_judged_with_counts_as_of_their_first_day(tiny: Recommender, log: Log) -> None:
+    """All 20 go on to use i5, which others used from day 50 on: only who comes later could have been told."""
+    users = np.arange(20)
+    batch, _ = tiny.model.catalogue.read([Signals(interactions=[("stream", "item", "i1")]) for _ in users])
+    truth = SparseRows.from_lists([[4]] * len(users), N_ITEMS)
+
+    def fold(day: int) -> Fold:
+        return Fold(Query(tiny.model, batch, 4), truth, np.full(len(users), DAY_US * day) + users)
+
+    assert go_back([fold(10)], *log)[1] == pytest.approx(np.log(DRIFT_SMOOTHING / (DRIFT_SMOOTHING + 20)))
+    assert go_back([fold(60)], *log)[1] == 0
+    parts = [fold(10).take(users[:9]), fold(60).take(users[9:])]  # the fourth period begins with the tenth user
+    assert go_back(parts, *log)[1] == pytest.approx(np.log((DRIFT_SMOOTHING + 11) / (DRIFT_SMOOTHING + 20)))
+    assert go_back([Fold(fold(10).query, truth)], *log)[1] == 0  # sampled day ones have no time
+
+
+def test_the_newest_are_taken(tiny: Recommender) -> None:
+    n_users = 3 * MIN_NEWEST + 3
+    query = Query(tiny.model, tiny.model.catalogue.read([Signals()] * n_users)[0], 4)
+    truth = SparseRows.empty(n_users, N_ITEMS)
+    days = np.random.default_rng(0).permutation(n_users)
+    folds = [Fold(query, truth, days).take(rows) for rows in np.array_split(np.arange(n_users), 2)]
+    taken = [fold.day_end_us for fold in take_newest(folds)]
+    assert sorted(np.concatenate(taken).tolist()) == list(range(2 * MIN_NEWEST + 2, n_users))  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from firstday.display import readable
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import NO_ITEM, greatest, multiply_rows, top_k
 from firstday.recommend.belief import SMOOTHING, believe_people
-from firstday.recommend.component import LEAST_SHARE, Lift, Scores, Shares
+from firstday.recommend.component import LEAST_SHARE, Lift, Part, Scores, Shares
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.registry import components_of, find_strategy
 from firstday.recommend.spec import PROBABILITY, StrategySpec, near_taste
@@ -75,11 +75,12 @@ def recommend_blend(query: Query) -> Answer:
     answered = (query.has_features | (query.passed_over.lengths() > 0)) & (len(query.item_rules.items) > 0)
     items = np.full((query.n_users, query.k), NO_ITEM, dtype=np.int32)
     scores = np.zeros((query.n_users, query.k), dtype=np.float32)
+    levels = np.zeros(query.n_users, dtype=np.float32)
     for rows in batches(np.flatnonzero(answered)):
-        chosen, values = score_blend(query, rows)
+        chosen, values, levels[rows] = score_blend(query, rows)
         best, scores[rows] = top_k(values, query.k)
         items[rows] = np.where(best >= 0, np.take_along_axis(chosen, np.maximum(best, 0), axis=1), NO_ITEM)
-    return Answer.from_lists(answered, "blend", items, scores)
+    return Answer.from_lists(answered, "blend", items, scores, levels)
 
 
 def batches(rows: np.ndarray) -> Iterator[np.ndarray]:
@@ -87,29 +88,43 @@ def batches(rows: np.ndarray) -> Iterator[np.ndarray]:
     return (rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE))
 
 
-def score_blend(query: Query, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return each user's candidates, ascending, and weighted scores, shape (n_rows, n_candidates).
+def score_blend(query: Query, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return each user's candidates, ascending, their weighted scores, and the user's level (`Answer.levels`).
 
-    Excluded items score minus infinity. Components of methods that are not registered are left out.
+    The first two have shape (n_rows, n_candidates), the last (n_rows,). Excluded items score minus infinity. Components
+    of methods that are not registered are left out.
     """
     blending: Blending = query.learned("blend")
     available = query.model.derive(components_of)
     if not set(blending.names).intersection(available):
         blending = Blending()
     names = tuple(name for name in blending.names if name in available)
-    chosen, scores, offsets = score_components(query, rows, names)
+    parts, chosen, offsets = find_candidates(query, rows, names)
     weights = blending.at(query.n_known[rows])
-    terms = [weights[name][:, None] * of_component for name, of_component in scores.items()]
-    return chosen, reduce(np.add, [*terms, offsets])
+    reference = np.tile(query.model.reference_items, (len(rows), 1))
+
+    def terms(items: np.ndarray) -> list[np.ndarray]:
+        scores = score_components(query.model, parts, names, items)
+        return [weights[name][:, None] * of_component for name, of_component in scores.items()]
+
+    return chosen, reduce(np.add, [*terms(chosen), offsets]), reduce(np.add, terms(reference)).mean(axis=1)
 
 
 def score_components(
-    query: Query, rows: np.ndarray, names: tuple[str, ...]
-) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
-    """Return each user's candidates, their scores by each component, and a term whose weight is not fitted.
+    model: TrainedModel, parts: Mapping[str, Part], names: tuple[str, ...], items: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return the scores of items by each of the named components, float32, shape of `items`, (n_rows, n_chosen)."""
+    trend = np.float32(0) if model.trend is None else model.trend[items]
+    return {name: _score(parts[name], items, trend) for name in names}
 
-    Candidates are ascending, int64, and all arrays have shape (n_rows, n_chosen). Scores are float32; the last term has
-    the evidence of items passed over, and is minus infinity for excluded items.
+
+def find_candidates(
+    query: Query, rows: np.ndarray, names: tuple[str, ...]
+) -> tuple[dict[str, Part], np.ndarray, np.ndarray]:
+    """Return components by name, each user's candidates, and a term of the score whose weight is not fitted.
+
+    Candidates are ascending, int64, and both arrays have shape (n_rows, n_chosen). The term, float32, has the evidence
+    of items passed over, and is minus infinity for excluded items.
     """
     parts = {name: _once(query, rows, name) for name in dict.fromkeys((*CANDIDATE_SOURCES, *names))}
     has_evidence = np.flatnonzero(query.passed_over.take(rows).lengths())
@@ -127,11 +142,10 @@ def score_components(
     if believed is not None:
         of_chosen = np.take_along_axis(believed, chosen[has_evidence], axis=1)
         offsets[has_evidence] += _score_evidence(query, rows[has_evidence], chosen[has_evidence], of_chosen)
-    trend = np.float32(0) if query.model.trend is None else query.model.trend[chosen]
-    return chosen, {name: _score(parts[name], chosen, trend) for name in names}, offsets
+    return parts, chosen, offsets
 
 
-def _find_promise(query: Query, parts: Sequence[Shares | Lift | Scores], n_rows: int) -> np.ndarray:
+def _find_promise(query: Query, parts: Sequence[Part], n_rows: int) -> np.ndarray:
     """Return the sum of all shares, float32, shape (n_rows, n_items)."""
     shares = [part for part in parts if isinstance(part, Shares)]
     promise = np.full((n_rows, query.model.n_items), LEAST_SHARE, dtype=np.float32)
@@ -140,9 +154,7 @@ def _find_promise(query: Query, parts: Sequence[Shares | Lift | Scores], n_rows:
     return promise
 
 
-def _choose_candidates(
-    query: Query, promise: np.ndarray, parts: Sequence[Shares | Lift | Scores], excluded: SparseRows
-) -> np.ndarray:
+def _choose_candidates(query: Query, promise: np.ndarray, parts: Sequence[Part], excluded: SparseRows) -> np.ndarray:
     """Return the most promising items that may be listed, ascending, int64, shape (n_rows, n_chosen).
 
     They depend on the user and the rules, not on the length of the list. There are `N_CANDIDATES` or, if the rules
@@ -163,7 +175,7 @@ def _choose_candidates(
     return greatest(promise, ALL_CANDIDATES if is_narrow else N_CANDIDATES)
 
 
-def _score(part: Shares | Lift | Scores, chosen: np.ndarray, trend: np.ndarray | np.float32) -> np.ndarray:
+def _score(part: Part, chosen: np.ndarray, trend: np.ndarray | np.float32) -> np.ndarray:
     """Return a component's scores of the candidates, float32, shape of `chosen`."""
     scores = part.at(chosen)
     if isinstance(part, Shares):
@@ -177,7 +189,7 @@ def trend_factors(model: TrainedModel) -> np.ndarray:
     return np.exp(model.trend)
 
 
-def _once(query: Query, rows: np.ndarray, name: str) -> Shares | Lift | Scores:
+def _once(query: Query, rows: np.ndarray, name: str) -> Part:
     """Return a method's component, cached if `rows` are all users, up to `ROWS_AT_ONCE`."""
     component = find_strategy(name).component
     assert component is not None

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 INITIAL_SCALE = 0.3
 """Scale of the output layer's initial weights: small, so that training starts near popularity."""
 LEAST_LOG = -20.0
-"""Lower bound of log-probabilities relative to the most likely item."""
+"""Lower bound of log-probabilities relative to the most likely of the model's reference items."""
 
 
 @readable
@@ -137,16 +137,21 @@ def score_direct(query: Query, rows: np.ndarray) -> np.ndarray:
 
 
 def score_candidates(query: Query, rows: np.ndarray) -> Scores:
-    """Score candidates by log-probability relative to the most likely one, as a component of `blend`."""
+    """Score candidates by log-probability relative to the most likely reference item, as a component of `blend`."""
     ranker: Ranker = query.learned("direct")
     hidden = query.per_user(hidden_activations)[rows]
 
-    def score(chosen: np.ndarray) -> np.ndarray:
+    def find_logits(chosen: np.ndarray) -> np.ndarray:
         positions = query.model.derive(ranked_positions)[chosen]
         logits = multiply_rows(ranker.weights, np.maximum(positions, 0), hidden) + ranker.bias[positions]
         logits[positions < 0] = -np.inf
-        best = logits.max(axis=1, keepdims=True)
-        logits -= np.where(best > -np.inf, best, np.float32(0))
+        return logits
+
+    best = find_logits(np.tile(query.model.reference_items, (len(rows), 1))).max(axis=1, keepdims=True)
+    level = np.where(best > -np.inf, best, np.float32(0))
+
+    def score(chosen: np.ndarray) -> np.ndarray:
+        logits = find_logits(chosen) - level
         return np.maximum(logits, np.float32(LEAST_LOG), out=logits)
 
     return Scores(score, are_logs=True)

@@ -1,4 +1,4 @@
-"""Calibration: the probability that the item at each position of a list is used."""
+"""Calibration: the probability that the user uses an item, given the item's score for the user."""
 
 from __future__ import annotations
 
@@ -8,31 +8,48 @@ import numpy as np
 
 from firstday.display import readable
 
+MAX_KNOWN = 20
+"""Number of interactions from which on more do not change the probability."""
+
 
 @readable
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Calibration:
-    """Probability of use by position and by the score of the first position, for one strategy.
+    """Log-odds of use, for one strategy: linear in the item's score, the user's level and how much is known.
 
-    With t the score of the first position, the probability is 1 / (1 + exp(-(curve[position] + slope * t))). The curve
-    is the decay along the list, in non-increasing logits, float32, shape (n_positions,); later positions use its last
-    value. t is the strategy's confidence for this user, clipped to its range among the users of the fit (`lowest` to
-    `highest`). Calibration never reorders a list.
+    An item has the same probability under any rule, in any list that may contain it.
+
+    Parameters
+    ----------
+    intercept
+        Log-odds where all terms are 0.
+    slope
+        Weight of the score, positive.
+    level
+        Weight of the user's level, the mean score of the model's reference items (`Answer.levels`); scores alone are
+        not comparable between users.
+    known
+        Weight of the logarithm of 1 + the number of interactions, at most `MAX_KNOWN`.
+    n_users
+        Number of validation users of the fit.
     """
 
-    curve: np.ndarray
+    intercept: float
     slope: float
-    lowest: float
-    highest: float
+    level: float
+    known: float
     n_users: int
 
-    def probabilities(self, scores: np.ndarray) -> np.ndarray:
-        """Return the probability of use at each position, float32, shape (n_users, k).
+    def probabilities(self, scores: np.ndarray, levels: np.ndarray, n_known: np.ndarray) -> np.ndarray:
+        """Return the probability of use of each item, float32, shape (n_users, k).
 
-        `scores` are float32, shape (n_users, k), best first. Probabilities never increase along a list.
+        `scores` are float32, shape (n_users, k); `levels`, float32, and `n_known`, integers, have shape (n_users,).
         """
-        first = np.clip(scores[:, :1], self.lowest, self.highest)
-        position = np.minimum(np.arange(scores.shape[1]), len(self.curve) - 1)
-        probabilities = 1 / (1 + np.exp(-(self.curve[position] + np.float32(self.slope) * first)))
-        # Rounding in exp may cause increases.
-        return np.minimum.accumulate(probabilities, axis=1).astype(np.float32)
+        of_user = self.intercept + self.level * levels.astype(np.float64) + self.known * log_known(n_known)
+        log_odds = of_user[:, None] + self.slope * scores.astype(np.float64)
+        return np.asarray(0.5 + 0.5 * np.tanh(log_odds / 2), dtype=np.float32)
+
+
+def log_known(n_known: np.ndarray) -> np.ndarray:
+    """Return the logarithm of 1 + the number of interactions, at most `MAX_KNOWN`, float64."""
+    return np.log1p(np.minimum(n_known, MAX_KNOWN))

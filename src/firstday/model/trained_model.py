@@ -28,6 +28,8 @@ T = TypeVar("T")
 KNOWLEDGE = ("nothing", "profile", "friends", "1-3", "4+")
 """Classes of users by the signals known to the model: none; profile only; friends, with or without a profile;
 interactions with 1 to 3 items or members of other entities; interactions with 4 or more."""
+N_REFERENCE_ITEMS = 100
+"""Number of items by whose scores a user's level is measured."""
 FEW = 4
 """Minimum number of items and entity members of the last class."""
 
@@ -212,6 +214,11 @@ class TrainedModel:
     def popular_items(self) -> np.ndarray:
         """All items by descending popularity, ties by index: int32, shape (n_items,)."""
         return np.argsort(-self.popularity, kind="stable").astype(np.int32)
+
+    @property
+    def reference_items(self) -> np.ndarray:
+        """The most used items, by whose scores a user's level is measured, int32, shape (n_reference,)."""
+        return self.popular_items[:N_REFERENCE_ITEMS]
 
     @cached_property
     def listed(self) -> np.ndarray:

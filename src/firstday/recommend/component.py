@@ -80,7 +80,8 @@ class Scores:
     are_logs: bool = False
 
 
-Component = Callable[[Query, np.ndarray], Shares | Lift | Scores]
+Part = Shares | Lift | Scores
+Component = Callable[[Query, np.ndarray], Part]
 """Maps a query and rows of its users, int64, shape (n_rows,), to their part of the weighted sum."""
 
 

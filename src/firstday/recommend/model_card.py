@@ -94,9 +94,19 @@ def _describe_quality(model: TrainedModel) -> tuple[Block, ...]:
         f"P@{k} (hits in % of the maximum possible), with 95 % confidence intervals, by what is known about a user:",
         tabulate_quality(model),
         describe_gains(model),
+        _describe_probabilities(model),
         "Early stopping and the weights of blend used the same users, so results are slightly inflated. "
         "firstday evaluate reports results on unseen users, also by age, country and other groups.",
     )
+
+
+def _describe_probabilities(model: TrainedModel) -> list[str]:
+    if (calibration := model.calibrations.get("blend")) is None:
+        return []
+    return [
+        "A probability of use is that of a user who comes back and uses something new. It is the same under "
+        f"any rule, and was fitted on {calibration.n_users:,} validation users."
+    ]
 
 
 def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:

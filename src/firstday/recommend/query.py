@@ -14,7 +14,7 @@ from firstday.display import readable
 from firstday.errors import ConfigError, FirstdayError
 from firstday.features.signals import SignalBatch
 from firstday.model.trained_model import FEW, TrainedModel
-from firstday.ranking import rank_scores, score_by_vectors, take_lists, unit_rows
+from firstday.ranking import mean_finite, rank_scores, score_by_vectors, take_lists, unit_rows
 from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, compile_rules
 from firstday.sparse import SparseRows, contains, union_rows
 
@@ -292,16 +292,18 @@ class Query:
         route, answered
             See `Answer.from_lists`. By default, users with a listed item are answered.
         """
+        levels = np.zeros(self.n_users, dtype=np.float32)
 
         def score_listed(rows: np.ndarray) -> np.ndarray:
             scores = score(rows)
             check_numbers(f"strategy {route!r}: scores", scores, (len(rows), self.model.n_items))
+            levels[rows] = mean_finite(scores[:, self.model.reference_items])
             scores[:, ~self.item_rules.allowed] = -np.inf
             return scores
 
         items, scores = rank_scores(score_listed, self.excluded, self.k)
         has_items = items[:, 0] >= 0
-        return Answer.from_lists(has_items if answered is None else answered, route, items, scores)
+        return Answer.from_lists(has_items if answered is None else answered, route, items, scores, levels)
 
     def rank_learned(self, method: str) -> Answer:
         """Rank items by a method's learned value, which must implement `LearnedScores`.
@@ -381,6 +383,9 @@ class Answer:
     propensities
         Probability that the strategy shows each item at its rank, given the ranks above, float32, shape (n_users, k).
         Empty: the strategy is deterministic, all are 1.
+    levels
+        Mean score of the model's `reference_items`, whatever the rules, by which `Calibration` compares users, float32,
+        shape (n_users,). Empty: all are 0.
     """
 
     items: np.ndarray
@@ -389,6 +394,7 @@ class Answer:
     n_ranked: np.ndarray = field(default_factory=partial(np.zeros, 0))
     scales: np.ndarray = field(default_factory=partial(np.zeros, 0))
     propensities: np.ndarray = field(default_factory=partial(np.zeros, 0))
+    levels: np.ndarray = field(default_factory=partial(np.zeros, 0))
 
     @classmethod
     def join(cls, parts: Sequence[tuple[np.ndarray, Answer]]) -> Answer:
@@ -399,9 +405,12 @@ class Answer:
         return cls(*(array[order] if len(array) else array for array in arrays))
 
     @classmethod
-    def from_lists(cls, answered: np.ndarray, route: str, items: np.ndarray, scores: np.ndarray) -> Answer:
+    def from_lists(
+        cls, answered: np.ndarray, route: str, items: np.ndarray, scores: np.ndarray, levels: np.ndarray | None = None
+    ) -> Answer:
         """Return an answer with route `route` where the mask `answered`, bool, shape (n_users,), is True, else ""."""
-        return cls(items, scores, np.where(answered, route, "").astype(object))
+        routes = np.where(answered, route, "").astype(object)
+        return cls(items, scores, routes, levels=np.zeros(len(routes), np.float32) if levels is None else levels)
 
 
 def check_numbers(what: str, numbers: Any, shape: tuple[int, ...], kinds: Literal["iu", "fiu"] = "fiu") -> None:

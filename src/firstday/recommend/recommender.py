@@ -99,6 +99,7 @@ def _rank(query: Query, strategy: str | Strategy) -> Answer:
     propensities = np.ones(items.shape, dtype=np.float32)
     if answer.propensities.size:
         propensities[:] = answer.propensities
+    levels = answer.levels if answer.levels.size else np.zeros(query.n_users, dtype=np.float32)
     for name in FALLBACKS:
         unanswered = np.flatnonzero(routes == "")
         if len(unanswered):
@@ -118,7 +119,7 @@ def _rank(query: Query, strategy: str | Strategy) -> Answer:
             popular = find_strategy(FALLBACKS[-1]).recommend(relaxed.take(short)).items
             candidates = np.concatenate([items[short], popular], axis=1)
             items[short], _ = first_distinct(candidates, candidates, query.k)
-    return scale_answer(query, Answer(items, scores, routes, n_ranked, propensities=propensities))
+    return scale_answer(query, Answer(items, scores, routes, n_ranked, propensities=propensities, levels=levels))
 
 
 def _explain(

@@ -40,7 +40,8 @@ def scale_answer(query: Query, answer: Answer) -> Answer:
                 continue
             if "shown" in spec.reads:
                 users = users[~was_shown[users]]
-            scores[users] = model.calibrations[route].probabilities(scores[users])
+            calibration = model.calibrations[route]
+            scores[users] = calibration.probabilities(scores[users], answer.levels[users], query.n_known[users])
         elif scale.startswith(SHARE):
             scores[users] = np.clip(scores[users], 0, 1)
         scales[users] = scale

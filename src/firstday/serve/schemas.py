@@ -446,8 +446,9 @@ class ListAnswer(_Answer):
     segment_size: int | None
     """Number of warm users in the segment."""
     score_scale: str
-    """Meaning of the scores: share of ... (a share of the users named, from 0 to 1), probability of use (calibrated on
-    validation users), or score (only the order is meaningful)."""
+    """Meaning of the scores: share of ... (a share of the users named, from 0 to 1), probability of use (that
+    a user who comes back uses the item after day one; the same under any rule), or score (only the order is
+    meaningful)."""
     n_ranked: int
     """Number of leading items ranked by the route. Popular items fill the remaining ranks."""
     items: list[Item]

@@ -1,32 +1,51 @@
-"""Calibration of scores: the probability of use by position, fitted on validation users (not in the paper)."""
+"""Calibration of scores: the probability that an item is used, fitted on validation users (not in the paper).
+
+Under `registration`, the newest of them are taken, as newcomers change over time, and the odds are corrected for what
+the counts of the whole log reveal about these users' later days (`go_back`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from firstday.model.calibration import Calibration
+from firstday.config import Config
+from firstday.data.dataset import Dataset
+from firstday.data.events import Window
+from firstday.data.splits.split import Split, take_actions
+from firstday.embed.embeddings import select_uses
+from firstday.model.calibration import Calibration, log_known
+from firstday.ranking import rank_scores
 from firstday.recommend.registry import find_strategy, strategies_of
 from firstday.recommend.spec import PROBABILITY
+from firstday.training.trend import measure_trend
 from firstday.training.validation import Fold, head
 
 MAX_CALIBRATION_USERS = 1_000
 """Maximum number of validation users to fit on."""
 MIN_CALIBRATION_USERS = 20
 """Minimum number of validation users a strategy must answer to be calibrated."""
-MIN_POSITIONS = 20
-"""Minimum length of the lists to fit on; longer if the model's lists are."""
-N_POSITIONS = 200
-"""Number of positions on the stored curve, which is extrapolated beyond the fitted list length."""
+MIN_NEWEST, NEWEST_SHARE = 200, 1 / 3
+"""Number of the newest validation users to fit on under `registration`: at least `MIN_NEWEST`, or a share of all."""
+N_RANKS = 100
+"""Length of the lists to fit on."""
+N_PERIODS = 6
+"""Number of periods of equally many users; each is measured with counts as of its start."""
+DRIFT_RANKS = 20
+"""Length of the lists of the most used items by which drift is measured."""
+DRIFT_SMOOTHING = 10.0
+"""Pseudo-hits added to both counts of hits."""
 
 
-def calibrate(folds: Sequence[Fold]) -> dict[str, Calibration]:
+def calibrate(folds: Sequence[Fold], dataset: Dataset, split: Split, config: Config) -> dict[str, Calibration]:
     """Return the calibration of each strategy of scale `PROBABILITY`, by name; none for those with too little data."""
     model = folds[0].model
+    n_ranks = min(N_RANKS, model.n_items)
+    folds = [fold.with_length(n_ranks) for fold in take_newest(folds)]
+    folds, drift = go_back(folds, dataset, split, config)
     calibrations = {}
-    k = max(folds[0].query.k, MIN_POSITIONS)
-    folds = [fold.with_length(k) for fold in head(folds, MAX_CALIBRATION_USERS)]
     for name in strategies_of(model):
         spec = find_strategy(name)
         parts = []
@@ -36,22 +55,32 @@ def calibrate(folds: Sequence[Fold]) -> dict[str, Calibration]:
             answer = spec.recommend(fold.query)
             rows = np.flatnonzero(answer.routes == name)
             items = answer.items[rows]
-            parts.append((answer.scores[rows], items >= 0, fold.truth.take(rows).has(items)))
-        scores, listed, hits = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        if len(scores) >= MIN_CALIBRATION_USERS and (fitted := fit_calibration(scores, listed, hits)) is not None:
+            levels = answer.levels[rows] if answer.levels.size else np.zeros(len(rows))
+            hits = fold.truth.take(rows).has(items)
+            parts.append((answer.scores[rows], levels, fold.query.n_known[rows], items >= 0, hits))
+        scores, levels, n_known, listed, hits = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        if len(scores) < MIN_CALIBRATION_USERS:
+            continue
+        fitted = fit_calibration(scores, levels, n_known, listed, hits, drift)
+        if fitted is not None:
             calibrations[name] = fitted
     return calibrations
 
 
-def fit_calibration(scores: np.ndarray, listed: np.ndarray, hits: np.ndarray) -> Calibration | None:
-    """Fit the probability of use by position; None if all listed items are hits, or none are.
+def fit_calibration(
+    scores: np.ndarray,
+    levels: np.ndarray,
+    n_known: np.ndarray,
+    listed: np.ndarray,
+    hits: np.ndarray,
+    drift: float = 0.0,
+) -> Calibration | None:
+    """Fit the log-odds of use by logistic regression; `drift` is added to them.
 
-    Logistic regression on log(1 + position), the square root of the position (from 0) and the score at the first
-    position. On test users it was better calibrated than isotonic regression on scores, which are not comparable across
-    users, and more informative than isotonic regression on positions (`python benchmarks/calibration.py`).
+    None if all listed items are hits, or none are, or items with higher scores are not used more often.
 
-    All arrays have shape (n_users, k): `scores`, float32, best first; `listed`, the mask of non-empty positions; and
-    `hits`, whether the user went on to use the item.
+    `scores`, float32, `listed`, the mask of non-empty positions, and `hits`, whether the user went on to use the item,
+    have shape (n_users, k); `levels`, float32, and `n_known`, integers, have shape (n_users,).
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -59,20 +88,59 @@ def fit_calibration(scores: np.ndarray, listed: np.ndarray, hits: np.ndarray) ->
     is_used = hits[rows, positions]
     if is_used.all() or not is_used.any():
         return None
-    top_scores = scores[:, 0].astype(np.float64)
-    inputs = np.stack([np.log1p(positions), np.sqrt(positions), top_scores[rows]], axis=1)
+    inputs = np.stack([scores[rows, positions], levels[rows], log_known(n_known)[rows]], axis=1).astype(np.float64)
     centre = inputs.mean(axis=0)
     spread = inputs.std(axis=0)
-    spread[spread == 0] = 1  # constant input: a single position or a single score
+    spread[spread == 0] = 1  # constant input
     model = LogisticRegression(C=1e3, max_iter=1_000).fit((inputs - centre) / spread, is_used)
-    weights = model.coef_[0] / spread
-    positions = np.arange(N_POSITIONS)
-    curve = float(model.intercept_[0] - weights @ centre)
-    curve = curve + weights[0] * np.log1p(positions) + weights[1] * np.sqrt(positions)
-    return Calibration(
-        np.minimum.accumulate(curve).astype(np.float32),
-        float(weights[2]),
-        float(top_scores.min()),
-        float(top_scores.max()),
-        len(scores),
+    slope, level, known = (model.coef_[0] / spread).tolist()
+    intercept = float(model.intercept_[0] - centre @ (slope, level, known)) + drift
+    return Calibration(intercept, slope, level, known, len(scores)) if slope > 0 else None
+
+
+def take_newest(folds: Sequence[Fold]) -> list[Fold]:
+    """Return the validation users to fit on: under `registration`, those whose day one ended last."""
+    if folds[0].day_end_us is None:
+        return head(folds, MAX_CALIBRATION_USERS)
+    ends = np.sort(_day_ends(folds))
+    n_newest = min(MAX_CALIBRATION_USERS, max(MIN_NEWEST, round(NEWEST_SHARE * len(ends))))
+    return [fold.take(np.flatnonzero(fold.day_end_us >= ends[-n_newest:][0])) for fold in folds]
+
+
+def go_back(folds: Sequence[Fold], dataset: Dataset, split: Split, config: Config) -> tuple[list[Fold], float]:
+    """Return users by period, with the trend as of its start, and the drift in log-odds; unchanged and 0 without times.
+
+    Models of past newcomers count what others used on their later days, which no model of tomorrow's newcomers can. The
+    drift is the logarithm of how many hits the most used items have if counted until each user's period, relative to
+    the counts of the model.
+    """
+    if split.warm_window is None or folds[0].day_end_us is None:
+        return list(folds), 0.0
+    ends = _day_ends(folds)
+    starts = np.unique(np.quantile(ends, np.arange(N_PERIODS) / N_PERIODS, method="lower"))
+    parts = []
+    hits_then = hits_now = DRIFT_SMOOTHING
+    for start, next_start in zip(starts, [*starts[1:], np.inf], strict=True):
+        window = Window(split.warm_window.start, np.minimum(split.warm_window.end, start))
+        actions = take_actions(dataset.actions(window), split.warm)
+        counts = select_uses(actions, config.signals, len(split.warm), len(dataset.items)).column_sums()
+        trend = measure_trend(dataset, replace(split, warm_window=window, warm_actions=actions), config)
+        for fold in folds:
+            assert fold.day_end_us is not None
+            part = fold.take(np.flatnonzero((fold.day_end_us >= start) & (fold.day_end_us < next_start)))
+            hits_then += _count_hits(part, np.where(counts > 0, counts, -np.inf))
+            hits_now += _count_hits(part, part.model.popularity)
+            parts.append(replace(part, query=part.query.ask(model=replace(part.model, trend=trend))))
+    return parts, float(np.log(hits_then / hits_now))
+
+
+def _day_ends(folds: Sequence[Fold]) -> np.ndarray:
+    return np.concatenate([fold.day_end_us for fold in folds if fold.day_end_us is not None])
+
+
+def _count_hits(fold: Fold, scores: np.ndarray) -> int:
+    """Return how many of the best items by a score, shape (n_items,), the users went on to use."""
+    items, _ = rank_scores(
+        lambda rows: np.tile(scores.astype(np.float32), (len(rows), 1)), fold.query.excluded, DRIFT_RANKS
     )
+    return int((fold.truth.has(items) & (items >= 0)).sum())

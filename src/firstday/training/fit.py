@@ -159,7 +159,9 @@ def fit(
         folds = [fold.with_learned(blend=blending) for fold in folds]
         guard = choose_guard(folds)
         folds = [fold.with_learned(auto=guard) for fold in folds]
-        model = replace(model.with_learned(blend=blending, auto=guard), calibrations=calibrate(folds))
+        model = replace(
+            model.with_learned(blend=blending, auto=guard), calibrations=calibrate(folds, dataset, split, config)
+        )
         progress("weights", 1, 1)
     model = replace(model, trend=measure_trend(dataset, split, config))
     facts = collect_facts(dataset, split, model, folds, learners.facts)
@@ -224,7 +226,7 @@ def _learn(source: _Source, split: Split, wrap: ObjectiveWrapper, progress: Prog
         actions = dataset.actions(split.warm_window)
         others = count_shown_to_others(dataset, fold.model, counted, actions, held_out, split.warm_window)
     model = replace(fold.model, shown_counts=add_shown([shown, others]))
-    return Fold(fold.query.ask(model=model), fold.truth)
+    return replace(fold, query=fold.query.ask(model=model))
 
 
 def _learn_segments(source: _Source, split: Split, held_out: Ids, progress: Progress) -> _WarmStage:
@@ -327,7 +329,8 @@ def _learn_methods(source: _Source, stage: _WarmStage, wrap: ObjectiveWrapper, p
         warm=stored,
         unlisted=dataset.unlisted,
     )
-    return Fold(Query(model, days, config.recommend.k, excluded_override=excluded), truth)
+    query = Query(model, days, config.recommend.k, excluded_override=excluded)
+    return Fold(query, truth, split.validation.day_end_us)
 
 
 def _fit_encoder(source: _Source, stage: _WarmStage, day_one: SignalBatch, stored: WarmUsers | None) -> Encoder:

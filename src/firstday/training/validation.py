@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from firstday.data.user_rows import take_rows
 from firstday.metrics import measure
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import rank_scores, score_by_vectors, take_lists
@@ -34,10 +35,11 @@ class Fold:
 
     query: Query
     truth: SparseRows
+    day_end_us: np.ndarray | None = None  # see `Cohort`
 
     def take(self, rows: np.ndarray) -> Fold:
         """Return the users in some rows."""
-        return Fold(self.query.take(rows), self.truth.take(rows))
+        return Fold(**take_rows(vars(self), rows))
 
     @property
     def model(self) -> TrainedModel:

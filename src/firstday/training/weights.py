@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from firstday.methods.blend import KNOTS, Blending, batches, score_components, share_of_knots
+from firstday.methods.blend import KNOTS, Blending, batches, find_candidates, score_components, share_of_knots
 from firstday.model.trained_model import KNOWLEDGE
 from firstday.ranking import greatest
 from firstday.recommend.registry import components_of
@@ -172,7 +172,8 @@ def collect_candidates(fold: Fold, names: tuple[str, ...]) -> Iterator[Candidate
     """Score the candidates of users with any known signal who used at least one candidate."""
     query = fold.query
     for rows in batches(np.flatnonzero(query.has_features)):
-        chosen, components, offsets = score_components(query, rows, names)
+        parts, chosen, offsets = find_candidates(query, rows, names)
+        components = score_components(query.model, parts, names, chosen)
         relevant = fold.truth.take(rows).has(chosen) & (offsets > -np.inf)
         has_hit = relevant.any(axis=1)
         scores = np.stack([components[name][has_hit] for name in names], axis=2)

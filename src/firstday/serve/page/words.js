@@ -88,7 +88,7 @@ export function sayReason(list, place) {
     return { strong: "Used by people like you", more: `${percent(everyone)} of everyone`, like };
   }
   if (list.score_scale === "probability of use") {
-    return { strong: `${percent(item.score)} likely for you`, more: `${percent(everyone)} of everyone uses it`, like };
+    return { strong: `${percent(item.score)} likely for you`, more: `if you come back; ${percent(everyone)} of everyone uses it`, like };
   }
   return { strong: "Near to your taste", more: `${percent(everyone)} of everyone uses it`, like };
 }
