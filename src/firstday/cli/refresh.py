@@ -55,6 +55,9 @@ def refresh(
             "kind. 0: never.",
         ),
     ] = MIN_SIZE,
+    force: Annotated[
+        bool, typer.Option("--force", help="Publish whatever the checks of the tables and of the model say.")
+    ] = False,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for another refresh of the same model.")] = 0,
     path: PathOption = None,
     config: ConfigOption = None,
@@ -65,7 +68,7 @@ def refresh(
     device: DeviceOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Train on TABLES and publish the model if it is no worse than the current one. For unattended runs.
+    """Train on TABLES and publish the model, unless it is worse than the current one or the tables are damaged.
 
     Exit status: 0 published, 2 error or bad tables, 3 refused, 4 another refresh is running. Unless it is 0, the
     current model stays in use.
@@ -85,6 +88,7 @@ def refresh(
                 gate=gate,
                 keep=keep,
                 min_size=min_size,
+                force=force,
                 wait_s=wait,
                 progress=progress,
             )

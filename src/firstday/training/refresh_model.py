@@ -25,10 +25,12 @@ from firstday.engine.engines import ModelPlace, load
 from firstday.errors import ArtifactError, BusyError, ConfigError, needs_extra
 from firstday.metrics import Interval, bootstrap_ratios, measure
 from firstday.model.folder import KEEP, check_target, version_in
+from firstday.model.trained_model import TrainedModel
 from firstday.progress import Progress, open_progress
 from firstday.recommend.recommender import Recommender, answer_query, open_model
 from firstday.recommend.registry import with_methods_of
 from firstday.training.fit import cohort_query, fit
+from firstday.training.table_signs import NEW, count_times, find_falls, measure_signs, record_night
 
 GATE = 0.98
 """Default minimum ratio of new to current precision, to publish a model."""
@@ -42,10 +44,11 @@ MIN_COMPARED, MAX_COMPARED = 20, 2_000
 """Minimum and maximum number of users to compare models on; the newest are taken."""
 MIN_COUNT = 100
 """Previous counts below this are not checked for a drop."""
+ADVICE = "check what writes the tables, or publish with force (--force)"
 _HASH_SEED = 2**31
 """Seed of the holdout hash, distinct from every training seed."""
 
-Outcome = Literal["first", "no_worse", "not_compared", "smaller", "worse", "replaced"]
+Outcome = Literal["first", "no_worse", "not_compared", "smaller", "damaged", "worse", "replaced"]
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,8 @@ class RefreshResult:
     reason
         ``first``: there was no model to compare with. ``no_worse``: the new model passed the gate.
         ``not_compared``: too few users are new to both models, or the current one cannot be opened; published only if
-        the gate is 0. ``smaller``: the tables have shrunk. ``worse``: the new model did not pass the gate.
+        the gate is 0. ``smaller``: the tables have shrunk. ``damaged``: they lack what the current model knows.
+        ``worse``: the new model did not pass the gate.
         ``replaced``: another version was published during the refresh.
     sentence
         The reason in one sentence, with advice.
@@ -135,10 +139,14 @@ def refresh(
     gate: float = GATE,
     keep: int = KEEP,
     min_size: float = MIN_SIZE,
+    force: bool = False,
     wait_s: float = 0.0,
     progress: Progress | bool | None = True,
 ) -> RefreshResult:
-    """Train on tables and replace the current model, unless the new one is worse or the tables have shrunk.
+    """Train on tables and replace the current model, unless the new one is worse or the tables are damaged.
+
+    Tables are damaged if they have shrunk, or if less of what the current model knows is found in them than is usual
+    between nights: its users' uses, its items, their shares, which items are used together, and its precision.
 
     Between 2 % and 10 % of the users (fewer if more than 10,000 held-out users could be evaluated) are held out of
     training and of all choices. A hash of their ids selects the same users in every run, so neither model has seen
@@ -161,6 +169,8 @@ def refresh(
     min_size
         Minimum share of the previous model's counts of users, items, friends and interactions of each kind that the
         tables must have. 0 disables the check.
+    force
+        Whether to publish regardless of all checks.
     wait_s
         Seconds to wait for another refresh of the same model.
     progress
@@ -199,7 +209,7 @@ def refresh(
             if not isinstance(dataset, Dataset):
                 raise ConfigError("refresh: requires tables on this machine; on a cluster, use train and evaluate.")
             with open_progress(progress) as report:
-                return _replace_model(dataset, path, config, gate, keep, min_size, report)
+                return _replace_model(dataset, path, config, gate, keep, min_size, force, report)
     except Timeout:
         raise BusyError(
             f"{path}: another refresh of this model is running and holds {lock}; wait for it with wait_s "
@@ -208,10 +218,19 @@ def refresh(
 
 
 def _replace_model(
-    dataset: Dataset, path: Path, config: Config, gate: float, keep: int, min_size: float, progress: Progress
+    dataset: Dataset,
+    path: Path,
+    config: Config,
+    gate: float,
+    keep: int,
+    min_size: float,
+    force: bool,
+    progress: Progress,
 ) -> RefreshResult:
     """Check, train, compare, and publish or refuse; see `refresh`."""
     before = version_in(path)
+    if force:
+        gate = min_size = 0.0
 
     def result(
         outcome: Outcome, explanation: str, comparison: ModelComparison | None = None, *, published: bool = False
@@ -228,16 +247,21 @@ def _replace_model(
         fault = f"the current model cannot be opened ({error})"
     facts = {} if current is None else current.model.facts["data"]
     if shrunk := find_shrunk(dataset, facts, min_size):
-        advice = "check what writes the tables, or allow it with min_size 0 (--min-size 0)"
-        return result("smaller", f"{'; '.join(shrunk)}; {advice}")
+        return result("smaller", f"{'; '.join(shrunk)}; {ADVICE}")
     share = choose_share(dataset, config)
     numbers = stable_numbers(dataset.users, _HASH_SEED) / 2.0**64
     split = split_for_training(dataset, config, config.seed, held_out=numbers < share)
     current_share = facts.get("held_out_share", 0.0)  # train holds no users out
-    rows = np.flatnonzero(numbers[split.cold.users] < current_share)
-    if split.cold.day_end_us is not None:  # those whose day one ended last come first
-        rows = rows[np.argsort(-split.cold.day_end_us[rows], kind="stable")]
-    cohort = split.cold.take(np.sort(rows[:MAX_COMPARED]))
+    cohort = _newest(split.cold.take(np.flatnonzero(numbers[split.cold.users] < current_share)))
+    recorded = facts.get("signs", {"values": {}, "nights": {}, "end_us": None})
+    nights = recorded["nights"]
+    signs: dict[str, float] = {}
+    if current is not None:
+        signs = measure_signs(current, dataset, cohort, recorded["end_us"])
+        if not force:
+            if falls := list(find_falls(signs, recorded["values"], nights)):
+                return result("damaged", f"{'; '.join(fall.describe() for fall in falls)}; {ADVICE}")
+            nights = record_night(signs, recorded["values"], nights)
     if before is not None and gate != 0 and len(cohort) < MIN_COMPARED:
         too_few = (
             f"{len(cohort):,} held-out users are new to the current model (none if train made it), and a comparison "
@@ -245,8 +269,11 @@ def _replace_model(
         )
         return result("not_compared", f"{fault or too_few}; publish without a comparison with gate 0 (--gate 0)")
     model = fit(dataset, split, config, progress=progress).model
-    facts = {**model.facts, "data": {**model.facts["data"], "held_out_share": share}}
-    new = Recommender(replace(model, facts=facts))
+    model = _add_facts(model, held_out_share=share, times=count_times(dataset))
+    values = measure_signs(Recommender(model), dataset, _newest(split.cold), None)
+    values |= {sign: value for sign, value in signs.items() if sign.startswith(NEW)}
+    kept = {"values": values, "nights": nights, "end_us": dataset.events.last}
+    new = Recommender(_add_facts(model, signs=kept))
     comparison = None
     if current is not None and len(cohort) >= MIN_COMPARED:
         comparison = compare_models(current, new, dataset, cohort)
@@ -261,6 +288,19 @@ def _replace_model(
         return result("not_compared", f"version {before} could not be compared, and the gate is 0", published=True)
     explanation = f"the first version; {len(split.cold):,} users are held out to compare later versions"
     return result("first", explanation, published=True)
+
+
+def _add_facts(model: TrainedModel, **data: Any) -> TrainedModel:
+    """Return the model with more facts about its data."""
+    return replace(model, facts={**model.facts, "data": {**model.facts["data"], **data}})
+
+
+def _newest(cohort: Cohort) -> Cohort:
+    """Return the `MAX_COMPARED` users whose day one ended last."""
+    rows = np.arange(len(cohort))
+    if cohort.day_end_us is not None:
+        rows = np.argsort(-cohort.day_end_us, kind="stable")
+    return cohort.take(np.sort(rows[:MAX_COMPARED]))
 
 
 def choose_share(dataset: Dataset, config: Config) -> float:
