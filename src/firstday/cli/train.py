@@ -27,7 +27,7 @@ from firstday.cli.options import (
     start_engine,
 )
 from firstday.cli.printing import print_quality
-from firstday.engine.engines import ModelPlace, load
+from firstday.engine.engines import ModelPlace, explain_protocol, load
 from firstday.model.folder import KEEP
 from firstday.progress import open_progress
 from firstday.recommend.model_card import describe_gains, describe_selection
@@ -68,7 +68,7 @@ def train(
     location.check()
     settings = read_settings(tables, config, overrides, protocol, device)
     dataset = load(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows, engine=engine)
-    print_notes(dataset.notes)
+    print_notes([*dataset.notes, explain_protocol(dataset, settings)])
     with open_progress() as progress:
         recommender = run_training(dataset, with_methods(settings, trainable), progress=progress)
     location.save(recommender, dataset.left_out, keep=keep)

@@ -34,17 +34,6 @@ class LogSpan:
     end: int
 
 
-def find_log(config: Config, *, is_dated: bool, first: int | None, last: int | None) -> LogSpan | None:
-    """Return the log's time span under the protocol `registration`, empty without times; None under `sampled`.
-
-    The protocol ``auto`` means `registration` if any registration time is known (`is_dated`) and interactions have
-    times. `first` and `last` are the times of the earliest and latest interaction, None without times.
-    """
-    if config.protocol == "sampled" or (config.protocol == "auto" and (first is None or not is_dated)):
-        return None
-    return LogSpan(0, 0) if first is None or last is None else LogSpan(first, last + 1)
-
-
 @dataclass(frozen=True, eq=False)
 class Histories:
     """Facts that determine the roles of users, in arrays of shape (n_users,); times in microseconds since 1970 UTC."""

@@ -1,0 +1,104 @@
+"""Which protocol a log gets: the same by every function and command, and what is said of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import reduce
+from operator import add
+
+import numpy as np
+import pytest
+
+from firstday.config import Config, parse_config
+from firstday.data.dataset import Dataset
+from firstday.data.parts import keep_users
+from firstday.data.splits.histories import Protocol, read_histories
+from firstday.data.splits.holdout import find_cut_offs, log_of, protocol_of
+from firstday.data.splits.protocol import choose_protocol, describe_protocol
+from firstday.data.summary import Summary, summarise
+from tests.data.test_splits_by_hand import Act, make_dataset
+
+NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
+
+
+def log(*hours: tuple[float | None, ...], registered: bool = False) -> Dataset:
+    """Make a log of up to five users, given the hours at which each used items 0, 1, ...; None: without a time."""
+    acts: list[Act] = [
+        (user, "stream", f"i{item}", None if hour is None else NOON + timedelta(hours=hour))
+        for user, moments in enumerate(hours)
+        for item, hour in enumerate(moments)
+    ]
+    return make_dataset(acts, [NOON] * 5 if registered else None)
+
+
+RETURNING = (0, 30)
+ONE_SITTING = (0, 23.9)
+ONCE = (0,)
+CASES: list[tuple[Dataset, Protocol]] = [
+    (log((None, None), (None, None)), "sampled"),  # no times
+    (log(RETURNING, RETURNING, ONE_SITTING), "registration"),
+    (log(RETURNING, ONE_SITTING), "registration"),  # half
+    (log(RETURNING, ONE_SITTING, ONE_SITTING), "sampled"),
+    (log((0, 24)), "registration"),  # a day later is no longer within the day
+    (log(ONCE, ONCE, ONCE, RETURNING), "registration"),  # a single interaction tells nothing
+    (log(ONCE, ONCE, RETURNING, ONE_SITTING, ONE_SITTING), "sampled"),
+    (log(ONE_SITTING, ONE_SITTING, registered=True), "registration"),  # registrations are known
+    (log(RETURNING, (None, None)), "sampled"),  # half of the interactions have a time
+    (log(RETURNING, (None,)), "registration"),
+    (log(RETURNING, (None, None, None), registered=True), "sampled"),
+    (log(), "sampled"),
+]
+
+
+@pytest.mark.parametrize(("dataset", "protocol"), CASES)
+def test_a_log_with_a_clock_is_split_by_registration(dataset: Dataset, protocol: Protocol) -> None:
+    assert choose_protocol(summarise(dataset), Config()).protocol == protocol
+    assert protocol_of(dataset, Config()) == protocol
+    assert (log_of(dataset, Config()) is None) == (protocol == "sampled")
+    parts = [summarise(keep_users(dataset, np.array([user]))) for user in range(5)]
+    assert choose_protocol(reduce(add, parts, Summary()), Config()).protocol == protocol
+    for setting in ("sampled", "registration"):
+        assert protocol_of(dataset, Config().override("protocol", setting)) == setting
+
+
+def test_the_log_begins_with_the_first_interaction_and_ends_just_after_the_last() -> None:
+    span = log_of(log(RETURNING, (2, 40)), Config())
+    assert span is not None
+    start = int(NOON.timestamp() * 1_000_000)
+    assert (span.start, span.end) == (start, start + 40 * 3_600_000_000 + 1)
+
+
+def describe(dataset: Dataset, config: Config) -> str:
+    histories = read_histories(dataset, config, log_of(dataset, config))
+    return describe_protocol(summarise(dataset), histories, config)
+
+
+def test_the_protocol_is_said_with_what_the_other_would_give() -> None:
+    config = parse_config({"registration": {"target_days": 2.0}, "sampled": {"min_items": 2}})
+    later = (1, 31, 100)
+    sentence = describe(log(RETURNING, RETURNING, later, ONE_SITTING, (60, 95)), config)
+    assert sentence == (
+        "Protocol registration, since the first interaction registers a user, and only 1 of 5 users with several "
+        "interactions did everything within 24 hours: 3 of 5 users used something new within 2 days of registration "
+        "and can be held out; under `sampled`, 5, who used at least 2 items."
+    )
+    sentence = describe(log(RETURNING, ONE_SITTING, ONE_SITTING, ONCE), config)
+    assert sentence == (
+        "Protocol sampled, since 2 of 3 users with several interactions did everything within 24 hours: 3 of 5 users "
+        "used at least 2 items and can be held out; under `registration`, at most 1, who came back after 24 hours."
+    )
+    assert describe(log((None, None)), config) == (
+        "Protocol sampled, since 0 of 2 interactions have a time; `registration` needs interactions.timestamp."
+    )
+    assert describe(log(ONCE), config.override("protocol", "sampled")).startswith("Protocol sampled, since it is set: ")
+    assert "since 5 of 5 users have a registration time: " in describe(log(RETURNING, registered=True), config)
+
+
+def test_without_a_clock_there_are_no_cut_offs() -> None:
+    assert find_cut_offs(log(ONE_SITTING, ONE_SITTING), Config()) is None
+
+
+def test_an_unknown_registration_time_is_none() -> None:
+    dataset = log(ONE_SITTING, ONE_SITTING, registered=True)
+    assert protocol_of(replace(dataset, registered_at=np.full(5, -1)), Config()) == "sampled"
