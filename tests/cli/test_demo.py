@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from firstday.cli import demo
-from firstday.cli.options import open_tables
+from firstday.cli.options import open_tables, program_name
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.recommend.recommender import open_model
@@ -55,6 +55,23 @@ def test_the_demo_shows_that_the_method_beats_popularity(
     report = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
     assert report.count("<svg") == 2  # strategies, day-one size
     assert report.count('<caption id="table-group-') == 4  # profile columns
+
+
+@pytest.mark.parametrize("on_path", [True, False])
+def test_printed_commands_work_where_they_are_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_path: bool
+) -> None:
+    script = tmp_path / "bin" / "firstday"
+    script.parent.mkdir()
+    script.write_text(f"#!{sys.executable}\nfrom firstday.cli.options import program_name\nprint(program_name())\n")
+    script.chmod(0o755)
+    path = f"{script.parent}:{os.environ['PATH']}" if on_path else "/usr/bin:/bin"
+    done = subprocess.run(
+        ["bin/firstday"], cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, check=True
+    )
+    assert done.stdout.decode() == ("firstday\n" if on_path else "bin/firstday\n")
+    monkeypatch.setattr(sys, "argv", ["/elsewhere/firstday/__main__.py"])
+    assert program_name() == f"{sys.executable} -m firstday"
 
 
 def test_the_page_opens_in_a_browser_and_an_interruption_ends_it(tiny_model: Path, tmp_path: Path) -> None:

@@ -13,7 +13,14 @@ from firstday.engine.engines import ModelPlace
 from firstday.evaluation.report.render import render_model
 from firstday.methods.auto import ClassEvidence, Guard
 from firstday.model.folder import MANIFEST, read_manifest
-from firstday.recommend.model_card import CARD, describe_gains, describe_selection, tabulate_quality, write_markdown
+from firstday.recommend.model_card import (
+    CARD,
+    describe_gains,
+    describe_guard,
+    describe_selection,
+    tabulate_quality,
+    write_markdown,
+)
 from firstday.recommend.recommender import Recommender, open_model
 from tests.tiny import with_learned
 
@@ -60,6 +67,23 @@ def test_the_table_of_auto_has_the_classes_of_validation_users(tiny: Recommender
     assert len(tabulate_quality(tiny.model)) == 1
 
 
+def test_it_is_told_whom_auto_answers_by_popular(tiny: Recommender) -> None:
+    def describe(*strategies: str) -> list[str]:
+        sizes = [0 if name.endswith("*") else 10 * number for number, name in enumerate(strategies, 1)]
+        classes = [ClassEvidence(name.rstrip("*"), n) for name, n in zip(strategies, sizes, strict=True)]
+        return describe_guard(with_learned(tiny.model, auto=Guard(tuple(classes))))
+
+    assert describe("popular", "blend", "blend", "blend", "blend") == []  # nothing is known about the first
+    (sentence,) = describe("popular", "blend", "blend", "popular", "blend")
+    assert all(part in sentence for part in ("auto answers users with 1-3 by popular", " 40 validation users"))
+    (sentence,) = describe("popular", "popular", "blend", "popular", "blend")
+    assert all(part in sentence for part in ("users with profile, 1-3 by popular", " 60 validation users"))
+    for strategies in (["popular"] * 5, ["popular", "popular", "popular*", "popular", "popular"]):
+        (sentence,) = describe(*strategies)
+        n_users = 150 if strategies[2] == "popular" else 120
+        assert f"auto answers everybody by popular: blend was worse beyond chance on {n_users} " in sentence
+
+
 def test_vectors_that_were_brought_along_are_told_whatever_the_setting_says(tiny: Recommender, folder: Path) -> None:
     manifest = read_manifest(folder)
     limit = "The vectors are precomputed: if they were trained on later behaviour, results are inflated"
@@ -74,8 +98,9 @@ def test_figures_of_each_class_have_their_intervals(recommender: Recommender, tm
     rows = describe_selection(recommender.model)
     manifest = read_manifest(recommender.save(tmp_path / "model"))
     text = write_markdown(recommender.model, manifest)
-    assert len(rows) == 5
+    assert rows
     for row in rows:
+        assert row["n_users"] > 0
         for name, mean in row["precision"].items():
             low, high = row["precision_ci"][name]
             assert 0 <= low <= mean <= high <= 100

@@ -11,7 +11,7 @@ import pytest
 from firstday.errors import DataError
 from firstday.serve.batching import ListRequest
 from firstday.serve.store.base import Profile
-from tests.serve.conftest import StartApp, assert_error
+from tests.serve.conftest import StartApp, add_events, assert_error, get_list
 
 
 def test_everything_known_of_a_user_can_be_read_and_forgotten(http: httpx.Client) -> None:
@@ -63,6 +63,46 @@ def test_everything_known_of_a_user_can_be_read_and_forgotten(http: httpx.Client
     assert_error(http.get("/v1/users/anna"), 404, "not_found")
     assert http.get("/v1/users/anna/recommendations").json()["route"] == "popular"
     assert http.delete("/v1/users/anna").status_code == 204
+
+
+def test_what_is_read_of_a_user_can_be_put(http: httpx.Client) -> None:
+    body = {
+        "age": 24,
+        "profile": {"country": "FR"},
+        "picks": [["artist", "a07"]],
+        "interactions": [["favorite", "item", "i003"]],
+        "shown": ["i001", ["i002", 2]],
+    }
+    assert http.put("/v1/users/echo", json=body).json()["ignored"] == []
+    add_events(http, "echo", "i005")
+    get_list(http, "echo", record=True)
+    before = http.get("/v1/users/echo").json()
+    assert http.put("/v1/users/echo", json=before).json()["ignored"] == [
+        "events are read-only here; send new ones to POST /v1/events"
+    ]
+    after = http.get("/v1/users/echo").json()
+    assert before.pop("put_at") < after.pop("put_at")
+    assert after == before
+    assert len(after["events"]) == len(after["lists"]) == 1
+    assert_error(http.put("/v1/users/other", json=after), 422, "invalid", "user_id")
+    assert_error(http.get("/v1/users/other"), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "sentence"),
+    [
+        ({"country": "FR"}, "country", "Unknown field; put it in profile"),
+        ({"agee": 24}, "agee", "Unknown field (did you mean 'age'?); put it in profile"),
+        ({"pick": [["artist", "a07"]]}, "pick", "Unknown field"),  # not the value of a column
+    ],
+)
+def test_a_profile_column_beside_the_profile_is_told(
+    http: httpx.Client, body: dict[str, object], field: str, sentence: str
+) -> None:
+    error = assert_error(http.put("/v1/users/astray", json=body), 422, "invalid", field)
+    assert error["errors"][0]["message"] == sentence
+    answer = http.post("/v1/recommendations", json={"signals": body})
+    assert assert_error(answer, 422, "invalid", f"signals.{field}")["errors"][0]["message"] == sentence
 
 
 def test_a_batch_has_1000_events_at_most(http: httpx.Client) -> None:

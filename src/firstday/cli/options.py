@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import sys
 import tomllib
 from collections.abc import Iterable, Sequence
@@ -247,6 +248,15 @@ def check_output(target: Path | None, *endings: str) -> None:
 def command_line() -> str:
     """Return the current command line, for reports."""
     return shlex.join(["firstday", *sys.argv[1:]])
+
+
+def program_name() -> str:
+    """Return the command that runs this program in the user's shell, for commands to copy."""
+    called = Path(sys.argv[0])
+    found = shutil.which("firstday")
+    if found is not None and Path(found).resolve() == called.resolve():
+        return "firstday"
+    return str(called) if called.name == "firstday" else f"{sys.executable} -m firstday"
 
 
 def print_json(values: Any) -> None:

@@ -23,6 +23,7 @@ from firstday.cli.options import (
     load_plugins,
     print_json,
     print_notes,
+    program_name,
     read_settings,
     start_engine,
 )
@@ -30,7 +31,7 @@ from firstday.cli.printing import print_quality
 from firstday.engine.engines import ModelPlace, explain_protocol, load
 from firstday.model.folder import KEEP
 from firstday.progress import open_progress
-from firstday.recommend.model_card import describe_gains, describe_selection
+from firstday.recommend.model_card import describe_gains, describe_guard, describe_selection
 from firstday.recommend.registry import with_methods
 from firstday.training.fit import train as run_training
 
@@ -94,9 +95,9 @@ def train(
             "item was used."
         )
     print_quality(recommender.model)
-    for sentence in describe_gains(recommender.model):
+    for sentence in (*describe_guard(recommender.model), *describe_gains(recommender.model)):
         typer.echo(sentence)
     strategy = recommender.model.config.recommend.strategy
     if strategy != "auto":
         typer.echo(f"note: recommend.strategy is {strategy}, so it makes the lists, not auto.")
-    typer.echo(f"Model: {out}   Next: firstday inspect {out}")
+    typer.echo(f"Model: {out}   Next: {program_name()} inspect {out}")

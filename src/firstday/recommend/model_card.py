@@ -93,14 +93,14 @@ def _describe_quality(model: TrainedModel) -> tuple[Block, ...]:
     return (
         f"P@{k} (hits in % of the maximum possible), with 95 % confidence intervals, by what is known about a user:",
         tabulate_quality(model),
-        describe_gains(model),
+        [*describe_guard(model), *describe_gains(model)],
         "Early stopping and the weights of blend used the same users, so results are slightly inflated. "
         "firstday evaluate reports results on unseen users, also by age, country and other groups.",
     )
 
 
 def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:
-    """Return the strategy of `auto` for each class of users and its evidence, as JSON values; empty without evidence.
+    """Return the strategy of `auto` for each class with validation users, and its evidence, as JSON values.
 
     Precision is that of each strategy's lists for validation users, with fallbacks and fill-up items, in %.
     """
@@ -113,7 +113,23 @@ def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:
             "precision_ci": {name: list(ends) for name, ends in evidence.intervals.items()},
         }
         for known, evidence in zip(KNOWLEDGE, model.learned["auto"].classes, strict=False)
+        if evidence.n_users
     ]
+
+
+def describe_guard(model: TrainedModel) -> list[str]:
+    """Describe for whom `auto` answers by `popular` although something is known about them."""
+    selection = describe_selection(model)
+    known = [row for row in selection if row["known"] != KNOWLEDGE[0]]
+    guarded = [row for row in known if row["strategy"] == "popular"]
+    if not guarded:
+        return []
+    whom = f"users with {', '.join(row['known'] for row in guarded)}"
+    if len(guarded) == len(known):
+        whom = "everybody"
+        guarded = selection
+    n_users = sum(row["n_users"] for row in guarded)
+    return [f"auto answers {whom} by popular: blend was worse beyond chance on {n_users:,} validation users."]
 
 
 def describe_gains(model: TrainedModel) -> list[str]:
@@ -134,8 +150,7 @@ def tabulate_quality(model: TrainedModel) -> tuple[tuple[str, ...], ...]:
     for row in describe_selection(model):
         strategy = row["strategy"]
         users = f"{row['n_users']:,} users"
-        if row["n_users"]:
-            table.append((row["known"], strategy, _precision(row, strategy), _precision(row, "popular"), users))
+        table.append((row["known"], strategy, _precision(row, strategy), _precision(row, "popular"), users))
     return tuple(table)
 
 

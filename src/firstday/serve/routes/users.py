@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 from starlette.types import Scope
 
+from firstday.errors import DataError
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import Signals
 from firstday.serve.event_stream import read_stream
@@ -25,6 +26,7 @@ from firstday.serve.schemas import (
     SignalsBody,
     StreamAnswer,
     UserAnswer,
+    UserBody,
     UserIdText,
     json_response,
 )
@@ -43,18 +45,21 @@ UserIdPath = Annotated[UserIdText, Path(description="Your user id.")]
 @writing.put(
     "/users/{user_id}", summary="Set a user's profile, picks and friends", dependencies=[Depends(require_json)]
 )
-async def put_user(service: ServiceDep, user_id: UserIdPath, body: SignalsBody) -> PutAnswer:
+async def put_user(service: ServiceDep, user_id: UserIdPath, body: UserBody) -> PutAnswer:
     """Replace the user's registration data; events are unchanged. The data is durable once this responds.
 
-    The body has the same form as `signals` in `POST /v1/recommendations`. On every call, its interactions and
-    impressions count as newly received. Send data with timestamps as events instead.
+    The body has the form of `signals` in `POST /v1/recommendations`, or is what `GET` returns. On every call, its
+    interactions and impressions count as newly received. Send data with timestamps as events instead.
     """
+    if body.user_id not in (None, user_id):
+        raise DataError("is not that of the path; give the same, or omit it.", where="user_id")
     served = service.holder.current
-    values = body.model_dump(exclude_defaults=True)
+    values = body.model_dump(include={*SignalsBody.model_fields}, exclude_defaults=True)
     signals = understand_picks(served.trained.encoder, Signals.of(values))
     await service.store.append([(user_id, Profile(values))])
     _, ignored = served.trained.read_signals([signals])
-    return PutAnswer(user_id=user_id, model=served.version, ignored=list(ignored[0]))
+    read_only = ["events are read-only here; send new ones to POST /v1/events"] if body.events else []
+    return PutAnswer(user_id=user_id, model=served.version, ignored=[*ignored[0], *read_only])
 
 
 class _StreamRoute(APIRoute):

@@ -306,6 +306,10 @@ class Log(Protocol):
         """Copy the log to a file atomically, without blocking reads and writes."""
         ...
 
+    async def ping(self) -> None:
+        """Raise `StoreError` if the log cannot be read, or if writes fail or would be lost."""
+        ...
+
     async def find_facts(self) -> tuple[int, int]:
         """Return the time up to which all entries are readable (0: none), and the retention; both in microseconds."""
         ...
@@ -397,8 +401,9 @@ class Store:
             await self.log.purge(self._oldest_us())
 
     async def ping(self) -> None:
-        """Check that the store is reachable."""
-        await self._read([SERVICE])
+        """Check that the store is reachable and takes writes."""
+        with self.watch("read"):
+            await self.log.ping()
 
 
 def _to_entry(owner: str, record: Record, oldest_us: int) -> Entry:
