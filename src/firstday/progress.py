@@ -54,7 +54,7 @@ def _terminal_bars() -> Iterator[Progress]:
         if not console.is_terminal:
             if stage != last_stage and n_done < n_total:
                 last_stage = stage
-                steps = f": {n_done:,} of {n_total:,}" if n_total > 1 else ""
+                steps = f": {n_done:,} of {n_total:,}" if n_done else ""
                 sys.stderr.write(f"{stage}{steps}\n")
             return
         bars.start()  # only now, so that an error before the first stage prints nothing but its message

@@ -40,17 +40,16 @@ def protocol(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
 def test_every_command_takes_the_same_protocol(run: Run, command: str, protocol: str) -> None:
     done = run(*command.split(), status=2)
     told = " ".join((done.stdout + done.stderr).split())
-    assert told.count(f"Protocol {protocol}, since ") == 1
-    other = "sampled" if protocol == "registration" else "registration"
-    assert told.count(f"under `{other}`, ") == 1
+    assert told.count(f"Protocol {protocol} (setting auto): ") == 1
+    assert told.count("`registration` can hold out ") == told.count(" and `sampled` ") == 1
     assert (OF_SAMPLED in told) == (protocol == "sampled")
     assert (OF_REGISTRATION in told or "nobody registered after" in told) == (protocol == "registration")
 
 
 def test_cut_offs_change_no_protocol(run: Run, protocol: str) -> None:
     done = run("evaluate", "tables", "--cut-offs", 1, status=2)
-    assert f"Protocol {protocol}, since " in done.stderr
+    assert f"Protocol {protocol} (setting auto): " in done.stderr
     assert ("--cut-offs: needs the protocol registration" in done.stderr) == (protocol == "sampled")
     done = run("evaluate", "tables", "--cut-offs", 1, "--protocol", "registration", status=2)
-    assert "Protocol registration, since it is set: " in done.stderr
+    assert "Protocol registration (setting registration): " in done.stderr
     assert "--cut-offs" not in done.stderr

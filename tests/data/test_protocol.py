@@ -53,11 +53,11 @@ CASES: list[tuple[Dataset, Protocol]] = [
 
 @pytest.mark.parametrize(("dataset", "protocol"), CASES)
 def test_a_log_with_a_clock_is_split_by_registration(dataset: Dataset, protocol: Protocol) -> None:
-    assert choose_protocol(summarise(dataset), Config()).protocol == protocol
+    assert (choose_protocol(summarise(dataset), Config()) is None) == (protocol == "sampled")
     assert protocol_of(dataset, Config()) == protocol
     assert (log_of(dataset, Config()) is None) == (protocol == "sampled")
     parts = [summarise(keep_users(dataset, np.array([user]))) for user in range(5)]
-    assert choose_protocol(reduce(add, parts, Summary()), Config()).protocol == protocol
+    assert choose_protocol(reduce(add, parts, Summary()), Config()) == choose_protocol(summarise(dataset), Config())
     for setting in ("sampled", "registration"):
         assert protocol_of(dataset, Config().override("protocol", setting)) == setting
 
@@ -74,25 +74,19 @@ def describe(dataset: Dataset, config: Config) -> str:
     return describe_protocol(summarise(dataset), histories, config)
 
 
-def test_the_protocol_is_said_with_what_the_other_would_give() -> None:
-    config = parse_config({"registration": {"target_days": 2.0}, "sampled": {"min_items": 2}})
-    later = (1, 31, 100)
-    sentence = describe(log(RETURNING, RETURNING, later, ONE_SITTING, (60, 95)), config)
-    assert sentence == (
-        "Protocol registration, since the first interaction registers a user, and only 1 of 5 users with several "
-        "interactions did everything within 24 hours: 3 of 5 users used something new within 2 days of registration "
-        "and can be held out; under `sampled`, 5, who used at least 2 items."
+def test_the_protocol_is_said_with_what_each_would_give() -> None:
+    config = parse_config({"sampled": {"min_items": 2}})
+    dataset = log(RETURNING, RETURNING, ONE_SITTING, ONCE, (None, None))
+    assert describe(dataset, config) == (
+        "Protocol registration (setting auto): 7 of 9 interactions have a time, 0 of 5 users a registration time, and "
+        "1 of 3 users with several interactions did everything within 24 hours; `registration` can hold out up to 2 "
+        "users, who came back later, and `sampled` 3, who used at least 2 items."
     )
-    sentence = describe(log(RETURNING, ONE_SITTING, ONE_SITTING, ONCE), config)
-    assert sentence == (
-        "Protocol sampled, since 2 of 3 users with several interactions did everything within 24 hours: 3 of 5 users "
-        "used at least 2 items and can be held out; under `registration`, at most 1, who came back after 24 hours."
-    )
-    assert describe(log((None, None)), config) == (
-        "Protocol sampled, since 0 of 2 interactions have a time; `registration` needs interactions.timestamp."
-    )
-    assert describe(log(ONCE), config.override("protocol", "sampled")).startswith("Protocol sampled, since it is set: ")
-    assert "since 5 of 5 users have a registration time: " in describe(log(RETURNING, registered=True), config)
+    sentence = describe(dataset, config.override("protocol", "sampled"))
+    assert sentence.startswith("Protocol sampled (setting sampled): ")
+    assert sentence.endswith(" and `sampled` 4, who used at least 2 items.")  # with the user whose uses have no time
+    assert describe(log(ONE_SITTING), config).startswith("Protocol sampled (setting auto): ")
+    assert " 5 of 5 users a registration time" in describe(log(RETURNING, registered=True), config)
 
 
 def test_without_a_clock_there_are_no_cut_offs() -> None:

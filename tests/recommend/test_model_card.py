@@ -15,8 +15,7 @@ from firstday.methods.auto import ClassEvidence, Guard
 from firstday.model.folder import MANIFEST, read_manifest
 from firstday.recommend.model_card import (
     CARD,
-    describe_gains,
-    describe_guard,
+    describe_default,
     describe_selection,
     tabulate_quality,
     write_markdown,
@@ -67,21 +66,16 @@ def test_the_table_of_auto_has_the_classes_of_validation_users(tiny: Recommender
     assert len(tabulate_quality(tiny.model)) == 1
 
 
-def test_it_is_told_whom_auto_answers_by_popular(tiny: Recommender) -> None:
+def test_it_is_told_how_many_get_popular(tiny: Recommender) -> None:
     def describe(*strategies: str) -> list[str]:
-        sizes = [0 if name.endswith("*") else 10 * number for number, name in enumerate(strategies, 1)]
-        classes = [ClassEvidence(name.rstrip("*"), n) for name, n in zip(strategies, sizes, strict=True)]
-        return describe_guard(with_learned(tiny.model, auto=Guard(tuple(classes))))
+        classes = tuple(ClassEvidence(name, 10 * number) for number, name in enumerate(strategies))
+        return describe_default(with_learned(tiny.model, auto=Guard(classes)))
 
-    assert describe("popular", "blend", "blend", "blend", "blend") == []  # nothing is known about the first
+    assert describe("popular", "blend", "blend", "blend", "blend") == []  # the class of which nothing is known is empty
     (sentence,) = describe("popular", "blend", "blend", "popular", "blend")
-    assert all(part in sentence for part in ("auto answers users with 1-3 by popular", " 40 validation users"))
-    (sentence,) = describe("popular", "popular", "blend", "popular", "blend")
-    assert all(part in sentence for part in ("users with profile, 1-3 by popular", " 60 validation users"))
-    for strategies in (["popular"] * 5, ["popular", "popular", "popular*", "popular", "popular"]):
-        (sentence,) = describe(*strategies)
-        n_users = 150 if strategies[2] == "popular" else 120
-        assert f"auto answers everybody by popular: blend was worse beyond chance on {n_users} " in sentence
+    assert "30 of 100 validation users by popular" in sentence
+    (sentence,) = describe(*["popular"] * 5)
+    assert "100 of 100 validation users by popular" in sentence
 
 
 def test_vectors_that_were_brought_along_are_told_whatever_the_setting_says(tiny: Recommender, folder: Path) -> None:
@@ -131,6 +125,6 @@ def test_a_model_without_facts_has_a_card_too(tiny: Recommender, tmp_path: Path)
 def test_the_card_says_what_each_component_adds(tiny: Recommender) -> None:
     gain = {"users": 94, "kept": False, "gain": {"10": [0.25, -0.1, 0.6]}}
     facts = {"metrics": {"components": {"near": gain, "far": {**gain, "kept": True}}}}
-    near, far = describe_gains(replace(tiny.model, facts=facts))
+    near, far = describe_default(replace(tiny.model, facts=facts))
     assert all(part in near for part in ("near", "+0.25 [-0.10, +0.60]", "P@10", "94"))
     assert near.replace("near", "far") != far

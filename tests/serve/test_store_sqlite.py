@@ -68,7 +68,7 @@ def test_a_file_that_was_moved_takes_no_writes(path: Path) -> None:
             elsewhere = path.rename(path.with_suffix(".away"))
             if replace:
                 path.write_bytes(elsewhere.read_bytes())
-            for call in (store.ping(), store.append([("u", Profile({"age": 30}))])):
+            for call in (store.ping(), store.read(["u"]), store.append([("u", Profile({"age": 30}))])):
                 with pytest.raises(StoreError, match="was moved, replaced or deleted; restart the service"):
                     await call
             elsewhere.replace(path)

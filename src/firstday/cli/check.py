@@ -35,13 +35,12 @@ from firstday.evaluation.text_table import Table
 from firstday.recommend.rules.filters import describe_columns
 
 COUNT_LABELS = {
-    "timed": "interactions with a time",
     "ages": "users with an age",
     "dated": "users with a registration time",
-    "users_with_several": "users with several of these",
-    "users_within_24_hours": "users with several, all within 24 hours",
+    "users_with_several": "users with several timed interactions",
+    "users_within_24_hours": "users with all of several within 24 hours",
 }
-"""Labels of counts that are also printed as a share of all users or interactions."""
+"""Labels of counts of users, which are also printed as a share of all users."""
 
 
 def check(
@@ -127,8 +126,7 @@ def _print_summary(name: str, summary: Summary) -> None:
         if isinstance(value, Mapping):
             counts |= {f"{key}: {member}": f"{n:,}" for member, n in sorted(value.items())}
         elif value and key not in ("first", "last"):
-            total = summary.interactions if key == "timed" else summary.users
-            share = f" ({value / total:.0%})" if key in COUNT_LABELS else ""
+            share = f" ({value / summary.users:.0%})" if key in COUNT_LABELS else ""
             counts[COUNT_LABELS.get(key, key)] = f"{value:,}{share}"
     print_table(Table(name, [{"tables": label, "count": text} for label, text in counts.items()]))
 
@@ -136,7 +134,7 @@ def _print_summary(name: str, summary: Summary) -> None:
 def _print_outlook(outlook: Outlook) -> None:
     """Print how training would use a dataset, and whether it would refuse to."""
     if outlook.sentences:
-        typer.echo("How training would use it:")
+        typer.echo(f"How training would use it (protocol {outlook.protocol}):")
     for sentence in outlook.sentences:
         typer.echo(f"- {sentence}")
     refusal = f", but training would refuse the tables: {outlook.refusal}" if outlook.refusal else "."

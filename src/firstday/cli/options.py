@@ -252,11 +252,7 @@ def command_line() -> str:
 
 def program_name() -> str:
     """Return the command that runs this program in the user's shell, for commands to copy."""
-    called = Path(sys.argv[0])
-    found = shutil.which("firstday")
-    if found is not None and Path(found).resolve() == called.resolve():
-        return "firstday"
-    return str(called) if called.name == "firstday" else f"{sys.executable} -m firstday"
+    return "firstday" if shutil.which("firstday") else str(Path(sys.executable).with_name("firstday"))
 
 
 def print_json(values: Any) -> None:

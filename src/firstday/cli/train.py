@@ -31,7 +31,7 @@ from firstday.cli.printing import print_quality
 from firstday.engine.engines import ModelPlace, explain_protocol, load
 from firstday.model.folder import KEEP
 from firstday.progress import open_progress
-from firstday.recommend.model_card import describe_gains, describe_guard, describe_selection
+from firstday.recommend.model_card import describe_default, describe_selection
 from firstday.recommend.registry import with_methods
 from firstday.training.fit import train as run_training
 
@@ -95,7 +95,7 @@ def train(
             "item was used."
         )
     print_quality(recommender.model)
-    for sentence in (*describe_guard(recommender.model), *describe_gains(recommender.model)):
+    for sentence in describe_default(recommender.model):
         typer.echo(sentence)
     strategy = recommender.model.config.recommend.strategy
     if strategy != "auto":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -137,18 +137,17 @@ def check(
     dataset, findings = _open(tables, path, config, drop_bad_rows, engine)
     if dataset is not None:
         summary = sum_parts(dataset, summarise)
-        histories = sum_parts(dataset, read_histories, config, choose_protocol(summary, config).log)
+        histories = sum_parts(dataset, read_histories, config, choose_protocol(summary, config))
         outlook = preview(histories, config)
-        sentences = (describe_protocol(summary, histories, config), *outlook.sentences)
-        outlook = replace(outlook, sentences=sentences)
+        findings.note(describe_protocol(summary, histories, config))
     return Check(dataset, findings.faults, findings.notes, findings.left_out, summary, outlook, findings.hint)
 
 
 def explain_protocol(dataset: Dataset | LargeDataset, config: Config) -> str:
-    """Say which protocol a dataset gets and why, and how many users each protocol can hold out."""
+    """Say which protocol a dataset gets and why, and how many users each can hold out."""
     summary = sum_parts(dataset, summarise)
-    log = choose_protocol(summary, config).log
-    return describe_protocol(summary, sum_parts(dataset, read_histories, config, log), config)
+    histories = sum_parts(dataset, read_histories, config, choose_protocol(summary, config))
+    return describe_protocol(summary, histories, config)
 
 
 def _open(

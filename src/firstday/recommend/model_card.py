@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from firstday.errors import count_of
 from firstday.model.folder import read_manifest
 from firstday.model.trained_model import KNOWLEDGE, TrainedModel
 from firstday.recommend.registry import find_strategy, strategies_of
@@ -93,7 +95,7 @@ def _describe_quality(model: TrainedModel) -> tuple[Block, ...]:
     return (
         f"P@{k} (hits in % of the maximum possible), with 95 % confidence intervals, by what is known about a user:",
         tabulate_quality(model),
-        [*describe_guard(model), *describe_gains(model)],
+        describe_default(model),
         "Early stopping and the weights of blend used the same users, so results are slightly inflated. "
         "firstday evaluate reports results on unseen users, also by age, country and other groups.",
     )
@@ -117,24 +119,15 @@ def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:
     ]
 
 
-def describe_guard(model: TrainedModel) -> list[str]:
-    """Describe for whom `auto` answers by `popular` although something is known about them."""
-    selection = describe_selection(model)
-    known = [row for row in selection if row["known"] != KNOWLEDGE[0]]
-    guarded = [row for row in known if row["strategy"] == "popular"]
-    if not guarded:
-        return []
-    whom = f"users with {', '.join(row['known'] for row in guarded)}"
-    if len(guarded) == len(known):
-        whom = "everybody"
-        guarded = selection
-    n_users = sum(row["n_users"] for row in guarded)
-    return [f"auto answers {whom} by popular: blend was worse beyond chance on {n_users:,} validation users."]
-
-
-def describe_gains(model: TrainedModel) -> list[str]:
-    """Describe what each further component adds to the default list, in a sentence each."""
+def describe_default(model: TrainedModel) -> list[str]:
+    """Describe whom `auto` answers by `popular`, and what each further component adds to `blend`."""
     sentences = []
+    n_users = Counter[str]()
+    for row in describe_selection(model):
+        n_users[row["strategy"]] += row["n_users"]
+    if n_popular := n_users["popular"]:
+        whom = count_of(n_popular, n_users.total(), "validation users")
+        sentences.append(f"auto answers {whom} by popular, as nothing is known of them or blend was worse.")
     for name, gain in model.facts.get("metrics", {}).get("components", {}).items():
         points = " and ".join(
             f"{mean:+.2f} [{low:+.2f}, {high:+.2f}] points of P@{k}" for k, (mean, low, high) in gain["gain"].items()

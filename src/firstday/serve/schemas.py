@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -19,9 +18,8 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
-from firstday.errors import hint_at
 from firstday.features.signals import (
     BAD_CHARACTERS,
     ID_LENGTH,
@@ -117,38 +115,23 @@ class SignalsBody(_Signals):
     @model_validator(mode="before")
     @classmethod
     def _point_to_profile(cls, body: Any) -> Any:
-        """Say of an unknown field with a single value that profile columns belong in `profile`."""
-        names = tuple(cls.model_fields)
-        values = body.items() if isinstance(body, Mapping) else ()
-        unknown = [name for name, value in values if name not in names and isinstance(value, str | int | float)]
-        faults = [
-            InitErrorDetails(
-                type=PydanticCustomError(
-                    "profile_column", "Unknown field{hint}; put it in profile", {"hint": hint_at(name, names)}
-                ),
-                loc=(name,),
-                input=None,
-            )
-            for name in unknown
-        ]
-        if faults:
-            raise ValidationError.from_exception_data(cls.__name__, faults)
+        """Refuse an unknown field that could be a profile column."""
+        for name, value in body.items() if isinstance(body, dict) else ():
+            if name not in cls.model_fields and isinstance(value, str | int):
+                advice = PydanticCustomError("misplaced", "Unknown field; put profile columns in profile")
+                raise ValidationError.from_exception_data("", [{"type": advice, "loc": (name,), "input": None}])
         return body
 
 
-_ReadOnly = Annotated[Any, Field(json_schema_extra={"readOnly": True})]
-
-
 class UserBody(SignalsBody):
-    """Registration data of a user; read-only fields are accepted, so that what `GET` returns can be sent back."""
+    """Registration data of a user. Read-only fields are ignored, so that what `GET` returns can be sent back."""
 
-    user_id: UserId | None = None
-    """Omit it, or give that of the path."""
-    put_at: _ReadOnly = None
-    first_seen_at: _ReadOnly = None
-    events: _ReadOnly = None
-    lists: _ReadOnly = None
-    assignments: _ReadOnly = None
+    user_id: Any = None
+    put_at: Any = None
+    first_seen_at: Any = None
+    events: Any = None
+    lists: Any = None
+    assignments: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,6 +57,11 @@ class Histories:
         return replace(self, **arrays)
 
     @property
+    def protocol(self) -> Protocol:
+        """Name of the protocol."""
+        return "sampled" if self.log is None else "registration"
+
+    @property
     def can_be_warm(self) -> np.ndarray:
         """Whether each user used an item, and has a precomputed vector if there are any: bool, shape (n_users,)."""
         return (self.n_used > 0) & self.has_vector

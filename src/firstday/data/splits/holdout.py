@@ -34,7 +34,7 @@ class Holdout:
 
 def log_of(dataset: Dataset, config: Config) -> LogSpan | None:
     """Return the log's time span under the protocol `registration`, None under `sampled`; see `choose_protocol`."""
-    return choose_protocol(summarise(dataset), config).log
+    return choose_protocol(summarise(dataset), config)
 
 
 def protocol_of(dataset: Dataset, config: Config) -> Protocol:

@@ -116,8 +116,7 @@ class ClusterDataset:
     def find_learners(self, config: Config) -> Learners:
         """Choose the users to train on and fetch them to the driver; see `firstday.engine.large.LargeDataset`."""
         summary: Summary = sum_parts(self, summarise)
-        choice = choose_protocol(summary, config)
-        log = choice.log
+        log = choose_protocol(summary, config)
         histories: Histories = sum_parts(self, read_histories, config, log)
         choose_target_days(histories, config)  # raises for tables without timestamps
         is_warm = histories.can_be_warm & (histories.n_used >= MIN_LEARNED_ITEMS)
@@ -130,7 +129,7 @@ class ClusterDataset:
         learners = replace(learners, events=events, notes=self.notes)
         factorise = partial(self._factorise, config, log)
         if are_all:
-            return Learners(learners, {}, None, factorise, protocol=choice.protocol)
+            return Learners(learners, {}, None, factorise, protocol=histories.protocol)
         facts = {"users": len(histories), "interactions": summary.interactions}
 
         def count_shown(model: TrainedModel, held_out: Ids) -> Any:
@@ -139,7 +138,7 @@ class ClusterDataset:
 
         describe_everyone = partial(self.add_up, merge, describe_warm, config, log)
         shown = count_shown if summary.impressions else None
-        return Learners(learners, facts, describe_everyone, factorise, shown, choice.protocol)
+        return Learners(learners, facts, describe_everyone, factorise, shown, histories.protocol)
 
     def _factorise(self, config: Config, log: LogSpan | None, held_out: Ids, dimensions: int) -> np.ndarray:
         """Compute item vectors with MLlib's ALS from all warm users except held-out ones."""

@@ -33,7 +33,7 @@ async def is_alive() -> dict[str, str]:
 async def is_ready(service: ServiceDep) -> ReadyAnswer:
     """Return 200 while the model is served and 503 once shutdown begins. Needs no key.
 
-    A store that is unreachable or refuses writes is reported, but does not make the service unready: lists are served.
+    An unreachable store is reported, but does not make the service unready: lists are still served.
     """
     if service.is_draining:
         raise ApiError(503, "draining", "The process is shutting down; send requests elsewhere.")

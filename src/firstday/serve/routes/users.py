@@ -12,7 +12,6 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 from starlette.types import Scope
 
-from firstday.errors import DataError
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import Signals
 from firstday.serve.event_stream import read_stream
@@ -51,15 +50,12 @@ async def put_user(service: ServiceDep, user_id: UserIdPath, body: UserBody) -> 
     The body has the form of `signals` in `POST /v1/recommendations`, or is what `GET` returns. On every call, its
     interactions and impressions count as newly received. Send data with timestamps as events instead.
     """
-    if body.user_id not in (None, user_id):
-        raise DataError("is not that of the path; give the same, or omit it.", where="user_id")
     served = service.holder.current
     values = body.model_dump(include={*SignalsBody.model_fields}, exclude_defaults=True)
     signals = understand_picks(served.trained.encoder, Signals.of(values))
     await service.store.append([(user_id, Profile(values))])
     _, ignored = served.trained.read_signals([signals])
-    read_only = ["events are read-only here; send new ones to POST /v1/events"] if body.events else []
-    return PutAnswer(user_id=user_id, model=served.version, ignored=[*ignored[0], *read_only])
+    return PutAnswer(user_id=user_id, model=served.version, ignored=list(ignored[0]))
 
 
 class _StreamRoute(APIRoute):

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from firstday.errors import MissingExtraError
-from firstday.serve.store.base import NOT_USERS, SERVICE, Entry, Retention, StoredEntry, StoreError, now_us
+from firstday.serve.store.base import NOT_USERS, Entry, Retention, StoredEntry, StoreError, now_us
 
 try:
     from redis.asyncio import Redis
@@ -176,10 +176,6 @@ class RedisLog:
             )
         )
         return [new == 1 for new in is_new]
-
-    async def ping(self) -> None:
-        """See `Log.ping`."""
-        await self.read([SERVICE])
 
     async def find_facts(self) -> tuple[int, int]:
         """See `Log.find_facts`."""

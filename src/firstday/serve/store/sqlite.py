@@ -6,7 +6,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from operator import methodcaller
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +16,6 @@ from firstday.serve.store.base import (
     DAY_US,
     EXPIRING,
     NOT_USERS,
-    SERVICE,
     Entry,
     Retention,
     StoredEntry,
@@ -122,8 +121,7 @@ class SqliteLog:
                     "the copy that FIRSTDAY_SERVE_BACKUP_FILE names."
                 ) from None
             raise ConfigError(f"store: {path} cannot be opened ({error}); give another file.") from None
-        self._identity = self._identify()
-        self._fault: StoreError | None = None  # of the last write
+        self._opened = path.stat()
         self._writer: sqlite3.Connection | None = None
         self._waiting: list[Work] = []
         self._next_commit: asyncio.Task[list[Any]]
@@ -153,26 +151,18 @@ class SqliteLog:
 
     async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
         """See `Log.read`."""
+        self._check_place()
         try:
             return [self._reader.execute(READ, (owner,)).fetchall() for owner in owners]
         except sqlite3.Error as error:
             raise StoreError(f"store: cannot be read ({error}); try again.") from error
 
-    async def ping(self) -> None:
-        """See `Log.ping`."""
-        await self.read([SERVICE])
-        self._check_place()
-        if self._fault is not None:
-            raise self._fault
-
     def _check_place(self) -> None:
         """Raise `StoreError` if the file is no longer where it was opened: writes would be lost with this process."""
-        if not self._path.exists() or self._identify() != self._identity:
-            raise StoreError(f"store: {self._path} was moved, replaced or deleted; restart the service.")
-
-    def _identify(self) -> tuple[int, int]:
-        status = self._path.stat()
-        return status.st_dev, status.st_ino
+        with suppress(FileNotFoundError):
+            if os.path.samestat(self._path.stat(), self._opened):
+                return
+        raise StoreError(f"store: {self._path} was moved, replaced or deleted; restart the service.")
 
     async def find_facts(self) -> tuple[int, int]:
         """See `Log.find_facts`."""
@@ -276,7 +266,5 @@ class SqliteLog:
             if self._writer is not None:
                 self._writer.close()  # rolls back
                 self._writer = None
-            self._fault = StoreError(f"store: cannot be written ({error}); nothing was stored, try again.")
-            raise self._fault from error
-        self._fault = None
+            raise StoreError(f"store: cannot be written ({error}); nothing was stored, try again.") from error
         return results
