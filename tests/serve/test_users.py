@@ -84,21 +84,14 @@ def test_what_is_read_of_a_user_can_be_put(http: httpx.Client) -> None:
     assert len(after["events"]) == len(after["lists"]) == 1
 
 
-@pytest.mark.parametrize(
-    ("body", "field", "sentence"),
-    [
-        ({"country": "FR"}, "country", "Unknown field; put profile columns in profile"),
-        ({"age": 24, "plan": 3}, "plan", "Unknown field; put profile columns in profile"),
-        ({"pick": [["artist", "a07"]]}, "pick", "Unknown field"),  # not the value of a column
-    ],
-)
-def test_a_profile_column_beside_the_profile_is_told(
-    http: httpx.Client, body: dict[str, object], field: str, sentence: str
-) -> None:
-    error = assert_error(http.put("/v1/users/astray", json=body), 422, "invalid", field)
-    assert error["errors"][0]["message"] == sentence
-    answer = http.post("/v1/recommendations", json={"signals": body})
-    assert assert_error(answer, 422, "invalid", f"signals.{field}")["errors"][0]["message"] == sentence
+@pytest.mark.parametrize(("body", "field"), [({"country": "FR"}, "country"), ({"age": 24, "plan": 3}, "plan")])
+def test_a_profile_column_beside_the_profile_is_told(http: httpx.Client, body: dict[str, object], field: str) -> None:
+    answers = {
+        field: http.put("/v1/users/astray", json=body),
+        f"signals.{field}": http.post("/v1/recommendations", json={"signals": body}),
+    }
+    for name, answer in answers.items():
+        assert "in profile" in assert_error(answer, 422, "invalid", name)["errors"][0]["message"]
 
 
 def test_a_batch_has_1000_events_at_most(http: httpx.Client) -> None:

@@ -134,7 +134,7 @@ def _print_summary(name: str, summary: Summary) -> None:
 def _print_outlook(outlook: Outlook) -> None:
     """Print how training would use a dataset, and whether it would refuse to."""
     if outlook.sentences:
-        typer.echo(f"How training would use it (protocol {outlook.protocol}):")
+        typer.echo("How training would use it:")
     for sentence in outlook.sentences:
         typer.echo(f"- {sentence}")
     refusal = f", but training would refuse the tables: {outlook.refusal}" if outlook.refusal else "."

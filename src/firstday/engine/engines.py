@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -139,7 +139,8 @@ def check(
         summary = sum_parts(dataset, summarise)
         histories = sum_parts(dataset, read_histories, config, choose_protocol(summary, config))
         outlook = preview(histories, config)
-        findings.note(describe_protocol(summary, histories, config))
+        protocol = describe_protocol(summary, histories, config)
+        outlook = replace(outlook, sentences=(protocol, *outlook.sentences))
     return Check(dataset, findings.faults, findings.notes, findings.left_out, summary, outlook, findings.hint)
 
 

@@ -115,9 +115,9 @@ class SignalsBody(_Signals):
     @model_validator(mode="before")
     @classmethod
     def _point_to_profile(cls, body: Any) -> Any:
-        """Refuse an unknown field that could be a profile column."""
-        for name, value in body.items() if isinstance(body, dict) else ():
-            if name not in cls.model_fields and isinstance(value, str | int):
+        """Refuse an unknown field, which may be a profile column."""
+        for name in body if isinstance(body, dict) else ():
+            if name not in cls.model_fields:
                 advice = PydanticCustomError("misplaced", "Unknown field; put profile columns in profile")
                 raise ValidationError.from_exception_data("", [{"type": advice, "loc": (name,), "input": None}])
         return body

@@ -15,7 +15,7 @@ def choose_protocol(summary: Summary, config: Config) -> LogSpan | None:
     times are known or at most half of the users with several interactions did everything within 24 hours. Users
     without a registration time register at their first interaction.
     """
-    is_spread = bool(summary.dated) or 2 * summary.users_within_24_hours <= summary.users_with_several
+    is_spread = summary.dated or 2 * summary.users_within_24_hours <= summary.users_with_several
     has_clock = is_spread and 2 * summary.timed > summary.interactions
     if config.protocol == "sampled" or (config.protocol == "auto" and not has_clock):
         return None

@@ -122,9 +122,11 @@ def _describe(dataset: Dataset, histories: Histories, roles: Roles, life: Window
             f"day one of {count_of(n_unlogged, len(roles.warm), 'warm users')} is before the log, which begins "
             f"{start}; it was sampled from all items of the user."
         )
-    if n_registered < len(histories):
-        n_unknown = count_of(len(histories) - n_registered, len(histories), "users")
-        yield f"users.registered_at: {n_unknown} have neither a time nor an interaction with one, and are left out."
+    if n_unknown := len(histories) - n_registered:
+        yield (
+            f"users.registered_at: {count_of(n_unknown, len(histories), 'users')} have neither a time nor an "
+            "interaction with one, and are left out."
+        )
     if n_left_out := len(dataset.events) - sum(len(life.select(frame)) for frame in dataset.events.frames()):
         yield (
             f"interactions: {count_of(n_left_out, len(dataset.events), 'rows')} have no time, or are more than "

@@ -137,8 +137,14 @@ class ClusterDataset:
             return self.add_up(add_shown, count_others, config, log, model, held_out)
 
         describe_everyone = partial(self.add_up, merge, describe_warm, config, log)
-        shown = count_shown if summary.impressions else None
-        return Learners(learners, facts, describe_everyone, factorise, shown, histories.protocol)
+        return Learners(
+            learners,
+            facts,
+            describe_everyone,
+            factorise,
+            count_shown if summary.impressions else None,
+            protocol=histories.protocol,
+        )
 
     def _factorise(self, config: Config, log: LogSpan | None, held_out: Ids, dimensions: int) -> np.ndarray:
         """Compute item vectors with MLlib's ALS from all warm users except held-out ones."""
