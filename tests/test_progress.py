@@ -1,4 +1,4 @@
-"""Long work shows a bar where somebody looks on, and nothing where nobody does or nothing is wanted."""
+"""Long work shows a bar where somebody looks on, a line per stage elsewhere, and nothing where nothing is wanted."""
 
 from __future__ import annotations
 
@@ -30,20 +30,12 @@ def test_a_callback_is_called_and_nothing_is_quiet() -> None:
             assert report is no_progress
 
 
-def test_without_a_terminal_long_work_writes_a_line_now_and_then(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("firstday.progress.PROGRESS_INTERVAL_S", 0.0)
+def test_without_a_terminal_each_stage_writes_a_line(capfd: pytest.CaptureFixture[str]) -> None:
+    steps = [("seed 0", 0, 2), ("ease", 0, 8), ("ease", 1, 8), ("ease", 8, 8), ("seed 0", 1, 2)]
     with open_progress() as report:
-        report("ease", 3, 8)
-    assert capfd.readouterr() == ("", "ease: 3 of 8\n")
-
-
-def test_where_nobody_looks_on_short_work_writes_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    with open_progress() as report:
-        report("embeddings", 0, 1)
-        report("embeddings", 1, 1)
-    assert capfd.readouterr() == ("", "")
+        for step in (*steps, ("embeddings", 0, 1), ("embeddings", 1, 1), ("seed 0", 2, 2)):
+            report(*step)
+    assert capfd.readouterr() == ("", "seed 0\nease\nseed 0: 1 of 2\nembeddings\n")
 
 
 @pytest.mark.parametrize(("progress", "is_shown"), [("True", True), ("None", False)])

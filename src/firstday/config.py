@@ -462,8 +462,9 @@ class Config(Section):
     device with the same number of threads, the same seed gives the same model; on another, an equivalent but not
     identical one. Models open on any machine."""
     protocol: Literal["auto", "sampled", "registration"] = "auto"
-    """How users are split and day ones are formed. `auto`: `registration` if the tables have `users.registered_at` and
-    interaction timestamps, otherwise `sampled`."""
+    """How users are split and day ones are formed. `auto`: `registration` if most interactions have a timestamp, and
+    there are registration times or most users with several interactions came back after 24 hours; otherwise
+    `sampled`."""
     methods: tuple[str, ...] = ()
     """Additional methods to train: `item_item`, `user_user`, `ease`, `als_fold_in` and `mult_dae`, the cold models from
     the literature `dropoutnet` and `melu`, and those of plugins. The default list combines those with a component that

@@ -6,15 +6,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
-from time import monotonic
 from typing import Any
 
 Progress = Callable[[str, int, int], None]
 """Called with the name of the stage, the number of steps done, and the total number of steps."""
-
-
-PROGRESS_INTERVAL_S = 30.0
-"""Seconds between progress lines if bars cannot be shown."""
 
 
 def no_progress(_stage: str, _done: int, _total: int) -> None:
@@ -25,8 +20,8 @@ def no_progress(_stage: str, _done: int, _total: int) -> None:
 def open_progress(progress: Progress | bool | None = True) -> Iterator[Progress]:
     """Yield the progress callback: the given one, or one without output for None or False.
 
-    True: a bar in a notebook, a bar per stage on a terminal's standard error, otherwise one line on standard error
-    every 30 seconds.
+    True: a bar in a notebook, a bar per stage on a terminal's standard error, otherwise a line on standard error at the
+    start of each stage.
     """
     if progress is True:
         with _notebook_bar() if _is_notebook() else _terminal_bars() as report:
@@ -52,14 +47,15 @@ def _terminal_bars() -> Iterator[Progress]:
     console = Console(stderr=True)
     bars = Bars(*columns, console=console, transient=True)
     tasks: dict[str, TaskID] = {}
-    reported_at = monotonic()
+    last_stage = ""
 
     def report(stage: str, n_done: int, n_total: int) -> None:
-        nonlocal reported_at
+        nonlocal last_stage
         if not console.is_terminal:
-            if monotonic() - reported_at >= PROGRESS_INTERVAL_S:
-                reported_at = monotonic()
-                sys.stderr.write(f"{stage}: {n_done:,} of {n_total:,}\n")
+            if stage != last_stage and n_done < n_total:
+                last_stage = stage
+                steps = f": {n_done:,} of {n_total:,}" if n_done else ""
+                sys.stderr.write(f"{stage}{steps}\n")
             return
         bars.start()  # only now, so that an error before the first stage prints nothing but its message
         if stage not in tasks:

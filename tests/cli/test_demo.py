@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from firstday.cli import demo
-from firstday.cli.options import open_tables
+from firstday.cli.options import open_tables, program_name
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.recommend.recommender import open_model
@@ -55,6 +55,13 @@ def test_the_demo_shows_that_the_method_beats_popularity(
     report = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
     assert report.count("<svg") == 2  # strategies, day-one size
     assert report.count('<caption id="table-group-') == 4  # profile columns
+
+
+def test_printed_commands_work_where_they_are_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert program_name() == str(Path(sys.executable).parent / "firstday")
+    (tmp_path / "firstday").touch(mode=0o755)
+    assert program_name() == "firstday"
 
 
 def test_the_page_opens_in_a_browser_and_an_interruption_ends_it(tiny_model: Path, tmp_path: Path) -> None:

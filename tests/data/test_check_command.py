@@ -61,7 +61,7 @@ def test_good_tables_are_summed_up(five_users: Tables, write: Write, tmp_path: P
         "price number 3: 9.5 to 12",
         "in_stock boolean 2: True, False",
         "added_at text 1: 2024-05-01T12:00:00Z",
-        "How training would use it (protocol registration):",
+        "How training would use it:",
         "- 2 of 5 users used an item.",
     ):
         assert expected in lines
@@ -149,8 +149,11 @@ def test_tables_that_can_be_learned_from_are_told_with_how_well_lists_could_be_j
     folder = str(write(service(100, 10)))
     done = runner.invoke(app, [folder])
     assert done.exit_code == 0
-    assert done.stdout.strip().splitlines()[-5:] == [
-        "How training would use it (protocol sampled):",
+    assert done.stdout.strip().splitlines()[-6:] == [
+        "How training would use it:",
+        "- Protocol sampled (setting auto): 0 of 2,020 interactions have a time, 0 of 110 users a registration time, "
+        "and 0 of 0 users with several interactions did everything within 24 hours; `registration` can hold out up to "
+        "0 users, who came back later, and `sampled` 100, who used at least 20 items.",
         "- 110 of 110 users used an item: 100 would be warm, in 5 segments, and 10 held out for validation.",
         "- Evaluation would report on 20 cold users, drawn at random.",
         "- With 20 cold users the 95 % interval of P@50 is about plus or minus 10 points, too wide to distinguish "

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 
+from firstday.config import Config
 from firstday.data.load import load
 from firstday.data.sources.complete_journey import HOUSEHOLDS, PRODUCTS, TRANSACTIONS
+from firstday.data.splits.holdout import protocol_of
 from firstday.errors import DataError
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
@@ -24,14 +25,14 @@ needs_films = pytest.mark.skipif(not FILMS.exists(), reason=f"no {FILMS.name} in
 def test_online_retail_is_whole() -> None:
     dataset = load("online-retail", path=RETAIL)
     assert (len(dataset.users), len(dataset.items), len(dataset.events)) == (4_285, 4_006, 393_636)
+    assert protocol_of(dataset, Config()) == "registration"
 
 
 @needs_films
 def test_movietweetings_is_whole() -> None:
     dataset = load("movietweetings", path=FILMS)
     assert (len(dataset.users), len(dataset.items), len(dataset.events)) == (16_554, 10_506, 100_000)
-    first = dataset.events.first_moments("user_ix", len(dataset.users), -1)
-    np.testing.assert_array_equal(dataset.registered_at, first)
+    assert protocol_of(dataset, Config()) == "registration"
 
 
 def write_retail(folder: Path) -> Path:
@@ -49,7 +50,7 @@ def write_retail(folder: Path) -> Path:
     return folder / RETAIL.name
 
 
-def test_the_first_purchase_stands_for_the_registration(tmp_path: Path) -> None:
+def test_purchases_are_products_that_a_customer_bought(tmp_path: Path) -> None:
     file = write_retail(tmp_path)
     for path in (file, tmp_path):
         dataset = load("online-retail", path=path)
@@ -57,9 +58,6 @@ def test_the_first_purchase_stands_for_the_registration(tmp_path: Path) -> None:
         assert dataset.items.values.to_list() == ["10002", "10003A"]
         assert dataset.titles == ("CUP", "BOWL")
         assert len(dataset.events) == 4
-        moments = [datetime(2009, 12, 1, 7, 45, tzinfo=UTC), datetime(2009, 12, 5, 9, tzinfo=UTC)]
-        assert dataset.registered_at is not None
-        assert dataset.registered_at.tolist() == [int(at.timestamp() * 1e6) for at in moments]
         country = dataset.groups["country"]
         assert [country.values[code] for code in country.codes] == ["France", "France"]
 
@@ -95,6 +93,7 @@ def test_groceries(tmp_path: Path) -> None:
     assert len(dataset.events) == 2
     assert sorted(dataset.entities) == ["category", "department"]
     assert sorted(dataset.groups) == ["age_band", "income"]
+    assert dataset.users.values.to_list() == [900, 1228]
 
 
 @pytest.mark.parametrize("name", ["online-retail", "movietweetings", "complete-journey"])

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
-from firstday.config import FeatureConfig, SegmentConfig, SignalConfig
+from firstday.config import Config, FeatureConfig, SegmentConfig, SignalConfig
 from firstday.data.dataset import Dataset, Group, PrecomputedVectors
 from firstday.data.events import ITEM, UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
+from firstday.data.splits.holdout import protocol_of
 from firstday.data.splits.split import Split
 from firstday.embed.embeddings import FoldIn
 from firstday.engine import everyone as everyone_module
@@ -28,11 +31,12 @@ from firstday.engine.everyone import (
 from firstday.engine.large import Learners
 from firstday.ranking import NO_ITEM, unit_rows
 from firstday.segment.segments import Segments
-from firstday.training.fit import fit
+from firstday.training.fit import fit, train
 from tests.data.same import assert_same
 from tests.engine.parts import divide
 from tests.segment.test_shown_counts import show_to_all
 from tests.synthetic import brief_config
+from tests.timed import make_log
 from tests.tiny import EAST, ITEM_VECTORS, NORTH, USES, make_encoder, make_model
 
 CENTROIDS = np.array([EAST, NORTH], np.float32)
@@ -248,3 +252,29 @@ def test_a_sample_and_everyone_in_parts_is_what_an_engine_brings(world: Dataset,
     assert model.segments.items.sizes.sum() == len(split.warm)
     assert model.facts["data"]["warm_users"] == len(split.warm)
     assert model.facts["data"]["learned_from"] == -(-len(split.warm) // 2)
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """A dataset whose engine brings some of its users."""
+
+    learners: Learners
+    name: str = "elsewhere"
+    columns: Mapping[str, pl.Series] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+    def ask(self, function: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
+        yield function(self.learners.dataset, *arguments)
+
+    def find_learners(self, config: Config) -> Learners:
+        return self.learners
+
+
+def test_users_that_an_engine_brings_are_split_by_the_protocol_of_all() -> None:
+    log = make_log()  # of which it can be seen that it has a clock
+    config = brief_config(sampled={"min_items": 5})
+    assert protocol_of(log, config) == "registration"
+    recommender = train(Elsewhere(Learners(log, {}, None, protocol="sampled")), config)
+    assert recommender.model.facts["data"]["protocol"] == "sampled"
+    assert recommender.model.config.protocol == "auto"

@@ -52,15 +52,16 @@ def test_going_back_and_on_again(tmp_path: Path) -> None:
     assert rollback(path) == b
     assert dataset_of(path) == "b"
     assert rollback(path) == a  # further back, and not on to c again
-    with pytest.raises(ArtifactError, match=f"has no older version to restore; .* current one: {b}, {c}"):
+    with pytest.raises(ArtifactError, match="has no older version to restore; choose one with --to ") as caught:
         rollback(path)
+    assert [version in str(caught.value) for version in (a, b, c)] == [False, True, True]  # not the current one
     assert rollback(path, c) == c
     assert (dataset_of(path), names_of(path)) == ("c", [c, a, b])
     for version in (c, "0000"):
         with pytest.raises(ArtifactError, match=f"has no version {version} to restore"):
             rollback(path, version)
     publish(tmp_path / "single", "a")
-    with pytest.raises(ArtifactError, match="current one: none"):
+    with pytest.raises(ArtifactError, match="no version but the current one"):
         rollback(tmp_path / "single")
     with pytest.raises(ArtifactError, match="nowhere: is not a model folder"):
         rollback(tmp_path / "nowhere")

@@ -13,7 +13,13 @@ from firstday.engine.engines import ModelPlace
 from firstday.evaluation.report.render import render_model
 from firstday.methods.auto import ClassEvidence, Guard
 from firstday.model.folder import MANIFEST, read_manifest
-from firstday.recommend.model_card import CARD, describe_gains, describe_selection, tabulate_quality, write_markdown
+from firstday.recommend.model_card import (
+    CARD,
+    describe_default,
+    describe_selection,
+    tabulate_quality,
+    write_markdown,
+)
 from firstday.recommend.recommender import Recommender, open_model
 from tests.tiny import with_learned
 
@@ -60,6 +66,18 @@ def test_the_table_of_auto_has_the_classes_of_validation_users(tiny: Recommender
     assert len(tabulate_quality(tiny.model)) == 1
 
 
+def test_it_is_told_how_many_get_popular(tiny: Recommender) -> None:
+    def describe(*strategies: str) -> list[str]:
+        classes = tuple(ClassEvidence(name, 10 * number) for number, name in enumerate(strategies))
+        return describe_default(with_learned(tiny.model, auto=Guard(classes)))
+
+    assert describe("popular", "blend", "blend", "blend", "blend") == []  # the class of which nothing is known is empty
+    (sentence,) = describe("popular", "blend", "blend", "popular", "blend")
+    assert "30 of 100 validation users by popular" in sentence
+    (sentence,) = describe(*["popular"] * 5)
+    assert "100 of 100 validation users by popular" in sentence
+
+
 def test_vectors_that_were_brought_along_are_told_whatever_the_setting_says(tiny: Recommender, folder: Path) -> None:
     manifest = read_manifest(folder)
     limit = "The vectors are precomputed: if they were trained on later behaviour, results are inflated"
@@ -74,8 +92,9 @@ def test_figures_of_each_class_have_their_intervals(recommender: Recommender, tm
     rows = describe_selection(recommender.model)
     manifest = read_manifest(recommender.save(tmp_path / "model"))
     text = write_markdown(recommender.model, manifest)
-    assert len(rows) == 5
+    assert rows
     for row in rows:
+        assert row["n_users"] > 0
         for name, mean in row["precision"].items():
             low, high = row["precision_ci"][name]
             assert 0 <= low <= mean <= high <= 100
@@ -106,6 +125,6 @@ def test_a_model_without_facts_has_a_card_too(tiny: Recommender, tmp_path: Path)
 def test_the_card_says_what_each_component_adds(tiny: Recommender) -> None:
     gain = {"users": 94, "kept": False, "gain": {"10": [0.25, -0.1, 0.6]}}
     facts = {"metrics": {"components": {"near": gain, "far": {**gain, "kept": True}}}}
-    near, far = describe_gains(replace(tiny.model, facts=facts))
+    near, far = describe_default(replace(tiny.model, facts=facts))
     assert all(part in near for part in ("near", "+0.25 [-0.10, +0.60]", "P@10", "94"))
     assert near.replace("near", "far") != far

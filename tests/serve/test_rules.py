@@ -17,7 +17,17 @@ from redis_process import RedisProcess
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.serve.item_lists import POLL_S
 from tests.recommend.test_rules import with_columns
-from tests.serve.conftest import StartServer, add_events, get_list, ids_of, open_client, post_list, read_body, wait_for
+from tests.serve.conftest import (
+    StartServer,
+    add_events,
+    assert_error,
+    get_list,
+    ids_of,
+    open_client,
+    post_list,
+    read_body,
+    wait_for,
+)
 from tests.serve.in_process import RunningApp, running_app
 
 K = 5
@@ -140,6 +150,12 @@ def test_a_kept_list_is_in_force_at_once_and_survives_a_restart(shop: Path, tmp_
         assert not set(ids_of(get_list(http, "u", **parameters))) & set(first[:2])
         assert http.delete("/v1/lists/sold_out").status_code == 204
         assert http.get("/v1/lists/sold_out").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["sold-out", "1st", "é", "x" * 65])
+def test_of_a_list_name_the_characters_are_told(http: httpx.Client, name: str) -> None:
+    error = assert_error(http.put(f"/v1/lists/{name}", json={"items": []}), 422, "invalid", "name")
+    assert all(part in error["errors"][0]["message"] for part in ("64", "A-Z", "a-z", "0-9", " _"))
 
 
 def test_a_body_of_100_000_ids_is_taken(http: httpx.Client) -> None:

@@ -46,6 +46,20 @@ def test_it_says_when_it_is_ready_and_answers_at_once(server: ServerProcess, mod
         assert http.get("/readyz").json() == {"status": "ready", "model": version, "store": "ok"}
 
 
+def test_readiness_says_that_the_store_is_away(start_app: StartApp, tmp_path: Path) -> None:
+    app = start_app()
+    with app.open_client() as http:
+        assert http.get("/readyz").json()["store"] == "ok"
+        (file,) = tmp_path.rglob("users.sqlite")
+        file.rename(file.with_suffix(".away"))
+        ready = http.get("/readyz")
+        assert (ready.status_code, ready.json()["store"]) == (200, "unavailable")
+        assert_error(http.put("/v1/users/u", json={"age": 20}), 503, "store_unavailable")
+        assert get_list(http, "u")["signals_from"] == "store_unavailable"
+        file.with_suffix(".away").rename(file)
+        assert http.get("/readyz").json()["store"] == "ok"
+
+
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux's /proc")
 def test_no_training_library_is_in_the_process(server: ServerProcess) -> None:
     with open_client(server) as http:

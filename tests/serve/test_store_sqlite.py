@@ -57,6 +57,31 @@ def test_a_file_that_is_no_store_is_refused(path: Path, make: Callable[[Path], N
         make_store(path)
 
 
+def test_a_file_that_was_moved_takes_no_writes(path: Path) -> None:
+    """Its data would be lost with the process."""
+
+    async def move_and_return() -> None:
+        store = make_store(path)
+        await store.append([("u", Profile({"age": 20}))])
+        await store.ping()
+        for replace in (False, True):
+            elsewhere = path.rename(path.with_suffix(".away"))
+            if replace:
+                path.write_bytes(elsewhere.read_bytes())
+            for call in (store.ping(), store.read(["u"]), store.append([("u", Profile({"age": 30}))])):
+                with pytest.raises(StoreError, match="was moved, replaced or deleted; restart the service"):
+                    await call
+            elsewhere.replace(path)
+        await store.append([("u", Profile({"age": 40}))])
+        await store.ping()
+        (user,) = await store.read(["u"])
+        assert user.profile is not None
+        assert user.profile.signals == {"age": 40}
+        await store.close()
+
+    asyncio.run(move_and_return())
+
+
 def test_a_store_in_use_is_refused(path: Path) -> None:
     store = make_store(path)
     code = (

@@ -11,7 +11,7 @@ import pytest
 from firstday.errors import DataError
 from firstday.serve.batching import ListRequest
 from firstday.serve.store.base import Profile
-from tests.serve.conftest import StartApp, assert_error
+from tests.serve.conftest import StartApp, add_events, assert_error, get_list
 
 
 def test_everything_known_of_a_user_can_be_read_and_forgotten(http: httpx.Client) -> None:
@@ -63,6 +63,35 @@ def test_everything_known_of_a_user_can_be_read_and_forgotten(http: httpx.Client
     assert_error(http.get("/v1/users/anna"), 404, "not_found")
     assert http.get("/v1/users/anna/recommendations").json()["route"] == "popular"
     assert http.delete("/v1/users/anna").status_code == 204
+
+
+def test_what_is_read_of_a_user_can_be_put(http: httpx.Client) -> None:
+    body = {
+        "age": 24,
+        "profile": {"country": "FR"},
+        "picks": [["artist", "a07"]],
+        "interactions": [["favorite", "item", "i003"]],
+        "shown": ["i001", ["i002", 2]],
+    }
+    assert http.put("/v1/users/echo", json=body).json()["ignored"] == []
+    add_events(http, "echo", "i005")
+    get_list(http, "echo", record=True)
+    before = http.get("/v1/users/echo").json()
+    assert http.put("/v1/users/echo", json=before).json()["ignored"] == []
+    after = http.get("/v1/users/echo").json()
+    assert before.pop("put_at") < after.pop("put_at")
+    assert after == before
+    assert len(after["events"]) == len(after["lists"]) == 1
+
+
+@pytest.mark.parametrize(("body", "field"), [({"country": "FR"}, "country"), ({"age": 24, "plan": 3}, "plan")])
+def test_a_profile_column_beside_the_profile_is_told(http: httpx.Client, body: dict[str, object], field: str) -> None:
+    answers = {
+        field: http.put("/v1/users/astray", json=body),
+        f"signals.{field}": http.post("/v1/recommendations", json={"signals": body}),
+    }
+    for name, answer in answers.items():
+        assert "in profile" in assert_error(answer, 422, "invalid", name)["errors"][0]["message"]
 
 
 def test_a_batch_has_1000_events_at_most(http: httpx.Client) -> None:

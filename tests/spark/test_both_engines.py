@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids
-from firstday.data.splits.holdout import log_of
+from firstday.data.splits.holdout import log_of, protocol_of
 from firstday.data.summary import summarise
 from firstday.embed.embeddings import FoldIn
 from firstday.engine import engines
@@ -65,6 +65,7 @@ def test_the_users_to_learn_from_are_the_same_dataset(
     assert isinstance(local.dataset, Dataset)
     learners = tables.find_learners(config)
     assert learners.describe_everyone is None
+    assert learners.protocol == protocol_of(local.dataset, config)
     assert_equal(learners.dataset, local.dataset)
 
 

@@ -37,7 +37,8 @@ from firstday.recommend.rules.filters import describe_columns
 COUNT_LABELS = {
     "ages": "users with an age",
     "dated": "users with a registration time",
-    "users_within_24_hours": "users with all interactions within 24 hours",
+    "users_with_several": "users with several timed interactions",
+    "users_within_24_hours": "users with all of several within 24 hours",
 }
 """Labels of counts of users, which are also printed as a share of all users."""
 
@@ -133,7 +134,7 @@ def _print_summary(name: str, summary: Summary) -> None:
 def _print_outlook(outlook: Outlook) -> None:
     """Print how training would use a dataset, and whether it would refuse to."""
     if outlook.sentences:
-        typer.echo(f"How training would use it (protocol {outlook.protocol}):")
+        typer.echo("How training would use it:")
     for sentence in outlook.sentences:
         typer.echo(f"- {sentence}")
     refusal = f", but training would refuse the tables: {outlook.refusal}" if outlook.refusal else "."

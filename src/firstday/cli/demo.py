@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from firstday.cli.options import PathOption, SeedsOption, open_tables
+from firstday.cli.options import PathOption, SeedsOption, open_tables, program_name
 from firstday.cli.printing import print_results
 from firstday.cli.recommend import print_answer
 from firstday.evaluation.report.render import render_evaluation
@@ -83,19 +83,20 @@ def demo(
     report = out / "report.html"
     command = f"firstday demo --seeds {seeds}"
     write_file(report, render_evaluation(results, dataset_summary=summary, config=config, command=command))
+    program = program_name()
     user = f'{{"age": 61, "interactions": [["stream", "item", {recommender.model.catalogue.items[0]}]]}}'
     typer.echo(
         f"Done in {perf_counter() - began:.0f} s. Report: {report}\n"
         "Next:\n"
-        f"  firstday inspect {out / 'model'}\n"
-        f"  firstday recommend {out / 'model'} --user '{user}' -k 10\n"
-        "  firstday check TABLES            your own folder of tables; see docs/tables.md\n"
-        "  firstday train TABLES --out model"
+        f"  {program} inspect {out / 'model'}\n"
+        f"  {program} recommend {out / 'model'} --user '{user}' -k 10\n"
+        f"  {program} check TABLES            your own folder of tables; see docs/tables.md\n"
+        f"  {program} train TABLES --out model"
     )
     if sys.stdout.isatty() if open_page is None else open_page:
         show_page(out / "model", out / "users.sqlite")
     else:
-        typer.echo(f"To open the demo page: firstday serve {out / 'model'}")
+        typer.echo(f"To open the demo page: {program} serve {out / 'model'}")
 
 
 def _print_first_look(recommender: Recommender) -> None:

@@ -90,8 +90,8 @@ def evaluate(
         int | None,
         typer.Option(
             min=1,
-            help="With registration times: number of cut-offs. At each, train on earlier data and evaluate on the "
-            "newcomers up to the next (default: the setting, 6).",
+            help="Under the protocol registration: number of cut-offs. At each, train on earlier data and evaluate on "
+            "the newcomers up to the next (default: the setting, 6).",
         ),
     ] = None,
     seeds: SeedsOption = 1,
@@ -119,9 +119,6 @@ def evaluate(
     Example: firstday evaluate tables --filter 'in_stock and genre == "jazz"' --cap artist=2
     """
     if cut_offs is not None:
-        if protocol == "sampled":
-            raise ConfigError("--cut-offs: needs the protocol registration, not sampled; omit one of the two options.")
-        protocol = "registration"
         overrides = [*(overrides or ()), f"registration.cut_offs={cut_offs}"]
     trainable = load_plugins(plugin)
     for name in tables:
@@ -144,6 +141,11 @@ def evaluate(
         settings = with_methods(settings, trainable)
         if (moments := find_cut_offs(dataset, settings)) is not None:
             print_notes([f"{name}: evaluation will train {moments.describe()}."])
+        elif cut_offs is not None:
+            raise ConfigError(
+                f"--cut-offs: needs the protocol registration, but that of {name} is sampled; omit --cut-offs, or set "
+                "--protocol registration."
+            )
         with open_progress() as progress:
             results = run_evaluation(
                 dataset,

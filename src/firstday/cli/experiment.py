@@ -16,14 +16,15 @@ from firstday.cli.options import (
     SetOption,
     check_output,
     command_line,
-    open_tables,
     print_notes,
+    read_settings,
     require_libraries,
     split_pairs,
     write_json,
 )
 from firstday.cli.printing import print_error, print_table
 from firstday.data.dataset import Dataset
+from firstday.data.load import load
 from firstday.errors import ConfigError
 from firstday.experiment.analyse import analyse
 from firstday.experiment.experiment_report import render_experiment, tabulate_changes
@@ -80,7 +81,9 @@ def experiment(
     check_output(report, ".html")
     intended = None if weights is None else parse_weights(weights)
     require_libraries("an experiment's report", "experiment", "tea_tasting")
-    dataset, settings = open_tables(tables, None, config, overrides, drop_bad_rows=drop_bad_rows)
+    settings = read_settings(tables, config, overrides)
+    dataset = load(tables, config=settings, drop_bad_rows=drop_bad_rows)
+    print_notes(dataset.notes)
     experiment_config = settings.experiment
     if planned_users is not None:
         experiment_config = experiment_config.override("planned_users", planned_users)

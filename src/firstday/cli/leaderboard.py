@@ -11,6 +11,7 @@ from firstday.cli.options import DropOption, PluginOption, StrategiesOption, che
 from firstday.cli.printing import print_line, print_table
 from firstday.data.left_out import left_out_path, write_left_out
 from firstday.data.splits.holdout import protocol_of
+from firstday.engine.engines import explain_protocol
 from firstday.files import write_file
 from firstday.leaderboard.board import (
     Leaderboard,
@@ -94,7 +95,7 @@ def leaderboard(
     for set_name, copy in copies.items():
         dataset, config = open_set(set_name, copy, drop_bad_rows=drop_bad_rows)
         name = dataset.name
-        print_notes(f"{name}: {note}" for note in dataset.notes)
+        print_notes(f"{name}: {note}" for note in (*dataset.notes, explain_protocol(dataset, config)))
         names.append(name)
         before = board.get(name)
         n_seeds = seeds or (SEEDS[protocol_of(dataset, config)] if before is None else len(before.seeds))

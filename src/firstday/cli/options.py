@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import sys
 import tomllib
 from collections.abc import Iterable, Sequence
@@ -21,7 +22,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.left_out import left_out_path, write_left_out
 from firstday.data.load import BUILT_IN, load
 from firstday.data.splits.histories import Protocol
-from firstday.engine.engines import Engine
+from firstday.engine.engines import Engine, explain_protocol
 from firstday.errors import ConfigError, DataError, needs_extra
 from firstday.files import write_file
 from firstday.recommend.registry import load_plugin, optional_names
@@ -91,8 +92,7 @@ SeedsOption = Annotated[int, typer.Option(min=1, max=1000, help="Number of times
 ProtocolOption = Annotated[
     Protocol | None,
     typer.Option(
-        help="How to choose cold users and day ones (default: the setting, auto: registration if registration and "
-        "interaction times are known)."
+        help="How to choose cold users and day ones (default: the setting, auto: registration if the log has a clock)."
     ),
 ]
 DeviceOption = Annotated[
@@ -220,10 +220,10 @@ def open_tables(
     drop_bad_rows: float = 0.0,
     device: DeviceName | None = None,
 ) -> tuple[Dataset, Config]:
-    """Load a dataset on this machine; return it with its settings."""
+    """Load a dataset on this machine, print its notes and protocol, and return it with its settings."""
     settings = read_settings(tables, config, overrides, protocol, device)
     dataset = load(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows)
-    print_notes(dataset.notes)
+    print_notes([*dataset.notes, explain_protocol(dataset, settings)])
     return dataset, settings
 
 
@@ -248,6 +248,11 @@ def check_output(target: Path | None, *endings: str) -> None:
 def command_line() -> str:
     """Return the current command line, for reports."""
     return shlex.join(["firstday", *sys.argv[1:]])
+
+
+def program_name() -> str:
+    """Return the command that runs this program in the user's shell, for commands to copy."""
+    return "firstday" if shutil.which("firstday") else str(Path(sys.executable).with_name("firstday"))
 
 
 def print_json(values: Any) -> None:

@@ -23,14 +23,15 @@ from firstday.cli.options import (
     load_plugins,
     print_json,
     print_notes,
+    program_name,
     read_settings,
     start_engine,
 )
 from firstday.cli.printing import print_quality
-from firstday.engine.engines import ModelPlace, load
+from firstday.engine.engines import ModelPlace, explain_protocol, load
 from firstday.model.folder import KEEP
 from firstday.progress import open_progress
-from firstday.recommend.model_card import describe_gains, describe_selection
+from firstday.recommend.model_card import describe_default, describe_selection
 from firstday.recommend.registry import with_methods
 from firstday.training.fit import train as run_training
 
@@ -68,7 +69,7 @@ def train(
     location.check()
     settings = read_settings(tables, config, overrides, protocol, device)
     dataset = load(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows, engine=engine)
-    print_notes(dataset.notes)
+    print_notes([*dataset.notes, explain_protocol(dataset, settings)])
     with open_progress() as progress:
         recommender = run_training(dataset, with_methods(settings, trainable), progress=progress)
     location.save(recommender, dataset.left_out, keep=keep)
@@ -94,9 +95,9 @@ def train(
             "item was used."
         )
     print_quality(recommender.model)
-    for sentence in describe_gains(recommender.model):
+    for sentence in describe_default(recommender.model):
         typer.echo(sentence)
     strategy = recommender.model.config.recommend.strategy
     if strategy != "auto":
         typer.echo(f"note: recommend.strategy is {strategy}, so it makes the lists, not auto.")
-    typer.echo(f"Model: {out}   Next: firstday inspect {out}")
+    typer.echo(f"Model: {out}   Next: {program_name()} inspect {out}")

@@ -23,6 +23,7 @@ from firstday.cli.options import (
     load_plugins,
     open_tables,
     print_notes,
+    program_name,
     read_settings,
     require_libraries,
     write_json,
@@ -124,7 +125,7 @@ def tune(
         )
     typer.echo(f"Settings: {out}   Plot: {picture}")
     if search.is_gain:
-        typer.echo(f"Next: firstday train {tables} --config {out} --out model")
+        typer.echo(f"Next: {program_name()} train {tables} --config {out} --out model")
 
 
 def render_settings(config: Config, comments: Iterable[str]) -> str:

@@ -13,9 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.splits.histories import LogSpan, find_log
 
 
 def _choose_end(choose: Callable[..., int | None], *moments: int | None) -> int | None:
@@ -44,9 +42,9 @@ class Summary:
     groups: Mapping[str, int] = field(default_factory=dict)  # values per profile column
     ages: int = 0  # users with a known age
     dated: int = 0  # users with a known registration time
-    # Users whose interactions span less than 24 hours. If they are the majority, the log has little more than day ones,
-    # and the protocol `sampled` is more suitable.
-    users_within_24_hours: int = 0
+    timed: int = 0  # interactions with a time
+    users_with_several: int = 0  # users with two or more of these
+    users_within_24_hours: int = 0  # of these users, those with all of them within 24 hours
     impressions: int = 0
     experiments: Counter[str] = field(default_factory=Counter)  # users with a variant, by experiment
     first: int | None = None  # earliest interaction, in microseconds since 1970 UTC; None without times
@@ -55,10 +53,6 @@ class Summary:
     def __add__(self, other: Summary) -> Summary:
         merged = {name: MERGE.get(name, add)(one, getattr(other, name)) for name, one in vars(self).items()}
         return Summary(**merged)
-
-    def find_log(self, config: Config) -> LogSpan | None:
-        """Return the log for the protocol `registration`; None under `sampled`."""
-        return find_log(config, is_dated=bool(self.dated), first=self.first, last=self.last)
 
 
 def _count_known(values: np.ndarray | None) -> int:
@@ -69,13 +63,17 @@ def _count_known(values: np.ndarray | None) -> int:
 def summarise(part: Dataset) -> Summary:
     """Count the contents of a dataset or a part."""
     counts: Mapping[str, Any] = part.summary()
-    span = pl.col("timestamp").max() - pl.col("timestamp").min()
-    spans = part.events.rows.lazy().drop_nulls("timestamp").group_by("user_ix").agg(span).collect()["timestamp"]
+    moment = pl.col("timestamp")
+    timed = part.events.rows.lazy().drop_nulls("timestamp").group_by("user_ix")
+    users = timed.agg(n=pl.len(), span=moment.max() - moment.min()).collect()
+    has_several = users["n"] > 1
     return Summary(
         **counts,
         ages=_count_known(part.ages),
         dated=_count_known(part.registered_at),
-        users_within_24_hours=int((spans < timedelta(days=1)).sum()),
+        timed=int(users["n"].sum()),
+        users_with_several=int(has_several.sum()),
+        users_within_24_hours=int((has_several & (users["span"] < timedelta(days=1))).sum()),
         impressions=len(part.impressions or ()),
         experiments=Counter([] if part.assignments is None else part.assignments["experiment"]),
         first=part.events.first,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from firstday.data.load import check_tables
 from firstday.data.newcomers import load_newcomers
 from firstday.data.splits.histories import read_histories
 from firstday.data.splits.outlook import Outlook, preview
+from firstday.data.splits.protocol import choose_protocol, describe_protocol
 from firstday.data.summary import Summary, summarise
 from firstday.display import readable
 from firstday.engine.large import LargeDataset, Tables, sum_parts
@@ -136,8 +137,18 @@ def check(
     dataset, findings = _open(tables, path, config, drop_bad_rows, engine)
     if dataset is not None:
         summary = sum_parts(dataset, summarise)
-        outlook = preview(sum_parts(dataset, read_histories, config, summary.find_log(config)), config)
+        histories = sum_parts(dataset, read_histories, config, choose_protocol(summary, config))
+        outlook = preview(histories, config)
+        protocol = describe_protocol(summary, histories, config)
+        outlook = replace(outlook, sentences=(protocol, *outlook.sentences))
     return Check(dataset, findings.faults, findings.notes, findings.left_out, summary, outlook, findings.hint)
+
+
+def explain_protocol(dataset: Dataset | LargeDataset, config: Config) -> str:
+    """Say which protocol a dataset gets and why, and how many users each can hold out."""
+    summary = sum_parts(dataset, summarise)
+    histories = sum_parts(dataset, read_histories, config, choose_protocol(summary, config))
+    return describe_protocol(summary, histories, config)
 
 
 def _open(

@@ -41,10 +41,11 @@ MAX_STABLE_NUMBER = 2**64 - 1
 class Learners:
     """The data of the users to train on, and how to query all users.
 
-    `facts` are those counts of `Dataset.summary` that differ for the whole dataset. `describe_everyone` computes
-    statistics of all warm users, and `count_others` counts the impressions of users who are not warm, given the model
-    and the held-out users; both are None if the dataset contains all users. `factorise` is the engine's own method, if
-    any, for item vectors from all warm users except the given held-out ones: float32, shape (n_items, d).
+    `facts` are those counts of `Dataset.summary` that differ for the whole dataset, whose protocol is `protocol`.
+    `describe_everyone` computes statistics of all warm users, and `count_others` counts the impressions of users who
+    are not warm, given the model and the held-out users; both are None if the dataset contains all users. `factorise`
+    is the engine's own method, if any, for item vectors from all warm users except the given held-out ones: float32,
+    shape (n_items, d).
     """
 
     dataset: Dataset
@@ -52,6 +53,7 @@ class Learners:
     describe_everyone: Callable[[StatisticsTask], Everyone] | None
     factorise: Callable[[Ids, int], np.ndarray] | None = None
     count_others: Callable[[TrainedModel, Ids], ShownCounts | None] | None = None
+    protocol: str = "auto"
 
 
 @runtime_checkable

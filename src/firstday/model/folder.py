@@ -127,10 +127,9 @@ def _choose_version(path: Path, to: str | None) -> str:
         if other.created_at < current_at if to is None else other.version == to:
             return other.version
     missing = f"version {to}" if to else "older version"
-    names = ", ".join(other.version for other in others) or "none"
-    raise ArtifactError(
-        f"{path}: has no {missing} to restore; choose one with --to VERSION (other than the current one: {names})."
-    )
+    names = ", ".join(other.version for other in others)
+    advice = f"choose one with --to VERSION: {names}" if names else "there is no version but the current one"
+    raise ArtifactError(f"{path}: has no {missing} to restore; {advice}.")
 
 
 def check_target(path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from firstday.errors import count_of
 from firstday.model.folder import read_manifest
 from firstday.model.trained_model import KNOWLEDGE, TrainedModel
 from firstday.recommend.registry import find_strategy, strategies_of
@@ -93,7 +95,7 @@ def _describe_quality(model: TrainedModel) -> tuple[Block, ...]:
     return (
         f"P@{k} (hits in % of the maximum possible), with 95 % confidence intervals, by what is known about a user:",
         tabulate_quality(model),
-        describe_gains(model),
+        describe_default(model),
         _describe_probabilities(model),
         "Early stopping and the weights of blend used the same users, so results are slightly inflated. "
         "firstday evaluate reports results on unseen users, also by age, country and other groups.",
@@ -110,7 +112,7 @@ def _describe_probabilities(model: TrainedModel) -> list[str]:
 
 
 def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:
-    """Return the strategy of `auto` for each class of users and its evidence, as JSON values; empty without evidence.
+    """Return the strategy of `auto` for each class with validation users, and its evidence, as JSON values.
 
     Precision is that of each strategy's lists for validation users, with fallbacks and fill-up items, in %.
     """
@@ -123,12 +125,19 @@ def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:
             "precision_ci": {name: list(ends) for name, ends in evidence.intervals.items()},
         }
         for known, evidence in zip(KNOWLEDGE, model.learned["auto"].classes, strict=False)
+        if evidence.n_users
     ]
 
 
-def describe_gains(model: TrainedModel) -> list[str]:
-    """Describe what each further component adds to the default list, in a sentence each."""
+def describe_default(model: TrainedModel) -> list[str]:
+    """Describe whom `auto` answers by `popular`, and what each further component adds to `blend`."""
     sentences = []
+    n_users = Counter[str]()
+    for row in describe_selection(model):
+        n_users[row["strategy"]] += row["n_users"]
+    if n_popular := n_users["popular"]:
+        whom = count_of(n_popular, n_users.total(), "validation users")
+        sentences.append(f"auto answers {whom} by popular, as nothing is known of them or blend was worse.")
     for name, gain in model.facts.get("metrics", {}).get("components", {}).items():
         points = " and ".join(
             f"{mean:+.2f} [{low:+.2f}, {high:+.2f}] points of P@{k}" for k, (mean, low, high) in gain["gain"].items()
@@ -144,8 +153,7 @@ def tabulate_quality(model: TrainedModel) -> tuple[tuple[str, ...], ...]:
     for row in describe_selection(model):
         strategy = row["strategy"]
         users = f"{row['n_users']:,} users"
-        if row["n_users"]:
-            table.append((row["known"], strategy, _precision(row, strategy), _precision(row, "popular"), users))
+        table.append((row["known"], strategy, _precision(row, strategy), _precision(row, "popular"), users))
     return tuple(table)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -14,8 +15,10 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationError,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from firstday.features.signals import (
     BAD_CHARACTERS,
@@ -52,7 +55,16 @@ UserId = Annotated[
     BeforeValidator(integer_as_text, json_schema_input_type=UserIdText | Integer),
     Field(description="Your user id, without slashes and control characters, and not only dots."),
 ]
-FilterName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
+_LIST_NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
+
+
+def _check_list_name(name: str) -> str:
+    if not re.match(_LIST_NAME, name):
+        raise ValueError("give 1 to 64 characters of A-Z, a-z, 0-9 and _, the first not a digit")
+    return name
+
+
+FilterName = Annotated[str, Field(pattern=_LIST_NAME), BeforeValidator(_check_list_name)]
 RuleText = Annotated[str, Field(max_length=MAX_FILTER_LENGTH)]
 Length = Annotated[int, Field(ge=1, le=1000), BeforeValidator(as_whole)]
 
@@ -70,15 +82,7 @@ class _Request(_Parameters):
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
 
-class SignalsBody(_Request):
-    """Everything known about a user, in the form shared by all commands and calls (`Signals.of`)."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"age": 24, "profile": {"country": "FR"}, "picks": [["artist", "a7"]], "friends": ["u-12"]}]
-        }
-    )
-
+class _Signals(_Request):
     age: Age | None = None
     profile: dict[Name, Id] = Field(
         default={},
@@ -97,6 +101,37 @@ class SignalsBody(_Request):
     shown: list[AnyImpression] = Field(default=[], max_length=MAX_INTERACTIONS)
     """Impressions so far, each an item id (if the user certainly saw the item), [id, position], or an object. Items
     shown but not used count as passed over, which affects the list."""
+
+
+class SignalsBody(_Signals):
+    """Everything known about a user, in the form shared by all commands and calls (`Signals.of`)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"age": 24, "profile": {"country": "FR"}, "picks": [["artist", "a7"]], "friends": ["u-12"]}]
+        }
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _point_to_profile(cls, body: Any) -> Any:
+        """Refuse an unknown field, which may be a profile column."""
+        for name in body if isinstance(body, dict) else ():
+            if name not in cls.model_fields:
+                advice = PydanticCustomError("misplaced", "Unknown field; put profile columns in profile")
+                raise ValidationError.from_exception_data("", [{"type": advice, "loc": (name,), "input": None}])
+        return body
+
+
+class UserBody(SignalsBody):
+    """Registration data of a user. Read-only fields are ignored, so that what `GET` returns can be sent back."""
+
+    user_id: Any = None
+    put_at: Any = None
+    first_seen_at: Any = None
+    events: Any = None
+    lists: Any = None
+    assignments: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -559,10 +594,10 @@ class _OfOneUser(_Answer):
     user_id: str
 
 
-class UserAnswer(SignalsBody, _OfOneUser):
+class UserAnswer(_Signals, _OfOneUser):
     """Everything known about a user; interactions and impressions put with the profile are not among the events."""
 
-    model_config = ConfigDict(strict=False, json_schema_extra=None, json_schema_serialization_defaults_required=True)
+    model_config = ConfigDict(strict=False, json_schema_serialization_defaults_required=True)
 
     put_at: Annotated[datetime | None, _ReadTime, Field(validation_alias="put_us")]
     """Time of the last update of profile, picks and friends."""

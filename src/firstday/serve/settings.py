@@ -16,6 +16,7 @@ from pydantic import (
     Field,
     NonNegativeFloat,
     PositiveFloat,
+    Secret,
     SecretStr,
     ValidationError,
     field_validator,
@@ -29,7 +30,7 @@ PREFIX = "FIRSTDAY_SERVE_"
 KEY_LENGTH = 16
 """Minimum length of a key in characters."""
 
-Keys = Annotated[tuple[Annotated[SecretStr, Field(min_length=KEY_LENGTH)], ...], NoDecode]
+Keys = Annotated[tuple[Secret[Annotated[str, Field(min_length=KEY_LENGTH)]], ...], NoDecode]
 Count = Annotated[int, Field(ge=1)]
 Bytes = Annotated[int, Field(ge=1024)]
 

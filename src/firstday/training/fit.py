@@ -96,12 +96,14 @@ def train(
     config = with_methods_of(config, [config.recommend.strategy])
     with open_progress(progress) as report:
         learners = None
+        split_config = config
         if not isinstance(dataset, Dataset):
             report("training users", 0, 1)
             learners = dataset.find_learners(config)
             report("training users", 1, 1)
             dataset = learners.dataset
-        split = split_for_training(dataset, config, config.seed)
+            split_config = config.override("protocol", learners.protocol)
+        split = split_for_training(dataset, split_config, config.seed)
         return fit(dataset, split, config, learners=learners, progress=report).recommender
 
 

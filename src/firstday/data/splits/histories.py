@@ -34,17 +34,6 @@ class LogSpan:
     end: int
 
 
-def find_log(config: Config, *, is_dated: bool, first: int | None, last: int | None) -> LogSpan | None:
-    """Return the log's time span under the protocol `registration`, empty without times; None under `sampled`.
-
-    The protocol ``auto`` means `registration` if any registration time is known (`is_dated`) and interactions have
-    times. `first` and `last` are the times of the earliest and latest interaction, None without times.
-    """
-    if config.protocol == "sampled" or (config.protocol == "auto" and (first is None or not is_dated)):
-        return None
-    return LogSpan(0, 0) if first is None or last is None else LogSpan(first, last + 1)
-
-
 @dataclass(frozen=True, eq=False)
 class Histories:
     """Facts that determine the roles of users, in arrays of shape (n_users,); times in microseconds since 1970 UTC."""
@@ -66,6 +55,11 @@ class Histories:
         names = ("numbers", "n_used", "has_vector", "registered_us", "day_end_us", "returned_us")
         arrays: dict[str, Any] = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in names}
         return replace(self, **arrays)
+
+    @property
+    def protocol(self) -> Protocol:
+        """Name of the protocol."""
+        return "sampled" if self.log is None else "registration"
 
     @property
     def can_be_warm(self) -> np.ndarray:

@@ -10,12 +10,14 @@ import numpy as np
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.cut_offs import CutOffs, choose_cut_offs, choose_target_days
-from firstday.data.splits.histories import LogSpan, Protocol, find_log, read_histories
+from firstday.data.splits.histories import LogSpan, Protocol, read_histories
+from firstday.data.splits.protocol import choose_protocol
 from firstday.data.splits.registration import collect_newcomers, split_registration
 from firstday.data.splits.roles import assign_roles, require_enough_users
 from firstday.data.splits.sampled import split_sampled
 from firstday.data.splits.snapshot import take_snapshot
 from firstday.data.splits.split import Cohort, Split
+from firstday.data.summary import summarise
 from firstday.data.user_rows import NEVER
 
 
@@ -31,13 +33,12 @@ class Holdout:
 
 
 def log_of(dataset: Dataset, config: Config) -> LogSpan | None:
-    """Return the log's time span under the protocol `registration`, None under `sampled`; see `find_log`."""
-    is_dated = dataset.registered_at is not None and bool((dataset.registered_at >= 0).any())
-    return find_log(config, is_dated=is_dated, first=dataset.events.first, last=dataset.events.last)
+    """Return the log's time span under the protocol `registration`, None under `sampled`; see `choose_protocol`."""
+    return choose_protocol(summarise(dataset), config)
 
 
 def protocol_of(dataset: Dataset, config: Config) -> Protocol:
-    """Return the configured protocol; ``auto`` resolves to `registration` if registrations and times are known."""
+    """Return the protocol of a dataset; see `choose_protocol`."""
     return "sampled" if log_of(dataset, config) is None else "registration"
 
 

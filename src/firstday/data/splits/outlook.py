@@ -69,8 +69,7 @@ def preview(histories: Histories, config: Config) -> Outlook:
         )
         facts, sentences = _preview_evaluation(histories, config)
         evaluation |= facts
-    protocol: Protocol = "sampled" if histories.log is None else "registration"
-    return Outlook(protocol, training, evaluation, (f"{used}.", *sentences))
+    return Outlook(histories.protocol, training, evaluation, (f"{used}.", *sentences))
 
 
 def _preview_evaluation(histories: Histories, config: Config) -> tuple[dict[str, Any], list[str]]:

@@ -122,11 +122,10 @@ def _describe(dataset: Dataset, histories: Histories, roles: Roles, life: Window
             f"day one of {count_of(n_unlogged, len(roles.warm), 'warm users')} is before the log, which begins "
             f"{start}; it was sampled from all items of the user."
         )
-    n_dated = 0 if dataset.registered_at is None else int((dataset.registered_at >= 0).sum())
-    if n_dated < len(histories):
+    if n_unknown := len(histories) - n_registered:
         yield (
-            f"users.registered_at: {count_of(len(histories) - n_dated, len(histories), 'users')} have no time; the "
-            f"first interaction is used instead; {len(histories) - n_registered:,} without either are left out."
+            f"users.registered_at: {count_of(n_unknown, len(histories), 'users')} have neither a time nor an "
+            "interaction with one, and are left out."
         )
     if n_left_out := len(dataset.events) - sum(len(life.select(frame)) for frame in dataset.events.frames()):
         yield (

@@ -19,6 +19,7 @@ from firstday.data.ids import Ids
 from firstday.data.parts import join_users, unpack
 from firstday.data.splits.cut_offs import choose_target_days
 from firstday.data.splits.histories import MIN_LEARNED_ITEMS, Histories, LogSpan, read_histories
+from firstday.data.splits.protocol import choose_protocol
 from firstday.data.summary import Summary, summarise
 from firstday.engine.everyone import merge
 from firstday.engine.large import MAX_STABLE_NUMBER, Learners, describe_warm, sum_parts, take_learners
@@ -115,7 +116,7 @@ class ClusterDataset:
     def find_learners(self, config: Config) -> Learners:
         """Choose the users to train on and fetch them to the driver; see `firstday.engine.large.LargeDataset`."""
         summary: Summary = sum_parts(self, summarise)
-        log = summary.find_log(config)
+        log = choose_protocol(summary, config)
         histories: Histories = sum_parts(self, read_histories, config, log)
         choose_target_days(histories, config)  # raises for tables without timestamps
         is_warm = histories.can_be_warm & (histories.n_used >= MIN_LEARNED_ITEMS)
@@ -128,7 +129,7 @@ class ClusterDataset:
         learners = replace(learners, events=events, notes=self.notes)
         factorise = partial(self._factorise, config, log)
         if are_all:
-            return Learners(learners, {}, None, factorise)
+            return Learners(learners, {}, None, factorise, protocol=histories.protocol)
         facts = {"users": len(histories), "interactions": summary.interactions}
 
         def count_shown(model: TrainedModel, held_out: Ids) -> Any:
@@ -136,7 +137,14 @@ class ClusterDataset:
             return self.add_up(add_shown, count_others, config, log, model, held_out)
 
         describe_everyone = partial(self.add_up, merge, describe_warm, config, log)
-        return Learners(learners, facts, describe_everyone, factorise, count_shown if summary.impressions else None)
+        return Learners(
+            learners,
+            facts,
+            describe_everyone,
+            factorise,
+            count_shown if summary.impressions else None,
+            protocol=histories.protocol,
+        )
 
     def _factorise(self, config: Config, log: LogSpan | None, held_out: Ids, dimensions: int) -> np.ndarray:
         """Compute item vectors with MLlib's ALS from all warm users except held-out ones."""

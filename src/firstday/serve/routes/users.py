@@ -25,6 +25,7 @@ from firstday.serve.schemas import (
     SignalsBody,
     StreamAnswer,
     UserAnswer,
+    UserBody,
     UserIdText,
     json_response,
 )
@@ -43,14 +44,14 @@ UserIdPath = Annotated[UserIdText, Path(description="Your user id.")]
 @writing.put(
     "/users/{user_id}", summary="Set a user's profile, picks and friends", dependencies=[Depends(require_json)]
 )
-async def put_user(service: ServiceDep, user_id: UserIdPath, body: SignalsBody) -> PutAnswer:
+async def put_user(service: ServiceDep, user_id: UserIdPath, body: UserBody) -> PutAnswer:
     """Replace the user's registration data; events are unchanged. The data is durable once this responds.
 
-    The body has the same form as `signals` in `POST /v1/recommendations`. On every call, its interactions and
-    impressions count as newly received. Send data with timestamps as events instead.
+    The body has the form of `signals` in `POST /v1/recommendations`, or is what `GET` returns. On every call, its
+    interactions and impressions count as newly received. Send data with timestamps as events instead.
     """
     served = service.holder.current
-    values = body.model_dump(exclude_defaults=True)
+    values = body.model_dump(include={*SignalsBody.model_fields}, exclude_defaults=True)
     signals = understand_picks(served.trained.encoder, Signals.of(values))
     await service.store.append([(user_id, Profile(values))])
     _, ignored = served.trained.read_signals([signals])

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from operator import methodcaller
 from pathlib import Path
 from typing import Any, Literal
@@ -121,6 +121,7 @@ class SqliteLog:
                     "the copy that FIRSTDAY_SERVE_BACKUP_FILE names."
                 ) from None
             raise ConfigError(f"store: {path} cannot be opened ({error}); give another file.") from None
+        self._opened = path.stat()
         self._writer: sqlite3.Connection | None = None
         self._waiting: list[Work] = []
         self._next_commit: asyncio.Task[list[Any]]
@@ -150,10 +151,18 @@ class SqliteLog:
 
     async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
         """See `Log.read`."""
+        self._check_place()
         try:
             return [self._reader.execute(READ, (owner,)).fetchall() for owner in owners]
         except sqlite3.Error as error:
             raise StoreError(f"store: cannot be read ({error}); try again.") from error
+
+    def _check_place(self) -> None:
+        """Raise `StoreError` if the file is no longer where it was opened: writes would be lost with this process."""
+        with suppress(FileNotFoundError):
+            if os.path.samestat(self._path.stat(), self._opened):
+                return
+        raise StoreError(f"store: {self._path} was moved, replaced or deleted; restart the service.")
 
     async def find_facts(self) -> tuple[int, int]:
         """See `Log.find_facts`."""
@@ -246,6 +255,7 @@ class SqliteLog:
 
     def _commit(self, batch: Sequence[Work]) -> list[Any]:
         """Run all writes in one transaction; return their results."""
+        self._check_place()
         try:
             self._writer = self._writer or self._connect()
             self._writer.execute("BEGIN IMMEDIATE")

@@ -1,0 +1,55 @@
+"""Every command takes the same protocol for the same tables, and says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+
+COMMANDS = (
+    "check tables",
+    "train tables --out model",
+    "evaluate tables",
+    "refresh tables --out model",
+    "replay tables",
+    "tune tables --out tuned.toml --trials 2",
+    "leaderboard tables",
+)
+OF_SAMPLED, OF_REGISTRATION = "of 3 users have at least 20 used items", "can be trained on (at least 2 used items)"
+"""Parts of the refusals of tables with too few users, by protocol."""
+
+
+@pytest.fixture(params=[(30, "registration"), (3, "sampled")], ids=lambda case: case[1])
+def protocol(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Write the uses of three people, the second some hours after the first, and return the protocol."""
+    hours, name = request.param
+    (tmp_path / "tables").mkdir()
+    rows = [
+        f"u{user},i{item},2024-05-0{1 + item * hours // 24}T{item * hours % 24:02}:00:00Z"
+        for user in range(3)
+        for item in range(2)
+    ]
+    (tmp_path / "tables" / "interactions.csv").write_text("\n".join(["user_id,item_id,timestamp", *rows, ""]))
+    monkeypatch.chdir(tmp_path)
+    return str(name)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_takes_the_same_protocol(run: Run, command: str, protocol: str) -> None:
+    done = run(*command.split(), status=2)
+    told = " ".join((done.stdout + done.stderr).split())
+    assert told.count(f"Protocol {protocol} (setting auto): ") == 1
+    assert told.count("`registration` can hold out ") == told.count(" and `sampled` ") == 1
+    assert (OF_SAMPLED in told) == (protocol == "sampled")
+    assert (OF_REGISTRATION in told or "nobody registered after" in told) == (protocol == "registration")
+
+
+def test_cut_offs_change_no_protocol(run: Run, protocol: str) -> None:
+    done = run("evaluate", "tables", "--cut-offs", 1, status=2)
+    assert f"Protocol {protocol} (setting auto): " in done.stderr
+    assert ("--cut-offs: needs the protocol registration" in done.stderr) == (protocol == "sampled")
+    done = run("evaluate", "tables", "--cut-offs", 1, "--protocol", "registration", status=2)
+    assert "Protocol registration (setting registration): " in done.stderr
+    assert "--cut-offs" not in done.stderr
