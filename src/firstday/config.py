@@ -535,10 +535,10 @@ def parse_config(values: dict[str, Any], where: str = "configuration") -> Config
     return parse_settings(Config, values, where)
 
 
-def parse_settings(section: type[M], values: Mapping[str, Any], where: str = "configuration", context: Any = None) -> M:
+def parse_settings(section: type[M], values: Mapping[str, Any], where: str = "configuration") -> M:
     """Parse a section from nested values; ConfigError has a sentence for each unknown or invalid setting."""
     try:
-        return section.model_validate(values, context=context)
+        return section.model_validate(values)
     except ValidationError as error:
         faults = []
         for fault in error.errors():

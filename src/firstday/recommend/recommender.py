@@ -23,7 +23,7 @@ from firstday.recommend.arrangement import arrange
 from firstday.recommend.effects import describe_ineffective
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommendation import Recommendation, Recommendations
-from firstday.recommend.registry import find_method, find_strategy, find_supported, value_type
+from firstday.recommend.registry import LOAD, find_method, find_strategy, find_supported, value_type
 from firstday.recommend.rules.list_rules import (
     NO_RULES,
     AnyRules,
@@ -370,9 +370,6 @@ def open_model(path: str | Path) -> Recommender:
     """
     model = load_model(path, types=value_type)
     if absent := [name for name in model.config.methods if find_method(name) is None]:
-        warnings.warn(
-            f"{path}: lists are made without {', '.join(absent)}, which the model has learned; load the plugin with "
-            "--plugin MODULE or firstday.register.",
-            stacklevel=2,
-        )
+        names = ", ".join(absent)
+        warnings.warn(f"{path}: lists are made without {names}, whose plugin is not loaded; {LOAD}.", stacklevel=2)
     return Recommender(model)

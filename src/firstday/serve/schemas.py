@@ -205,7 +205,7 @@ class ListParameters(_OfUser):
     def rules(self) -> Rules:
         """Return the rules; raise `ConfigError` if one is invalid."""
         values = self.model_dump(include={"filter", *REPEATED}, exclude_defaults=True)
-        return Rules.of(values, separator=":") if values else NO_RULES
+        return Rules.of(values) if values else NO_RULES
 
 
 REPEATED = ("allow", "deny", "cap", "pin", "boost")

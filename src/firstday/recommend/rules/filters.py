@@ -137,7 +137,10 @@ class Filter:
         if is_equality:
             is_met = values.is_in(options.implode())
             if values.dtype == pl.String and not isinstance(node, ast.Attribute):
-                self._note_unknown(name.id, values, options)
+                known = tuple(values.unique().sort())
+                for text in options.filter(~options.is_in(known)).head(MAX_EXAMPLES):
+                    hint = hint_at(text, known) if len(known) <= MAX_NEAR else ""
+                    self.notes.append(f"{name.id} has no value {text!r}{hint}")
         elif len(options) == 1:
             is_met = compare(options[0], values) if is_reversed else compare(values, options[0])
         else:
@@ -147,13 +150,6 @@ class Filter:
             has_value = np.isin(np.arange(len(column)), items)
             return has_value & ~meets
         return meets
-
-    def _note_unknown(self, column: str, values: pl.Series, options: pl.Series) -> None:
-        """Note the texts of the filter that are not values of a column, with the nearest value."""
-        for text in options.filter(~options.is_in(values.implode())).head(MAX_EXAMPLES):
-            known = values.unique().sort()
-            hint = hint_at(text, tuple(known)) if len(known) <= MAX_NEAR else ""
-            self.notes.append(f"{column} has no value {text!r}{hint}")
 
     def _read(self, node: ast.expr, column: str, dtype: pl.DataType, is_equality: bool) -> pl.Series | None:
         """Return the values that a column is compared with, in the column's type; None for a missing value of the user.

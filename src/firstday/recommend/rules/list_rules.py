@@ -28,8 +28,11 @@ ID = "item_id"
 PAIR = re.compile(r"(\d+|.+)[=:]([^=:].*)", re.DOTALL)
 """KEY=VALUE or KEY:VALUE. If KEY is a rank, it ends at the first separator; a column or filter ends at the last one."""
 
-FORMS = {"cap": "COLUMN=NUMBER", "pin": "RANK=ITEM_ID", "boost": "FILTER=FACTOR"}
-"""Forms of the texts of rules; ``=`` and ``:`` are equivalent."""
+FORMS = {
+    "cap": "COLUMN:NUMBER or COLUMN=NUMBER",
+    "pin": "RANK:ITEM_ID or RANK=ITEM_ID",
+    "boost": "FILTER:FACTOR or FILTER=FACTOR",
+}
 
 
 def _read_pairs(value: Any, info: ValidationInfo) -> Any:
@@ -41,8 +44,7 @@ def _read_pairs(value: Any, info: ValidationInfo) -> Any:
     for text in texts:
         pair = PAIR.fullmatch(str(text).strip())
         if pair is None:
-            form = FORMS[str(info.field_name)].replace("=", info.context or "=")
-            raise ValueError(f"{text!r} is not of the form {form}")
+            raise ValueError(f"{text!r} is not of the form {FORMS[str(info.field_name)]}")
         key, content = pair.groups()
         pairs[key] = [*_as_list(pairs[key]), content] if key in pairs else content
     return pairs
@@ -99,11 +101,11 @@ class Rules(Section):
     """Lists of ids, read in filters as `lists.NAME`: `item_id not in lists.sold_out`."""
 
     @classmethod
-    def of(cls, rules: Self | Mapping[str, Any] | None, separator: str = "=") -> Self:
-        """Return rules from a mapping; raise ConfigError, which names forms with the separator, if one is invalid."""
+    def of(cls, rules: Self | Mapping[str, Any] | None) -> Self:
+        """Return rules from a mapping; raise ConfigError if a rule is invalid."""
         if isinstance(rules, cls):
             return rules
-        return parse_settings(cls, rules or {}, cls.__name__.lower(), separator)  # type: ignore[arg-type]
+        return parse_settings(cls, rules or {}, cls.__name__.lower())  # type: ignore[arg-type]
 
     @cached_property
     def text(self) -> str:
