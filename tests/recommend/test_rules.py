@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from firstday.data.ids import Ids
 from firstday.errors import ConfigError
 from firstday.features.signals import Signals
+from firstday.recommend.batch import recommend_tables
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender, answer_query
 from firstday.recommend.registry import find_strategy, register, strategies_of, strategy_names
@@ -93,6 +95,7 @@ def test_items_that_meet_a_filter(text: str, items: list[int]) -> None:
         ("country == year", "'year' cannot be used here"),
         ("country == France", 'put text in quotes: "France"'),
         ("jazz in genre", 'put text in quotes: "jazz"'),
+        ("jazz not in genre", 'put text in quotes: "jazz"'),
         ("country not in (France, Italy)", '("jazz", "soul")'),
         ("price < 5", "price is compared with 5; compare it with values of type text, or convert the column"),
         ("3 <= artist", "artist is compared with 3; compare it with values of type text"),
@@ -406,7 +409,8 @@ def test_a_pin_without_effect_is_noted(tiny: Recommender) -> None:
     answer = tiny.recommend(user, 2, "popular", rules=rules)
     assert [item.item_id for item in answer] == ["i4", "i3"]
     assert answer.notes == (
-        "of the 3 pins at rank 1, only the first counts, i4",
+        "i3 is not pinned, since rank 1 has another pin",
+        "i1 is not pinned, since rank 1 has another pin",
         "1 ids of the rules are unknown to the model",
         "the item pinned at rank 2 is left out by the rules or the user's history",
         "the item pinned at rank 3 is beyond the last rank, 2",
@@ -417,6 +421,17 @@ def test_a_pin_without_effect_is_noted(tiny: Recommender) -> None:
     assert [item.item_id for item in page] == ["i5", "i1"]
     assert page.notes == ("the item pinned at rank 9 is beyond the last rank, 4",)
     assert [item.item_id for item in tiny.recommend(user, 6, "popular", rules={"pin": {12: "i1"}})][-1] == "i1"
+
+
+def test_a_batch_notes_rules_without_effect(tiny: Recommender, tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_text("user_id,country\nn1,DE\nn2,FR\n")
+    rules = Rules(filter='genre == "Rock" or in_stock', deny=["x"], pin={9: "i1"})
+    summary = recommend_tables(tiny, tmp_path, tmp_path / "lists.csv", 2, rules=rules)
+    assert summary.n_rows == 4
+    assert summary.notes[-2:] == (
+        "Rules: genre has no value 'Rock' (did you mean 'rock'?).",
+        "Rules: 1 ids of the rules are unknown to the model.",
+    )
 
 
 def test_notes_on_rules_are_those_of_each_user(tiny: Recommender) -> None:

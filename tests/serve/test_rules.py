@@ -94,7 +94,7 @@ def test_a_rule_without_effect_is_noted(http: httpx.Client) -> None:
     assert ids_of(answer)[0] == "i002"
     assert answer["notes"][-3:] == [
         "genre has no value 'Jazz' (did you mean 'jazz'?)",
-        "of the 2 pins at rank 1, only the first counts, i002",
+        "i003 is not pinned, since rank 1 has another pin",
         f"the item pinned at rank {K + 1} is beyond the last rank, {K}",
     ]
 

@@ -120,7 +120,9 @@ class Filter:
 
     def _compare(self, op: ast.cmpop, left: ast.expr, right: ast.expr) -> np.ndarray:
         """Return the mask of items that meet a comparison between a column and a value, on either side."""
-        is_reversed = isinstance(right, ast.Name) and (isinstance(op, ast.In) or not isinstance(left, ast.Name))
+        is_reversed = isinstance(right, ast.Name) and (
+            isinstance(op, ast.In | ast.NotIn) or not isinstance(left, ast.Name)
+        )
         name, node = (right, left) if is_reversed else (left, right)
         if not isinstance(name, ast.Name):
             raise self._refused(name)
@@ -128,7 +130,8 @@ class Filter:
         items, values = list_values(column)
         meets = np.zeros(len(column), dtype=bool)
         compare = OPERATORS[type(op)]
-        is_equality = compare in (operator.eq, operator.ne)
+        is_negated = compare is operator.ne
+        is_equality = is_negated or compare is operator.eq
         if values.dtype == pl.Int64:  # ids are equal as text, and in the order of numbers
             values = values.cast(pl.String if is_equality else pl.Float64)
         options = self._read(node, name.id, values.dtype, is_equality)
@@ -137,18 +140,17 @@ class Filter:
         if is_equality:
             is_met = values.is_in(options.implode())
             if values.dtype == pl.String and not isinstance(node, ast.Attribute):
-                known = tuple(values.unique().sort())
-                for text in options.filter(~options.is_in(known)).head(MAX_EXAMPLES):
-                    hint = hint_at(text, known) if len(known) <= MAX_NEAR else ""
+                found = values.filter(is_met).implode()
+                for text in options.filter(~options.is_in(found)).head(MAX_EXAMPLES):
+                    known = values.unique().sort()
+                    hint = hint_at(text, tuple(known)) if len(known) <= MAX_NEAR else ""
                     self.notes.append(f"{name.id} has no value {text!r}{hint}")
         elif len(options) == 1:
             is_met = compare(options[0], values) if is_reversed else compare(values, options[0])
         else:
             raise self._refused(node)
-        meets[items[is_met.to_numpy()]] = True
-        if compare is operator.ne:
-            has_value = np.isin(np.arange(len(column)), items)
-            return has_value & ~meets
+        meets[items] = is_negated
+        meets[items[is_met.to_numpy()]] = not is_negated
         return meets
 
     def _read(self, node: ast.expr, column: str, dtype: pl.DataType, is_equality: bool) -> pl.Series | None:

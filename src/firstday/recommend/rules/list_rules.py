@@ -37,11 +37,10 @@ FORMS = {
 
 def _read_pairs(value: Any, info: ValidationInfo) -> Any:
     """Read texts such as ``artist=2``, one or several, as a mapping; equal keys get a list of values."""
-    texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, list | tuple):
+    if isinstance(value, Mapping):
         return value
     pairs: dict[str, Any] = {}
-    for text in texts:
+    for text in _as_list(value):
         pair = PAIR.fullmatch(str(text).strip())
         if pair is None:
             raise ValueError(f"{text!r} is not of the form {FORMS[str(info.field_name)]}")
@@ -243,8 +242,7 @@ def _compile(model: TrainedModel, layers: Sequence[Rules], user: Mapping[str, An
                 n_unknown += len(set(given)) - int(is_given.sum())
     pins = dict[int, int]()
     for rank, pinned in layers[-1].pin.items():
-        if len(pinned) > 1:
-            notes.append(f"of the {len(pinned):,} pins at rank {rank:,}, only the first counts, {pinned[0]}")
+        notes.extend(f"{other} is not pinned, since rank {rank:,} has another pin" for other in pinned[1:])
         item = ids.index_of(pinned[0])
         if item >= 0:
             pins[rank - 1] = item
