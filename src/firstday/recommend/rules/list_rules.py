@@ -36,7 +36,7 @@ FORMS = {
 
 
 def _read_pairs(value: Any, info: ValidationInfo) -> Any:
-    """Read texts such as ``artist=2``, one or several, as a mapping; equal keys get a list of values."""
+    """Read texts such as ``artist=2``, one or several, as a mapping, in which each rank has all its pins."""
     if isinstance(value, Mapping):
         return value
     pairs: dict[str, Any] = {}
@@ -45,7 +45,7 @@ def _read_pairs(value: Any, info: ValidationInfo) -> Any:
         if pair is None:
             raise ValueError(f"{text!r} is not of the form {FORMS[str(info.field_name)]}")
         key, content = pair.groups()
-        pairs[key] = [*_as_list(pairs[key]), content] if key in pairs else content
+        pairs[key] = [*pairs.get(key, ()), content] if info.field_name == "pin" else content
     return pairs
 
 
