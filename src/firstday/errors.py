@@ -162,6 +162,7 @@ def expect(name: str, value: object, kinds: type | tuple[type, ...], advice: str
 
 @lru_cache(1024)  # requests may repeat the same unknown column
 def hint_at(name: str, names: tuple[str, ...]) -> str:
-    """Return " (did you mean 'config'?)" for the closest name; "" if none is close."""
-    matches = get_close_matches(name, names, 1)
-    return f" (did you mean {matches[0]!r}?)" if matches else ""
+    """Return " (did you mean 'config'?)" for the closest name, regardless of case; "" if none is close."""
+    by_lower = {known.lower(): known for known in names}
+    matches = get_close_matches(name.lower(), by_lower, 1)
+    return f" (did you mean {by_lower[matches[0]]!r}?)" if matches else ""

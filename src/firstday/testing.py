@@ -28,8 +28,10 @@ def check_strategy(
     """Check that a strategy meets the contract of all strategies.
 
     Every user gets k distinct items, or all available ones if there are fewer, best first. None of them is used, banned
-    or unlisted. Lists are deterministic, and depend neither on other users of the query nor on k. Scores of a component
-    of `blend` are finite and do not depend on other users.
+    or unlisted. Lists are deterministic, and depend neither on other users of the query nor on k. Users of whom the
+    strategy knows nothing are left unanswered: no list has only scores of 0, neither without features nor, if the
+    learned value has a method `score` (`LearnedScores`), for a user who likes only the least used item. Scores of a
+    component of `blend` are finite and do not depend on other users.
 
     Parameters
     ----------
@@ -66,7 +68,10 @@ def check_strategy(
     signals, _ = model.read_signals(make_users(model, seed) if users is None else users)
     query = Query(model, signals, min(k, model.n_items))
     spec = find_supported(strategy, model)
-    check_answer(spec.label, spec.recommend(query), query)
+    ranked = check_answer(spec.label, spec.recommend(query), query)
+    is_unknown = ~query.has_features | hasattr(model.learned.get(strategy), "score")
+    is_blind = is_unknown & (ranked.routes != "") & (ranked.items[:, 0] >= 0) & ~ranked.scores.any(axis=1)
+    _demand(not is_blind.any(), "gives a list of scores of 0 to users of whom it knows nothing; leave them unanswered")
 
     def ask(query: Query) -> Answer:
         answer = answer_query(query, strategy)
@@ -107,7 +112,7 @@ def _check_component(query: Query, component: Component) -> None:
 
 
 def make_users(model: TrainedModel, seed: int = 0) -> list[Signals]:
-    """Return random users: without signals, with many, and with signals that the model does not know."""
+    """Return random users: without signals, with many, with unknown ones, and with the least used item alone."""
     rng = np.random.default_rng(seed)
     catalogue = model.catalogue
     items = catalogue.items
@@ -130,7 +135,8 @@ def make_users(model: TrainedModel, seed: int = 0) -> list[Signals]:
         }
         kept: dict[str, Any] = {name: value for name, value in known.items() if rng.random() >= 0.5}
         users.append(Signals(user_id=f"user {number}", **kept))
-    return users
+    rarest = items[int(model.popular_items[-1])]
+    return [*users, Signals(interactions=[(model.config.signals.use[0], ITEM, rarest)])]
 
 
 def _check_lists(query: Query, answer: Answer) -> None:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
+from firstday.data.ids import Ids
 from firstday.errors import ConfigError
 from firstday.features.signals import Signals
+from firstday.recommend.batch import recommend_tables
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender, answer_query
 from firstday.recommend.registry import find_strategy, register, strategies_of, strategy_names
-from firstday.recommend.rules.filters import Filter
+from firstday.recommend.rules.filters import MAX_NEAR, Filter
 from firstday.recommend.rules.list_rules import MAX_COMPILED_RULES, Row, Rules, compile_rules
 from firstday.recommend.spec import StrategySpec
 from firstday.testing import make_users
@@ -26,9 +29,11 @@ COLUMNS = {
     "genre": pl.Series([["jazz"], ["soul", "jazz"], [], None], dtype=pl.List(pl.String)),
     "artist_id": pl.Series([["1"], ["2"], ["3"], []], dtype=pl.List(pl.String)),
     "country": pl.Series(["FR", "DE", None, "FR"]),
+    "item_id": pl.Series([4, 30, 31, 100]),
+    "price": pl.Series(["3.5", "12", None, "3.99 EUR"]),
 }
 VALUES: dict[str, dict[str, Any]] = {
-    "user": {"country": "FR", "countries": ["DE", "FR"], "year": "2020"},
+    "user": {"age": 30, "country": "FR", "countries": ["DE", "FR"], "year": "2020"},
     "lists": {"new": ("1", "3")},
 }
 
@@ -57,6 +62,14 @@ VALUES: dict[str, dict[str, Any]] = {
         ("year == user.year", [3]),
         ("artist in lists.new", [0, 2]),
         ("artist not in lists.new", [1]),
+        ("item_id > 30", [2, 3]),
+        ("30.5 > item_id", [0, 1]),
+        ("item_id >= user.age", [1, 2, 3]),
+        ('item_id > "30"', [2, 3]),
+        ("item_id in (4, '30', '031')", [0, 1]),
+        ('price < "5"', [0, 1, 3]),
+        ("price == 12", [1]),
+        ("price < user.age", []),
         ("country in ()", []),
         ("country not in ()", [0, 1, 3]),
         ("not " * 497 + "in_stock", [1, 2]),
@@ -79,7 +92,15 @@ def test_items_that_meet_a_filter(text: str, items: list[int]) -> None:
         ('__import__("os").system("true")', "cannot be used here"),
         ("(lambda: in_stock)()", "cannot be used here"),
         ("year == [year for year in (1,)]", "cannot be used here"),
-        ("country == year", "'country' cannot be used here"),
+        ("country == year", "'year' cannot be used here"),
+        ("country == France", 'put text in quotes: "France"'),
+        ("jazz in genre", 'put text in quotes: "jazz"'),
+        ("jazz not in genre", 'put text in quotes: "jazz"'),
+        ("country not in (France, Italy)", '("jazz", "soul")'),
+        ("price < 5", "price is compared with 5; compare it with values of type text, or convert the column"),
+        ("3 <= artist", "artist is compared with 3; compare it with values of type text"),
+        ('item_id > "x"', "item_id is compared with 'x'; compare it with values of type number"),
+        ('year > "new"', "year is compared with 'new'; compare it with values of type number"),
         ("country == this.country", "'this.country' cannot be used here"),
         ("country == {[]: 1}", "cannot be used here"),
         ("year == " + "+".join("1" * 900), "cannot be used here"),
@@ -93,6 +114,50 @@ def test_a_wrong_filter_is_one_sentence(text: str, message: str) -> None:
         Filter(text, COLUMNS, VALUES).find_items()
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "items", "notes"),
+    [
+        ('genre == "Jazz"', [], ["genre has no value 'Jazz' (did you mean 'jazz'?)"]),
+        (
+            'genre in ("sol", "Jazz", "jazz")',
+            [0, 1],
+            ["genre has no value 'sol' (did you mean 'soul'?)", "genre has no value 'Jazz' (did you mean 'jazz'?)"],
+        ),
+        ('"polka" in genre', [], ["genre has no value 'polka'"]),
+        ('country != "fr" and in_stock', [0, 3], ["country has no value 'fr' (did you mean 'FR'?)"]),
+        ("artist == 7", [], ["artist has no value '7'"]),
+        ("year == 1900", [], []),
+        ('country == "FR"', [0, 3], []),
+        ("country == user.city or artist in lists.new", [0, 2], []),
+    ],
+)
+def test_texts_that_no_item_has_are_noted(text: str, items: list[int], notes: list[str]) -> None:
+    condition = Filter(text, COLUMNS, VALUES)
+    assert np.flatnonzero(condition.find_items()).tolist() == items
+    assert condition.notes == notes
+
+
+def test_among_many_values_the_nearest_is_not_searched() -> None:
+    for n_values, hint in ((MAX_NEAR, " (did you mean 'Name 7'?)"), (MAX_NEAR + 1, "")):
+        names = pl.Series([f"Name {number}" for number in range(n_values)])
+        condition = Filter('name == "name 7"', {"name": names}, {})
+        assert not condition.find_items().any()
+        assert condition.notes == [f"name has no value 'name 7'{hint}"]
+
+
+def test_whole_number_ids_are_numbers_and_others_are_text(tiny: Recommender) -> None:
+    def with_ids(ids: list[Any]) -> Recommender:
+        catalogue = replace(tiny.model.catalogue, items=Ids.of(ids))
+        return Recommender(replace(tiny.model, catalogue=catalogue))
+
+    numbers = with_ids([9, 30, 31, 100, 200, 7])
+    listed = {item.item_id for item in numbers.recommend({}, 6, rules={"filter": "item_id > 30"})}
+    assert listed == {31, 100, 200}
+    assert [item.item_id for item in numbers.recommend({}, 6, rules={"filter": "item_id in (9, '9', '09')"})] == [9]
+    with pytest.raises(ConfigError, match=r"^filter: item_id is compared with 30; compare it with values of type text"):
+        with_ids(["9", "30", "31", "100", "200", "T6"]).recommend({}, 6, rules={"filter": "item_id > 30"})
 
 
 def with_columns(recommender: Recommender) -> Recommender:
@@ -301,7 +366,10 @@ def test_a_filter_reads_the_profile_and_the_context(tiny: Recommender) -> None:
         ({"filter": "yeer > 3"}, "did you mean 'year'"),
         ({"cap": {"brand": 2}}, "items have no column 'brand'"),
         ({"cap": {"artist": 0}}, "rules: cap.artist is 0"),
-        ({"cap": ["artist"]}, "'artist' is not of the form COLUMN=NUMBER"),
+        ({"cap": ["artist"]}, "'artist' is not of the form COLUMN:NUMBER or COLUMN=NUMBER"),
+        ({"cap": [2]}, "2 is not of the form COLUMN:NUMBER or COLUMN=NUMBER"),
+        ({"pin": "i9"}, "'i9' is not of the form RANK:ITEM_ID or RANK=ITEM_ID"),
+        ({"boost": "in_stock"}, "'in_stock' is not of the form FILTER:FACTOR or FILTER=FACTOR"),
         ({"filter": "year >"}, "rules: filter: 'year >' cannot be parsed"),
         ({"filter": "(" * 500}, "cannot be parsed"),
         ({"filter": "year > 2020 and " * 200}, "should have at most 2000 characters"),
@@ -320,8 +388,10 @@ def test_a_wrong_rule_is_one_sentence(shop: Recommender, rules: dict[str, Any], 
 
 
 def test_rules_in_texts_are_those_in_values() -> None:
-    texts = Rules.of({"cap": ["artist=2", "genre:1"], "pin": "3=i:9", "boost": 'genre == "a=b"=1.5', "deny": [7]})
-    values = {"artist": 2, "genre": 1}, {3: "i:9"}, {'genre == "a=b"': 1.5}, ("7",)
+    texts = Rules.of(
+        {"cap": ["artist=9", "artist=2", "genre:1"], "pin": "3=i:9", "boost": 'genre == "a=b"=1.5', "deny": [7]}
+    )
+    values = {"artist": 2, "genre": 1}, {3: ["i:9"]}, {'genre == "a=b"': 1.5}, ("7",)
     assert (texts.cap, texts.pin, texts.boost, tuple(texts.deny)) == values
 
 
@@ -332,6 +402,46 @@ def test_unknown_ids_and_filled_ranks_are_noted(shop: Recommender) -> None:
         "3 ids of the rules are unknown to the model",
         "the rules and the user's history leave 2 items for 5 ranks",
     )
+
+
+def test_a_pin_without_effect_is_noted(tiny: Recommender) -> None:
+    user = {"interactions": [("stream", "item", "i2")]}
+    rules = {"filter": "in_stock", "pin": ["1=i4", "1=i3", "1=i1", "2=i5", "3=i1", "4=x"]}
+    answer = tiny.recommend(user, 2, "popular", rules=rules)
+    assert [item.item_id for item in answer] == ["i4", "i3"]
+    assert answer.notes == (
+        "i3 is not pinned, since rank 1 has another pin",
+        "i1 is not pinned, since rank 1 has another pin",
+        "1 ids of the rules are unknown to the model",
+        "the item pinned at rank 2 is left out by the rules or the user's history",
+        "the item pinned at rank 3 is beyond the last rank, 2",
+    )
+    used = tiny.recommend(user, 2, "popular", rules={"pin": {1: "i2"}})
+    assert used.notes == ("the item pinned at rank 1 is left out by the rules or the user's history",)
+    page = tiny.recommend(user, 2, "popular", rules={"pin": {1: "i4", 4: "i1", 9: "i6"}, "after": 2})
+    assert [item.item_id for item in page] == ["i5", "i1"]
+    assert page.notes == ("the item pinned at rank 9 is beyond the last rank, 4",)
+    assert [item.item_id for item in tiny.recommend(user, 6, "popular", rules={"pin": {12: "i1"}})][-1] == "i1"
+
+
+def test_a_batch_notes_rules_without_effect(tiny: Recommender, tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_text("user_id,country\nn1,DE\nn2,FR\n")
+    rules = Rules(filter='genre == "Rock" or in_stock', deny=["x"], pin={9: "i1"})
+    summary = recommend_tables(tiny, tmp_path, tmp_path / "lists.csv", 2, rules=rules)
+    assert summary.n_rows == 4
+    assert summary.notes[-2:] == (
+        "Rules: genre has no value 'Rock' (did you mean 'rock'?).",
+        "Rules: 1 ids of the rules are unknown to the model.",
+    )
+
+
+def test_notes_on_rules_are_those_of_each_user(tiny: Recommender) -> None:
+    rules = {"filter": "user.country in licensed_in", "pin": {1: "i4"}}
+    users = {"de": {"country": "DE"}, "fr": {"country": "FR"}, "other": {"country": "DE"}}
+    lists = tiny.recommend_users(users, 1, "popular", rules=rules)
+    notes = {name: listed.notes for name, listed in lists.items()}
+    excluded = ("the item pinned at rank 1 is left out by the rules or the user's history",)
+    assert notes == {"de": excluded, "fr": (), "other": excluded}
 
 
 def test_propensities_of_explore_under_rules(tiny: Recommender) -> None:

@@ -83,7 +83,9 @@ def test_a_rule_is_the_same_in_parameters_bodies_and_python(http: httpx.Client, 
     [
         ({"filter": "yeer > 2000"}, "rules", "did you mean 'year'"),
         ({"filter": "year >"}, "rules", "cannot be parsed"),
-        ({"cap": "artist"}, "rules", "is not of the form COLUMN=NUMBER"),
+        ({"cap": "artist"}, "rules", "is not of the form COLUMN:NUMBER"),
+        ({"pin": "i9"}, "rules", "is not of the form RANK:ITEM_ID"),
+        ({"boost": "in_stock"}, "rules", "is not of the form FILTER:FACTOR"),
         ({"filter": "item_id in lists.nothing"}, "filter", "there is no list 'nothing'"),
         ({"after": "no such list"}, "after", "has no recorded list with this id"),
     ],
@@ -94,6 +96,17 @@ def test_a_wrong_rule_is_named(http: httpx.Client, parameters: dict[str, str], f
     (error,) = refused.json()["errors"]
     assert error["field"] == field
     assert message in error["message"]
+
+
+def test_a_rule_without_effect_is_noted(http: httpx.Client) -> None:
+    answer = get_list(http, "somebody", k=K, filter='genre != "Jazz"', pin=[f"{K + 1}:i001", "1:i002", "1:i003"])
+    assert len(answer["items"]) == K
+    assert ids_of(answer)[0] == "i002"
+    assert answer["notes"][-3:] == [
+        "genre has no value 'Jazz' (did you mean 'jazz'?)",
+        "i003 is not pinned, since rank 1 has another pin",
+        f"the item pinned at rank {K + 1} is beyond the last rank, {K}",
+    ]
 
 
 def test_the_next_page_goes_on_whatever_was_recorded_meanwhile(http: httpx.Client, app: RunningApp) -> None:

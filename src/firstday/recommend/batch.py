@@ -24,7 +24,7 @@ from firstday.recommend.list_files import find_list_form, write_list_file
 from firstday.recommend.query import Query
 from firstday.recommend.recommendation import frame_lists
 from firstday.recommend.recommender import Recommender, answer_query, check_length
-from firstday.recommend.rules.list_rules import NO_RULES, Rules
+from firstday.recommend.rules.list_rules import NO_RULES, Rules, compile_rules
 
 USERS_AT_ONCE = 20_000
 
@@ -86,7 +86,8 @@ def recommend_tables(
     with replaced(out) as staged:
         write_list_file(lists, staged, form)
     write_left_out(left_out_path(out), dataset.left_out)
-    return summary.with_notes(dataset.notes)
+    of_rules = [f"Rules: {note}." for note in compile_rules(recommender.model, [rules], {}).notes]
+    return summary.with_notes([*dataset.notes, *of_rules])
 
 
 def list_users(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, Literal, Protocol
 
 import numpy as np
+import polars as pl
 
 from firstday.data.events import ITEM
 from firstday.display import readable
@@ -110,6 +111,16 @@ class Query:
     def n_users(self) -> int:
         """Number of users."""
         return self.signals.n_users
+
+    @property
+    def members_of_items(self) -> Mapping[str, SparseRows]:
+        """For each entity of `items`, such as ``artist``, each item's members, shape (n_items, n_members)."""
+        return self.model.members_of_items
+
+    @property
+    def item_columns(self) -> Mapping[str, pl.Series]:
+        """Columns of `items` that filters read, by name, each of length n_items: booleans, numbers, texts or lists."""
+        return self.model.catalogue.columns
 
     @cached_property
     def excluded(self) -> SparseRows:
@@ -311,7 +322,8 @@ class Query:
         Users without a liked item that the value knows are left unanswered.
         """
         value: LearnedScores = self.learned(method)
-        return self.rank_scores(lambda rows: value.score(self.liked.take(rows)), method)
+        answer = self.rank_scores(lambda rows: value.score(self.liked.take(rows)), method)
+        return replace(answer, routes=np.where(self.liked.lengths() > 0, answer.routes, ""))
 
     def rank_by_vectors(self, vectors: np.ndarray, route: str, answered: np.ndarray) -> Answer:
         """Rank items by dot product with the users' vectors, shape (n_users, d); see `Answer.from_lists`."""

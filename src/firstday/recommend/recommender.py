@@ -23,7 +23,7 @@ from firstday.recommend.arrangement import arrange
 from firstday.recommend.effects import describe_ineffective
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommendation import Recommendation, Recommendations
-from firstday.recommend.registry import find_method, find_strategy, find_supported, value_type
+from firstday.recommend.registry import LOAD, find_method, find_strategy, find_supported, value_type
 from firstday.recommend.rules.list_rules import (
     NO_RULES,
     AnyRules,
@@ -125,7 +125,7 @@ def _rank(query: Query, strategy: str | Strategy) -> Answer:
 def _explain(
     query: Query, strategy: str, answer: Answer, row: int, effects: Sequence[str], rules: ItemRules | None
 ) -> Iterator[str]:
-    """Yield notes on one list: why a fallback answered, then `effects`, then ids and ranks under the rules, if any."""
+    """Yield notes on one list: why a fallback answered, then `effects`, then remarks on the rules, if any."""
     route = answer.routes[row]
     if strategy == "auto":
         strategy = query.model.learned["auto"].strategy_of(query.knowledge[row])
@@ -134,10 +134,15 @@ def _explain(
     yield from effects
     if rules is None:
         return
+    items = answer.items[row]
     n_ranked = answer.n_ranked[row]
-    n_listed = (answer.items[row] >= 0).sum()
-    if rules.n_unknown:
-        yield f"{rules.n_unknown:,} ids of the rules are unknown to the model"
+    n_listed = (items >= 0).sum()
+    end = rules.after + query.k
+    yield from rules.notes
+    for rank, item in rules.pins.items():
+        if rank >= rules.after and item not in items:
+            why = f"beyond the last rank, {end:,}" if rank >= end else "left out by the rules or the user's history"
+            yield f"the item pinned at rank {rank + 1:,} is {why}"
     if n_ranked < n_listed:
         yield f"popular fills the list up from rank {rules.after + n_ranked + 1:,}"
     if n_listed < query.k:
@@ -366,9 +371,6 @@ def open_model(path: str | Path) -> Recommender:
     """
     model = load_model(path, types=value_type)
     if absent := [name for name in model.config.methods if find_method(name) is None]:
-        warnings.warn(
-            f"{path}: lists are made without {', '.join(absent)}, which the model has learned; load the plugin with "
-            "--plugin MODULE or firstday.register.",
-            stacklevel=2,
-        )
+        names = ", ".join(absent)
+        warnings.warn(f"{path}: lists are made without {names}, whose plugin is not loaded; {LOAD}.", stacklevel=2)
     return Recommender(model)

@@ -39,6 +39,7 @@ AnyMethod = StrategySpec | ColdModelSpec
 Entry = tuple[type[AnyMethod], str]
 """Kind and import path of a method that is not imported yet."""
 Registry = dict[str, AnyMethod | Entry]
+LOAD = "load it with --plugin MODULE or firstday.register, or install its package, and open the model again"
 DERIVED_STRATEGIES = ("vectors:personal_strategy", "segments:segment_strategy")
 """Functions that make the two strategies of a cold model, imported on first use like the built-in methods."""
 
@@ -300,6 +301,10 @@ def check_strategies(strategies: Iterable[str], config: Config) -> None:
 
 def find_supported(name: str, model: TrainedModel) -> StrategySpec:
     """Return a strategy by name; raise ConfigError if there is none, or the model lacks what it needs."""
+    for method in {name, name.rpartition("_")[0]}.intersection(model.config.methods):
+        spec = find_method(method)
+        if spec is None or (spec.learns and method not in (*model.learned, *BUILT_IN_METHODS)):
+            raise ConfigError(f"{name} is of a plugin that was not loaded before the model; {LOAD}.", where="strategy")
     return _find_with(name, model.config, model.learned)
 
 

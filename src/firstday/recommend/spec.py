@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Any, Literal, Protocol
 
 import numpy as np
+import polars as pl
 from pydantic import BaseModel
 
 from firstday.config import Config, DeviceName, Section, parse_settings
@@ -57,6 +58,8 @@ class LearningData:
         Items not to list for the validation users, shape (n_validation, n_items): used, banned or not yet added.
     unlisted
         Indexes of items that are never recommended; see `TrainedModel`.
+    members_of_items, item_columns
+        Entities and columns of the items; see `Query`. Empty for the paper's released data.
     """
 
     config: Config
@@ -72,6 +75,8 @@ class LearningData:
     day_one_excluded: Sequence[SparseRows] = ()
     validation_excluded: SparseRows
     unlisted: np.ndarray = field(default_factory=partial(np.zeros, 0, dtype=np.int32))
+    members_of_items: Mapping[str, SparseRows] = field(default_factory=dict)
+    item_columns: Mapping[str, pl.Series] = field(default_factory=dict)
 
     @property
     def item_uses(self) -> SparseRows:

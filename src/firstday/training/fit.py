@@ -316,6 +316,8 @@ def _learn_methods(source: _Source, stage: _WarmStage, wrap: ObjectiveWrapper, p
         day_one_uses=[select_uses(day, signals, uses.n_rows, uses.n_columns) for day in split.warm_day_one],
         day_one_excluded=[day.excluded_items(signals) for day in warm_days],
         unlisted=dataset.unlisted,
+        members_of_items=encoder.members_of_items,
+        item_columns=dataset.columns,
     )
     model = TrainedModel(
         config=config,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, reduce
 from typing import Any
 
@@ -37,8 +37,10 @@ TYPES = {pl.Boolean: "boolean", pl.Float64: "number", pl.String: "text"}
 EXAMPLE = 'write it like in_stock and genre in ("jazz", "soul") and year >= 2020'
 MAX_EXAMPLES = 10
 """Maximum number of values that describe a column of texts."""
+MAX_NEAR = 1_000
+"""Maximum number of values of a column among which the one nearest to an unknown value is searched."""
 Columns = Mapping[str, pl.Series]
-"""Columns of `items` by name, each of length n_items: Boolean, Float64, String or List(String)."""
+"""Columns of `items` by name, each of length n_items: Boolean, Float64, String or List(String); for ids, also Int64."""
 
 
 @lru_cache(1024)  # requests repeat the same filters
@@ -87,11 +89,16 @@ def describe_columns(columns: Columns) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, eq=False)
 class Filter:
-    """A filter of items; `values` has the values of ``user.NAME`` and ``lists.NAME``: ``values["user"][NAME]``, ..."""
+    """A filter of items.
+
+    `values` has the values of ``user.NAME`` and ``lists.NAME``: ``values["user"][NAME]``, ... `find_items` appends to
+    `notes` which texts of the filter no item has.
+    """
 
     text: str
     columns: Columns
     values: Mapping[str, Mapping[str, Any]]
+    notes: list[str] = field(default_factory=list)
 
     def find_items(self) -> np.ndarray:
         """Return the mask of items that meet the filter, shape (n_items,); raise ConfigError if that fails."""
@@ -113,33 +120,43 @@ class Filter:
 
     def _compare(self, op: ast.cmpop, left: ast.expr, right: ast.expr) -> np.ndarray:
         """Return the mask of items that meet a comparison between a column and a value, on either side."""
-        is_reversed = isinstance(right, ast.Name)
+        is_reversed = isinstance(right, ast.Name) and (
+            isinstance(op, ast.In | ast.NotIn) or not isinstance(left, ast.Name)
+        )
         name, node = (right, left) if is_reversed else (left, right)
         if not isinstance(name, ast.Name):
             raise self._refused(name)
         column = find_column(self.columns, name.id)
         items, values = list_values(column)
         meets = np.zeros(len(column), dtype=bool)
-        options = self._read(node, name.id, values.dtype)
+        compare = OPERATORS[type(op)]
+        is_negated = compare is operator.ne
+        is_equality = is_negated or compare is operator.eq
+        if values.dtype == pl.Int64:  # ids are equal as text, and in the order of numbers
+            values = values.cast(pl.String if is_equality else pl.Float64)
+        options = self._read(node, name.id, values.dtype, is_equality)
         if options is None:
             return meets
-        compare = OPERATORS[type(op)]
-        if compare in (operator.eq, operator.ne):
+        if is_equality:
             is_met = values.is_in(options.implode())
+            if values.dtype == pl.String and not isinstance(node, ast.Attribute):
+                found = values.filter(is_met).implode()
+                for text in options.filter(~options.is_in(found)).head(MAX_EXAMPLES):
+                    known = values.unique().sort()
+                    hint = hint_at(text, tuple(known)) if len(known) <= MAX_NEAR else ""
+                    self.notes.append(f"{name.id} has no value {text!r}{hint}")
         elif len(options) == 1:
             is_met = compare(options[0], values) if is_reversed else compare(values, options[0])
         else:
             raise self._refused(node)
-        meets[items[is_met.to_numpy()]] = True
-        if compare is operator.ne:
-            has_value = np.isin(np.arange(len(column)), items)
-            return has_value & ~meets
+        meets[items] = is_negated
+        meets[items[is_met.to_numpy()]] = not is_negated
         return meets
 
-    def _read(self, node: ast.expr, column: str, dtype: pl.DataType) -> pl.Series | None:
+    def _read(self, node: ast.expr, column: str, dtype: pl.DataType, is_equality: bool) -> pl.Series | None:
         """Return the values that a column is compared with, in the column's type; None for a missing value of the user.
 
-        42 and "42" are equal, whether the column has numbers or text.
+        42 and "42" are equal, whether the column has numbers or text; but text is not ordered by numbers.
         """
         prefix = ""
         match node:
@@ -156,7 +173,8 @@ class Filter:
         fits = []
         for one in values:
             scalar = one.item() if isinstance(one, np.generic) else one
-            if isinstance(scalar, str | int | float) and isinstance(scalar, bool) == (dtype == pl.Boolean):
+            kinds = str if dtype == pl.String and not is_equality else str | int | float
+            if isinstance(scalar, kinds) and isinstance(scalar, bool) == (dtype == pl.Boolean):
                 fits.append(scalar)
         options = pl.Series(fits, dtype=dtype, strict=False).drop_nulls()
         if prefix == "user":
@@ -165,10 +183,12 @@ class Filter:
             kind = TYPES[dtype.base_type()]
             found = ast.unparse(node)[:100]
             raise ConfigError(
-                f"{column} is compared with {found}; compare it with values of type {kind}.", where="filter"
+                f"{column} is compared with {found}; compare it with values of type {kind}, or convert the column.",
+                where="filter",
             )
         return options
 
     def _refused(self, node: ast.expr) -> ConfigError:
         part = ast.get_source_segment(self.text.strip(), node)
-        return ConfigError(f"{part!r} cannot be used here; {EXAMPLE}.", where="filter")
+        advice = f'put text in quotes: "{part}"' if isinstance(node, ast.Name) else EXAMPLE
+        return ConfigError(f"{part!r} cannot be used here; {advice}.", where="filter")

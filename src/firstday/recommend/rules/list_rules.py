@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self
 
 import numpy as np
 import polars as pl
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from firstday.config import Section, parse_settings
 from firstday.display import readable
@@ -28,19 +28,29 @@ ID = "item_id"
 PAIR = re.compile(r"(\d+|.+)[=:]([^=:].*)", re.DOTALL)
 """KEY=VALUE or KEY:VALUE. If KEY is a rank, it ends at the first separator; a column or filter ends at the last one."""
 
+FORMS = {
+    "cap": "COLUMN:NUMBER or COLUMN=NUMBER",
+    "pin": "RANK:ITEM_ID or RANK=ITEM_ID",
+    "boost": "FILTER:FACTOR or FILTER=FACTOR",
+}
 
-def _read_pairs(value: Any) -> Any:
-    """Read texts such as ``artist=2``, one or several, as a mapping."""
-    texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, list | tuple):
+
+def _read_pairs(value: Any, info: ValidationInfo) -> Any:
+    """Read texts such as ``artist=2``, one or several, as a mapping, in which each rank has all its pins."""
+    if isinstance(value, Mapping):
         return value
-    pairs = {}
-    for text in texts:
-        pair = PAIR.fullmatch(text.strip())
+    pairs: dict[str, Any] = {}
+    for text in _as_list(value):
+        pair = PAIR.fullmatch(str(text).strip())
         if pair is None:
-            raise ValueError(f"{text!r} is not of the form COLUMN=NUMBER, RANK=ITEM_ID or FILTER=FACTOR")
-        pairs[pair[1]] = pair[2]
+            raise ValueError(f"{text!r} is not of the form {FORMS[str(info.field_name)]}")
+        key, content = pair.groups()
+        pairs[key] = [*pairs.get(key, ()), content] if info.field_name == "pin" else content
     return pairs
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else [value]
 
 
 def _check_filter(text: str) -> str:
@@ -55,6 +65,8 @@ ItemId = Annotated[_Text, BeforeValidator(as_text, json_schema_input_type=_Text 
 ItemIds = Annotated[Sequence[ItemId], Field(max_length=MAX_IDS)]
 FilterText = Annotated[str, Field(max_length=MAX_FILTER_LENGTH), AfterValidator(_check_filter)]
 Pairs = BeforeValidator(_read_pairs)
+Pins = Annotated[ItemIds, Field(min_length=1), BeforeValidator(_as_list, json_schema_input_type=ItemId)]
+"""Items pinned at a rank, of which only the first counts."""
 
 
 class Rules(Section):
@@ -73,9 +85,12 @@ class Rules(Section):
     cap: Annotated[Mapping[str, Annotated[int, Field(ge=1)]], Pairs] = Field(default={})
     """Maximum number of items per value of a column, such as 2 per `artist`. Items without a value are not limited; an
     item with several values counts for each."""
-    pin: Annotated[Mapping[Annotated[int, Field(ge=1, le=1000)], ItemId], Pairs] = Field(default={})
+    pin: Annotated[Mapping[Annotated[int, Field(ge=1, le=1000)], Pins], Pairs] = Field(default={})
     """Item id by rank, from 1. Pins excluded by `filter`, `allow`, `deny` or the user's history are not listed."""
-    boost: Annotated[Mapping[FilterText, Annotated[float, Field(gt=0, le=1e6)]], Pairs] = Field(default={})
+    boost: Annotated[
+        Mapping[FilterText, Annotated[float, Field(gt=0, le=1e6)]],
+        Pairs,
+    ] = Field(default={})
     """Factor of the scores of items that meet a filter."""
     after: Count = 0
     """Number of ranks to skip, for the next page of the same ranking."""
@@ -130,7 +145,7 @@ class ItemRules:
     `allowed` is the mask of items that may be listed, shape (n_items,), and `popular` has these items, most popular
     first. `factors` multiply the items' scores, float32, shape (n_items,), None without boosts. Each cap has the values
     of each item, shape (n_items, n_values), their transpose, and the maximum number of items per value. `pins` has
-    items by rank, from 0. `n_unknown` is the number of ids in the rules that the model does not know.
+    items by rank, from 0. `notes` says what of the rules has no effect.
     """
 
     allowed: np.ndarray
@@ -139,7 +154,7 @@ class ItemRules:
     caps: tuple[tuple[SparseRows, SparseRows, int], ...] = ()
     pins: Mapping[int, int] = field(default_factory=dict)
     after: int = 0
-    n_unknown: int = 0
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def items(self) -> np.ndarray:
@@ -195,7 +210,7 @@ def compile_rules(model: TrainedModel, layers: Sequence[Rules], profile: Mapping
 
 def check_rules(rules: Rules, items: pl.Series, columns: Mapping[str, pl.Series]) -> None:
     """Raise ConfigError if filters or caps do not fit the ids and columns of items, before a model is trained."""
-    columns = {ID: items.cast(pl.String), **columns}
+    columns = {ID: items, **columns}
     for text in (rules.filter, *rules.boost):
         Filter(text, columns, {"user": {}, "lists": rules.lists}).find_items()
     for name in rules.cap:
@@ -209,27 +224,32 @@ def _merge(layers: Sequence[Rules], name: str) -> dict[str, Any]:
 
 def _compile(model: TrainedModel, layers: Sequence[Rules], user: Mapping[str, Any]) -> ItemRules:
     ids = model.catalogue.items
-    columns = {ID: ids.values.cast(pl.String), **model.catalogue.columns}
+    columns = {ID: ids.values, **model.catalogue.columns}
+    texts = ids.values.cast(pl.String)
     values = {"user": user, "lists": _merge(layers, "lists")}
     allowed = model.listed.copy()
     factors = np.ones(len(ids), dtype=np.float32)
     n_unknown = 0
+    notes: list[str] = []
     for rules in layers:
-        allowed &= Filter(rules.filter, columns, values).find_items()
+        allowed &= Filter(rules.filter, columns, values, notes).find_items()
         for text, factor in rules.boost.items():
-            factors[Filter(text, columns, values).find_items()] *= factor
+            factors[Filter(text, columns, values, notes).find_items()] *= factor
         for given, is_allowed in ((rules.allow, True), (rules.deny, False)):
             if given is not None:
-                is_given = columns[ID].is_in(pl.Series(given, dtype=pl.String).implode()).to_numpy()
+                is_given = texts.is_in(pl.Series(given, dtype=pl.String).implode()).to_numpy()
                 allowed &= is_given == is_allowed
                 n_unknown += len(set(given)) - int(is_given.sum())
-    pins = {}
-    for rank, identity in layers[-1].pin.items():
-        item = ids.index_of(identity)
+    pins = dict[int, int]()
+    for rank, pinned in layers[-1].pin.items():
+        notes.extend(f"{other} is not pinned, since rank {rank:,} has another pin" for other in pinned[1:])
+        item = ids.index_of(pinned[0])
         if item >= 0:
             pins[rank - 1] = item
         else:
             n_unknown += 1
+    if n_unknown:
+        notes.append(f"{n_unknown:,} ids of the rules are unknown to the model")
     caps = []
     for name, max_items in _merge(layers, "cap").items():
         values_of_items = _index_values(find_column(columns, name))
@@ -241,7 +261,7 @@ def _compile(model: TrainedModel, layers: Sequence[Rules], user: Mapping[str, An
         caps=tuple(caps),
         pins=pins,
         after=layers[-1].after,
-        n_unknown=n_unknown,
+        notes=tuple(notes),
     )
 
 
