@@ -64,7 +64,7 @@ def check_tables(
 
     Raises DataError if the folder or built-in dataset does not exist, or its local copy is unusable.
     """
-    findings = Findings(drop=drop_bad_rows > 0)
+    findings = Findings(drop=drop_bad_rows > 0, config=config or Config())
     if isinstance(tables, str) and tables in BUILT_IN:
         name = tables
         raw = _built_in(tables, path)
@@ -77,8 +77,8 @@ def check_tables(
     try:
         check_presence(raw, findings)
         interactions = raw.get("interactions")
-        signals = (config or Config()).signals
-        named_ids = {} if interactions is None else find_ids(interactions, signals if findings.drop else None)
+        signals = findings.config.signals
+        named_ids = {} if interactions is None else find_ids(interactions, findings)
         frames = check_frames(raw, named_ids, findings)
         vocabulary = find_vocabulary(raw, frames, signals, findings)
         indexed = read_interactions(interactions, vocabulary, findings)

@@ -272,7 +272,7 @@ def recommend_batch(
             recommender, tables, k, strategy, keep_used=keep_used, rules=Rules.of(rules), drop_bad_rows=drop_bad_rows
         )
         return lists
-    dataset = load_newcomers(tables, drop_bad_rows=drop_bad_rows)
+    dataset = load_newcomers(tables, config=recommender.model.config, drop_bad_rows=drop_bad_rows)
     frame, _ = list_users(recommender, dataset, k, strategy, keep_used=keep_used, rules=Rules.of(rules))
     return to_library(frame, library_of(tables))
 
