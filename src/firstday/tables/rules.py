@@ -190,6 +190,5 @@ def reference_rule(column: str, name: str, ids: pl.Series, is_unknown: pl.Expr, 
     """
     finding = f"refer to unknown {name}" if name in HOMES.values() else f"refer to an unknown {name}"
     bad = pl.col(column).is_not_null() & is_unknown
-    if not is_fault:
-        return Rule(f"{finding} and were left out", bad, "", describe_ids(name, ids), column, pl.col(column))
-    return Rule(finding, bad, "unknown_id", describe_ids(name, ids), column, pl.col(column))
+    code, advice = ("unknown_id", describe_ids(name, ids)) if is_fault else ("", "left out")
+    return Rule(finding, bad, code, advice, column, pl.col(column))
