@@ -115,8 +115,8 @@ def test_more_than_the_share_is_a_fault(five_users: Tables, write: Write) -> Non
     *bad_rows, interactions = checked.faults
     assert len(bad_rows) == 3
     assert bad_rows[2].text.endswith(
-        "(first: 'u3', interactions.parquet row 5); add them to users (ids there: 'u1', 'u2', ...), use the same spelling "
-        "in both, or drop the rows."
+        "(first: 'u3', interactions.parquet row 5); add them to users (ids there: 'u1', 'u2', ...), use the same "
+        "spelling in both, or drop the rows."
     )
     limit = "at most 50% may be left out, and never all); correct them, or change --drop-bad-rows."
     assert str(interactions) == f"interactions: 4 of 7 rows are bad (57.1%; {limit}"
@@ -166,9 +166,7 @@ def test_only_the_first_rows_are_listed_one_by_one(
 ) -> None:
     monkeypatch.setattr("firstday.tables.faults.MAX_LISTED", 3)
     left_out = load(write(spoil(five_users)), drop_bad_rows=0.8).left_out
-    assert [json.loads(line)["place"] for line in left_out[:-1]] == [
-        f"interactions.parquet row {n}" for n in (3, 5, 6)
-    ]
+    assert [json.loads(line)["place"] for line in left_out[:-1]] == [f"interactions.parquet row {n}" for n in (3, 5, 6)]
 
 
 @pytest.mark.parametrize(

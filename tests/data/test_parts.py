@@ -164,9 +164,11 @@ def test_a_part_without_anything_but_friends_is_a_dataset(five_users: Tables) ->
     datasets, findings = read_in_parts(without, 7)
     checked = check_tables(without)
     assert findings.faults == checked.faults == ()
-    assert set(findings.notes) == set(checked.notes) >= {
-        "friends.friend_id: 1 of 1 rows refer to unknown users (first: 'nobody', row 1); left out."
-    }
+    assert (
+        set(findings.notes)
+        == set(checked.notes)
+        >= {"friends.friend_id: 1 of 1 rows refer to unknown users (first: 'nobody', row 1); left out."}
+    )
     assert isinstance(checked.dataset, Dataset)
     assert_equal(join_users("tables", datasets, datasets[0], are_all=True), checked.dataset)
 

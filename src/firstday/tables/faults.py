@@ -143,7 +143,11 @@ class Findings:
         """Return the name of each column of a table, which the settings may change."""
         names = self.config.columns
         own = {column: names.get(f"{table}.{column.strip()}") for column in present}
-        return {column: label or names.get(column.strip(), column) for column, label in own.items()}
+        labels = {column: label or names.get(column.strip(), column) for column, label in own.items()}
+        if len(set(labels.values())) == len(labels):
+            return labels
+        self.fault("repeated_column", "the setting columns gives two columns the same name; change it.", table)
+        return {column: column for column in labels}
 
     def report(self, *faults: Fault) -> None:
         """Add faults that are not about single rows."""
