@@ -85,7 +85,7 @@ def check_tables(
         check_tallies(findings, signals)
         if indexed is not None and not findings.faults:
             catalogue = assemble_catalogue(frames, vocabulary, find_groups(frames), findings)
-            dataset = add_users(name, catalogue, frames, indexed, findings)
+            dataset = add_users(name, catalogue, frames, indexed, findings, are_all=True)
     except DataError as error:  # a damaged file
         findings.report(*error.faults)
     findings.settle(drop_bad_rows)
@@ -212,10 +212,13 @@ def add_users(
     frames: Frames,
     interactions: Interactions,
     findings: Findings,
+    *,
+    are_all: bool = False,
 ) -> Dataset:
     """Add the users of tables without faults to a catalogue; the result does not depend on the order of rows.
 
-    `interactions` use the indexes of `frames` and `catalogue`; friends may be users who are not in `frames`.
+    `interactions` use the indexes of `frames` and `catalogue`. Unless they `are_all`, friends may be users who are not
+    in `frames`; otherwise, those are dropped.
     """
     table = frames["users"].sort("user_id")
     users = Ids.of(table["user_id"])
@@ -231,7 +234,7 @@ def add_users(
     ages = table.get_column("age", default=pl.Series([]))
     friends = frames.get("friends")
     friend_ids = None
-    if friends is not None and (users.lookup(friends["friend_id"]) < 0).any():
+    if not are_all and friends is not None and (users.lookup(friends["friend_id"]) < 0).any():
         friend_ids = Ids.of(friends["friend_id"].unique().sort())
     return replace(
         catalogue,

@@ -185,9 +185,7 @@ def join_users(name: str, parts: Iterable[Dataset], catalogue: Dataset, *, are_a
                     writer.add(frame)
         joined = Events.of_rows(part.events.pairs, writers[0].finish(lambda rows: rows.sort(SORT_ORDER)))
     impressions = writers[1].finish(lambda rows: rows.sort(IMPRESSION_ORDER)) or None
-    if are_all and "friends" in frames:
-        frames["friends"] = frames["friends"].filter(users.lookup(frames["friends"]["friend_id"]) >= 0)
-    return add_users(name, catalogue, frames, (joined, impressions), Findings())
+    return add_users(name, catalogue, frames, (joined, impressions), Findings(), are_all=are_all)
 
 
 def _write_frames(part: Dataset) -> dict[str, pl.DataFrame]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
@@ -139,15 +139,15 @@ class Findings:
         """Return findings with the same options, without any."""
         return Findings(self.drop, self.forgiven, self.config)
 
-    def rename(self, table: str, present: Iterable[str]) -> dict[str, str]:
+    def rename(self, table: str, present: Sequence[str]) -> dict[str, str]:
         """Return the name of each column of a table, which the settings may change."""
         names = self.config.columns
-        own = {column: names.get(f"{table}.{column.strip()}") for column in present}
-        labels = {column: label or names.get(column.strip(), column) for column, label in own.items()}
-        if len(set(labels.values())) == len(labels):
-            return labels
-        self.fault("repeated_column", "the setting columns gives two columns the same name; change it.", table)
-        return {column: column for column in labels}
+        given = [names.get(f"{table}.{name}", names.get(name)) for name in map(str.strip, present)]
+        labels = [label or column for label, column in zip(given, present, strict=True)]
+        if len(set(labels)) < len(set(present)):
+            self.fault("repeated_column", "the setting columns gives two columns the same name; change it.", table)
+            labels = list(present)
+        return dict(zip(present, labels, strict=True))
 
     def report(self, *faults: Fault) -> None:
         """Add faults that are not about single rows."""

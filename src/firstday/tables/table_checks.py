@@ -59,9 +59,6 @@ def check_frames(
     if "embeddings/items" in frames:
         check_item_vectors(frames, findings)
     share_id_types(frames)
-    if are_all and {"friends", "users"} <= frames.keys():
-        users = frames["users"].select(friend_id="user_id")
-        frames["friends"] = frames["friends"].join(users, on="friend_id", how="semi", maintain_order="left")
     return frames
 
 

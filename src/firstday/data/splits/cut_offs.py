@@ -69,10 +69,10 @@ def choose_target_days(histories: Histories, config: Config) -> Histories:
     log = histories.log
     is_in_log = (registered >= log.start) & (registered < log.end)
     if len(registered) and not is_in_log.any():
-        start, end, first = map(write_moment, (log.start, log.end, int(registered.min())))
+        first, start = map(write_moment, (int(registered.min()), log.start))
         raise DataError(
-            f"users.registered_at: nobody registered during the log ({start} to {end}; first registration: {first}); "
-            "correct the column or its unit, or use the protocol `sampled`."
+            f"users.registered_at: nobody registered during the log (first registration: {first}; the log begins "
+            f"{start}); correct the column or its unit, or use the protocol `sampled`."
         )
     if config.registration.target_days is not None:
         return replace(histories, target_days=config.registration.target_days)
