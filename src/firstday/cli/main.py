@@ -64,7 +64,7 @@ app.command(cls=JsonToStdout, epilog=NAMES)(reproduce)
 app.command(cls=CardToStdout)(inspect)
 app.command(cls=JsonToStdout)(tune)
 app.command(cls=JsonToStdout)(experiment)
-app.command(epilog=NAMES)(leaderboard)
+app.command(cls=Command, epilog=NAMES)(leaderboard)
 
 
 def main() -> None:

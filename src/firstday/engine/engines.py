@@ -81,7 +81,7 @@ def load(
     path
         For a built-in name: a local copy, zip or folder.
     config
-        Defines the signals of interactions; the defaults if None.
+        Defines signals, names of columns, and the time zone; the defaults if None.
     drop_bad_rows
         Maximum share of bad rows per table, from 0 to 1. Bad rows are dropped up to this share, and a fault above it.
     engine

@@ -165,7 +165,7 @@ def _time(column: Column) -> pl.Series | None:
         return None
     full = texts = values.cast(pl.String).str.strip_chars()
     numbers = texts.cast(pl.Float64, strict=False)
-    for unit, microseconds in UNIX_UNITS.items():
+    for unit, microseconds in UNIX_UNITS.items() if numbers.count() else ():
         times = (numbers * microseconds).round()
         is_in_unit = times.is_between(*UNIX_SPAN_US)
         if 2 * int(is_in_unit.sum()) > texts.count():
