@@ -100,7 +100,7 @@ def find_nearest(table: str, column: str, present: Collection[str]) -> str:
     """Return the first column of a table that a column with another name may be, and that is absent; "" if none."""
     name = fold_name(column)
     for label in TABLES[table].kinds:
-        if label not in present and re.fullmatch(f"{fold_name(label)}|{OTHER_NAMES.get(label, '')}", name):
+        if label not in present and re.fullmatch(f"{fold_name(label)}|{OTHER_NAMES.get(label, '-')}", name):
             return label
     return ""
 
