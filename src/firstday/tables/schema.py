@@ -106,12 +106,12 @@ def find_nearest(table: str, column: str, present: Collection[str]) -> str:
 
 
 def name_column(column: str, label: str) -> str:
-    """Return the option that reads a column as another."""
-    return f"add --column {shlex.quote(f'{column.strip()}={label}')}"
+    """Return how to read a column as another."""
+    return f"rename {column!r} to {label}, or add --column {shlex.quote(f'{column.strip()}={label}')}"
 
 
 def missing_column(name: str, label: str, columns: Iterable[str], advice: str = "add it") -> Fault:
-    """Return "users.user_id: the column is missing (found: ID, age); add --column ID=user_id."."""
+    """Return "users.user_id: the column is missing (found: ID); rename 'ID' to user_id, or add --column ID=user_id."."""
     present = list(columns)
     variants = [column for column in present if find_nearest(name, column, present) == label]
     advice = name_column(variants[0], label) if variants else advice
