@@ -111,7 +111,7 @@ def name_column(column: str, label: str) -> str:
 
 
 def missing_column(name: str, label: str, columns: Iterable[str], advice: str = "add it") -> Fault:
-    """Return "users.user_id: the column is missing (found: ID); rename 'ID' to user_id, or add --column ID=user_id."."""
+    """Return "users.user_id: the column is missing (found: ID); rename 'ID' to user_id, or add --column ID=..."."""
     present = list(columns)
     variants = [column for column in present if find_nearest(name, column, present) == label]
     advice = name_column(variants[0], label) if variants else advice
