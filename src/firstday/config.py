@@ -13,6 +13,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, Self, TypeVar
+from zoneinfo import available_timezones
 
 from pydantic import (
     AwareDatetime,
@@ -90,11 +91,11 @@ class Section(BaseModel):
         for name, setting_value in ({settings: value} if isinstance(settings, str) else settings).items():
             *sections, last = name.split(".")
             part: Any = values
-            for section in sections:
-                part = part.get(section) if isinstance(part, dict) else None
-            if not isinstance(part, dict):
-                raise ConfigError(_describe_unknown(type(self), name), where="configuration")
-            part[last] = setting_value.model_dump() if isinstance(setting_value, Section) else setting_value
+            while sections and isinstance(part.get(sections[0]), dict):
+                part = part[sections.pop(0)]
+            part[".".join([*sections, last])] = (
+                setting_value.model_dump() if isinstance(setting_value, Section) else setting_value
+            )
         return parse_settings(type(self), values)
 
 
@@ -118,6 +119,9 @@ class SignalConfig(Section):
     """How n repeated interactions count: log2(1 + n) for `log`, n for `none`. The sum over signals is never below 0."""
     use: tuple[str, ...] = ("stream", "favorite")
     """Signals that count as use of an item."""
+    rating: float | None = None
+    """Minimum `rating` of an interaction that counts; those with lower ones are left out, with a note. Empty: ratings
+    are ignored."""
     never_recommend: tuple[str, ...] = ("ban",)
     """Signals that exclude an item from the user's lists, in addition to used items."""
     persistence: Fraction = 0.8
@@ -474,6 +478,11 @@ class Config(Section):
     plugins: dict[str, dict[str, Any]] = {}
     """Settings of plugin methods, and options fixed instead of searched, such as `smoothing = 0` for `segment` (the
     paper's raw counts): one section `[plugins.NAME]` each."""
+    time_zone: str = ""
+    """Time zone (IANA name) of times without one in the tables. Empty: such times are a fault, except dates."""
+    columns: dict[str, str] = {}
+    """Columns of the tables that have other names, as a section `[columns]`: `WineID = "item_id"`, or, for one table,
+    `"users.id" = "user_id"`. The model applies it to the tables of newcomers, too."""
     signals: SignalConfig = SignalConfig()
     sampled: SampledProtocolConfig = SampledProtocolConfig()
     registration: RegistrationProtocolConfig = RegistrationProtocolConfig()
@@ -487,6 +496,13 @@ class Config(Section):
     melu: MeluConfig = MeluConfig()
     recommend: RecommendConfig = RecommendConfig()
     experiment: ExperimentConfig = ExperimentConfig()
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        if value not in {"", *available_timezones()}:
+            raise ValueError(f"{value!r} is not a time zone; give an IANA name, such as Europe/Paris")
+        return value
 
     @property
     def components(self) -> tuple[str, ...]:

@@ -98,7 +98,7 @@ def place(tables: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFacto
     place = tmp_path_factory.mktemp("place")
     for name in ("broken", "folder.csv", "notes", "trial"):
         (place / name).mkdir()
-    (place / "broken" / "interactions.csv").write_text("user,item\n1,2\n")
+    (place / "broken" / "interactions.csv").write_text("user,item_id\n1,2\n")
     (place / "notes" / "notes.txt").write_text("mine")
     (place / "lists.csv").write_text("user_id,item_id\nu1,i1\n")
     (place / "wrong.toml").write_text("seed = 5000000000")

@@ -148,7 +148,6 @@ def write_variants(folder: Path, variants: Mapping[int, str]) -> None:
 FAULTS_OF_CSV: dict[str, dict[str, Change]] = {
     "ids that pandas made floats": {"interactions": shaped("user_id", "{}.0")},
     "some ids with a space after them": {"interactions": some("item_id", {1: "i11 ", 2: "i14 ", 300: " i38"})},
-    "ids of another system": {"friends": shaped("friend_id", "x{}")},
     "a few unknown ids": {"interactions": some("user_id", {2: "99", 3: "null"})},
     "an artist with a space after it": {
         "interactions": lambda rows: some("item_id", {1: None})(
@@ -170,9 +169,6 @@ FAULTS_OF_CSV: dict[str, dict[str, Change]] = {
     },
     "signals that are none": {"interactions": some("signal", {2: "play", 3: "Stream", 4: None})},
     "genres with commas between": {"items": every("genre", pl.col("genre").str.replace_all("|", ", ", literal=True))},
-    "genres as lists of Python": {
-        "items": every("genre", "['" + pl.col("genre").str.replace_all("|", "', '", literal=True) + "']")
-    },
     "a user twice": {"users": lambda rows: pl.concat([rows, rows[2:3].with_columns(country=pl.lit("IT"))])},
     "a column with a space before it": {"friends": lambda rows: rows.rename({"friend_id": " friend_id"})},
     "faults in several tables": {
@@ -204,7 +200,6 @@ FAULTS_OF_PARQUET: dict[str, dict[str, Change]] = {
         "interactions": every("timestamp", pl.col("timestamp").dt.replace_time_zone(None)),
         "users": every("registered_at", pl.col("registered_at").dt.replace_time_zone(None)),
     },
-    "milliseconds since 1970": {"interactions": every("timestamp", SECONDS * 1000)},
     "milliseconds read as seconds": {
         "interactions": every("timestamp", pl.from_epoch(SECONDS * 1000, "s").dt.replace_time_zone("UTC"))
     },
@@ -236,6 +231,7 @@ NOTED_OF_CSV: dict[str, dict[str, Change]] = {
         "interactions": shaped("user_id", "{}.0"),
         "friends": chain(shaped("friend_id", "{}.0"), shaped("user_id", "{}.0")),
     },
+    "friends of another system": {"friends": shaped("friend_id", "x{}")},
     "odd countries": {"users": some("country", {1: " FR", 2: "DE ", 3: "fr", 4: "N/A", 5: "de"})},
     "dates": {"interactions": every("timestamp", pl.lit(pl.Series(DATES)).cast(pl.String))},
     "indexes of pandas": {
@@ -247,6 +243,9 @@ NOTED_OF_CSV: dict[str, dict[str, Change]] = {
         "items": lambda rows: pl.concat([rows[3:4], rows]),
     },
     "an optional column in upper case": {"users": lambda rows: rows.rename({"age": "Age"})},
+    "genres as lists of Python": {
+        "items": every("genre", "['" + pl.col("genre").str.replace_all("|", "', '", literal=True) + "']")
+    },
     "genres under another name": {"items": lambda rows: rows.rename({"genre": "Genres"})},
     "half ratings as weights": {
         "interactions": every("weight", pl.lit(pl.Series([8.5, 4, 0, 10, 1, 9] * 50)).cast(pl.String))
@@ -269,6 +268,7 @@ NOTED_OF_PARQUET: dict[str, dict[str, Change]] = {
         "friends": every("friend_id", pl.col("friend_id").cast(pl.Decimal(20, 0))),
     },
     "dates": {"interactions": every("timestamp", pl.lit(pl.Series(DATES)))},
+    "milliseconds since 1970": {"interactions": every("timestamp", SECONDS * 1000)},
     "seconds read as milliseconds": {
         "interactions": every("timestamp", pl.from_epoch(SECONDS, "ms").dt.replace_time_zone("UTC"))
     },

@@ -136,7 +136,7 @@ def test_whatever_is_written_is_read_rightly_or_refused(body: str, end: str, dro
     ],
 )
 def test_the_header_shows_the_separator(line: str, separator: str, columns: list[str]) -> None:
-    header = find_header(f"\n{line}\n1,2\n".encode(), "users")
+    header = find_header(f"\n{line}\n1,2\n".encode(), "users", Findings())
     assert (header.separator, header.columns) == (separator, columns)
 
 

@@ -30,7 +30,7 @@ from firstday.recommend.recommender import Recommender, open_model
 from firstday.training.fit import train
 from tests.data.dirty_files import CASES as FILES
 from tests.data.dirty_tables import CASES as VALUES
-from tests.data.dirty_tables import some, write_tables
+from tests.data.dirty_tables import some, to_text, write_tables
 from tests.data.same import assert_equal
 from tests.engine import test_everyone
 from tests.spark.conftest import checksums
@@ -182,7 +182,6 @@ FOR_PARTS = (
     "a partition in one file alone",
     "float ids with a missing one, parquet",
     "some ids with a space after them, csv",
-    "ids of another system, csv",
     "a user twice, csv",
     "columns in camel case, parquet",
     "faults in several tables, csv",
@@ -202,6 +201,31 @@ def test_the_same_faults_on_both(name: str, spark: SparkSession, tmp_path: Path)
     assert checked.dataset is None
 
 
+def rename_and_rate(rows: pl.DataFrame) -> pl.DataFrame:
+    """Interactions as another program writes them: other names, Unix times, stars."""
+    rated = rows.with_columns(pl.col("timestamp").dt.epoch("ms"), stars=pl.int_range(pl.len()) % 5 + 1)
+    return rated.rename({"user_id": "CustomerID", "item_id": "SKU", "timestamp": "posted"})
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_tables_with_other_names_are_the_same_dataset_on_both(spark: SparkSession, tmp_path: Path, ending: str) -> None:
+    write_tables(tmp_path, "parquet", {"friends": some("friend_id", {3: 77}), "interactions": rename_and_rate})
+    if ending == "csv":
+        for path in tmp_path.iterdir():
+            to_text(pl.read_parquet(path)).write_csv(path.with_suffix(".csv"))
+            path.unlink()
+    columns = {"CustomerID": "user_id", "interactions.SKU": "item_id", "posted": "timestamp", "stars": "rating"}
+    config = Config(columns=columns).override("signals.rating", 4)
+    one = engines.check(f"file://{tmp_path}", config=config, engine="spark")
+    other = engines.check(tmp_path, config=config)
+    assert one.faults == other.faults == ()
+    assert set(one.notes) == set(other.notes)
+    assert one.summary is not None
+    assert other.summary is not None
+    assert one.summary.interactions == other.summary.interactions == 120
+    assert one.summary.last == other.summary.last is not None
+
+
 def test_the_same_bad_rows_are_left_out_on_both(spark: SparkSession, tmp_path: Path) -> None:
     """A user all of whose rows are bad is none where there is no table of users; nor is whoever names them a friend."""
     all_of_one = some("weight", dict.fromkeys(range(1, 11), "-1"))
@@ -212,7 +236,7 @@ def test_the_same_bad_rows_are_left_out_on_both(spark: SparkSession, tmp_path: P
     assert one.faults == other.faults == ()
     assert set(one.notes) == set(other.notes)
     assert one.left_out == other.left_out
-    assert len(one.left_out) == 10 + 3
+    assert len(one.left_out) == 10
     assert one.summary is not None
     assert other.summary is not None
     assert one.summary.users == other.summary.users == 29

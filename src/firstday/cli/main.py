@@ -17,7 +17,7 @@ from firstday.cli.export import export
 from firstday.cli.inspect import inspect
 from firstday.cli.leaderboard import leaderboard
 from firstday.cli.onboarding import onboarding
-from firstday.cli.options import CardToStdout, JsonToStdout
+from firstday.cli.options import CardToStdout, Command, JsonToStdout
 from firstday.cli.printing import print_error
 from firstday.cli.recommend import recommend
 from firstday.cli.refresh import refresh
@@ -57,14 +57,14 @@ def _callback(
 
 
 for command in (demo, check, train, refresh, rollback, recommend, onboarding, serve, export, simulate):
-    app.command()(command)
+    app.command(cls=Command)(command)
 app.command(cls=JsonToStdout, epilog=NAMES)(evaluate)
 app.command(cls=JsonToStdout, epilog=NAMES)(replay)
 app.command(cls=JsonToStdout, epilog=NAMES)(reproduce)
 app.command(cls=CardToStdout)(inspect)
 app.command(cls=JsonToStdout)(tune)
 app.command(cls=JsonToStdout)(experiment)
-app.command(epilog=NAMES)(leaderboard)
+app.command(cls=Command, epilog=NAMES)(leaderboard)
 
 
 def main() -> None:

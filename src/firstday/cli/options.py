@@ -37,7 +37,13 @@ ConfigOption = Annotated[
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override any setting of --config; repeatable."),
+    typer.Option(
+        "--set",
+        "--column",
+        metavar="SECTION.KEY=VALUE",
+        help="Override any setting of --config; repeatable. --column WineID=item_id stands for --set "
+        "columns.WineID=item_id: the column WineID of the tables is read as item_id.",
+    ),
 ]
 KOption = Annotated[int | None, typer.Option("-k", min=1, help="List length (default: the setting, 50).")]
 PluginOption = Annotated[
@@ -156,7 +162,16 @@ def start_engine(engine: Engine | None, master: str | None, conf: Sequence[str] 
     open_session(master, settings)
 
 
-class JsonToStdout(TyperCommand):
+class Command(TyperCommand):
+    """A command where ``--column NAME=COLUMN`` stands for ``--set columns.NAME=COLUMN``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Complete the values of ``--column`` to settings."""
+        pairs = zip(["", *args], args, strict=False)
+        return super().parse_args(ctx, [f"columns.{arg}" if before == "--column" else arg for before, arg in pairs])
+
+
+class JsonToStdout(Command):
     """A command where ``--json`` without OUT writes JSON to standard output."""
 
     option = "--json"

@@ -18,9 +18,9 @@ from firstday.data.ids import Ids
 from firstday.data.impressions import TARGET_INDEX, USER_INDEX, WRITTEN_TYPES, clean_impressions, select_impressions
 from firstday.data.user_rows import RowWriter, UserRows
 from firstday.tables.conform import conform_interactions
-from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults
+from firstday.tables.faults import FILE, OR_DROP, ROW, Findings, Rule, find_faults
 from firstday.tables.raw_table import RawTable
-from firstday.tables.rules import OR_DROP, RULES, empty_rules, reference_rule
+from firstday.tables.rules import RULES, empty_rules, reference_rule
 from firstday.tables.schema import DEFAULT_SIGNAL, ITEM, UTC_MICROSECONDS, missing_column
 
 MAX_RATING = 10
@@ -30,7 +30,7 @@ MIN_WEIGHTS = 20
 _WEIGHT = pl.col("weight")
 ABSENT: Mapping[str, pl.Expr] = {
     **dict.fromkeys(("item_id", "entity", "entity_id", "list_id", "policy"), pl.lit(None, pl.String)),
-    **dict.fromkeys(("weight", "position", "propensity"), pl.lit(None, pl.Float64)),
+    **dict.fromkeys(("weight", "rating", "position", "propensity"), pl.lit(None, pl.Float64)),
     "signal": pl.lit(DEFAULT_SIGNAL),
     "timestamp": pl.lit(None, UTC_MICROSECONDS),
 }
@@ -45,12 +45,16 @@ TARGET_RULE = Rule(
     f"give either item_id, or entity and entity_id, {OR_DROP}",
 )
 """Rule for the target of an interaction, if the table has entities."""
-_IS_SHOWN = pl.col("signal") == SHOWN
+_IS_SHOWN = pl.col("signal").eq_missing(SHOWN)
+_IS_RATED = pl.col("rating").is_not_null()
+_IS_OF_NOBODY = pl.col(USER_INDEX) < 0
 IGNORED = (
+    Rule("are impressions of unknown users and were left out", _IS_SHOWN & _IS_OF_NOBODY, column="user_id"),
     Rule(
         f"are {SHOWN!r} with an entity other than item; only items can be shown", _IS_SHOWN & _ENTITY, column="entity"
     ),
-    Rule("have weight 0 and were dropped", ~_IS_SHOWN & (_WEIGHT == 0), column="weight"),
+    Rule("have weight 0 and were dropped", ~_IS_SHOWN & ~_IS_RATED & (_WEIGHT == 0), column="weight"),
+    Rule("are below signals.rating and were left out", ~_IS_SHOWN & _IS_RATED & (_WEIGHT == 0), column="rating"),
 )
 """Notes on valid rows that count neither as interactions nor as impressions."""
 
@@ -100,7 +104,7 @@ class Vocabulary:
                 Rule("have an unknown signal", ~signal.is_in(allowed), "unknown_signal", advice, "signal", signal)
             )
         if self.users is not None and "users" not in self.derived:
-            rules.append(reference_rule("user_id", "users", self.users.values, pl.col(USER_INDEX) < 0))
+            rules.append(reference_rule("user_id", "users", self.users.values, ~_IS_SHOWN & _IS_OF_NOBODY))
         if self.items is not None and "items" not in self.derived:
             rules.append(reference_rule("item_id", "items", self.items.values, is_unknown))
         if self.entities is not None:
@@ -131,6 +135,8 @@ def check_interactions(raw: pl.DataFrame, vocabulary: Vocabulary, findings: Find
     has_targets = bool(targets) and targets <= set(rows.columns)
     absent = [value.alias(name) for name, value in ABSENT.items() if name not in rows.columns]
     rows = vocabulary.index(rows.with_columns(absent))
+    if (least := findings.config.signals.rating) is not None:
+        rows = rows.with_columns(weight=pl.when(pl.col("rating") < least).then(0.0).otherwise("weight"))
     rules = [*RULES["interactions"], *vocabulary.rules]
     if has_targets:
         rules[1:1] = empty_rules("item_id") if targets == {"item_id"} else [TARGET_RULE]
@@ -149,14 +155,18 @@ def _tally(rows: pl.DataFrame, signals: SignalConfig) -> dict[str | float, int]:
     return {"rows": rows.height, "uses": rows.filter(is_use).height, **dict(stars.rows())}
 
 
-def find_ids(raw: RawTable, signals: SignalConfig | None) -> dict[str, pl.Series]:
-    """Return the sorted distinct ids of ``users`` and ``items`` in interactions; with `signals`, in valid rows only."""
+def find_ids(raw: RawTable, options: Findings) -> dict[str, pl.Series]:
+    """Return the sorted distinct ids of ``users`` and ``items`` in interactions, in valid rows if bad ones are dropped.
+
+    The `options` of reading are those of findings, to which nothing is added.
+    """
     columns = [name for name in ("user_id", "item_id", "entity", "entity_id") if name in raw.columns]
     users = []
     items = []
-    findings = Findings(drop=signals is not None)
-    for batch in raw.batches(None if signals else columns):
-        rows = check_interactions(batch, Vocabulary(signals=signals), findings, is_text=raw.is_text)
+    findings = options.fresh()
+    vocabulary = Vocabulary(signals=findings.config.signals if findings.drop else None)
+    for batch in raw.batches(None if findings.drop else columns):
+        rows = check_interactions(batch, vocabulary, findings, is_text=raw.is_text)
         users.append(rows.get_column("user_id", default=pl.Series([])).drop_nulls().unique())
         items.append(rows["item_id"].drop_nulls().unique())
     return {"users": unite_ids(users), "items": unite_ids(items)}
@@ -207,10 +217,9 @@ def index_interactions(
     events = RowWriter(EVENT_TYPES, n_users, n_rows)
     shown = RowWriter(WRITTEN_TYPES, n_users, n_rows)
     for batch in batches:
-        find_faults("interactions", batch, [future], findings)
-        rows = batch.remove(future.bad)
+        find_faults("interactions", batch, [future, *IGNORED], findings)
+        rows = batch.remove(future.bad | _IS_OF_NOBODY)
         shown.add(select_impressions(rows, use))
-        find_faults("interactions", rows, IGNORED, findings)
         coded = rows.remove(_IS_SHOWN | (_WEIGHT == 0)).select(
             "timestamp",
             "signal",
@@ -242,6 +251,7 @@ def check_tallies(findings: Findings, signals: SignalConfig) -> None:
     are_stars = n == counts["rows"] >= MIN_WEIGHTS and len(stars) > 2
     if are_stars and sum(star * n_ratings for star, n_ratings in stars.items()) > n * best / 2:
         text = (
-            f"all {n:,} weights, up to {best:g}, look like ratings; low ratings also count as use; see docs/tables.md."
+            f"all {n:,} weights, up to {best:g}, look like ratings, of which low ones also count as use; add --column "
+            "weight=rating, and the least that is a use: --set signals.rating=4."
         )
         findings.note(text, "interactions", "weight")

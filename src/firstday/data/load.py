@@ -64,7 +64,7 @@ def check_tables(
 
     Raises DataError if the folder or built-in dataset does not exist, or its local copy is unusable.
     """
-    findings = Findings(drop=drop_bad_rows > 0)
+    findings = Findings(drop=drop_bad_rows > 0, config=config or Config())
     if isinstance(tables, str) and tables in BUILT_IN:
         name = tables
         raw = _built_in(tables, path)
@@ -77,15 +77,15 @@ def check_tables(
     try:
         check_presence(raw, findings)
         interactions = raw.get("interactions")
-        signals = (config or Config()).signals
-        named_ids = {} if interactions is None else find_ids(interactions, signals if findings.drop else None)
+        signals = findings.config.signals
+        named_ids = {} if interactions is None else find_ids(interactions, findings)
         frames = check_frames(raw, named_ids, findings)
         vocabulary = find_vocabulary(raw, frames, signals, findings)
         indexed = read_interactions(interactions, vocabulary, findings)
         check_tallies(findings, signals)
         if indexed is not None and not findings.faults:
             catalogue = assemble_catalogue(frames, vocabulary, find_groups(frames), findings)
-            dataset = add_users(name, catalogue, frames, indexed, findings)
+            dataset = add_users(name, catalogue, frames, indexed, findings, are_all=True)
     except DataError as error:  # a damaged file
         findings.report(*error.faults)
     findings.settle(drop_bad_rows)
@@ -212,10 +212,13 @@ def add_users(
     frames: Frames,
     interactions: Interactions,
     findings: Findings,
+    *,
+    are_all: bool = False,
 ) -> Dataset:
     """Add the users of tables without faults to a catalogue; the result does not depend on the order of rows.
 
-    `interactions` use the indexes of `frames` and `catalogue`; friends may be users who are not in `frames`.
+    `interactions` use the indexes of `frames` and `catalogue`. Unless they `are_all`, friends may be users who are not
+    in `frames`; otherwise, those are dropped.
     """
     table = frames["users"].sort("user_id")
     users = Ids.of(table["user_id"])
@@ -231,7 +234,7 @@ def add_users(
     ages = table.get_column("age", default=pl.Series([]))
     friends = frames.get("friends")
     friend_ids = None
-    if friends is not None and (users.lookup(friends["friend_id"]) < 0).any():
+    if not are_all and friends is not None and (users.lookup(friends["friend_id"]) < 0).any():
         friend_ids = Ids.of(friends["friend_id"].unique().sort())
     return replace(
         catalogue,

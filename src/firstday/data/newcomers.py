@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from firstday.config import Config
 from firstday.data.dataset import Dataset, Entity
 from firstday.data.events import ITEM, sort_pairs
 from firstday.data.ids import Ids
@@ -27,14 +28,17 @@ FORGIVEN = frozenset({"users.age", "users.registered_at"})
 """Columns whose bad values count as missing."""
 
 
-def load_newcomers(tables: str | Path | Mapping[str, Any], *, drop_bad_rows: float = 0.0) -> Dataset:
+def load_newcomers(
+    tables: str | Path | Mapping[str, Any], *, config: Config | None = None, drop_bad_rows: float = 0.0
+) -> Dataset:
     """Load the profiles and interactions of cold users: `users` or `interactions` or both, and optionally `friends`.
 
     Users need no interactions, and friends may be any users. Items, entities, signals and profile values are not
     compared with a model here; the model's catalogue drops unknown ones. A bad age or registration time counts as
-    missing, with a note, so that the user still gets a list. Raises DataError if the tables have faults.
+    missing, with a note, so that the user still gets a list. `config` is the model's. Raises DataError if the tables
+    have faults.
     """
-    findings = Findings(drop=drop_bad_rows > 0, forgiven=FORGIVEN)
+    findings = Findings(drop_bad_rows > 0, FORGIVEN, config or Config())
     name, raw = open_tables(tables, findings, "the folder of the cold users' tables")
     check_newcomer_tables(name, raw, findings)
     dataset = read_newcomers(name, raw, findings)

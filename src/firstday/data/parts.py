@@ -9,7 +9,7 @@ from __future__ import annotations
 import pickle
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -56,7 +56,7 @@ class Whole:
     # of `users`. None if there are faults.
     catalogue: Dataset | None
     now: datetime  # time at which reading began; later interactions are in the future
-    drop: bool = False  # whether bad rows are dropped
+    options: Findings = field(default_factory=Findings)  # without findings
 
 
 def load_whole(
@@ -78,7 +78,7 @@ def load_whole(
     vocabulary = find_vocabulary(tables, frames, signals, findings)
     is_usable = not findings.faults and vocabulary.items is not None
     catalogue = assemble_catalogue(frames, vocabulary, groups, findings) if is_usable else None
-    return Whole(home, vocabulary, catalogue, now, findings.drop)
+    return Whole(home, vocabulary, catalogue, now, findings.fresh())
 
 
 def load_part(raw: Mapping[str, RawTable], whole: Whole) -> tuple[Dataset | None, Findings]:
@@ -86,12 +86,12 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole) -> tuple[Dataset | None
 
     `raw` has these users' rows of `USER_TABLES` and `MENTIONS`; tables without rows are absent.
     """
-    findings = Findings(drop=whole.drop)
+    findings = whole.options.fresh()
     interactions = raw.get("interactions")
     catalogue = whole.catalogue
     named: dict[str, pl.Series] = {}
     if interactions is not None and whole.home == "interactions":
-        named["users"] = find_ids(interactions, whole.vocabulary.signals if whole.drop else None)["users"]
+        named["users"] = find_ids(interactions, findings)["users"]
     elif whole.home is not None:
         named["users"] = pl.Series([], dtype=pl.String)
     frames = check_frames(raw, named, findings, are_all=False)
@@ -113,7 +113,6 @@ def join_findings(parts: Iterable[Findings], signals: SignalConfig, findings: Fi
     """Merge the findings of parts, in any order, and run the checks that need all parts."""
     for part in parts:
         findings.merge(part)
-    findings.join_left_out("friends")
     check_tallies(findings, signals)
 
 
@@ -186,9 +185,7 @@ def join_users(name: str, parts: Iterable[Dataset], catalogue: Dataset, *, are_a
                     writer.add(frame)
         joined = Events.of_rows(part.events.pairs, writers[0].finish(lambda rows: rows.sort(SORT_ORDER)))
     impressions = writers[1].finish(lambda rows: rows.sort(IMPRESSION_ORDER)) or None
-    if are_all and "friends" in frames:
-        frames["friends"] = frames["friends"].filter(users.lookup(frames["friends"]["friend_id"]) >= 0)
-    return add_users(name, catalogue, frames, (joined, impressions), Findings())
+    return add_users(name, catalogue, frames, (joined, impressions), Findings(), are_all=are_all)
 
 
 def _write_frames(part: Dataset) -> dict[str, pl.DataFrame]:

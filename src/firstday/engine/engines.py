@@ -82,7 +82,7 @@ def load(
     path
         For a built-in name: a local copy, zip or folder.
     config
-        Defines the signals of interactions; the defaults if None.
+        Defines signals, names of columns, and the time zone; the defaults if None.
     drop_bad_rows
         Maximum share of bad rows per table, from 0 to 1. Bad rows are dropped up to this share, and a fault above it.
     engine
@@ -283,7 +283,7 @@ def recommend_batch(
             recommender, tables, k, strategy, keep_used=keep_used, rules=Rules.of(rules), drop_bad_rows=drop_bad_rows
         )
         return lists
-    dataset = load_newcomers(tables, drop_bad_rows=drop_bad_rows)
+    dataset = load_newcomers(tables, config=recommender.model.config, drop_bad_rows=drop_bad_rows)
     frame, _ = list_users(recommender, dataset, k, strategy, keep_used=keep_used, rules=Rules.of(rules))
     return to_library(frame, library_of(tables))
 

@@ -81,7 +81,7 @@ def recommend_tables(
     form = find_list_form(str(out))
     if not out.resolve().parent.is_dir():
         raise DataError(f"{out}: its folder does not exist; create it first.")
-    dataset = load_newcomers(folder, drop_bad_rows=drop_bad_rows)
+    dataset = load_newcomers(folder, config=recommender.model.config, drop_bad_rows=drop_bad_rows)
     lists, summary = list_users(recommender, dataset, k, strategy, keep_used=keep_used, rules=rules)
     with replaced(out) as staged:
         write_list_file(lists, staged, form)

@@ -16,6 +16,11 @@ ALWAYS_GROUP_VALUES = 50
 DAY = r"^\d{4}-\d{2}-\d{2}"
 MIN_JOINED_SHARE = 0.1
 """Share of values with a separator above which a text column is treated as joined lists."""
+LIST = r"(?s)^\[.*\]$"
+LIST_VALUE = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\[\],'"\s][^\[\],'"]*"""
+"""A list written as text in Python or JSON, such as ``['Pinot Noir', 2001]``, and one of its values."""
+AMOUNT = r"^([$€£¥]|[A-Z]{3}) ?\d[\d.,]*$|^\d[\d.,]* ?([$€£¥%]|\b[A-Za-z]{1,4})$"
+"""A number with a unit, such as ``3.99 EUR``."""
 BOOLEANS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 """Spellings of booleans in CSV, mapped to those of Parquet."""
 _FOLDED = pl.col("value").str.to_lowercase()
@@ -88,9 +93,14 @@ def conform_entity(column: Column) -> pl.Series | None:
     """Convert an entity column of `items` to List(String), or another column for filters (`_conform_attribute`)."""
     values = column.values
     label = column.label
+    texts = values.drop_nulls() if values.dtype == pl.String else values[:0]
+    if len(texts) and texts.str.contains(LIST).all():
+        column.note("lists written as text were read as lists.")
+        values = values.str.extract_all(LIST_VALUE).list.eval(pl.element().str.strip_chars("'\" "))
+    is_text = column.is_text and values.dtype == pl.String
     inner = getattr(values.dtype, "inner", pl.Boolean)
     is_list = inner in TEXT_TYPES or inner.is_integer()
-    if column.is_text:
+    if is_text:
         is_list = (values.str.contains("|", literal=True).mean() or 0) > MIN_JOINED_SHARE  # type: ignore[operator]
     if not (is_list or label == "genre" or (label.endswith("_id") and label != "_id")):
         return _conform_attribute(column)
@@ -104,7 +114,7 @@ def conform_entity(column: Column) -> pl.Series | None:
         if numbers is None:
             return None
         values = numbers
-    if column.is_text:
+    if is_text:
         lists = values.str.split("|")
     else:
         lists = (values if is_list else values.reshape((-1, 1))).cast(pl.List(pl.String))
@@ -141,6 +151,10 @@ def _conform_attribute(column: Column) -> pl.Series | None:
     elif _has_many_values(n := values.n_unique(), len(values)) and not values.str.contains(DAY).all():
         column.ignore(f"it has {n:,} values for {len(values):,} items, too many for filters")
     else:
+        amounts = values.filter(values.str.contains(AMOUNT))
+        if 2 * len(amounts) > values.count():
+            text = f"numbers with a unit (first: {amounts[0]!r}) are text to filters; write the number alone."
+            column.note(text)
         return values
     return None
 

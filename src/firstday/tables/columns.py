@@ -12,17 +12,21 @@ import polars as pl
 
 from firstday.tables.faults import Findings, Reasons, find_faults
 from firstday.tables.rules import VALUE_RULES
-from firstday.tables.schema import WHOLE_NUMBER, Kind
+from firstday.tables.schema import UTC_MICROSECONDS, WHOLE_NUMBER, Kind
 
 TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum, pl.Null)
 DECIMAL_COMMA = r"^([-+]?\d+),(\d{1,2}|\d{4,})$"
 """A number such as ``1,5``, but not ``1,500``, which may mean 1.5 or 1500."""
 SHORT_TIMES = (
     (r"^\d{4}-\d{2}-\d{2}$", "${0}T00:00:00Z"),
-    (r"([T ]\d{2}:\d{2})([ Zz+-])", "${1}:00${2}"),
+    (r"([T ]\d{2}:\d{2})([ Zz+-]|$)", "${1}:00${2}"),
     (r"(:[\d.]+ ?[+-]\d{2})$", "${1}:00"),
 )
 """Replacements in ISO 8601 times: for a missing time, missing seconds, and a time zone of hours, as in PostgreSQL."""
+UNIX_UNITS = {"seconds": 1e6, "milliseconds": 1e3, "microseconds": 1.0}
+"""Units of Unix times, in microseconds."""
+UNIX_SPAN_US = (788_918_400e6, 4_102_444_800e6)
+"""Years 1995 to 2100, where a number is a Unix time in one unit only, and none is a date such as 20240501."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,19 +143,44 @@ def _number(column: Column) -> pl.Series | None:
     return column.find(column.kind, numbers, written=values)
 
 
+def _rating(column: Column) -> pl.Series | None:
+    """Convert to Float64 if there is a threshold; a rating is otherwise ignored."""
+    if column.findings.config.signals.rating is None:
+        column.ignore("low ratings count as use, too, unless --set signals.rating=4 names the least that does")
+        return None
+    return _number(column)
+
+
 def _time(column: Column) -> pl.Series | None:
-    """Convert timestamps to UTC; text must be ISO 8601 with a time zone, or a date."""
+    """Convert to UTC: times with a time zone, ISO 8601 text, dates, and Unix times in the unit of most of them.
+
+    Those without a time zone are in the zone of the settings, if any, or dates if all are at midnight.
+    """
     values = column.values
     dtype = column.values.dtype
     if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
         return column.find("time", values.dt.cast_time_unit("us").dt.convert_time_zone("UTC"))
-    if dtype not in (pl.String, pl.Date):
-        column.wrong_type("times with a time zone")
+    if not (dtype.is_numeric() or dtype in (pl.String, pl.Date, pl.Datetime)):
+        column.wrong_type("times")
         return None
     full = texts = values.cast(pl.String).str.strip_chars()
+    numbers = texts.cast(pl.Float64, strict=False)
+    for unit, microseconds in UNIX_UNITS.items() if numbers.count() else ():
+        times = (numbers * microseconds).round()
+        is_in_unit = times.is_between(*UNIX_SPAN_US)
+        if 2 * int(is_in_unit.sum()) > texts.count():
+            column.note(f"numbers were read as Unix {unit}.")
+            moments = times.set(~is_in_unit, None).cast(pl.Int64).cast(UTC_MICROSECONDS)
+            return column.find("time", moments, written=texts)
     for pattern, completed in SHORT_TIMES:
         full = full.str.replace(pattern, completed)
     moments = full.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
+    if moments.null_count() > texts.null_count():
+        naive = full.str.replace(" ", "T").str.to_datetime("%FT%T%.f", time_unit="us", strict=False)
+        are_dates = (naive == naive.dt.truncate("1d")).all()
+        if zone := "UTC" if are_dates else column.findings.config.time_zone:
+            local = naive.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+            moments = moments.fill_null(local.dt.convert_time_zone("UTC"))
     return column.find("time", moments, written=texts)
 
 
@@ -175,6 +204,7 @@ VALUE_CONVERSIONS: Mapping[str, Callable[[Column], pl.Series | None]] = {
     "time": _time,
     "vector": _vector,
     "other": lambda column: column.ignore(f"not a column of {column.table}"),
+    "rating": _rating,
     **dict.fromkeys(("weight", "age", "position", "propensity"), _number),
 }
 """Converter of each column kind; returns None, with a fault or note, if the column cannot be converted."""

@@ -11,7 +11,15 @@ from firstday.tables import columns
 from firstday.tables.categories import conform_entity, conform_group
 from firstday.tables.columns import TEXT_TYPES, Column, to_text
 from firstday.tables.faults import FILE, ROW, Findings, Reasons, Rule, find_faults
-from firstday.tables.schema import IMPRESSION_COLUMNS, ITEM, NAMELESS, TABLES, fold_name, missing_column
+from firstday.tables.schema import (
+    IMPRESSION_COLUMNS,
+    ITEM,
+    NAMELESS,
+    TABLES,
+    find_nearest,
+    missing_column,
+    name_column,
+)
 
 CONVERSIONS = {**columns.VALUE_CONVERSIONS, "group": conform_group, "entity": conform_entity}
 
@@ -32,7 +40,6 @@ def conform_table(name: str, rows: pl.DataFrame, findings: Findings, *, is_text:
             findings.report(missing_column(name, label, frame.columns))
     if not frame.height:
         findings.fault("no_rows", "has no rows; add rows or remove the table.", name)
-    absent = {fold_name(label): label for label in schema.kinds if label not in frame.columns}
     columns = []
     for label in frame.columns:
         kind = schema.kinds.get(label, schema.others)
@@ -41,8 +48,8 @@ def conform_table(name: str, rows: pl.DataFrame, findings: Findings, *, is_text:
             values = pl.repeat(None, rows.height, dtype=pl.String, eager=True)
         values = to_text(values) if values.dtype in TEXT_TYPES else values
         column = Column(name, label, kind, values, origin, is_text, findings, reasons)
-        if expected := absent.get(fold_name(label)):
-            column.note(f"was not read as {expected}; rename it if it contains that.")
+        if nearest := find_nearest(name, label, frame.columns):
+            column.note(f"was not read as {nearest}; if it contains that, {name_column(label, nearest)}.")
         if re.fullmatch(NAMELESS, label):
             column.ignore("it has no name, or is the index of a pandas table; index=False omits the latter")
         elif (conformed := CONVERSIONS[kind](column)) is not None:

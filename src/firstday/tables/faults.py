@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
 
 import polars as pl
 
+from firstday.config import Config
 from firstday.errors import ConfigError, Fault, count_of
 
 FILE, ROW = "firstday: file", "firstday: row"
 """Columns with the index of the file in the table and the index of the row in the file, from 0."""
 NOWHERE = -1
 """Sentinel file index for rows without a known location."""
+OR_DROP = "or drop the rows"
 MAX_LISTED = 100_000
 """Maximum number of dropped rows listed per table; further ones are only counted."""
 DROPPED: Mapping[str, pl.DataType] = {
@@ -119,18 +121,33 @@ class Findings:
 
     With `drop`, bad rows are dropped instead of reported as faults: `n_left_out` counts them per table, and
     `left_out_rows` are the first `MAX_LISTED` of each. Bad values of `forgiven` columns count as missing, with a note.
-    `sources` are the files of each table that has any, and `n_rows` its number of rows. `tallies` count interactions,
-    for checks once all are read.
+    `config` has the settings for reading. `sources` are the files of each table that has any, and `n_rows` its number
+    of rows. `tallies` count interactions, for checks once all are read.
     """
 
     drop: bool = False
     forgiven: frozenset[str] = frozenset()
+    config: Config = field(default_factory=Config)
     sources: dict[str, tuple[Source, ...]] = field(default_factory=dict)
     found: dict[Fault, Finding] = field(default_factory=dict)
     left_out_rows: pl.DataFrame = field(default_factory=partial(pl.DataFrame, schema=DROPPED))
     n_left_out: Counter[str] = field(default_factory=Counter)
     n_rows: Counter[str] = field(default_factory=Counter)
     tallies: Counter[str | float] = field(default_factory=Counter)
+
+    def fresh(self) -> Findings:
+        """Return findings with the same options, without any."""
+        return Findings(self.drop, self.forgiven, self.config)
+
+    def rename(self, table: str, present: Sequence[str]) -> dict[str, str]:
+        """Return the name of each column of a table, which the settings may change."""
+        names = self.config.columns
+        given = [names.get(f"{table}.{name}", names.get(name)) for name in map(str.strip, present)]
+        labels = [label or column for label, column in zip(given, present, strict=True)]
+        if len(set(labels)) < len(set(present)):
+            self.fault("repeated_column", "the setting columns gives two columns the same name; change it.", table)
+            labels = list(present)
+        return dict(zip(present, labels, strict=True))
 
     def report(self, *faults: Fault) -> None:
         """Add faults that are not about single rows."""
@@ -180,13 +197,17 @@ class Findings:
     @property
     def hint(self) -> str:
         """Suggestion to drop bad rows if all faults are about rows; else ""."""
-        counts = [found.n for found in self.found.values() if self._is_fault(found)]
-        may_drop = counts and all(counts)
+        faults = [found for found in self.found.values() if self._is_fault(found)]
+        may_drop = faults and all(found.n and not self._are_all(found) for found in faults)
         return "--drop-bad-rows 1% drops bad rows, up to 1 % of each table." if may_drop else ""
 
     def _is_fault(self, found: Finding) -> bool:
         is_dropped = found.n and self.n_left_out[found.fault.table]
         return bool(found.fault.code) and not is_dropped
+
+    def _are_all(self, found: Finding) -> bool:
+        """Return whether a finding is about all rows of a table, so that it is the column that is wrong."""
+        return found.n == self.n_rows[found.fault.table]
 
     def _complete(self, found: Finding) -> Fault:
         """Write the text: "3 of 900 rows are bad (first: 'x', users.csv line 7); correct them."."""
@@ -199,6 +220,8 @@ class Findings:
         example = "" if location and file == NOWHERE else value
         first = ", ".join(filter(None, (example, str(location or ""))))
         advice = "left out" if fault.code and not self._is_fault(found) else found.advice
+        if self._are_all(found):
+            advice = advice.replace(OR_DROP, f"or read another column (--column NAME={fault.column})")
         text = f"{count_of(found.n, n_rows, found.noun)} {fault.text}{first and f' (first: {first})'}"
         text = f"{text}; {advice}." if advice else f"{text}."
         if location is None:
@@ -230,15 +253,6 @@ class Findings:
         joined = pl.concat([self.left_out_rows, rows.select(*DROPPED)]).sort("table", FILE, ROW, "content")
         self.left_out_rows = joined.group_by("table", maintain_order=True).head(MAX_LISTED)
 
-    def join_left_out(self, table: str) -> None:
-        """Merge the records of rows that two parts dropped for different reasons."""
-        rows = self.left_out_rows
-        is_other = pl.col("table") != table
-        reasons = pl.col("reasons").explode().unique().sort(descending=True)
-        self.left_out_rows = rows.filter(is_other)
-        self.list_left_out(rows.remove(is_other).group_by(pl.exclude("reasons")).agg(reasons))
-        self.n_left_out[table] -= rows.height - self.left_out_rows.height
-
     @property
     def left_out(self) -> tuple[str, ...]:
         """One line of JSON per listed row, by table and location."""
@@ -263,7 +277,8 @@ class Findings:
                 del self.n_left_out[table]
                 limit = f"at most {100 * share:.3g}% may be left out, and never all"
                 text = f"{counted} are bad ({found}; {limit}); correct them, or change --drop-bad-rows."
-                self.fault("too_many_bad_rows", text, table)
+                if n < n_rows or share == 1:
+                    self.fault("too_many_bad_rows", text, table)
 
     def merge(self, other: Findings) -> None:
         """Merge the findings of another part of the tables."""

@@ -26,8 +26,8 @@ def read_frames(tables: Mapping[str, Any], findings: Findings) -> dict[str, RawT
             lazy = nw.from_native(frame).lazy()
             native = lazy.to_native()
             rows = native if isinstance(native, pl.LazyFrame) else lazy.collect("polars").to_native()
-            lazy.collect_schema()  # raises for a frame that cannot be read
-            raw[name] = RawTable.of(rows, name)
+            columns = lazy.collect_schema().names()  # raises for a frame that cannot be read
+            raw[name] = RawTable.of(rows.rename(findings.rename(name, columns)), name)
         except Exception as error:  # raised by any library
             advice = "use a pandas, Polars, PyArrow, DuckDB or Spark frame with one type per column"
             findings.fault("unreadable", f"cannot be read as a table ({first_line(error)}); {advice}.", name)

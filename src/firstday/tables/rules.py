@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from firstday.tables.faults import FILE, ROW, Rule
+from firstday.tables.faults import FILE, OR_DROP, ROW, Rule
 from firstday.tables.schema import ASSIGNMENT, HOMES, ITEM
 
-OR_DROP = "or drop the rows"
 RAW, VALUE = pl.col("written"), pl.col("value")
 """The column as read (for kinds whose rules need it), and its converted values."""
+DATE = r"^\d{4}-\d{2}-\d{2}([T ]00:00(:00(\.0+)?)?)?$"
 WHOLE_WITH_DECIMALS = r"^(-?\d+)\.0+$"
 MISSING_MARKERS = (
     "n/a", "#n/a", "na", "<na>", "null", "(null)", "none", "nil", "nan", "nat", r"\n", "-", "--", "?", "unknown",
@@ -47,6 +47,7 @@ VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
             value=RAW,
         ),
     ),
+    "rating": (),
     "position": (
         Rule(
             "are not positions in a list",
@@ -75,12 +76,16 @@ VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
         ),
     ),
     "time": (
-        Rule("are dates without a time; taken as midnight UTC", VALUE.is_not_null() & (RAW.str.len_chars() <= 10)),
+        Rule(
+            "are dates without a time; taken as midnight UTC",
+            (VALUE.dt.truncate("1d") == VALUE) & RAW.str.contains(DATE),
+        ),
         Rule(
             "are not times in UTC",
             RAW.is_not_null() & VALUE.is_null(),
             "not_a_time",
-            "write UTC with its zone, such as 2024-05-01T12:00:00Z, or leave missing ones empty",
+            "write UTC with its zone, such as 2024-05-01T12:00:00Z, name the zone of times without one, as in --set "
+            "time_zone=UTC, or leave missing ones empty",
             value=RAW,
         ),
         Rule(
@@ -178,11 +183,12 @@ def describe_ids(name: str, ids: pl.Series) -> str:
     return f"add them to {home}{suffix}, use the same spelling in both, {OR_DROP}"
 
 
-def reference_rule(column: str, name: str, ids: pl.Series, is_unknown: pl.Expr) -> Rule:
+def reference_rule(column: str, name: str, ids: pl.Series, is_unknown: pl.Expr, *, is_fault: bool = True) -> Rule:
     """Return the rule for a column of ids that identify users, items, or members of an entity (`name`).
 
-    The known `ids` are sorted; the mask `is_unknown` may include null.
+    The known `ids` are sorted; the mask `is_unknown` may include null. Unless it `is_fault`, rows are left out.
     """
     finding = f"refer to unknown {name}" if name in HOMES.values() else f"refer to an unknown {name}"
     bad = pl.col(column).is_not_null() & is_unknown
-    return Rule(finding, bad, "unknown_id", describe_ids(name, ids), column, pl.col(column))
+    code, advice = ("unknown_id", describe_ids(name, ids)) if is_fault else ("", "left out")
+    return Rule(finding, bad, code, advice, column, pl.col(column))

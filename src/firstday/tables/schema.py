@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +12,9 @@ import polars as pl
 
 from firstday.errors import Fault
 
-Kind = Literal["id", "text", "time", "weight", "age", "vector", "position", "propensity", "group", "entity", "other"]
+Kind = Literal[
+    "id", "text", "time", "weight", "rating", "age", "vector", "position", "propensity", "group", "entity", "other"
+]
 Frames = Mapping[str, pl.DataFrame]
 """Tables by name, with every column in its final type."""
 
@@ -40,6 +43,7 @@ TABLES: Mapping[str, TableSchema] = {
             "signal": "text",
             "timestamp": "time",
             "weight": "weight",
+            "rating": "rating",
             "list_id": "id",
             "position": "position",
             "propensity": "propensity",
@@ -77,12 +81,40 @@ WHOLE_NUMBER = r"^(0|-?[1-9][0-9]{0,17})$"
 NAMELESS = r"\s*|Unnamed: \d+|__index_level_\d+__"
 """Pattern of empty column names and of names that pandas gives to an index."""
 
+OTHER_NAMES: Mapping[str, str] = {
+    "user_id": r"id|(user|customer|member|account|visitor|reviewer|player|client|household|u)(id|key|no|number)?",
+    "item_id": r"item|product|(?!rating|review|event|order|session|row|line|invoice|entity).*(id|sku|asin|isbn|code)",
+    "signal": r"(event|action|behaviou?r)(type|name)?|type",
+    "timestamp": r"(?!play|run).*(date|time|stamp|posted|created).*|when|ts|at|day",
+    "weight": r".*(count|plays|quantity|hours|minutes|duration|playtime).*",
+    "rating": r".*(rating|star|score|grade)s?",
+    "registered_at": r".*(regist|signup|join|since|created).*",
+    "title": r".*(name|title)",
+    "added_at": r".*(date|published|posted|created).*",
+    "friend_id": r".*(friend|follow|trust).*",
+}
+"""Patterns of other names of columns, as normalised by `fold_name`."""
+
+
+def find_nearest(table: str, column: str, present: Collection[str]) -> str:
+    """Return the first column of a table that a column with another name may be, and that is absent; "" if none."""
+    name = fold_name(column)
+    for label in TABLES[table].kinds:
+        if label not in present and re.fullmatch(f"{fold_name(label)}|{OTHER_NAMES.get(label, '-')}", name):
+            return label
+    return ""
+
+
+def name_column(column: str, label: str) -> str:
+    """Return how to read a column as another."""
+    return f"rename {column!r} to {label}, or add --column {shlex.quote(f'{column.strip()}={label}')}"
+
 
 def missing_column(name: str, label: str, columns: Iterable[str], advice: str = "add it") -> Fault:
-    """Return "users.user_id: the column is missing (found: User_ID, age); rename 'User_ID' to user_id."."""
+    """Return "users.user_id: the column is missing (found: ID); rename 'ID' to user_id, or add --column ID=..."."""
     present = list(columns)
-    variants = [column for column in present if fold_name(column) == fold_name(label)]
-    advice = f"rename {variants[0]!r} to {label}" if variants else advice
+    variants = [column for column in present if find_nearest(name, column, present) == label]
+    advice = name_column(variants[0], label) if variants else advice
     return Fault("missing_column", f"the column is missing (found: {', '.join(present)}); {advice}.", name, label)
 
 

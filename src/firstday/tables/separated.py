@@ -14,7 +14,7 @@ from itertools import accumulate
 import polars as pl
 
 from firstday.tables.faults import ROW, Findings, Source
-from firstday.tables.schema import TABLES, fold_name
+from firstday.tables.schema import TABLES, find_nearest
 from firstday.tables.text import EMPTY, Record, Text, UnreadableError, copy_rows
 
 SEPARATORS = ",;\t|"
@@ -41,7 +41,7 @@ def scan_text(text: Text, findings: Findings) -> tuple[pl.LazyFrame, Source]:
     If Polars would misread the file (quotes inside text, rows to drop), a corrected copy with the same line numbers is
     scanned instead. Raises UnreadableError if the file has faults.
     """
-    header = find_header(next(text.blocks(), b""), text.table)
+    header = find_header(next(text.blocks(), b""), text.table, findings)
     if not is_well_formed(text.blocks(), header) and not copy_rows(
         text, partial(_read_rows, header=header), 1, findings
     ):
@@ -67,7 +67,7 @@ class Header:
     n_blank: int
 
 
-def find_header(block: bytes, table: str) -> Header:
+def find_header(block: bytes, table: str, findings: Findings) -> Header:
     """Choose the separator with the most columns of the table's schema, then the most columns.
 
     Raises UnreadableError if the first line is not a header of the table.
@@ -77,14 +77,14 @@ def find_header(block: bytes, table: str) -> Header:
     if first is None:
         raise UnreadableError(*EMPTY)
     n_blank = text.count("\n", 0, first.start())
-    kinds = set(map(fold_name, TABLES[table].kinds))
     n_known = 0
     best = Header(",", [], n_blank)
     for separator in SEPARATORS:
         with suppress(csv.Error):
             lines = io.StringIO(text[first.start() :], newline="")
             columns = next(csv.reader(lines, delimiter=separator, strict=True))
-            n = len(kinds.intersection(map(fold_name, columns)))
+            labels = findings.rename(table, columns).values()
+            n = sum(find_nearest(table, label, ()) != "" for label in labels)
             if (n, len(columns)) > (n_known, len(best.columns)):
                 n_known = n
                 best = Header(separator, columns, n_blank)

@@ -22,7 +22,7 @@ def _reference_rules(name: str, frames: Frames) -> list[Rule]:
         ids = known_ids(frames, home)
         if column in TABLES[name].kinds and name != home and ids is not None:
             is_known = pl.col(column).cast(pl.String).is_in(ids.cast(pl.String).implode())
-            rules.append(reference_rule(column, home, ids, ~is_known))
+            rules.append(reference_rule(column, home, ids, ~is_known, is_fault=name != "friends"))
     return rules
 
 
@@ -55,23 +55,32 @@ def check_frames(
         if set(TABLES[name].required) <= set(rows.columns):
             frames[name] = rows
             if name == "items" and name in named_ids:
-                add_items_of_interactions(frames, named_ids[name], findings)
+                add_items_of_interactions(frames, named_ids, findings)
     if "embeddings/items" in frames:
         check_item_vectors(frames, findings)
     share_id_types(frames)
     return frames
 
 
-def add_items_of_interactions(frames: dict[str, pl.DataFrame], named: pl.Series, findings: Findings) -> None:
+def add_items_of_interactions(
+    frames: dict[str, pl.DataFrame], named_ids: Mapping[str, pl.Series], findings: Findings
+) -> None:
     """Add items that occur in interactions but not in `items`, without attributes and with a note.
 
     If most items are absent, or any is present in another spelling, the tables do not match: nothing is added, and
-    the reference rules report each row.
+    the reference rules report each row. If most user ids are those of items, the columns are swapped.
     """
     ids = frames["items"]["item_id"].drop_nulls()
+    named = named_ids["items"]
     new = _missing_ids(named, ids)
     has_variants = _fold_ids(new).is_in(_fold_ids(ids).implode()).any()
     if has_variants or 2 * len(new) > len(named):
+        users = named_ids.get("users", ids[:0])
+        if 2 * len(_missing_ids(users, ids)) < len(users):
+            text = (
+                "look swapped: items has most of the user ids; add --column user_id=item_id --column item_id=user_id."
+            )
+            findings.fault("swapped_columns", f"user_id and item_id {text}", "interactions")
         return
     frames["items"] = pl.concat([frames["items"], new.alias("item_id").to_frame()], how="diagonal_relaxed")
     findings.note_rows(
@@ -133,7 +142,7 @@ def check_named_friends(table: RawTable, frames: Frames, findings: Findings) -> 
     """Find rows of `friends` whose friend is an unknown user; report no other faults."""
     conformed, _ = conform_table("friends", table.whole, Findings(), is_text=table.is_text)
     rules = [rule for rule in _reference_rules("friends", frames) if rule.column == "friend_id"]
-    findings.leave_out("friends", table.whole, find_faults("friends", conformed, rules, findings))
+    find_faults("friends", conformed, rules, findings)
 
 
 def share_id_types(frames: dict[str, pl.DataFrame]) -> None:

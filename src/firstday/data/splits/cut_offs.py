@@ -55,7 +55,8 @@ class CutOffs:
 def choose_target_days(histories: Histories, config: Config) -> Histories:
     """Set the target window in all users' histories: as configured, or the shortest with the most newcomers.
 
-    Under `sampled`, histories are returned unchanged. Raises DataError if no interaction has a time.
+    Under `sampled`, histories are returned unchanged. Raises DataError if no interaction has a time, or if
+    nobody registered during the log.
     """
     if histories.log is None:
         return histories
@@ -63,6 +64,15 @@ def choose_target_days(histories: Histories, config: Config) -> Histories:
         raise DataError(
             "interactions.timestamp: no interaction has a time, which the protocol `registration` needs; add times, or "
             "use the protocol `sampled`."
+        )
+    registered = histories.registered_us[histories.registered_us >= 0]
+    log = histories.log
+    is_in_log = (registered >= log.start) & (registered < log.end)
+    if len(registered) and not is_in_log.any():
+        first, start = map(write_moment, (int(registered.min()), log.start))
+        raise DataError(
+            f"users.registered_at: nobody registered during the log (first registration: {first}; the log begins "
+            f"{start}); correct the column or its unit, or use the protocol `sampled`."
         )
     if config.registration.target_days is not None:
         return replace(histories, target_days=config.registration.target_days)

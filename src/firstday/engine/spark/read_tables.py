@@ -43,7 +43,7 @@ from firstday.tables.table_checks import check_presence
 
 def open_tables(tables: Tables, config: Config, drop_bad_rows: float) -> tuple[ClusterDataset | None, Findings]:
     """Read and check tables on Spark; the dataset is None if there are faults. See `firstday.load`."""
-    findings = Findings(drop=drop_bad_rows > 0)
+    findings = Findings(drop=drop_bad_rows > 0, config=config)
     with named_errors("tables"):
         dataset = _read(take_tables(tables, findings), config.signals, findings)
     findings.settle(drop_bad_rows)
@@ -62,7 +62,7 @@ def _read(raw: RawTables, signals: SignalConfig, findings: Findings) -> ClusterD
     item_ids = pl.Series([], dtype=pl.String)
     groups = {}
     if "interactions" in tables:
-        item_ids = _find_items(tables["interactions"], signals if findings.drop else None)
+        item_ids = _find_items(tables["interactions"], findings)
     if "users" in tables:
         groups = _find_groups(tables["users"], findings)
     home: str | None = "users" if "users" in names else "interactions"
@@ -99,7 +99,7 @@ def check_shapes(
         n_rows = table.frame.count()
         if not n_rows and name in may_be_empty:
             continue
-        shape = Findings(forgiven=findings.forgiven)
+        shape = findings.fresh()
         first = pl.DataFrame(table.frame.limit(1).toArrow())
         if name == "interactions":
             check_interactions(first, Vocabulary(), shape, is_text=table.is_text)
@@ -157,9 +157,9 @@ def _map_rows(table: ClusterTable, function: Callable[[RawTable], pl.DataFrame],
     return table.frame.select(fn.struct("*").alias("row")).mapInArrow(work, ddl)  # column names may contain dots
 
 
-def _find_items(interactions: ClusterTable, signals: SignalConfig | None) -> pl.Series:
-    """Return the sorted distinct items of interactions; with `signals`, of valid rows only."""
-    rows = _map_rows(interactions, partial(find_items, signals), "id string, is_text boolean").distinct()
+def _find_items(interactions: ClusterTable, findings: Findings) -> pl.Series:
+    """Return the sorted distinct items of interactions; see `firstday.data.interactions.find_ids`."""
+    rows = _map_rows(interactions, partial(find_items, findings.fresh()), "id string, is_text boolean").distinct()
     frame = pl.DataFrame(rows.toArrow())
     ids = frame["id"]
     return unite_ids([ids if frame["is_text"].any() else ids.cast(pl.Int64)])
@@ -167,7 +167,7 @@ def _find_items(interactions: ClusterTable, signals: SignalConfig | None) -> pl.
 
 def _find_groups(users: ClusterTable, findings: Findings) -> dict[str, tuple[str, ...]]:
     """Return the sorted values of each group column of `users`; note the columns that are not groups."""
-    rows = _map_rows(users, partial(count_values, findings.drop), "column string, value string, n long")
+    rows = _map_rows(users, partial(count_values, findings.fresh()), "column string, value string, n long")
     counts = rows.groupBy("column", "value").agg(fn.sum("n").alias("n"))
     counts = counts.persist(StorageLevel.DISK_ONLY)
     sizes = counts.groupBy("column").agg(fn.count("value"), fn.sum("n")).collect()

@@ -47,7 +47,7 @@ def recommend_on_spark(
     name = strategy or recommender.model.config.recommend.strategy
     find_supported(name, recommender.model)
     check_length(recommender.model, k)
-    findings = Findings(drop=drop_bad_rows > 0, forgiven=FORGIVEN)
+    findings = Findings(drop_bad_rows > 0, FORGIVEN, recommender.model.config)
     with named_errors("tables"):
         dataset_name, of_users, _ = take_tables(tables, findings)
         newcomer_tables = {table: rows for table, rows in of_users.items() if table in NEWCOMER_TABLES}
@@ -56,7 +56,7 @@ def recommend_on_spark(
     if findings.faults or not present:
         raise DataError(findings.faults)
     list_newcomers = partial(list_users, k=k, strategy=name, keep_used=keep_used, rules=rules)
-    function = partial(recommend_part, list_newcomers=list_newcomers, plugins=plugins, drop=findings.drop)
+    function = partial(recommend_part, list_newcomers=list_newcomers, plugins=plugins, options=findings.fresh())
     parts = map_tables(present, count_parts(n_rows), function, recommender)
     found, counts, are_integers = zip(*collect_answers(parts, dataset_name), strict=True)
     for part_findings in found:

@@ -60,9 +60,11 @@ def take_tables(tables: Tables, findings: Findings) -> RawTables:
             findings.report(unknown_table(name))
         elif name in USER_TABLES:
             location = {FILE: fn.lit(NOWHERE), ROW: fn.lit(0).cast("long")}
-            of_users[name] = ClusterTable(frame.withColumns(location))
+            of_users[name] = ClusterTable(
+                frame.toDF(*findings.rename(name, frame.columns).values()).withColumns(location)
+            )
         else:
-            shared[name] = RawTable.of(pl.DataFrame(frame.toArrow()), name)
+            shared[name] = RawTable.of(pl.DataFrame(frame.toArrow()).rename(findings.rename(name, frame.columns)), name)
     return "tables", of_users, shared
 
 
@@ -132,7 +134,8 @@ def _scan_parquet(
             findings.report(describe_damage(files.path, "Parquet", f"the files have different types of {column}"))
             return None
     findings.sources[files.table] = tuple(partial(locate_row, file.name) for file in files.files)
-    return ClusterTable(reduce(DataFrame.unionByName, parts))
+    rows = reduce(DataFrame.unionByName, parts)
+    return ClusterTable(rows.toDF(*findings.rename(files.table, rows.columns).values()))
 
 
 def _stage(storage: Storage, name: str, table: RawTable, scratch: Path) -> ClusterTable:

@@ -14,11 +14,11 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from firstday.config import Config, SignalConfig
+from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids
 from firstday.data.interactions import find_ids
-from firstday.data.newcomers import FORGIVEN, read_newcomers
+from firstday.data.newcomers import read_newcomers
 from firstday.data.parts import Whole, load_part, pack, unpack
 from firstday.data.splits.histories import LogSpan
 from firstday.data.splits.roles import find_warm
@@ -59,15 +59,15 @@ def make_raw(frame: pl.DataFrame, *, is_text: bool) -> RawTable:
     return RawTable({"part": frame.lazy()}, "CSV" if is_text else "a frame")
 
 
-def find_items(signals: SignalConfig | None, raw: RawTable) -> pl.DataFrame:
-    """Return the distinct items of interactions; with `signals`, of valid rows only."""
-    ids = find_ids(raw, signals)["items"]
+def find_items(options: Findings, raw: RawTable) -> pl.DataFrame:
+    """Return the distinct items of interactions; see `find_ids`."""
+    ids = find_ids(raw, options)["items"]
     return ids.cast(pl.String).to_frame("id").with_columns(is_text=pl.lit(ids.dtype == pl.String))
 
 
-def count_values(drop: bool, raw: RawTable) -> pl.DataFrame:
+def count_values(options: Findings, raw: RawTable) -> pl.DataFrame:
     """Return the number of users with each value of each column of `users` that may be a group."""
-    users = check_table("users", raw, {}, Findings(drop=drop), are_all=False)
+    users = check_table("users", raw, {}, options.fresh(), are_all=False)
     values = users.drop(TABLES["users"].kinds, strict=False).unpivot(variable_name="column")
     groups = values.group_by("column", pl.col("value").cast(pl.String))
     return groups.agg(n=pl.len().cast(pl.Int64))
@@ -114,12 +114,12 @@ def recommend_part(
     *,
     list_newcomers: Callable[[Recommender, Dataset], tuple[pl.DataFrame, BatchSummary]],
     plugins: Iterable[str],
-    drop: bool,
+    options: Findings,
 ) -> tuple[bytes, tuple[Findings, BatchSummary, bool]]:
     """Return the lists of a part's cold users; and the findings, the counts, and whether user ids are integers."""
     for module in plugins:
         load_plugin(module)
-    findings = Findings(drop=drop, forgiven=FORGIVEN)
+    findings = options.fresh()
     dataset = read_newcomers("part", raw, findings)
     if dataset is None:
         return b"", (findings, BatchSummary(), True)

@@ -1,0 +1,83 @@
+"""From the files of another program to lists, by the command line alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.cli.conftest import Run
+from tests.data.test_timed_sources import SHARED
+
+FILMS = SHARED / "ciao_dvd_2000_2005.parquet"
+NAMES = {"user_id": "CustomerID", "item_id": "SKU", "timestamp": "posted"}
+
+
+@pytest.fixture(scope="module")
+def raw_tables(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tables as CSV with other names of columns, and times without a zone."""
+    folder = tmp_path_factory.mktemp("raw")
+    for name in ("users", "items", "interactions"):
+        rows = pl.read_parquet(tables / f"{name}.parquet")
+        rows = rows.with_columns(pl.selectors.datetime().dt.strftime("%Y-%m-%d %H:%M:%S%.6f"))
+        rows.rename(NAMES, strict=False).write_csv(folder / f"{name}.csv")
+    return folder
+
+
+def test_the_faults_name_the_options_that_remove_them(run: Run, raw_tables: Path, tables: Path) -> None:
+    options = [
+        "--column",
+        "CustomerID=user_id",
+        "--column",
+        "items.SKU=item_id",
+        "--column",
+        "interactions.SKU=item_id",
+    ]
+    faults = run("check", raw_tables, status=2).stderr
+    assert "--column CustomerID=user_id" in faults
+    assert "--column SKU=item_id" in faults
+    done = run("check", raw_tables, *options)
+    assert "--column posted=timestamp" in done.stderr
+    options += ["--column", "posted=timestamp"]
+    assert "--set time_zone=UTC" in run("check", raw_tables, *options, status=2).stderr
+    as_json = json.loads(run("check", raw_tables, *options, "--set", "time_zone=UTC", "--json").stdout)
+    assert as_json["summary"] == json.loads(run("check", tables, "--json").stdout)["summary"]
+
+
+def test_a_model_reads_the_tables_of_newcomers_with_its_names(
+    run: Run, raw_tables: Path, settings: Path, tmp_path: Path
+) -> None:
+    columns = "".join(f'{other} = "{name}"\n' for name, other in NAMES.items())
+    config = tmp_path / "raw.toml"
+    config.write_text(f'time_zone = "UTC"\n{settings.read_text()}\n[columns]\n{columns}')
+    run("train", raw_tables, "--config", config, "--out", tmp_path / "model")
+    newcomers = tmp_path / "newcomers"
+    newcomers.mkdir()
+    (newcomers / "interactions.csv").write_text("CustomerID,SKU,posted\nn1,i001,2024-05-01 12:00:00\nn2,i002,\n")
+    run("recommend", tmp_path / "model", "--batch", newcomers, "--out", tmp_path / "lists.csv", "-k", 5)
+    lists = pl.read_csv(tmp_path / "lists.csv")
+    assert lists.group_by("user_id").len().sort("user_id").rows() == [("n1", 5), ("n2", 5)]
+    assert "i001" not in lists.filter(user_id="n1")["item_id"]
+
+
+def test_a_column_of_no_form_is_a_mistake(run: Run, raw_tables: Path) -> None:
+    assert "CustomerID" in run("check", raw_tables, "--column", "CustomerID", status=2).stderr
+
+
+@pytest.mark.skipif(not FILMS.exists(), reason=f"no {FILMS.name} in ../shared/data")
+def test_films_from_their_raw_files_to_a_list(run: Run, tmp_path: Path) -> None:
+    """The commands of docs/tables.md, with a small model."""
+    films = tmp_path / "films"
+    films.mkdir()
+    shutil.copy(FILMS, films / "interactions.parquet")
+    shutil.copy(FILMS.with_name("ciao_dvd_2000_2005_trust.parquet"), films / "friends.parquet")
+    brief = [part for name in ("cold_model", "ranker") for part in ("--set", f"{name}.epochs=1")]
+    options = ["--column", "date=timestamp", "--set", "signals.rating=3", *brief]
+    done = run("train", films, *options, "--out", tmp_path / "model")
+    assert "3,157 of 32,374 rows are below signals.rating" in done.stderr
+    day_one = json.dumps({"interactions": [["stream", "item", 6119]]})
+    answer = json.loads(run("recommend", tmp_path / "model", "--user", day_one, "-k", 10, "--json").stdout)
+    assert len(answer["items"]) == 10
