@@ -25,12 +25,19 @@ from firstday.engine.engines import ModelPlace, load
 from firstday.errors import ArtifactError, BusyError, ConfigError, needs_extra
 from firstday.metrics import Interval, bootstrap_ratios, measure
 from firstday.model.folder import KEEP, check_target, version_in
-from firstday.model.trained_model import TrainedModel
 from firstday.progress import Progress, open_progress
 from firstday.recommend.recommender import Recommender, answer_query, open_model
 from firstday.recommend.registry import with_methods_of
 from firstday.training.fit import cohort_query, fit
-from firstday.training.table_signs import NEW, count_times, find_falls, measure_signs, record_night
+from firstday.training.table_signs import (
+    NEW,
+    compare_signs,
+    count_times,
+    describe_unusual,
+    find_unusual,
+    measure_signs,
+    record_night,
+)
 
 GATE = 0.98
 """Default minimum ratio of new to current precision, to publish a model."""
@@ -253,15 +260,18 @@ def _replace_model(
     split = split_for_training(dataset, config, config.seed, held_out=numbers < share)
     current_share = facts.get("held_out_share", 0.0)  # train holds no users out
     cohort = _newest(split.cold.take(np.flatnonzero(numbers[split.cold.users] < current_share)))
-    recorded = facts.get("signs", {"values": {}, "nights": {}, "end_us": None})
+    recorded = facts.get("signs", {"values": {}, "nights": {}, "times": {}, "end_us": None})
     nights = recorded["nights"]
     signs: dict[str, float] = {}
     if current is not None:
-        signs = measure_signs(current, dataset, cohort, recorded["end_us"])
-        if not force:
-            if falls := list(find_falls(signs, recorded["values"], nights)):
-                return result("damaged", f"{'; '.join(fall.describe() for fall in falls)}; {ADVICE}")
-            nights = record_night(signs, recorded["values"], nights)
+        signs = measure_signs(current.model, dataset, recorded["times"], recorded["end_us"])
+        if len(cohort) >= MIN_COMPARED:
+            signs["precision"] = float(measure_precision(current, dataset, cohort).mean())
+        falls = compare_signs(signs, recorded["values"])
+        unusual = find_unusual(falls, nights)
+        if unusual and not force:
+            return result("damaged", f"{describe_unusual(unusual, signs, recorded['values'])}; {ADVICE}")
+        nights = nights if force else record_night(falls, nights)
     if before is not None and gate != 0 and len(cohort) < MIN_COMPARED:
         too_few = (
             f"{len(cohort):,} held-out users are new to the current model (none if train made it), and a comparison "
@@ -269,11 +279,15 @@ def _replace_model(
         )
         return result("not_compared", f"{fault or too_few}; publish without a comparison with gate 0 (--gate 0)")
     model = fit(dataset, split, config, progress=progress).model
-    model = _add_facts(model, held_out_share=share, times=count_times(dataset))
-    values = measure_signs(Recommender(model), dataset, _newest(split.cold), None)
+    times = count_times(dataset)
+    held_out = _newest(split.cold)
+    values = measure_signs(model, dataset, times, None)
     values |= {sign: value for sign, value in signs.items() if sign.startswith(NEW)}
-    kept = {"values": values, "nights": nights, "end_us": dataset.events.last}
-    new = Recommender(_add_facts(model, signs=kept))
+    if len(held_out) >= MIN_COMPARED:
+        values["precision"] = float(measure_precision(Recommender(model), dataset, held_out).mean())
+    kept = {"values": values, "nights": nights, "times": times, "end_us": dataset.events.last}
+    facts = {**model.facts, "data": {**model.facts["data"], "held_out_share": share, "signs": kept}}
+    new = Recommender(replace(model, facts=facts))
     comparison = None
     if current is not None and len(cohort) >= MIN_COMPARED:
         comparison = compare_models(current, new, dataset, cohort)
@@ -288,11 +302,6 @@ def _replace_model(
         return result("not_compared", f"version {before} could not be compared, and the gate is 0", published=True)
     explanation = f"the first version; {len(split.cold):,} users are held out to compare later versions"
     return result("first", explanation, published=True)
-
-
-def _add_facts(model: TrainedModel, **data: Any) -> TrainedModel:
-    """Return the model with more facts about its data."""
-    return replace(model, facts={**model.facts, "data": {**model.facts["data"], **data}})
 
 
 def _newest(cohort: Cohort) -> Cohort:
@@ -327,18 +336,22 @@ def find_shrunk(dataset: Dataset, before: Mapping[str, Any], min_size: float) ->
     ]
 
 
+def measure_precision(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: int | None = None) -> np.ndarray:
+    """Return the precision of each user's list of length `k` by the default strategy, from 0 to 1, shape (n_users,)."""
+    model = recommender.model
+    query = cohort_query(recommender, dataset, cohort, k or model.config.recommend.k)
+    answer = answer_query(query, model.config.recommend.strategy)
+    in_tables = np.append(dataset.items.lookup(model.catalogue.items.values), -1)  # last entry: empty positions
+    return measure(in_tables[answer.items], cohort.truth).precision
+
+
 def compare_models(current: Recommender, new: Recommender, dataset: Dataset, cohort: Cohort) -> ModelComparison:
     """Compare two models, each with its default strategy and the signals it supports, on a cohort new to both.
 
     Listed items that are missing from `dataset` are misses.
     """
     k = new.model.config.recommend.k
-    precision = []
-    for recommender in (current, new):
-        model = recommender.model
-        answer = answer_query(cohort_query(recommender, dataset, cohort, k), model.config.recommend.strategy)
-        in_tables = np.append(dataset.items.lookup(model.catalogue.items.values), -1)  # last entry: empty positions
-        precision.append(measure(in_tables[answer.items], cohort.truth).precision)
+    precision = [measure_precision(recommender, dataset, cohort, k) for recommender in (current, new)]
     old_mean, new_mean = (float(values.mean()) for values in precision)
     ratio = bootstrap_ratios(precision[1][:, None], precision[0], np.arange(len(cohort)))[0] if old_mean else None
     return ModelComparison(len(cohort), k, round(100 * old_mean, 4), round(100 * new_mean, 4), ratio)
