@@ -167,10 +167,10 @@ def try_log(name: str, file: Path, nights: int) -> dict[str, Any]:
     end = last_time(rows)
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model"
-        clean = [
-            run(rows.filter(pl.col("timestamp") < end - night * NIGHT), model, config, gate=0.0)
-            for night in range(nights, 0, -1)
-        ]
+        clean = []
+        for night in range(nights, 0, -1):
+            clean.append(run(rows.filter(pl.col("timestamp") < end - night * NIGHT), model, config, gate=0.0))
+            print(name, night, clean[-1], flush=True)
         damaged = {}
         for number, (title, damage) in enumerate(DAMAGES.items()):
             copy = shutil.copytree(model, Path(folder) / "copy")

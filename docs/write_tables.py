@@ -58,6 +58,8 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "training_settings": settings.training_settings,
     "serve_settings": settings.serve_settings,
     "load": operations.load,
+    "clean_nights": operations.clean_nights,
+    "damages": operations.damages,
     "recording": operations.recording,
     "exporting": operations.exporting,
     "faults": operations.faults,

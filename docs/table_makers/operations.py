@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from firstday.training.table_signs import SIGNS
 from table_makers.measured import make_table, read_results
 
 
@@ -32,6 +35,34 @@ def load() -> list[str]:
         "startup, s": f"{found['ready_s']:.1f}",
     }
     return make_table((title, ""), rows.items())
+
+
+def clean_nights() -> list[str]:
+    """Return how many clean nights were refused, by log."""
+    logs = read_results("spoiled-tables")["logs"]
+    return [
+        "; ".join(
+            f"{name}: {sum(log['clean'].values()) - log['clean'].get('', 0)} of {sum(log['clean'].values())}"
+            for name, log in logs.items()
+        )
+        + "."
+    ]
+
+
+def damages() -> list[str]:
+    """Return what stopped each damage to tables, by log."""
+    logs = read_results("spoiled-tables")["logs"]
+    first, *_ = logs.values()
+    rows = ([title, *(_name_signs(log["damaged"][title]) for log in logs.values())] for title in first["damaged"])
+    return make_table(("damage", *logs), rows)
+
+
+def _name_signs(outcome: Mapping[str, str]) -> str:
+    """Name the two first signs that fell, or the check that stopped the tables."""
+    if outcome["by"] != "damaged":
+        return {"": "published", "fault": "error", "smaller": "smaller"}.get(outcome["by"], outcome["by"])
+    found = [name for name, meaning in SIGNS.items() if meaning in outcome["sentence"]]
+    return ", ".join(found[:2])
 
 
 def recording() -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -296,24 +297,18 @@ class FeatureConfig(Section):
     each year alone, as in the paper."""
     counts: Literal["log", "plain"] = "log"
     """Scale of counts: log(1 + n) for `log`; `plain` as in the paper."""
-    through_items: tuple[Annotated[str, Field(pattern=".+ x .+")], ...] = (
-        "stream x artist",
-        "stream x album",
-        "skip x artist",
-        "skip x album",
-    )
-    """Blocks on entities derived from item interactions: a stream of an item is also a stream of its artist. Blocks
-    whose signal or entity is missing from the data are omitted."""
+    through_items: tuple[Annotated[str, Field(pattern=".+ x .+")], ...] = ("stream x *", "skip x *")
+    """Blocks on entities derived from item interactions: a stream of an item is also a stream of its artist. `*` stands
+    for any signal or entity, and those missing from the data are omitted."""
     unit_vectors: bool = True
     """Normalize item vectors to length 1 before averaging. false: the paper's plain mean."""
     fold_in: bool = True
     """Add a block with the user's fold-in vector, which helps on small data and for rare mixes of signals. Not in the
     paper."""
 
-    @property
-    def derived_pairs(self) -> tuple[tuple[str, str], ...]:
-        """`through_items` as (signal, entity) pairs."""
-        return tuple((signal, entity) for signal, _, entity in (name.partition(" x ") for name in self.through_items))
+    def derives(self, pair: tuple[str, str]) -> bool:
+        """Return whether the block of a (signal, entity) pair is derived from items."""
+        return any(fnmatchcase(" x ".join(pair), pattern) for pattern in self.through_items)
 
 
 class NetworkConfig(Section):

@@ -203,10 +203,18 @@ def test_a_container_may_have_less_memory_than_the_machine(
     assert memory_bytes() == (expected or machine)
 
 
-def test_blocks_that_follow_from_items_are_blocks_of_what_was_done_to_their_artists() -> None:
-    config = PAPER.override(
-        "through_items", ("stream x artist", "favorite x artist", "skip x artist", "stream x album")
-    )
+@pytest.mark.parametrize(
+    "through_items",
+    [
+        ("stream x artist", "favorite x artist", "skip x artist", "stream x album"),
+        ("stream x *", "favorite x *"),
+        ("* x artist",),
+    ],
+)
+def test_blocks_that_follow_from_items_are_blocks_of_what_was_done_to_their_artists(
+    through_items: tuple[str, ...],
+) -> None:
+    config = PAPER.override("through_items", through_items)
     batch = warm_batch()
     artist_of = [0, 0, 1]
     reached = [[artist_of[item] for item in items] for items in STREAMS]

@@ -240,3 +240,15 @@ def test_of_a_strategy_that_says_nothing_nothing_known_is_called_ignored() -> No
     assert Recommender(PLAIN).recommend(user.copy(country="XX"), strategy="silent").ignored == (
         "country 'XX' was never seen",
     )
+
+
+def test_a_pick_that_no_feature_reads_is_ignored_and_said() -> None:
+    """Picks of an artist count as a signal with a block; without one, they do nothing."""
+    user = Signals.of({"picks": [["artist", "a1"]]})
+    ignored = {
+        blocks: Recommender(make_variant(blocks, with_fold_in=False, with_friends=False)).recommend(user, K).ignored
+        for blocks in ("artists", "none")
+    }
+    assert ignored["artists"] == ()
+    (sentence,) = ignored["none"]
+    assert " x artist" in sentence

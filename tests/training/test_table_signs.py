@@ -21,6 +21,7 @@ from firstday.training.table_signs import (
     MIN_NEW_ROWS,
     N_NIGHTS,
     NEW,
+    NEW_FALL,
     NIGHT_ALLOWANCE,
     SIGNS,
     USUAL_FALL,
@@ -63,8 +64,7 @@ def measure(path: Path, dataset: Dataset, end_us: int | None = None) -> dict[str
 
 def test_unchanged_tables_have_what_the_model_knows(path: Path, log: Dataset) -> None:
     signs = measure(path, log)
-    assert {signs[name] for name in ("known items", "kept uses", "times")} == {1.0}
-    assert signs["item shares"] > 0.9  # the model did not count held-out users
+    assert {signs[name] for name in ("known items", "kept uses", "item counts", "times")} == {1.0}
     assert signs["similar items"] > 0  # two tastes
     assert set(signs) <= set(SIGNS)
 
@@ -93,7 +93,7 @@ def mirror_items(rows: pl.DataFrame) -> pl.DataFrame:
 def test_each_damage_shows(path: Path, log: Dataset, change: Change, fallen: str) -> None:
     before = measure(path, log)
     after = measure(path, with_rows(log, change))
-    unusual = find_unusual(compare_signs(after, before), {})
+    unusual = find_unusual(compare_signs(after, before), {}, 1)
     assert fallen in unusual
     assert SIGNS[fallen] in describe_unusual(unusual, after, before)
 
@@ -101,7 +101,7 @@ def test_each_damage_shows(path: Path, log: Dataset, change: Change, fallen: str
 def test_ids_that_the_model_does_not_know_show(path: Path, log: Dataset) -> None:
     other = replace(log, items=replace(log.items, values="0" + log.items.values.cast(pl.String)))
     signs = measure(path, other)
-    assert (signs["known items"], signs["item shares"], signs["kept uses"]) == (0, 0, 0)
+    assert (signs["known items"], signs["item counts"], signs["kept uses"]) == (0, 0, 0)
 
 
 def test_a_refresh_refuses_damaged_tables_unless_forced(path: Path, log: Dataset) -> None:
@@ -132,8 +132,8 @@ def test_new_rows_have_signs_of_their_own(path: Path, log: Dataset) -> None:
 
 
 def test_usual_falls_are_those_of_earlier_nights() -> None:
-    def limit(fall: float, *nights: float, sign: str = "known items") -> float | None:
-        return find_unusual({sign: fall}, {sign: list(nights)} if nights else {}).get(sign)
+    def limit(fall: float, *nights: float, sign: str = "known items", n_nights: float = 1) -> float | None:
+        return find_unusual({sign: fall}, {sign: list(nights)} if nights else {}, n_nights).get(sign)
 
     assert limit(FIRST_ALLOWANCE * USUAL_FALL - 0.01) is None
     assert limit(FIRST_ALLOWANCE * USUAL_FALL + 0.01) == pytest.approx(FIRST_ALLOWANCE * USUAL_FALL)
@@ -141,17 +141,19 @@ def test_usual_falls_are_those_of_earlier_nights() -> None:
     assert limit(USUAL_FALL + 0.01, 0.0) == USUAL_FALL
     assert limit(NIGHT_ALLOWANCE * 0.1 - 0.01, 0.0, 0.1) is None
     assert limit(NIGHT_ALLOWANCE * 0.1 + 0.01, 0.0, 0.1) == NIGHT_ALLOWANCE * 0.1
+    assert limit(NIGHT_ALLOWANCE * 0.1 + 0.01, 0.0, 0.1, n_nights=2) is None
     assert limit(0.95, 0.5) == MAX_FALL  # however usual
-    assert limit(USUAL_FALL + 0.01, 0.0, sign=f"{NEW}known items") is None
+    assert limit(NEW_FALL - 0.01, 0.0, sign=f"{NEW}known items") is None
+    assert limit(NEW_FALL + 0.01, 0.5, sign=f"{NEW}known items") == NEW_FALL
 
 
 def test_the_last_nights_are_recorded() -> None:
     nights: Mapping[str, list[float]] = {}
     for night in range(N_NIGHTS + 2):
         falls = compare_signs({"known items": 1 - night / 100, "times": 0.5}, {"known items": 1.0, "times": 0.0})
-        nights = record_night(falls, nights)
-    assert nights == {"known items": [night / 100 for night in range(2, N_NIGHTS + 2)]}
-    assert record_night({"known items": 0.0}, nights) == nights  # the same tables
+        nights = record_night(falls, nights, 2)
+    assert nights == {"known items": [night / 200 for night in range(2, N_NIGHTS + 2)]}
+    assert record_night({"known items": 0.0}, nights, 1) == nights  # the same tables
 
 
 def test_times_are_counted_by_month_and_hour() -> None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -89,9 +90,8 @@ class Encoder:
     @cached_property
     def _links(self) -> Mapping[Pair, SparseRows]:
         """The members of each item, for pairs whose blocks are derived from items; see `members_of_items`."""
-        derived_pairs = set(self.config.derived_pairs).intersection(self.pairs)
         members = self.members_of_items
-        return {(signal, entity): members[entity] for signal, entity in derived_pairs if entity in members}
+        return {pair: members[pair[1]] for pair in self.pairs if pair[1] in members and self.config.derives(pair)}
 
     @cached_property
     def read_pairs(self) -> frozenset[Pair]:
@@ -219,12 +219,9 @@ def fit_encoder(
     items = unit_rows(embeddings.item_vectors) if config.unit_vectors else embeddings.item_vectors
     members_of_items = {entity: rows.transpose() for entity, rows in entity_items.items() if rows.n_entries}
     observed = {pair for pair, rows in warm.actions.items() if rows.n_entries}
-    derived = {
-        (signal, entity)
-        for signal, entity in config.derived_pairs
-        if (signal, ITEM) in observed and entity in members_of_items
-    }
-    pairs = sort_pairs(observed | derived)
+    signals_of_items = [signal for signal, entity in observed if entity == ITEM]
+    through_items = filter(config.derives, product(signals_of_items, members_of_items))
+    pairs = sort_pairs(observed.union(through_items))
     target_vectors = {}
     for _, entity in pairs:
         target_vectors[entity] = items if entity == ITEM else entity_items[entity].mean_vectors(items)

@@ -28,6 +28,7 @@ from firstday.model.folder import KEEP, check_target, version_in
 from firstday.progress import Progress, open_progress
 from firstday.recommend.recommender import Recommender, answer_query, open_model
 from firstday.recommend.registry import with_methods_of
+from firstday.tables.schema import DAY_US
 from firstday.training.fit import cohort_query, fit
 from firstday.training.table_signs import (
     NEW,
@@ -268,10 +269,11 @@ def _replace_model(
         if len(cohort) >= MIN_COMPARED:
             signs["precision"] = float(measure_precision(current, dataset, cohort).mean())
         falls = compare_signs(signs, recorded["values"])
-        unusual = find_unusual(falls, nights)
+        n_nights = max(1.0, ((dataset.events.last or 0) - (recorded["end_us"] or 0)) / DAY_US)
+        unusual = find_unusual(falls, nights, n_nights)
         if unusual and not force:
             return result("damaged", f"{describe_unusual(unusual, signs, recorded['values'])}; {ADVICE}")
-        nights = nights if force else record_night(falls, nights)
+        nights = nights if force else record_night(falls, nights, n_nights)
     if before is not None and gate != 0 and len(cohort) < MIN_COMPARED:
         too_few = (
             f"{len(cohort):,} held-out users are new to the current model (none if train made it), and a comparison "

@@ -25,8 +25,8 @@ from firstday.sparse import SparseRows, contains
 SIGNS = {
     "kept uses": "uses by users of the current model that the tables still have",
     "known items": "uses of items that the current model knows",
-    "item shares": "agreement of the items' shares of all uses",
-    "times": "agreement of the interactions' months and hours",
+    "item counts": "numbers of users of each item that the tables still have",
+    "times": "numbers of interactions by month and hour that the tables still have",
     "other users": "interactions that are not of the most active user",
     "other items": "users who do not use the most used item",
     "similar items": "similarity of the items that one user uses",
@@ -39,18 +39,19 @@ NOISE = {"similar items": 4.0, "precision": 6.0}
 """Factors on the usual fall of signs that vary by chance."""
 NEW = "new rows: "
 """Prefix of the signs of rows that are newer than the current model."""
-NEW_NOISE = 2.0
+NEW_FALL = 0.6
+"""Fall of a sign of new rows that is usual, as nights differ."""
 FIRST_ALLOWANCE = 3.0
 """Factor on usual falls before any night was recorded."""
 NIGHT_ALLOWANCE = 4.0
-"""Multiple of the largest recorded fall that is still usual."""
+"""Multiple of the largest recorded fall per night that is still usual."""
 MAX_FALL = 0.9
 """A larger fall is never usual."""
 N_NIGHTS = 14
 """Number of recorded nights."""
 MIN_NEW_ROWS = 300
 """Number of new uses from which they have signs of their own."""
-MIN_PAIRS, MAX_PAIRS = 30, 5_000
+MIN_PAIRS, MAX_PAIRS = 100, 5_000
 """Bounds of the number of users with several items on whom similarity is measured."""
 
 
@@ -64,9 +65,10 @@ def measure_signs(
     """
     actions = dataset.actions()
     signs = _measure_rows(model, dataset, actions)
-    if times := count_times(dataset):
-        names = sorted({*times, *times_before})
-        signs["times"] = _overlap(*(np.array([n.get(name, 0) for name in names]) for n in (times, times_before)))
+    if times_before:
+        times = count_times(dataset)
+        n_rows = np.array([(times.get(name, 0), n) for name, n in times_before.items()])
+        signs["times"] = _share_kept(n_rows[:, 0], n_rows[:, 1])
     if model.warm is not None:
         known = map_columns(_uses(model, dataset, actions), dataset.items, model.catalogue.items)
         users = dataset.users.lookup(model.warm.ids.values)
@@ -77,7 +79,7 @@ def measure_signs(
         n_users = len(dataset.users)
         new = dataset.actions(Window(np.full(n_users, end_us + 1), np.full(n_users, NEVER)))
         if _uses(model, dataset, new).n_entries >= MIN_NEW_ROWS:
-            signs |= {f"{NEW}{name}": value for name, value in _measure_rows(model, dataset, new).items()}
+            signs |= {f"{NEW}{name}": value for name, value in _measure_rows(model, dataset, new, are_new=True).items()}
     return signs
 
 
@@ -91,16 +93,22 @@ def _uses(model: TrainedModel, dataset: Dataset, actions: Actions) -> SparseRows
     return select_uses(actions, model.config.signals, len(dataset.users), len(dataset.items))
 
 
-def _measure_rows(model: TrainedModel, dataset: Dataset, actions: Actions) -> dict[str, float]:
-    """Return the signs of interactions."""
+def _measure_rows(
+    model: TrainedModel, dataset: Dataset, actions: Actions, *, are_new: bool = False
+) -> dict[str, float]:
+    """Return the signs of interactions; the item counts of new ones are scaled to the total of the model's."""
     uses = _uses(model, dataset, actions)
     known = map_columns(uses, dataset.items, model.catalogue.items)
+    counts = known.column_sums()
+    counts_before = model.everyone.counts.column_sums()
+    if are_new:
+        counts = counts * (counts_before.sum() / max(1, counts.sum()))
     per_user = np.zeros(len(dataset.users))
     for rows in actions.values():
         per_user += np.bincount(rows.row_of_entry(), rows.weights, rows.n_rows)
     signs = {
         "known items": known.n_entries / max(1, uses.n_entries),
-        "item shares": _overlap(known.column_sums(), model.everyone.counts.column_sums()),
+        "item counts": _share_kept(counts, counts_before),
         "other users": 1 - float(per_user.max(initial=0) / max(1.0, per_user.sum())),
         "other items": 1 - float(uses.column_sums().max(initial=0) / max(1, np.count_nonzero(uses.lengths()))),
     }
@@ -111,10 +119,9 @@ def _measure_rows(model: TrainedModel, dataset: Dataset, actions: Actions) -> di
     return signs
 
 
-def _overlap(counts: np.ndarray, counts_before: np.ndarray) -> float:
-    """Return the part that two distributions have in common, from 0 to 1."""
-    shares, shares_before = (numbers / max(1.0, numbers.sum()) for numbers in (counts, counts_before))
-    return float(np.minimum(shares, shares_before).sum())
+def _share_kept(counts: np.ndarray, counts_before: np.ndarray) -> float:
+    """Return the share of earlier counts that are still there, from 0 to 1: in a log that only grows, 1."""
+    return float(np.minimum(counts, counts_before).sum() / max(1, counts_before.sum()))
 
 
 def _measure_similarity(model: TrainedModel, uses: SparseRows) -> float:
@@ -130,15 +137,19 @@ def compare_signs(signs: Mapping[str, float], before: Mapping[str, float]) -> di
     return {sign: max(0.0, 1 - signs[sign] / value) for sign, value in before.items() if value and sign in signs}
 
 
-def find_unusual(falls: Mapping[str, float], nights: Mapping[str, list[float]]) -> dict[str, float]:
-    """Return the usual fall of each sign that fell by more, given the recorded falls of earlier nights."""
+def find_unusual(falls: Mapping[str, float], nights: Mapping[str, list[float]], n_nights: float) -> dict[str, float]:
+    """Return the usual fall of each sign that fell by more.
+
+    `nights` are the recorded falls per night, and `n_nights` is the number of nights since the model's log ended.
+    """
     unusual = {}
     for sign, fall in falls.items():
-        usual = USUAL_FALL * NOISE.get(sign.removeprefix(NEW), 1.0) * (NEW_NOISE if sign.startswith(NEW) else 1.0)
+        usual = USUAL_FALL * NOISE.get(sign, 1.0)
         recorded = nights.get(sign)
-        limit = max(usual, NIGHT_ALLOWANCE * max(recorded)) if recorded else FIRST_ALLOWANCE * usual
-        if fall > min(limit, MAX_FALL):
-            unusual[sign] = min(limit, MAX_FALL)
+        limit = max(usual, NIGHT_ALLOWANCE * n_nights * max(recorded)) if recorded else FIRST_ALLOWANCE * usual
+        limit = NEW_FALL if sign.startswith(NEW) else min(limit, MAX_FALL)
+        if fall > limit:
+            unusual[sign] = limit
     return unusual
 
 
@@ -151,8 +162,10 @@ def describe_unusual(unusual: Mapping[str, float], signs: Mapping[str, float], b
     )
 
 
-def record_night(falls: Mapping[str, float], nights: Mapping[str, list[float]]) -> Mapping[str, list[float]]:
-    """Return the recorded falls by sign, with those of tonight unless the tables are unchanged."""
+def record_night(
+    falls: Mapping[str, float], nights: Mapping[str, list[float]], n_nights: float
+) -> Mapping[str, list[float]]:
+    """Return the recorded falls per night by sign, with those of tonight unless the tables are unchanged."""
     if not any(falls.values()):
         return nights
-    return {sign: [*nights.get(sign, []), round(fall, 4)][-N_NIGHTS:] for sign, fall in falls.items()}
+    return {sign: [*nights.get(sign, []), round(fall / n_nights, 4)][-N_NIGHTS:] for sign, fall in falls.items()}
