@@ -65,21 +65,6 @@ def test_auto_answers_each_class_as_the_guard_says(model: TrainedModel) -> None:
         np.testing.assert_allclose(answer.scores[row], alone.scores[0], rtol=1e-6)
 
 
-def test_without_a_guard_auto_is_blend(model: TrainedModel) -> None:
-    query = ask(with_learned(model, auto=Guard()), USERS)
-    auto = answer_query(query, "auto")
-    blend = answer_query(query, "blend")
-    assert auto.routes.tolist() == blend.routes.tolist() == ["popular", *["blend"] * 6]
-    np.testing.assert_array_equal(auto.items, blend.items)
-    np.testing.assert_array_equal(auto.scores, blend.scores)
-
-
-def test_a_strategy_asked_for_by_name_is_the_one_that_answers(model: TrainedModel) -> None:
-    query = ask(model, USERS)
-    for name in ("segment", "personal", "blend"):
-        assert answer_query(query, name).routes.tolist() == ["popular", *[name] * 6]
-
-
 def test_a_fallback_that_answers_says_why(model: TrainedModel) -> None:
     recommender = Recommender(model)
     assert recommender.recommend(NOBODY, 3, "segment").notes[:1] == (

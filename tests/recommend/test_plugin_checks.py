@@ -162,14 +162,6 @@ def test_vectors_that_are_none_are_refused(vector: list[float], fault: str, way:
     assert str(caught.value) == f"cold model 'bro': vectors {fault}"
 
 
-@pytest.mark.parametrize("way", ["personal", "segment"])
-def test_a_prediction_that_fails_is_told(way: str, tiny: Recommender) -> None:
-    register(ColdModelSpec(name="bro", title="Bro", describe="Wrong.", fit=lambda *_: None, value=Vectors))
-    model = with_learned(tiny.model, bro=len)
-    with pytest.raises(FirstdayError, match=f"^strategy 'bro_{way}': recommend raised AttributeError: .*; fix"):
-        Recommender(model).recommend({"age": 20}, K, f"bro_{way}")
-
-
 @dataclass(frozen=True)
 class Scores:
     """Gives everyone the same scores."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from firstday.errors import FirstdayError
 from firstday.ranking import first_distinct
-from firstday.recommend.component import Lift, Scores, Shares
+from firstday.recommend.component import Lift, Part, Scores, Shares
 from firstday.recommend.query import Answer, Query, check_numbers
 from firstday.recommend.spec import Method, OptionSearch
 
@@ -76,7 +76,7 @@ def _check_value(label: str, value_type: Any, value: Any, *_: Any) -> Any:
     return value
 
 
-def check_component(label: str, part: Shares | Lift | Scores, query: Query, rows: np.ndarray) -> Shares | Lift | Scores:
+def check_component(label: str, part: Part, query: Query, rows: np.ndarray) -> Part:
     """Return a component for some rows of a query; raise FirstdayError if it has another type or shape."""
     if isinstance(part, Scores):
 

@@ -180,7 +180,9 @@ class Query:
     @property
     def _has_friends(self) -> np.ndarray:
         """Mask of users with a friend whose vector is part of the features, bool, shape (n_users,)."""
-        return np.asarray(self.friends.lengths() > 0) & self.model.knows_friends
+        encoder = self.model.signal_encoder
+        reads_friends = encoder is not None and encoder.friend_vectors is not None
+        return np.asarray(self.friends.lengths() > 0) & reads_friends
 
     @cached_property
     def passed_over(self) -> SparseRows:

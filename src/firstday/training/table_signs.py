@@ -63,21 +63,23 @@ def measure_signs(
     log; empty or None if unknown.
     """
     actions = dataset.actions()
-    signs = _measure_rows(model, dataset, actions)
-    if times := count_times(dataset):
-        names = sorted({*times, *times_before})
-        signs["times"] = _overlap(*(np.array([n.get(name, 0) for name in names]) for n in (times, times_before)))
+    uses = _uses(model, dataset, actions)
+    signs = _measure_rows(model, dataset, actions, uses)
+    times = count_times(dataset)
+    names = sorted({*times, *times_before})
+    signs["times"] = _overlap(*(np.array([n.get(name, 0) for name in names]) for n in (times, times_before)))
     if model.warm is not None:
-        known = map_columns(_uses(model, dataset, actions), dataset.items, model.catalogue.items)
         users = dataset.users.lookup(model.warm.ids.values)
         rows = np.flatnonzero(users >= 0)
-        n_kept = contains(known.take(users[rows]), model.warm.uses.take(rows)).sum()
+        known = map_columns(uses.take(users[rows]), dataset.items, model.catalogue.items)
+        n_kept = contains(known, model.warm.uses.take(rows)).sum()
         signs["kept uses"] = float(n_kept / max(1, model.warm.uses.n_entries))
     if end_us is not None:
         n_users = len(dataset.users)
         new = dataset.actions(Window(np.full(n_users, end_us + 1), np.full(n_users, NEVER)))
-        if _uses(model, dataset, new).n_entries >= MIN_NEW_ROWS:
-            signs |= {f"{NEW}{name}": value for name, value in _measure_rows(model, dataset, new).items()}
+        new_uses = _uses(model, dataset, new)
+        if new_uses.n_entries >= MIN_NEW_ROWS:
+            signs |= {f"{NEW}{name}": value for name, value in _measure_rows(model, dataset, new, new_uses).items()}
     return signs
 
 
@@ -91,9 +93,8 @@ def _uses(model: TrainedModel, dataset: Dataset, actions: Actions) -> SparseRows
     return select_uses(actions, model.config.signals, len(dataset.users), len(dataset.items))
 
 
-def _measure_rows(model: TrainedModel, dataset: Dataset, actions: Actions) -> dict[str, float]:
-    """Return the signs of interactions."""
-    uses = _uses(model, dataset, actions)
+def _measure_rows(model: TrainedModel, dataset: Dataset, actions: Actions, uses: SparseRows) -> dict[str, float]:
+    """Return the signs of interactions, given the uses among them."""
     known = map_columns(uses, dataset.items, model.catalogue.items)
     per_user = np.zeros(len(dataset.users))
     for rows in actions.values():
@@ -137,8 +138,9 @@ def find_unusual(falls: Mapping[str, float], nights: Mapping[str, list[float]]) 
         usual = USUAL_FALL * NOISE.get(sign.removeprefix(NEW), 1.0) * (NEW_NOISE if sign.startswith(NEW) else 1.0)
         recorded = nights.get(sign)
         limit = max(usual, NIGHT_ALLOWANCE * max(recorded)) if recorded else FIRST_ALLOWANCE * usual
-        if fall > min(limit, MAX_FALL):
-            unusual[sign] = min(limit, MAX_FALL)
+        limit = min(limit, MAX_FALL)
+        if fall > limit:
+            unusual[sign] = limit
     return unusual
 
 
