@@ -99,17 +99,6 @@ def test_what_comes_after_the_cut_off_changes_no_byte(before: Recommender, tmp_p
     assert version_of(learn(changed), tmp_path / "other") == version_of(before, tmp_path / "one")
 
 
-@pytest.mark.parametrize("change", ["use", "impression"])
-def test_the_test_would_see_a_leak(change: str, before: Recommender, tmp_path: Path) -> None:
-    """The same an instant before the cut-off changes the model."""
-    log = make_log()
-    until = cut_off_of(log)
-    holdout = first_holdout(log)
-    users = log.users.lookup(holdout.dataset.users.values)
-    changed = LOG.add(log, [(int(users[0]), until - 1, MARKER)]) if change == "use" else show(log, until - 1)
-    assert version_of(learn(changed), tmp_path / "other") != version_of(before, tmp_path / "one")
-
-
 def test_items_that_did_not_exist_are_closed_by_name_in_a_model_of_other_items(before: Recommender) -> None:
     """The model knows item 2; in the cohort's log nobody used it before the cut-off."""
     log = make_log()
