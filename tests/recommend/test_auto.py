@@ -46,15 +46,6 @@ def test_users_are_divided_by_what_is_known_of_them(model: TrainedModel) -> None
     assert [KNOWLEDGE[number] for number in ask(model, USERS).knowledge] == list(CLASSES)
 
 
-def test_what_the_model_does_not_understand_is_nothing(model: TrainedModel) -> None:
-    strangers = [
-        Signals(country="ZZ"),  # nobody is from there
-        Signals(interactions=[("stream", ITEM, "i99")]),
-        Signals(friends=["u99"]),
-    ]
-    assert ask(model, strangers).knowledge.tolist() == [0, 0, 0]
-
-
 def test_auto_answers_each_class_as_the_guard_says(model: TrainedModel) -> None:
     answer = answer_query(ask(model, USERS), "auto")
     expected = ["popular", "blend", "blend", "popular", "popular", "popular", "blend"]

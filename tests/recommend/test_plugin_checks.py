@@ -73,6 +73,10 @@ WRONG: dict[str, tuple[Callable[[Query], Any], str]] = {
         lambda query: replace(listing([2, 3, 4, 5])(query), propensities=np.ones(2)),
         "propensities are float64 of shape (2,); return an array of numbers of shape (2, 4).",
     ),
+    "levels of NaN": (
+        lambda query: replace(listing([2, 3, 4, 5])(query), levels=np.array([0, np.nan])),
+        "levels contain NaN, first at [1]; return numbers.",
+    ),
 }  # fmt: skip
 
 

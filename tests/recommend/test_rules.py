@@ -92,7 +92,7 @@ def test_items_that_meet_a_filter(text: str, items: list[int]) -> None:
         ('__import__("os").system("true")', "cannot be used here"),
         ("(lambda: in_stock)()", "cannot be used here"),
         ("year == [year for year in (1,)]", "cannot be used here"),
-        ("country == year", "'year' cannot be used here"),
+        ("country == year", "'year' cannot be used here; write it like"),
         ("country == France", 'put text in quotes: "France"'),
         ("jazz in genre", 'put text in quotes: "jazz"'),
         ("jazz not in genre", 'put text in quotes: "jazz"'),
@@ -395,7 +395,7 @@ def test_rules_in_texts_are_those_in_values() -> None:
 
 def test_a_pin_without_effect_is_noted(tiny: Recommender) -> None:
     user = {"interactions": [("stream", "item", "i2")]}
-    rules = {"filter": "in_stock", "pin": ["1=i4", "1=i3", "1=i1", "2=i5", "3=i1", "4=x"]}
+    rules = {"filter": "in_stock", "pin": ["1=i4", "1=i3", "1=i1", "1=i4", "2=i5", "3=i1", "4=x"]}
     answer = tiny.recommend(user, 2, "popular", rules=rules)
     assert [item.item_id for item in answer] == ["i4", "i3"]
     assert answer.notes == (

@@ -105,8 +105,9 @@ def check_answer(label: str, answer: Answer, query: Query) -> Answer:
     n_items = query.model.n_items
     check_numbers(f"{label}: items", answer.items, shape, "iu")
     check_numbers(f"{label}: scores", answer.scores, shape)
-    if np.size(answer.propensities):
-        check_numbers(f"{label}: propensities", answer.propensities, shape)
+    for name, of_field in (("propensities", shape), ("levels", shape[:1])):
+        if np.size(numbers := getattr(answer, name)):
+            check_numbers(f"{label}: {name}", numbers, of_field)
     if np.shape(answer.routes) != shape[:1]:
         raise FirstdayError(f"{label}: routes have shape {np.shape(answer.routes)}; return shape {shape[:1]}.")
     users = np.flatnonzero(answer.routes != "")
