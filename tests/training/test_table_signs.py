@@ -49,7 +49,7 @@ def path(log: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def measure(path: Path, dataset: Dataset, end_us: int | None = None) -> dict[str, float]:
     """Measure the signs of tables with the model of the log."""
-    return measure_signs(open_model(path).model, dataset, count_times(make_log()), end_us)
+    return measure_signs(open_model(path).model, dataset, count_times(dataset), count_times(make_log()), end_us)
 
 
 def change(dataset: Dataset, **columns: pl.Expr) -> Dataset:

@@ -262,9 +262,10 @@ def _replace_model(
     cohort = _newest(split.cold.take(np.flatnonzero(numbers[split.cold.users] < current_share)))
     recorded = facts.get("signs", {"values": {}, "nights": {}, "times": {}, "end_us": None})
     nights = recorded["nights"]
+    times = count_times(dataset)
     signs: dict[str, float] = {}
     if current is not None:
-        signs = measure_signs(current.model, dataset, recorded["times"], recorded["end_us"])
+        signs = measure_signs(current.model, dataset, times, recorded["times"], recorded["end_us"])
         if len(cohort) >= MIN_COMPARED:
             signs["precision"] = float(measure_precision(current, dataset, cohort).mean())
         falls = compare_signs(signs, recorded["values"])
@@ -279,9 +280,8 @@ def _replace_model(
         )
         return result("not_compared", f"{fault or too_few}; publish without a comparison with gate 0 (--gate 0)")
     model = fit(dataset, split, config, progress=progress).model
-    times = count_times(dataset)
     held_out = _newest(split.cold)
-    values = measure_signs(model, dataset, times, None)
+    values = measure_signs(model, dataset, times, times)
     values |= {sign: value for sign, value in signs.items() if sign.startswith(NEW)}
     if len(held_out) >= MIN_COMPARED:
         values["precision"] = float(measure_precision(Recommender(model), dataset, held_out).mean())

@@ -55,17 +55,20 @@ MIN_PAIRS, MAX_PAIRS = 30, 5_000
 
 
 def measure_signs(
-    model: TrainedModel, dataset: Dataset, times_before: Mapping[str, int], end_us: int | None
+    model: TrainedModel,
+    dataset: Dataset,
+    times: Mapping[str, int],
+    times_before: Mapping[str, int],
+    end_us: int | None = None,
 ) -> dict[str, float]:
     """Return the value of each sign but precision, from 0 to 1.
 
-    `times_before` are the `count_times` of the tables that the model was trained on, and `end_us` is the end of their
-    log; empty or None if unknown.
+    `times` are the `count_times` of the dataset, and `times_before` those of the tables that the model was trained on;
+    `end_us` is the end of their log, None for no signs of new rows.
     """
     actions = dataset.actions()
     uses = _uses(model, dataset, actions)
     signs = _measure_rows(model, dataset, actions, uses)
-    times = count_times(dataset)
     names = sorted({*times, *times_before})
     signs["times"] = _overlap(*(np.array([n.get(name, 0) for name in names]) for n in (times, times_before)))
     if model.warm is not None:
@@ -85,8 +88,9 @@ def measure_signs(
 
 def count_times(dataset: Dataset) -> dict[str, int]:
     """Return the number of interactions by month and hour of the day."""
-    times = dataset.events.rows.lazy().select(pl.col("timestamp").dt.strftime("%Y-%m %H")).drop_nulls()
-    return dict(times.group_by("timestamp").len().sort("timestamp").collect().rows())
+    time = pl.col("timestamp").dt
+    hours = dataset.events.rows.lazy().group_by(time.truncate("1h")).len().drop_nulls()
+    return dict(hours.group_by(time.strftime("%Y-%m %H")).agg(pl.sum("len")).sort("timestamp").collect().rows())
 
 
 def _uses(model: TrainedModel, dataset: Dataset, actions: Actions) -> SparseRows:
