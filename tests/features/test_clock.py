@@ -11,7 +11,7 @@ import pytest
 
 from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset, Group
-from firstday.data.events import ITEM, Events
+from firstday.data.events import Events
 from firstday.data.impressions import IMPRESSION_TYPES
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out, split_for_training
 from firstday.data.user_rows import UserRows
@@ -143,13 +143,3 @@ def test_what_a_validation_user_did_changes_no_score_that_judges_them() -> None:
     two = fit(changed, other_fold, CONFIG, choose_settings=False).model
     assert statistics_of(one) == statistics_of(two)
     assert networks_of(one) == networks_of(two)
-
-
-def test_cold_users_are_asked_about_in_indexes_of_their_own_dataset(before: Recommender) -> None:
-    holdout = first_holdout(make_log())
-    query = cohort_query(before, holdout.newcomers, holdout.cold, 20)
-    known = holdout.dataset.items.values.to_list()
-    for row in range(query.n_users):
-        items = holdout.newcomers.items.take(holdout.cold.day_one["stream", ITEM].row(row)).to_list()
-        mine = query.signals.actions["stream", ITEM].row(row).tolist()
-        assert [known[item] for item in mine] == [item for item in items if item in known]

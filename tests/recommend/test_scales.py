@@ -79,20 +79,6 @@ def test_an_item_has_one_probability_in_any_list(calibrated: Recommender, strate
     assert n_compared
 
 
-@pytest.mark.parametrize(
-    ("strategy", "scale"),
-    [
-        ("popular", "share of everyone"),
-        ("group", "share of people of the same profile"),
-        ("segment", "share of the segment"),
-        ("blend", "probability of use"),
-        ("dropoutnet_personal", "probability of use"),
-    ],
-)
-def test_the_scale_of_each_strategy(calibrated: Recommender, strategy: str, scale: str) -> None:
-    assert calibrated.recommend(Signals(country="DE"), strategy=strategy).score_scale == scale
-
-
 def test_without_a_calibration_scores_stay_and_say_so(tiny: Recommender) -> None:
     answer = tiny.recommend(Signals(interactions=[("stream", "item", "i1")]), strategy="personal")
     assert answer.score_scale == "score"
