@@ -372,8 +372,10 @@ class Results:
         values["routes"] = {route: round(figure.mean / 100, 4) for route, figure in routes}
         by_group: dict[str, Any] = {}
         for column, labels in self.groups.items():
-            found = {label: find("precision", group_slice(column, label)) for label in labels}
-            by_group[column] = {label: {**with_ends("precision", of), "n_users": _n(of)} for label, of in found.items()}
+            by_group[column] = {}
+            for label in labels:
+                group = find("precision", group_slice(column, label))
+                by_group[column][label] = {**with_ends("precision", group), "n_users": _n(group)}
         values["by_group"] = by_group
         values["places_by_popularity"] = [_mean(figure) for figure in self.split_metric(name, TENTH).values()]
         return values

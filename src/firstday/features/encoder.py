@@ -234,13 +234,15 @@ def fit_encoder(
         group_means[name] = shrink_means(sums, sizes, overall, config.group_shrinkage)
     has_friends = warm.friends is not None and warm.friends.n_entries > 0
     age_means = age_widths = None
-    age_centre, age_scale = 0.0, 1.0
+    age_centre = 0.0
+    age_scale = 1.0
     if warm.ages is not None:
         sums, sizes = _add_vectors(users, warm.ages, N_AGES)
         age_means, age_widths = average_years(sums, sizes, overall, config)
         ages = warm.ages[warm.ages >= 0]
         if len(ages):
-            age_centre, age_scale = float(ages.mean()), float(ages.std()) or 1.0
+            age_centre = float(ages.mean())
+            age_scale = float(ages.std()) or 1.0
     return Encoder(
         pairs=pairs,
         target_vectors=target_vectors,

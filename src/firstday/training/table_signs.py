@@ -90,7 +90,8 @@ def count_times(dataset: Dataset) -> dict[str, int]:
     """Return the number of interactions by month and hour of the day."""
     time = pl.col("timestamp").dt
     hours = dataset.events.rows.lazy().group_by(time.truncate("1h")).len().drop_nulls()
-    return dict(hours.group_by(time.strftime("%Y-%m %H")).agg(pl.sum("len")).sort("timestamp").collect().rows())
+    counts = hours.group_by(time.strftime("%Y-%m %H")).agg(pl.sum("len"))
+    return dict(counts.sort("timestamp").collect().rows())
 
 
 def _uses(model: TrainedModel, dataset: Dataset, actions: Actions) -> SparseRows:
