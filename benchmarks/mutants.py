@@ -29,7 +29,7 @@ RULE_TESTS = (
 )
 STORE_TESTS = ("tests/serve/test_stores.py", "tests/serve/test_store_sqlite.py", "tests/serve/test_export.py")
 SPLIT_TESTS = ("tests/data", "tests/features/test_clock.py", "tests/training")
-LIST_TESTS = ("tests/recommend/test_lists.py", "tests/recommend")
+LIST_TESTS = ("tests/recommend/test_lists_by_hand.py", "tests/recommend")
 SQLITE = "serve/store/sqlite.py"
 REDIS = "serve/store/redis.py"
 STORE = "serve/store/base.py"

@@ -2,7 +2,7 @@
 
 python benchmarks/spoiled_tables.py --data DATA
 
-For each of two logs, a model with few epochs is published every night from the tables up to that night, and refused
+For each of two logs, a model with small networks is published every night from the tables up to that night, and refused
 nights are counted. After the last one, the tables are damaged in each of `DAMAGES`, and the model is refreshed from
 them. Results go to docs/results/spoiled-tables.json.
 """
@@ -28,7 +28,7 @@ from firstday.errors import FirstdayError
 from firstday.training.refresh_model import RefreshResult, refresh
 
 LOGS = {"movietweetings": "movietweetings_100k.zip", "online-retail": "online_retail_2009_2010.parquet"}
-QUICK = {"cold_model.epochs": 2, "ranker.epochs": 1, "recommend.k": 20}
+QUICK = {"cold_model.hidden": [16], "cold_model.epochs": 1, "ranker.enabled": False, "recommend.k": 20}
 """Settings of the models: what is measured hardly depends on networks."""
 N_NIGHTS = 50
 HOUR = timedelta(hours=1)

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 
 from firstday.config import FeatureConfig
-from firstday.features.ages import MAX_WIDTH, choose_widths, pool_counts, weigh_years
+from firstday.features.ages import MAX_WIDTH, choose_widths, weigh_years
 from firstday.features.encoder import N_AGES, average_years, shrink_means
 from firstday.features.signals import Signals
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
 from firstday.segment.segments import ItemCounts
-from firstday.sparse import SparseRows
 from tests.tiny import N_ITEMS, count_users, make_model
 
 SIZES = np.zeros(N_AGES, np.int64)
@@ -51,20 +50,6 @@ def test_a_kernel_is_a_triangle() -> None:
 def test_a_year_is_as_wide_as_it_must_be(n_users: float, year: int, width: int) -> None:
     assert choose_widths(SIZES, n_users)[year] == width
     assert choose_widths(SIZES.astype(np.float32), n_users)[year] == width
-
-
-def test_counts_are_the_kernel_times_the_counts() -> None:
-    rng = np.random.default_rng(0)
-    table = rng.integers(3, size=(N_AGES, 7)) * (rng.random((N_AGES, 1)) < 0.2)
-    years, items = np.nonzero(table)
-    counts = SparseRows.from_pairs(years, items, table[years, items].astype(np.float32), N_AGES, 7)
-    sizes = table.max(axis=1) * 2
-    widths = choose_widths(sizes, 9)
-    shared = pool_counts(ItemCounts(counts, sizes), widths)
-    dense = np.zeros((N_AGES, 7))
-    dense[shared.counts.row_of_entry(), shared.counts.columns] = shared.counts.weights
-    np.testing.assert_allclose(dense, weigh_years(widths) @ table, rtol=1e-6)
-    np.testing.assert_allclose(shared.sizes, weigh_years(widths) @ sizes, rtol=1e-12)
 
 
 def test_mean_vectors_are_gathered_by_weight_and_then_shrink() -> None:

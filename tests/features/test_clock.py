@@ -11,7 +11,7 @@ import pytest
 
 from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset, Group
-from firstday.data.events import ITEM, Events
+from firstday.data.events import Events
 from firstday.data.impressions import IMPRESSION_TYPES
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out, split_for_training
 from firstday.data.user_rows import UserRows
@@ -99,17 +99,6 @@ def test_what_comes_after_the_cut_off_changes_no_byte(before: Recommender, tmp_p
     assert version_of(learn(changed), tmp_path / "other") == version_of(before, tmp_path / "one")
 
 
-@pytest.mark.parametrize("change", ["use", "impression"])
-def test_the_test_would_see_a_leak(change: str, before: Recommender, tmp_path: Path) -> None:
-    """The same an instant before the cut-off changes the model."""
-    log = make_log()
-    until = cut_off_of(log)
-    holdout = first_holdout(log)
-    users = log.users.lookup(holdout.dataset.users.values)
-    changed = LOG.add(log, [(int(users[0]), until - 1, MARKER)]) if change == "use" else show(log, until - 1)
-    assert version_of(learn(changed), tmp_path / "other") != version_of(before, tmp_path / "one")
-
-
 def test_items_that_did_not_exist_are_closed_by_name_in_a_model_of_other_items(before: Recommender) -> None:
     """The model knows item 2; in the cohort's log nobody used it before the cut-off."""
     log = make_log()
@@ -154,13 +143,3 @@ def test_what_a_validation_user_did_changes_no_score_that_judges_them() -> None:
     two = fit(changed, other_fold, CONFIG, choose_settings=False).model
     assert statistics_of(one) == statistics_of(two)
     assert networks_of(one) == networks_of(two)
-
-
-def test_cold_users_are_asked_about_in_indexes_of_their_own_dataset(before: Recommender) -> None:
-    holdout = first_holdout(make_log())
-    query = cohort_query(before, holdout.newcomers, holdout.cold, 20)
-    known = holdout.dataset.items.values.to_list()
-    for row in range(query.n_users):
-        items = holdout.newcomers.items.take(holdout.cold.day_one["stream", ITEM].row(row)).to_list()
-        mine = query.signals.actions["stream", ITEM].row(row).tolist()
-        assert [known[item] for item in mine] == [item for item in items if item in known]

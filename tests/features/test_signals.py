@@ -46,11 +46,6 @@ def test_impossible_ages_are_refused(age: Any) -> None:
     assert find_fault({"age": age})[0] == "age"
 
 
-@pytest.mark.parametrize("entry", [("favorite", "item"), ("a", "b", "c", "d"), "abc", 5, None])
-def test_an_interaction_that_is_no_triple_is_refused_with_its_number(entry: Any) -> None:
-    assert find_fault({"interactions": [("stream", "item", 1), entry]}) == ("interactions[1]", "value_error")
-
-
 def test_json_of_every_part() -> None:
     text = '{"age": 24, "country": "FR", "zip": 75001, "gender": null, "interactions": [["stream", "item", 7]]}'
     user = Signals.from_json(text)

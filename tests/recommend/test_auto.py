@@ -46,15 +46,6 @@ def test_users_are_divided_by_what_is_known_of_them(model: TrainedModel) -> None
     assert [KNOWLEDGE[number] for number in ask(model, USERS).knowledge] == list(CLASSES)
 
 
-def test_what_the_model_does_not_understand_is_nothing(model: TrainedModel) -> None:
-    strangers = [
-        Signals(country="ZZ"),  # nobody is from there
-        Signals(interactions=[("stream", ITEM, "i99")]),
-        Signals(friends=["u99"]),
-    ]
-    assert ask(model, strangers).knowledge.tolist() == [0, 0, 0]
-
-
 def test_auto_answers_each_class_as_the_guard_says(model: TrainedModel) -> None:
     answer = answer_query(ask(model, USERS), "auto")
     expected = ["popular", "blend", "blend", "popular", "popular", "popular", "blend"]
@@ -63,21 +54,6 @@ def test_auto_answers_each_class_as_the_guard_says(model: TrainedModel) -> None:
         alone = answer_query(ask(model, [user]), name)
         np.testing.assert_array_equal(answer.items[row], alone.items[0])
         np.testing.assert_allclose(answer.scores[row], alone.scores[0], rtol=1e-6)
-
-
-def test_without_a_guard_auto_is_blend(model: TrainedModel) -> None:
-    query = ask(with_learned(model, auto=Guard()), USERS)
-    auto = answer_query(query, "auto")
-    blend = answer_query(query, "blend")
-    assert auto.routes.tolist() == blend.routes.tolist() == ["popular", *["blend"] * 6]
-    np.testing.assert_array_equal(auto.items, blend.items)
-    np.testing.assert_array_equal(auto.scores, blend.scores)
-
-
-def test_a_strategy_asked_for_by_name_is_the_one_that_answers(model: TrainedModel) -> None:
-    query = ask(model, USERS)
-    for name in ("segment", "personal", "blend"):
-        assert answer_query(query, name).routes.tolist() == ["popular", *[name] * 6]
 
 
 def test_a_fallback_that_answers_says_why(model: TrainedModel) -> None:

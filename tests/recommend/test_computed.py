@@ -35,15 +35,6 @@ def test_the_lists_are_those_of_the_signals(queries: tuple[Query, Query], strate
     assert (computed.routes[rows] == strategy).all()
 
 
-def test_some_of_the_users_get_their_own_lists(queries: tuple[Query, Query]) -> None:
-    _, computed = queries
-    rows = np.array([5, 3, 5])
-    for strategy in ("segment", "day_one"):
-        whole = answer_query(replace(computed), strategy)
-        part = answer_query(computed.take(rows), strategy)
-        np.testing.assert_array_equal(part.items, whole.items[rows])
-
-
 def test_without_items_a_strategy_on_items_has_nothing_to_go_on(queries: tuple[Query, Query]) -> None:
     _, computed = queries
     assert computed.computed is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import pytest
 
 import firstday as fd
 from firstday.recommend.registry import _registry
+from firstday.serve.models import load_served
 from firstday.testing import check_strategy
 from tests.docs.test_api import run_example
 
@@ -19,109 +20,72 @@ N_ARTISTS = 6
 
 
 @dataclass(frozen=True)
-class Cheapness:
-    scores: np.ndarray  # float32, shape (n_items,), from 0 to 1
+class Prices:
+    values: np.ndarray
 
 
-def fit_same_artist(data: fd.LearningData, _precision: object, _progress: object) -> Cheapness:
-    prices = data.item_columns["price"].to_numpy()
-    assert data.members_of_items["artist"].n_rows == len(prices)
-    return Cheapness((1 - prices / prices.max()).astype(np.float32))
+def fit_prices(data: fd.LearningData, _precision: object, _progress: object) -> Prices:
+    assert data.members_of_items["artist"].n_rows == N_ITEMS
+    return Prices(data.item_columns["price"].to_numpy())
 
 
-def recommend_same_artist(query: fd.Query) -> fd.Answer:
-    """Rank the items of the liked items' artists, then by price; leave out what is sold out."""
-    artists = query.members_of_items["artist"].dense()
-    cheapness = query.learned("same_artist").scores
-    is_sold_out = ~query.item_columns["in_stock"].to_numpy()
-
-    def score(rows: np.ndarray) -> np.ndarray:
-        n_same = query.liked.take(rows).ones().dense() @ artists @ artists.T
-        return np.where((n_same > 0) & ~is_sold_out, n_same + cheapness, np.float32(-np.inf))
-
-    return query.rank_scores(score, "same_artist")
-
-
-SAME_ARTIST = fd.StrategySpec(
-    name="same_artist",
-    describe="Items of the same artists.",
-    recommend=recommend_same_artist,
-    fit=fit_same_artist,
-    value=Cheapness,
-)
+BY_ARTIST: fd.StrategySpec = replace(run_example(2)["BY_ARTIST"], fit=fit_prices, value=Prices)
+"""The documented method, if it learned something."""
 LIKING_3 = {"interactions": [("stream", "item", 3)]}
 pytestmark = pytest.mark.usefixtures("fresh_registry")
 
 
 @pytest.fixture(scope="module")
 def trained() -> fd.Recommender:
-    """Train on items 0 to 23: item i is by artist i % 6, costs i + 1, and only 21 is sold out."""
-    fd.register(SAME_ARTIST)
+    """Train on items 0 to 23: item i is by artist i % 6 and costs i + 1."""
+    fd.register(BY_ARTIST)
     rng = np.random.default_rng(0)
+    uses = [(user, item) for user in range(80) for item in rng.choice(N_ITEMS, 8, replace=False).tolist()]
+    items = [(item, f"a{item % N_ARTISTS}", item + 1.0) for item in range(N_ITEMS)]
     tables = {
-        "interactions": pl.DataFrame(
-            [(user, item) for user in range(80) for item in rng.choice(N_ITEMS, 8, replace=False).tolist()],
-            ["user_id", "item_id"],
-            orient="row",
-        ),
-        "items": pl.DataFrame(
-            {
-                "item_id": range(N_ITEMS),
-                "artist_id": [f"a{item % N_ARTISTS}" for item in range(N_ITEMS)],
-                "price": [item + 1.0 for item in range(N_ITEMS)],
-                "in_stock": [item != 21 for item in range(N_ITEMS)],
-            }
-        ),
+        "interactions": pl.DataFrame(uses, ["user_id", "item_id"], orient="row"),
+        "items": pl.DataFrame(items, ["item_id", "artist_id", "price"], orient="row"),
     }
-    config = fd.Config(threads=1, methods=("same_artist",)).override(
+    config = fd.Config(threads=1, methods=("by_artist",)).override(
         {
             "cold_model.hidden": (8,),
             "cold_model.epochs": 1,
             "ranker.enabled": False,
             "sampled.min_items": 5,
             "recommend.warm_users": 0,
-            "recommend.strategy": "same_artist",
+            "recommend.strategy": "by_artist",
         }
     )
     return fd.train(fd.load(tables), config, progress=None)
 
 
 def test_items_of_the_same_artist_are_listed(trained: fd.Recommender) -> None:
-    fd.register(SAME_ARTIST)
-    answer = trained.recommend(LIKING_3, 5)
-    assert answer.route == "same_artist"
-    assert [item.item_id for item in answer.items][:2] == [9, 15]
-    assert answer.n_ranked == 2
-    assert trained.recommend({}, 5).route == "popular"
-    check_strategy(trained, "same_artist")
-
-
-def test_the_documented_method_lists_items_of_the_same_artist(trained: fd.Recommender) -> None:
-    fd.register(run_example(2)["BY_ARTIST"])
-    answer = trained.recommend(LIKING_3, 3, "by_artist")
-    assert [item.item_id for item in answer.items] == [9, 15, 21]
-    assert answer.n_ranked == 3
+    fd.register(BY_ARTIST)
+    assert trained.model.learned["by_artist"].values.tolist() == [item + 1 for item in range(N_ITEMS)]
+    answer = trained.recommend(LIKING_3, 4)
+    assert [item.item_id for item in answer.items][:3] == [9, 15, 21]
+    assert (answer.route, answer.n_ranked) == ("by_artist", 3)
+    assert trained.recommend({}, 4).route == "popular"
     check_strategy(trained, "by_artist")
 
 
-@pytest.mark.parametrize("strategy", [None, "same_artist"])
-def test_a_model_without_its_plugin_says_how_to_load_it(
-    trained: fd.Recommender, strategy: str | None, tmp_path: Path
-) -> None:
-    fd.register(SAME_ARTIST)
+def test_a_model_without_its_plugin_says_how_to_load_it(trained: fd.Recommender, tmp_path: Path) -> None:
+    fd.register(BY_ARTIST)
     model = trained.save(tmp_path / "model")
     _registry.cache_clear()
-    with pytest.warns(UserWarning, match="same_artist, whose plugin is not loaded") as warned:
+    with pytest.warns(UserWarning, match="by_artist, whose plugin is not loaded") as warned:
         recommender = fd.open_model(model)
-    messages = [str(warned[0].message)]
+    with pytest.warns(UserWarning, match="by_artist"), pytest.raises(fd.ConfigError) as unserved:
+        load_served(model)
+    messages = [str(warned[0].message), unserved.value.text]
     for step in ("not registered", "registered too late"):
         with pytest.raises(fd.ConfigError) as refused:
-            recommender.recommend(LIKING_3, 2, strategy)
+            recommender.recommend(LIKING_3, 2)
         assert refused.value.where == "strategy", step
         messages.append(refused.value.text)
-        fd.register(SAME_ARTIST)
+        fd.register(BY_ARTIST)
     for message in messages:
         assert all(way in message for way in ("--plugin MODULE", "firstday.register", "install"))
         assert "train" not in message
-    assert fd.open_model(model).recommend(LIKING_3, 2, strategy).route == "same_artist"
+    assert load_served(model).recommender.recommend(LIKING_3, 2).route == "by_artist"
     assert recommender.recommend(LIKING_3, 2, "popular").route == "popular"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +11,7 @@ from firstday.features.signals import Signals
 from firstday.methods.explore import draw_slate, seed_of
 from firstday.recommend.belief import believe_segments
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender, answer_query
+from firstday.recommend.recommender import answer_query
 from tests.tiny import make_model, make_quota
 
 LISTS = np.array([[0, 2, 1], [3, 2, 4]])
@@ -43,22 +42,6 @@ def test_each_place_is_the_best_item_left_of_a_group_and_its_propensity_adds_gro
         left = [[other for other in of_group if other != item] for of_group in left]
         items.append(int(item))
     assert sorted(items) == [0, 1, 2, 3, 4]
-
-
-def test_items_are_shown_as_often_as_their_propensities_say() -> None:
-    belief = np.array([0.2, 0.8])
-    n = 20_000
-    rng = np.random.default_rng(7)
-    first: Counter[int] = Counter()
-    expected: dict[int, float] = {}
-    for _ in range(n):
-        group, number, propensity = next(iter(draw_slate(LISTS, belief, 1, rng, make_quota())))
-        item = int(LISTS[group][number])
-        first[item] += 1
-        expected[item] = propensity
-    assert expected == pytest.approx({0: 0.2, 3: 0.8})
-    for item, count in first.items():
-        assert abs(count / n - expected[item]) < 5 * np.sqrt(0.16 / n)
 
 
 def test_a_user_gets_the_same_list_until_something_is_learned() -> None:
@@ -96,13 +79,3 @@ def test_the_first_propensity_is_the_belief_in_the_segments_that_begin_with_the_
     answer = answer_query(query, "explore")
     expected = {0: belief[0], 3: belief[1]}[int(answer.items[0, 0])]
     assert answer.propensities[0, 0] == pytest.approx(expected, rel=1e-5)
-
-
-def test_python_answers_by_explore() -> None:
-    answer = Recommender(make_model()).recommend(Signals(user_id="u1"), 4, "explore")
-    assert answer.route == "explore"
-    assert answer.score_scale == "share of the segment drawn"
-    assert len({item.item_id for item in answer.items}) == 4
-    assert all(0 < item.propensity <= 1 for item in answer.items)
-    segment = Recommender(make_model()).recommend(Signals(user_id="u1"), 4, "segment")
-    assert {item.propensity for item in segment.items} == {1.0}

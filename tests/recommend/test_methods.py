@@ -144,7 +144,3 @@ def test_method_named_twice_is_trained_once() -> None:
     named = Config().override("methods", ("learning",))
     assert with_methods(named, ["learning", "melu", "melu"]).methods == ("learning", "melu")
     assert with_methods(named, []) is named
-
-
-def test_what_is_known_of_a_user_by_a_misspelt_name_is_told(tiny: Recommender) -> None:
-    assert tiny.recommend({"ages": 24}).ignored == ("profile column 'ages' is unknown (did you mean 'age'?)",)

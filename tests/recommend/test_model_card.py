@@ -16,7 +16,6 @@ from firstday.model.folder import MANIFEST, read_manifest
 from firstday.recommend.model_card import (
     CARD,
     describe_default,
-    describe_selection,
     tabulate_quality,
     write_markdown,
 )
@@ -86,23 +85,6 @@ def test_vectors_that_were_brought_along_are_told_whatever_the_setting_says(tiny
     text = write_markdown(tiny.model, manifest)
     assert "| Vectors | precomputed, 2 dimensions |" in text
     assert limit in text
-
-
-def test_figures_of_each_class_have_their_intervals(recommender: Recommender, tmp_path: Path) -> None:
-    rows = describe_selection(recommender.model)
-    manifest = read_manifest(recommender.save(tmp_path / "model"))
-    text = write_markdown(recommender.model, manifest)
-    assert rows
-    for row in rows:
-        assert row["n_users"] > 0
-        for name, mean in row["precision"].items():
-            low, high = row["precision_ci"][name]
-            assert 0 <= low <= mean <= high <= 100
-        if row["precision"]:
-            mean, (low, high) = row["precision"][row["strategy"]], row["precision_ci"][row["strategy"]]
-            assert f"| {row['strategy']} | {mean:.1f} [{low:.1f}, {high:.1f}] |".replace("_", r"\_") in text
-    assert f"| Warm users | {manifest['data']['warm_users']:,} |" in text
-    assert "- recommend.k: 20" in text
 
 
 def test_odd_names_are_words_in_both_forms(tiny: Recommender, folder: Path) -> None:

@@ -73,6 +73,10 @@ WRONG: dict[str, tuple[Callable[[Query], Any], str]] = {
         lambda query: replace(listing([2, 3, 4, 5])(query), propensities=np.ones(2)),
         "propensities are float64 of shape (2,); return an array of numbers of shape (2, 4).",
     ),
+    "levels of NaN": (
+        lambda query: replace(listing([2, 3, 4, 5])(query), levels=np.array([0, np.nan])),
+        "levels contain NaN, first at [1]; return numbers.",
+    ),
 }  # fmt: skip
 
 
@@ -160,14 +164,6 @@ def test_vectors_that_are_none_are_refused(vector: list[float], fault: str, way:
     with pytest.raises(FirstdayError) as caught:
         Recommender(model).recommend({"age": 20}, K, f"bro_{way}")
     assert str(caught.value) == f"cold model 'bro': vectors {fault}"
-
-
-@pytest.mark.parametrize("way", ["personal", "segment"])
-def test_a_prediction_that_fails_is_told(way: str, tiny: Recommender) -> None:
-    register(ColdModelSpec(name="bro", title="Bro", describe="Wrong.", fit=lambda *_: None, value=Vectors))
-    model = with_learned(tiny.model, bro=len)
-    with pytest.raises(FirstdayError, match=f"^strategy 'bro_{way}': recommend raised AttributeError: .*; fix"):
-        Recommender(model).recommend({"age": 20}, K, f"bro_{way}")
 
 
 @dataclass(frozen=True)

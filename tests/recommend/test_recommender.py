@@ -74,33 +74,6 @@ def test_an_unknown_strategy_is_refused_with_the_known_ones() -> None:
     assert str(caught.value) == f"strategy: 'psychic' is unknown; {advice}"
 
 
-@pytest.mark.parametrize(
-    ("user", "sentence"),
-    [
-        (Signals(country="ZZ"), "country: no warm user has this value"),
-        (
-            Signals(interactions=[("ban", "artist", "a1")]),
-            "ban x artist: no warm user has this signal on day one",
-        ),
-    ],
-)
-def test_what_no_warm_user_has_tells_nothing(tiny: Recommender, user: Signals, sentence: str) -> None:
-    answer = tiny.recommend(user)
-    assert (answer.route, answer.segment) == ("popular", None)
-    assert answer.ignored == (sentence,)
-    assert [item.item_id for item in answer.items] == ["i1", "i3", "i2", "i4"]
-
-
-def test_a_use_that_moves_nothing_still_leaves_its_item_out(tiny: Recommender) -> None:
-    answer = tiny.recommend(Signals(interactions=[("favorite", "item", "i1")]))
-    assert answer.ignored == ()
-    assert answer.notes == (
-        "answered with popular: segment can use none of this user's signals",
-        "favorite x item: used only to exclude items, because no warm user has this signal on day one",
-    )
-    assert [item.item_id for item in answer.items] == ["i3", "i2", "i4", "i5"]
-
-
 def test_unknown_friends_are_named_and_change_nothing(tiny: Recommender) -> None:
     plain = tiny.recommend(Signals(age=20), strategy="blend")
     strange = tiny.recommend(Signals(age=20, friends=["nobody", "no one"]), strategy="blend")

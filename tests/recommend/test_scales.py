@@ -6,9 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from firstday.features.signals import Signals
 from firstday.model.calibration import Calibration
@@ -42,21 +39,6 @@ def test_odds_rise_with_the_score_and_with_what_is_known() -> None:
     likely = HALF.probabilities(scores, np.array([0, 1, 4, 0], np.float32), np.array([0, 0, 1, 50]))
     odds = np.array([[1, np.exp(-1)], [1, 1], [2 * np.e, 2], [21, 21]])  # more than 20 count as 20
     np.testing.assert_allclose(likely, odds / (1 + odds), rtol=1e-6)
-
-
-@given(
-    slope=st.floats(1e-6, 5, width=64),
-    terms=st.tuples(*3 * [st.floats(-30, 30, width=64)]),
-    scores=arrays(np.float32, (3, 7), elements=st.floats(-1e6, 1e6, width=32)),
-)
-def test_probabilities_never_rise_along_a_list(
-    slope: float, terms: tuple[float, float, float], scores: np.ndarray
-) -> None:
-    calibration = Calibration(terms[0], slope, terms[1], terms[2], 20)
-    likely = calibration.probabilities(-np.sort(-scores, axis=1), scores[:, 0], np.array([0, 3, 30]))
-    assert likely.dtype == np.float32
-    assert (np.diff(likely, axis=1) <= 0).all()
-    assert ((likely >= 0) & (likely <= 1)).all()
 
 
 @pytest.mark.parametrize("strategy", strategy_names())
@@ -95,20 +77,6 @@ def test_an_item_has_one_probability_in_any_list(calibrated: Recommender, strate
                 n_compared += len(scores)
                 assert scores == pytest.approx({item: expected[item] for item in scores}, rel=1e-5)
     assert n_compared
-
-
-@pytest.mark.parametrize(
-    ("strategy", "scale"),
-    [
-        ("popular", "share of everyone"),
-        ("group", "share of people of the same profile"),
-        ("segment", "share of the segment"),
-        ("blend", "probability of use"),
-        ("dropoutnet_personal", "probability of use"),
-    ],
-)
-def test_the_scale_of_each_strategy(calibrated: Recommender, strategy: str, scale: str) -> None:
-    assert calibrated.recommend(Signals(country="DE"), strategy=strategy).score_scale == scale
 
 
 def test_without_a_calibration_scores_stay_and_say_so(tiny: Recommender) -> None:
@@ -158,11 +126,3 @@ def test_what_learned_from_what_was_shown_has_no_probabilities(calibrated: Recom
     for strategy, scale in (("blend", "score"), ("auto", "score"), ("personal", "probability of use")):
         assert calibrated.recommend(user, 3, strategy).score_scale == "probability of use"
         assert calibrated.recommend(shown, 3, strategy).score_scale == scale
-    batch, _ = calibrated.model.read_signals([user, shown])
-    query = Query(calibrated.model, batch, N_ITEMS)
-    raw = find_strategy("blend").recommend(query)
-    answer = answer_query(query, "blend")
-    assert answer.scales.tolist() == ["probability of use", "score"]
-    n = answer.n_ranked[1]
-    np.testing.assert_array_equal(answer.scores[1, :n], raw.scores[1, :n])
-    assert not answer.scores[1, n:].any()

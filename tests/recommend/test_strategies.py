@@ -84,18 +84,6 @@ def test_the_route_of_every_kind_of_user(tiny: Recommender, everyone: SignalBatc
     assert routes == dict(zip(PEOPLE, expected, strict=True))
 
 
-def test_a_fallback_gives_the_list_of_the_route_that_it_names(
-    tiny: Recommender, everyone: SignalBatch, strategy: str
-) -> None:
-    query = Query(tiny.model, everyone, K)
-    answer = answer_query(query, strategy)
-    for route in ("group", "popular"):
-        rows = np.flatnonzero(answer.routes == route)
-        other = answer_query(query, route)
-        np.testing.assert_array_equal(answer.items[rows], other.items[rows])
-        np.testing.assert_array_equal(answer.scores[rows], other.scores[rows])
-
-
 def test_users_are_scored_a_part_at_a_time_with_the_same_result(
     tiny: Recommender, everyone: SignalBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from firstday.data.events import Window
 from firstday.data.load import load
 from firstday.data.splits.split import Cohort, Split
 from firstday.features.signals import Signals
+from firstday.model.calibration import log_known
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_strategy, searched_names
@@ -47,6 +48,12 @@ def log() -> Log:
     return dataset, Split(np.arange(5), dataset.actions(window), (), nobody, nobody, warm_window=window), Config()
 
 
+def inputs_of(scores: np.ndarray, levels: np.ndarray, n_known: np.ndarray) -> np.ndarray:
+    """Return the inputs of the fit for lists, shape (n_users, k)."""
+    of_users = (np.repeat(column, scores.shape[1]) for column in (levels, log_known(n_known)))
+    return np.stack([scores.ravel(), *of_users], axis=1)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_fitted_probabilities_are_near_to_those_that_hits_were_drawn_by(seed: int) -> None:
     """40,000 items with known odds: the mean of any half of them is right to a hundredth but once in 10^5 draws."""
@@ -56,8 +63,8 @@ def test_fitted_probabilities_are_near_to_those_that_hits_were_drawn_by(seed: in
     scores = (levels[:, None] - rng.exponential(2, size=(2_000, 20))).astype(np.float32)
     log_odds = 0.5 + 0.8 * scores - 0.6 * levels[:, None] + 0.2 * np.log1p(np.minimum(n_known, 20))[:, None]
     likely = 1 / (1 + np.exp(-log_odds))
-    listed = np.ones(likely.shape, bool)
-    fitted = fit_calibration(scores, levels, n_known, listed, rng.random(likely.shape) < likely)
+    inputs = inputs_of(scores, levels, n_known)
+    fitted = fit_calibration(inputs, (rng.random(likely.shape) < likely).ravel(), len(scores))
     assert fitted is not None
     error = fitted.probabilities(scores, levels, n_known) - likely
     assert np.abs(error).mean() < 0.02
@@ -67,15 +74,15 @@ def test_fitted_probabilities_are_near_to_those_that_hits_were_drawn_by(seed: in
 def test_lists_that_hit_always_or_never_or_get_better_along_their_positions() -> None:
     """Nothing is learned of them."""
     scores = -np.arange(150, dtype=np.float32).reshape(30, 5)
-    rest = (np.zeros(30, np.float32), np.ones(30, np.int64), np.ones((30, 5), bool))
-    hits = np.zeros((30, 5), bool)
-    assert fit_calibration(scores, *rest, hits) is fit_calibration(scores, *rest, ~hits) is None
-    hits[:20, 0] = True
-    fitted, drifted = fit_calibration(scores, *rest, hits), fit_calibration(scores, *rest, hits, -1.0)
+    inputs = inputs_of(scores, np.zeros(30), np.ones(30, np.int64))
+    is_used = np.arange(150) % 5 == 0
+    is_used[100:] = False
+    fitted, drifted = fit_calibration(inputs, is_used, 30), fit_calibration(inputs, is_used, 30, -1.0)
     assert fitted is not None
     assert drifted is not None
     assert drifted.intercept == pytest.approx(fitted.intercept - 1)
-    assert fit_calibration(-scores, *rest, hits) is None
+    for nothing in ((inputs, is_used & False), (inputs, is_used | True), (-inputs, is_used)):
+        assert fit_calibration(*nothing, 30) is None
 
 
 def test_every_strategy_that_answers_enough_users_is_calibrated(tiny: Recommender, log: Log) -> None:

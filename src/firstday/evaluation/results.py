@@ -346,7 +346,7 @@ class Results:
         """Return the figures of one strategy as JSON values; null for empty slices."""
         find = partial(self.find, name)
         values: dict[str, Any] = {"strategy": name}
-        for metric in METRICS:
+        for metric in (*METRICS, *(HEAD_METRICS if self.has_head else ())):
             values |= with_ends(metric, find(metric))
         values |= {metric: _mean(find(metric)) for metric in PLAIN_METRICS}
         values["precision_by_seed"] = [_mean(find("precision", f"seed={seed}")) for seed in self.seeds]
@@ -354,10 +354,8 @@ class Results:
         for key, write in (("by_day_one_size", _mean), ("by_day_one_size_ci", _ends), ("n_by_day_one_size", _n)):
             values[key] = {size: write(figure) for size, figure in by_size.items()}
         if self.has_head:
-            for metric in HEAD_METRICS:
-                values |= with_ends(metric, find(metric))
-            of_head = {size: find(HEAD_METRICS[0], size_slice(size)) for size in by_size}
-            values["by_day_one_size_at_10"] = {size: _mean(figure) for size, figure in of_head.items()}
+            of_head = {size: _mean(find(HEAD_METRICS[0], size_slice(size))) for size in by_size}
+            values["by_day_one_size_at_10"] = of_head
         for key, of_slice in (("profile_only", NOTHING_DONE), ("friends_only", FRIENDS_ONLY)):
             figure = find("precision", of_slice)
             values |= with_ends(key, figure)
@@ -372,11 +370,12 @@ class Results:
         values["against"] = against
         routes = sorted(self.split_metric(name, ROUTE_PREFIX).items())
         values["routes"] = {route: round(figure.mean / 100, 4) for route, figure in routes}
-        by_group: dict[str, Any] = {column: {} for column in self.groups}
+        by_group: dict[str, Any] = {}
         for column, labels in self.groups.items():
+            by_group[column] = {}
             for label in labels:
-                group = self.get(name, "precision", group_slice(column, label))
-                by_group[column][label] = {**with_ends("precision", group), "n_users": group.n}
+                group = find("precision", group_slice(column, label))
+                by_group[column][label] = {**with_ends("precision", group), "n_users": _n(group)}
         values["by_group"] = by_group
         values["places_by_popularity"] = [_mean(figure) for figure in self.split_metric(name, TENTH).values()]
         return values

@@ -43,7 +43,7 @@ from firstday.recommend.registry import (
     strategies_with,
     with_methods_of,
 )
-from firstday.recommend.rules.list_rules import NO_RULES, Rules, check_rules
+from firstday.recommend.rules.list_rules import NO_RULES, Rules, check_rules, compile_rules
 from firstday.recommend.segment_description import SegmentRow, describe_segments
 from firstday.recommend.spec import PAPER_SEGMENT, Method, Strategy
 from firstday.training.fit import cohort_query, fit
@@ -228,7 +228,9 @@ def _train_and_score(
         strategies[PAPER_SEGMENT] = partial(answer, strategy=recommend)
     notes = holdout.split.notes
     if rules != NO_RULES:
-        notes = (*notes, f"All lists obey the rules {rules.model_dump_json(exclude_defaults=True)[:200]}.")
+        without_effect = (f"Rules: {note}." for note in compile_rules(fitted.model, [rules], {}).notes)
+        text = rules.model_dump_json(exclude_defaults=True)[:200]
+        notes = (*notes, f"All lists obey the rules {text}.", *without_effect)
     return score_strategies(
         cohort_query(fitted.recommender, holdout.newcomers, holdout.cold, k or config.recommend.k),
         holdout.cold,

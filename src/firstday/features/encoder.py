@@ -230,28 +230,30 @@ def fit_encoder(
         sums, sizes = _add_vectors(users, warm.groups[name], n_values)
         group_means[name] = shrink_means(sums, sizes, overall, config.group_shrinkage)
     has_friends = warm.friends is not None and warm.friends.n_entries > 0
-    encoder = Encoder(
+    age_means = age_widths = None
+    age_centre = 0.0
+    age_scale = 1.0
+    if warm.ages is not None:
+        sums, sizes = _add_vectors(users, warm.ages, N_AGES)
+        age_means, age_widths = average_years(sums, sizes, overall, config)
+        ages = warm.ages[warm.ages >= 0]
+        if len(ages):
+            age_centre = float(ages.mean())
+            age_scale = float(ages.std()) or 1.0
+    return Encoder(
         pairs=pairs,
         target_vectors=target_vectors,
         group_means=group_means,
-        age_means=None,
-        age_centre=0.0,
-        age_scale=1.0,
+        age_means=age_means,
+        age_centre=age_centre,
+        age_scale=age_scale,
         fold_in=embeddings.fold_in,
         config=config,
         signals=signals,
         members_of_items=members_of_items,
         friend_vectors=friend_vectors if has_friends else None,
+        age_widths=age_widths,
     )
-    if warm.ages is None:
-        return encoder
-    sums, sizes = _add_vectors(users, warm.ages, N_AGES)
-    age_means, age_widths = average_years(sums, sizes, overall, config)
-    encoder = replace(encoder, age_means=age_means, age_widths=age_widths)
-    ages = warm.ages[warm.ages >= 0]
-    if not len(ages):
-        return encoder
-    return replace(encoder, age_centre=float(ages.mean()), age_scale=float(ages.std()) or 1.0)
 
 
 def _add_vectors(vectors: np.ndarray, codes: np.ndarray, n_values: int) -> tuple[np.ndarray, np.ndarray]:

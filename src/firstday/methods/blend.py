@@ -147,10 +147,10 @@ def find_candidates(
 
 def _find_promise(query: Query, parts: Sequence[Part], n_rows: int) -> np.ndarray:
     """Return the sum of all shares, float32, shape (n_rows, n_items)."""
-    shares = [part for part in parts if isinstance(part, Shares)]
     promise = np.full((n_rows, query.model.n_items), LEAST_SHARE, dtype=np.float32)
-    for share in shares:
-        promise += share.dense if share.rows.n_entries else share.background
+    for part in parts:
+        if isinstance(part, Shares):
+            promise += part.dense if part.rows.n_entries else part.background
     return promise
 
 

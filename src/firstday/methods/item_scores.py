@@ -8,7 +8,6 @@ import numpy as np
 
 from firstday.ranking import most_used, spread_scores
 from firstday.recommend.component import score_component
-from firstday.recommend.query import Query
 from firstday.recommend.spec import PROBABILITY, OptionSearch, StrategySpec, near_taste
 from firstday.sparse import SparseRows, contains
 
@@ -50,10 +49,6 @@ def find_later(uses: SparseRows, day_ones: SparseRows, rows: np.ndarray) -> Spar
 
 def score_items(*, name: str, describe: str, explain: str, value: type, search: OptionSearch) -> StrategySpec:
     """Make a strategy that ranks items by the scores of a learned value given the liked items."""
-
-    def score(query: Query, rows: np.ndarray) -> np.ndarray:
-        return query.learned(name).score(query.liked.take(rows))
-
     return StrategySpec(
         name=name,
         recommend=lambda query: query.rank_learned(name),
@@ -62,7 +57,7 @@ def score_items(*, name: str, describe: str, explain: str, value: type, search: 
         reason=near_taste,
         value=value,
         search=search,
-        component=score_component(score),
+        component=score_component(lambda query, rows: query.learned(name).score(query.liked.take(rows))),
         reads=("liked",),
         scale=PROBABILITY,
     )

@@ -29,10 +29,7 @@ def recommend_group(query: Query) -> Answer:
     `recommend.group_smoothing`. Users of similar age count fractionally (`features.age_users`). Only users with a
     profile value that warm users have are answered.
     """
-    answered = np.zeros(query.n_users, dtype=bool)
-    for codes in query.profile.values():
-        answered |= codes >= 0
-    return query.rank_scores(lambda rows: score_group(query, rows), "group", answered)
+    return query.rank_scores(lambda rows: score_group(query, rows), "group", query.has_profile)
 
 
 def score_group(query: Query, rows: np.ndarray) -> np.ndarray:

@@ -123,11 +123,6 @@ class TrainedModel:
             )
         return self.signal_encoder
 
-    @property
-    def knows_friends(self) -> bool:
-        """Whether the features have a block for friends."""
-        return self.signal_encoder is not None and self.signal_encoder.friend_vectors is not None
-
     def read_signals(self, users: Sequence[Signals]) -> tuple[SignalBatch, list[tuple[str, ...]]]:
         """Translate signals from the caller's ids into indexes; see `firstday.features.signals.Catalogue.read`."""
         return self.catalogue.read(users, self.config.signals)

@@ -92,23 +92,20 @@ def describe_data(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _describe_quality(model: TrainedModel) -> tuple[Block, ...]:
     k = model.config.recommend.k
+    probabilities = []
+    if calibration := model.calibrations.get("blend"):
+        probabilities.append(
+            "A probability of use is that of a user who comes back and uses something new. It is the same under "
+            f"any rule, and was fitted on {calibration.n_users:,} validation users."
+        )
     return (
         f"P@{k} (hits in % of the maximum possible), with 95 % confidence intervals, by what is known about a user:",
         tabulate_quality(model),
         describe_default(model),
-        _describe_probabilities(model),
+        probabilities,
         "Early stopping and the weights of blend used the same users, so results are slightly inflated. "
         "firstday evaluate reports results on unseen users, also by age, country and other groups.",
     )
-
-
-def _describe_probabilities(model: TrainedModel) -> list[str]:
-    if (calibration := model.calibrations.get("blend")) is None:
-        return []
-    return [
-        "A probability of use is that of a user who comes back and uses something new. It is the same under "
-        f"any rule, and was fitted on {calibration.n_users:,} validation users."
-    ]
 
 
 def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:

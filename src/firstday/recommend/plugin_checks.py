@@ -13,7 +13,7 @@ import numpy as np
 
 from firstday.errors import FirstdayError
 from firstday.ranking import first_distinct
-from firstday.recommend.component import Lift, Scores, Shares
+from firstday.recommend.component import Lift, Part, Scores, Shares
 from firstday.recommend.query import Answer, Query, check_numbers
 from firstday.recommend.spec import Method, OptionSearch
 
@@ -76,7 +76,7 @@ def _check_value(label: str, value_type: Any, value: Any, *_: Any) -> Any:
     return value
 
 
-def check_component(label: str, part: Shares | Lift | Scores, query: Query, rows: np.ndarray) -> Shares | Lift | Scores:
+def check_component(label: str, part: Part, query: Query, rows: np.ndarray) -> Part:
     """Return a component for some rows of a query; raise FirstdayError if it has another type or shape."""
     if isinstance(part, Scores):
 
@@ -105,8 +105,9 @@ def check_answer(label: str, answer: Answer, query: Query) -> Answer:
     n_items = query.model.n_items
     check_numbers(f"{label}: items", answer.items, shape, "iu")
     check_numbers(f"{label}: scores", answer.scores, shape)
-    if np.size(answer.propensities):
-        check_numbers(f"{label}: propensities", answer.propensities, shape)
+    for name, of_field in (("propensities", shape), ("levels", shape[:1])):
+        if np.size(numbers := getattr(answer, name)):
+            check_numbers(f"{label}: {name}", numbers, of_field)
     if np.shape(answer.routes) != shape[:1]:
         raise FirstdayError(f"{label}: routes have shape {np.shape(answer.routes)}; return shape {shape[:1]}.")
     users = np.flatnonzero(answer.routes != "")

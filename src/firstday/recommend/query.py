@@ -154,12 +154,18 @@ class Query:
         """
         if self.computed is not None:
             return np.asarray(self.computed.features.any(axis=1))
-        known: np.ndarray = self._has_signal | self._has_friends
+        known: np.ndarray = self._has_signal | self._has_friends | self.has_profile
         if self.model.encoder.config.fold_in:
             known |= self.liked.lengths() > 0
-        for codes in self.profile.values():
-            known |= codes >= 0
         return known
+
+    @property
+    def has_profile(self) -> np.ndarray:
+        """Mask of users with a profile value that warm users have, bool, shape (n_users,)."""
+        has_value = np.zeros(self.n_users, dtype=bool)
+        for codes in self.profile.values():
+            has_value |= codes >= 0
+        return has_value
 
     @cached_property
     def _has_signal(self) -> np.ndarray:
@@ -180,7 +186,9 @@ class Query:
     @property
     def _has_friends(self) -> np.ndarray:
         """Mask of users with a friend whose vector is part of the features, bool, shape (n_users,)."""
-        return np.asarray(self.friends.lengths() > 0) & self.model.knows_friends
+        encoder = self.model.signal_encoder
+        reads_friends = encoder is not None and encoder.friend_vectors is not None
+        return np.asarray(self.friends.lengths() > 0) & reads_friends
 
     @cached_property
     def passed_over(self) -> SparseRows:
@@ -327,12 +335,9 @@ class Query:
 
     def rank_by_vectors(self, vectors: np.ndarray, route: str, answered: np.ndarray) -> Answer:
         """Rank items by dot product with the users' vectors, shape (n_users, d); see `Answer.from_lists`."""
-        model = self.model
-
-        def score(rows: np.ndarray) -> np.ndarray:
-            return score_by_vectors(vectors[rows], model.scoring_vectors, model.without_vector)
-
-        return self.rank_scores(score, route, answered)
+        items = self.model.scoring_vectors
+        absent = self.model.without_vector
+        return self.rank_scores(lambda rows: score_by_vectors(vectors[rows], items, absent), route, answered)
 
     def take_lists(
         self, lists: np.ndarray, scores: np.ndarray, choice: np.ndarray, route: str, answered: np.ndarray

@@ -91,11 +91,11 @@ def load_served(path: Path, strategy: str = "", needed: Sequence[str] = ()) -> S
             recommender = open_model(path)
             if version_in(path) == manifest["version"]:  # otherwise replaced while loading
                 break
-        for name in filter(None, (strategy, *needed)):
-            find_supported(name, recommender.model)
         if strategy:
             config = recommender.model.config.override("recommend.strategy", strategy)
             recommender = Recommender(replace(recommender.model, config=config))
+        for name in (recommender.model.config.recommend.strategy, *needed):
+            find_supported(name, recommender.model)
         served = ServedModel(recommender, manifest, datetime.now(UTC))
         _warm(served)
     except FirstdayError:

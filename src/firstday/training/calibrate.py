@@ -41,61 +41,55 @@ DRIFT_SMOOTHING = 10.0
 
 def calibrate(folds: Sequence[Fold], dataset: Dataset, split: Split, config: Config) -> dict[str, Calibration]:
     """Return the calibration of each strategy of scale `PROBABILITY`, by name; none for those with too little data."""
-    model = folds[0].model
-    n_ranks = min(N_RANKS, model.n_items)
-    folds = [fold.with_length(n_ranks) for fold in take_newest(folds)]
-    folds, drift = go_back(folds, dataset, split, config)
+    folds, drift = go_back([fold.with_length(N_RANKS) for fold in take_newest(folds)], dataset, split, config)
     calibrations = {}
-    for name in strategies_of(model):
-        spec = find_strategy(name)
-        parts = []
-        if spec.scale != PROBABILITY:
-            continue
-        for fold in folds:
-            answer = spec.recommend(fold.query)
-            rows = np.flatnonzero(answer.routes == name)
-            items = answer.items[rows]
-            levels = answer.levels[rows] if answer.levels.size else np.zeros(len(rows))
-            hits = fold.truth.take(rows).has(items)
-            parts.append((answer.scores[rows], levels, fold.query.n_known[rows], items >= 0, hits))
-        scores, levels, n_known, listed, hits = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        if len(scores) < MIN_CALIBRATION_USERS:
-            continue
-        fitted = fit_calibration(scores, levels, n_known, listed, hits, drift)
-        if fitted is not None:
-            calibrations[name] = fitted
+    for name in strategies_of(folds[0].model):
+        if find_strategy(name).scale == PROBABILITY:
+            inputs, is_used, n_users = collect_listed(folds, name)
+            fitted = fit_calibration(inputs, is_used, n_users, drift) if n_users >= MIN_CALIBRATION_USERS else None
+            if fitted is not None:
+                calibrations[name] = fitted
     return calibrations
 
 
-def fit_calibration(
-    scores: np.ndarray,
-    levels: np.ndarray,
-    n_known: np.ndarray,
-    listed: np.ndarray,
-    hits: np.ndarray,
-    drift: float = 0.0,
-) -> Calibration | None:
+def collect_listed(folds: Sequence[Fold], name: str) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return the inputs and targets of `fit_calibration` for a strategy's lists, and the number of users it answers."""
+    n_users = 0
+    inputs = []
+    is_used = []
+    for fold in folds:
+        answer = find_strategy(name).recommend(fold.query)
+        users = np.flatnonzero(answer.routes == name)
+        n_users += len(users)
+        items = answer.items[users]
+        rows, positions = np.nonzero(items >= 0)
+        is_used.append(fold.truth.take(users).has(items)[rows, positions])
+        users = users[rows]
+        levels = answer.levels[users] if answer.levels.size else np.zeros(len(users))
+        columns = answer.scores[users, positions], levels, log_known(fold.query.n_known[users])
+        inputs.append(np.stack(columns, axis=1))
+    return np.concatenate(inputs), np.concatenate(is_used), n_users
+
+
+def fit_calibration(inputs: np.ndarray, is_used: np.ndarray, n_users: int, drift: float = 0.0) -> Calibration | None:
     """Fit the log-odds of use by logistic regression; `drift` is added to them.
 
-    None if all listed items are hits, or none are, or items with higher scores are not used more often.
+    None if all listed items are used, or none are, or items with higher scores are not used more often.
 
-    `scores`, float32, `listed`, the mask of non-empty positions, and `hits`, whether the user went on to use the item,
-    have shape (n_users, k); `levels`, float32, and `n_known`, integers, have shape (n_users,).
+    `inputs` has the score, the user's level and `log_known` of each listed item, float64, shape (n_listed, 3);
+    `is_used` is whether the user went on to use the item, shape (n_listed,).
     """
     from sklearn.linear_model import LogisticRegression
 
-    rows, positions = np.nonzero(listed)
-    is_used = hits[rows, positions]
     if is_used.all() or not is_used.any():
         return None
-    inputs = np.stack([scores[rows, positions], levels[rows], log_known(n_known)[rows]], axis=1).astype(np.float64)
     centre = inputs.mean(axis=0)
     spread = inputs.std(axis=0)
     spread[spread == 0] = 1  # constant input
     model = LogisticRegression(C=1e3, max_iter=1_000).fit((inputs - centre) / spread, is_used)
     slope, level, known = (model.coef_[0] / spread).tolist()
     intercept = float(model.intercept_[0] - centre @ (slope, level, known)) + drift
-    return Calibration(intercept, slope, level, known, len(scores)) if slope > 0 else None
+    return Calibration(intercept, slope, level, known, n_users) if slope > 0 else None
 
 
 def take_newest(folds: Sequence[Fold]) -> list[Fold]:

@@ -123,11 +123,6 @@ def search_options(
     return model, folds, tunings
 
 
-def _answers_nobody(spec: StrategySpec, folds: Sequence[Fold]) -> bool:
-    """Return whether a method answers none of the validation users, so that nothing tells its options apart."""
-    return not any((spec.recommend(fold.query).routes == spec.name).any() for fold in folds)
-
-
 def collect_uses(dataset: Dataset, split: Split, config: Config, min_items: int, window_days: float | None) -> UseData:
     """Return warm users' interactions in the last `window_days` days; None: in the whole log.
 
@@ -154,7 +149,8 @@ def _search_one(
     """Choose the options of one method, then learn with them on all warm users; see `search_options`."""
     name = spec.name
     grid, start = grid_of(spec, model.config, has_times=split is not None and split.warm_window is not None)
-    if search.prepare is None and _answers_nobody(spec, folds):
+    if search.prepare is None and not any((spec.recommend(fold.query).routes == name).any() for fold in folds):
+        # Without answers, nothing tells options apart.
         fixed = model.config.plugins.get(name, {})
         grid = {option: (fixed.get(option, getattr(model.learned[name], option)),) for option in grid}
         start = grid

@@ -31,6 +31,8 @@ from firstday.recommend.registry import with_methods_of
 from firstday.tables.schema import DAY_US
 from firstday.training.fit import cohort_query, fit
 from firstday.training.table_signs import (
+    KEPT_SIGNS,
+    MIN_USERS,
     NEW,
     compare_signs,
     count_times,
@@ -261,12 +263,14 @@ def _replace_model(
     split = split_for_training(dataset, config, config.seed, held_out=numbers < share)
     current_share = facts.get("held_out_share", 0.0)  # train holds no users out
     cohort = _newest(split.cold.take(np.flatnonzero(numbers[split.cold.users] < current_share)))
-    recorded = facts.get("signs", {"values": {}, "nights": {}, "times": {}, "end_us": None})
+    unrecorded = {"values": dict.fromkeys(KEPT_SIGNS, 1.0), "nights": {}, "times": {}, "end_us": None}
+    recorded = facts.get("signs", unrecorded)  # train records none
     nights = recorded["nights"]
+    times = count_times(dataset)
     signs: dict[str, float] = {}
     if current is not None:
-        signs = measure_signs(current.model, dataset, recorded["times"], recorded["end_us"])
-        if len(cohort) >= MIN_COMPARED:
+        signs = measure_signs(current.model, dataset, times, recorded["times"], recorded["end_us"])
+        if len(cohort) >= MIN_USERS:
             signs["precision"] = float(measure_precision(current, dataset, cohort).mean())
         falls = compare_signs(signs, recorded["values"])
         n_nights = max(1.0, ((dataset.events.last or 0) - (recorded["end_us"] or 0)) / DAY_US)
@@ -281,11 +285,10 @@ def _replace_model(
         )
         return result("not_compared", f"{fault or too_few}; publish without a comparison with gate 0 (--gate 0)")
     model = fit(dataset, split, config, progress=progress).model
-    times = count_times(dataset)
     held_out = _newest(split.cold)
-    values = measure_signs(model, dataset, times, None)
+    values = measure_signs(model, dataset, times, times)
     values |= {sign: value for sign, value in signs.items() if sign.startswith(NEW)}
-    if len(held_out) >= MIN_COMPARED:
+    if len(held_out) >= MIN_USERS:
         values["precision"] = float(measure_precision(Recommender(model), dataset, held_out).mean())
     kept = {"values": values, "nights": nights, "times": times, "end_us": dataset.events.last}
     facts = {**model.facts, "data": {**model.facts["data"], "held_out_share": share, "signs": kept}}

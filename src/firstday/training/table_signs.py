@@ -33,6 +33,8 @@ SIGNS = {
     "precision": "precision of the current model on held-out users",
 }
 """What each sign measures."""
+KEPT_SIGNS = ("kept uses", "known items", "item counts")
+"""Signs that are 1 for the tables that a model was trained on."""
 USUAL_FALL = 0.05
 """Relative fall of a sign that is usual in any log."""
 NOISE = {"similar items": 4.0, "precision": 6.0}
@@ -51,42 +53,52 @@ N_NIGHTS = 14
 """Number of recorded nights."""
 MIN_NEW_ROWS = 300
 """Number of new uses from which they have signs of their own."""
-MIN_PAIRS, MAX_PAIRS = 100, 5_000
-"""Bounds of the number of users with several items on whom similarity is measured."""
+MIN_USERS, MAX_USERS = 100, 5_000
+"""Bounds of the number of users with several items on whom similarity is measured; the minimum also for precision."""
 
 
 def measure_signs(
-    model: TrainedModel, dataset: Dataset, times_before: Mapping[str, int], end_us: int | None
+    model: TrainedModel,
+    dataset: Dataset,
+    times: Mapping[str, int],
+    times_before: Mapping[str, int],
+    end_us: int | None = None,
 ) -> dict[str, float]:
     """Return the value of each sign but precision, from 0 to 1.
 
-    `times_before` are the `count_times` of the tables that the model was trained on, and `end_us` is the end of their
-    log; empty or None if unknown.
+    `times` are the `count_times` of the dataset, and `times_before` those of the tables that the model was trained on;
+    `end_us` is the end of their log, None for no signs of new rows.
     """
     actions = dataset.actions()
-    signs = _measure_rows(model, dataset, actions)
+    uses = _uses(model, dataset, actions)
+    signs = _measure_rows(model, dataset, actions, uses)
     if times_before:
-        times = count_times(dataset)
         n_rows = np.array([(times.get(name, 0), n) for name, n in times_before.items()])
         signs["times"] = _share_kept(n_rows[:, 0], n_rows[:, 1])
     if model.warm is not None:
-        known = map_columns(_uses(model, dataset, actions), dataset.items, model.catalogue.items)
         users = dataset.users.lookup(model.warm.ids.values)
         rows = np.flatnonzero(users >= 0)
-        n_kept = contains(known.take(users[rows]), model.warm.uses.take(rows)).sum()
+        known = map_columns(uses.take(users[rows]), dataset.items, model.catalogue.items)
+        n_kept = contains(known, model.warm.uses.take(rows)).sum()
         signs["kept uses"] = float(n_kept / max(1, model.warm.uses.n_entries))
     if end_us is not None:
         n_users = len(dataset.users)
         new = dataset.actions(Window(np.full(n_users, end_us + 1), np.full(n_users, NEVER)))
-        if _uses(model, dataset, new).n_entries >= MIN_NEW_ROWS:
-            signs |= {f"{NEW}{name}": value for name, value in _measure_rows(model, dataset, new, are_new=True).items()}
+        new_uses = _uses(model, dataset, new)
+        if new_uses.n_entries >= MIN_NEW_ROWS:
+            of_new = _measure_rows(model, dataset, new, new_uses, are_new=True)
+            signs |= {f"{NEW}{name}": value for name, value in of_new.items()}
     return signs
 
 
 def count_times(dataset: Dataset) -> dict[str, int]:
-    """Return the number of interactions by month and hour of the day."""
-    times = dataset.events.rows.lazy().select(pl.col("timestamp").dt.strftime("%Y-%m %H")).drop_nulls()
-    return dict(times.group_by("timestamp").len().sort("timestamp").collect().rows())
+    """Return the number of interactions by month, and by hour of the day."""
+    time = pl.col("timestamp").dt
+    hours = dataset.events.rows.lazy().group_by(time.truncate("1h")).len().drop_nulls().collect()
+    counts: dict[str, int] = {}
+    for form in ("%Y-%m", "%H h"):
+        counts |= dict(hours.group_by(time.strftime(form)).agg(pl.sum("len")).sort("timestamp").rows())
+    return counts
 
 
 def _uses(model: TrainedModel, dataset: Dataset, actions: Actions) -> SparseRows:
@@ -94,10 +106,12 @@ def _uses(model: TrainedModel, dataset: Dataset, actions: Actions) -> SparseRows
 
 
 def _measure_rows(
-    model: TrainedModel, dataset: Dataset, actions: Actions, *, are_new: bool = False
+    model: TrainedModel, dataset: Dataset, actions: Actions, uses: SparseRows, *, are_new: bool = False
 ) -> dict[str, float]:
-    """Return the signs of interactions; the item counts of new ones are scaled to the total of the model's."""
-    uses = _uses(model, dataset, actions)
+    """Return the signs of interactions, given the uses among them.
+
+    The item counts of new ones are scaled to the total of the model's.
+    """
     known = map_columns(uses, dataset.items, model.catalogue.items)
     counts = known.column_sums()
     counts_before = model.everyone.counts.column_sums()
@@ -113,8 +127,8 @@ def _measure_rows(
         "other items": 1 - float(uses.column_sums().max(initial=0) / max(1, np.count_nonzero(uses.lengths()))),
     }
     users = np.flatnonzero(known.lengths() > 1)
-    if len(users) >= MIN_PAIRS:
-        users = np.random.default_rng(0).permutation(users)[:MAX_PAIRS]
+    if len(users) >= MIN_USERS:
+        users = np.random.default_rng(0).permutation(users)[:MAX_USERS]
         signs["similar items"] = _measure_similarity(model, known.take(users))
     return signs
 
@@ -146,7 +160,9 @@ def find_unusual(falls: Mapping[str, float], nights: Mapping[str, list[float]], 
     for sign, fall in falls.items():
         usual = USUAL_FALL * NOISE.get(sign, 1.0)
         recorded = nights.get(sign)
-        limit = max(usual, NIGHT_ALLOWANCE * n_nights * max(recorded)) if recorded else FIRST_ALLOWANCE * usual
+        limit = FIRST_ALLOWANCE * usual * n_nights
+        if recorded:
+            limit = max(usual, NIGHT_ALLOWANCE * n_nights * max(recorded))
         limit = NEW_FALL if sign.startswith(NEW) else min(limit, MAX_FALL)
         if fall > limit:
             unusual[sign] = limit

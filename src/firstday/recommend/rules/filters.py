@@ -190,5 +190,6 @@ class Filter:
 
     def _refused(self, node: ast.expr) -> ConfigError:
         part = ast.get_source_segment(self.text.strip(), node)
-        advice = f'put text in quotes: "{part}"' if isinstance(node, ast.Name) else EXAMPLE
+        is_text = isinstance(node, ast.Name) and node.id not in self.columns
+        advice = f'put text in quotes: "{part}"' if is_text else EXAMPLE
         return ConfigError(f"{part!r} cannot be used here; {advice}.", where="filter")

@@ -242,8 +242,9 @@ def _compile(model: TrainedModel, layers: Sequence[Rules], user: Mapping[str, An
                 n_unknown += len(set(given)) - int(is_given.sum())
     pins = dict[int, int]()
     for rank, pinned in layers[-1].pin.items():
-        notes.extend(f"{other} is not pinned, since rank {rank:,} has another pin" for other in pinned[1:])
-        item = ids.index_of(pinned[0])
+        first, *others = dict.fromkeys(pinned)
+        notes.extend(f"{other} is not pinned, since rank {rank:,} has another pin" for other in others)
+        item = ids.index_of(first)
         if item >= 0:
             pins[rank - 1] = item
         else:
