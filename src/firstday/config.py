@@ -49,7 +49,13 @@ M = TypeVar("M", bound=BaseModel)
 class Section(BaseModel):
     """A section of settings, which is frozen and rejects unknown settings."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        revalidate_instances="always",
+        use_attribute_docstrings=True,
+    )
 
     def __str__(self) -> str:
         return repr(self)
@@ -89,13 +95,11 @@ class Section(BaseModel):
         """
         values = self.model_dump()
         for name, setting_value in ({settings: value} if isinstance(settings, str) else settings).items():
-            *sections, last = name.split(".")
+            names = name.split(".")
             part: Any = values
-            while sections and isinstance(part.get(sections[0]), dict):
-                part = part[sections.pop(0)]
-            part[".".join([*sections, last])] = (
-                setting_value.model_dump() if isinstance(setting_value, Section) else setting_value
-            )
+            while len(names) > 1 and isinstance(part.get(names[0]), dict):
+                part = part[names.pop(0)]
+            part[".".join(names)] = setting_value
         return parse_settings(type(self), values)
 
 

@@ -194,7 +194,7 @@ def test_what_is_ignored_or_decided_is_noted(five_users: Tables, write: Write) -
         "items.color: ignored (it has no values).",
         "interactions.weight: 1 of 7 rows are empty and have weight 1.",
         "interactions.device: ignored (not a column of interactions).",
-        "interactions.weight: 1 of 7 rows have weight 0 and were dropped.",
+        "interactions.weight: 1 of 7 rows have weight 0, or a rating below signals.rating, and were dropped.",
         "friends: 1 of 4 rows have a user as their own friend and were dropped.",
     )
     assert sorted(dataset.groups) == ["country"]
