@@ -163,7 +163,7 @@ class SignalConfig(Section):
 
 
 class SampledProtocolConfig(Section):
-    """The `sampled` protocol, for data without timestamps: day one is drawn at random. Not in the paper."""
+    """The `sampled` protocol, for data without a clock: day one is drawn at random. Not in the paper."""
 
     min_items: PositiveInt = 20
     """Minimum used items for a user to be eligible as a cold or validation user. All other users are warm."""
@@ -470,9 +470,8 @@ class Config(Section):
     device with the same number of threads, the same seed gives the same model; on another, an equivalent but not
     identical one. Models open on any machine."""
     protocol: Literal["auto", "sampled", "registration"] = "auto"
-    """How users are split and day ones are formed. `auto`: `registration` if most interactions have a timestamp, and
-    there are registration times or most users with several interactions came back after 24 hours; otherwise
-    `sampled`."""
+    """How users are split and day ones are formed. `auto`: `registration` if the log has a clock
+    ([protocols](protocols.md)), otherwise `sampled`."""
     methods: tuple[str, ...] = ()
     """Additional methods to train: `item_item`, `user_user`, `ease`, `als_fold_in` and `mult_dae`, the cold models from
     the literature `dropoutnet` and `melu`, and those of plugins. The default list combines those with a component that
