@@ -231,7 +231,7 @@ def test_lists_as_text_are_lists(log: Tables, write: Write, ending: str) -> None
 
 
 def test_numbers_with_a_unit_get_a_note(log: Tables) -> None:
-    prices = {
+    prices: dict[str, list[Any]] = {
         "euros": ["3.99 EUR", "1,299.00 EUR", "free", None],
         "dollars": ["$3.99", "$4", "$5", "$6"],
         "volumes": ["750 ml", "1.5 l", "750 ml", "75 cl"],

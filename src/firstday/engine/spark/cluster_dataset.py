@@ -122,10 +122,8 @@ class ClusterDataset:
         parts = (unpack(part, self.catalogue) for part in packed)
         are_all = threshold == MAX_STABLE_NUMBER
         learners = join_users(self.name, parts, self.catalogue, are_all=are_all)
-        events = replace(
-            learners.events, first=min(summary.moments, default=None), last=max(summary.moments, default=None)
-        )
-        learners = replace(learners, events=events, notes=self.notes)
+        first, last = summary.moments or (None, None)
+        learners = replace(learners, events=replace(learners.events, first=first, last=last), notes=self.notes)
         factorise = partial(self._factorise, config, log)
         fetched = Learners(learners, {}, None, factorise, protocol=histories.protocol)
         if are_all:
