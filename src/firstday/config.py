@@ -50,7 +50,13 @@ M = TypeVar("M", bound=BaseModel)
 class Section(BaseModel):
     """A section of settings, which is frozen and rejects unknown settings."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        revalidate_instances="always",
+        use_attribute_docstrings=True,
+    )
 
     def __str__(self) -> str:
         return repr(self)
@@ -90,13 +96,11 @@ class Section(BaseModel):
         """
         values = self.model_dump()
         for name, setting_value in ({settings: value} if isinstance(settings, str) else settings).items():
-            *sections, last = name.split(".")
+            names = name.split(".")
             part: Any = values
-            while sections and isinstance(part.get(sections[0]), dict):
-                part = part[sections.pop(0)]
-            part[".".join([*sections, last])] = (
-                setting_value.model_dump() if isinstance(setting_value, Section) else setting_value
-            )
+            while len(names) > 1 and isinstance(part.get(names[0]), dict):
+                part = part[names.pop(0)]
+            part[".".join(names)] = setting_value
         return parse_settings(type(self), values)
 
 
@@ -160,7 +164,7 @@ class SignalConfig(Section):
 
 
 class SampledProtocolConfig(Section):
-    """The `sampled` protocol, for data without timestamps: day one is drawn at random. Not in the paper."""
+    """The `sampled` protocol, for data without a clock: day one is drawn at random. Not in the paper."""
 
     min_items: PositiveInt = 20
     """Minimum used items for a user to be eligible as a cold or validation user. All other users are warm."""
@@ -461,9 +465,8 @@ class Config(Section):
     device with the same number of threads, the same seed gives the same model; on another, an equivalent but not
     identical one. Models open on any machine."""
     protocol: Literal["auto", "sampled", "registration"] = "auto"
-    """How users are split and day ones are formed. `auto`: `registration` if most interactions have a timestamp, and
-    there are registration times or most users with several interactions came back after 24 hours; otherwise
-    `sampled`."""
+    """How users are split and day ones are formed. `auto`: `registration` if the log has a clock
+    ([protocols](protocols.md)), otherwise `sampled`."""
     methods: tuple[str, ...] = ()
     """Additional methods to train: `item_item`, `user_user`, `ease`, `als_fold_in` and `mult_dae`, the cold models from
     the literature `dropoutnet` and `melu`, and those of plugins. The default list combines those with a component that

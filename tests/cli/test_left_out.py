@@ -96,13 +96,3 @@ def test_bad_rows_of_newcomers_are_left_out(run: Run, tiny_model: Path, tmp_path
     (tmp_path / "interactions.csv").write_text("user_id,item_id\na,i1\n")
     run(*command, "40%")
     assert not listed.exists()
-
-
-def test_signals_and_columns_that_the_model_does_not_know_are_named(run: Run, tiny_model: Path, tmp_path: Path) -> None:
-    (tmp_path / "users.csv").write_text("user_id,Country\na,FR\n")
-    (tmp_path / "interactions.csv").write_text("user_id,item_id,signal\na,i1,play\na,i2,play\na,i9,stream\n")
-    done = run("recommend", tiny_model, "--batch", tmp_path, "--out", tmp_path / "lists.parquet")
-    notes = [line for line in done.stdout.splitlines() if line.startswith("Note: ")]
-    assert notes == [
-        "Note: Unknown to the model and ignored: item (1), profile column Country (1), signal play (2).",
-    ]

@@ -133,16 +133,11 @@ def one_item(folder: Path) -> Path:
     return path
 
 
-def service(n_busy: int, n_light: int, at: datetime | None = None) -> Tables:
-    """Make the tables of users who used 20 items, and of others who used 2, at one moment or without a time."""
+def service(n_busy: int, n_light: int) -> Tables:
+    """Make the tables of users who used 20 items, and of others who used 2."""
     pairs = [(f"u{user}", f"i{item}") for user in range(n_busy) for item in range(20)]
     pairs += [(f"v{user}", f"i{item}") for user in range(n_light) for item in range(2)]
-    rows = pl.DataFrame(pairs, schema={"user_id": pl.String, "item_id": pl.String}, orient="row")
-    return {"interactions": rows if at is None else rows.with_columns(timestamp=pl.lit(at))}
-
-
-def last_line(output: str) -> str:
-    return output.strip().splitlines()[-1]
+    return {"interactions": pl.DataFrame(pairs, schema={"user_id": pl.String, "item_id": pl.String}, orient="row")}
 
 
 def test_tables_that_can_be_learned_from_are_told_with_how_well_lists_could_be_judged(write: Write) -> None:
@@ -162,12 +157,3 @@ def test_tables_that_can_be_learned_from_are_told_with_how_well_lists_could_be_j
     ]
     values = json.loads(runner.invoke(app, [folder, "--json"]).stdout)
     assert (values["ok"], values["trainable"], values["outlook"]["evaluation"]["interval_points"]) == (True, True, 9.6)
-
-
-def test_another_protocol_can_be_asked_about(write: Write) -> None:
-    folder = str(write(service(100, 10, datetime(2024, 5, 1, 12, tzinfo=UTC))))
-    assert runner.invoke(app, [folder]).exit_code == 0
-    done = runner.invoke(app, [folder, "--protocol", "registration"])
-    assert done.exit_code == 2
-    assert "registration" in done.stdout
-    assert "(at least 2 used items) and 0 validated on" in last_line(done.stdout)

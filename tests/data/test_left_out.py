@@ -12,7 +12,6 @@ import pytest
 import typer
 
 from firstday.cli.options import parse_share
-from firstday.data.left_out import left_out_path, write_left_out
 from firstday.data.load import load
 from firstday.engine.engines import check as check_tables
 from firstday.tables.faults import Findings
@@ -136,8 +135,8 @@ def test_a_share_that_is_met_exactly_is_no_fault() -> None:
 
 def test_a_table_without_a_row_left_is_a_fault(five_users: Tables, write: Write) -> None:
     five_users["friends"] = five_users["friends"].with_columns(friend_id=pl.lit(None, pl.String))
-    _, share = check_tables(write(five_users), drop_bad_rows=1.0).faults
-    assert (share.code, share.table) == ("too_many_bad_rows", "friends")
+    (fault,) = check_tables(write(five_users), drop_bad_rows=1.0).faults
+    assert (fault.code, fault.where) == ("empty", "friends.friend_id")
 
 
 def test_what_is_wrong_with_whole_columns_stays_a_fault(five_users: Tables, write: Write) -> None:
@@ -180,14 +179,3 @@ def test_a_share_is_read(text: str, share: float) -> None:
 def test_what_is_no_share_is_refused(text: str) -> None:
     with pytest.raises(typer.BadParameter, match=r"is not a share of rows; give one such as 1% or 0\.01"):
         parse_share(text)
-
-
-def test_the_file_is_written_beside_the_result_or_removed(tmp_path: Path) -> None:
-    assert left_out_path(tmp_path / "model") == tmp_path / "model.left-out.jsonl"
-    assert left_out_path(tmp_path / "lists.parquet") == tmp_path / "lists.left-out.jsonl"
-    place = tmp_path / "model.left-out.jsonl"
-    write_left_out(place, ['{"table": "users"}', '{"table": "items"}'])
-    assert place.read_text() == '{"table": "users"}\n{"table": "items"}\n'
-    write_left_out(place, [])
-    assert list(tmp_path.iterdir()) == []
-    write_left_out(place, [])

@@ -159,13 +159,6 @@ def test_items_without_a_vector_are_counted_and_named(five_users: Tables, vector
     assert f"{sentence}; provide a vector for every item." in dataset.notes
 
 
-def test_vectors_of_no_item_at_all_are_a_fault(five_users: Tables, vectors: Tables, write: Write) -> None:
-    vectors["embeddings/items"] = vectors["embeddings/items"].with_columns(vector=pl.lit([float("nan")] * 2))
-    with pytest.raises(DataError) as caught:
-        load(write({**five_users, **vectors}), drop_bad_rows=1.0)
-    assert "no_vectors" in {fault.code for fault in caught.value.faults}
-
-
 def test_what_is_ignored_or_decided_is_noted(five_users: Tables, write: Write) -> None:
     many = pl.DataFrame({"user_id": [f"v{n}" for n in range(60)]}).with_columns(email=pl.col("user_id") + "@x")
     users = pl.concat([five_users["users"], many], how="diagonal").with_columns(
@@ -194,7 +187,7 @@ def test_what_is_ignored_or_decided_is_noted(five_users: Tables, write: Write) -
         "items.color: ignored (it has no values).",
         "interactions.weight: 1 of 7 rows are empty and have weight 1.",
         "interactions.device: ignored (not a column of interactions).",
-        "interactions.weight: 1 of 7 rows have weight 0 and were dropped.",
+        "interactions.weight: 1 of 7 rows have weight 0, or a rating below signals.rating, and were dropped.",
         "friends: 1 of 4 rows have a user as their own friend and were dropped.",
     )
     assert sorted(dataset.groups) == ["country"]

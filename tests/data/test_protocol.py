@@ -13,10 +13,11 @@ import pytest
 from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset
 from firstday.data.parts import keep_users
-from firstday.data.splits.histories import Protocol, read_histories
-from firstday.data.splits.holdout import find_cut_offs, log_of, protocol_of
-from firstday.data.splits.protocol import choose_protocol, describe_protocol
+from firstday.data.splits.histories import Protocol
+from firstday.data.splits.holdout import log_of, protocol_of
+from firstday.data.splits.protocol import choose_protocol
 from firstday.data.summary import Summary, summarise
+from firstday.engine.engines import explain_protocol
 from tests.data.test_splits_by_hand import Act, make_dataset
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -48,14 +49,13 @@ CASES: list[tuple[Dataset, Protocol]] = [
     (log(RETURNING, (None,)), "registration"),
     (log(RETURNING, (None, None, None), registered=True), "sampled"),
     (log(), "sampled"),
+    (replace(log(ONE_SITTING, ONE_SITTING), registered_at=np.full(5, -1)), "sampled"),  # none is known
 ]
 
 
 @pytest.mark.parametrize(("dataset", "protocol"), CASES)
 def test_a_log_with_a_clock_is_split_by_registration(dataset: Dataset, protocol: Protocol) -> None:
-    assert (choose_protocol(summarise(dataset), Config()) is None) == (protocol == "sampled")
     assert protocol_of(dataset, Config()) == protocol
-    assert (log_of(dataset, Config()) is None) == (protocol == "sampled")
     parts = [summarise(keep_users(dataset, np.array([user]))) for user in range(5)]
     assert choose_protocol(reduce(add, parts, Summary()), Config()) == choose_protocol(summarise(dataset), Config())
     for setting in ("sampled", "registration"):
@@ -69,30 +69,15 @@ def test_the_log_begins_with_the_first_interaction_and_ends_just_after_the_last(
     assert (span.start, span.end) == (start, start + 40 * 3_600_000_000 + 1)
 
 
-def describe(dataset: Dataset, config: Config) -> str:
-    histories = read_histories(dataset, config, log_of(dataset, config))
-    return describe_protocol(summarise(dataset), histories, config)
-
-
 def test_the_protocol_is_said_with_what_each_would_give() -> None:
     config = parse_config({"sampled": {"min_items": 2}})
     dataset = log(RETURNING, RETURNING, ONE_SITTING, ONCE, (None, None))
-    assert describe(dataset, config) == (
+    assert explain_protocol(dataset, config) == (
         "Protocol registration (setting auto): 7 of 9 interactions have a time, 0 of 5 users a registration time, and "
         "1 of 3 users with several interactions did everything within 24 hours; `registration` can hold out up to 2 "
         "users, who came back later, and `sampled` 3, who used at least 2 items."
     )
-    sentence = describe(dataset, config.override("protocol", "sampled"))
+    sentence = explain_protocol(dataset, config.override("protocol", "sampled"))
     assert sentence.startswith("Protocol sampled (setting sampled): ")
     assert sentence.endswith(" and `sampled` 4, who used at least 2 items.")  # with the user whose uses have no time
-    assert describe(log(ONE_SITTING), config).startswith("Protocol sampled (setting auto): ")
-    assert " 5 of 5 users a registration time" in describe(log(RETURNING, registered=True), config)
-
-
-def test_without_a_clock_there_are_no_cut_offs() -> None:
-    assert find_cut_offs(log(ONE_SITTING, ONE_SITTING), Config()) is None
-
-
-def test_an_unknown_registration_time_is_none() -> None:
-    dataset = log(ONE_SITTING, ONE_SITTING, registered=True)
-    assert protocol_of(replace(dataset, registered_at=np.full(5, -1)), Config()) == "sampled"
+    assert " 5 of 5 users a registration time" in explain_protocol(log(RETURNING, registered=True), config)

@@ -100,7 +100,7 @@ def _print_json(checked: Check) -> None:
             "trainable": outlook is not None and not outlook.refusal,
             "faults": list(map(str, checked.faults)),
             "notes": checked.notes,
-            "summary": {name: n for name, n in counts.items() if name not in ("first", "last")},
+            "summary": {name: n for name, n in counts.items() if name != "moments"},
             "item_columns": [] if checked.dataset is None else describe_columns(checked.dataset.columns),
             "outlook": {} if outlook is None else vars(outlook),
         }
@@ -125,7 +125,7 @@ def _print_summary(name: str, summary: Summary) -> None:
     for key, value in vars(summary).items():
         if isinstance(value, Mapping):
             counts |= {f"{key}: {member}": f"{n:,}" for member, n in sorted(value.items())}
-        elif value and key not in ("first", "last"):
+        elif value and key != "moments":
             share = f" ({value / summary.users:.0%})" if key in COUNT_LABELS else ""
             counts[COUNT_LABELS.get(key, key)] = f"{value:,}{share}"
     print_table(Table(name, [{"tables": label, "count": text} for label, text in counts.items()]))
@@ -133,8 +133,7 @@ def _print_summary(name: str, summary: Summary) -> None:
 
 def _print_outlook(outlook: Outlook) -> None:
     """Print how training would use a dataset, and whether it would refuse to."""
-    if outlook.sentences:
-        typer.echo("How training would use it:")
+    typer.echo("How training would use it:")
     for sentence in outlook.sentences:
         typer.echo(f"- {sentence}")
     refusal = f", but training would refuse the tables: {outlook.refusal}" if outlook.refusal else "."

@@ -58,12 +58,6 @@ def experiment(
             "propensities; repeatable.",
         ),
     ] = None,
-    planned_users: Annotated[
-        int | None,
-        typer.Option(
-            min=10, help="Number of users at which always-valid intervals are narrowest, chosen before the start."
-        ),
-    ] = None,
     anyway: Annotated[bool, typer.Option("--anyway", help="Compare despite a sample ratio mismatch.")] = False,
     config: ConfigOption = None,
     overrides: SetOption = None,
@@ -84,13 +78,10 @@ def experiment(
     settings = read_settings(tables, config, overrides)
     dataset = load(tables, config=settings, drop_bad_rows=drop_bad_rows)
     print_notes(dataset.notes)
-    experiment_config = settings.experiment
-    if planned_users is not None:
-        experiment_config = experiment_config.override("planned_users", planned_users)
     paths = split_pairs("--lists", lists, "blend=lists.parquet")
     results = analyse(
-        take_experiment(dataset, name, use=settings.signals.use, like=experiment_config.like),
-        experiment_config,
+        take_experiment(dataset, name, use=settings.signals.use, like=settings.experiment.like),
+        settings.experiment,
         control=control,
         weights=intended,
         lists={title: read_lists(Path(path), dataset) for title, path in paths.items()},

@@ -84,7 +84,7 @@ def leaderboard(
     Example: firstday leaderboard movielens-100k --plugin my_methods --strategy tamed --published --json mine.json
     """
     load_plugins(plugin)
-    check_output(json_out)
+    check_output(json_out, ".json")
     check_output(page, ".html")
     board: Leaderboard = read_leaderboard(json_out) if json_out is not None and json_out.exists() else {}
     others = [(path.name, read_leaderboard(path)) for path in add or ()]

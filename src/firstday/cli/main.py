@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Annotated, NoReturn
 
 import typer
@@ -17,7 +18,7 @@ from firstday.cli.export import export
 from firstday.cli.inspect import inspect
 from firstday.cli.leaderboard import leaderboard
 from firstday.cli.onboarding import onboarding
-from firstday.cli.options import CardToStdout, Command, JsonToStdout
+from firstday.cli.options import Command
 from firstday.cli.printing import print_error
 from firstday.cli.recommend import recommend
 from firstday.cli.refresh import refresh
@@ -56,15 +57,12 @@ def _callback(
     """Recommendations for a user's first day: user -> segment -> items."""
 
 
-for command in (demo, check, train, refresh, rollback, recommend, onboarding, serve, export, simulate):
-    app.command(cls=Command)(command)
-app.command(cls=JsonToStdout, epilog=NAMES)(evaluate)
-app.command(cls=JsonToStdout, epilog=NAMES)(replay)
-app.command(cls=JsonToStdout, epilog=NAMES)(reproduce)
-app.command(cls=CardToStdout)(inspect)
-app.command(cls=JsonToStdout)(tune)
-app.command(cls=JsonToStdout)(experiment)
-app.command(cls=Command, epilog=NAMES)(leaderboard)
+COMMANDS: tuple[Callable[..., None], ...] = (
+    demo, check, train, refresh, rollback, recommend, onboarding, serve, export, simulate, evaluate, replay, reproduce,
+    inspect, tune, experiment, leaderboard,
+)  # fmt: skip
+for command in COMMANDS:
+    app.command(cls=Command, epilog=NAMES if command in (evaluate, replay, reproduce, leaderboard) else None)(command)
 
 
 def main() -> None:

@@ -163,33 +163,17 @@ def start_engine(engine: Engine | None, master: str | None, conf: Sequence[str] 
 
 
 class Command(TyperCommand):
-    """A command where ``--column NAME=COLUMN`` stands for ``--set columns.NAME=COLUMN``."""
+    """A command with short forms: ``--column NAME=COLUMN``, and ``--json`` or ``--card`` for standard output."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Complete the values of ``--column`` to settings."""
-        pairs = zip(["", *args], args, strict=False)
-        return super().parse_args(ctx, [f"columns.{arg}" if before == "--column" else arg for before, arg in pairs])
-
-
-class JsonToStdout(Command):
-    """A command where ``--json`` without OUT writes JSON to standard output."""
-
-    option = "--json"
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Add the value ``-`` after an option without a value."""
-        filled: list[str] = []
+        """Write ``--column NAME=COLUMN`` as ``--set columns.NAME=COLUMN``, and `-` for the file of an option alone."""
+        files = {name for option in self.params if not getattr(option, "is_flag", True) for name in option.opts}
+        full: list[str] = []
         for argument, next_argument in zip_longest(args, args[1:], fillvalue="--"):
-            filled.append(argument)
-            if argument == self.option and next_argument.startswith("-") and next_argument != "-":
-                filled.append("-")
-        return super().parse_args(ctx, filled)
-
-
-class CardToStdout(JsonToStdout):
-    """A command where ``--card`` without OUT writes the card to standard output."""
-
-    option = "--card"
+            full.append(f"columns.{argument}" if full[-1:] == ["--column"] else argument)
+            if argument in files & {"--json", "--card"} and next_argument.startswith("-") and next_argument != "-":
+                full.append("-")
+        return super().parse_args(ctx, full)
 
 
 def require_libraries(feature: str, extra: str, *modules: str) -> None:

@@ -67,10 +67,6 @@ def tune(
     seeds: Annotated[
         int, typer.Option(min=1, max=100, help="Maximum training runs per side of the final comparison.")
     ] = Budget.seeds,
-    picture: Annotated[
-        Path | None,
-        typer.Option(metavar="OUT.svg", help="Plot of the trials (default: next to CONFIG.toml)."),
-    ] = None,
     json_out: Annotated[
         Path | None,
         typer.Option(
@@ -89,9 +85,7 @@ def tune(
     load_plugins(plugin)
     if strategy is not None:
         find_strategy(strategy)
-    picture = out.with_suffix(".svg") if picture is None else picture
     check_output(out, ".toml")
-    check_output(picture, ".svg")
     check_output(json_out)
     require_libraries("tuning", "tune", "optuna", "tomli_w")
     dataset, settings = open_tables(tables, path, config, overrides, protocol, drop_bad_rows)
@@ -112,6 +106,7 @@ def tune(
     sentences = describe_search(search, dataset.name)
     comments = (f"Written by: {command_line()}", *sentences)
     write_file(out, render_settings(result, comments))
+    picture = out.with_suffix(".svg")
     plot_search(search, picture)
     write_left_out(left_out_path(out), dataset.left_out)
     if write_json({"dataset": dataset.name, **search.to_json()}, json_out):

@@ -46,15 +46,17 @@ TARGET_RULE = Rule(
 )
 """Rule for the target of an interaction, if the table has entities."""
 _IS_SHOWN = pl.col("signal").eq_missing(SHOWN)
-_IS_RATED = pl.col("rating").is_not_null()
 _IS_OF_NOBODY = pl.col(USER_INDEX) < 0
 IGNORED = (
     Rule("are impressions of unknown users and were left out", _IS_SHOWN & _IS_OF_NOBODY, column="user_id"),
     Rule(
         f"are {SHOWN!r} with an entity other than item; only items can be shown", _IS_SHOWN & _ENTITY, column="entity"
     ),
-    Rule("have weight 0 and were dropped", ~_IS_SHOWN & ~_IS_RATED & (_WEIGHT == 0), column="weight"),
-    Rule("are below signals.rating and were left out", ~_IS_SHOWN & _IS_RATED & (_WEIGHT == 0), column="rating"),
+    Rule(
+        "have weight 0, or a rating below signals.rating, and were dropped",
+        ~_IS_SHOWN & (_WEIGHT == 0),
+        column="weight",
+    ),
 )
 """Notes on valid rows that count neither as interactions nor as impressions."""
 

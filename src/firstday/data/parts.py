@@ -9,7 +9,7 @@ from __future__ import annotations
 import pickle
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -56,7 +56,7 @@ class Whole:
     # of `users`. None if there are faults.
     catalogue: Dataset | None
     now: datetime  # time at which reading began; later interactions are in the future
-    options: Findings = field(default_factory=Findings)  # without findings
+    options: Findings  # without findings
 
 
 def load_whole(

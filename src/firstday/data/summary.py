@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from operator import add, or_
 from typing import Any
 
@@ -16,15 +15,14 @@ import polars as pl
 from firstday.data.dataset import Dataset
 
 
-def _choose_end(choose: Callable[..., int | None], *moments: int | None) -> int | None:
-    """Apply `min` or `max` to the moments that are not None; None without any."""
-    return choose((moment for moment in moments if moment is not None), default=None)
+def _find_ends(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...]:
+    moments = sorted(one + other)
+    return (*moments[:1], *moments[-1:])
 
 
 MERGE: Mapping[str, Callable[[Any, Any], Any]] = {
     **dict.fromkeys(("items", "entities", "groups"), or_),
-    "first": partial(_choose_end, min),
-    "last": partial(_choose_end, max),
+    "moments": _find_ends,
 }
 """Merge functions of fields that are not sums; those with `or_` are equal in all parts, or 0 or empty."""
 
@@ -47,8 +45,8 @@ class Summary:
     users_within_24_hours: int = 0  # of these users, those with all of them within 24 hours
     impressions: int = 0
     experiments: Counter[str] = field(default_factory=Counter)  # users with a variant, by experiment
-    first: int | None = None  # earliest interaction, in microseconds since 1970 UTC; None without times
-    last: int | None = None  # latest interaction
+    # Earliest and latest interaction, in microseconds since 1970 UTC; empty without times.
+    moments: tuple[int, ...] = ()
 
     def __add__(self, other: Summary) -> Summary:
         merged = {name: MERGE.get(name, add)(one, getattr(other, name)) for name, one in vars(self).items()}
@@ -76,6 +74,5 @@ def summarise(part: Dataset) -> Summary:
         users_within_24_hours=int((has_several & (users["span"] < timedelta(days=1))).sum()),
         impressions=len(part.impressions or ()),
         experiments=Counter([] if part.assignments is None else part.assignments["experiment"]),
-        first=part.events.first,
-        last=part.events.last,
+        moments=tuple(moment for moment in (part.events.first, part.events.last) if moment is not None),
     )

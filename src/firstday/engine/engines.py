@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -14,12 +14,11 @@ from firstday.data.frame_libraries import library_of, to_library
 from firstday.data.left_out import left_out_path, write_left_out
 from firstday.data.load import check_tables
 from firstday.data.newcomers import load_newcomers
-from firstday.data.splits.histories import read_histories
 from firstday.data.splits.outlook import Outlook, preview
-from firstday.data.splits.protocol import choose_protocol, describe_protocol
-from firstday.data.summary import Summary, summarise
+from firstday.data.splits.protocol import describe_protocol
+from firstday.data.summary import Summary
 from firstday.display import readable
-from firstday.engine.large import LargeDataset, Tables, sum_parts
+from firstday.engine.large import LargeDataset, Tables, read_facts
 from firstday.errors import ConfigError, DataError, Fault, expect, needs_extra
 from firstday.model.folder import KEEP, check_target
 from firstday.recommend.batch import list_users
@@ -136,19 +135,14 @@ def check(
     outlook = None
     dataset, findings = _open(tables, path, config, drop_bad_rows, engine)
     if dataset is not None:
-        summary = sum_parts(dataset, summarise)
-        histories = sum_parts(dataset, read_histories, config, choose_protocol(summary, config))
-        outlook = preview(histories, config)
-        protocol = describe_protocol(summary, histories, config)
-        outlook = replace(outlook, sentences=(protocol, *outlook.sentences))
+        summary, histories = read_facts(dataset, config)
+        outlook = preview(summary, histories, config)
     return Check(dataset, findings.faults, findings.notes, findings.left_out, summary, outlook, findings.hint)
 
 
 def explain_protocol(dataset: Dataset | LargeDataset, config: Config) -> str:
     """Say which protocol a dataset gets and why, and how many users each can hold out."""
-    summary = sum_parts(dataset, summarise)
-    histories = sum_parts(dataset, read_histories, config, choose_protocol(summary, config))
-    return describe_protocol(summary, histories, config)
+    return describe_protocol(*read_facts(dataset, config), config)
 
 
 def _open(

@@ -20,9 +20,11 @@ from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids, stable_numbers
 from firstday.data.parts import keep_users, pack
-from firstday.data.splits.histories import MIN_LEARNED_ITEMS, LogSpan
+from firstday.data.splits.histories import MIN_LEARNED_ITEMS, Histories, LogSpan, read_histories
+from firstday.data.splits.protocol import choose_protocol
 from firstday.data.splits.roles import find_warm
 from firstday.data.splits.split import take_actions
+from firstday.data.summary import Summary, summarise
 from firstday.display import readable
 from firstday.embed.embeddings import compute_affinity, select_uses
 from firstday.engine.everyone import Everyone, StatisticsTask, summarise_part
@@ -88,6 +90,12 @@ def sum_parts(dataset: Dataset | LargeDataset, function: Callable[..., Any], *ar
     if isinstance(dataset, Dataset):
         return function(dataset, *arguments)
     return reduce(add, dataset.ask(function, *arguments))
+
+
+def read_facts(dataset: Dataset | LargeDataset, config: Config) -> tuple[Summary, Histories]:
+    """Return the counts of a dataset, and its users' histories under the chosen protocol."""
+    summary = sum_parts(dataset, summarise)
+    return summary, sum_parts(dataset, read_histories, config, choose_protocol(summary, config))
 
 
 def take_learners(part: Dataset, seed: int, up_to: int) -> bytes:

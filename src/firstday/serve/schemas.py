@@ -117,7 +117,7 @@ class SignalsBody(_Signals):
     def _point_to_profile(cls, body: Any) -> Any:
         """Refuse an unknown field, which may be a profile column."""
         for name in body if isinstance(body, dict) else ():
-            if name not in cls.model_fields:
+            if name not in UserAnswer.model_fields:
                 advice = PydanticCustomError("misplaced", "Unknown field; put profile columns in profile")
                 raise ValidationError.from_exception_data("", [{"type": advice, "loc": (name,), "input": None}])
         return body
@@ -126,12 +126,7 @@ class SignalsBody(_Signals):
 class UserBody(SignalsBody):
     """Registration data of a user. Read-only fields are ignored, so that what `GET` returns can be sent back."""
 
-    user_id: Any = None
-    put_at: Any = None
-    first_seen_at: Any = None
-    events: Any = None
-    lists: Any = None
-    assignments: Any = None
+    model_config = ConfigDict(extra="ignore")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

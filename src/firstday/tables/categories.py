@@ -93,8 +93,7 @@ def conform_entity(column: Column) -> pl.Series | None:
     """Convert an entity column of `items` to List(String), or another column for filters (`_conform_attribute`)."""
     values = column.values
     label = column.label
-    texts = values.drop_nulls() if values.dtype == pl.String else values[:0]
-    if len(texts) and texts.str.contains(LIST).all():
+    if values.dtype == pl.String and values.count() and values.str.contains(LIST).all():
         column.note("lists written as text were read as lists.")
         values = values.str.extract_all(LIST_VALUE).list.eval(pl.element().str.strip_chars("'\" "))
     is_text = column.is_text and values.dtype == pl.String
@@ -132,10 +131,9 @@ def _conform_attribute(column: Column) -> pl.Series | None:
     if column.is_text:
         words = values.replace(BOOLEANS)
         numbers = values.cast(pl.Float64, strict=False)
-        is_number = numbers.count() == values.count()
         if words.is_in(["true", "false"]).all():
             values = words == "true"
-        elif is_number:
+        elif numbers.count() == values.count():
             values = numbers
     if values.dtype.is_numeric():
         values = values.cast(pl.Float64)
@@ -165,7 +163,7 @@ def _has_many_values(n_values: int, n_rows: int) -> bool:
 
 
 def _find_joined_lists(column: Column) -> None:
-    """Find lists joined into one string, such as ``Action, Comedy`` or ``['Action', 'Comedy']``.
+    """Find lists joined into one string, such as ``Action, Comedy``.
 
     Unlike in names such as ``Bowie, David``, most later parts also occur as the first part of other values.
     """
@@ -174,8 +172,7 @@ def _find_joined_lists(column: Column) -> None:
         joined = texts.filter(texts.str.contains(separator, literal=True))
         if len(joined) <= MIN_JOINED_SHARE * len(texts):
             continue
-        parts = texts.unique().str.strip_chars("[](){} ").str.split(separator)
-        parts = parts.list.eval(pl.element().str.strip_chars(" '\""))
+        parts = texts.unique().str.split(separator).list.eval(pl.element().str.strip_chars())
         later = parts.list.slice(1).explode().drop_nulls().unique()
         is_first = later.is_in(parts.list.first().implode())
         if 2 * int(is_first.sum()) < len(later):

@@ -127,7 +127,13 @@ def _text(column: Column) -> pl.Series | None:
 
 
 def _number(column: Column) -> pl.Series | None:
-    """Convert to Float64; empty values are missing, and so is NaN, which is a fault in weights."""
+    """Convert to Float64; empty values are missing, and so is NaN, which is a fault in weights.
+
+    A rating is ignored unless there is a threshold.
+    """
+    if column.kind == "rating" and column.findings.config.signals.rating is None:
+        column.ignore("low ratings count as use, too, unless --set signals.rating=4 names the least that does")
+        return None
     values = column.values
     if values.dtype == pl.String:
         texts = values.str.strip_chars()
@@ -141,14 +147,6 @@ def _number(column: Column) -> pl.Series | None:
     if column.kind != "weight":
         numbers = numbers.fill_nan(None)
     return column.find(column.kind, numbers, written=values)
-
-
-def _rating(column: Column) -> pl.Series | None:
-    """Convert to Float64 if there is a threshold; a rating is otherwise ignored."""
-    if column.findings.config.signals.rating is None:
-        column.ignore("low ratings count as use, too, unless --set signals.rating=4 names the least that does")
-        return None
-    return _number(column)
 
 
 def _time(column: Column) -> pl.Series | None:
@@ -204,7 +202,6 @@ VALUE_CONVERSIONS: Mapping[str, Callable[[Column], pl.Series | None]] = {
     "time": _time,
     "vector": _vector,
     "other": lambda column: column.ignore(f"not a column of {column.table}"),
-    "rating": _rating,
-    **dict.fromkeys(("weight", "age", "position", "propensity"), _number),
+    **dict.fromkeys(("weight", "rating", "age", "position", "propensity"), _number),
 }
 """Converter of each column kind; returns None, with a fault or note, if the column cannot be converted."""

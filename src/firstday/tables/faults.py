@@ -122,7 +122,8 @@ class Findings:
     With `drop`, bad rows are dropped instead of reported as faults: `n_left_out` counts them per table, and
     `left_out_rows` are the first `MAX_LISTED` of each. Bad values of `forgiven` columns count as missing, with a note.
     `config` has the settings for reading. `sources` are the files of each table that has any, and `n_rows` its number
-    of rows. `tallies` count interactions, for checks once all are read.
+    of rows. `columns` are the names of all columns, alone and after that of their table. `tallies` count interactions,
+    for checks once all are read.
     """
 
     drop: bool = False
@@ -133,6 +134,7 @@ class Findings:
     left_out_rows: pl.DataFrame = field(default_factory=partial(pl.DataFrame, schema=DROPPED))
     n_left_out: Counter[str] = field(default_factory=Counter)
     n_rows: Counter[str] = field(default_factory=Counter)
+    columns: set[str] = field(default_factory=set)
     tallies: Counter[str | float] = field(default_factory=Counter)
 
     def fresh(self) -> Findings:
@@ -141,13 +143,16 @@ class Findings:
 
     def rename(self, table: str, present: Sequence[str]) -> dict[str, str]:
         """Return the name of each column of a table, which the settings may change."""
-        names = self.config.columns
-        given = [names.get(f"{table}.{name}", names.get(name)) for name in map(str.strip, present)]
-        labels = [label or column for label, column in zip(given, present, strict=True)]
-        if len(set(labels)) < len(set(present)):
+        self.columns.update(name for column in present for name in (column.strip(), f"{table}.{column.strip()}"))
+        given = self.config.columns
+        labels = {}
+        for column in present:
+            name = column.strip()
+            labels[column] = given.get(f"{table}.{name}") or given.get(name, column)
+        if len(set(labels.values())) < len(labels):
             self.fault("repeated_column", "the setting columns gives two columns the same name; change it.", table)
-            labels = list(present)
-        return dict(zip(present, labels, strict=True))
+            return dict(zip(present, present, strict=True))
+        return labels
 
     def report(self, *faults: Fault) -> None:
         """Add faults that are not about single rows."""
@@ -214,7 +219,7 @@ class Findings:
         fault = found.fault
         if not found.n:
             return fault
-        n_rows = max(found.n_rows, self.n_rows[fault.table]) if found.noun == "rows" else found.n_rows
+        n_rows = self.n_rows[fault.table] if found.noun == "rows" else found.n_rows
         file, _, value = found.first
         location = self._locate(fault.table, *found.first) if found.advice else None
         example = "" if location and file == NOWHERE else value
@@ -277,7 +282,7 @@ class Findings:
                 del self.n_left_out[table]
                 limit = f"at most {100 * share:.3g}% may be left out, and never all"
                 text = f"{counted} are bad ({found}; {limit}); correct them, or change --drop-bad-rows."
-                if n < n_rows or share == 1:
+                if n < n_rows:
                     self.fault("too_many_bad_rows", text, table)
 
     def merge(self, other: Findings) -> None:

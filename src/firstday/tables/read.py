@@ -94,8 +94,7 @@ def _open_file(path: Path, file: TableFile, table: str, findings: Findings) -> p
         findings.sources[table] = (*findings.sources.get(table, ()), source)
         present = scan.collect_schema()  # columns of the file take precedence over partition columns
         new = {name: pl.lit(value) for name, value in file.partitions.items() if name not in present}
-        scan = scan.with_columns(**new)
-        return scan.rename(findings.rename(table, scan.collect_schema().names()))
+        return scan.with_columns(**new).rename(findings.rename(table, [*present, *new]))
     except UnreadableError as error:
         if error.args:
             code, text = error.args

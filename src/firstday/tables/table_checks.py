@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 import polars as pl
 
-from firstday.errors import DataError
+from firstday.errors import DataError, hint_at
 from firstday.tables.categories import drop_invalid_groups
 from firstday.tables.conform import conform_table
 from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults
@@ -107,10 +107,14 @@ def _fold_ids(values: pl.Series) -> pl.Series:
 
 
 def check_presence(tables: Collection[str], findings: Findings) -> None:
-    """Add a fault for each required table that is missing."""
+    """Add a fault for each required table, and each column in the settings, that is missing."""
     if "interactions" not in tables:
         text = "the table is missing; add interactions.parquet, interactions.csv or a data frame."
         findings.fault("missing_table", text, "interactions")
+    for column in findings.config.columns if findings.columns else ():
+        if column not in findings.columns:
+            hint = hint_at(column, tuple(findings.columns))
+            findings.fault("unknown_column", f"columns.{column}: no table has this column{hint}; correct the name.")
     vectors = [name for name in tables if name.startswith("embeddings/")]
     if len(vectors) == 1:
         findings.fault("missing_table", "embeddings need both users and items; add the other table.", vectors[0])

@@ -65,14 +65,13 @@ def choose_target_days(histories: Histories, config: Config) -> Histories:
             "interactions.timestamp: no interaction has a time, which the protocol `registration` needs; add times, or "
             "use the protocol `sampled`."
         )
-    registered = histories.registered_us[histories.registered_us >= 0]
     log = histories.log
-    is_in_log = (registered >= log.start) & (registered < log.end)
-    if len(registered) and not is_in_log.any():
-        first, start = map(write_moment, (int(registered.min()), log.start))
+    registered = histories.registered_us
+    if not ((registered >= log.start) & (registered < log.end)).any():
+        last, start, end = map(write_moment, (int(registered.max()), log.start, log.end))
         raise DataError(
-            f"users.registered_at: nobody registered during the log (first registration: {first}; the log begins "
-            f"{start}); correct the column or its unit, or use the protocol `sampled`."
+            f"users.registered_at: nobody registered during the log, {start} to {end} (last registration: {last}); "
+            "correct the column or its unit, or use the protocol `sampled`."
         )
     if config.registration.target_days is not None:
         return replace(histories, target_days=config.registration.target_days)

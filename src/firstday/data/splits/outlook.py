@@ -9,7 +9,9 @@ from typing import Any
 from firstday.config import Config
 from firstday.data.splits.cut_offs import choose_cut_offs, choose_target_days
 from firstday.data.splits.histories import MIN_LEARNED_ITEMS, Histories, Protocol
+from firstday.data.splits.protocol import describe_protocol
 from firstday.data.splits.roles import assign_roles, require_enough_users
+from firstday.data.summary import Summary
 from firstday.errors import ConfigError, DataError, count_of
 
 PRECISION_SD = 22.0
@@ -42,8 +44,8 @@ class Outlook:
         return str(self.training["refusal"])
 
 
-def preview(histories: Histories, config: Config) -> Outlook:
-    """Preview training and evaluation from the histories of all users."""
+def preview(summary: Summary, histories: Histories, config: Config) -> Outlook:
+    """Preview training and evaluation from the counts and histories of all users."""
     n_used = int((histories.n_used > 0).sum())
     training: dict[str, Any] = {"users": len(histories), "used": n_used, "refusal": ""}
     evaluation: dict[str, Any] = {"cold": 0, "target_days": None, "cut_offs": [], "interval_points": None}
@@ -69,7 +71,8 @@ def preview(histories: Histories, config: Config) -> Outlook:
         )
         facts, sentences = _preview_evaluation(histories, config)
         evaluation |= facts
-    return Outlook(histories.protocol, training, evaluation, (f"{used}.", *sentences))
+    protocol = describe_protocol(summary, histories, config)
+    return Outlook(histories.protocol, training, evaluation, (protocol, f"{used}.", *sentences))
 
 
 def _preview_evaluation(histories: Histories, config: Config) -> tuple[dict[str, Any], list[str]]:

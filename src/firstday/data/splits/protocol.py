@@ -19,9 +19,8 @@ def choose_protocol(summary: Summary, config: Config) -> LogSpan | None:
     has_clock = is_spread and 2 * summary.timed > summary.interactions
     if config.protocol == "sampled" or (config.protocol == "auto" and not has_clock):
         return None
-    if summary.first is None or summary.last is None:
-        return LogSpan(0, 0)
-    return LogSpan(summary.first, summary.last + 1)
+    first, last = summary.moments or (0, -1)
+    return LogSpan(first, last + 1)
 
 
 def describe_protocol(summary: Summary, histories: Histories, config: Config) -> str:

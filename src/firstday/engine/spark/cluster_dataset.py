@@ -18,11 +18,9 @@ from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids
 from firstday.data.parts import join_users, unpack
 from firstday.data.splits.cut_offs import choose_target_days
-from firstday.data.splits.histories import MIN_LEARNED_ITEMS, Histories, LogSpan, read_histories
-from firstday.data.splits.protocol import choose_protocol
-from firstday.data.summary import Summary, summarise
+from firstday.data.splits.histories import MIN_LEARNED_ITEMS, LogSpan
 from firstday.engine.everyone import merge
-from firstday.engine.large import MAX_STABLE_NUMBER, Learners, describe_warm, sum_parts, take_learners
+from firstday.engine.large import MAX_STABLE_NUMBER, Learners, describe_warm, read_facts, take_learners
 from firstday.engine.spark.session import named_errors
 from firstday.engine.spark.work import (
     MERGED_PARTS,
@@ -115,9 +113,8 @@ class ClusterDataset:
 
     def find_learners(self, config: Config) -> Learners:
         """Choose the users to train on and fetch them to the driver; see `firstday.engine.large.LargeDataset`."""
-        summary: Summary = sum_parts(self, summarise)
-        log = choose_protocol(summary, config)
-        histories: Histories = sum_parts(self, read_histories, config, log)
+        summary, histories = read_facts(self, config)
+        log = histories.log
         choose_target_days(histories, config)  # raises for tables without timestamps
         is_warm = histories.can_be_warm & (histories.n_used >= MIN_LEARNED_ITEMS)
         threshold = find_threshold(histories.numbers, is_warm, config.training.most_users)
@@ -125,11 +122,12 @@ class ClusterDataset:
         parts = (unpack(part, self.catalogue) for part in packed)
         are_all = threshold == MAX_STABLE_NUMBER
         learners = join_users(self.name, parts, self.catalogue, are_all=are_all)
-        events = replace(learners.events, first=summary.first, last=summary.last)
-        learners = replace(learners, events=events, notes=self.notes)
+        first, last = summary.moments or (None, None)
+        learners = replace(learners, events=replace(learners.events, first=first, last=last), notes=self.notes)
         factorise = partial(self._factorise, config, log)
+        fetched = Learners(learners, {}, None, factorise, protocol=histories.protocol)
         if are_all:
-            return Learners(learners, {}, None, factorise, protocol=histories.protocol)
+            return fetched
         facts = {"users": len(histories), "interactions": summary.interactions}
 
         def count_shown(model: TrainedModel, held_out: Ids) -> Any:
@@ -137,14 +135,8 @@ class ClusterDataset:
             return self.add_up(add_shown, count_others, config, log, model, held_out)
 
         describe_everyone = partial(self.add_up, merge, describe_warm, config, log)
-        return Learners(
-            learners,
-            facts,
-            describe_everyone,
-            factorise,
-            count_shown if summary.impressions else None,
-            protocol=histories.protocol,
-        )
+        fetched = replace(fetched, facts=facts, describe_everyone=describe_everyone)
+        return replace(fetched, count_others=count_shown) if summary.impressions else fetched
 
     def _factorise(self, config: Config, log: LogSpan | None, held_out: Ids, dimensions: int) -> np.ndarray:
         """Compute item vectors with MLlib's ALS from all warm users except held-out ones."""

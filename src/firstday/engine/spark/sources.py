@@ -58,13 +58,13 @@ def take_tables(tables: Tables, findings: Findings) -> RawTables:
             findings.fault("unreadable", text, name)
         elif name not in TABLES:
             findings.report(unknown_table(name))
-        elif name in USER_TABLES:
-            location = {FILE: fn.lit(NOWHERE), ROW: fn.lit(0).cast("long")}
-            of_users[name] = ClusterTable(
-                frame.toDF(*findings.rename(name, frame.columns).values()).withColumns(location)
-            )
         else:
-            shared[name] = RawTable.of(pl.DataFrame(frame.toArrow()).rename(findings.rename(name, frame.columns)), name)
+            renamed = frame.toDF(*findings.rename(name, frame.columns).values())
+            if name in USER_TABLES:
+                location = {FILE: fn.lit(NOWHERE), ROW: fn.lit(0).cast("long")}
+                of_users[name] = ClusterTable(renamed.withColumns(location))
+            else:
+                shared[name] = RawTable.of(pl.DataFrame(renamed.toArrow()), name)
     return "tables", of_users, shared
 
 

@@ -22,7 +22,6 @@ from firstday.serve.schemas import (
     EventsBody,
     LineError,
     PutAnswer,
-    SignalsBody,
     StreamAnswer,
     UserAnswer,
     UserBody,
@@ -51,7 +50,7 @@ async def put_user(service: ServiceDep, user_id: UserIdPath, body: UserBody) -> 
     interactions and impressions count as newly received. Send data with timestamps as events instead.
     """
     served = service.holder.current
-    values = body.model_dump(include={*SignalsBody.model_fields}, exclude_defaults=True)
+    values = body.model_dump(exclude_defaults=True)
     signals = understand_picks(served.trained.encoder, Signals.of(values))
     await service.store.append([(user_id, Profile(values))])
     _, ignored = served.trained.read_signals([signals])
