@@ -73,6 +73,9 @@ def evaluate(
             "system as published.",
         ),
     ] = False,
+    tune_once: Annotated[
+        bool, typer.Option(help="Tune strategy options on the first seed only, and reuse them for all seeds.")
+    ] = False,
     against: Annotated[
         list[str] | None,
         typer.Option(
@@ -149,6 +152,7 @@ def evaluate(
                 settings,
                 strategies=strategies or (),
                 baselines=baselines,
+                tune_once=tune_once,
                 n_seeds=seeds,
                 k=k,
                 divide_by="k" if divide_by_k else "min",
