@@ -42,6 +42,8 @@ MAX_SEED = 2**31 - 1
 
 SHOWN = "shown"
 """Signal of impressions, which is part of every configuration and never counts as use."""
+PAPER_THROUGH_ITEMS = ("stream x artist", "stream x album", "skip x artist", "skip x album")
+"""The paper's setting of `features.through_items`."""
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 M = TypeVar("M", bound=BaseModel)
 
@@ -528,6 +530,7 @@ def as_published(config: Config) -> Config:
             "features.counts": "plain",
             "features.unit_vectors": False,
             "features.fold_in": False,
+            "features.through_items": PAPER_THROUGH_ITEMS,
             "cold_model.hidden": (400, 300, 200),
             "cold_model.schedule": "flat",
             "cold_model.learning_rate": 1e-4,

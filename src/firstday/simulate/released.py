@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 import firstday
-from firstday.config import Config, EmbeddingConfig, FeatureConfig
+from firstday.config import PAPER_THROUGH_ITEMS, Config, EmbeddingConfig, FeatureConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, Window
 from firstday.data.load import load
@@ -74,7 +74,14 @@ SPACES: Mapping[Space, EmbeddingConfig] = {
 """Step 1 of each space; ALS runs fewer iterations than by default."""
 COLLECTIONS = EmbeddingConfig(svd_collections=("playlist", "album"))
 """Collections that define co-occurrence for the SVD, as in the paper; warm users' favorites are added."""
-FEATURES = FeatureConfig(group_shrinkage=0, age_users=0, counts="plain", unit_vectors=False, fold_in=False)
+FEATURES = FeatureConfig(
+    group_shrinkage=0,
+    age_users=0,
+    counts="plain",
+    unit_vectors=False,
+    fold_in=False,
+    through_items=PAPER_THROUGH_ITEMS,
+)
 """The paper's features: plain means and counts."""
 
 
