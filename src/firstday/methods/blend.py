@@ -102,12 +102,10 @@ def score_blend(query: Query, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray,
     parts, chosen, offsets = find_candidates(query, rows, names)
     weights = blending.at(query.n_known[rows])
     reference = np.tile(query.model.reference_items, (len(rows), 1))
-
-    def terms(items: np.ndarray) -> list[np.ndarray]:
-        scores = score_components(query.model, parts, names, items)
-        return [weights[name][:, None] * of_component for name, of_component in scores.items()]
-
-    return chosen, reduce(np.add, [*terms(chosen), offsets]), reduce(np.add, terms(reference)).mean(axis=1)
+    scores = score_components(query.model, parts, names, np.concatenate([chosen, reference], axis=1))
+    total = reduce(np.add, [weights[name][:, None] * of_component for name, of_component in scores.items()])
+    of_chosen, of_reference = np.split(total, [chosen.shape[1]], axis=1)
+    return chosen, of_chosen + offsets, of_reference.mean(axis=1)
 
 
 def score_components(
