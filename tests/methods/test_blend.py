@@ -116,7 +116,7 @@ WRONG: dict[str, tuple[Callable[..., Any], str]] = {
     ),
     "few scores": (
         repeat(Scores(lambda _: np.zeros((1, 2)))),
-        "component's scores are float64 of shape (1, 2); return an array of numbers of shape (1, 6).",
+        "component's scores are float64 of shape (1, 2); return an array of numbers of shape (1, 12).",
     ),
     "no number": (
         repeat(Scores(lambda chosen: np.where(chosen == 2, np.nan, 0))),

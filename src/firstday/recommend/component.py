@@ -71,7 +71,7 @@ class Scores:
     Parameters
     ----------
     at
-        Maps candidates, item indexes of shape (n_rows, n_chosen), to their scores, finite, float32, of that shape.
+        Maps item indexes, in any order, of shape (n_rows, n_chosen), to their scores, finite, float32, of that shape.
     are_logs
         Whether scores are logarithms of shares or probabilities, to which `blend` adds the trend.
     """
