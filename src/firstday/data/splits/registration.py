@@ -111,7 +111,8 @@ def _describe(dataset: Dataset, histories: Histories, roles: Roles, life: Window
     """Describe warm and validation users, sampled day ones, and interactions that are left out."""
     assert histories.log is not None
     start, end = map(write_moment, (histories.log.start, histories.log.end))
-    held_out = f"are used for cross-fitting in {len(roles.folds)} folds" if roles.folds else "are held out"
+    n_folds = len(roles.folds)
+    held_out = f"are used for cross-fitting in {n_folds} fold{'s' * (n_folds > 1)}" if n_folds else "are held out"
     n_registered = int((histories.registered_us >= 0).sum())
     yield (
         f"{count_of(len(roles.warm), n_registered, 'users')} are warm: they used an item before {end}. "
