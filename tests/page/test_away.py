@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Page, Route, expect
 from redis_process import RedisProcess
 from serve_process import ServerProcess
 
@@ -86,10 +86,8 @@ def test_the_page_follows_a_new_model(
     expect(page.locator("#look option").nth(1)).to_contain_text("New ")
 
 
-def test_keys_are_asked_for_and_kept_for_the_tab(start_server: StartServer, open_page: OpenPage, films: Path) -> None:
-    server = start_server(films, read_keys=READ, write_keys=WRITE)
-    page = open_page(server.url, allowed="401 (Unauthorized)", calm=False)
-    expect(page.locator("#keys")).to_be_visible()
+def enter_a_wrong_key_then_the_right_ones(page: Page) -> None:
+    """Enter keys in the dialog, and wait for the lists."""
     page.fill("#key-read", "no-key-of-this-place")
     page.keyboard.press("Enter")
     expect(page.locator("#keys-why")).to_contain_text("The key is unknown")
@@ -97,6 +95,13 @@ def test_keys_are_asked_for_and_kept_for_the_tab(start_server: StartServer, open
     page.fill("#key-write", WRITE)
     page.get_by_role("button", name="Open").click()
     wait_until_calm(page)
+
+
+def test_keys_are_asked_for_and_kept_for_the_tab(start_server: StartServer, open_page: OpenPage, films: Path) -> None:
+    server = start_server(films, read_keys=READ, write_keys=WRITE)
+    page = open_page(server.url, allowed="401 (Unauthorized)", calm=False)
+    expect(page.locator("#keys")).to_be_visible()
+    enter_a_wrong_key_then_the_right_ones(page)
     page.click("#answer-yes")
     page.wait_for_selector("#speaking .list")
     reload(page)
@@ -124,13 +129,7 @@ def test_a_late_refusal_of_a_former_key_asks_for_no_other(
             route.continue_()
 
     page = open_page(server.url, allowed="401 (Unauthorized)", calm=False, pass_on=hold_the_map)
-    page.fill("#key-read", "no-key-of-this-place")
-    page.keyboard.press("Enter")
-    expect(page.locator("#keys-why")).to_contain_text("The key is unknown")
-    page.fill("#key-read", READ)
-    page.fill("#key-write", WRITE)
-    page.get_by_role("button", name="Open").click()
-    wait_until_calm(page)
+    enter_a_wrong_key_then_the_right_ones(page)
     with page.expect_response(lambda answer: answer.url.endswith("/v1/map") and answer.ok):
         late[0].continue_()
     reply(page, "yes")
