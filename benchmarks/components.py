@@ -35,7 +35,7 @@ from firstday.recommend.registry import components_of, strategy_names
 from firstday.recommend.spec import LearningData
 from firstday.sparse import SparseRows
 from firstday.training import fit as training
-from firstday.training import trend, weights
+from firstday.training import weights
 from firstday.training.learn import learn_methods
 from firstday.training.validation import Fold
 
@@ -45,9 +45,6 @@ DEFAULTS: dict[str, tuple[ModuleType, str, tuple[float, ...]]] = {
     "best candidates": (weights, "N_BEST", (75, 150, 300)),
     "candidates": (blend, "N_CANDIDATES", (300, 600, 1200)),
     "penalty of edlae": (ease, "REGULARIZATION", (100.0, 300.0, 1000.0)),
-    "days of the trend": (trend, "TREND_DAYS", (7, 14, 30)),
-    "weight of the trend": (trend, "TREND_WEIGHT", (0.0, 0.25, 0.5, 1.0)),
-    "smoothing of the trend": (trend, "TREND_SMOOTHING", (0.05, 0.25, 1.0)),
 }
 """Module and name of each default, and the values to try, including the current one."""
 
@@ -120,13 +117,11 @@ def measure_set(name: str, copy: Path | None, n_seeds: int) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """Validation and cold users with their models, and the training data of each model."""
+    """Validation and cold users with their models, and what each model learned from."""
 
     folds: list[Fold]
     query: Query
     learned_from: list[LearningData]
-    holdout: Holdout
-    config: Config
 
     def answer(self, left_out: str = "") -> np.ndarray:
         """Return the lists of `blend` with refitted weights, without one component."""
@@ -136,9 +131,6 @@ class Trained:
 
     def renew(self, module: ModuleType) -> Trained:
         """Relearn what depends on a module's constants."""
-        if module is trend:
-            trend_now = trend.measure_trend(self.holdout.dataset, self.holdout.split, self.config)
-            return replace(self, query=replace(self.query, model=replace(self.query.model, trend=trend_now)))
         return self.learn_links() if module is ease else self
 
     def learn_links(self) -> Trained:
@@ -172,7 +164,7 @@ def train(holdout: Holdout, config: Config, progress: Progress) -> Trained:
     ):
         recommender = training.fit(holdout.dataset, holdout.split, config, progress=progress).recommender
     query = training.cohort_query(recommender, holdout.newcomers, holdout.cold, max(LENGTHS))
-    return Trained(folds, query, learned_from, holdout, config)
+    return Trained(folds, query, learned_from)
 
 
 if __name__ == "__main__":

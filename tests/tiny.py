@@ -47,6 +47,7 @@ from firstday.methods.mult_dae import MultDae
 from firstday.methods.people import FriendWeights, Neighborhood
 from firstday.methods.segments import SegmentLists
 from firstday.methods.user_user import UserUser
+from firstday.model.clock import Clock
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, Quota, compile_rules
@@ -87,6 +88,11 @@ BLOCKS = ("age", "country", "ban x item", "skip x item", "stream x item", "favor
 HEEDED = ("age", "country", "stream x item", "favorite x artist", "friends")
 """The blocks that networks add up."""
 N_INPUTS = len(BLOCKS) * D + len(PAIRS) + 2
+
+
+def make_clock(terms: Sequence[float], *, is_kept: bool = True) -> Clock:
+    """Make a clock with a term for each item."""
+    return Clock(7.0, 1.0, is_kept, np.array(terms, np.float32), 2.0, 1.0, 0.1, 100, 10)
 
 
 def make_network(weights: np.ndarray) -> ColdModel:

@@ -22,12 +22,12 @@ from firstday.recommend.registry import components_of, register, strategies_of
 from firstday.recommend.spec import StrategySpec
 from firstday.sparse import SparseRows
 from firstday.testing import check_strategy
-from tests.tiny import N_ITEMS, make_model, with_learned
+from tests.tiny import N_ITEMS, make_clock, make_model, with_learned
 
 pytestmark = pytest.mark.usefixtures("fresh_registry")
 
 RISING = np.array([0, 0, 0, 0, 0, 1], np.float32)
-"""A trend of the last item alone."""
+"""Terms of a clock: the last item alone is used more of late."""
 USER = Signals(age=20)
 
 
@@ -63,7 +63,7 @@ def score_all(model: TrainedModel) -> list[float]:
 SHARES = Shares(rows_of([0, 0, 0, 0.5, 0, 0]), np.array([0.25, 0, 0, 0.25, 0, 0], np.float32))
 LOGS = [np.log(share + LEAST_SHARE) for share in (0.25, 0, 0, 0.75, 0, 0)]
 PARTS: dict[str, tuple[Shares | Lift | Scores, list[float], bool]] = {
-    # The component, its scores of the six items, and whether the trend is added to them.
+    # The component, its scores of the six items, and whether the clock is added to them.
     "shares": (SHARES, LOGS, True),
     "lift": (Lift(rows_of([0, 3, -1, 0, 0, 0])), [0, 3, -1, 0, 0, 0], False),
     "scores": (Scores(lambda chosen: -chosen.astype(np.float32)), [0, -1, -2, -3, -4, -5], False),
@@ -73,12 +73,12 @@ PARTS: dict[str, tuple[Shares | Lift | Scores, list[float], bool]] = {
 
 @pytest.mark.parametrize("kind", PARTS)
 def test_each_kind_of_component_adds_its_scores_times_its_weight(kind: str) -> None:
-    part, scores, has_trend = PARTS[kind]
+    part, scores, has_clock = PARTS[kind]
     model = register_mine(repeat(part))
     assert components_of(model)[-1] == "mine"
     assert score_all(model) == pytest.approx([2 * score for score in scores], rel=1e-4)
-    rising = score_all(replace(model, trend=RISING))
-    assert rising == pytest.approx([2 * score for score in (np.array(scores) + has_trend * RISING)], rel=1e-4)
+    rising = score_all(model.with_clock(make_clock(RISING.tolist())))
+    assert rising == pytest.approx([2 * score for score in (np.array(scores) + has_clock * RISING)], rel=1e-4)
 
 
 @pytest.mark.parametrize(

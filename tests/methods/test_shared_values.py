@@ -12,7 +12,7 @@ FEW_READERS = {
     "members_of_items",  # the questionnaire asks about them
     "kept_by_segment",  # narrows neighbours only in large models; the questionnaire reads it
     "shown_counts",  # the impressions, from which `explore` learns
-    "trend",  # the clock, which `blend` applies to the components of all methods
+    "clock",  # the clock, which `blend` applies to the components of all methods
 }
 
 

@@ -1,16 +1,10 @@
-"""Probabilities that are fitted to lists are those of the lists, in the world of the users' first day."""
+"""Probabilities that are fitted to lists are those of the lists."""
 
 from __future__ import annotations
 
 import numpy as np
-import polars as pl
 import pytest
 
-from firstday.config import Config
-from firstday.data.dataset import Dataset
-from firstday.data.events import Window
-from firstday.data.load import load
-from firstday.data.splits.split import Cohort, Split
 from firstday.features.signals import Signals
 from firstday.model.calibration import log_known
 from firstday.recommend.query import Query
@@ -18,34 +12,15 @@ from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_strategy, searched_names
 from firstday.recommend.spec import PROBABILITY
 from firstday.sparse import SparseRows
-from firstday.tables.schema import DAY_US
 from firstday.training.calibrate import (
-    DRIFT_SMOOTHING,
     MIN_CALIBRATION_USERS,
     MIN_NEWEST,
     calibrate,
     fit_calibration,
-    go_back,
     take_newest,
 )
 from firstday.training.validation import Fold
 from tests.tiny import N_ITEMS
-
-Log = tuple[Dataset, Split, Config]
-
-
-@pytest.fixture(scope="module")
-def log() -> Log:
-    """Five users who use all of i1 to i6 on day 1, but i5 on day 50."""
-    uses = [(f"u{user}", f"i{item}", 50 if item == 5 else 1) for user in range(5) for item in range(1, N_ITEMS + 1)]
-    rows = pl.DataFrame(uses, ["user_id", "item_id", "timestamp"], orient="row")
-    dataset = load(
-        {"interactions": rows.with_columns(pl.from_epoch(pl.col("timestamp") * 86_400).dt.replace_time_zone("UTC"))}
-    )
-    none = np.zeros(0, np.int64)
-    nobody = Cohort(none, {}, SparseRows.empty(0, N_ITEMS), none)
-    window = Window(np.zeros(5, np.int64), np.full(5, 100 * DAY_US))
-    return dataset, Split(np.arange(5), dataset.actions(window), (), nobody, nobody, warm_window=window), Config()
 
 
 def inputs_of(scores: np.ndarray, levels: np.ndarray, n_known: np.ndarray) -> np.ndarray:
@@ -85,33 +60,17 @@ def test_lists_that_hit_always_or_never_or_get_better_along_their_positions() ->
         assert fit_calibration(*nothing, 30) is None
 
 
-def test_every_strategy_that_answers_enough_users_is_calibrated(tiny: Recommender, log: Log) -> None:
+def test_every_strategy_that_answers_enough_users_is_calibrated(tiny: Recommender) -> None:
     users = np.arange(MIN_CALIBRATION_USERS)
     batch, _ = tiny.model.catalogue.read([Signals(interactions=[("stream", "item", f"i{n % 5 + 1}")]) for n in users])
     truth = SparseRows.from_lists([[0, 1] if n % 2 else [3, 4] for n in users.tolist()], N_ITEMS)
     fold = Fold(Query(tiny.model, batch, 4), truth)
-    assert calibrate([fold.take(users[1:])], *log) == {}
-    found = calibrate([fold.take(rows) for rows in np.array_split(users, 2)], *log)
+    assert calibrate([fold.take(users[1:])], None) == {}
+    found = calibrate([fold.take(rows) for rows in np.array_split(users, 2)], None)
     by_vectors = {"personal", "day_one", "fold_in", "direct", "blend", "dropoutnet_personal", "melu_personal"}
     assert set(found) <= {*by_vectors, *searched_names()}
     assert {find_strategy(name).scale for name in found} == {PROBABILITY}
     assert {calibration.n_users for calibration in found.values()} == {MIN_CALIBRATION_USERS}
-
-
-def test_newcomers_are_judged_with_counts_as_of_their_first_day(tiny: Recommender, log: Log) -> None:
-    """All 20 go on to use i5, which others used from day 50 on: only who comes later could have been told."""
-    users = np.arange(20)
-    batch, _ = tiny.model.catalogue.read([Signals(interactions=[("stream", "item", "i1")]) for _ in users])
-    truth = SparseRows.from_lists([[4]] * len(users), N_ITEMS)
-
-    def fold(day: int) -> Fold:
-        return Fold(Query(tiny.model, batch, 4), truth, np.full(len(users), DAY_US * day) + users)
-
-    assert go_back([fold(10)], *log)[1] == pytest.approx(np.log(DRIFT_SMOOTHING / (DRIFT_SMOOTHING + 20)))
-    assert go_back([fold(60)], *log)[1] == 0
-    parts = [fold(10).take(users[:9]), fold(60).take(users[9:])]  # the fourth period begins with the tenth user
-    assert go_back(parts, *log)[1] == pytest.approx(np.log((DRIFT_SMOOTHING + 11) / (DRIFT_SMOOTHING + 20)))
-    assert go_back([Fold(fold(10).query, truth)], *log)[1] == 0  # sampled day ones have no time
 
 
 def test_the_newest_are_taken(tiny: Recommender) -> None:

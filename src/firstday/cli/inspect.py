@@ -24,7 +24,7 @@ from firstday.evaluation.text_table import Table
 from firstday.files import write_file
 from firstday.model.folder import list_versions, read_manifest
 from firstday.model.trained_model import TrainedModel
-from firstday.recommend.model_card import describe_selection, make_card, write_markdown
+from firstday.recommend.model_card import describe_default, describe_selection, make_card, write_markdown
 from firstday.recommend.recommender import open_model
 from firstday.recommend.segment_description import SegmentRow, describe_segments
 
@@ -98,6 +98,8 @@ def _print(path: Path, manifest: dict[str, Any], model: TrainedModel, n_segments
         typer.echo(f"Versions for firstday rollback: {', '.join(others)}")
     if model.learned["auto"].classes:
         print_quality(model)
+    for sentence in describe_default(model):
+        typer.echo(sentence)
     largest = describe_segments(model, n_segments=n_segments)
     likes = "most used items (share of the segment's users)"
     rows = [

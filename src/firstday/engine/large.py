@@ -28,6 +28,7 @@ from firstday.data.summary import Summary, summarise
 from firstday.display import readable
 from firstday.embed.embeddings import compute_affinity, select_uses
 from firstday.engine.everyone import Everyone, StatisticsTask, summarise_part
+from firstday.engine.first_uses import FirstUses
 from firstday.model.trained_model import TrainedModel
 from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
@@ -44,8 +45,9 @@ class Learners:
     """The data of the users to train on, and how to query all users.
 
     `facts` are those counts of `Dataset.summary` that differ for the whole dataset, whose protocol is `protocol`.
-    `describe_everyone` computes statistics of all warm users, and `count_others` counts the impressions of users who
-    are not warm, given the model and the held-out users; both are None if the dataset contains all users. `factorise`
+    `describe_everyone` computes statistics of all warm users; `count_others` counts the impressions of users who are
+    not warm, given the model and the held-out users; `count_first_uses` counts the first uses of warm users who are not
+    held out. All are None if the dataset contains all users. `factorise`
     is the engine's own method, if any, for item vectors from all warm users except the given held-out ones: float32,
     shape (n_items, d).
     """
@@ -55,6 +57,7 @@ class Learners:
     describe_everyone: Callable[[StatisticsTask], Everyone] | None
     factorise: Callable[[Ids, int], np.ndarray] | None = None
     count_others: Callable[[TrainedModel, Ids], ShownCounts | None] | None = None
+    count_first_uses: Callable[[Ids], FirstUses] | None = None
     protocol: str = "auto"
 
 

@@ -30,6 +30,7 @@ from firstday.evaluation.slices import (
     to_shares,
 )
 from firstday.methods.people import FRIENDS
+from firstday.methods.popularity import RECENT
 from firstday.methods.segments import SEGMENT
 from firstday.metrics import PrecisionRule
 from firstday.progress import Progress, no_progress, open_progress
@@ -56,7 +57,8 @@ class Run:
 
     `users` has one row per cold user: `user`, `day_one_size`, `did_nothing` (but give a profile) and `has_friends`
     (whose habits the model knows). `used` counts the items that cold users went on to use, and `n_items` all items, by
-    tenth of use, int64, shape (`N_TENTHS`,). `cut_off` is in UTC, "" under `sampled`.
+    tenth of use, int64, shape (`N_TENTHS`,). `cut_off` is in UTC, and `clock` describes the log's clock; both are ""
+    under `sampled`.
     """
 
     scores: Mapping[str, Scores]
@@ -70,6 +72,7 @@ class Run:
     seed: int
     fit_seconds: float
     cut_off: str = ""
+    clock: str = ""
     notes: tuple[str, ...] = ()
     tunings: Mapping[str, Tuning] = field(default_factory=dict)
 
@@ -196,8 +199,9 @@ def _choose_strategies(
             register(strategy)
         names += [strategy] if isinstance(strategy, str) else strategy.strategies(strategy.name)
     if not names:
-        has_friends = dataset.friends is not None and dataset.friends.n_entries
-        names = [name for name in strategies_with(config) if has_friends or name != FRIENDS.name]
+        unfit = set() if dataset.friends is not None and dataset.friends.n_entries else {FRIENDS.name}
+        unfit |= {RECENT.name} if protocol_of(dataset, config) == "sampled" else set()
+        names = [name for name in strategies_with(config) if name not in unfit]
     names += (*searched_names(), PAPER_SEGMENT) if baselines else ()
     trained = [name for name in names if name != PAPER_SEGMENT]
     config = with_methods_of(config, trained)
@@ -291,6 +295,7 @@ def score_strategies(
         used=count_by_part(cohort.truth.columns, part),
         n_items=np.bincount(part, minlength=N_TENTHS),
         segments=describe_segments(model),
+        clock="" if model.clock is None else model.clock.describe(),
         **facts,
     )
 
@@ -315,7 +320,7 @@ def join_runs(runs: Sequence[Run], against: Sequence[str] = (REFERENCE,), **sett
         n_cold=sum(len(run.users) for run in of_first_seed),
         fit_seconds=float(np.mean([run.fit_seconds for run in runs])),
         figures=tuple(figures),
-        notes=first.notes,
+        notes=(*first.notes, *(f"{run.cut_off[:10]}: {run.clock}" for run in of_first_seed if run.clock)),
         tunings={name: tunings[name] for name in first.scores if name in tunings},
         groups={column: tuple(labels) for column, labels in groups.items()},
         items_by_popularity=tuple(first.n_items.tolist()),

@@ -1,4 +1,4 @@
-"""`auto`, the default: `blend`, or `popular` for users whose lists it made worse beyond chance in validation."""
+"""`auto`, the default: `blend`, or the model's fallback for users whose lists it made worse in validation."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from firstday.recommend.registry import find_strategy
 from firstday.recommend.spec import StrategySpec
 
 CHOICE = "blend"
-FALLBACK = "popular"
 
 
 @readable
 @dataclass(frozen=True)
 class ClassEvidence:
-    """Precision of `blend` and `popular` on one class of validation users, in %, and the one that `auto` uses."""
+    """Precision of `blend` and the fallback on one class of validation users, in %, and the one that `auto` uses."""
 
     strategy: str
     n_users: int
@@ -41,17 +40,17 @@ class Guard:
 
 
 def recommend_auto(query: Query) -> Answer:
-    """Answer with `blend`, or with `popular` where the guard says so; the name is the route.
+    """Answer with `blend`, or with the model's fallback where the guard says so; the name is the route.
 
     `blend` always answers users with items passed over, since only it learns from these.
     """
     guard: Guard = query.learned("auto")
     strategies = np.array([guard.strategy_of(number) for number in range(len(KNOWLEDGE))])
-    is_guarded = (strategies[query.knowledge] == FALLBACK) & (query.passed_over.lengths() == 0)
+    is_guarded = (strategies[query.knowledge] != CHOICE) & (query.passed_over.lengths() == 0)
     if not is_guarded.any():  # without a copy of the query
         return find_strategy(CHOICE).recommend(query)
     parts = []
-    for name, is_answered in ((CHOICE, ~is_guarded), (FALLBACK, is_guarded)):
+    for name, is_answered in ((CHOICE, ~is_guarded), (query.model.fallback, is_guarded)):
         rows = np.flatnonzero(is_answered)
         parts.append((rows, find_strategy(name).recommend(query.take(rows))))
     return Answer.join(parts)
@@ -60,7 +59,7 @@ def recommend_auto(query: Query) -> Answer:
 AUTO = StrategySpec(
     name="auto",
     recommend=recommend_auto,
-    describe="Answer with blend, or with popular where blend was worse than popular for validation users.",
+    describe="Answer with blend, or with popular or recent items where blend was worse for validation users.",
     explain="The default: several ways of ranking combined, or the most used items.",
     value=Guard,
     reads=("liked", "shown"),

@@ -112,8 +112,8 @@ def score_components(
     model: TrainedModel, parts: Mapping[str, Part], names: tuple[str, ...], items: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Return the scores of items by each of the named components, float32, shape of `items`, (n_rows, n_chosen)."""
-    trend = np.float32(0) if model.trend is None else model.trend[items]
-    return {name: _score(parts[name], items, trend) for name in names}
+    terms = np.float32(0) if model.clock_terms is None else model.clock_terms[items]
+    return {name: _score(parts[name], items, terms) for name in names}
 
 
 def find_candidates(
@@ -159,8 +159,8 @@ def _choose_candidates(query: Query, promise: np.ndarray, parts: Sequence[Part],
     allow less than a quarter of all items, `ALL_CANDIDATES`, since the promise then separates the items less well.
     """
     rules = query.item_rules
-    if query.model.trend is not None:
-        promise *= query.model.derive(trend_factors)
+    if query.model.clock_terms is not None:
+        promise *= query.model.derive(clock_factors)
     promise *= rules.allowed
     for part in parts:
         if isinstance(part, Lift):
@@ -173,18 +173,18 @@ def _choose_candidates(query: Query, promise: np.ndarray, parts: Sequence[Part],
     return greatest(promise, ALL_CANDIDATES if is_narrow else N_CANDIDATES)
 
 
-def _score(part: Part, chosen: np.ndarray, trend: np.ndarray | np.float32) -> np.ndarray:
-    """Return a component's scores of the candidates, float32, shape of `chosen`."""
+def _score(part: Part, chosen: np.ndarray, terms: np.ndarray | np.float32) -> np.ndarray:
+    """Return a component's scores of the candidates, with the terms of the clock, float32, shape of `chosen`."""
     scores = part.at(chosen)
     if isinstance(part, Shares):
-        return np.log(scores + np.float32(LEAST_SHARE)) + trend
-    return scores + trend if isinstance(part, Scores) and part.are_logs else scores
+        return np.log(scores + np.float32(LEAST_SHARE)) + terms
+    return scores + terms if isinstance(part, Scores) and part.are_logs else scores
 
 
-def trend_factors(model: TrainedModel) -> np.ndarray:
-    """Return the factors by which the trend multiplies shares, float32, shape (n_items,)."""
-    assert model.trend is not None
-    return np.exp(model.trend)
+def clock_factors(model: TrainedModel) -> np.ndarray:
+    """Return the factors by which the clock multiplies shares, float32, shape (n_items,)."""
+    assert model.clock is not None
+    return np.exp(model.clock.terms)
 
 
 def _once(query: Query, rows: np.ndarray, name: str) -> Part:

@@ -1,4 +1,4 @@
-"""`popular` and `group`: most used items overall, and among users with the same profile values."""
+"""`popular`, `recent` and `group`: most used items overall, of late, and among users with the same profile values."""
 
 from __future__ import annotations
 
@@ -12,9 +12,18 @@ from firstday.sparse import SparseRows
 
 def recommend_popular(query: Query) -> Answer:
     """Rank items by the share of warm users who use them; answers every user."""
-    order = query.item_rules.popular[None]
+    return _take_order(query, query.item_rules.popular, query.model.popularity, "popular")
+
+
+def recommend_recent(query: Query) -> Answer:
+    """Rank items by the share of warm users who use them, with recent use weighted by the clock; answers every user."""
+    return _take_order(query, query.item_rules.recent, query.model.recent_shares, "recent")
+
+
+def _take_order(query: Query, order: np.ndarray, shares: np.ndarray, route: str) -> Answer:
+    """Give all users the items in one order."""
     choice = np.zeros(query.n_users, dtype=np.int64)
-    return query.take_lists(order, query.model.popularity[order], choice, "popular", choice == 0)
+    return query.take_lists(order[None], shares[order][None], choice, route, choice == 0)
 
 
 def share_of_everyone(query: Query, rows: np.ndarray) -> Shares:
@@ -61,6 +70,14 @@ POPULAR = StrategySpec(
     component=share_of_everyone,
     reads=(),
     scale="share of everyone",
+)
+RECENT = StrategySpec(
+    name="recent",
+    recommend=recommend_recent,
+    describe="Rank items by the share of warm users who use them, with recent use weighted by the log's clock.",
+    explain="The most used items of late.",
+    reason=lambda reason: f"{reason.share_of_everyone:.1%} of all users use it.",
+    reads=(),
 )
 GROUP = StrategySpec(
     name="group",

@@ -19,6 +19,7 @@ from firstday.features.ages import pool_counts
 from firstday.features.encoder import Encoder
 from firstday.features.signals import Catalogue, SignalBatch, Signals
 from firstday.model.calibration import Calibration
+from firstday.model.clock import Clock
 from firstday.ranking import unit_rows
 from firstday.segment.segments import ItemCounts, Mixing, Segments, smooth_shares
 from firstday.segment.shown_counts import ShownCounts
@@ -72,9 +73,8 @@ class TrainedModel:
         Indexes of items that are never recommended, int32, ascending; see `Dataset.unlisted`.
     shown_counts
         Impressions and subsequent uses per segment and item; None if the tables have no impressions.
-    trend
-        Weighted log ratio of each item's recent to overall share of uses, float32, shape (n_items,); None without
-        timestamps.
+    clock
+        How much more recent use counts; None without timestamps.
     """
 
     config: Config
@@ -92,7 +92,7 @@ class TrainedModel:
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     unlisted: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
     shown_counts: ShownCounts | None = None
-    trend: np.ndarray | None = None
+    clock: Clock | None = None
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         data = self.facts.get("data", {})
@@ -185,8 +185,15 @@ class TrainedModel:
 
     def with_learned(self, **learned: Any) -> TrainedModel:
         """Return the model with other learned values of methods; cached values that do not depend on them are kept."""
-        model = replace(self, learned={**self.learned, **learned})
-        dependent = {"smoothed_shares", "_derived"}
+        return self._changed({"smoothed_shares", "_derived"}, learned={**self.learned, **learned})
+
+    def with_clock(self, clock: Clock | None) -> TrainedModel:
+        """Return the model with another clock; cached values that do not depend on it are kept."""
+        return self._changed({"recent_shares", "recent_items", "compiled_rules", "_derived"}, clock=clock)
+
+    def _changed(self, dependent: set[str], **changes: Any) -> TrainedModel:
+        """Return the model with changes, and its cached values except dependent ones."""
+        model = replace(self, **changes)
         model.__dict__.update({name: vars(self)[name] for name in vars(self).keys() - vars(model).keys() - dependent})
         return model
 
@@ -209,6 +216,26 @@ class TrainedModel:
     def popular_items(self) -> np.ndarray:
         """All items by descending popularity, ties by index: int32, shape (n_items,)."""
         return np.argsort(-self.popularity, kind="stable").astype(np.int32)
+
+    @property
+    def clock_terms(self) -> np.ndarray | None:
+        """Terms of the clock that lists use, float32, shape (n_items,); None if they use none."""
+        return self.clock.terms if self.clock is not None and self.clock.is_kept else None
+
+    @property
+    def fallback(self) -> str:
+        """Strategy that answers users about whom nothing is known, and fills lists up."""
+        return "popular" if self.clock_terms is None else "recent"
+
+    @cached_property
+    def recent_shares(self) -> np.ndarray:
+        """Share of warm users who use each item, with recent use weighted by the clock, float32, shape (n_items,)."""
+        return self.popularity if self.clock is None else self.popularity * np.exp(self.clock.terms)
+
+    @cached_property
+    def recent_items(self) -> np.ndarray:
+        """All items by descending `recent_shares`, ties by index: int32, shape (n_items,)."""
+        return np.argsort(-self.recent_shares, kind="stable").astype(np.int32)
 
     @property
     def reference_items(self) -> np.ndarray:

@@ -73,7 +73,7 @@ class Scores:
     at
         Maps item indexes, in any order, of shape (n_rows, n_chosen), to their scores, finite, float32, of that shape.
     are_logs
-        Whether scores are logarithms of shares or probabilities, to which `blend` adds the trend.
+        Whether scores are logarithms of shares or probabilities, to which `blend` adds the clock's terms.
     """
 
     at: Callable[[np.ndarray], np.ndarray]

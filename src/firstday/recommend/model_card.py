@@ -40,7 +40,7 @@ def make_card(model: TrainedModel, manifest: Mapping[str, Any]) -> tuple[str, di
         ("Default list", f"{recommend.k} items by {recommend.strategy}"),
         ("Seed", str(model.config.seed)),
     )
-    choice = "Available with --strategy; auto is blend, or popular for users whose lists blend makes worse."
+    choice = "Available with --strategy; auto is blend, or the fallback for users whose lists blend makes worse."
     strategies = [f"{name}: {find_strategy(name).describe}" for name in strategies_of(model)]
     settings = [f"{name}: {value}" for name, value in model.config._repr_facts_().items()]
     sections: dict[str, tuple[Block, ...]] = {
@@ -127,14 +127,14 @@ def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:
 
 
 def describe_default(model: TrainedModel) -> list[str]:
-    """Describe whom `auto` answers by `popular`, and what each further component adds to `blend`."""
-    sentences = []
+    """Describe the clock, whom `auto` answers by the fallback, and what each further component adds to `blend`."""
+    sentences = [] if model.clock is None else [model.clock.describe()]
     n_users = Counter[str]()
     for row in describe_selection(model):
         n_users[row["strategy"]] += row["n_users"]
-    if n_popular := n_users["popular"]:
-        whom = count_of(n_popular, n_users.total(), "validation users")
-        sentences.append(f"auto answers {whom} by popular, as nothing is known of them or blend was worse.")
+    if n_fallback := n_users[model.fallback]:
+        whom = count_of(n_fallback, n_users.total(), "validation users")
+        sentences.append(f"auto answers {whom} by {model.fallback}, as nothing is known of them or blend was worse.")
     for name, gain in model.facts.get("metrics", {}).get("components", {}).items():
         points = " and ".join(
             f"{mean:+.2f} [{low:+.2f}, {high:+.2f}] points of P@{k}" for k, (mean, low, high) in gain["gain"].items()
@@ -146,11 +146,12 @@ def describe_default(model: TrainedModel) -> list[str]:
 
 def tabulate_quality(model: TrainedModel) -> tuple[tuple[str, ...], ...]:
     """Return the strategy of `auto` and its precision by what is known about a user, header first."""
-    table = [("known", "strategy of auto", f"P@{model.config.recommend.k}", "popular", "evaluated on")]
+    fallback = model.fallback
+    table = [("known", "strategy of auto", f"P@{model.config.recommend.k}", fallback, "evaluated on")]
     for row in describe_selection(model):
         strategy = row["strategy"]
         users = f"{row['n_users']:,} users"
-        table.append((row["known"], strategy, _precision(row, strategy), _precision(row, "popular"), users))
+        table.append((row["known"], strategy, _precision(row, strategy), _precision(row, fallback), users))
     return tuple(table)
 
 

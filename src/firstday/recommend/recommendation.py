@@ -48,7 +48,8 @@ class Recommendation:
     strategy
         The requested strategy.
     route
-        The strategy that answered: the requested one, the one that `auto` selected, or a fallback (`group`, `popular`).
+        The strategy that answered: the requested one, the one that `auto` selected, or a fallback (`group`, `recent`,
+        `popular`).
     segment
         Number of the predicted segment; None if nothing is known about the user.
     segment_size

@@ -100,7 +100,7 @@ def _rank(query: Query, strategy: str | Strategy) -> Answer:
     if answer.propensities.size:
         propensities[:] = answer.propensities
     levels = answer.levels if answer.levels.size else np.zeros(query.n_users, dtype=np.float32)
-    for name in FALLBACKS:
+    for name in ("group", query.model.fallback):
         unanswered = np.flatnonzero(routes == "")
         if len(unanswered):
             fallback = find_strategy(name).recommend(query.take(unanswered))
@@ -116,7 +116,7 @@ def _rank(query: Query, strategy: str | Strategy) -> Answer:
     for relaxed in dict.fromkeys((query, query.without_impressions)):  # items passed over only if nothing else is left
         short = np.flatnonzero((items < 0).any(axis=1))
         if len(short):
-            popular = find_strategy(FALLBACKS[-1]).recommend(relaxed.take(short)).items
+            popular = find_strategy(query.model.fallback).recommend(relaxed.take(short)).items
             candidates = np.concatenate([items[short], popular], axis=1)
             items[short], _ = first_distinct(candidates, candidates, query.k)
     return scale_answer(query, Answer(items, scores, routes, n_ranked, propensities=propensities, levels=levels))
@@ -144,7 +144,7 @@ def _explain(
             why = f"beyond the last rank, {end:,}" if rank >= end else "left out by the rules or the user's history"
             yield f"the item pinned at rank {rank + 1:,} is {why}"
     if n_ranked < n_listed:
-        yield f"popular fills the list up from rank {rules.after + n_ranked + 1:,}"
+        yield f"{query.model.fallback} fills the list up from rank {rules.after + n_ranked + 1:,}"
     if n_listed < query.k:
         yield f"the rules and the user's history leave {n_listed:,} items for {query.k:,} ranks"
 

@@ -420,11 +420,12 @@ class ColdModelSpec(Method):
 PAPER_SEGMENT = "paper_segment"
 """`segment` with only the features and training described in the paper; available in `evaluate` alone."""
 
-FALLBACKS = ("group", "popular")
-"""Fallbacks for users a strategy cannot answer, in order; the last one answers everyone."""
+FALLBACKS = ("group", "recent", "popular")
+"""Fallbacks for users a strategy cannot answer: `group`, then the model's `fallback`, which answers everyone."""
 
 BUILT_IN_METHODS: Mapping[str, str] = {
     "popular": "firstday.methods.popularity:POPULAR",
+    "recent": "firstday.methods.popularity:RECENT",
     "group": "firstday.methods.popularity:GROUP",
     "day_one": "firstday.methods.vectors:DAY_ONE",
     "input_clusters": "firstday.methods.segments:INPUT_CLUSTERS",

@@ -468,7 +468,7 @@ class ListAnswer(_Answer):
     strategy: str
     """Requested strategy."""
     route: str
-    """Strategy that made the list, which may be a fallback (group, popular)."""
+    """Strategy that made the list, which may be a fallback (group, recent, popular)."""
     signals_from: Source
     """store_unavailable: the store did not respond, so the list uses no user data."""
     segment: int | None

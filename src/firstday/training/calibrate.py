@@ -1,26 +1,20 @@
 """Calibration of scores: the probability that an item is used, fitted on validation users (not in the paper).
 
 Under `registration`, the newest of them are taken, as newcomers change over time, and the odds are corrected for what
-the counts of the whole log reveal about these users' later days (`go_back`).
+the counts of the whole log reveal about these users' later days (`measure_drift`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
-from firstday.config import Config
-from firstday.data.dataset import Dataset
-from firstday.data.events import Window
-from firstday.data.splits.split import Split, take_actions
-from firstday.embed.embeddings import select_uses
+from firstday.engine.first_uses import FirstUses
 from firstday.model.calibration import Calibration, log_known
 from firstday.ranking import rank_scores
 from firstday.recommend.registry import find_strategy, strategies_of
 from firstday.recommend.spec import PROBABILITY
-from firstday.training.trend import measure_trend
 from firstday.training.validation import Fold, head
 
 MAX_CALIBRATION_USERS = 1_000
@@ -31,17 +25,16 @@ MIN_NEWEST, NEWEST_SHARE = 200, 1 / 3
 """Number of the newest validation users to fit on under `registration`: at least `MIN_NEWEST`, or a share of all."""
 N_RANKS = 100
 """Length of the lists to fit on."""
-N_PERIODS = 6
-"""Number of periods of equally many users; each is measured with counts as of its start."""
 DRIFT_RANKS = 20
-"""Length of the lists of the most used items by which drift is measured."""
+"""Length of the lists by popularity by which drift is measured."""
 DRIFT_SMOOTHING = 10.0
 """Pseudo-hits added to both counts of hits."""
 
 
-def calibrate(folds: Sequence[Fold], dataset: Dataset, split: Split, config: Config) -> dict[str, Calibration]:
+def calibrate(folds: Sequence[Fold], first_uses: FirstUses | None) -> dict[str, Calibration]:
     """Return the calibration of each strategy of scale `PROBABILITY`, by name; none for those with too little data."""
-    folds, drift = go_back([fold.with_length(N_RANKS) for fold in take_newest(folds)], dataset, split, config)
+    folds = [fold.with_length(N_RANKS) for fold in take_newest(folds)]
+    drift = measure_drift(folds, first_uses)
     calibrations = {}
     for name in strategies_of(folds[0].model):
         if find_strategy(name).scale == PROBABILITY:
@@ -101,40 +94,29 @@ def take_newest(folds: Sequence[Fold]) -> list[Fold]:
     return [fold.take(np.flatnonzero(fold.day_end_us >= ends[-n_newest:][0])) for fold in folds]
 
 
-def go_back(folds: Sequence[Fold], dataset: Dataset, split: Split, config: Config) -> tuple[list[Fold], float]:
-    """Return users by period, with the trend as of its start, and the drift in log-odds; unchanged and 0 without times.
+def measure_drift(folds: Sequence[Fold], first_uses: FirstUses | None) -> float:
+    """Return the drift in log-odds, 0 without times.
 
     Models of past newcomers count what others used on their later days, which no model of tomorrow's newcomers can. The
-    drift is the logarithm of how many hits the most used items have if counted until each user's period, relative to
-    the counts of the model.
+    drift is the logarithm of how many hits lists by popularity and the clock have if counted until each user's moment,
+    relative to the counts of the model.
     """
-    if split.warm_window is None or folds[0].day_end_us is None:
-        return list(folds), 0.0
-    ends = _day_ends(folds)
-    starts = np.unique(np.quantile(ends, np.arange(N_PERIODS) / N_PERIODS, method="lower"))
-    parts = []
     hits_then = hits_now = DRIFT_SMOOTHING
-    for start, next_start in zip(starts, [*starts[1:], np.inf], strict=True):
-        window = Window(split.warm_window.start, np.minimum(split.warm_window.end, start))
-        actions = take_actions(dataset.actions(window), split.warm)
-        counts = select_uses(actions, config.signals, len(split.warm), len(dataset.items)).column_sums()
-        trend = measure_trend(dataset, replace(split, warm_window=window, warm_actions=actions), config)
-        for fold in folds:
-            assert fold.day_end_us is not None
-            part = fold.take(np.flatnonzero((fold.day_end_us >= start) & (fold.day_end_us < next_start)))
-            hits_then += _count_hits(part, np.where(counts > 0, counts, -np.inf))
-            hits_now += _count_hits(part, part.model.popularity)
-            parts.append(replace(part, query=part.query.ask(model=replace(part.model, trend=trend))))
-    return parts, float(np.log(hits_then / hits_now))
+    for fold in folds:
+        if first_uses is not None and fold.moment_us is not None:
+            terms = fold.model.clock_terms
+            factors = np.exp(0 if terms is None else terms)
+            hits_then += _count_hits(fold, first_uses.until(fold.moment_us).count_users() * factors)
+            hits_now += _count_hits(fold, fold.model.popularity * factors)
+    return float(np.log(hits_then / hits_now))
 
 
 def _day_ends(folds: Sequence[Fold]) -> np.ndarray:
     return np.concatenate([fold.day_end_us for fold in folds if fold.day_end_us is not None])
 
 
-def _count_hits(fold: Fold, scores: np.ndarray) -> int:
-    """Return how many of the best items by a score, shape (n_items,), the users went on to use."""
-    items, _ = rank_scores(
-        lambda rows: np.tile(scores.astype(np.float32), (len(rows), 1)), fold.query.excluded, DRIFT_RANKS
-    )
+def _count_hits(fold: Fold, counts: np.ndarray) -> int:
+    """Return how many of the items with the highest counts, shape (n_items,), the users went on to use."""
+    scores = np.where(counts > 0, counts, -np.inf).astype(np.float32)
+    items, _ = rank_scores(lambda rows: np.tile(scores, (len(rows), 1)), fold.query.excluded, DRIFT_RANKS)
     return int((fold.truth.has(items) & (items >= 0)).sum())

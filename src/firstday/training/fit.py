@@ -12,7 +12,7 @@ import numpy as np
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids, stable_numbers
-from firstday.data.splits.histories import MIN_LEARNED_ITEMS, write_moment
+from firstday.data.splits.histories import MIN_LEARNED_ITEMS, LogSpan, write_moment
 from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Cohort, Split
 from firstday.display import readable
@@ -27,6 +27,7 @@ from firstday.engine.everyone import (
     describe_segments,
     summarise_part,
 )
+from firstday.engine.first_uses import FirstUses, count_first_uses
 from firstday.engine.large import LargeDataset, Learners
 from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.errors import LOADED, ConfigError, DataError, expect
@@ -45,10 +46,10 @@ from firstday.segment.segments import Segments
 from firstday.segment.shown_counts import add_shown, count_shown
 from firstday.sparse import SparseRows, union_rows
 from firstday.training.calibrate import calibrate
+from firstday.training.clock import choose_clock, go_back
 from firstday.training.guard import choose_guard
 from firstday.training.learn import check_training, learn_cold_model, learn_methods
 from firstday.training.option_search import Tuning, search_options
-from firstday.training.trend import measure_trend
 from firstday.training.validation import (
     Fold,
     ObjectiveHistory,
@@ -150,7 +151,13 @@ def fit(
         in_fold = _prefix(progress, f"fold {number} of {len(split.folds)}: ")
         folds.append(learn(split.fold(rows), history.record, in_fold, is_fold=True))
     trained = learn(split, history.replay if folds else history.record, progress)
-    model = trained.model
+    first_uses = count_days(dataset, split, config, learners)
+    clock = None
+    if first_uses is not None and split.newest is not None:
+        progress("clock", 0, 1)
+        clock = choose_clock(first_uses, split.newest, config.signals)
+        progress("clock", 1, 1)
+    model = replace(trained.model, clock=clock)
     folds = folds or [trained]  # without cross-fitting, the holdout is the only fold
     tunings: dict[str, Tuning] = {}
     gains: dict[str, Gain] = {}
@@ -158,23 +165,40 @@ def fit(
         model, folds, tunings = search_options(folds, model, progress, dataset, split)
         progress("weights", 0, 1)
         blending, gains = choose_blending(folds)
-        folds = [fold.with_learned(blend=blending) for fold in folds]
+        folds = go_back([fold.with_learned(blend=blending) for fold in folds], first_uses, clock)
         guard = choose_guard(folds)
         folds = [fold.with_learned(auto=guard) for fold in folds]
-        model = replace(
-            model.with_learned(blend=blending, auto=guard), calibrations=calibrate(folds, dataset, split, config)
-        )
+        model = model.with_learned(blend=blending, auto=guard)
+        model = replace(model, calibrations=calibrate(folds, first_uses))
         progress("weights", 1, 1)
-    model = replace(model, trend=measure_trend(dataset, split, config))
     facts = collect_facts(dataset, split, model, folds, learners.facts)
     if tunings:
         facts["metrics"]["options"] = {name: tuning.to_json() for name, tuning in tunings.items()}
+    if clock is not None:
+        facts["metrics"]["clock"] = clock.to_json()
     if gains:
         weighted = model.learned["blend"].names
         facts["metrics"]["components"] = {
             name: {**gain.to_json(), "kept": name in weighted} for name, gain in gains.items()
         }
     return FitResult(replace(model, facts=facts), tunings)
+
+
+def count_days(dataset: Dataset, split: Split, config: Config, learners: Learners) -> FirstUses | None:
+    """Count all warm users' first uses by day; None without times."""
+    window = split.warm_window
+    if window is None or dataset.events.first is None:
+        return None
+    if learners.count_first_uses is not None:
+        return learners.count_first_uses(_held_out(dataset, split))
+    log = LogSpan(dataset.events.first, int(window.end.max()))
+    return count_first_uses(dataset, split.warm, config.signals, window, log)
+
+
+def _held_out(dataset: Dataset, split: Split) -> Ids:
+    """Return the ids of validation and cold users who are not warm."""
+    unseen = np.setdiff1d(np.concatenate([split.validation.users, split.cold.users]), split.warm)
+    return Ids(dataset.users.take(unseen))
 
 
 def _prefix(progress: Progress, prefix: str) -> Progress:
@@ -214,8 +238,7 @@ def _learn(source: _Source, split: Split, wrap: ObjectiveWrapper, progress: Prog
     whole split. The last also trains on the validation users, and stops at the median of the folds' best epochs.
     """
     dataset = source.dataset
-    unseen = np.setdiff1d(np.concatenate([split.validation.users, split.cold.users]), split.warm)
-    held_out = Ids(dataset.users.take(unseen))
+    held_out = _held_out(dataset, split)
     stage = _learn_segments(source, split, held_out, progress)
     fold = _learn_methods(source, stage, wrap, progress)
     shown = stage.everyone.shown

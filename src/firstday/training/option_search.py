@@ -14,14 +14,15 @@ import numpy as np
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.splits.split import Split
+from firstday.data.events import Window
+from firstday.data.splits.split import Actions, Split, take_actions
 from firstday.embed.embeddings import compute_affinity, select_uses
 from firstday.errors import ConfigError
 from firstday.model.trained_model import TrainedModel
 from firstday.progress import Progress
 from firstday.recommend.registry import learners_of
 from firstday.recommend.spec import OptionSearch, StrategySpec, UseData
-from firstday.training.trend import recent_actions
+from firstday.tables.schema import DAY_US
 from firstday.training.validation import Fold, head, measure_folds
 
 Grid = Mapping[str, tuple[Any, ...]]
@@ -135,6 +136,15 @@ def collect_uses(dataset: Dataset, split: Split, config: Config, min_items: int,
     )
     rows = np.flatnonzero(uses.lengths() >= min_items)
     return UseData(uses.take(rows), affinity.take(rows), config.seed, config.threads, config.device)
+
+
+def recent_actions(dataset: Dataset, split: Split, days: float | None) -> Actions:
+    """Return warm users' actions in the last `days` days of the log; all if `days` is None or times are missing."""
+    window = split.warm_window
+    if window is None or days is None:
+        return split.warm_actions
+    recent = dataset.actions(Window(np.maximum(window.start, window.end - int(days * DAY_US)), window.end))
+    return take_actions(recent, split.warm)
 
 
 def _search_one(

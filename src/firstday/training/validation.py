@@ -36,10 +36,12 @@ class Fold:
     query: Query
     truth: SparseRows
     day_end_us: np.ndarray | None = None  # see `Cohort`
+    moment_us: int | None = None  # time as of which the model's clock is, in microseconds since 1970 UTC
 
     def take(self, rows: np.ndarray) -> Fold:
         """Return the users in some rows."""
-        return Fold(**take_rows(vars(self), rows))
+        day_end_us = take_rows(self.day_end_us, rows)
+        return replace(self, query=self.query.take(rows), truth=self.truth.take(rows), day_end_us=day_end_us)
 
     @property
     def model(self) -> TrainedModel:

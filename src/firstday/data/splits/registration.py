@@ -21,6 +21,9 @@ from firstday.sparse import SparseRows, contains, stack_rows
 MIN_LOGGED_DAY_ONES = 100
 """Minimum number of logged day ones from which to draw the sizes of sampled day ones; with fewer, settings apply."""
 
+MAX_NEWEST = 2_000
+"""Maximum number of the newest past newcomers, on whom the clock is chosen."""
+
 
 def split_registration(dataset: Dataset, config: Config, histories: Histories, roles: Roles) -> Split:
     """Collect the interactions of users by role."""
@@ -35,12 +38,15 @@ def split_registration(dataset: Dataset, config: Config, histories: Histories, r
         return replace(members, not_yet_added=SparseRows.from_lists(not_yet_added, len(first_seen)))
 
     assert life is not None
+    newest = np.setdiff1d(np.flatnonzero(histories.can_be_evaluated), roles.cold)
+    newest = newest[np.argsort(-histories.day_end_us[newest], kind="stable")][:MAX_NEWEST]
     return Split(
         warm=roles.warm,
         warm_actions=take_actions(life_actions, roles.warm),
         warm_day_one=(_warm_day_ones(roles, histories, life_actions, day_actions, config),),
         validation=cohort(roles.validation),
         cold=cohort(roles.cold),
+        newest=cohort(np.sort(newest)),
         folds=roles.folds,
         protocol="registration",
         warm_window=life,

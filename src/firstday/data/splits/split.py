@@ -54,6 +54,7 @@ class Split:
     warm_day_one: tuple[Actions, ...]  # one or more day ones of the warm users
     validation: Cohort  # users for early stopping and tuning
     cold: Cohort  # users to evaluate on
+    newest: Cohort | None = None  # newest past newcomers, warm or not; None if sampled
     folds: tuple[np.ndarray, ...] = ()  # rows of `validation`, see `Roles`
     protocol: str = "sampled"
     warm_window: Window | None = None  # time window of `warm_actions`, a row for each `user_ix`; None: all times

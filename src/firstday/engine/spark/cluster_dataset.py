@@ -20,6 +20,7 @@ from firstday.data.parts import join_users, unpack
 from firstday.data.splits.cut_offs import choose_target_days
 from firstday.data.splits.histories import MIN_LEARNED_ITEMS, LogSpan
 from firstday.engine.everyone import merge
+from firstday.engine.first_uses import add_first_uses, count_warm_first_uses
 from firstday.engine.large import MAX_STABLE_NUMBER, Learners, describe_warm, read_facts, take_learners
 from firstday.engine.spark.session import named_errors
 from firstday.engine.spark.work import (
@@ -135,7 +136,8 @@ class ClusterDataset:
             return self.add_up(add_shown, count_others, config, log, model, held_out)
 
         describe_everyone = partial(self.add_up, merge, describe_warm, config, log)
-        fetched = replace(fetched, facts=facts, describe_everyone=describe_everyone)
+        count_first_uses = partial(self.add_up, add_first_uses, count_warm_first_uses, config, log)
+        fetched = replace(fetched, facts=facts, describe_everyone=describe_everyone, count_first_uses=count_first_uses)
         return replace(fetched, count_others=count_shown) if summary.impressions else fetched
 
     def _factorise(self, config: Config, log: LogSpan | None, held_out: Ids, dimensions: int) -> np.ndarray:

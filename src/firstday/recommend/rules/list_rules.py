@@ -142,14 +142,15 @@ class Row(Rules):
 class ItemRules:
     """Rules compiled for a model, in its item indexes.
 
-    `allowed` is the mask of items that may be listed, shape (n_items,), and `popular` has these items, most popular
-    first. `factors` multiply the items' scores, float32, shape (n_items,), None without boosts. Each cap has the values
-    of each item, shape (n_items, n_values), their transpose, and the maximum number of items per value. `pins` has
-    items by rank, from 0. `notes` says what of the rules has no effect.
+    `allowed` is the mask of items that may be listed, shape (n_items,); `popular` and `recent` have these items, most
+    used and most recently used first. `factors` multiply the items' scores, float32, shape (n_items,), None without
+    boosts. Each cap has the values of each item, shape (n_items, n_values), their transpose, and the maximum number of
+    items per value. `pins` has items by rank, from 0. `notes` says what of the rules has no effect.
     """
 
     allowed: np.ndarray
     popular: np.ndarray
+    recent: np.ndarray
     factors: np.ndarray | None = None
     caps: tuple[tuple[SparseRows, SparseRows, int], ...] = ()
     pins: Mapping[int, int] = field(default_factory=dict)
@@ -258,6 +259,7 @@ def _compile(model: TrainedModel, layers: Sequence[Rules], user: Mapping[str, An
     return ItemRules(
         allowed=allowed,
         popular=model.popular_items[allowed[model.popular_items]],
+        recent=model.recent_items[allowed[model.recent_items]],
         factors=factors if _merge(layers, "boost") else None,
         caps=tuple(caps),
         pins=pins,

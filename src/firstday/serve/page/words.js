@@ -17,6 +17,7 @@ const STRATEGIES = {
   input_clusters: "A similar first day",
   group: "People of your profile",
   popular: "What everyone uses",
+  recent: "What everyone uses of late",
   dropoutnet_personal: "DropoutNet, nearest items",
   dropoutnet_segment: "DropoutNet, nearest segment",
   melu_personal: "MeLU, nearest items",
@@ -43,6 +44,7 @@ export function sayValue(column, value) {
 
 const ROUTES = {
   popular: "What everyone uses most.",
+  recent: "What everyone uses most of late.",
   group: "What people of your profile use most.",
   segment: "What the people of the nearest segment use most.",
   soft_segments: "What people near you use most, the nearest counting most.",
@@ -79,7 +81,7 @@ export function sayReason(list, place) {
   const reason = list.explanation.items[place];
   const everyone = reason.share_of_everyone;
   const like = reason.most_like ? nameOf(reason.most_like) : null;
-  if (route === "popular") return { strong: `${percent(everyone)} of everyone`, more: "uses it" };
+  if (route === "popular" || route === "recent") return { strong: `${percent(everyone)} of everyone`, more: "uses it" };
   if (place >= list.n_ranked) return { strong: "Fills the list up", more: `${percent(everyone)} of everyone uses it` };
   const share = { soft_segments: item.score, segment: reason.share_of_segment }[route];
   if (route === "explore") return sayShare(item.score, everyone, "of people you may be like", like);

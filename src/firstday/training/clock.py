@@ -1,0 +1,189 @@
+"""Choice of the log's clock on past newcomers, each with counts as of the first day (not in the paper).
+
+Half-life and weight are chosen with popularity alone: the components of `blend` have learned from everyone's later use,
+against which a clock would lose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+
+from firstday.config import SignalConfig
+from firstday.data.splits.sampled import unite_uses
+from firstday.data.splits.split import Cohort
+from firstday.engine.first_uses import FirstUses
+from firstday.metrics import measure
+from firstday.model.clock import Clock
+from firstday.ranking import take_lists, top_k
+from firstday.sparse import SparseRows
+from firstday.tables.schema import DAY_US
+from firstday.training.validation import Fold
+from firstday.training.weights import MEASURED_LENGTHS
+
+HALF_LIVES = (3.5, 7.0, 14.0, 30.0, 60.0, 90.0, 180.0, 365.0, 730.0)
+"""Candidate half-lives, in days."""
+WEIGHTS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
+"""Candidate weights; 1 would assume that newcomers' tastes change as total use does."""
+SETTINGS = tuple(product(HALF_LIVES, WEIGHTS))
+MAX_CHANCE = 2.0
+"""Number of standard errors up to which a gain may be chance."""
+CAUTIOUS_WEIGHT = 0.5
+"""Weight used where no gain is beyond chance, if there is any gain."""
+MODEL_AGE_US = 7 * DAY_US
+"""Typical time between the last count of a model and the end of a newcomer's day one."""
+N_MOMENTS = 40
+"""Number of moments, with equally many newcomers after each, as of which uses are counted."""
+N_PERIODS = 12
+"""Number of such moments for validation users."""
+MIN_USES = 200
+"""Number of uses below which no newcomers are judged."""
+SMOOTHING = 0.25
+"""Pseudo-uses, per item on average, added to the recent uses; each item gets them in proportion to all its uses."""
+
+
+def choose_clock(first_uses: FirstUses, newest: Cohort, signals: SignalConfig) -> Clock:
+    """Choose half-life and weight on past newcomers, or the half-life alone with a cautious weight."""
+    gains, weeks = measure_gains(first_uses, newest, signals)
+    _, week = np.unique(weeks, return_inverse=True)
+    cautious = np.array([weight == CAUTIOUS_WEIGHT for _, weight in SETTINGS])
+    best, gain, error = judge(gains, week)
+    is_kept = gain > MAX_CHANCE * error
+    if not is_kept:
+        cautious_best, cautious_gain, cautious_error = judge(gains[cautious], week)
+        if cautious_gain > 0:
+            best = int(np.flatnonzero(cautious)[cautious_best])
+            gain, error, is_kept = cautious_gain, cautious_error, True
+    half_life, weight = SETTINGS[best]
+    return Clock(
+        half_life,
+        weight,
+        is_kept,
+        measure_terms(first_uses, half_life, weight),
+        _measure_factor(first_uses, half_life, weight),
+        round(gain, 4),
+        round(error, 4),
+        len(week),
+        len(np.unique(week)),
+    )
+
+
+def judge(gains: np.ndarray, week: np.ndarray) -> tuple[int, float, float]:
+    """Return the setting that gains most, and the mean gain of such a choice with its standard error.
+
+    As newcomers of a week are alike, the choice is made on the even weeks for the odd ones, and the reverse; without
+    two weeks there is no gain. `gains` have shape (n_settings, n_users), `week` is numbered from 0, shape (n_users,).
+    """
+    if not week.any():
+        return 0, 0.0, 0.0
+    judged = np.empty(len(week))
+    for half in (week % 2 == 0, week % 2 == 1):
+        judged[~half] = gains[gains[:, half].mean(axis=1).argmax(), ~half]
+    return int(gains.mean(axis=1).argmax()), *mean_by_week(judged, week)
+
+
+def measure_gains(first_uses: FirstUses, newest: Cohort, signals: SignalConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Return the gain in precision of each setting over plain popularity, in points, and the week of each newcomer.
+
+    They have shape (n_settings, n_users), the mean over lists of `MEASURED_LENGTHS`, and (n_users,). Only items count
+    that were used before; users without any in their truth are left out.
+    """
+    assert newest.day_end_us is not None
+    used = unite_uses(newest.day_one, signals)
+    gains = [np.zeros((len(SETTINGS), 0))]
+    weeks = [np.zeros(0, dtype=np.int64)]
+    for moment, users in divide_by_time(newest.day_end_us, N_MOMENTS):
+        past = first_uses.until(moment)
+        n_users = past.count_users()
+        if n_users.sum() < MIN_USES:
+            continue
+        truth = newest.truth.take(users)
+        truth = truth.keep(n_users[truth.columns] > 0)
+        rows = np.flatnonzero(truth.lengths())
+        truth = truth.take(rows)
+        day_ones = used.take(users[rows])
+        with np.errstate(divide="ignore"):
+            plain = np.log(n_users)
+        precision = [_measure_list(plain, day_ones, truth)]
+        for half_life in HALF_LIVES:
+            ratios = measure_terms(past, half_life, 1)
+            precision += [_measure_list(plain + weight * ratios, day_ones, truth) for weight in WEIGHTS]
+        gains.append(100 * (np.stack(precision[1:]) - precision[0]))
+        weeks.append(newest.day_end_us[users[rows]] // (7 * DAY_US))
+    return np.concatenate(gains, axis=1), np.concatenate(weeks)
+
+
+def divide_by_time(day_end_us: np.ndarray, n_parts: int) -> list[tuple[int, np.ndarray]]:
+    """Divide users by the end of day one; return each part's moment as of which uses are counted, and its rows.
+
+    The moment is `MODEL_AGE_US` before the first of these ends.
+    """
+    if not len(day_end_us):
+        return []
+    starts = np.unique(np.quantile(day_end_us, np.arange(n_parts) / n_parts, method="lower"))
+    part = np.searchsorted(starts, day_end_us, side="right") - 1
+    return [(int(start) - MODEL_AGE_US, np.flatnonzero(part == number)) for number, start in enumerate(starts)]
+
+
+def _measure_list(scores: np.ndarray, excluded: SparseRows, truth: SparseRows) -> np.ndarray:
+    """Return the mean precision of each user's lists of `MEASURED_LENGTHS` by one score per item, from 0 to 1."""
+    longest = max(MEASURED_LENGTHS)
+    order, values = top_k(scores[None].astype(np.float32), longest + int(excluded.lengths().max(initial=0)))
+    items, _ = take_lists(order, values, np.zeros(truth.n_rows, dtype=np.int64), excluded, longest)
+    return np.mean([measure(items[:, :k], truth).precision for k in MEASURED_LENGTHS], axis=0)
+
+
+def mean_by_week(values: np.ndarray, week: np.ndarray) -> tuple[float, float]:
+    """Return the mean of values, shape (n,), and its standard error if those of a week are alike."""
+    mean = values.mean()
+    n_weeks = week.max() + 1
+    deviations = np.bincount(week, values - mean)
+    error = np.sqrt((deviations**2).sum() * n_weeks / (n_weeks - 1)) / len(values)
+    return float(mean), float(error)
+
+
+def measure_terms(first_uses: FirstUses, half_life_days: float, weight: float) -> np.ndarray:
+    """Return the weighted log ratio of each item's recent to its overall share, float32, shape (n_items,)."""
+    n_users = first_uses.count_users()
+    n_recent = first_uses.count_recent(half_life_days)
+    share = np.maximum(n_users, 1) / max(1.0, n_users.sum())
+    n_pseudo = SMOOTHING * len(share)
+    recent_share = (n_recent + n_pseudo * share) / (n_recent.sum() + n_pseudo)
+    return np.asarray(weight * np.log(recent_share / share), dtype=np.float32)
+
+
+def _measure_factor(first_uses: FirstUses, half_life_days: float, weight: float) -> float:
+    """Return how often an average use of the last half-life counts as much as an average use.
+
+    A use of an item with average shares changes the item's score in proportion to 1 - weight + weight x decay / mean
+    decay.
+    """
+    n_uses = np.bincount(first_uses.counts.row_of_entry(), first_uses.counts.weights, first_uses.counts.n_rows)
+    days = np.arange(len(n_uses))
+    decay = 2.0 ** (-days / half_life_days)
+    is_recent = days < half_life_days
+    n_recent = n_uses[is_recent].sum()
+    if not n_recent:
+        return 1.0
+    ratio = (n_uses[is_recent] @ decay[is_recent] / n_recent) / (n_uses @ decay / n_uses.sum())
+    return round(float(1 + weight * (ratio - 1)), 4)
+
+
+def go_back(folds: Sequence[Fold], first_uses: FirstUses | None, clock: Clock | None) -> list[Fold]:
+    """Return users by period, whose models have the clock as of a model's age before it; unchanged without times."""
+    if first_uses is None or clock is None:
+        return list(folds)
+    ends = np.concatenate([fold.day_end_us for fold in folds if fold.day_end_us is not None])
+    parts = []
+    for moment, users in divide_by_time(ends, N_PERIODS):
+        terms = measure_terms(first_uses.until(moment), clock.half_life_days, clock.weight)
+        as_of = replace(clock, terms=terms)
+        first, last = ends[users].min(), ends[users].max()
+        for fold in folds:
+            assert fold.day_end_us is not None
+            part = fold.take(np.flatnonzero((fold.day_end_us >= first) & (fold.day_end_us <= last)))
+            parts.append(replace(part, query=part.query.ask(model=part.model.with_clock(as_of)), moment_us=moment))
+    return parts
