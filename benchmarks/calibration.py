@@ -2,7 +2,7 @@
 
 python benchmarks/calibration.py movielens-100k --seeds 5
 python benchmarks/calibration.py online-retail --path online_retail_2009_2010.parquet
-python benchmarks/calibration.py tables/ --name x-wines --protocol registration
+python benchmarks/calibration.py x-wines --path xwines_slim.zip
 
 For each seed, or each cut-off of a log with times, a model is trained, and `blend` lists items for the test users:
 without rules, and from a random half of the catalogue. Predicted shares of used items are compared with actual ones, by

@@ -1,4 +1,4 @@
-"""Evaluate every strategy, tuned baselines and the paper's own settings on the six datasets, for the figures in docs.
+"""Evaluate every strategy, tuned baselines and the paper's own settings on datasets by name, for figures in docs.
 
 python benchmarks/real_data.py --data data                            all sets
 python benchmarks/real_data.py --data data --only online-retail --only movietweetings
@@ -22,7 +22,7 @@ import typer
 from result_files import write_results
 
 from firstday.cli.printing import print_results
-from firstday.evaluation.comparisons import plot_day_one_sizes
+from firstday.evaluation.comparisons import plot_cut_offs, plot_day_one_sizes
 from firstday.evaluation.plots import standalone
 from firstday.evaluation.run import evaluate
 from firstday.evaluation.slices import REFERENCE
@@ -78,8 +78,14 @@ def evaluate_set(
     file = f"{name}-clock" if name == SIMULATED else name
     write_results(content, out / "results" / f"{file}.json")
     ours = replace(results, figures=tuple(of for of in results.figures if of.strategy not in searched_names()))
-    for kind, svg in (("strategies", ours.plot_strategies()), ("day-one-size", plot_day_one_sizes(ours))):
-        (out / "images" / f"{file}-{kind}.svg").write_text(standalone(svg), encoding="utf-8")
+    plots = {
+        "strategies": ours.plot_strategies(),
+        "day-one-size": plot_day_one_sizes(ours),
+        "cut-offs": plot_cut_offs(results),
+    }
+    for kind, svg in plots.items():
+        if svg is not None:
+            (out / "images" / f"{file}-{kind}.svg").write_text(standalone(svg), encoding="utf-8")
 
 
 if __name__ == "__main__":

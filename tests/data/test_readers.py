@@ -173,7 +173,8 @@ def test_a_column_of_the_file_comes_before_its_partition(tmp_path: Path) -> None
 
 
 def test_what_is_asked_for_has_to_exist(tmp_path: Path) -> None:
-    names = "movielens-100k, complete-journey, deezer-europe, online-retail, movietweetings"
+    names = "movielens-100k, complete-journey, deezer-europe, online-retail, movietweetings, x-wines, ciao-dvd, "
+    names += "ciao-dvd-friends"
     file = tmp_path / "interactions.csv"
     file.write_text(INTERACTIONS)
     for place, path, sentence in (

@@ -16,6 +16,7 @@ from firstday.evaluation.report.render import render_evaluation
 from firstday.evaluation.results import Results
 from firstday.evaluation.run import Run, join_runs
 from firstday.recommend.segment_description import SegmentItem, SegmentRow
+from firstday.training.option_search import Tuning
 
 HOSTILE = "<script>alert('x')</script> & \"quoted\" " + "long " * 40
 RIGHT_TO_LEFT = "ألف ليلة وليلة (1999)"
@@ -38,6 +39,26 @@ def results(
     **changes: Any,
 ) -> Results:
     """Return results of strategies with these means of precision; users of `$DE_` get `gap` points less than others."""
+    run = make_run(means, spread=spread, gap=gap, sizes=sizes, profiles=profiles, segments=segments(n_segments))
+    return replace(join_runs([run], dataset="tiny", protocol="sampled"), **changes)
+
+
+def results_at_cut_offs(means: Mapping[str, Mapping[str, float]], tunings: Mapping[str, Tuning] = {}) -> Results:
+    """Return results of strategies with these means of precision by moment of the cut-off."""
+    runs = [make_run(of_strategies, cut_off=moment, tunings=tunings) for moment, of_strategies in means.items()]
+    return join_runs(runs, dataset="tiny", protocol="registration", target_days=30)
+
+
+def make_run(
+    means: Mapping[str, float],
+    *,
+    spread: float = 20.0,
+    gap: float = 0.0,
+    sizes: np.ndarray = SIZES,
+    profiles: Mapping[str, np.ndarray] = {},
+    segments: tuple[SegmentRow, ...] = (),
+    **facts: Any,
+) -> Run:
     scores = {}
     for number, (name, mean) in enumerate(means.items()):
         noise = np.random.default_rng(number).permutation(np.linspace(-spread, spread, N))
@@ -47,7 +68,7 @@ def results(
         routes = np.where(sizes == 0, "group", name)
         scores[name] = Scores(metrics, routes, 0.05, 0.125, np.array([11, *([1] * 9)]))
     nobody = np.zeros(N, dtype=bool)
-    run = Run(
+    return Run(
         scores=scores,
         users=pl.DataFrame({"user": range(N), "day_one_size": sizes, "did_nothing": nobody, "has_friends": nobody}),
         n_warm=1400,
@@ -55,11 +76,11 @@ def results(
         profiles=profiles,
         used=np.ones(10),
         n_items=np.arange(1, 11),
-        segments=segments(n_segments),
+        segments=segments,
         seed=0,
         fit_seconds=1.5,
+        **facts,
     )
-    return replace(join_runs([run], dataset="tiny", protocol="sampled"), **changes)
 
 
 def segments(n: int) -> tuple[SegmentRow, ...]:

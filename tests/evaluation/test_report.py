@@ -115,7 +115,7 @@ def test_a_page_with_everything_is_well_formed(page: str) -> None:
 
 def test_sections_without_content_are_left_out() -> None:
     page = render(results(), dataset_summary={})
-    for heading in ("Groups of users", "Segments"):
+    for heading in ("Groups of users", "Segments", "By cut-off"):
         assert f"{heading}</h2>" not in page
     assert "None" not in Page(page).text
 

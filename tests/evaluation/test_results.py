@@ -9,6 +9,7 @@ import pytest
 
 from firstday.errors import ArgumentError
 from firstday.evaluation.results import Figure
+from tests.evaluation.reports import results_at_cut_offs
 from tests.evaluation.tiny import evaluate_tiny
 
 PINNED = Path(__file__).with_name("tiny_results.json")
@@ -28,6 +29,14 @@ def test_the_json_of_the_largest_gap_is_pinned() -> None:
         "free": {"precision": 80.5556, "precision_ci": [77.0833, 84.1667], "n_users": 60},
         "paid": {"precision": 62.5, "precision_ci": [51.25, 73.75], "n_users": 40},
     }
+
+
+def test_the_json_has_precision_by_cut_off() -> None:
+    means = {"2024-05-01T00:00:00Z": {"popular": 30.0}, "2024-06-01T00:00:00Z": {"popular": 36.0}}
+    values = results_at_cut_offs(means).to_json()
+    assert [cut_off["at"] for cut_off in values["cut_offs"]] == [*means]
+    (row,) = values["results"]
+    assert row["precision_by_cut_off"] == row["precision_at_10_by_cut_off"] == [30.0, 36.0]
 
 
 def test_the_table_is_one_long_frame() -> None:

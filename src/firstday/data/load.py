@@ -17,7 +17,16 @@ from firstday.data.dataset import ASSIGNMENT_TYPES, Dataset, Entity, Group, Prec
 from firstday.data.events import Events
 from firstday.data.ids import Ids
 from firstday.data.interactions import Interactions, Vocabulary, check_tallies, find_ids, read_interactions
-from firstday.data.sources import complete_journey, deezer_europe, movielens, movietweetings, online_retail
+from firstday.data.sources import (
+    ciao_dvd,
+    ciao_dvd_friends,
+    complete_journey,
+    deezer_europe,
+    movielens,
+    movietweetings,
+    online_retail,
+    x_wines,
+)
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
 from firstday.tables.categories import entity_of_column
@@ -27,7 +36,7 @@ from firstday.tables.read import read_folder
 from firstday.tables.schema import TABLES, Frames
 from firstday.tables.table_checks import check_frames, check_presence, known_ids
 
-_LOCAL = (deezer_europe, online_retail, movietweetings)
+_LOCAL = (deezer_europe, online_retail, movietweetings, x_wines, ciao_dvd, ciao_dvd_friends)
 BUILT_IN: Mapping[str, Callable[[Any], Frames]] = {
     source.NAME: source.read_tables for source in (movielens, complete_journey, *_LOCAL)
 }

@@ -76,8 +76,8 @@ def load(
     ----------
     tables
         A folder of tables; a built-in name: ``movielens-100k`` or ``complete-journey`` (downloaded once and cached,
-        unless `path` is given), ``deezer-europe``, ``online-retail`` or ``movietweetings``; or a mapping of table names
-        to pandas, Polars, PyArrow, DuckDB or Spark data frames.
+        unless `path` is given), ``deezer-europe``, ``online-retail``, ``movietweetings``, ``x-wines``, ``ciao-dvd`` or
+        ``ciao-dvd-friends``; or a mapping of table names to pandas, Polars, PyArrow, DuckDB or Spark data frames.
     path
         For a built-in name: a local copy, zip or folder.
     config

@@ -16,6 +16,7 @@ from firstday.evaluation.slices import (
     NOTHING_DONE,
     REFERENCE,
     TENTH,
+    cut_off_slice,
     group_slice,
     size_slice,
 )
@@ -56,6 +57,39 @@ def plot_day_one_sizes(results: Results) -> str:
         axes.set_ylabel(f"P@{results.k}, %")
 
     return draw("day-one", 3.4, paint)
+
+
+def compare_cut_offs(results: Results, metric: str = "precision") -> Table:
+    """Compare strategies by cut-off."""
+    slices = {cut_off["at"][:10]: cut_off_slice(cut_off["at"]) for cut_off in results.cut_offs}
+    k = results.k if metric == "precision" else HEAD
+    return _compare_slices(results, f"P@{k} by cut-off (newcomers), in %", slices, metric)
+
+
+def plot_cut_offs(results: Results) -> str | None:
+    """Draw precision by cut-off with 95 % intervals: the leader, the best baseline and `popular`.
+
+    None with fewer than two cut-offs.
+    """
+    if len(results.cut_offs) < 2:
+        return None
+    baselines = [name for name in results.best_first if name in results.tunings and name != results.leader]
+    chosen = {results.leader, *baselines[:1], BASELINE}
+    moments = [cut_off["at"] for cut_off in results.cut_offs]
+    lines = {
+        name: [results.get(name, "precision", cut_off_slice(moment)) for moment in moments]
+        for name in results.best_first
+        if name in chosen
+    }
+
+    def paint(axes: Any) -> None:
+        draw_lines(axes, lines, [moment[:10] for moment in moments], results.leader)
+        for label in axes.get_xticklabels():
+            label.set(rotation=45, rotation_mode="anchor", ha="right")
+        axes.set_xlabel("cut-off")
+        axes.set_ylabel(f"P@{results.k}, %")
+
+    return draw("cut-offs", 3.4, paint)
 
 
 def compare_groups(results: Results, column: str) -> Table:

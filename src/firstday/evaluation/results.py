@@ -21,6 +21,7 @@ from firstday.evaluation.slices import (
     NOTHING_DONE,
     REFERENCE,
     TENTH,
+    cut_off_slice,
     group_slice,
     name_group,
     size_slice,
@@ -350,6 +351,12 @@ class Results:
             values |= with_ends(metric, find(metric))
         values |= {metric: _mean(find(metric)) for metric in PLAIN_METRICS}
         values["precision_by_seed"] = [_mean(find("precision", f"seed={seed}")) for seed in self.seeds]
+        if self.cut_offs:
+            of_cut_offs = [cut_off_slice(cut_off["at"]) for cut_off in self.cut_offs]
+            values["precision_by_cut_off"] = [_mean(find("precision", of_slice)) for of_slice in of_cut_offs]
+            if self.has_head:
+                at_10 = [_mean(find(HEAD_METRICS[0], of_slice)) for of_slice in of_cut_offs]
+                values["precision_at_10_by_cut_off"] = at_10
         by_size = {size: find("precision", size_slice(size)) for size in DAY_ONE_SIZES}
         for key, write in (("by_day_one_size", _mean), ("by_day_one_size_ci", _ends), ("n_by_day_one_size", _n)):
             values[key] = {size: write(figure) for size, figure in by_size.items()}

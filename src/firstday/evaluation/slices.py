@@ -44,6 +44,11 @@ def size_slice(size: str) -> str:
     return f"day_one_size={size}"
 
 
+def cut_off_slice(moment: str) -> str:
+    """Return the slice name of the newcomers of a cut-off."""
+    return f"cut_off={moment}"
+
+
 def group_slice(column: str, label: str) -> str:
     """Return the slice name of a profile group; columns that clash with other slices get a prefix."""
     return f"{'profile:' if column in ('seed', 'day_one_size', 'cut_off') else ''}{column}={label}"

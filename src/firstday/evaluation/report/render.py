@@ -10,12 +10,14 @@ from firstday.config import Config
 from firstday.data.sources.deezer_kdd21 import Space
 from firstday.errors import needs_extra
 from firstday.evaluation.comparisons import (
+    compare_cut_offs,
     compare_datasets,
     compare_groups,
     compare_popularity,
     compare_sizes,
     describe_lists,
     describe_tunings,
+    plot_cut_offs,
     plot_day_one_sizes,
 )
 from firstday.evaluation.paper_figures import compare_with_paper
@@ -61,6 +63,7 @@ def render_evaluation(
         "about": {name: find_strategy(name).describe for name in results.best_first if name in strategy_names()},
         "strategies": results.compare_strategies(),
         "sizes": [compare_sizes(results, metric) for metric in metrics],
+        "cut_offs": [compare_cut_offs(results, metric) for metric in metrics],
         "lists": describe_lists(results),
         "tunings": describe_tunings(results),
         "groups": {column: compare_groups(results, column) for column in results.groups},
@@ -74,7 +77,11 @@ def render_evaluation(
         "command": command,
         "paper": space and compare_with_paper(results, space),
     }
-    plots = {"strategies": results.plot_strategies(), "sizes": plot_day_one_sizes(results)}
+    plots = {
+        "strategies": results.plot_strategies(),
+        "cut_offs": plot_cut_offs(results),
+        "sizes": plot_day_one_sizes(results),
+    }
     return fill_template("evaluation.html", content, plots)
 
 
