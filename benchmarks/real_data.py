@@ -22,11 +22,13 @@ import typer
 from result_files import write_results
 
 from firstday.cli.printing import print_results
+from firstday.data.splits.holdout import protocol_of
 from firstday.evaluation.comparisons import plot_cut_offs, plot_day_one_sizes
 from firstday.evaluation.plots import standalone
 from firstday.evaluation.run import evaluate
 from firstday.evaluation.slices import REFERENCE
 from firstday.leaderboard.board import SIMULATED, find_sets, open_set
+from firstday.methods.popularity import RECENT
 from firstday.progress import open_progress
 from firstday.recommend.registry import searched_names
 from firstday.recommend.spec import PAPER_SEGMENT
@@ -57,7 +59,8 @@ def evaluate_set(
     dataset, config = open_set(name, copy)
     if cut_offs:
         config = config.override("registration.cut_offs", cut_offs)
-    rivals = (*searched_names(), PAPER_SEGMENT)
+    recent = [RECENT.name] if protocol_of(dataset, config) == "registration" else []
+    rivals = (*searched_names(), PAPER_SEGMENT, *recent)
     record = tomllib.loads(RECORD.read_text(encoding="utf-8")).get(name, {})
     config = config.override("plugins", {**config.plugins, **{rival: record[rival] for rival in on_record}})
     with open_progress() as progress:

@@ -62,9 +62,9 @@ def tuned_baselines(results: dict[str, Any]) -> list[str]:
 
 
 def best_baseline(results: dict[str, Any], metric: str) -> str:
-    """Return the name of the tuned baseline with the highest value of a metric."""
+    """Return the name of the tuned baseline, or `recent`, with the highest value of a metric."""
     values = {row["strategy"]: float(row[metric]) for row in results["results"]}
-    return max(tuned_baselines(results), key=values.__getitem__)
+    return max((name for name in (*tuned_baselines(results), "recent") if name in values), key=values.__getitem__)
 
 
 def _differences(comparison: dict[str, Any]) -> list[str]:

@@ -201,6 +201,9 @@ EXPECTED: dict[str, dict[str, tuple[str, str]]] = {
         "four items": ("melu_segment", "i5 .5, i6 0"),
     },
 }
+EXPECTED["recent"] = {  # without a clock, as popular
+    user: (route.replace("popular", "recent"), places) for user, (route, places) in EXPECTED["popular"].items()
+}
 EXPECTED["auto"] = EXPECTED["blend"]  # nothing was selected for this model; see test_auto.py
 
 

@@ -21,6 +21,7 @@ from firstday.evaluation.slices import (
     size_slice,
 )
 from firstday.evaluation.text_table import Table
+from firstday.methods.popularity import RECENT
 from firstday.metrics import HEAD
 from firstday.training.option_search import describe_choices
 
@@ -73,7 +74,8 @@ def plot_cut_offs(results: Results) -> str | None:
     """
     if len(results.cut_offs) < 2:
         return None
-    baselines = [name for name in results.best_first if name in results.tunings and name != results.leader]
+    rivals = {*results.tunings, RECENT.name} - {results.leader}
+    baselines = [name for name in results.best_first if name in rivals]
     chosen = {results.leader, *baselines[:1], BASELINE}
     moments = [cut_off["at"] for cut_off in results.cut_offs]
     lines = {

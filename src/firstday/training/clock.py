@@ -158,18 +158,16 @@ def measure_terms(first_uses: FirstUses, half_life_days: float, weight: float) -
 def _measure_factor(first_uses: FirstUses, half_life_days: float, weight: float) -> float:
     """Return how often an average use of the last half-life counts as much as an average use.
 
-    A use of an item with average shares changes the item's score in proportion to 1 - weight + weight x decay / mean
-    decay.
+    This is the derivative of the score of an item with average shares, relative to that without a clock.
     """
     n_uses = np.bincount(first_uses.counts.row_of_entry(), first_uses.counts.weights, first_uses.counts.n_rows)
     days = np.arange(len(n_uses))
     decay = 2.0 ** (-days / half_life_days)
     is_recent = days < half_life_days
-    n_recent = n_uses[is_recent].sum()
-    if not n_recent:
-        return 1.0
-    ratio = (n_uses[is_recent] @ decay[is_recent] / n_recent) / (n_uses @ decay / n_uses.sum())
-    return round(float(1 + weight * (ratio - 1)), 4)
+    mean_decay = n_uses[is_recent] @ decay[is_recent] / max(1.0, n_uses[is_recent].sum())
+    n_pseudo = SMOOTHING * first_uses.counts.n_columns
+    of_recent = (mean_decay * n_uses.sum() + n_pseudo) / (n_uses @ decay + n_pseudo)
+    return round(float(1 - weight + weight * of_recent), 4)
 
 
 def go_back(folds: Sequence[Fold], first_uses: FirstUses | None, clock: Clock | None) -> list[Fold]:
