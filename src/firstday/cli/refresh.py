@@ -58,6 +58,14 @@ def refresh(
     force: Annotated[
         bool, typer.Option("--force", help="Publish whatever the checks of the tables and of the model say.")
     ] = False,
+    counts: Annotated[
+        bool,
+        typer.Option(
+            "--counts",
+            help="Renew counts, popularity and the log's clock without training, in seconds; settings of the training "
+            "are those of the current model.",
+        ),
+    ] = False,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for another refresh of the same model.")] = 0,
     path: PathOption = None,
     config: ConfigOption = None,
@@ -74,6 +82,8 @@ def refresh(
     current model stays in use.
 
     Example: firstday refresh tables --out model --drop-bad-rows 0.01
+
+    Example: firstday refresh tables --out model --counts
     """
     trainable = load_plugins(plugin)
     check_target(out)
@@ -89,6 +99,7 @@ def refresh(
                 keep=keep,
                 min_size=min_size,
                 force=force,
+                counts=counts,
                 wait_s=wait,
                 progress=progress,
             )

@@ -1,4 +1,4 @@
-"""Refresh: retrain, compare with the current model on users new to both, and publish the new model or keep the old.
+"""Refresh: retrain or recount, compare on users new to both models, and publish the new model or keep the old.
 
 Held-out users are chosen by a hash of the caller's user id, so they are the same in every run. They are used neither
 for training nor for choosing settings. The published model is exactly the one that was compared.
@@ -19,6 +19,8 @@ from firstday.data.ids import stable_numbers
 from firstday.data.splits.cut_offs import choose_target_days
 from firstday.data.splits.histories import read_histories
 from firstday.data.splits.holdout import log_of, split_for_training
+from firstday.data.splits.registration import collect_newcomers, find_newest
+from firstday.data.splits.snapshot import take_snapshot
 from firstday.data.splits.split import Cohort
 from firstday.display import readable
 from firstday.engine.engines import ModelPlace, load
@@ -30,6 +32,7 @@ from firstday.recommend.recommender import Recommender, answer_query, open_model
 from firstday.recommend.registry import with_methods_of
 from firstday.tables.schema import DAY_US
 from firstday.training.fit import cohort_query, fit
+from firstday.training.renew import renew_counts
 from firstday.training.table_signs import (
     KEPT_SIGNS,
     MIN_USERS,
@@ -110,9 +113,9 @@ class RefreshResult:
     reason
         ``first``: there was no model to compare with. ``no_worse``: the new model passed the gate.
         ``not_compared``: too few users are new to both models, or the current one cannot be opened; published only if
-        the gate is 0. ``smaller``: the tables have shrunk. ``damaged``: they lack what the current model knows.
-        ``worse``: the new model did not pass the gate.
-        ``replaced``: another version was published during the refresh.
+        the gate is 0 or counts were renewed. ``smaller``: the tables have shrunk. ``damaged``: they lack what the
+        current model knows. ``worse``: the new model did not pass the gate. ``replaced``: another version was published
+        during the refresh.
     sentence
         The reason in one sentence, with advice.
     model
@@ -150,6 +153,7 @@ def refresh(
     keep: int = KEEP,
     min_size: float = MIN_SIZE,
     force: bool = False,
+    counts: bool = False,
     wait_s: float = 0.0,
     progress: Progress | bool | None = True,
 ) -> RefreshResult:
@@ -181,6 +185,10 @@ def refresh(
         tables must have. 0 disables the check.
     force
         Whether to publish regardless of all checks.
+    counts
+        Whether to renew the current model's counts and clock without training, which takes seconds. Its own training
+        settings are kept. It is compared on users whose first day ended after the data of both models; with too few of
+        these, it is published after the checks of the tables.
     wait_s
         Seconds to wait for another refresh of the same model.
     progress
@@ -209,6 +217,8 @@ def refresh(
     check_target(path)
     config = Config.of(config)
     config = with_methods_of(config, [config.recommend.strategy])
+    if counts and version_in(path) is None:
+        raise ArtifactError(f"{path}: contains no model whose counts could be renewed; train one first.")
     with needs_extra("refreshing a model", "train"):
         from filelock import FileLock, Timeout
     lock = path.parent / f".{path.name}.refresh"
@@ -219,7 +229,7 @@ def refresh(
             if not isinstance(dataset, Dataset):
                 raise ConfigError("refresh: requires tables on this machine; on a cluster, use train and evaluate.")
             with open_progress(progress) as report:
-                return _replace_model(dataset, path, config, gate, keep, min_size, force, report)
+                return _replace_model(dataset, path, config, gate, keep, min_size, force, counts, report)
     except Timeout:
         raise BusyError(
             f"{path}: another refresh of this model is running and holds {lock}; wait for it with wait_s "
@@ -235,9 +245,10 @@ def _replace_model(
     keep: int,
     min_size: float,
     force: bool,
+    counts: bool,
     progress: Progress,
 ) -> RefreshResult:
-    """Check, train, compare, and publish or refuse; see `refresh`."""
+    """Check, train or recount, compare, and publish or refuse; see `refresh`."""
     before = version_in(path)
     if force:
         gate = min_size = 0.0
@@ -278,14 +289,20 @@ def _replace_model(
         if unusual and not force:
             return result("damaged", f"{describe_unusual(unusual, signs, recorded['values'])}; {ADVICE}")
         nights = nights if force else record_night(falls, nights, n_nights)
-    if before is not None and gate != 0 and len(cohort) < MIN_COMPARED:
+    if counts:
+        if current is None:
+            return result("not_compared", f"{fault}, so its counts cannot be renewed; refresh without counts")
+        share = current_share
+        model = renew_counts(current.model, dataset, numbers < share)
+    elif before is not None and gate != 0 and len(cohort) < MIN_COMPARED:
         too_few = (
             f"{len(cohort):,} held-out users are new to the current model (none if train made it), and a comparison "
             f"needs {MIN_COMPARED}"
         )
         return result("not_compared", f"{fault or too_few}; publish without a comparison with gate 0 (--gate 0)")
-    model = fit(dataset, split, config, progress=progress).model
-    held_out = _newest(split.cold)
+    else:
+        model = fit(dataset, split, config, progress=progress).model
+    held_out = cohort if counts else _newest(split.cold)
     values = measure_signs(model, dataset, times, times)
     values |= {sign: value for sign, value in signs.items() if sign.startswith(NEW)}
     if len(held_out) >= MIN_USERS:
@@ -294,15 +311,20 @@ def _replace_model(
     facts = {**model.facts, "data": {**model.facts["data"], "held_out_share": share, "signs": kept}}
     new = Recommender(replace(model, facts=facts))
     comparison = None
-    if current is not None and len(cohort) >= MIN_COMPARED:
+    if current is not None and counts:
+        comparison = compare_counts(current, dataset)
+    elif current is not None and len(cohort) >= MIN_COMPARED:
         comparison = compare_models(current, new, dataset, cohort)
-        if not comparison.passes(gate):
-            return result("worse", comparison.describe(gate), comparison)
+    if comparison is not None and not comparison.passes(gate):
+        return result("worse", comparison.describe(gate), comparison)
     if version_in(path) != before:
         return result("replaced", "another version was published meanwhile; run refresh again")
     ModelPlace(str(path)).save(new, dataset.left_out, keep=keep)
     if comparison is not None:
         return result("no_worse", comparison.describe(gate), comparison, published=True)
+    if counts:
+        explanation = f"counts renewed; fewer than {2 * MIN_COMPARED} newcomers since the last count can be compared on"
+        return result("not_compared", explanation, published=True)
     if before is not None:
         return result("not_compared", f"version {before} could not be compared, and the gate is 0", published=True)
     explanation = f"the first version; {len(split.cold):,} users are held out to compare later versions"
@@ -323,6 +345,31 @@ def choose_share(dataset: Dataset, config: Config) -> float:
     is_eligible = histories.n_used >= config.sampled.min_items if histories.log is None else histories.can_be_evaluated
     n = max(1, int(is_eligible.sum()))
     return min(MAX_SHARE, max(MIN_SHARE, TARGET_USERS / n), MAX_HELD_OUT / n)
+
+
+def compare_counts(current: Recommender, dataset: Dataset) -> ModelComparison | None:
+    """Compare the current counts with newer ones, on users who registered after both; None if there are too few.
+
+    The newer ones are as of the median registration of the newcomers since the current counts.
+    """
+    model = current.model
+    log = log_of(dataset, model.config)
+    if log is None:
+        return None
+    histories = choose_target_days(read_histories(dataset, model.config, log), model.config)
+    data = model.facts["data"]
+    counted_until = np.datetime64(data.get("counted_until", data["last_interaction"])) + np.timedelta64(1, "D")
+    registered_us = histories.registered_us
+    is_counted = registered_us < counted_until.astype("datetime64[us]").astype(np.int64)
+    users = find_newest(histories, np.flatnonzero(is_counted))
+    if len(users) < 2 * MIN_COMPARED:
+        return None
+    moment = int(np.median(registered_us[users]))
+    snapshot = take_snapshot(dataset, registered_us, moment)
+    is_held_out = stable_numbers(snapshot.users, _HASH_SEED) / 2.0**64 < data.get("held_out_share", 0.0)
+    newer = Recommender(renew_counts(model, snapshot, is_held_out))
+    cohort = collect_newcomers(dataset, model.config, histories, users[registered_us[users] >= moment])
+    return compare_models(current, newer, dataset, cohort)
 
 
 def find_shrunk(dataset: Dataset, before: Mapping[str, Any], min_size: float) -> list[str]:

@@ -38,20 +38,24 @@ def split_registration(dataset: Dataset, config: Config, histories: Histories, r
         return replace(members, not_yet_added=SparseRows.from_lists(not_yet_added, len(first_seen)))
 
     assert life is not None
-    newest = np.setdiff1d(np.flatnonzero(histories.can_be_evaluated), roles.cold)
-    newest = newest[np.argsort(-histories.day_end_us[newest], kind="stable")][:MAX_NEWEST]
     return Split(
         warm=roles.warm,
         warm_actions=take_actions(life_actions, roles.warm),
         warm_day_one=(_warm_day_ones(roles, histories, life_actions, day_actions, config),),
         validation=cohort(roles.validation),
         cold=cohort(roles.cold),
-        newest=cohort(np.sort(newest)),
+        newest=cohort(find_newest(histories, roles.cold)),
         folds=roles.folds,
         protocol="registration",
         warm_window=life,
         notes=tuple(_describe(dataset, histories, roles, life, config)),
     )
+
+
+def find_newest(histories: Histories, held_out: np.ndarray) -> np.ndarray:
+    """Return the newest past newcomers who are not among some users, given by `user_ix`, ascending."""
+    users = np.setdiff1d(np.flatnonzero(histories.can_be_evaluated), held_out)
+    return np.sort(users[np.argsort(-histories.day_end_us[users], kind="stable")][:MAX_NEWEST])
 
 
 def collect_newcomers(dataset: Dataset, config: Config, histories: Histories, users: np.ndarray) -> Cohort:

@@ -1,0 +1,133 @@
+"""Counts are renewed without training: what was used meanwhile counts, and what was learned stays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from firstday.data.dataset import Dataset
+from firstday.data.events import Events
+from firstday.data.ids import Ids
+from firstday.errors import ArtifactError
+from firstday.model.folder import read_manifest
+from firstday.recommend.recommender import Recommender, open_model
+from firstday.training.fit import train
+from firstday.training.refresh_model import RefreshResult, refresh
+from firstday.training.renew import renew_counts
+from tests.synthetic import brief_config
+from tests.timed import BEGIN, DAY, LOG, N_DAYS, N_ITEMS, N_USERS, make_log
+
+START = int(BEGIN.timestamp() * 1e6)
+END = START + N_DAYS * DAY
+CONFIG = brief_config(
+    protocol="registration", registration={"target_days": 5.0}, recommend={"strategy": "popular", "k": 10}
+)
+RISING, FADING = N_ITEMS - 1, N_ITEMS - 2
+"""Items that hardly anyone used before."""
+N_NEW = 120
+
+
+def go_on(log: Dataset, liked: int, pushed: list[int]) -> Dataset:
+    """Return the log 20 days later: all users used each of `pushed`, and 120 newcomers `liked` after the first day."""
+    users = Ids.of([*log.users.values.to_list(), *(f"new {number}" for number in range(N_NEW))])
+    rows: list[tuple[int, int | None, int]] = [
+        (user, END + DAY // 2, item) for user in range(N_USERS) for item in pushed
+    ]
+    for number in range(N_NEW):
+        registered = END + DAY + number * (12 * DAY // N_NEW)
+        rows += [(N_USERS + number, registered, 0), (N_USERS + number, registered + 2 * DAY, liked)]
+    rows.append((0, END + 20 * DAY, 0))
+    return LOG.add(replace(log, users=users, groups={}), rows)
+
+
+@pytest.fixture(scope="module")
+def log() -> Dataset:
+    return replace(make_log(), groups={}, registered_at=None)
+
+
+@pytest.fixture(scope="module")
+def trained(log: Dataset) -> Recommender:
+    return train(log, CONFIG, progress=None)
+
+
+@pytest.fixture
+def model(trained: Recommender, tmp_path: Path) -> Path:
+    return trained.save(tmp_path / "model")
+
+
+def count_users(log: Dataset, users: np.ndarray) -> list[int]:
+    """Count the users of each item by hand."""
+    used = log.events.whole().filter(LOG.is_use(), pl.col("user_ix").is_in(users.tolist()))
+    counts = dict(used.group_by("target_ix").agg(pl.col("user_ix").n_unique()).rows())
+    return [counts.get(item, 0) for item in range(N_ITEMS)]
+
+
+def test_all_users_but_held_out_ones_are_counted(trained: Recommender, log: Dataset) -> None:
+    later = go_on(log, RISING, [FADING])
+    is_held_out = np.arange(len(later.users)) % 3 == 0
+    renewed = renew_counts(trained.model, later, is_held_out)
+    assert renewed.everyone.counts.dense()[0].tolist() == count_users(later, np.flatnonzero(~is_held_out))
+    assert renewed.segments.items.counts.column_sums().max() <= renewed.everyone.counts.column_sums().max()
+    assert renewed.clock is not None
+    assert renewed.clock.terms[FADING] > renewed.clock.terms[1:FADING].max()  # all its uses are of the last days
+    assert renewed.learned is trained.model.learned
+    assert renewed.cold is trained.model.cold
+
+
+def test_items_that_the_model_does_not_know_are_ignored(trained: Recommender, log: Dataset) -> None:
+    """The same log, its items in another order, with one more."""
+    order = np.random.default_rng(0).permutation(N_ITEMS)
+    items = Ids.of(["unknown", *log.items.values.gather(order).to_list()])
+    rows = log.events.whole()
+    moved = 1 + np.argsort(order)[rows["target_ix"].to_numpy()]
+    rows = rows.with_columns(target_ix=pl.Series(moved, dtype=rows.schema["target_ix"]))
+    other = LOG.add(replace(log, items=items, events=Events.of(rows)), [(user, END - DAY, 0) for user in range(9)])
+    nobody = np.zeros(N_USERS, dtype=bool)
+    counts = [renew_counts(trained.model, tables, nobody).everyone.counts.dense() for tables in (log, other)]
+    assert counts[0].tolist() == counts[1].tolist()
+
+
+def refresh_counts(model: Path, tables: Dataset, **options: float) -> RefreshResult:
+    return refresh(tables, model, CONFIG, counts=True, progress=None, **options)  # type: ignore[arg-type]
+
+
+def test_nothing_but_counts_changes_in_the_model(model: Path, log: Dataset) -> None:
+    """Newcomers like what is used more and more."""
+    before = open_model(model).model
+    files = read_manifest(model)["files"]
+    result = refresh_counts(model, go_on(log, RISING, [RISING]))
+    assert (result.published, result.reason) == (True, "no_worse")
+    assert result.comparison is not None
+    assert result.comparison.precision > result.comparison.precision_before
+    assert result.comparison.users >= N_NEW // 2
+    after = open_model(model).model
+    assert after.popularity[RISING] > 0.9 > 0.1 > before.popularity[RISING]
+    new_files = read_manifest(model)["files"]
+    kept = {name for name in files if name.startswith(("cold.", "learned.", "signal_encoder.", "fold_in."))}
+    assert kept
+    assert {name: files[name] for name in kept} == {name: new_files[name] for name in kept}
+
+
+def test_counts_that_make_lists_worse_are_refused(model: Path, log: Dataset) -> None:
+    """Everybody used something that newcomers do not like, instead of what they do."""
+    popular = open_model(model).model.popular_items.tolist()
+    tables = go_on(log, popular[5], popular[-30:])
+    result = refresh_counts(model, tables)
+    assert (result.published, result.reason, result.version) == (False, "worse", result.before)
+    assert refresh_counts(model, tables, gate=0).published
+
+
+def test_too_few_newcomers_are_no_reason_to_wait(model: Path, log: Dataset) -> None:
+    result = refresh_counts(model, log)
+    assert (result.published, result.reason, result.comparison) == (True, "not_compared", None)
+
+
+def test_shrunk_tables_are_refused_and_a_model_is_needed(model: Path, log: Dataset, tmp_path: Path) -> None:
+    fewer = replace(log, events=Events.of(log.events.whole()[: len(log.events) // 3]))
+    assert refresh_counts(model, fewer).reason == "smaller"
+    with pytest.raises(ArtifactError, match="contains no model"):
+        refresh_counts(tmp_path / "nothing", log)
