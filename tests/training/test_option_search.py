@@ -155,6 +155,13 @@ def test_each_combination_is_tried_and_the_first_of_the_best_chosen(
     assert tried == [*combinations, (20, "a"), (20, "a"), (20, "a")]
     assert prepared == [len(split.warm)] * 4
     assert tunings["oracle"].options == {"min_items": 1, "first": 20, "name": "a"}
+    tried.clear()
+    fixed = replace(model, config=config.override("plugins", {"oracle": {"first": 5, "name": "b"}}))
+    model, (fold,), tunings = search_options([fold], fixed, no_progress, world, split)
+    assert model.learned["oracle"] == fold.model.learned["oracle"] == Oracle(5)
+    # For validation users, and in the end.
+    assert tried == [(5, "b")] * 2
+    assert tunings["oracle"].n_tried == 1
 
 
 def test_options_of_the_configuration_are_not_searched() -> None:

@@ -93,7 +93,10 @@ def invert(matrix: np.ndarray) -> np.ndarray:
     if failed:
         raise ConfigError("regularization: is too small to invert the item matrix; increase it.")
     inverse, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
-    return np.asarray(np.tril(inverse) + np.tril(inverse, -1).T)
+    for row in range(len(inverse)):
+        inverse[row, row:] = inverse[row:, row]
+    inverse += 0.0  # no negative zeros
+    return np.asarray(inverse.T)
 
 
 @dataclass(frozen=True, eq=False)

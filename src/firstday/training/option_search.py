@@ -168,6 +168,9 @@ def _search_one(
     n_tried = 0
     parts = [split.fold(rows) for rows in split.folds] if split is not None and split.folds else [split]
     sample = head(folds, search.max_users)
+    for fold in sample:
+        _ = fold.query.closeness  # computed once for all combinations
+    learned: list[Any] = []  # what each part teaches with the options tried last
 
     @lru_cache(maxsize=len(parts))
     def prepare(part: Split, min_items: int, window_days: float | None) -> Callable[..., Any]:
@@ -182,22 +185,26 @@ def _search_one(
         own_options = {option: value for option, value in options.items() if option not in DATA_GRID}
         return prepare(part, options["min_items"], options.get("window_days"))(**own_options)
 
-    def learn_folds(folds: Sequence[Fold], options: Mapping[str, Any]) -> list[Fold]:
-        return [
-            fold.with_learned(**{name: learn(part, fold.model, options)})
-            for fold, part in zip(folds, parts, strict=True)
-        ]
+    def learn_parts(options: Mapping[str, Any]) -> None:
+        learned.clear()  # frees memory
+        learned.extend(learn(part, fold.model, options) for fold, part in zip(folds, parts, strict=True))
+
+    def with_learned(folds: Sequence[Fold]) -> list[Fold]:
+        return [fold.with_learned(**{name: value}) for fold, value in zip(folds, learned, strict=True)]
 
     def objective(options: Mapping[str, Any]) -> float:
         nonlocal n_tried
         progress(name, n_tried, max(n_first, n_tried + 1))
         n_tried += 1
-        return 100 * float(measure_folds(learn_folds(sample, options), name).mean())
+        learn_parts(options)
+        return 100 * float(measure_folds(with_learned(sample), name).mean())
 
     began = perf_counter()
     options, precision = search_grid(grid, start, objective)
     progress(name, n_tried, n_tried)
-    chosen_folds = learn_folds(folds, options)
+    if n_tried > 1:
+        learn_parts(options)
+    chosen_folds = with_learned(folds)
     prepare.cache_clear()
     tuned_at = perf_counter()
     model = model.with_learned(**{name: learn(split, model, options)})
