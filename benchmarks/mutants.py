@@ -29,6 +29,7 @@ RULE_TESTS = (
 )
 STORE_TESTS = ("tests/serve/test_stores.py", "tests/serve/test_store_sqlite.py", "tests/serve/test_export.py")
 SPLIT_TESTS = ("tests/data", "tests/features/test_clock.py", "tests/training")
+CLOCK_TESTS = ("tests/training/test_clock.py", "tests/engine/test_first_uses.py", "tests/training/test_renew.py")
 LIST_TESTS = ("tests/recommend/test_lists_by_hand.py", "tests/recommend")
 SQLITE = "serve/store/sqlite.py"
 REDIS = "serve/store/redis.py"
@@ -38,6 +39,7 @@ SNAPSHOT = "data/splits/snapshot.py"
 ROLES = "data/splits/roles.py"
 REGISTRATION = "data/splits/registration.py"
 HISTORIES = "data/splits/histories.py"
+CLOCK = "training/clock.py"
 
 STORES = (
     (SQLITE, "is_told = 0 WHERE us < ?6", "is_told = 0 WHERE ?6 = ?6"),
@@ -88,6 +90,14 @@ LEAKAGE = (
     ("methods/blend.py", "np.where(excluded.has(chosen), ", "np.where(chosen < 0, ", LIST_TESTS),
     ("methods/explore.py", "quota.open[excluded] = False", "pass", LIST_TESTS),
     ("methods/blend.py", "np.tile(listed, ", "np.tile(np.arange(query.model.n_items), ", LIST_TESTS),
+    (CLOCK, "past = first_uses.until(moment)", "past = first_uses", CLOCK_TESTS),
+    (CLOCK, "measure_terms(first_uses.until(moment), ", "measure_terms(first_uses, ", CLOCK_TESTS),
+    (CLOCK, "truth.keep(n_users[truth.columns] > 0)", "truth", CLOCK_TESTS),
+    (CLOCK, "(int(start) - MODEL_AGE_US, ", "(int(start), ", CLOCK_TESTS),
+    (CLOCK, "judged[~half] = gains[gains[:, half].mean", "judged[~half] = gains[gains.mean", CLOCK_TESTS),
+    ("training/calibrate.py", "first_uses.until(fold.moment_us)", "first_uses", CLOCK_TESTS),
+    ("engine/first_uses.py", 'pl.col("timestamp").min()', 'pl.col("timestamp").max()', CLOCK_TESTS),
+    ("training/renew.py", "histories.can_be_warm & ~held_out", "histories.can_be_warm", CLOCK_TESTS),
 )
 """Guards against leakage and against items that must not be listed, with their tests."""
 

@@ -25,6 +25,7 @@ from firstday.training.clock import (
     SMOOTHING,
     choose_clock,
     go_back,
+    judge,
     mean_by_week,
     measure_gains,
     measure_terms,
@@ -143,6 +144,14 @@ def test_what_others_do_after_a_newcomer_s_first_day_changes_no_gain(fashion: Fi
     assert is_later.any()
     before, after = (measure_gains(uses, early, SIGNALS)[0] for uses in (fashion, changed))
     assert before.tobytes() == after.tobytes()
+
+
+def test_a_choice_is_judged_on_weeks_that_did_not_determine_it() -> None:
+    """What gains in even weeks loses in odd ones, and the reverse."""
+    week = np.arange(4)
+    gains = np.array([[10.0, -10.0, 10.0, -10.0], [-10.0, 10.0, -10.0, 10.0]])
+    assert judge(gains, week)[1:] == (-10.0, 0.0)
+    assert judge(gains[:, :1], week[:1]) == (0, 0.0, 0.0)
 
 
 def test_errors_are_of_weeks_not_of_users() -> None:
