@@ -160,7 +160,7 @@ def _choose_candidates(query: Query, promise: np.ndarray, parts: Sequence[Part],
     """
     rules = query.item_rules
     if query.model.clock_terms is not None:
-        promise *= query.model.derive(clock_factors)
+        promise *= query.model.clock_factors
     promise *= rules.allowed
     for part in parts:
         if isinstance(part, Lift):
@@ -179,12 +179,6 @@ def _score(part: Part, chosen: np.ndarray, terms: np.ndarray | np.float32) -> np
     if isinstance(part, Shares):
         return np.log(scores + np.float32(LEAST_SHARE)) + terms
     return scores + terms if isinstance(part, Scores) and part.are_logs else scores
-
-
-def clock_factors(model: TrainedModel) -> np.ndarray:
-    """Return the factors by which the clock multiplies shares, float32, shape (n_items,)."""
-    assert model.clock is not None
-    return np.exp(model.clock.terms)
 
 
 def _once(query: Query, rows: np.ndarray, name: str) -> Part:

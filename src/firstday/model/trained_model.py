@@ -188,8 +188,8 @@ class TrainedModel:
         return self._changed({"smoothed_shares", "_derived"}, learned={**self.learned, **learned})
 
     def with_clock(self, clock: Clock | None) -> TrainedModel:
-        """Return the model with another clock; cached values that do not depend on it are kept."""
-        return self._changed({"recent_shares", "recent_items", "compiled_rules", "_derived"}, clock=clock)
+        """Return the model with another clock; cached values are kept, as methods derive nothing from the clock."""
+        return self._changed({"clock_factors", "recent_shares", "recent_items", "compiled_rules"}, clock=clock)
 
     def _changed(self, dependent: set[str], **changes: Any) -> TrainedModel:
         """Return the model with changes, and its cached values except dependent ones."""
@@ -228,9 +228,14 @@ class TrainedModel:
         return "popular" if self.clock_terms is None else "recent"
 
     @cached_property
+    def clock_factors(self) -> np.ndarray:
+        """Factors by which the clock multiplies shares, float32, shape (n_items,)."""
+        return np.ones(self.n_items, np.float32) if self.clock is None else np.exp(self.clock.terms)
+
+    @cached_property
     def recent_shares(self) -> np.ndarray:
         """Share of warm users who use each item, with recent use weighted by the clock, float32, shape (n_items,)."""
-        return self.popularity if self.clock is None else self.popularity * np.exp(self.clock.terms)
+        return self.popularity * self.clock_factors
 
     @cached_property
     def recent_items(self) -> np.ndarray:

@@ -104,8 +104,7 @@ def measure_drift(folds: Sequence[Fold], first_uses: FirstUses | None) -> float:
     hits_then = hits_now = DRIFT_SMOOTHING
     for fold in folds:
         if first_uses is not None and fold.moment_us is not None:
-            terms = fold.model.clock_terms
-            factors = np.exp(0 if terms is None else terms)
+            factors = fold.model.clock_factors if fold.model.fallback == "recent" else 1
             hits_then += _count_hits(fold, first_uses.until(fold.moment_us).count_users() * factors)
             hits_now += _count_hits(fold, fold.model.popularity * factors)
     return float(np.log(hits_then / hits_now))
