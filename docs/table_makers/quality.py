@@ -183,5 +183,45 @@ def calibration(*names: str) -> list[str]:
     return make_table(columns, lines)
 
 
+def clock_lists() -> list[str]:
+    """Return `auto` with and without the clock on every log, beside `recent`."""
+    lines = []
+    for name, found in read_results("clock").items():
+        lists = found["lists"]
+        n_used = sum(clock["is_kept"] for clock in found["clocks"])
+        precision = {way: " / ".join(f"{value:.1f}" for value in values) for way, values in lists["precision"].items()}
+        cells = [name, f"{lists['users']:,}", f"{n_used} of {len(found['clocks'])}"]
+        cells += [precision["clock"], precision["no clock"], *_write_pair(lists["difference"]["clock"])]
+        lines.append([*cells, precision["recent"], precision["popular"]])
+    columns = ("dataset", "newcomers", "clock at cut-offs", "`auto`", "without", "difference: P@10", "P@50")
+    return make_table((*columns, "`recent`", "`popular`"), lines)
+
+
+def clock_weights() -> list[str]:
+    """Return what weights fitted without knowledge of the future change, and the mean weights."""
+    results = {name: found["weights"] for name, found in read_results("clock").items() if found["weights"]["users"]}
+    names = list(dict.fromkeys(name for of in results.values() for name in of["mean"]["folds"]))
+    lines = []
+    for name, found in results.items():
+        means = (" -> ".join(f"{found['mean'][way].get(of, 0):.2f}" for way in ("folds", "snapshots")) for of in names)
+        lines.append([name, f"{found['users']:,}", *_write_pair(found["difference"]["snapshots"]), *means])
+    return make_table(("dataset", "newcomers", "difference: P@10", "P@50", *_code(names)), lines)
+
+
+def clock_ages() -> list[str]:
+    """Return what renewed counts bring by the age of the model."""
+    lines = []
+    for name, found in read_results("clock").items():
+        for age, of_age in found["age"].items():
+            if of_age["users"]:
+                lines.append([name, age, f"{of_age['users']:,}", *_write_pair(of_age["difference"]["renewed"])])
+    return make_table(("dataset", "age, days", "newcomers", "difference: P@10", "P@50"), lines)
+
+
+def _write_pair(intervals: list[list[float]]) -> list[str]:
+    """Write differences at 10 and at 50 with their intervals."""
+    return [estimate(mean, ends, "+.1f") for mean, *ends in intervals]
+
+
 def _code(names: Iterable[str]) -> list[str]:
     return [f"`{name}`" for name in names]

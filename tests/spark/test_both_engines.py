@@ -18,6 +18,7 @@ from firstday.data.summary import summarise
 from firstday.embed.embeddings import FoldIn
 from firstday.engine import engines
 from firstday.engine.everyone import StatisticsTask, merge
+from firstday.engine.first_uses import count_warm_first_uses
 from firstday.engine.large import describe_warm, sum_parts, warm_affinity
 from firstday.engine.spark.cluster_dataset import ClusterDataset
 from firstday.engine.spark.recommend_on_spark import write_lists
@@ -141,6 +142,25 @@ def test_a_model_of_a_sample_counts_everyone(sample: Path, sample_config: Config
     n_once = data["warm_users"] - int(model.segments.items.sizes.sum())
     assert 0 < n_once < 25  # who used one item
     assert data["impressions"] > data["impressions_used"] > 100
+
+
+def test_first_uses_are_counted_the_same_on_both(
+    local: engines.Check, trained: Recommender, config: Config, tables: ClusterDataset
+) -> None:
+    """The clock of a model follows from these counts."""
+    assert isinstance(local.dataset, Dataset)
+    assert trained.model.clock is not None
+    settings = config.override("training.most_users", 100)
+    log = log_of(local.dataset, settings)
+    held_out = Ids(local.dataset.users.take(np.arange(0, 600, 7)))
+    count = tables.find_learners(settings).count_first_uses
+    assert count is not None
+    assert log is not None
+    one = count(held_out)
+    other = count_warm_first_uses(local.dataset, settings, log, held_out)
+    assert one.end_us == other.end_us == log.end
+    assert one.counts.n_entries > 1_000
+    assert_equal(one.counts, other.counts)
 
 
 def test_what_was_shown_to_those_who_are_not_warm_is_counted_the_same_on_both(
