@@ -30,5 +30,5 @@ def test_a_folder_of_tables_is_run_kept_added_to_and_shown(tmp_path: Path, run: 
 
     done = run("leaderboard", "--published", "--json", ours)
     assert {"service", *read_published()} == set(read_leaderboard(ours))
-    for name in ("service", "simulated"):
+    for name in ("service", "movielens-100k"):
         assert f"{name}: cold users" in done.stdout

@@ -71,14 +71,14 @@ def test_it_keeps_what_strategies_promise(tiny: Recommender, recommender: Recomm
 
 def test_the_route_of_every_kind_of_user(tiny: Recommender, everyone: SignalBatch, strategy: str) -> None:
     of_items = dict.fromkeys(("day_one", "fold_in", "edlae", *searched_names()), 1)
-    column = {"popular": 0, "group": 0, "friends": 0, **of_items}.get(strategy, 2)
+    column = {"popular": 0, "recent": 0, "group": 0, "friends": 0, **of_items}.get(strategy, 2)
     expected = [ROUTES[who][column] or strategy for who in PEOPLE]
     if strategy in ("edlae", *searched_names()):  # they rank nothing that warm users lack
         expected[list(PEOPLE).index("everything")] = "group"
     if strategy == "friends":
         expected[list(PEOPLE).index("only friends")] = "friends"
     expected = ["blend" if name == "auto" else name for name in expected]  # nothing was selected for this model
-    if strategy in ("popular", "explore"):  # they need nothing of a user
+    if strategy in ("popular", "recent", "explore"):  # they need nothing of a user
         expected = [strategy] * len(PEOPLE)
     routes = dict(zip(PEOPLE, answer_query(Query(tiny.model, everyone, K), strategy).routes.tolist(), strict=True))
     assert routes == dict(zip(PEOPLE, expected, strict=True))

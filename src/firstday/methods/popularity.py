@@ -16,7 +16,7 @@ def recommend_popular(query: Query) -> Answer:
 
 
 def recommend_recent(query: Query) -> Answer:
-    """Rank items by the share of warm users who use them, with recent use weighted by the clock; answers every user."""
+    """Rank items by their share in all use, with recent use weighted by the clock; answers every user."""
     return _take_order(query, query.item_rules.recent, query.model.recent_shares, "recent")
 
 
@@ -74,10 +74,11 @@ POPULAR = StrategySpec(
 RECENT = StrategySpec(
     name="recent",
     recommend=recommend_recent,
-    describe="Rank items by the share of warm users who use them, with recent use weighted by the log's clock.",
+    describe="Rank items by their share in all use, with recent use weighted by the log's clock.",
     explain="The most used items of late.",
     reason=lambda reason: f"{reason.share_of_everyone:.1%} of all users use it.",
     reads=(),
+    scale="share of recent use",
 )
 GROUP = StrategySpec(
     name="group",

@@ -52,7 +52,9 @@ class Clock:
     def describe(self) -> str:
         """Describe the clock and the evidence in one sentence."""
         days = f"{self.half_life_days:g} days"
-        users = f"{self.n_users:,} past newcomers of {self.n_weeks:,} weeks"
+        users = f"{self.n_users:,} past newcomers of {self.n_weeks:,} week{'s' * (self.n_weeks != 1)}"
+        if self.n_weeks < 2:
+            return f"Whether recent use improves lists cannot be told here: there are {users} with a log before them."
         points = f"{self.gain:+.2f} points, standard error {self.error:.2f}"
         if not self.is_kept:
             return f"Recent use does not improve lists here: lists by popularity gain {points}, for {users}."

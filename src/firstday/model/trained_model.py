@@ -234,8 +234,9 @@ class TrainedModel:
 
     @cached_property
     def recent_shares(self) -> np.ndarray:
-        """Share of warm users who use each item, with recent use weighted by the clock, float32, shape (n_items,)."""
-        return self.popularity * self.clock_factors
+        """Share of each item in all use, with recent use weighted by the clock, float32, shape (n_items,)."""
+        use = self.popularity * self.clock_factors
+        return np.asarray(use / max(np.float32(1e-9), use.sum()), dtype=np.float32)
 
     @cached_property
     def recent_items(self) -> np.ndarray:
