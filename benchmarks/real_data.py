@@ -69,7 +69,7 @@ def evaluate_set(
             config,
             baselines=True,
             tune_once=True,
-            n_seeds=seeds if dataset.registered_at is None else 1,
+            n_seeds=1 if recent else seeds,
             against=(REFERENCE, "auto", *rivals),
             progress=progress,
         )
