@@ -79,7 +79,7 @@ def _answer_together(query: Query, strategy: str | Strategy) -> Answer:
     needs_all = bool(rules.pins) or rules.factors is not None
     if not (needs_all or rules.caps or rules.after):
         return _rank(query, strategy)
-    n_allowed = max(1, len(rules.popular))
+    n_allowed = max(1, rules.n_allowed)
     n_first = n_allowed if needs_all else min(max(rules.after + query.k, REACH), n_allowed)
     for n_ranking in dict.fromkeys((n_first, n_allowed)):
         long_query = query.ask(k=n_ranking)
