@@ -108,7 +108,7 @@ def test_another_background_is_ranked_anew() -> None:
     assert isinstance(popular, Shares)
     reverse = replace(popular, background=popular.background[::-1].copy())
     nothing = SparseRows.empty(1, N_ITEMS)
-    found = [blend._choose_candidates(query, [part], nothing) for part in (popular, reverse, popular)]
+    found = [blend._choose_candidates(query, {"popular": part}, nothing) for part in (popular, reverse, popular)]
     assert found[0].tolist() == found[2].tolist()
     assert found[1].tolist() == rank_everything(query, [reverse], nothing, N_CHOSEN).tolist() != found[0].tolist()
     assert first.shape == (1, N_CHOSEN)

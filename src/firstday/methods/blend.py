@@ -8,7 +8,7 @@ items, times a weight that approaches 1 as evidence grows (`HALFWAY`; docs/bandi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import is_
@@ -37,7 +37,9 @@ MIN_RANKED = 16_384
 """Minimum number of items kept of the order that is the same for all users."""
 MAX_LIFT = 60.0
 """Maximum score of a `Lift` in choosing candidates; keeps the exponential finite."""
-ROWS_AT_ONCE = 8
+ROWS_AT_ONCE = 32
+BELIEVED_AT_ONCE = 8
+"""Number of users with items passed over whose shares of all items are in memory at a time."""
 HALFWAY = 30
 """Number of items used or passed over at which their vector has half its weight, as it is unreliable on few items."""
 
@@ -102,9 +104,9 @@ def recommend_blend(query: Query) -> Answer:
     return Answer.from_lists(answered, "blend", items, scores, levels)
 
 
-def batches(rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Split rows into batches of at most `ROWS_AT_ONCE`."""
-    return (rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE))
+def batches(rows: np.ndarray, size: int = ROWS_AT_ONCE) -> Iterator[np.ndarray]:
+    """Split rows into batches of at most a size."""
+    return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
 def score_blend(query: Query, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -144,25 +146,22 @@ def find_candidates(
     of items passed over, and is minus infinity for excluded items.
     """
     parts = {name: _once(query, rows, name) for name in dict.fromkeys((*CANDIDATE_SOURCES, *names))}
-    has_evidence = np.flatnonzero(query.passed_over.take(rows).lengths())
-    believed = _share_by_belief(query, rows[has_evidence]) if len(has_evidence) else None
     excluded = query.excluded.take(rows)
     rules = query.item_rules
-    if rules.n_allowed <= ALL_CANDIDATES:
-        chosen = np.tile(rules.items, (len(rows), 1))
-    else:
-        chosen = _choose_candidates(query, list(parts.values()), excluded)
-        if believed is not None:
-            lifts = [part.rows.take(has_evidence) for part in parts.values() if isinstance(part, Lift)]
-            chosen[has_evidence] = _choose_believed(query, believed, lifts, excluded.take(has_evidence))
-    offsets = np.where(excluded.has(chosen), np.float32(-np.inf), np.float32(0))
-    if believed is not None:
-        of_chosen = np.take_along_axis(believed, chosen[has_evidence], axis=1)
-        offsets[has_evidence] += _score_evidence(query, rows[has_evidence], chosen[has_evidence], of_chosen)
+    ranks_all = rules.n_allowed <= ALL_CANDIDATES
+    chosen = np.tile(rules.items, (len(rows), 1)) if ranks_all else _choose_candidates(query, parts, excluded)
+    evidence = np.zeros(chosen.shape, dtype=np.float32)
+    for group in batches(np.flatnonzero(query.passed_over.take(rows).lengths()), BELIEVED_AT_ONCE):
+        believed = _share_by_belief(query, rows[group])
+        if not ranks_all:
+            chosen[group] = _choose_believed(query, believed, parts, group, excluded.take(group))
+        of_chosen = np.take_along_axis(believed, chosen[group], axis=1)
+        evidence[group] = _score_evidence(query, rows[group], chosen[group], of_chosen)
+    offsets = np.where(excluded.has(chosen), np.float32(-np.inf), evidence)
     return parts, chosen, offsets
 
 
-def _choose_candidates(query: Query, parts: Sequence[Part], excluded: SparseRows) -> np.ndarray:
+def _choose_candidates(query: Query, parts: Mapping[str, Part], excluded: SparseRows) -> np.ndarray:
     """Return the most promising items that may be listed, ascending, int64, shape (n_rows, n_chosen).
 
     An item's promise is the sum of its shares, lifted, times the clock's and the rules' factors. It is the same for all
@@ -170,9 +169,9 @@ def _choose_candidates(query: Query, parts: Sequence[Part], excluded: SparseRows
     Candidates depend on the user and the rules, not on the length of the list.
     """
     n_chosen = _count_candidates(query)
-    shares = [part for part in parts if isinstance(part, Shares)]
+    shares = [part for part in parts.values() if isinstance(part, Shares)]
     backgrounds = tuple(part.background for part in shares)
-    lifts = [part.rows for part in parts if isinstance(part, Lift)]
+    lifts = [part.rows for part in parts.values() if isinstance(part, Lift)]
     entries = find_support([*(part.rows for part in shares), *lifts, excluded])
     promise = np.full(entries.n_entries, LEAST_SHARE, dtype=np.float32)
     for part in shares:
@@ -226,7 +225,7 @@ def _rank_background(query: Query, backgrounds: tuple[np.ndarray, ...], n: int) 
 
 
 def _choose_believed(
-    query: Query, believed: np.ndarray, lifts: Sequence[SparseRows], excluded: SparseRows
+    query: Query, believed: np.ndarray, parts: Mapping[str, Part], rows: np.ndarray, excluded: SparseRows
 ) -> np.ndarray:
     """Choose candidates by the shares among people whom users with items passed over may resemble.
 
@@ -234,8 +233,10 @@ def _choose_believed(
     """
     everything = slice(None)
     promise = _weigh(query, believed + np.float32(LEAST_SHARE), everything)
-    for lift in lifts:
-        promise[lift.row_of_entry(), lift.columns] *= np.exp(np.minimum(lift.weights, MAX_LIFT))
+    for part in parts.values():
+        if isinstance(part, Lift):
+            lift = part.rows.take(rows)
+            promise[lift.row_of_entry(), lift.columns] *= np.exp(np.minimum(lift.weights, MAX_LIFT))
     promise = _boost(query, promise, everything)
     promise[excluded.row_of_entry(), excluded.columns] = -1
     return greatest(promise, _count_candidates(query))
