@@ -271,8 +271,11 @@ def _compile(model: TrainedModel, layers: Sequence[Rules], user: Mapping[str, An
         notes.append(f"{n_unknown:,} ids of the rules are unknown to the model")
     caps = []
     for name, max_items in _merge(layers, "cap").items():
-        values_of_items = _index_values(find_column(columns, name))
-        caps.append((values_of_items, values_of_items.transpose(), max_items))
+        index = model.compiled_rules.get(("values", name))
+        if index is None:
+            values_of_items = _index_values(find_column(columns, name))
+            index = model.compiled_rules["values", name] = values_of_items, values_of_items.transpose()
+        caps.append((*index, max_items))
     return ItemRules(
         allowed=allowed,
         factors=factors if _merge(layers, "boost") else None,
