@@ -152,15 +152,16 @@ def _uses(
     taste_of_item: np.ndarray,
 ) -> ItemCounts:
     """Draw the items that segments use: popular ones, and far more often those of their own taste."""
+    columns = []
     counts = []
     for segment in range(n_segments):
         weight = popularity * np.where(taste_of_item == taste_of_segment[segment], 100, 1)
-        counts.append(rng.multinomial(20 * USERS_PER_SEGMENT, weight / weight.sum()))
-        counts[-1] = np.minimum(counts[-1], USERS_PER_SEGMENT)
-    table = np.array(counts)
-    rows, columns = np.nonzero(table)
+        drawn = rng.multinomial(20 * USERS_PER_SEGMENT, weight / weight.sum())
+        columns.append(np.flatnonzero(drawn))
+        counts.append(np.minimum(drawn[columns[-1]], USERS_PER_SEGMENT))
+    rows = np.repeat(np.arange(n_segments), [len(of_segment) for of_segment in columns])
     return ItemCounts(
-        SparseRows.from_pairs(rows, columns, table[rows, columns], n_segments, n_items),
+        SparseRows.from_pairs(rows, np.concatenate(columns), np.concatenate(counts), n_segments, n_items),
         np.full(n_segments, USERS_PER_SEGMENT, dtype=np.int64),
     )
 

@@ -216,6 +216,21 @@ def _add_up(cells: np.ndarray, weights: np.ndarray | None, n_rows: int, n_column
     return SparseRows(starts, (distinct % n_columns).astype(np.int32), added.astype(np.float32), n_columns)
 
 
+def find_support(matrices: Sequence[SparseRows]) -> SparseRows:
+    """Return a matrix with an entry of weight 1 wherever one of several matrices has an entry."""
+    first = matrices[0]
+    cells = np.sort(np.concatenate([matrix._cells() for matrix in matrices]))
+    cells = cells[np.append(True, cells[1:] != cells[:-1])[: len(cells)]]  # np.unique hashes, which takes longer
+    starts = np.searchsorted(cells, np.arange(first.n_rows + 1, dtype=np.int64) * first.n_columns)
+    columns = (cells % first.n_columns).astype(np.int32)
+    return SparseRows(starts, columns, np.ones(len(cells), dtype=np.float32), first.n_columns)
+
+
+def positions_in(support: SparseRows, entries: SparseRows) -> np.ndarray:
+    """Return the position of each entry of a matrix among those of its `find_support`, int64, shape (n_entries,)."""
+    return np.searchsorted(support._cells(), entries._cells())
+
+
 def contains(table: SparseRows, entries: SparseRows) -> np.ndarray:
     """Return whether the table has each entry of another matrix, bool, shape (n_entries,)."""
     return table._find(entries._cells())[1]

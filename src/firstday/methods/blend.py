@@ -8,9 +8,10 @@ items, times a weight that approaches 1 as evidence grows (`HALFWAY`; docs/bandi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
+from operator import is_
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from firstday.recommend.component import LEAST_SHARE, Lift, Part, Scores, Shares
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.registry import components_of, find_strategy
 from firstday.recommend.spec import PROBABILITY, StrategySpec, near_taste
-from firstday.sparse import SparseRows
+from firstday.sparse import SparseRows, find_support, positions_in
 
 KNOTS = (0, 1, 20)
 """Numbers of interactions at which components have separate weights, interpolated between them."""
@@ -32,9 +33,13 @@ N_CANDIDATES = 600
 """Number of candidates per user: items used most by similar people or overall, or similar to the user's items."""
 ALL_CANDIDATES = 2_000
 """If no more items than this may be listed, all of them are candidates."""
+MIN_RANKED = 16_384
+"""Minimum number of items kept of the order that is the same for all users."""
 MAX_LIFT = 60.0
 """Maximum score of a `Lift` in choosing candidates; keeps the exponential finite."""
-ROWS_AT_ONCE = 8
+ROWS_AT_ONCE = 32
+BELIEVED_AT_ONCE = 8
+"""Number of users with items passed over whose shares of all items are in memory at a time."""
 HALFWAY = 30
 """Number of items used or passed over at which their vector has half its weight, as it is unreliable on few items."""
 
@@ -63,6 +68,22 @@ class Blending:
         }
 
 
+@dataclass(frozen=True, eq=False)
+class Background:
+    """Items in the order of the promise that they have for everybody, int64, and this promise, float32.
+
+    It follows from the components' `backgrounds` and the rules; both arrays end after the first items.
+    """
+
+    backgrounds: tuple[np.ndarray, ...]
+    order: np.ndarray
+    promise: np.ndarray
+
+    def is_of(self, backgrounds: tuple[np.ndarray, ...]) -> bool:
+        """Whether these are the same arrays."""
+        return len(backgrounds) == len(self.backgrounds) and all(map(is_, backgrounds, self.backgrounds))
+
+
 def share_of_knots(n_known: np.ndarray) -> np.ndarray:
     """Return the interpolation weights of `KNOTS` for each user, float32, shape (n_users, n_knots)."""
     to_many = np.minimum(np.log(np.maximum(n_known, 1)) / np.log(KNOTS[-1]), 1)
@@ -72,7 +93,7 @@ def share_of_knots(n_known: np.ndarray) -> np.ndarray:
 
 def recommend_blend(query: Query) -> Answer:
     """Rank items by a weighted sum of components; needs a signal, a profile value or an item passed over."""
-    answered = (query.has_features | (query.passed_over.lengths() > 0)) & (len(query.item_rules.items) > 0)
+    answered = (query.has_features | (query.passed_over.lengths() > 0)) & (query.item_rules.n_allowed > 0)
     items = np.full((query.n_users, query.k), NO_ITEM, dtype=np.int32)
     scores = np.zeros((query.n_users, query.k), dtype=np.float32)
     levels = np.zeros(query.n_users, dtype=np.float32)
@@ -83,9 +104,9 @@ def recommend_blend(query: Query) -> Answer:
     return Answer.from_lists(answered, "blend", items, scores, levels)
 
 
-def batches(rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Split rows into batches of at most `ROWS_AT_ONCE`."""
-    return (rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE))
+def batches(rows: np.ndarray, size: int = ROWS_AT_ONCE) -> Iterator[np.ndarray]:
+    """Split rows into batches of at most a size."""
+    return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
 def score_blend(query: Query, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -125,52 +146,122 @@ def find_candidates(
     of items passed over, and is minus infinity for excluded items.
     """
     parts = {name: _once(query, rows, name) for name in dict.fromkeys((*CANDIDATE_SOURCES, *names))}
-    has_evidence = np.flatnonzero(query.passed_over.take(rows).lengths())
-    believed = _share_by_belief(query, rows[has_evidence]) if len(has_evidence) else None
     excluded = query.excluded.take(rows)
-    listed = query.item_rules.items
-    if len(listed) <= ALL_CANDIDATES:
-        chosen = np.tile(listed, (len(rows), 1))
-    else:
-        promise = _find_promise(query, list(parts.values()), len(rows))
-        if believed is not None:
-            promise[has_evidence] = believed + np.float32(LEAST_SHARE)
-        chosen = _choose_candidates(query, promise, list(parts.values()), excluded)
-    offsets = np.where(excluded.has(chosen), np.float32(-np.inf), np.float32(0))
-    if believed is not None:
-        of_chosen = np.take_along_axis(believed, chosen[has_evidence], axis=1)
-        offsets[has_evidence] += _score_evidence(query, rows[has_evidence], chosen[has_evidence], of_chosen)
+    rules = query.item_rules
+    ranks_all = rules.n_allowed <= ALL_CANDIDATES
+    chosen = np.tile(rules.items, (len(rows), 1)) if ranks_all else _choose_candidates(query, parts, excluded)
+    evidence = np.zeros(chosen.shape, dtype=np.float32)
+    for group in batches(np.flatnonzero(query.passed_over.take(rows).lengths()), BELIEVED_AT_ONCE):
+        believed = _share_by_belief(query, rows[group])
+        if not ranks_all:
+            chosen[group] = _choose_believed(query, believed, parts, group, excluded.take(group))
+        of_chosen = np.take_along_axis(believed, chosen[group], axis=1)
+        evidence[group] = _score_evidence(query, rows[group], chosen[group], of_chosen)
+    offsets = np.where(excluded.has(chosen), np.float32(-np.inf), evidence)
     return parts, chosen, offsets
 
 
-def _find_promise(query: Query, parts: Sequence[Part], n_rows: int) -> np.ndarray:
-    """Return the sum of all shares, float32, shape (n_rows, n_items)."""
-    promise = np.full((n_rows, query.model.n_items), LEAST_SHARE, dtype=np.float32)
-    for part in parts:
-        if isinstance(part, Shares):
-            promise += part.dense if part.rows.n_entries else part.background
-    return promise
-
-
-def _choose_candidates(query: Query, promise: np.ndarray, parts: Sequence[Part], excluded: SparseRows) -> np.ndarray:
+def _choose_candidates(query: Query, parts: Mapping[str, Part], excluded: SparseRows) -> np.ndarray:
     """Return the most promising items that may be listed, ascending, int64, shape (n_rows, n_chosen).
 
-    They depend on the user and the rules, not on the length of the list. There are `N_CANDIDATES` or, if the rules
-    allow less than a quarter of all items, `ALL_CANDIDATES`, since the promise then separates the items less well.
+    An item's promise is the sum of its shares, lifted, times the clock's and the rules' factors. It is the same for all
+    users but for the items of a few entries per user, so only the first items of one order compete with these.
+    Candidates depend on the user and the rules, not on the length of the list.
     """
-    rules = query.item_rules
-    if query.model.clock_terms is not None:
-        promise *= query.model.clock_factors
-    promise *= rules.allowed
-    for part in parts:
+    n_chosen = _count_candidates(query)
+    shares = [part for part in parts.values() if isinstance(part, Shares)]
+    backgrounds = tuple(part.background for part in shares)
+    lifts = [part.rows for part in parts.values() if isinstance(part, Lift)]
+    entries = find_support([*(part.rows for part in shares), *lifts, excluded])
+    promise = np.full(entries.n_entries, LEAST_SHARE, dtype=np.float32)
+    for part in shares:
+        of_part = part.background[entries.columns]
+        of_part[positions_in(entries, part.rows)] += part.rows.weights
+        promise += of_part
+    promise = _weigh(query, promise, entries.columns)
+    for lift in lifts:
+        promise[positions_in(entries, lift)] *= np.exp(np.minimum(lift.weights, MAX_LIFT))
+    promise = _boost(query, promise, entries.columns)
+    promise[positions_in(entries, excluded)] = -1
+    longest = int(entries.lengths().max(initial=0))
+    order, values = _rank_background(query, backgrounds, n_chosen + longest)
+    chosen = np.empty((entries.n_rows, n_chosen), dtype=np.int64)
+    is_entry = np.zeros(query.model.n_items, dtype=bool)
+    for row in range(entries.n_rows):
+        columns = entries.row(row)
+        is_entry[columns] = True
+        others = np.flatnonzero(~is_entry[order[: n_chosen + len(columns)]])[:n_chosen]
+        is_entry[columns] = False
+        items = np.concatenate([columns, order[others]])
+        promises = np.concatenate([promise[entries.starts[row] : entries.starts[row + 1]], values[others]])
+        chosen[row] = _take_greatest(items, promises, n_chosen)
+    return chosen
+
+
+def _take_greatest(items: np.ndarray, promises: np.ndarray, n: int) -> np.ndarray:
+    """Return the n items with the greatest promises, ascending; the lower item wins ties."""
+    bound = np.partition(promises, len(promises) - n)[len(promises) - n]
+    reached = np.flatnonzero(promises >= bound)
+    best = np.lexsort((items[reached], -promises[reached]))[:n]
+    return np.sort(items[reached[best]])
+
+
+def _rank_background(query: Query, backgrounds: tuple[np.ndarray, ...], n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first n items or more by the promise that they have for everybody, and these promises.
+
+    They are kept with the rules for the last backgrounds, and found again if more are needed.
+    """
+    kept: Background | None = query.item_rules.derived.get("blend")
+    if kept is None or len(kept.order) < min(n, query.model.n_items) or not kept.is_of(backgrounds):
+        promise = np.full(query.model.n_items, LEAST_SHARE, dtype=np.float32)
+        for background in backgrounds:
+            promise += background
+        everything = slice(None)
+        promise = _boost(query, _weigh(query, promise, everything), everything)
+        order = np.argsort(-promise, kind="stable")[: max(2 * n, MIN_RANKED)]
+        kept = Background(backgrounds, order, promise[order])
+        query.item_rules.derived["blend"] = kept
+    return kept.order, kept.promise
+
+
+def _choose_believed(
+    query: Query, believed: np.ndarray, parts: Mapping[str, Part], rows: np.ndarray, excluded: SparseRows
+) -> np.ndarray:
+    """Choose candidates by the shares among people whom users with items passed over may resemble.
+
+    These shares, of shape (n_rows, n_items), are those of all items, so this scans the catalogue.
+    """
+    everything = slice(None)
+    promise = _weigh(query, believed + np.float32(LEAST_SHARE), everything)
+    for part in parts.values():
         if isinstance(part, Lift):
-            lift = part.rows
+            lift = part.rows.take(rows)
             promise[lift.row_of_entry(), lift.columns] *= np.exp(np.minimum(lift.weights, MAX_LIFT))
-    if rules.factors is not None:
-        promise *= rules.factors
+    promise = _boost(query, promise, everything)
     promise[excluded.row_of_entry(), excluded.columns] = -1
-    is_narrow = 4 * len(rules.items) < query.model.n_items
-    return greatest(promise, ALL_CANDIDATES if is_narrow else N_CANDIDATES)
+    return greatest(promise, _count_candidates(query))
+
+
+def _count_candidates(query: Query) -> int:
+    """Return `N_CANDIDATES` or, if the rules allow less than a quarter of all items, `ALL_CANDIDATES`.
+
+    In a small part of the catalogue, the promise separates the items less well.
+    """
+    is_narrow = 4 * query.item_rules.n_allowed < query.model.n_items
+    return ALL_CANDIDATES if is_narrow else N_CANDIDATES
+
+
+def _weigh(query: Query, promise: np.ndarray, items: np.ndarray | slice) -> np.ndarray:
+    """Multiply the promise of items by the clock's factors; it becomes 0 if the rules do not allow them."""
+    if query.model.clock_terms is not None:
+        promise = promise * query.model.clock_factors[items]
+    return np.asarray(promise * query.item_rules.allowed[items])
+
+
+def _boost(query: Query, promise: np.ndarray, items: np.ndarray | slice) -> np.ndarray:
+    """Multiply the promise of items by the factors of the rules."""
+    factors = query.item_rules.factors
+    return promise if factors is None else np.asarray(promise * factors[items])
 
 
 def _score(part: Part, chosen: np.ndarray, terms: np.ndarray | np.float32) -> np.ndarray:

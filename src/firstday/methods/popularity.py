@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from firstday.ranking import take_lists
 from firstday.recommend.component import Shares, log_share_component
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.spec import StrategySpec, used_by_alike
@@ -12,18 +13,21 @@ from firstday.sparse import SparseRows
 
 def recommend_popular(query: Query) -> Answer:
     """Rank items by the share of warm users who use them; answers every user."""
-    return _take_order(query, query.item_rules.popular, query.model.popularity, "popular")
+    return _take_order(query, query.model.popular_items, query.model.popularity, "popular")
 
 
 def recommend_recent(query: Query) -> Answer:
     """Rank items by their share in all use, with recent use weighted by the clock; answers every user."""
-    return _take_order(query, query.item_rules.recent, query.model.recent_shares, "recent")
+    return _take_order(query, query.model.recent_items, query.model.recent_shares, "recent")
 
 
 def _take_order(query: Query, order: np.ndarray, shares: np.ndarray, route: str) -> Answer:
-    """Give all users the items in one order."""
+    """Give all users the items in one order of all items."""
+    n_read = query.k + int(query.excluded.lengths().max(initial=0))
+    first = query.item_rules.take_allowed(order, n_read)[None]
     choice = np.zeros(query.n_users, dtype=np.int64)
-    return query.take_lists(order[None], shares[order][None], choice, route, choice == 0)
+    items, scores = take_lists(first, shares[first], choice, query.excluded, query.k)
+    return Answer.from_lists(choice == 0, route, items, scores)
 
 
 def share_of_everyone(query: Query, rows: np.ndarray) -> Shares:

@@ -133,17 +133,28 @@ def near_shares(query: Query, rows: np.ndarray) -> Shares:
     return mix_segments(query.model, query.predicted[rows])
 
 
+def top_positions(model: TrainedModel) -> tuple[np.ndarray, np.ndarray]:
+    """Return the items of all top lists, ascending, and each list as positions among these; 0 for empty ranks."""
+    items, positions = np.unique(np.maximum(model.segments.top_items, 0), return_inverse=True)
+    return items, positions.reshape(model.segments.top_items.shape)
+
+
+def tie_breaks(model: TrainedModel) -> np.ndarray:
+    """Return the shares of items that no near segment ranks, float32, shape (n_items,)."""
+    return TIE_BREAK * model.popularity
+
+
 def mix_segments(model: TrainedModel, vectors: np.ndarray) -> Shares:
     """Return weighted shares in the segments near each vector."""
-    tops = model.segments.top_items
+    items, positions = model.derive(top_positions)
     nearest, weights = weigh_segments(vectors, model.segments, model.mixing)
     columns = []
     shares = []
     for near, weight in zip(nearest, weights, strict=True):
-        items = np.maximum(tops[near], 0).ravel()  # empty ranks have share 0
-        mixed = np.bincount(items, (weight[:, None] * model.smoothed_shares[near]).ravel())
-        columns.append(np.flatnonzero(mixed))
-        shares.append(mixed[columns[-1]])
+        mixed = np.bincount(positions[near].ravel(), (weight[:, None] * model.smoothed_shares[near]).ravel())
+        is_listed = np.flatnonzero(mixed)  # empty ranks have share 0
+        columns.append(items[is_listed])
+        shares.append(mixed[is_listed])
     starts = np.cumsum([0, *map(len, columns)])
     rows = SparseRows(
         starts,
@@ -151,7 +162,7 @@ def mix_segments(model: TrainedModel, vectors: np.ndarray) -> Shares:
         np.concatenate([np.zeros(0), *shares]).astype(np.float32),
         model.n_items,
     )
-    return Shares(rows, TIE_BREAK * model.popularity)
+    return Shares(rows, model.derive(tie_breaks))
 
 
 def _reason_by_segments(reason: Reason) -> str:

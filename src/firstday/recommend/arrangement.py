@@ -19,31 +19,34 @@ def arrange(query: Query, answer: Answer, k: int) -> Answer:
     has already applied the boosts.
     """
     rules = query.item_rules
+    n_users, width = answer.items.shape
     n_ranked = answer.n_ranked[:, None]
-    orders = np.broadcast_to(np.arange(answer.items.shape[1]), answer.items.shape)
+    orders = np.broadcast_to(np.arange(width), answer.items.shape)
     if rules.factors is not None and (answer.propensities == 1).all():
         boosted = answer.scores * rules.factors[answer.items] ** np.sign(answer.scores)  # raw scores may be negative
         orders = np.argsort(np.where(orders < n_ranked, -boosted, np.inf), axis=1, kind="stable")
-    positions = np.full((query.n_users, k), -1)
+    pins = np.full((n_users, len(rules.pins)), NO_ITEM, dtype=answer.items.dtype)  # the ranking may lack them
+    positions = np.full((n_users, k), -1)
     for row, (ranking, order) in enumerate(zip(answer.items, orders, strict=True)):
         quota = Quota(rules, query.excluded.row(row))
-        listed = _fill_ranks(quota, ranking, order, rules.after + k)[rules.after :]
+        pins[row, : len(quota.pins)] = list(quota.pins.values())
+        listed = _fill_ranks(quota, np.append(ranking, pins[row]), order, rules.after + k)[rules.after :]
         positions[row, : len(listed)] = listed
 
-    def take(table: np.ndarray, empty: float) -> np.ndarray:
+    def take(table: np.ndarray, of_pins: np.ndarray, empty: float) -> np.ndarray:
         """Return the entries at the positions; -1 selects an appended empty column."""
-        padded = np.pad(table, ((0, 0), (0, 1)), constant_values=empty)
+        padded = np.pad(np.append(table, of_pins, axis=1), ((0, 0), (0, 1)), constant_values=empty)
         return np.take_along_axis(padded, positions, axis=1)
 
-    items = take(answer.items, NO_ITEM)
+    items = take(answer.items, pins, NO_ITEM)
     is_pinned = np.isin(items, list(rules.pins.values()))
     is_ranked = (items >= 0) & ((positions < n_ranked) | is_pinned)
     return replace(
         answer,
         items=items,
-        scores=take(answer.scores, 0),
+        scores=take(answer.scores, np.zeros(pins.shape, np.float32), 0),
         n_ranked=np.where(is_ranked, np.arange(1, k + 1), 0).max(axis=1),
-        propensities=take(answer.propensities, 1),
+        propensities=take(answer.propensities, np.ones(pins.shape, np.float32), 1),
     )
 
 

@@ -30,7 +30,8 @@ class Shares:
     rows
         Shares specific to the user, added to the background, shape (n_rows, n_items).
     background
-        Share of each item, the same for all users, float32, shape (n_items,).
+        Share of each item, the same for all users, float32, shape (n_items,). Candidates are found quickly if it is the
+        same array in every call, such as a value derived from the model (`TrainedModel.derive`).
     """
 
     rows: SparseRows
@@ -43,9 +44,7 @@ class Shares:
 
     def at(self, chosen: np.ndarray) -> np.ndarray:
         """Return the shares of chosen items, float32, shape of `chosen`, (n_rows, n_chosen)."""
-        if not self.rows.n_entries:
-            return self.background[chosen]
-        return np.take_along_axis(self.dense, chosen, axis=1)
+        return np.asarray(self.background[chosen] + self.rows.at(chosen))
 
 
 @readable

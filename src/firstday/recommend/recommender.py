@@ -39,8 +39,8 @@ from firstday.sparse import SparseRows, union_rows
 
 AnySignals = Signals | Mapping[str, Any]
 """Signals of one user, or an equivalent dictionary."""
-REACH = 2_000
-"""Minimum length of the rankings that rules rearrange."""
+REACH = 2_001
+"""Minimum length of the rankings that rules rearrange: more than `blend` ranks."""
 
 
 def answer_query(
@@ -76,15 +76,18 @@ def answer_query(
 def _answer_together(query: Query, strategy: str | Strategy) -> Answer:
     """Answer users under the compiled rules of the query, which may rearrange a longer ranking."""
     rules = query.item_rules
-    needs_all = bool(rules.pins) or rules.factors is not None
-    if not (needs_all or rules.caps or rules.after):
+    reads_scores = bool(rules.pins) or rules.factors is not None
+    if not (reads_scores or rules.caps or rules.after):
         return _rank(query, strategy)
-    n_allowed = max(1, len(rules.popular))
-    n_first = n_allowed if needs_all else min(max(rules.after + query.k, REACH), n_allowed)
+    n_allowed = max(1, rules.n_allowed)
+    n_first = min(max(rules.after + query.k, REACH), n_allowed)
     for n_ranking in dict.fromkeys((n_first, n_allowed)):
         long_query = query.ask(k=n_ranking)
-        answer = arrange(long_query, _rank(long_query, strategy), query.k)
-        if (answer.items >= 0).all():  # otherwise search the rest of the ranking for items that the caps leave room for
+        ranking = _rank(long_query, strategy)
+        is_cut = n_ranking < n_allowed and bool((ranking.n_ranked == n_ranking).any())
+        answer = arrange(long_query, ranking, query.k)
+        # Otherwise search the rest for items that boosts raise, or that the caps leave room for.
+        if (answer.items >= 0).all() and not (reads_scores and is_cut):
             break
     return answer
 

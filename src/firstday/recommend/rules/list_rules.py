@@ -142,15 +142,13 @@ class Row(Rules):
 class ItemRules:
     """Rules compiled for a model, in its item indexes.
 
-    `allowed` is the mask of items that may be listed, shape (n_items,); `popular` and `recent` have these items, most
-    used and most recently used first. `factors` multiply the items' scores, float32, shape (n_items,), None without
-    boosts. Each cap has the values of each item, shape (n_items, n_values), their transpose, and the maximum number of
-    items per value. `pins` has items by rank, from 0. `notes` says what of the rules has no effect.
+    `allowed` is the mask of items that may be listed, shape (n_items,). `factors` multiply the items' scores, float32,
+    shape (n_items,), None without boosts. Each cap has the values of each item, shape (n_items, n_values), their
+    transpose, and the maximum number of items per value. `pins` has items by rank, from 0. `notes` says what of the
+    rules has no effect.
     """
 
     allowed: np.ndarray
-    popular: np.ndarray
-    recent: np.ndarray
     factors: np.ndarray | None = None
     caps: tuple[tuple[SparseRows, SparseRows, int], ...] = ()
     pins: Mapping[int, int] = field(default_factory=dict)
@@ -161,6 +159,25 @@ class ItemRules:
     def items(self) -> np.ndarray:
         """Items that may be listed, int64, ascending."""
         return np.flatnonzero(self.allowed)
+
+    @cached_property
+    def n_allowed(self) -> int:
+        """Number of items that may be listed."""
+        return int(np.count_nonzero(self.allowed))
+
+    def take_allowed(self, order: np.ndarray, n: int) -> np.ndarray:
+        """Return the first n items of an order of all items that may be listed; fewer if there are fewer."""
+        n_read = 0
+        first = order[:0]
+        while len(first) < min(n, self.n_allowed):
+            n_read = max(2 * n_read, n * (len(order) // self.n_allowed + 1))
+            first = order[:n_read][self.allowed[order[:n_read]]]
+        return first[:n]
+
+    @cached_property
+    def derived(self) -> dict[str, Any]:
+        """What methods derive from the rules, by name; each checks whether it still fits."""
+        return {}
 
 
 class Quota:
@@ -254,12 +271,13 @@ def _compile(model: TrainedModel, layers: Sequence[Rules], user: Mapping[str, An
         notes.append(f"{n_unknown:,} ids of the rules are unknown to the model")
     caps = []
     for name, max_items in _merge(layers, "cap").items():
-        values_of_items = _index_values(find_column(columns, name))
-        caps.append((values_of_items, values_of_items.transpose(), max_items))
+        index = model.compiled_rules.get(("values", name))
+        if index is None:
+            values_of_items = _index_values(find_column(columns, name))
+            index = model.compiled_rules["values", name] = values_of_items, values_of_items.transpose()
+        caps.append((*index, max_items))
     return ItemRules(
         allowed=allowed,
-        popular=model.popular_items[allowed[model.popular_items]],
-        recent=model.recent_items[allowed[model.recent_items]],
         factors=factors if _merge(layers, "boost") else None,
         caps=tuple(caps),
         pins=pins,
