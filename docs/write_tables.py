@@ -27,6 +27,7 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "evaluated": quality.evaluated,
     "clocks": quality.clocks,
     "list-speed": quality.list_speed,
+    "list-growth": quality.list_growth,
     "list-equality": quality.list_equality,
     "rules": quality.rules_cost,
     "rules_equality": quality.rules_equality,
