@@ -12,6 +12,8 @@ SETS = {
     "online-retail": "Online Retail",
     "movietweetings": "MovieTweetings",
     "complete-journey": "The Complete Journey",
+    "x-wines": "X-Wines",
+    "ciao-dvd": "CiaoDVD",
     "simulated-clock": "simulated music service",
     "movielens-100k": "MovieLens 100K",
     "deezer-europe": "Deezer Europe",

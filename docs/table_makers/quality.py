@@ -19,14 +19,14 @@ def evaluated(name: str) -> list[str]:
     rows = sorted(results["results"], key=lambda row: -float(row["precision"]))
     counts = rows[0]["n_by_day_one_size"]
     sizes = [size for size in SIZES if counts.get(size, 0) >= MIN_USERS]
-    columns = ["strategy", "P@10", "NDCG@10", "P@50", "NDCG@50"]
+    columns = ["strategy", "P@10", "P@50"]
     columns += [f"P@10 / P@50, {size} items ({counts[size]:,})" for size in sizes]
     columns += ["P@10 minus `auto`", "P@50 minus `auto`"]
     lines = []
     for row in rows:
         is_auto = row["strategy"] == "auto"
         cells = [f"**`{row['strategy']}`**" if is_auto else f"`{row['strategy']}`"]
-        cells += [f"{row[key]:.1f}" for key in ("precision_at_10", "ndcg_at_10", "precision", "ndcg")]
+        cells += [f"{row[key]:.1f}" for key in ("precision_at_10", "precision")]
         cells += [f"{row['by_day_one_size_at_10'][size]:.1f} / {row['by_day_one_size'][size]:.1f}" for size in sizes]
         cells += ["", ""] if is_auto else _differences(row["against"]["auto"])
         lines.append(cells)
