@@ -194,13 +194,14 @@ def test_the_fallback_is_named_and_fills_lists(tiny: Recommender) -> None:
 
 
 @pytest.fixture
-def five_days() -> FirstUses:
-    """Five users who use all of i1 to i6 on day 1, but i5 on day 50 of 100."""
+def fifty_users() -> FirstUses:
+    """Fifty users who use all of i1 to i6 on day 1, but i5 on day 50 of 100."""
     days = np.where(np.arange(N_ITEMS) == 4, 49, 98)
-    return FirstUses(SparseRows.from_pairs(days, np.arange(N_ITEMS), np.full(N_ITEMS, 5.0), 100, N_ITEMS), 100 * DAY_US)
+    counts = SparseRows.from_pairs(days, np.arange(N_ITEMS), np.full(N_ITEMS, 50.0), 100, N_ITEMS)
+    return FirstUses(counts, 100 * DAY_US)
 
 
-def test_newcomers_are_judged_with_the_clock_as_of_their_first_day(tiny: Recommender, five_days: FirstUses) -> None:
+def test_newcomers_are_judged_with_the_clock_as_of_their_first_day(tiny: Recommender, fifty_users: FirstUses) -> None:
     """All 24 go on to use i5, which others used on day 50: only those who come later could have been told."""
     users = np.arange(24)
     batch, _ = tiny.model.catalogue.read([Signals(interactions=[("stream", "item", "i1")]) for _ in users])
@@ -211,19 +212,20 @@ def test_newcomers_are_judged_with_the_clock_as_of_their_first_day(tiny: Recomme
         return Fold(Query(tiny.model, batch, 4), truth, np.full(len(users), DAY_US * day) + users)
 
     def drift(folds: list[Fold], clock: Clock = clock) -> float:
-        return measure_drift(go_back(folds, five_days, clock), five_days)
+        return measure_drift(go_back(folds, fifty_users, clock), fifty_users)
 
     for of_lists in (clock, replace(clock, is_kept=False)):
         assert drift([fold(10)], of_lists) == pytest.approx(np.log(DRIFT_SMOOTHING / (DRIFT_SMOOTHING + 24)))
         assert drift([fold(70)], of_lists) == 0
+        assert drift([fold(5)], of_lists) == 0  # a week before, nobody had used anything
     parts = [fold(10).take(users[:9]), fold(70).take(users[9:])]  # the sixth of twelve periods starts with the tenth
     assert drift(parts) == pytest.approx(np.log((DRIFT_SMOOTHING + 15) / (DRIFT_SMOOTHING + 24)))
-    early, *_, late = go_back(parts, five_days, clock)
+    early, *_, late = go_back(parts, fifty_users, clock)
     assert early.model.clock_terms is not None
     assert early.model.clock_terms.argmin() == 4
     assert late.model.clock_terms is not None
     assert late.model.clock_terms.argmax() == 4
-    assert sum(part.query.n_users for part in go_back(parts, five_days, clock)) == len(users)
+    assert sum(part.query.n_users for part in go_back(parts, fifty_users, clock)) == len(users)
     sampled = Fold(fold(10).query, truth)
     assert go_back([sampled], None, None) == [sampled]
     assert measure_drift([sampled], None) == 0

@@ -15,6 +15,7 @@ from firstday.model.calibration import Calibration, log_known
 from firstday.ranking import rank_scores
 from firstday.recommend.registry import find_strategy, strategies_of
 from firstday.recommend.spec import PROBABILITY
+from firstday.training.clock import MIN_USES
 from firstday.training.validation import Fold, head
 
 MAX_CALIBRATION_USERS = 1_000
@@ -99,13 +100,16 @@ def measure_drift(folds: Sequence[Fold], first_uses: FirstUses | None) -> float:
 
     Models of past newcomers count what others used on their later days, which no model of tomorrow's newcomers can. The
     drift is the logarithm of how many hits lists by popularity and the clock have if counted until each user's moment,
-    relative to the counts of the model.
+    relative to the counts of the model. Users who came when the log had just begun are left out.
     """
     hits_then = hits_now = DRIFT_SMOOTHING
     for fold in folds:
-        if first_uses is not None and fold.moment_us is not None:
+        if first_uses is None or fold.moment_us is None:
+            continue
+        n_users = first_uses.until(fold.moment_us).count_users()
+        if n_users.sum() >= MIN_USES:
             factors = fold.model.clock_factors if fold.model.fallback == "recent" else 1
-            hits_then += _count_hits(fold, first_uses.until(fold.moment_us).count_users() * factors)
+            hits_then += _count_hits(fold, n_users * factors)
             hits_now += _count_hits(fold, fold.model.popularity * factors)
     return float(np.log(hits_then / hits_now))
 
