@@ -89,7 +89,7 @@ LEAKAGE = (
     ("ranking.py", " & ~excluded.take(rows).has(items)", "", LIST_TESTS),
     ("methods/blend.py", "np.where(excluded.has(chosen), ", "np.where(chosen < 0, ", LIST_TESTS),
     ("methods/explore.py", "quota.open[excluded] = False", "pass", LIST_TESTS),
-    ("methods/blend.py", "np.tile(listed, ", "np.tile(np.arange(query.model.n_items), ", LIST_TESTS),
+    ("methods/blend.py", "np.tile(rules.items, ", "np.tile(np.arange(query.model.n_items), ", LIST_TESTS),
     (CLOCK, "past = first_uses.until(moment)", "past = first_uses", CLOCK_TESTS),
     (CLOCK, "measure_terms(first_uses.until(moment), ", "measure_terms(first_uses, ", CLOCK_TESTS),
     (CLOCK, "truth.keep(n_users[truth.columns] > 0)", "truth", CLOCK_TESTS),
