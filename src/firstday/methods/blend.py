@@ -218,7 +218,7 @@ def _rank_background(query: Query, backgrounds: tuple[np.ndarray, ...], n: int) 
             promise += background
         everything = slice(None)
         promise = _boost(query, _weigh(query, promise, everything), everything)
-        order = np.argsort(-promise, kind="stable")[: max(2 * n, MIN_RANKED)]
+        order = np.argsort(-promise, kind="stable")[: max(2 * n, MIN_RANKED)].copy()  # not a view of all
         kept = Background(backgrounds, order, promise[order])
         query.item_rules.derived["blend"] = kept
     return kept.order, kept.promise
