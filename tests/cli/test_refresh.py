@@ -61,3 +61,16 @@ def test_a_second_one_leaves(run: Run, tables: Path, settings: Path, model: Path
     protocol, error = done.stderr.splitlines()
     assert protocol.startswith("note: Protocol sampled (setting auto): ")
     assert error.startswith(f"error: {model}: another refresh of this model is running")
+
+
+def test_counts_are_renewed_without_training(
+    run: Run, tables: Path, settings: Path, model: Path, tmp_path: Path
+) -> None:
+    version = read_manifest(model)["version"]
+    done = run("refresh", tables, "--out", model, "--config", settings, "--counts", "--json")
+    report = json.loads(done.stdout)
+    assert (report["published"], report["reason"], report["before"]) == (True, "not_compared", version)
+    assert "ranker" not in done.stderr  # no stage of a training
+    assert "--counts" not in done.stderr
+    nothing = run("refresh", tables, "--out", tmp_path / "nothing", "--config", settings, "--counts", status=2)
+    assert "contains no model" in nothing.stderr

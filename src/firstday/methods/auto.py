@@ -14,12 +14,14 @@ from firstday.recommend.registry import find_strategy
 from firstday.recommend.spec import StrategySpec
 
 CHOICE = "blend"
+GUARD = "popular"
+"""Strategy below which `blend` must not fall; the model's fallback then answers, which also heeds the clock."""
 
 
 @readable
 @dataclass(frozen=True)
 class ClassEvidence:
-    """Precision of `blend` and the fallback on one class of validation users, in %, and the one that `auto` uses."""
+    """Precision of `blend` and `popular` on one class of validation users, in %, without the clock, and the better."""
 
     strategy: str
     n_users: int
@@ -30,7 +32,7 @@ class ClassEvidence:
 @readable
 @dataclass(frozen=True)
 class Guard:
-    """Strategy of `auto` for each class of `KNOWLEDGE`; without classes, it is `blend`."""
+    """Better strategy for each class of `KNOWLEDGE`; without classes, it is `blend`."""
 
     classes: tuple[ClassEvidence, ...] = ()
 

@@ -117,7 +117,7 @@ def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:
     return [
         {
             "known": known,
-            "strategy": evidence.strategy,
+            "strategy": evidence.strategy if evidence.strategy == "blend" else model.fallback,
             "n_users": evidence.n_users,
             "precision": dict(evidence.precision),
             "precision_ci": {name: list(ends) for name, ends in evidence.intervals.items()},
@@ -133,7 +133,7 @@ def describe_default(model: TrainedModel) -> list[str]:
     n_users = Counter[str]()
     for row in describe_selection(model):
         n_users[row["strategy"]] += row["n_users"]
-    if n_fallback := n_users[model.fallback]:
+    if n_fallback := n_users.total() - n_users["blend"]:
         whom = count_of(n_fallback, n_users.total(), "validation users")
         sentences.append(f"auto answers {whom} by {model.fallback}, as nothing is known of them or blend was worse.")
     for name, gain in model.facts.get("metrics", {}).get("components", {}).items():
@@ -147,12 +147,12 @@ def describe_default(model: TrainedModel) -> list[str]:
 
 def tabulate_quality(model: TrainedModel) -> tuple[tuple[str, ...], ...]:
     """Return the strategy of `auto` and its precision by what is known about a user, header first."""
-    fallback = model.fallback
-    table = [("known", "strategy of auto", f"P@{model.config.recommend.k}", fallback, "evaluated on")]
+    table = [("known", "strategy of auto", f"P@{model.config.recommend.k}", "popular", "evaluated on")]
     for row in describe_selection(model):
         strategy = row["strategy"]
         users = f"{row['n_users']:,} users"
-        table.append((row["known"], strategy, _precision(row, strategy), _precision(row, fallback), users))
+        better = "blend" if strategy == "blend" else "popular"
+        table.append((row["known"], strategy, _precision(row, better), _precision(row, "popular"), users))
     return tuple(table)
 
 

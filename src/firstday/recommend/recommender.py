@@ -132,6 +132,7 @@ def _explain(
     route = answer.routes[row]
     if strategy == "auto":
         strategy = query.model.learned["auto"].strategy_of(query.knowledge[row])
+        strategy = strategy if strategy == "blend" else query.model.fallback
     if route in FALLBACKS and route != strategy:
         yield f"answered with {route}: {strategy} can use none of this user's signals"
     yield from effects

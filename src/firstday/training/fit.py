@@ -165,11 +165,11 @@ def fit(
         model, folds, tunings = search_options(folds, model, progress, dataset, split)
         progress("weights", 0, 1)
         blending, gains = choose_blending(folds)
-        folds = go_back([fold.with_learned(blend=blending) for fold in folds], first_uses, clock)
+        folds = [fold.with_learned(blend=blending) for fold in folds]
         guard = choose_guard(folds)
         folds = [fold.with_learned(auto=guard) for fold in folds]
         model = model.with_learned(blend=blending, auto=guard)
-        model = replace(model, calibrations=calibrate(folds, first_uses))
+        model = replace(model, calibrations=calibrate(go_back(folds, first_uses, clock), first_uses))
         progress("weights", 1, 1)
     facts = collect_facts(dataset, split, model, folds, learners.facts)
     if tunings:
