@@ -204,7 +204,7 @@ def calibration(*names: str) -> list[str]:
 
 
 def clock_lists() -> list[str]:
-    """Return `auto` with and without the clock on every log, beside `recent`."""
+    """Return `auto` with and without the clock on every log, and `recent`."""
     lines = []
     for name, found in read_results("clock").items():
         lists = found["lists"]
