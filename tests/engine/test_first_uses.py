@@ -50,14 +50,14 @@ def test_each_item_is_counted_on_the_day_of_each_user_s_first_use() -> None:
     expected[END_DAY - 1 - 3, 1] = 1
     expected[0] = [1, 1]
     assert counts.tolist() == expected.tolist()
-    assert count(load_uses(USES), [2]).count_users().tolist() == [0, 1]
+    assert count(load_uses(USES), [2]).n_users.tolist() == [0, 1]
 
 
 @pytest.mark.parametrize(("time_us", "expected"), [(0, [0, 0]), (2, [1, 0]), (4, [1, 1]), (10, [2, 2]), (11, [2, 2])])
 def test_counts_as_of_a_time_have_the_days_before_it(time_us: int, expected: list[int]) -> None:
     first_uses = count(load_uses(USES))
-    assert first_uses.until(time_us * DAY_US).count_users().tolist() == expected
-    assert first_uses.until(time_us * DAY_US + 1).until(time_us * DAY_US).count_users().tolist() == expected
+    assert first_uses.until(time_us * DAY_US).n_users.tolist() == expected
+    assert first_uses.until(time_us * DAY_US + 1).until(time_us * DAY_US).n_users.tolist() == expected
 
 
 def test_recent_uses_are_halved_with_each_half_life() -> None:
@@ -80,6 +80,6 @@ def test_parts_add_up_to_the_whole() -> None:
     dataset = load_uses(USES)
     held_out = Ids(dataset.users.take(np.array([2])))
     whole = count_warm_first_uses(dataset, Config(), LOG, held_out)
-    assert whole.count_users().tolist() == [2, 1]
+    assert whole.n_users.tolist() == [2, 1]
     parts = [count_warm_first_uses(part, Config(), LOG, held_out) for part, _ in divide(dataset, 3)]
     assert add_first_uses(parts).counts.dense().tolist() == whole.counts.dense().tolist()

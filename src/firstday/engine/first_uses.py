@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -33,8 +34,9 @@ class FirstUses:
         days = np.arange(min(max(0, n_dropped), self.counts.n_rows), self.counts.n_rows)
         return FirstUses(self.counts.take(days), self.end_us - n_dropped * DAY_US)
 
-    def count_users(self) -> np.ndarray:
-        """Return the number of users of each item, float64, shape (n_items,)."""
+    @cached_property
+    def n_users(self) -> np.ndarray:
+        """Number of users of each item, float64, shape (n_items,)."""
         return self.counts.column_sums().astype(np.float64)
 
     def count_recent(self, half_life_days: float) -> np.ndarray:

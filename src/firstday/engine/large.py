@@ -47,9 +47,8 @@ class Learners:
     `facts` are those counts of `Dataset.summary` that differ for the whole dataset, whose protocol is `protocol`.
     `describe_everyone` computes statistics of all warm users; `count_others` counts the impressions of users who are
     not warm, given the model and the held-out users; `count_first_uses` counts the first uses of warm users who are not
-    held out. All are None if the dataset contains all users. `factorise`
-    is the engine's own method, if any, for item vectors from all warm users except the given held-out ones: float32,
-    shape (n_items, d).
+    held out. All are None if the dataset contains all users. `factorise` is the engine's own method, if any, for item
+    vectors from all warm users except the given held-out ones: float32, shape (n_items, d).
     """
 
     dataset: Dataset

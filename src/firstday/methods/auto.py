@@ -36,9 +36,10 @@ class Guard:
 
     classes: tuple[ClassEvidence, ...] = ()
 
-    def strategy_of(self, knowledge: int) -> str:
-        """Return the strategy for a class, given its index in `KNOWLEDGE`."""
-        return self.classes[knowledge].strategy if self.classes else CHOICE
+    def strategy_of(self, knowledge: int, fallback: str = GUARD) -> str:
+        """Return `blend`, or the fallback, for a class, given its index in `KNOWLEDGE`."""
+        is_chosen = not self.classes or self.classes[knowledge].strategy == CHOICE
+        return CHOICE if is_chosen else fallback
 
 
 def recommend_auto(query: Query) -> Answer:

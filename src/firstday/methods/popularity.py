@@ -7,7 +7,7 @@ import numpy as np
 from firstday.ranking import take_lists
 from firstday.recommend.component import Shares, log_share_component
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.spec import StrategySpec, used_by_alike
+from firstday.recommend.spec import Reason, StrategySpec, used_by_alike
 from firstday.sparse import SparseRows
 
 
@@ -65,12 +65,16 @@ def score_group(query: Query, rows: np.ndarray) -> np.ndarray:
     return total / np.maximum(n_columns, 1)
 
 
+def _reason_by_everyone(reason: Reason) -> str:
+    return f"{reason.share_of_everyone:.1%} of all users use it."
+
+
 POPULAR = StrategySpec(
     name="popular",
     recommend=recommend_popular,
     describe="Rank items by the share of warm users who use them.",
     explain="The most used items overall.",
-    reason=lambda reason: f"{reason.share_of_everyone:.1%} of all users use it.",
+    reason=_reason_by_everyone,
     component=share_of_everyone,
     reads=(),
     scale="share of everyone",
@@ -80,7 +84,7 @@ RECENT = StrategySpec(
     recommend=recommend_recent,
     describe="Rank items by their share in all use, with recent use weighted by the log's clock.",
     explain="The most used items of late.",
-    reason=lambda reason: f"{reason.share_of_everyone:.1%} of all users use it.",
+    reason=_reason_by_everyone,
     reads=(),
     scale="share of recent use",
 )

@@ -54,7 +54,7 @@ class Clock:
         days = f"{self.half_life_days:g} days"
         users = f"{self.n_users:,} past newcomers of {self.n_weeks:,} week{'s' * (self.n_weeks != 1)}"
         if self.n_weeks < 2:
-            return f"Whether recent use improves lists cannot be told here: there are {users} with a log before them."
+            return f"Too few past newcomers have a log before them to judge recent use: {users}."
         points = f"{self.gain:+.2f} points, standard error {self.error:.2f}"
         if not self.is_kept:
             return f"Recent use does not improve lists here: lists by popularity gain {points}, for {users}."

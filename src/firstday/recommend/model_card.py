@@ -114,15 +114,16 @@ def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:
 
     Precision is that of each strategy's lists for validation users, with fallbacks and fill-up items, in %.
     """
+    guard = model.learned["auto"]
     return [
         {
             "known": known,
-            "strategy": evidence.strategy if evidence.strategy == "blend" else model.fallback,
+            "strategy": guard.strategy_of(number, model.fallback),
             "n_users": evidence.n_users,
             "precision": dict(evidence.precision),
             "precision_ci": {name: list(ends) for name, ends in evidence.intervals.items()},
         }
-        for known, evidence in zip(KNOWLEDGE, model.learned["auto"].classes, strict=False)
+        for number, (known, evidence) in enumerate(zip(KNOWLEDGE, guard.classes, strict=False))
         if evidence.n_users
     ]
 
@@ -151,7 +152,7 @@ def tabulate_quality(model: TrainedModel) -> tuple[tuple[str, ...], ...]:
     for row in describe_selection(model):
         strategy = row["strategy"]
         users = f"{row['n_users']:,} users"
-        better = "blend" if strategy == "blend" else "popular"
+        better = strategy if strategy in row["precision"] else "popular"
         table.append((row["known"], strategy, _precision(row, better), _precision(row, "popular"), users))
     return tuple(table)
 

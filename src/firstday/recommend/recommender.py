@@ -131,8 +131,7 @@ def _explain(
     """Yield notes on one list: why a fallback answered, then `effects`, then remarks on the rules, if any."""
     route = answer.routes[row]
     if strategy == "auto":
-        strategy = query.model.learned["auto"].strategy_of(query.knowledge[row])
-        strategy = strategy if strategy == "blend" else query.model.fallback
+        strategy = query.model.learned["auto"].strategy_of(query.knowledge[row], query.model.fallback)
     if route in FALLBACKS and route != strategy:
         yield f"answered with {route}: {strategy} can use none of this user's signals"
     yield from effects

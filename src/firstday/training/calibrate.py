@@ -16,7 +16,7 @@ from firstday.ranking import rank_scores
 from firstday.recommend.registry import find_strategy, strategies_of
 from firstday.recommend.spec import PROBABILITY
 from firstday.training.clock import MIN_USES
-from firstday.training.validation import Fold, head
+from firstday.training.validation import Fold, day_ends, head
 
 MAX_CALIBRATION_USERS = 1_000
 """Maximum number of validation users to fit on."""
@@ -90,7 +90,7 @@ def take_newest(folds: Sequence[Fold]) -> list[Fold]:
     """Return the validation users to fit on: under `registration`, those whose day one ended last."""
     if folds[0].day_end_us is None:
         return head(folds, MAX_CALIBRATION_USERS)
-    ends = np.sort(_day_ends(folds))
+    ends = np.sort(day_ends(folds))
     n_newest = min(MAX_CALIBRATION_USERS, max(MIN_NEWEST, round(NEWEST_SHARE * len(ends))))
     return [fold.take(np.flatnonzero(fold.day_end_us >= ends[-n_newest:][0])) for fold in folds]
 
@@ -106,16 +106,12 @@ def measure_drift(folds: Sequence[Fold], first_uses: FirstUses | None) -> float:
     for fold in folds:
         if first_uses is None or fold.moment_us is None:
             continue
-        n_users = first_uses.until(fold.moment_us).count_users()
+        n_users = first_uses.until(fold.moment_us).n_users
         if n_users.sum() >= MIN_USES:
             factors = fold.model.clock_factors if fold.model.fallback == "recent" else 1
             hits_then += _count_hits(fold, n_users * factors)
             hits_now += _count_hits(fold, fold.model.popularity * factors)
     return float(np.log(hits_then / hits_now))
-
-
-def _day_ends(folds: Sequence[Fold]) -> np.ndarray:
-    return np.concatenate([fold.day_end_us for fold in folds if fold.day_end_us is not None])
 
 
 def _count_hits(fold: Fold, counts: np.ndarray) -> int:

@@ -21,7 +21,7 @@ from firstday.model.clock import Clock
 from firstday.ranking import take_lists, top_k
 from firstday.sparse import SparseRows
 from firstday.tables.schema import DAY_US
-from firstday.training.validation import Fold
+from firstday.training.validation import Fold, day_ends
 from firstday.training.weights import MEASURED_LENGTHS
 
 HALF_LIVES = (3.5, 7.0, 14.0, 30.0, 60.0, 90.0, 180.0, 365.0, 730.0)
@@ -97,7 +97,7 @@ def measure_gains(first_uses: FirstUses, newest: Cohort, signals: SignalConfig) 
     weeks = [np.zeros(0, dtype=np.int64)]
     for moment, users in divide_by_time(newest.day_end_us, N_MOMENTS):
         past = first_uses.until(moment)
-        n_users = past.count_users()
+        n_users = past.n_users
         if n_users.sum() < MIN_USES:
             continue
         truth = newest.truth.take(users)
@@ -147,7 +147,7 @@ def mean_by_week(values: np.ndarray, week: np.ndarray) -> tuple[float, float]:
 
 def measure_terms(first_uses: FirstUses, half_life_days: float, weight: float) -> np.ndarray:
     """Return the weighted log ratio of each item's recent to its overall share, float32, shape (n_items,)."""
-    n_users = first_uses.count_users()
+    n_users = first_uses.n_users
     n_recent = first_uses.count_recent(half_life_days)
     share = np.maximum(n_users, 1) / max(1.0, n_users.sum())
     n_pseudo = SMOOTHING * len(share)
@@ -174,7 +174,7 @@ def go_back(folds: Sequence[Fold], first_uses: FirstUses | None, clock: Clock | 
     """Return users by period, whose models have the clock as of a model's age before it; unchanged without times."""
     if first_uses is None or clock is None:
         return list(folds)
-    ends = np.concatenate([fold.day_end_us for fold in folds if fold.day_end_us is not None])
+    ends = day_ends(folds)
     parts = []
     for moment, users in divide_by_time(ends, N_PERIODS):
         terms = measure_terms(first_uses.until(moment), clock.half_life_days, clock.weight)

@@ -270,7 +270,7 @@ def _replace_model(
     if shrunk := find_shrunk(dataset, facts, min_size):
         return result("smaller", f"{'; '.join(shrunk)}; {ADVICE}")
     share = choose_share(dataset, config)
-    numbers = stable_numbers(dataset.users, _HASH_SEED) / 2.0**64
+    numbers = hash_users(dataset)
     split = split_for_training(dataset, config, config.seed, held_out=numbers < share)
     current_share = facts.get("held_out_share", 0.0)  # train holds no users out
     cohort = _newest(split.cold.take(np.flatnonzero(numbers[split.cold.users] < current_share)))
@@ -331,6 +331,11 @@ def _replace_model(
     return result("first", explanation, published=True)
 
 
+def hash_users(dataset: Dataset) -> np.ndarray:
+    """Return a number from 0 to 1 per user; those below a share are held out. Shape (n_users,)."""
+    return np.asarray(stable_numbers(dataset.users, _HASH_SEED) / 2.0**64)
+
+
 def _newest(cohort: Cohort) -> Cohort:
     """Return the `MAX_COMPARED` users whose day one ended last."""
     rows = np.arange(len(cohort))
@@ -366,7 +371,7 @@ def compare_counts(current: Recommender, dataset: Dataset) -> ModelComparison | 
         return None
     moment = int(np.median(registered_us[users]))
     snapshot = take_snapshot(dataset, registered_us, moment)
-    is_held_out = stable_numbers(snapshot.users, _HASH_SEED) / 2.0**64 < data.get("held_out_share", 0.0)
+    is_held_out = hash_users(snapshot) < data.get("held_out_share", 0.0)
     newer = Recommender(renew_counts(model, snapshot, is_held_out))
     cohort = collect_newcomers(dataset, model.config, histories, users[registered_us[users] >= moment])
     return compare_models(current, newer, dataset, cohort)

@@ -62,6 +62,11 @@ def measure_folds(folds: Sequence[Fold], strategy: str) -> np.ndarray:
     return np.concatenate([measure(answer_query(fold.query, strategy).items, fold.truth).precision for fold in folds])
 
 
+def day_ends(folds: Sequence[Fold]) -> np.ndarray:
+    """Return the end of each user's day one, in microseconds since 1970 UTC, folds concatenated."""
+    return np.concatenate([fold.day_end_us for fold in folds if fold.day_end_us is not None])
+
+
 def head(folds: Sequence[Fold], max_users: int) -> list[Fold]:
     """Return the first users of each fold, about `max_users` in total."""
     n_users = max(1, sum(fold.query.n_users for fold in folds))
