@@ -327,14 +327,12 @@ async def measure(
     """Run all measurements."""
     rng = random.Random(3)
     facts = await fill(server.url)
-    requests = [
-        write_request("GET", f"/v1/users/u{user}/recommendations?strategy={STRATEGY}&k={K}")
-        for user in rng.sample(range(N_USERS), N_USERS)
-    ]
 
-    def ask() -> bytes:
-        return rng.choice(requests)
+    def ask_for(strategy: str) -> Callable[[], bytes]:
+        paths = (f"/v1/users/u{user}/recommendations?strategy={strategy}&k={K}" for user in range(N_USERS))
+        return partial(rng.choice, [write_request("GET", path) for path in paths])
 
+    ask = ask_for(STRATEGY)
     await saturate(server.url, ask, 1)
     results: dict[str, Any] = {
         "items": facts["items"],
@@ -343,7 +341,9 @@ async def measure(
         "ready_s": server.ready_s,
         "cores": os.cpu_count(),
         "load_average_before": os.getloadavg()[0],
-        "beside_bare_fastapi": await compare(server, ask, folder, seconds, rounds),
+        "beside_bare_fastapi": {
+            name: await compare(server, ask_for(name), folder, seconds, rounds) for name in (STRATEGY, "segment")
+        },
     }
     if only_ratio:
         return results
@@ -368,9 +368,8 @@ async def measure(
     results["burst"] = await burst(server.url, ask)
     results.update(server.memory_mib())
     for strategy in strategies:
-        asks = [request.replace(f"={STRATEGY}&".encode(), f"={strategy}&".encode()) for request in requests[:500]]
         by_strategy = results.setdefault("by_strategy_per_s", {})
-        by_strategy[strategy] = await saturate(server.url, partial(rng.choice, asks), seconds / 4)
+        by_strategy[strategy] = await saturate(server.url, ask_for(strategy), seconds / 4)
     alone = await saturate(server.url, ask, seconds / 2, 1)
     results["one_connection_per_s"] = alone
     return results

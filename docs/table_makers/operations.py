@@ -8,35 +8,6 @@ from firstday.training.table_signs import SIGNS
 from table_makers.measured import make_table, read_results
 
 
-def load() -> list[str]:
-    """Return the load that one process bears."""
-    found = read_results("serve-load")
-    steady = found["at_70_percent"]
-    busy = found["load_average_before"]
-    comparison = found["beside_bare_fastapi"]
-    shared = f", busy with other work (load average {busy:.1f})" if busy > 0.5 else ""
-    title = (
-        f"{found['items']:,} items, {found['segments']:,} segments, {found['dimensions']} dimensions, users with 10 "
-        f"events, k = 50; machine: {found['cores']} cores{shared}"
-    )
-    p99 = [f"{comparison[side]['at_70_percent']['p99_ms']:.1f}" for side in ("firstday", "bare")]
-    latency = [f"{steady[name]:.1f}" for name in ("p50_ms", "p99_ms", "p99.9_ms")]
-    by_strategy = [f"`{name}` {rate:,.0f}" for name, rate in found["by_strategy_per_s"].items()]
-    rows = {
-        "lists per second at full load": f"{found['recommendations_per_s']:,.0f}",
-        "CPU time per list, µs": f"{found['server_cpu_us_per_recommendation']:,.0f}",
-        "lists per second, relative to a bare FastAPI route of the same bytes": f"{comparison['ratio']:.2f}",
-        "p99 at 70 % of full load in that comparison, ms: firstday, bare FastAPI": ", ".join(p99),
-        "latency at 70 % of full load, ms: median, p99, p99.9": ", ".join(latency),
-        "mean latency of a single connection, ms": f"{1000 / found['one_connection_per_s']:.1f}",
-        "events per second, in batches of 100": f"{found['events_per_s']:,.0f}",
-        "lists per second by strategy": ", ".join(by_strategy),
-        "resident memory, MiB: after the load, peak": f"{found['resident_mib']:.0f}, {found['peak_mib']:.0f}",
-        "startup, s": f"{found['ready_s']:.1f}",
-    }
-    return make_table((title, ""), rows.items())
-
-
 def clean_nights() -> list[str]:
     """Return how many clean nights were refused, by log."""
     logs = read_results("spoiled-tables")["logs"]

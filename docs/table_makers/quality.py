@@ -130,26 +130,6 @@ def list_speed() -> list[str]:
     return make_table(("strategy", "one user, ms", "x `segment`", "32 at once, ms per user", "x `segment`"), lines)
 
 
-def list_growth() -> list[str]:
-    """Return what a list costs with growing catalogues, relative to the smallest, by strategy and kind of rule."""
-    results = read_results("list-growth")["items"]
-    first, *larger = results
-    lines = []
-    for strategy, costs in results[first].items():
-        for rule, cost in costs.items():
-            ratios = (results[n][strategy][rule] for n in larger)
-            lines.append(
-                [
-                    f"`{strategy}`",
-                    rule,
-                    f"{cost['compiled']:.2f}",
-                    *(f"{of['compiled_ratio']:.2f} / {of['cold_ratio']:.2f}" for of in ratios),
-                ]
-            )
-    columns = ("strategy", "rule", f"{int(first):,} items, ms", *(f"x, {int(n):,} items" for n in larger))
-    return make_table(columns, lines)
-
-
 def list_equality() -> list[str]:
     """Return how far quick lists are those of the full computation."""
     equal = read_results("list-speed")["equal"]
