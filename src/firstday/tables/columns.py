@@ -118,6 +118,16 @@ def _id(column: Column) -> pl.Series | None:
     return column.find("id", values)
 
 
+def _ids(column: Column) -> pl.Series | None:
+    """Convert lists of ids, or text with ids separated by |, to List(String) without repeats."""
+    values = column.values.str.split("|") if column.values.dtype == pl.String else column.values
+    inner = getattr(values.dtype, "inner", pl.Boolean)
+    if not (inner in TEXT_TYPES or inner.is_integer()):
+        column.wrong_type("lists of ids")
+        return None
+    return values.cast(pl.List(pl.String)).list.drop_nulls().list.unique(maintain_order=True)
+
+
 def _text(column: Column) -> pl.Series | None:
     """Return text, with null for empty values."""
     if column.values.dtype == pl.String:
@@ -198,6 +208,7 @@ def _vector(column: Column) -> pl.Series | None:
 
 VALUE_CONVERSIONS: Mapping[str, Callable[[Column], pl.Series | None]] = {
     "id": _id,
+    "ids": _ids,
     "text": _text,
     "time": _time,
     "vector": _vector,

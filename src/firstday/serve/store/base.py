@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import repeat
+from itertools import chain, repeat
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Protocol
 
@@ -48,6 +49,10 @@ NOT_USERS = SERVICE, LISTS = "", "\x01lists"
 
 class StoreError(FirstdayError):
     """The store is unavailable; the call has not been acknowledged."""
+
+
+class MergeError(FirstdayError):
+    """A guest cannot be merged; `code` says why."""
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -165,24 +170,60 @@ class Profile:
     put_us: Time = 0
 
 
-Record = Profile | Event | ShownList | Assignment
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """The person that a guest became.
+
+    The guest's log has it once, and it is never replaced: the first person keeps the guest. The person's log has a copy
+    for each guest, which counts only if the guest's log agrees, and an alias of the person itself, which keeps a person
+    with guests from becoming a guest.
+    """
+
+    guest_id: str
+    person_id: str
+    merged_us: Time = 0
+
+
+Record = Profile | Event | ShownList | Assignment | Alias
 
 
 @dataclass(frozen=True)
 class StoredUser:
-    """Everything stored about a user, in order of receipt; `first_us` is the time of first contact, None if unknown."""
+    """Everything stored about a user, in order of receipt.
+
+    `first_us` is the time of first contact, None if unknown, and `seen_us` approximately that of the last write. If
+    guests were merged, these are the entries of all `members`: the person, then the guests, by id. A person's events
+    and lists beyond the caps are left out and counted (`n_left_out`), and the earliest assignment applies.
+    """
 
     profile: Profile | None = None
     events: tuple[StoredEvent, ...] = ()
     lists: tuple[ShownList, ...] = ()
     assignments: tuple[Assignment, ...] = ()
     first_us: int | None = None
+    seen_us: int = 0
+    aliases: tuple[Alias, ...] = ()
+    guest_ids: tuple[str, ...] = ()
+    members: Mapping[str, StoredUser] = field(default_factory=dict)
+    n_left_out: int = 0
+
+    @property
+    def person_id(self) -> str | None:
+        """Id of the person, if guests were merged."""
+        return self.aliases[0].person_id if self.aliases else None
+
+    @property
+    def merged_us(self) -> int:
+        """Time at which a guest was merged, in microseconds since 1970; 0 for all others."""
+        is_guest = self.aliases and self.aliases[0].guest_id != self.person_id
+        return self.aliases[0].merged_us if is_guest else 0
 
     @property
     def newest_us(self) -> int:
         """Time of the newest entry that affects recommendations, in microseconds since 1970; 0 without any."""
         records: list[StoredEvent | ShownList] = [*self.events, *self.lists]
-        return max([self.profile.put_us if self.profile else 0, *(one.received_us for one in records)])
+        merged = (member.merged_us for member in self.members.values())
+        return max([self.profile.put_us if self.profile else 0, *(one.received_us for one in records), *merged])
 
     def as_of(self, us: int) -> StoredUser:
         """Return the user without the events and lists received after a time."""
@@ -252,9 +293,10 @@ def now_us() -> int:
 class Entry(NamedTuple):
     """An entry to append; the log sets its time.
 
-    Kinds are ``use`` and ``shown`` (events), ``list``, ``profile`` and ``assignment``. An assignment owned by the
-    service marks the start of an experiment. The log itself maintains one ``user`` entry per user: its time is
-    approximately that of the last write, its body is the time of the first write. Assignments live as long as the user.
+    Kinds are ``use`` and ``shown`` (events), ``list``, ``profile``, ``assignment``, ``alias`` and ``guest`` (an alias
+    in the log of its person). An assignment owned by the service marks the start of an experiment. The log itself
+    maintains one ``user`` entry per user: its time is approximately that of the last write, its body is the time of the
+    first write. Assignments and aliases live as long as the user.
     """
 
     owner: str
@@ -265,11 +307,20 @@ class Entry(NamedTuple):
     list_key: str | None = None  # id of the list entry whose impressions this entry reports, which sets its `is_told`
 
 
+NO_CAPS = dict.fromkeys(("use", "shown", "list"), 2**53)
 NEVER, ALWAYS = 0, 2**53
 """Values of `replace_before_us`: an existing entry is never replaced, or always."""
 EXPIRING = ("use", "shown", "list", "profile")
 """Kinds of entries that expire by their own time."""
-FIELDS = {"use": "events", "shown": "events", "list": "lists", "profile": "profile", "assignment": "assignments"}
+FIELDS = {
+    "use": "events",
+    "shown": "events",
+    "list": "lists",
+    "profile": "profile",
+    "assignment": "assignments",
+    "alias": "aliases",
+    "guest": "guest_ids",
+}
 """Field of `StoredUser` for each kind of record; the entries of a field share an id namespace."""
 
 
@@ -325,8 +376,11 @@ class Store:
     If the underlying log fails, every method raises `StoreError` and acknowledges nothing. When a call returns, its
     changes are durable: they survive a killed process. An event whose id the user already has is ignored. The first
     new ``shown`` event about a recorded list sets the list's ``is_told``. Expired entries are never returned. The time
-    of first contact and the assignments of a user are kept until retention has passed since the last write. Each call
-    to the log runs in the context manager that `watch` returns for its name.
+    of first contact, the assignments and the aliases of a user are kept until retention has passed since the last
+    write. Each call to the log runs in the context manager that `watch` returns for its name.
+
+    A merged guest and its person are one user under either id: for `read`, `assign` and `delete`. `append` keeps the
+    id that it is given.
     """
 
     def __init__(self, log: Log, watch: Callable[[str], AbstractContextManager[Any]] = nullcontext) -> None:
@@ -353,7 +407,58 @@ class Store:
     async def read(self, user_ids: Sequence[str]) -> list[StoredUser]:
         """Return what is stored about each user."""
         oldest_us = self._oldest_us()
-        return [assemble(entries, oldest_us) for entries in await self._read(user_ids)]
+        found = await read_members(self._read, user_ids, oldest_us)
+        for members in found:
+            if len(members) > 1:
+                await self._renew(members, oldest_us)
+        return [unite(members, self.log.rules.caps) for members in found]
+
+    async def _renew(self, members: Mapping[str, StoredUser], oldest_us: int) -> None:
+        """Keep all members as long as one of them, by a write once a member has half expired."""
+        person_id = next(iter(members))
+        seen_us = [member.seen_us for member in members.values()]
+        if min(seen_us) < (oldest_us + self.log.now_us()) // 2 < max(seen_us):
+            aliases = [Alias(member, person_id) for member in members]
+            with suppress(StoreError):  # already counted; the next read tries again
+                await self.append((owner, alias) for alias in aliases for owner in (person_id, alias.guest_id))
+
+    def go_back(self, user: StoredUser, shown: ShownList) -> StoredUser:
+        """Return the user as known when the first page of a recorded list was ranked: also without later guests."""
+        us = shown.as_of or 0
+        members = user.members or {"": user}
+        owner = next(one for one in members.values() if shown.list_id in {own.list_id for own in one.lists})
+        together = {
+            name: member.as_of(us)
+            for name, member in members.items()
+            if member is owner or max(owner.merged_us, member.merged_us) <= us
+        }
+        return unite(together, self.log.rules.caps)
+
+    async def merge(self, user_id: str, guest_id: str) -> bool:
+        """Make a guest's entries those of a user; return whether they were not before.
+
+        The person's log names the guest first. If the process dies before the guest's log names the person, nothing is
+        merged, and repeating the call completes it. Raises `MergeError` if the merge is not allowed.
+        """
+        await self._check_merge(user_id, guest_id)
+        await self.append([(user_id, Alias(user_id, user_id)), (user_id, Alias(guest_id, user_id))])
+        await self._check_merge(user_id, guest_id)
+        n_new = await self.append([(guest_id, Alias(guest_id, user_id))])
+        await self._check_merge(user_id, guest_id)
+        return n_new == 1
+
+    async def _check_merge(self, user_id: str, guest_id: str) -> None:
+        """Raise `MergeError` if a guest cannot become a person: aliases, once written, do not change."""
+        logs = await self._read([user_id, guest_id])
+        person, guest = (assemble(entries, self._oldest_us()) for entries in logs)
+        if person.person_id not in (None, user_id):
+            raise MergeError("The user was merged into another one; merge into that one instead.", code="is_guest")
+        if guest.person_id == guest_id:
+            text = "Guests were merged into the user named in from; merge the other way round, or keep both users."
+            raise MergeError(text, code="has_guests")
+        if guest.person_id not in (None, user_id):
+            text = "The guest was merged into another user before; give the new person another guest id."
+            raise MergeError(text, code="has_person")
 
     async def start_experiment(self, experiment: str) -> int:
         """Return the start of an experiment, in microseconds since 1970; a new experiment starts now."""
@@ -387,9 +492,11 @@ class Store:
         return next((old for old in user.assignments if old.experiment == new.experiment), new)
 
     async def delete(self, user_id: str) -> None:
-        """Delete a user."""
+        """Delete a user: guests first, so that a repeated call finds those that an interrupted one left."""
+        (members,) = await read_members(self._read, [user_id], self._oldest_us())
         with self.watch("delete"):
-            await self.log.delete(user_id)
+            for owner in reversed(members):
+                await self.log.delete(owner)
 
     async def purge(self) -> None:
         """Remove expired entries."""
@@ -417,9 +524,12 @@ def _to_entry(owner: str, record: Record, oldest_us: int) -> Entry:
             return Entry(owner, "shown", key, body, oldest_us, list_key)
         case Profile():
             return Entry(owner, "profile", "profile", body, ALWAYS)
+        case Alias():
+            is_own = owner == record.guest_id
+            return Entry(owner, *(("alias", "alias") if is_own else ("guest", f"guest {record.guest_id}")), body, NEVER)
 
 
-NOT_IN_BODY = ("user_id", "received_us", "put_us", "assigned_us", "is_told")
+NOT_IN_BODY = ("user_id", "received_us", "put_us", "assigned_us", "merged_us", "is_told")
 """Fields of records that entries have outside their body."""
 
 
@@ -442,6 +552,8 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "lists": TypeAdapter(ShownList).validate_json,
     "profile": TypeAdapter(Profile).validate_json,
     "assignments": TypeAdapter(Assignment).validate_json,
+    "aliases": TypeAdapter(Alias).validate_json,
+    "guest_ids": lambda text: pydantic_core.from_json(text)["guest_id"],
 }
 
 
@@ -450,10 +562,12 @@ def assemble(entries: Iterable[StoredEntry], oldest_us: int) -> StoredUser:
     fields: defaultdict[str, list[Any]] = defaultdict(list)
     is_alive = False
     first_us = None
+    seen_us = 0
     for kind, us, is_told, body in entries:
         is_alive |= us >= oldest_us
         if kind == "user":
             first_us = int(body)
+            seen_us = us
         elif us >= oldest_us or kind not in EXPIRING:
             field = FIELDS[kind]
             record = _READERS[field](f'{{"us":{us},{body[1:]}')
@@ -461,4 +575,71 @@ def assemble(entries: Iterable[StoredEntry], oldest_us: int) -> StoredUser:
     if not is_alive or first_us is None:
         return StoredUser()
     (profile,) = fields.pop("profile", [None])
-    return StoredUser(profile, first_us=first_us, **{name: tuple(records) for name, records in fields.items()})
+    records_by_field = {name: tuple(records) for name, records in fields.items()}
+    return StoredUser(profile, first_us=first_us, seen_us=seen_us, **records_by_field)
+
+
+async def read_members(
+    read: Callable[[Sequence[str]], Awaitable[list[list[StoredEntry]]]], user_ids: Sequence[str], oldest_us: int
+) -> list[dict[str, StoredUser]]:
+    """Return what each user's log has, by id: of a merged user, the person and the guests that became the person.
+
+    Calls `read` again only if some of the users were merged.
+    """
+    found: dict[str, StoredUser] = {}
+    unread = user_ids
+    while unread:
+        logs = await read(unread)
+        found |= {owner: assemble(entries, oldest_us) for owner, entries in zip(unread, logs, strict=True)}
+        named = (name for user in found.values() if user.aliases for name in (user.person_id, *user.guest_ids))
+        unread = sorted({str(name) for name in named} - found.keys())
+    members = []
+    for user_id in user_ids:
+        person_id = found[user_id].person_id or user_id
+        candidates = dict.fromkeys((person_id, *found[person_id].guest_ids, user_id))
+        members.append({name: found[name] for name in candidates if person_id in (name, found[name].person_id)})
+    return members
+
+
+def unite(members: Mapping[str, StoredUser], caps: Mapping[str, int]) -> StoredUser:
+    """Return the members of a merged user as one: the person first, whose profile takes precedence."""
+    users = list(members.values())
+    if len(users) == 1:
+        return replace(users[0], guest_ids=()) if users[0].aliases else users[0]
+    received = attrgetter("received_us")
+    all_events = sorted(chain.from_iterable(user.events for user in users), key=received, reverse=True)
+    events = list({event.event_id: event for event in all_events}.values())  # of repeated ids, the first received
+    reported = {event.list_id for event in events if event.is_impression}
+    lists = sorted(chain.from_iterable(user.lists for user in users), key=received)
+    kept_lists = lists[-caps["list"] :]
+    uses = [event for event in events if not event.is_impression][: caps["use"]]
+    shown = [event for event in events if event.is_impression][: caps["shown"]]
+    assigned = attrgetter("assigned_us")
+    assignments = sorted(chain.from_iterable(user.assignments for user in users), key=assigned, reverse=True)
+    earliest = {assignment.experiment: assignment for assignment in assignments}
+    return StoredUser(
+        profile=_unite_profiles([user.profile for user in users if user.profile]),
+        events=tuple(sorted([*uses, *shown], key=received)),
+        lists=tuple(replace(one, is_told=one.is_told or one.list_id in reported) for one in kept_lists),
+        assignments=tuple(sorted(earliest.values(), key=assigned)),
+        first_us=min((user.first_us for user in users if user.first_us is not None), default=None),
+        seen_us=max(user.seen_us for user in users),
+        aliases=users[-1].aliases,
+        guest_ids=tuple(members)[1:],
+        members=members,
+        n_left_out=len(events) + len(lists) - len(uses) - len(shown) - len(kept_lists),
+    )
+
+
+def _unite_profiles(profiles: Sequence[Profile]) -> Profile | None:
+    """Unite the profiles of members: lists are joined, and of other values, that of the first profile applies."""
+    signals: dict[str, Any] = {}
+    for profile in reversed(profiles):
+        for name, value in profile.signals.items():
+            other = signals.get(name)
+            if isinstance(other, list):
+                value = [*value, *(one for one in other if one not in value)]
+            elif isinstance(other, dict):
+                value = {**other, **value}
+            signals[name] = value
+    return Profile(signals, max(profile.put_us for profile in profiles)) if profiles else None
