@@ -247,7 +247,7 @@ def add_users(
     guests = None
     if "guests" in frames:
         of_persons = frames["guests"].with_columns(user_ix=users.lookup(frames["guests"]["user_id"]))
-        guests = of_persons.select(*GUEST_TYPES).cast(GUEST_TYPES).sort("user_ix", maintain_order=True)
+        guests = of_persons.select(*GUEST_TYPES).sort("user_ix", maintain_order=True)
         if registered_at is not None:
             first = interactions[0].first_moments("user_ix", len(users), NEVER)
             ix = guests["user_ix"].to_numpy()
@@ -319,7 +319,7 @@ def _assignments(rows: pl.DataFrame, users: Ids) -> pl.DataFrame:
     n_variants = pl.col("variant").n_unique().over("user_ix", "experiment")
     full = full.with_columns(n_variants=pl.max_horizontal("n_variants", n_variants))
     by_time = full.sort("assigned_at", nulls_last=True).unique(["user_ix", "experiment"], keep="first")
-    return by_time.select(*ASSIGNMENT_TYPES).cast(ASSIGNMENT_TYPES).sort("user_ix", "experiment")
+    return by_time.select(*ASSIGNMENT_TYPES).sort("user_ix", "experiment")
 
 
 def _index_friends(friends: pl.DataFrame, users: Ids, friend_ids: Ids, findings: Findings) -> SparseRows:

@@ -19,9 +19,9 @@ from firstday.data.events import ITEM
 from firstday.errors import ConfigError
 from firstday.features.signals import Impression, Interaction, Signals
 from firstday.serve.store.base import (
-    NO_CAPS,
     Log,
     Retention,
+    ShownList,
     StoredEvent,
     StoredUser,
     now_us,
@@ -99,7 +99,7 @@ async def export(log: Log, out: Path, since: datetime | None = None) -> ExportSu
     run = _Run(out, to_us(start), until_us)
     async for owners in log.find_owners(run.since_us):
         for user_id, members in zip(owners, await read_members(log.read, owners, oldest_us), strict=True):
-            run.take(user_id, members)
+            run.take(user_id, members, unite(members, oldest_us, {}))
     done = run.publish()
     _write_state(out, max(until, start))
     return done
@@ -141,12 +141,12 @@ class _Run:
         """Return whether a store time is in the interval of this run."""
         return self.since_us < us <= self._until_us
 
-    def take(self, user_id: str, members: Mapping[str, StoredUser]) -> None:
-        """Collect the new rows of one of the members of a user; the others complete its impressions."""
+    def take(self, user_id: str, members: Mapping[str, StoredUser], person: StoredUser) -> None:
+        """Collect the new rows of one of the members of a person."""
         rows = self._rows
         user = members[user_id]
-        person = unite(members, NO_CAPS)
-        own_us = {one.received_us for one in (*user.events, *user.lists) if self._is_new(one.received_us)}
+        records: list[StoredEvent | ShownList] = [*user.events, *user.lists]
+        own_us = {one.received_us for one in records if self._is_new(one.received_us)}
         rows["guests"] += [(person.person_id, guest_id) for guest_id in person.guest_ids]
         profile = user.profile
         if profile is not None and self._is_new(profile.put_us):

@@ -121,11 +121,10 @@ def _id(column: Column) -> pl.Series | None:
 def _ids(column: Column) -> pl.Series | None:
     """Convert lists of ids, or text with ids separated by |, to List(String) without repeats."""
     values = column.values.str.split("|") if column.values.dtype == pl.String else column.values
-    inner = getattr(values.dtype, "inner", pl.Boolean)
-    if not (inner in TEXT_TYPES or inner.is_integer()):
-        column.wrong_type("lists of ids")
-        return None
-    return values.cast(pl.List(pl.String)).list.drop_nulls().list.unique(maintain_order=True)
+    if values.dtype in (pl.List(pl.String), pl.List(pl.Int64), pl.List(pl.Null)):
+        return values.cast(pl.List(pl.String)).list.drop_nulls().list.unique(maintain_order=True)
+    column.wrong_type("lists of ids")
+    return None
 
 
 def _text(column: Column) -> pl.Series | None:

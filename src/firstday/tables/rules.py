@@ -142,30 +142,21 @@ def _unique(name: str) -> tuple[Rule, ...]:
 
 _GUEST_IDS = pl.col("guest_ids")
 _EVERY_GUEST = _GUEST_IDS.explode()
-_SHARED_GUESTS = _EVERY_GUEST.filter(_EVERY_GUEST.is_duplicated()).implode()
-GUEST_RULES = (
-    Rule(
-        "name a guest whom another user names, too",
-        _GUEST_IDS.list.set_intersection(_SHARED_GUESTS).list.len() > 0,
-        "shared_guest",
-        f"name each guest for one user {OR_DROP}",
-        "guest_ids",
-        pl.col("user_id"),
-    ),
-    Rule(
-        "have guests and are themselves named as a guest",
-        (_GUEST_IDS.list.len() > 0) & pl.col("user_id").cast(pl.String).is_in(_EVERY_GUEST.implode()),
-        "guest_with_guests",
-        f"name all guests for the person whom they became {OR_DROP}",
-        "guest_ids",
-        pl.col("user_id"),
-    ),
+_OWNERS = pl.col("user_id").filter(_GUEST_IDS.list.len() > 0).cast(pl.String)
+_NO_GUESTS = pl.concat_list(_EVERY_GUEST.filter(_EVERY_GUEST.is_duplicated()).implode(), _OWNERS.implode())
+GUEST_RULE = Rule(
+    "name a guest who has guests, or whom another user names, too",
+    _GUEST_IDS.list.set_intersection(_NO_GUESTS).list.len() > 0,
+    "shared_guest",
+    f"name each guest for one user, who is nobody's guest, {OR_DROP}",
+    "guest_ids",
+    pl.col("user_id"),
 )
-"""Rules for the guests of users."""
+"""Rule for the guests of users."""
 
 RULES: Mapping[str, tuple[Rule, ...]] = {
     "interactions": empty_rules("user_id", "signal"),
-    "users": (*_unique("user_id"), *GUEST_RULES),
+    "users": (*_unique("user_id"), GUEST_RULE),
     "items": _unique("item_id"),
     "collections": (
         *empty_rules("entity", "entity_id", "item_id"),

@@ -61,6 +61,10 @@ def check_frames(
             frames[name] = rows
             if name == "users":
                 frames |= split_guests(rows)
+            elif name == "embeddings/users" and "guests" in frames:
+                frames[name] = rows.join(
+                    frames["guests"], left_on=pl.col("user_id").cast(pl.String), right_on="guest_id", how="anti"
+                )
             elif "guests" in frames:
                 frames[name] = name_persons(rows, frames["guests"])
             if name == "items" and name in named_ids:
@@ -75,28 +79,36 @@ def split_guests(users: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """Return `users` with one row per person, and a table of guests if there are any.
 
     A person registers when the first of their ids does. Of other values, the person's own take precedence. The table
-    has `guest_id`, `user_id` and whether the guest is the person's first id (`is_first`): the one that registers first,
-    or has no time, before the person's own. Its ids are text.
+    has `guest_id`, `user_id` and whether the guest is the person's first id (`is_first`): the one that registers first;
+    a guest without a time precedes the person. Its ids are text.
     """
     if "guest_ids" not in users.columns:
         return {}
     own_id = pl.col("user_id").cast(pl.String)
-    guests = users.select(own_id, guest_id="guest_ids").explode("guest_id").drop_nulls()
-    rows = users.drop("guest_ids")
-    if guests.is_empty():
-        return {"users": rows}
-    times = rows.select(pl.selectors.by_name("registered_at", require_all=False), guest_id=own_id)
-    own = guests.select("user_id", guest_id="user_id").unique(maintain_order=True)
-    ids = pl.concat([guests, own]).join(times, on="guest_id", how="left", maintain_order="left")
-    ids = ids.sort(pl.col("^registered_at$"), maintain_order=True) if "registered_at" in ids.columns else ids
-    guests = guests.with_columns(
-        is_first=pl.col("guest_id").is_in(ids.unique("user_id", keep="first")["guest_id"].implode())
+    guests = (
+        users.select(own_id, guest_id="guest_ids")
+        .explode("guest_id")
+        .drop_nulls()
+        .unique("guest_id", maintain_order=True)
     )
-    rows = rows.with_columns(is_guest=own_id.is_in(guests["guest_id"].implode())).sort("is_guest", maintain_order=True)
-    persons = name_persons(rows.drop("is_guest"), guests).group_by("user_id", maintain_order=True)
-    is_time = pl.selectors.by_name("registered_at", require_all=False)
-    joined = persons.agg(is_time.min(), (~is_time).drop_nulls().first())
-    return {"users": joined.cast({"user_id": users.schema["user_id"]}), "guests": guests}
+    users = users.drop("guest_ids")
+    if guests.is_empty():
+        return {"users": users}
+    named = pl.concat([users.with_columns(own_id), guests.select(user_id="guest_id")], how="diagonal")
+    is_guest = pl.col("user_id").is_in(guests["guest_id"].implode())
+    rows = named.unique("user_id", maintain_order=True).with_columns(own_id="user_id", is_guest=is_guest)
+    rows = name_persons(rows, guests).sort("is_guest", maintain_order=True)
+    time = pl.selectors.by_name("registered_at", require_all=False)
+    order = "registered_at" if "registered_at" in users.columns else ~pl.col("is_guest")
+    first_id = pl.col("own_id").sort_by(order).first()
+    persons = rows.group_by("user_id", maintain_order=True).agg(
+        time.min(), (~time).drop_nulls().first(), first_id=first_id
+    )
+    firsts = persons["first_id"].implode()
+    return {
+        "users": persons.select(users.columns).cast({"user_id": users.schema["user_id"]}),
+        "guests": guests.with_columns(is_first=pl.col("guest_id").is_in(firsts)),
+    }
 
 
 def name_persons(rows: pl.DataFrame, guests: pl.DataFrame) -> pl.DataFrame:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain, repeat
-from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Protocol
 
@@ -192,8 +191,9 @@ class StoredUser:
     """Everything stored about a user, in order of receipt.
 
     `first_us` is the time of first contact, None if unknown, and `seen_us` approximately that of the last write. If
-    guests were merged, these are the entries of all `members`: the person, then the guests, by id. A person's events
-    and lists beyond the caps are left out and counted (`n_left_out`), and the earliest assignment applies.
+    guests were merged, these are the records of all `members`, by id, the person first. The person's profile takes
+    precedence, and the earliest assignment. `n_left_out` counts events and lists beyond the caps. `entries` is set for
+    members only.
     """
 
     profile: Profile | None = None
@@ -204,6 +204,7 @@ class StoredUser:
     seen_us: int = 0
     aliases: tuple[Alias, ...] = ()
     guest_ids: tuple[str, ...] = ()
+    entries: Sequence[StoredEntry] = ()
     members: Mapping[str, StoredUser] = field(default_factory=dict)
     n_left_out: int = 0
 
@@ -215,15 +216,14 @@ class StoredUser:
     @property
     def merged_us(self) -> int:
         """Time at which a guest was merged, in microseconds since 1970; 0 for all others."""
-        is_guest = self.aliases and self.aliases[0].guest_id != self.person_id
-        return self.aliases[0].merged_us if is_guest else 0
+        return max((one.merged_us for one in self.aliases if one.guest_id != one.person_id), default=0)
 
     @property
     def newest_us(self) -> int:
         """Time of the newest entry that affects recommendations, in microseconds since 1970; 0 without any."""
         records: list[StoredEvent | ShownList] = [*self.events, *self.lists]
-        merged = (member.merged_us for member in self.members.values())
-        return max([self.profile.put_us if self.profile else 0, *(one.received_us for one in records), *merged])
+        put_us = self.profile.put_us if self.profile else 0
+        return max(put_us, self.merged_us, *(one.received_us for one in records), 0)
 
     def as_of(self, us: int) -> StoredUser:
         """Return the user without the events and lists received after a time."""
@@ -307,7 +307,6 @@ class Entry(NamedTuple):
     list_key: str | None = None  # id of the list entry whose impressions this entry reports, which sets its `is_told`
 
 
-NO_CAPS = dict.fromkeys(("use", "shown", "list"), 2**53)
 NEVER, ALWAYS = 0, 2**53
 """Values of `replace_before_us`: an existing entry is never replaced, or always."""
 EXPIRING = ("use", "shown", "list", "profile")
@@ -407,43 +406,42 @@ class Store:
     async def read(self, user_ids: Sequence[str]) -> list[StoredUser]:
         """Return what is stored about each user."""
         oldest_us = self._oldest_us()
-        found = await read_members(self._read, user_ids, oldest_us)
-        for members in found:
+        users = []
+        for members in await read_members(self._read, user_ids, oldest_us):
+            users.append(unite(members, oldest_us, self.log.rules.caps))
             if len(members) > 1:
                 await self._renew(members, oldest_us)
-        return [unite(members, self.log.rules.caps) for members in found]
+        return users
 
     async def _renew(self, members: Mapping[str, StoredUser], oldest_us: int) -> None:
         """Keep all members as long as one of them, by a write once a member has half expired."""
-        person_id = next(iter(members))
         seen_us = [member.seen_us for member in members.values()]
         if min(seen_us) < (oldest_us + self.log.now_us()) // 2 < max(seen_us):
-            aliases = [Alias(member, person_id) for member in members]
+            person_id, *guest_ids = members
             with suppress(StoreError):  # already counted; the next read tries again
-                await self.append((owner, alias) for alias in aliases for owner in (person_id, alias.guest_id))
+                await self.append(chain.from_iterable(_link(person_id, guest_id) for guest_id in guest_ids))
 
     def go_back(self, user: StoredUser, shown: ShownList) -> StoredUser:
-        """Return the user as known when the first page of a recorded list was ranked: also without later guests."""
+        """Return the user as known when the first page of a list was ranked: also without guests merged since."""
         us = shown.as_of or 0
-        members = user.members or {"": user}
-        owner = next(one for one in members.values() if shown.list_id in {own.list_id for own in one.lists})
-        together = {
-            name: member.as_of(us)
-            for name, member in members.items()
-            if member is owner or max(owner.merged_us, member.merged_us) <= us
-        }
-        return unite(together, self.log.rules.caps)
+        for owner in user.members.values():
+            if any(one.list_id == shown.list_id for one in owner.lists):
+                others = {} if owner.merged_us > us else user.members
+                members = {name: one for name, one in others.items() if one.merged_us <= us} or {"": owner}
+                return unite(members, self._oldest_us(), self.log.rules.caps).as_of(us)
+        return user.as_of(us)
 
     async def merge(self, user_id: str, guest_id: str) -> bool:
-        """Make a guest's entries those of a user; return whether they were not before.
+        """Make a guest's records those of a user; return whether they were not before.
 
         The person's log names the guest first. If the process dies before the guest's log names the person, nothing is
         merged, and repeating the call completes it. Raises `MergeError` if the merge is not allowed.
         """
+        links = _link(user_id, guest_id)
         await self._check_merge(user_id, guest_id)
-        await self.append([(user_id, Alias(user_id, user_id)), (user_id, Alias(guest_id, user_id))])
+        await self.append(links[:-1])
         await self._check_merge(user_id, guest_id)
-        n_new = await self.append([(guest_id, Alias(guest_id, user_id))])
+        n_new = await self.append(links[-1:])
         await self._check_merge(user_id, guest_id)
         return n_new == 1
 
@@ -508,6 +506,12 @@ class Store:
         await self._read([SERVICE])
 
 
+def _link(person_id: str, guest_id: str) -> list[tuple[str, Alias]]:
+    """Return the aliases, with their owners, that merge a guest, in the order in which they are written."""
+    alias = Alias(guest_id, person_id)
+    return [(person_id, Alias(person_id, person_id)), (person_id, alias), (guest_id, alias)]
+
+
 def _to_entry(owner: str, record: Record, oldest_us: int) -> Entry:
     """Convert a record to an entry; a profile replaces the previous one, an assignment never does."""
     body = _dump(record)
@@ -524,9 +528,10 @@ def _to_entry(owner: str, record: Record, oldest_us: int) -> Entry:
             return Entry(owner, "shown", key, body, oldest_us, list_key)
         case Profile():
             return Entry(owner, "profile", "profile", body, ALWAYS)
-        case Alias():
-            is_own = owner == record.guest_id
-            return Entry(owner, *(("alias", "alias") if is_own else ("guest", f"guest {record.guest_id}")), body, NEVER)
+        case Alias(guest_id=guest_id):
+            if guest_id == owner:
+                return Entry(owner, "alias", "alias", body, NEVER)
+            return Entry(owner, "guest", f"guest {guest_id}", body, NEVER)
 
 
 NOT_IN_BODY = ("user_id", "received_us", "put_us", "assigned_us", "merged_us", "is_told")
@@ -557,32 +562,52 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
 }
 
 
-def assemble(entries: Iterable[StoredEntry], oldest_us: int) -> StoredUser:
+def assemble(entries: Sequence[StoredEntry], oldest_us: int) -> StoredUser:
     """Build a user from log entries; expired entries are omitted."""
     fields: defaultdict[str, list[Any]] = defaultdict(list)
     is_alive = False
-    first_us = None
+    contacts = []
     seen_us = 0
     for kind, us, is_told, body in entries:
         is_alive |= us >= oldest_us
         if kind == "user":
-            first_us = int(body)
+            contacts.append(int(body))
             seen_us = us
         elif us >= oldest_us or kind not in EXPIRING:
-            field = FIELDS[kind]
-            record = _READERS[field](f'{{"us":{us},{body[1:]}')
-            fields[field].append(replace(record, is_told=True) if is_told else record)
-    if not is_alive or first_us is None:
+            name = FIELDS[kind]
+            record = _READERS[name](f'{{"us":{us},{body[1:]}')
+            fields[name].append(replace(record, is_told=True) if is_told else record)
+    if not is_alive or not contacts:
         return StoredUser()
-    (profile,) = fields.pop("profile", [None])
-    records_by_field = {name: tuple(records) for name, records in fields.items()}
-    return StoredUser(profile, first_us=first_us, seen_us=seen_us, **records_by_field)
+    profiles = fields.pop("profile", [])
+    records: dict[str, Any] = {name: tuple(of_field) for name, of_field in fields.items()}
+    return StoredUser(
+        _unite_profiles(profiles) if len(profiles) > 1 else next(iter(profiles), None),
+        first_us=min(contacts),
+        seen_us=seen_us,
+        entries=entries if fields["aliases"] else (),
+        **records,
+    )
+
+
+def _unite_profiles(profiles: Sequence[Profile]) -> Profile:
+    """Join the lists of profiles; of other values, that of the last profile applies."""
+    signals: dict[str, Any] = {}
+    for profile in profiles:
+        for name, value in profile.signals.items():
+            other = signals.get(name)
+            signals[name] = value
+            if isinstance(other, list):
+                signals[name] = [*value, *(one for one in other if one not in value)]
+            elif isinstance(other, dict):
+                signals[name] = {**other, **value}
+    return Profile(signals, max(profile.put_us for profile in profiles))
 
 
 async def read_members(
     read: Callable[[Sequence[str]], Awaitable[list[list[StoredEntry]]]], user_ids: Sequence[str], oldest_us: int
 ) -> list[dict[str, StoredUser]]:
-    """Return what each user's log has, by id: of a merged user, the person and the guests that became the person.
+    """Return what each user's log has, by id: of a merged user, those of the person, first, and of the guests.
 
     Calls `read` again only if some of the users were merged.
     """
@@ -591,55 +616,37 @@ async def read_members(
     while unread:
         logs = await read(unread)
         found |= {owner: assemble(entries, oldest_us) for owner, entries in zip(unread, logs, strict=True)}
-        named = (name for user in found.values() if user.aliases for name in (user.person_id, *user.guest_ids))
-        unread = sorted({str(name) for name in named} - found.keys())
-    members = []
+        named = chain.from_iterable((user.person_id, *user.guest_ids) for user in found.values() if user.aliases)
+        unread = list(set(named) - found.keys())  # type: ignore[arg-type]
+    all_members = []
     for user_id in user_ids:
         person_id = found[user_id].person_id or user_id
-        candidates = dict.fromkeys((person_id, *found[person_id].guest_ids, user_id))
-        members.append({name: found[name] for name in candidates if person_id in (name, found[name].person_id)})
-    return members
+        names = dict.fromkeys((person_id, *found[person_id].guest_ids, user_id))
+        all_members.append({name: found[name] for name in names if person_id in (name, found[name].person_id)})
+    return all_members
 
 
-def unite(members: Mapping[str, StoredUser], caps: Mapping[str, int]) -> StoredUser:
-    """Return the members of a merged user as one: the person first, whose profile takes precedence."""
-    users = list(members.values())
-    if len(users) == 1:
-        return replace(users[0], guest_ids=()) if users[0].aliases else users[0]
-    received = attrgetter("received_us")
-    all_events = sorted(chain.from_iterable(user.events for user in users), key=received, reverse=True)
-    events = list({event.event_id: event for event in all_events}.values())  # of repeated ids, the first received
-    reported = {event.list_id for event in events if event.is_impression}
-    lists = sorted(chain.from_iterable(user.lists for user in users), key=received)
-    kept_lists = lists[-caps["list"] :]
-    uses = [event for event in events if not event.is_impression][: caps["use"]]
-    shown = [event for event in events if event.is_impression][: caps["shown"]]
-    assigned = attrgetter("assigned_us")
-    assignments = sorted(chain.from_iterable(user.assignments for user in users), key=assigned, reverse=True)
-    earliest = {assignment.experiment: assignment for assignment in assignments}
-    return StoredUser(
-        profile=_unite_profiles([user.profile for user in users if user.profile]),
-        events=tuple(sorted([*uses, *shown], key=received)),
-        lists=tuple(replace(one, is_told=one.is_told or one.list_id in reported) for one in kept_lists),
-        assignments=tuple(sorted(earliest.values(), key=assigned)),
-        first_us=min((user.first_us for user in users if user.first_us is not None), default=None),
-        seen_us=max(user.seen_us for user in users),
-        aliases=users[-1].aliases,
+def unite(members: Mapping[str, StoredUser], oldest_us: int, caps: Mapping[str, int]) -> StoredUser:
+    """Return the user whose members these are, the person first; only the newest records within the caps remain."""
+    (person, *guests) = members.values()
+    if not guests:
+        return replace(person, guest_ids=()) if person.guest_ids else person
+    merged = chain.from_iterable(one.entries for one in (*guests, person))
+    entries = sorted(merged, key=lambda entry: entry[0] != "profile" and entry[1])  # the person's profile is the last
+    n_newer = Counter(kind for kind, *_ in entries)
+    kept = []
+    for entry in entries:
+        if n_newer[entry[0]] <= caps.get(entry[0], len(entries)):
+            kept.append(entry)
+        n_newer[entry[0]] -= 1
+    user = assemble(kept, oldest_us)
+    reported = {event.list_id for event in user.events if event.is_impression}
+    return replace(
+        user,
+        events=tuple({event.event_id: event for event in reversed(user.events)}.values())[::-1],
+        lists=tuple(replace(one, is_told=one.is_told or one.list_id in reported) for one in user.lists),
+        assignments=tuple({one.experiment: one for one in reversed(user.assignments)}.values())[::-1],
         guest_ids=tuple(members)[1:],
         members=members,
-        n_left_out=len(events) + len(lists) - len(uses) - len(shown) - len(kept_lists),
+        n_left_out=len(entries) - len(kept),
     )
-
-
-def _unite_profiles(profiles: Sequence[Profile]) -> Profile | None:
-    """Unite the profiles of members: lists are joined, and of other values, that of the first profile applies."""
-    signals: dict[str, Any] = {}
-    for profile in reversed(profiles):
-        for name, value in profile.signals.items():
-            other = signals.get(name)
-            if isinstance(other, list):
-                value = [*value, *(one for one in other if one not in value)]
-            elif isinstance(other, dict):
-                value = {**other, **value}
-            signals[name] = value
-    return Profile(signals, max(profile.put_us for profile in profiles)) if profiles else None
