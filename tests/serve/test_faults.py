@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from lifecycle import run
 from redis_process import RedisProcess
-from serve_faults import full_disk, kill_under_load, read_only_disk, redis_gone
+from serve_faults import full_disk, kill_during_merges, kill_under_load, read_only_disk, redis_gone
 from serve_fuzz import fuzz
 from serve_reload import reload_under_load
 
@@ -23,6 +23,18 @@ def test_no_acknowledged_event_is_lost_by_a_killed_process(model: Path, tmp_path
 def test_no_acknowledged_event_is_lost_with_redis(model: Path, tmp_path: Path, redis: RedisProcess) -> None:
     settings = {"store": redis.url, "redis_prefix": "killed"}
     done = kill_under_load(model, tmp_path, 1, seed=2, settings=settings)
+    assert done["acknowledged"] > 50
+
+
+@pytest.mark.parametrize("store", ["sqlite", pytest.param("redis", marks=needs_redis)])
+def test_a_process_killed_during_merges_gives_nobody_what_others_did(
+    model: Path, tmp_path: Path, store: str, request: pytest.FixtureRequest
+) -> None:
+    settings = None
+    if store == "redis":
+        settings = {"store": request.getfixturevalue("redis").url, "redis_prefix": "merging"}
+    done = kill_during_merges(model, tmp_path, 2, seed=3, settings=settings)
+    assert done["merges"] > 10
     assert done["acknowledged"] > 50
 
 
