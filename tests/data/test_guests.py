@@ -192,8 +192,10 @@ def test_parts_and_snapshots_keep_guests() -> None:
     assert of_ben.guests.is_empty()
     joined = join_users("joined", [of_ben, of_ada], keep_users(dataset, np.array([], dtype=np.int64)), are_all=True)
     assert joined.guests is not None
+    assert dataset.guests is not None
     assert joined.guests.equals(dataset.guests)
     assert joined.assignments is not None
+    assert dataset.assignments is not None
     assert joined.assignments.equals(dataset.assignments)
     assert rows_of(joined) == rows_of(dataset)
     assert dataset.registered_at is not None

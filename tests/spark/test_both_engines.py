@@ -312,12 +312,14 @@ def test_guests_are_in_the_parts_of_their_persons(spark: SparkSession, tmp_path:
             local.dataset.name, (unpack(content, catalogue) for content in packed), catalogue, are_all=True
         )
         assert joined.guests is not None
+        assert local.dataset.guests is not None
         assert joined.guests.equals(local.dataset.guests)
         assert rows_of(joined) == rows_of(local.dataset)
         assert joined.friends is not None
         assert local.dataset.friends is not None
         assert joined.friends.columns.tolist() == local.dataset.friends.columns.tolist()
         assert joined.assignments is not None
+        assert local.dataset.assignments is not None
         assert joined.assignments.equals(local.dataset.assignments)
 
 

@@ -12,7 +12,6 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 from starlette.types import Scope
 
-from firstday.errors import ConfigError
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import Signals
 from firstday.serve.event_stream import read_stream
@@ -169,8 +168,6 @@ async def merge_guest(service: ServiceDep, request: Request, user_id: UserIdPath
         raise ApiError(
             403, "forbidden", "Pages of other sites cannot merge users; send the request from your own server."
         )
-    if user_id == body.guest_id:
-        raise ConfigError("is the user itself; give the id of a guest.", where="from")
     is_new = await service.store.merge(user_id, body.guest_id)
     service.metrics.merges.labels("new" if is_new else "repeated").inc()
     (user,) = await service.store.read([user_id])

@@ -447,6 +447,8 @@ class Store:
 
     async def _check_merge(self, user_id: str, guest_id: str) -> None:
         """Raise `MergeError` if a guest cannot become a person: aliases, once written, do not change."""
+        if user_id == guest_id:
+            raise MergeError("The user and from are the same id; name a guest in from.", code="itself")
         logs = await self._read([user_id, guest_id])
         person, guest = (assemble(entries, self._oldest_us()) for entries in logs)
         if person.person_id not in (None, user_id):
