@@ -27,7 +27,12 @@ RULE_TESTS = (
     "tests/data",
     "tests/cli/test_left_out.py",
 )
-STORE_TESTS = ("tests/serve/test_stores.py", "tests/serve/test_store_sqlite.py", "tests/serve/test_export.py")
+STORE_TESTS = (
+    "tests/serve/test_stores.py",
+    "tests/serve/test_store_sqlite.py",
+    "tests/serve/test_export.py",
+    "tests/serve/test_guests.py",
+)
 SPLIT_TESTS = ("tests/data", "tests/features/test_clock.py", "tests/training")
 CLOCK_TESTS = ("tests/training/test_clock.py", "tests/engine/test_first_uses.py", "tests/training/test_renew.py")
 LIST_TESTS = ("tests/recommend/test_lists_by_hand.py", "tests/recommend")
@@ -50,7 +55,8 @@ STORES = (
     (SQLITE, "self._latest_us = latest_us", "pass"),
     (SQLITE, 'self._writer.execute(SET_FACT, ("latest", self._latest_us))', "pass"),
     (SQLITE, "WHERE us > ? AND kind", "WHERE us < ? AND kind"),
-    (SQLITE, '(*EXPIRING, "assignment")', "EXPIRING"),
+    (SQLITE, "tuple(FIELDS)", "EXPIRING"),
+    (STORE, "person_id in (name, found[name].person_id)", "True"),
     (SQLITE, "while (await self._write(work)).rowcount:", "while False:"),
     (REDIS, "(time_of(id) or -1) < since", "true"),
     (REDIS, "local shown = list and", "local shown = false and"),

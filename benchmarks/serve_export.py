@@ -1,6 +1,7 @@
 """Cost of an export for a running service: copying its SQLite store, and building tables from the copy.
 
     python benchmarks/serve_export.py MODEL [--users 50000] [--out OUT]
+    python benchmarks/serve_export.py MODEL --merges     exports, some killed, while guests are merged; prints counts
 
 The store is filled with users, each with a profile, 10 events and 5 recorded lists of 12. Lists are requested at random
 moments, 50 a second: without other load, and while another process exports a copy. Reading a store for an export takes
@@ -19,8 +20,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import typer
 from result_files import write_results
+from serve_ledger import check, write_merge
 from serve_load import expect_ok, quantiles, time_at_rate
 from serve_process import Connection, ServerProcess, write_request
 
@@ -83,10 +86,72 @@ async def measure(server: ServerProcess, copy: Path, out: Path, n_users: int, se
     }
 
 
-def main(model: Path, users: int = 50_000, seconds: float = 10, out: Path | None = None) -> None:
-    """Fill a store, measure, print."""
+async def _merge_and_export(server: ServerProcess, copy: Path, out: Path, n_exports: int, seed: int) -> dict[str, str]:
+    """Write and merge until all exports have run; return the owner of each event, named like its item."""
+    rng = random.Random(seed)
+    owners: dict[str, str] = {}
+    done = asyncio.Event()
+
+    async def write() -> None:
+        connection = await Connection.open(server.url)
+        turn = 0
+        while not done.is_set():
+            guest, person = f"g{turn}", f"p{turn % 50}"
+            for part, owner in enumerate((guest, person, guest)):
+                if part == 2:
+                    await expect_ok(connection, write_merge(person, guest))
+                item = f"{turn}-{part}"
+                event = {"event_id": item, "user_id": owner, "entity_id": item}
+                await expect_ok(connection, write_request("POST", "/v1/events", {"events": [event]}))
+                owners[item] = owner
+            turn += 1
+
+    async def export() -> None:
+        connection = await Connection.open(server.url)
+        for number in range(n_exports + 1):
+            await expect_ok(connection, write_request("POST", "/v1/store/backup"))
+            command = (sys.executable, "-m", "firstday", "export", str(copy), "--out", str(out))
+            process = await asyncio.create_subprocess_exec(*command, stdout=-1)
+            if number % 3 == 1 and number < n_exports:
+                await asyncio.sleep(rng.uniform(0.5, 1.5))
+                if process.returncode is None:
+                    process.kill()
+            _, _ = await process.communicate()
+            if number == n_exports - 1:
+                done.set()
+                await writer
+
+    writer = asyncio.create_task(write())
+    await export()
+    return owners
+
+
+def export_across_merges(model: Path, folder: Path, n_exports: int = 10, seed: int = 0) -> dict[str, Any]:
+    """Export while guests are merged, killing every third run; check that the tables have every event once."""
+    copy = folder / "copy.sqlite"
+    with ServerProcess(model, folder, {"log_requests": "false", "backup_file": copy}) as server:
+        owners = asyncio.run(_merge_and_export(server, copy, folder / "tables", n_exports, seed))
+    rows = pl.read_parquet(folder / "tables" / "interactions").select("item_id", "user_id").rows()
+    check(len(rows) == len(owners), f"{len(rows)} rows of {len(owners)} events")
+    check(dict(rows) == owners, "an event is with somebody else")
+    guests = pl.read_parquet(folder / "tables" / "users.parquet").select("user_id", "guest_ids").explode("guest_ids")
+    persons = {guest: user for user, guest in guests.drop_nulls().rows()}
+    check(
+        all(person == f"p{int(guest[1:]) % 50}" for guest, person in persons.items()), "a guest is with somebody else"
+    )
+    check(len(persons) == len({owner for owner in owners.values() if owner[0] == "g"}), "a guest is with nobody")
+    return {"exports": n_exports, "events": len(owners), "merges": len(persons)}
+
+
+def main(
+    model: Path, users: int = 50_000, seconds: float = 10, out: Path | None = None, *, merges: bool = False
+) -> None:
+    """Fill a store, measure, print; or export across merges."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        if merges:
+            write_results(export_across_merges(model, folder), out)
+            return
         store = folder / "users.sqlite"
         copy = folder / "copy.sqlite"
         asyncio.run(fill(store, users, [f"item-{number:05}" for number in range(1000)]))

@@ -80,6 +80,12 @@ def faults() -> list[str]:
         rows[f"`kill -9` at random moments under write load, {store}, {fault['kills']} times"] = (
             f"all {fault['acknowledged']:,} acknowledged events kept, no partial batch, every restart succeeded"
         )
+    for name, store in (("kill_during_merges", "SQLite"), ("kill_during_merges_with_redis", "Redis")):
+        fault = broken[name]
+        rows[f"`kill -9` at random moments during merges of guests, {store}, {fault['kills']} times"] = (
+            f"{fault['merges']:,} merges, {fault['merges_sent_again']:,} sent again; all {fault['acknowledged']:,} "
+            "acknowledged events with their person, once, and with nobody else"
+        )
     for name, what in (("full_disk", "disk filled"), ("read_only_disk", "store's files made read-only")):
         fault = broken[name]
         rows[f"{what} under write load"] = (

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from lifecycle import run
 from redis_process import RedisProcess
-from serve_faults import full_disk, kill_under_load, read_only_disk, redis_gone
+from serve_export import export_across_merges
+from serve_faults import full_disk, kill_during_merges, kill_under_load, read_only_disk, redis_gone
 from serve_fuzz import fuzz
 from serve_reload import reload_under_load
 
@@ -24,6 +25,23 @@ def test_no_acknowledged_event_is_lost_with_redis(model: Path, tmp_path: Path, r
     settings = {"store": redis.url, "redis_prefix": "killed"}
     done = kill_under_load(model, tmp_path, 1, seed=2, settings=settings)
     assert done["acknowledged"] > 50
+
+
+@pytest.mark.parametrize("store", ["sqlite", pytest.param("redis", marks=needs_redis)])
+def test_a_process_killed_during_merges_gives_nobody_what_others_did(
+    model: Path, tmp_path: Path, store: str, request: pytest.FixtureRequest
+) -> None:
+    settings = None
+    if store == "redis":
+        settings = {"store": request.getfixturevalue("redis").url, "redis_prefix": "merging"}
+    done = kill_during_merges(model, tmp_path, 2, seed=3, settings=settings)
+    assert done["merges"] > 10
+    assert done["acknowledged"] > 50
+
+
+def test_exports_across_merges_lose_and_double_nothing(model: Path, tmp_path: Path) -> None:
+    done = export_across_merges(model, tmp_path, 3)
+    assert done["merges"] > 20
 
 
 def test_a_service_of_two_days_loses_nothing_and_counts_nothing_twice(model: Path, tmp_path: Path) -> None:

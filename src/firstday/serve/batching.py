@@ -115,7 +115,7 @@ class ListBatcher:
     async def read_signals(self, user_id: str) -> tuple[Signals, Source]:
         """Return a user's stored signals and their source; no signals if the store fails."""
         (user,), source = await self._read_users([user_id])
-        return user.to_signals(user_id), source
+        return user.to_signals(user.person_id or user_id), source
 
     async def _read_users(self, user_ids: list[str]) -> tuple[list[StoredUser], Source]:
         try:
@@ -181,6 +181,7 @@ class ListBatcher:
 
     def _read_signals(self, request: ListRequest, user: StoredUser) -> None:
         """Set the signals of a stored user; a continued list uses the signals of its first page."""
+        request.user_id = user.person_id or request.user_id
         request.as_of = user.newest_us
         if request.after:
             previous = next((one for one in user.lists if one.list_id == request.after), None)
@@ -189,7 +190,7 @@ class ListBatcher:
                     "the user has no recorded list with this id; give that of the previous page.", where="after"
                 )
             request.as_of = previous.as_of
-            user = user.as_of(previous.as_of)
+            user = self._store.go_back(user, previous)
             request.rules = request.rules.override("after", previous.after + len(previous.items))
         request.signals = user.to_signals(request.user_id)
 

@@ -129,6 +129,15 @@ class UserBody(SignalsBody):
     model_config = ConfigDict(extra="ignore")
 
 
+class MergeBody(_Request):
+    """A guest to merge."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"from": "guest-81"}]})
+
+    guest_id: UserId = Field(alias="from")
+    """Id under which the user was known so far."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventBody(Event):
     """A user action to store.
@@ -592,7 +601,7 @@ class _OfOneUser(_Answer):
 class UserAnswer(_Signals, _OfOneUser):
     """Everything known about a user; interactions and impressions put with the profile are not among the events."""
 
-    model_config = ConfigDict(strict=False, json_schema_serialization_defaults_required=True)
+    model_config = ConfigDict(strict=False, extra="ignore", json_schema_serialization_defaults_required=True)
 
     put_at: Annotated[datetime | None, _ReadTime, Field(validation_alias="put_us")]
     """Time of the last update of profile, picks and friends."""
@@ -604,6 +613,19 @@ class UserAnswer(_Signals, _OfOneUser):
     """Recorded lists, in order of receipt."""
     assignments: list[Assignment]
     """Experiments that the user takes or took part in."""
+    guest_ids: list[str]
+    """Guests merged into the user; this is also the answer for these ids."""
+
+
+class MergeAnswer(_OfOneUser):
+    """Result of a merge."""
+
+    guest_ids: list[str]
+    """All guests of the user."""
+    is_new: bool
+    """Whether this call merged the guest; false if it was merged before."""
+    n_left_out: int
+    """Number of events and lists that are beyond the limits per user after the merge."""
 
 
 class PutAnswer(_ByModel):

@@ -15,7 +15,7 @@ from firstday.recommend.recommendation import Recommendation
 from firstday.serve.batching import ListRequest
 from firstday.serve.explain import explain as explain_list
 from firstday.serve.http_errors import ApiError
-from firstday.serve.middleware import require_json
+from firstday.serve.middleware import is_foreign, require_json
 from firstday.serve.routes.users import UserIdPath
 from firstday.serve.schemas import (
     REPEATED,
@@ -55,15 +55,15 @@ async def recommend_to_user(
 
 async def _recommend(service: Service, request: Request, list_request: ListRequest) -> Response:
     """Answer for a stored user; check the rights to record and to enrol."""
-    # Whether a browser sends this request for a page of another site.
-    is_foreign = request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
     if list_request.record:
         service.keys.check(request, "write")
-        if is_foreign:
+        if is_foreign(request):
             raise ApiError(
                 403, "forbidden", "Pages of other sites cannot record lists; send the request from your own server."
             )
-    list_request.enrol = service.enrolment is not None and service.keys.opens(request, "write") and not is_foreign
+    list_request.enrol = (
+        service.enrolment is not None and service.keys.opens(request, "write") and not is_foreign(request)
+    )
     return await _answer(service, list_request)
 
 

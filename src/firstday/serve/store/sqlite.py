@@ -15,6 +15,7 @@ from firstday.errors import ConfigError
 from firstday.serve.store.base import (
     DAY_US,
     EXPIRING,
+    FIELDS,
     NOT_USERS,
     Entry,
     Retention,
@@ -72,7 +73,7 @@ PURGE = (
     "DELETE FROM log WHERE owner IN (SELECT owner FROM log WHERE kind = 'user' AND us < ? LIMIT ?)",
 )
 CHANGED = f"""SELECT DISTINCT owner FROM log
-WHERE us > ? AND kind IN {(*EXPIRING, "assignment")} AND owner != '' ORDER BY owner"""  # noqa: S608
+WHERE us > ? AND kind IN {tuple(FIELDS)} AND owner != '' ORDER BY owner"""  # noqa: S608
 
 
 class SqliteLog:
