@@ -18,7 +18,7 @@ import typer
 from result_files import write_results
 from serve_process import ServerProcess
 
-N_OPERATIONS = 19
+N_OPERATIONS = 20
 
 
 def fuzz(model: Path, folder: Path, n_cases: int, seed: int | None = None) -> dict[str, Any]:

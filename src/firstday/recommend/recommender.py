@@ -257,7 +257,8 @@ class Recommender:
             The signals are invalid.
         """
         lists = [(k, read_layers(rules))]
-        return next(self.answer_lists([Signals.of(user or {})], lists, None, keep_used=keep_used, item=item)).row(0)
+        index = find_item(self.model, item)
+        return next(self.answer_lists([Signals.of(user or {})], lists, None, keep_used=keep_used, item=index)).row(0)
 
     def recommend_rows(
         self,
@@ -353,11 +354,11 @@ class Recommender:
         strategy: str | None,
         *,
         keep_used: bool,
-        item: Any = None,
+        item: int | None = None,
     ) -> Iterator[Recommendations]:
         """Yield the lists of all users for each length and rules; later lists exclude the items of earlier ones.
 
-        Several users may have the same id. With the id of an item, lists have what goes with it (`similar`).
+        Several users may have the same id. With an item, given by index, lists have what goes with it.
         """
         model = self.model
         strategy = strategy or model.config.recommend.strategy
@@ -367,10 +368,9 @@ class Recommender:
         query = Query(model, batch, 1, keep_used)
         recommend: str | Strategy = strategy
         if item is not None:
-            index = find_item(model, item)
             strategy = SIMILAR
-            recommend = partial(recommend_similar, item=index)
-            itself = SparseRows.from_lists([[index]] * len(users), model.n_items)
+            recommend = partial(recommend_similar, item=item)
+            itself = SparseRows.from_lists([[item]] * len(users), model.n_items)
             query = query.ask(excluded_override=union_rows([query.always_excluded, itself]))
         segments = np.full(len(users), -1, dtype=np.int64)
         if query.has_features.any():  # predicts for all users at once; `Query.take` keeps the cached rows

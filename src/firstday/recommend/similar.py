@@ -70,6 +70,8 @@ def find_nearest(query: Query, vector: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def _find_factors(query: Query, items: np.ndarray) -> np.ndarray:
     """Return the factors of the weights of items, given ascending, for each user, float32, shape (n_users, n)."""
     factors = np.ones((query.n_users, len(items)), dtype=np.float32)
+    if not (query.has_features | (query.passed_over.lengths() > 0)).any():  # without a mask of the catalogue
+        return factors
     allowed = np.zeros(query.model.n_items, dtype=bool)
     allowed[items] = True
     liked = find_strategy("blend").recommend(query.ask(k=max(1, len(items)), rules=ItemRules(allowed)))

@@ -13,6 +13,7 @@ from typing import Any
 from firstday.errors import ConfigError
 from firstday.features.signals import Signals
 from firstday.recommend.recommendation import Recommendation
+from firstday.recommend.recommender import find_item
 from firstday.recommend.rules.list_rules import NO_RULES, Row, Rules
 from firstday.recommend.variants import Experiment, Variant
 from firstday.serve.item_lists import ItemLists
@@ -35,6 +36,7 @@ class ListRequest:
     after: str = ""  # id of the recorded list that this list continues
     record: bool = False
     signals: Signals = field(default_factory=Signals)
+    item: str | None = None  # item whose similar items are listed
     enrol: bool = False  # whether a new variant assignment of the user may be stored
     source: Source = "request"
     as_of: int = 0  # time of the newest stored entry that the list is based on, in microseconds since 1970
@@ -65,7 +67,7 @@ class Enrolment:
 
     async def enrol(self, request: ListRequest, user: StoredUser) -> None:
         """Set the variant of a participant; store a new assignment if `ListRequest.enrol` is set."""
-        if request.options.strategy is not None:  # an explicit strategy has no variant
+        if request.options.strategy is not None or request.item is not None:  # has no variant
             return
         experiment = self.experiment
         with suppress(StoreError):  # already counted
@@ -141,8 +143,9 @@ class ListBatcher:
                 options = request.options
                 unshared = id(request) if request.rows else 0
                 strategy = request.variant.strategy if request.variant else options.strategy
-                groups[options.k, strategy, options.keep_used, request.rules.text, unshared].append(request)
-        for (k, strategy, keep_used, _, _), group in groups.items():
+                key = (options.k, strategy, options.keep_used, request.item, request.rules.text, unshared)
+                groups[key].append(request)
+        for (k, strategy, keep_used, item_id, _, _), group in groups.items():
             first = group[0]
             layers = [] if first.rules == NO_RULES and not first.rows else [self._item_lists.rules, first.rules]
             try:
@@ -154,7 +157,10 @@ class ListBatcher:
                 else:
                     signals = [request.signals for request in group]
                     lists = [(k, layers)]
-                    answers = next(model.recommender.answer_lists(signals, lists, strategy, keep_used=keep_used))
+                    item = None if item_id is None else find_item(model.trained, item_id)
+                    answers = next(
+                        model.recommender.answer_lists(signals, lists, strategy, keep_used=keep_used, item=item)
+                    )
                     for row, request in enumerate(group):
                         request.recommendations = [answers.row(row)]
             except Exception as error:
