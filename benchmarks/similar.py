@@ -3,10 +3,11 @@
 python benchmarks/similar.py online-retail models/online-retail --path data/online_retail_2009_2010.parquet
 python benchmarks/similar.py complete-journey models/complete-journey
 
-A model is trained on what came before a cut-off, unless the folder has one. Then, for lines drawn uniformly from the baskets after it, the list of
-the line's item is compared with the other items of the basket. A basket is what a user uses at one moment; items that
-the model does not know are left out. Baselines get the same warm users; of several options of theirs, the ones with the
-best precision on these very lines are reported. Renews the dataset's part of docs/results/similar.json.
+A model is trained on what came before a cut-off, unless the folder has one. Then, for lines drawn uniformly from the
+baskets after it, the list of the line's item is compared with the other items of the basket. A basket is what a user
+uses at one moment; items that the model does not know are left out. Baselines get the same warm users; of their
+options, those with the best precision on these very lines are reported. Renews the dataset's part of
+docs/results/similar.json.
 """
 
 from __future__ import annotations
@@ -53,13 +54,13 @@ RESULT = RESULTS / "similar.json"
 
 def main(
     tables: str,
+    model: Path,
     path: Path | None = None,
     cut_off: float = 0.7,
-    until: float = 1.0,
     lines: int = 4000,
-    users: int = 1000,
+    users: int = 500,
 ) -> None:
-    """Evaluate one dataset; the cut-off, and the end of the baskets, are shares of the log's time."""
+    """Evaluate one dataset; the cut-off is a share of the log's time, `users` the number of lines with a user."""
     dataset, config = open_tables(tables, path, None)
     events = dataset.events
     assert events.first is not None
@@ -77,7 +78,7 @@ def main(
     drawn, truth = draw_lines(frame, len(past.items), moment, lines)
     queried, row_of_line = np.unique(drawn["item"].to_numpy(), return_inverse=True)
     uses = warm_uses(past, split, config)
-    found: dict[str, np.ndarray] = {}
+    found = {}
     for name, lists_of_options in list_makers(recommender, past, split, uses, queried).items():
         candidates = [lists[row_of_line] for lists in lists_of_options]
         found[name] = max(candidates, key=lambda lists: measure(lists, truth).precision.mean())
