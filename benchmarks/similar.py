@@ -149,15 +149,14 @@ def list_makers(
 
 
 def compare(found: Mapping[str, np.ndarray], truth: SparseRows, users: np.ndarray) -> list[dict[str, Any]]:
-    """Return the quality of each list, and the difference of the first, with intervals over users, in %."""
+    """Return the quality of each list, and its difference in precision to the first, with intervals, in %."""
     rows = []
     values = {name: 100 * measure_lists(lists, truth) for name, lists in found.items()}
     first, *_ = values.values()
     for name, of_lists in values.items():
         row = {"name": name, "distinct_items": len(np.unique(found[name]))}
-        means = bootstrap_means(np.column_stack([of_lists, first - of_lists]), users)
-        names = (*MEASURES, *(f"{measured}_behind" for measured in MEASURES))
-        for measured, interval in zip(names, means, strict=True):
+        columns = np.column_stack([of_lists, of_lists[:, 0] - first[:, 0]])
+        for measured, interval in zip((*MEASURES, "difference"), bootstrap_means(columns, users), strict=True):
             row |= to_json(measured, interval)
         rows.append(row)
     return rows

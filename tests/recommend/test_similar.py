@@ -31,6 +31,13 @@ def test_linked_items_come_first_then_near_ones_then_popular_ones(tiny: Recommen
     assert (answer.user_id, answer.segment, answer.ignored, answer.notes) == (None, None, (), ())
 
 
+def test_the_length_of_a_list_changes_neither_order_nor_scores(tiny: Recommender) -> None:
+    for item in tiny.model.catalogue.items.values:
+        whole = tiny.similar(item, 5)
+        for k in range(1, 5):
+            assert tiny.similar(item, k).items == whole.items[:k]
+
+
 def test_an_item_without_links_has_the_nearest_vectors(tiny: Recommender) -> None:
     answer = tiny.similar("i2", 3)
     assert (ids(answer), answer.route, answer.n_ranked) == (["i1", "i3", "i5"], "nearest", 3)

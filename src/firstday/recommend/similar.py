@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from firstday.ranking import NO_ITEM, top_k, unit_rows
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.registry import find_strategy
 from firstday.recommend.rules.list_rules import ItemRules
+from firstday.sparse import SparseRows, contains, union_rows
 
 SIMILAR = "similar"
 """Requested strategy of lists of similar items."""
@@ -26,57 +29,50 @@ PERSONAL = 0.3
 def recommend_similar(query: Query, item: int) -> Answer:
     """Rank the items that go with an item, given by index, which the query must exclude."""
     model = query.model
-    links = np.zeros(0, dtype=np.int32)
-    weights = np.zeros(0, dtype=np.float32)
-    if model.links is not None:
-        links = model.links.row(item)
-        is_allowed = query.item_rules.allowed[links]
-        links = links[is_allowed]
-        weights = model.links.row_weights(item)[is_allowed]
-    return rank_similar(query, links, weights, model.fold_in.item_vectors[item])
+    links = model.links or SparseRows.empty(model.n_items, model.n_items)
+    links = links.take(np.array([item]))
+    links = links.keep(query.item_rules.allowed[links.columns])
+    return rank_similar(query, links, model.fold_in.item_vectors[item])
 
 
-def rank_similar(query: Query, links: np.ndarray, weights: np.ndarray, vector: np.ndarray) -> Answer:
-    """Rank the items that go with an item, given its links, their weights and its vector.
+def rank_similar(query: Query, links: SparseRows, vector: np.ndarray) -> Answer:
+    """Rank the items that go with an item, given its links, shape (1, n_items), and its vector.
 
-    Items with links come first. If there are fewer than the list has ranks, those with near vectors follow. If
-    something is known about a user, `blend` raises what the user probably likes.
+    If there are fewer links than ranks, items with near vectors follow. If something is known about a user, `blend`
+    raises what the user probably likes.
     """
-    items = links
-    if len(links) < query.k and vector.any():
-        nearest, cosines = find_nearest(query, vector)
-        is_new = ~np.isin(nearest, links)
-        items = np.append(links, nearest[is_new])
-        weights = np.append(weights, weights.min(initial=1) * cosines[is_new])
-    order = np.argsort(items)
-    items = items[order]
-    scores = weights[order] * _find_factors(query, items)
+    related = links
+    if links.n_entries < query.k and vector.any():
+        near = find_nearest(query, vector)
+        near = near.keep(~contains(links, near))
+        weights = near.weights * links.weights.min(initial=1)  # behind the links
+        related = union_rows([links, replace(near, weights=weights)])
+    items = related.columns
+    scores = related.weights * _find_factors(query, items)
     scores[query.excluded.has(np.tile(items, (query.n_users, 1)))] = -np.inf
     best, values = top_k(scores, query.k)
-    lists = np.append(items, NO_ITEM)[best].astype(np.int32)  # an empty rank is -1
-    return Answer.from_lists(lists[:, 0] >= 0, LINKED if len(links) else NEAREST, lists, values)
+    lists = np.append(items, NO_ITEM)[best]  # an empty rank is -1
+    return Answer.from_lists(lists[:, 0] >= 0, LINKED if links.n_entries else NEAREST, lists, values)
 
 
-def find_nearest(query: Query, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the allowed items whose vectors have the greatest positive cosines with a vector, and these cosines."""
+def find_nearest(query: Query, vector: np.ndarray) -> SparseRows:
+    """Return the positive cosines of a vector with the nearest vectors of allowed items, shape (1, n_items)."""
     model = query.model
     searched = query.item_rules.take_allowed(model.popular_items, MAX_SEARCHED)
     cosines = unit_rows(model.fold_in.item_vectors[searched]) @ unit_rows(vector[None])[0]
-    best, values = top_k(np.where(cosines > 0, cosines, -np.inf)[None], N_NEAREST)
-    is_found = best[0] >= 0
-    return searched[best[0, is_found]], values[0, is_found]
+    (best,), (values,) = top_k(cosines[None], N_NEAREST)
+    is_near = values > 0
+    items = searched[best[is_near]]
+    return SparseRows.from_pairs(np.zeros(len(items)), items, values[is_near], 1, model.n_items)
 
 
 def _find_factors(query: Query, items: np.ndarray) -> np.ndarray:
     """Return the factors of the weights of items, given ascending, for each user, float32, shape (n_users, n)."""
     factors = np.ones((query.n_users, len(items)), dtype=np.float32)
-    if not (query.has_features | (query.passed_over.lengths() > 0)).any():  # without a mask of the catalogue
-        return factors
     allowed = np.zeros(query.model.n_items, dtype=bool)
     allowed[items] = True
     liked = find_strategy("blend").recommend(query.ask(k=max(1, len(items)), rules=ItemRules(allowed)))
-    rows, ranks = np.nonzero((liked.items >= 0) & (liked.routes != "")[:, None])
-    best = liked.scores[rows, 0]
+    rows, ranks = np.nonzero(liked.items >= 0)
     columns = np.searchsorted(items, liked.items[rows, ranks])
-    factors[rows, columns] = np.exp(PERSONAL * (liked.scores[rows, ranks] - best))
+    factors[rows, columns] = np.exp(PERSONAL * (liked.scores[rows, ranks] - liked.scores[rows, 0]))
     return factors

@@ -57,16 +57,13 @@ def link_items(dataset: Dataset, split: Split, uses: SparseRows, config: Config)
 
 def _collect_days(dataset: Dataset, split: Split, config: Config) -> SparseRows:
     """Return the items that each warm user uses on each day (UTC), shape (n_days, n_items)."""
-    is_warm = np.zeros(len(dataset.users), dtype=bool)
-    is_warm[split.warm] = True
     codes = dataset.events.codes_of(ITEM, config.signals.use)
+    is_counted = pl.col("pair").is_in(codes) & pl.col("user_ix").is_in(pl.Series(split.warm).implode())
     days = [SparseRows.empty(0, len(dataset.items))]
     for frame in dataset.events.frames():
         rows = frame if split.warm_window is None else split.warm_window.select(frame)
-        is_counted = pl.Series(is_warm[rows["user_ix"].to_numpy()]) & rows["pair"].is_in(codes)
         rows = rows.filter(is_counted).drop_nulls("timestamp")
         day = rows.select(pl.struct("user_ix", pl.col("timestamp").dt.date()).rle_id()).to_series()  # rows are sorted
-        n_days = 0 if day.is_empty() else day[-1] + 1
         items = rows["target_ix"].to_numpy()
-        days.append(SparseRows.from_pairs(day.to_numpy(), items, None, n_days, len(dataset.items)))
+        days.append(SparseRows.from_pairs(day.to_numpy(), items, None, day.n_unique(), len(dataset.items)))
     return stack_rows(days).ones()
