@@ -30,13 +30,11 @@ from firstday.data.splits.holdout import find_cut_offs, split_for_training
 from firstday.data.splits.snapshot import take_snapshot
 from firstday.data.splits.split import Split
 from firstday.features.signals import Signals
-from firstday.methods.ease import fit_ease
-from firstday.methods.item_item import prepare_item_item
-from firstday.methods.item_scores import most_used_items
+from firstday.methods.ease import MAX_ITEMS, fit_ease
+from firstday.methods.item_scores import to_matrix
 from firstday.metrics import bootstrap_means, measure
-from firstday.ranking import rank_scores, unit_rows
+from firstday.ranking import most_used, rank_scores, unit_rows
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.spec import UseData
 from firstday.sparse import SparseRows
 from firstday.training.fit import fit, warm_uses
 from firstday.training.item_links import link_items
@@ -115,24 +113,33 @@ def list_makers(
     """Return the lists of the queried items by name, one for each combination of options, each (n_queried, K)."""
     model = recommender.model
     liked = SparseRows.from_lists(queried[:, None], model.n_items)
-    data = UseData(uses, uses)
-    item_item = prepare_item_item(data)
     undated = replace(past, events=Events.empty())
     nobody = SparseRows.empty(0, model.n_items)
+    matrix = to_matrix(uses)
+    users_of_items = matrix.T.tocsr()
+    n_users = np.maximum(1, uses.column_sums())
+    most_used_items = most_used(n_users, MAX_ITEMS)
 
-    def rank(score: Callable[[SparseRows], np.ndarray]) -> np.ndarray:
-        """Rank items by the scores for users who like one item."""
-        return rank_scores(lambda rows: score(liked.take(rows)), liked, K)[0]
+    def rank(score: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """Rank all items by the scores that a function returns for some queried items."""
+        typer.echo("*", nl=False, err=True)
+        return rank_scores(lambda rows: score(queried[rows]).astype(np.float32), liked, K)[0]
 
     def rank_links(links: SparseRows) -> np.ndarray:
-        return rank(lambda some: np.where(some.through(links).dense() > 0, some.through(links).dense(), -np.inf))
+        return rank(lambda items: links.take(items).dense())
 
-    def fit_items(shrinkage: float, asymmetry: float) -> np.ndarray:
-        return rank(item_item(shrinkage=shrinkage, asymmetry=asymmetry, neighbors=200).score)
+    def rank_together(shrinkage: float, asymmetry: float) -> np.ndarray:
+        """Rank as `item_item` does, without a limit on neighbours."""
 
-    def fit_weights(regularization: float, dropout: float) -> np.ndarray:
-        items = most_used_items(uses)
-        return rank(fit_ease(uses, items, regularization=regularization, dropout=dropout).score)
+        def score(items: np.ndarray) -> np.ndarray:
+            norm = n_users[items][:, None] ** (1 - asymmetry) * n_users**asymmetry + shrinkage
+            return np.asarray((users_of_items[items] @ matrix).toarray() / norm)
+
+        return rank(score)
+
+    def rank_by_ease(regularization: float, dropout: float) -> np.ndarray:
+        ease = fit_ease(uses, most_used_items, regularization=regularization, dropout=dropout)
+        return rank(lambda items: ease.score(SparseRows.from_lists(items[:, None], model.n_items)))
 
     similar = [recommender.similar(model.catalogue.items[item], K) for item in queried.tolist()]
     vectors = unit_rows(model.fold_in.item_vectors)
@@ -140,11 +147,11 @@ def list_makers(
         "similar": [np.array([[model.catalogue.items.index_of(one.item_id) for one in answer] for answer in similar])],
         "links of days alone": [rank_links(link_items(past, split, nobody, model.config))],
         "links of users alone": [rank_links(link_items(undated, split, uses, model.config))],
-        "item-item, cosine": [fit_items(0.0, 0.5)],
-        "item-item, best options": [fit_items(*options) for options in OPTIONS_OF_ITEM_ITEM],
-        "EASE, best options": [fit_weights(*options) for options in OPTIONS_OF_EASE],
-        "cosine of vectors": [rank(lambda some: some.mean_vectors(vectors) @ vectors.T)],
-        "popular items": [rank(lambda some: np.tile(model.popularity, (some.n_rows, 1)))],
+        "item-item, cosine": [rank_together(0.0, 0.5)],
+        "item-item, best options": [rank_together(*options) for options in OPTIONS_OF_ITEM_ITEM],
+        "EASE, best options": [rank_by_ease(*options) for options in OPTIONS_OF_EASE],
+        "cosine of vectors": [rank(lambda items: vectors[items] @ vectors.T)],
+        "popular items": [rank(lambda items: np.tile(model.popularity, (len(items), 1)))],
     }
 
 
