@@ -112,7 +112,7 @@ def list_makers(
 ) -> dict[str, list[np.ndarray]]:
     """Return the lists of the queried items by name, one for each combination of options, each (n_queried, K)."""
     model = recommender.model
-    liked = SparseRows.from_lists(queried[:, None], model.n_items)
+    liked = SparseRows.from_lists(list(queried[:, None]), model.n_items)
     undated = replace(past, events=Events.empty())
     nobody = SparseRows.empty(0, model.n_items)
     matrix = to_matrix(uses)
@@ -139,7 +139,7 @@ def list_makers(
 
     def rank_by_ease(regularization: float, dropout: float) -> np.ndarray:
         ease = fit_ease(uses, most_used_items, regularization=regularization, dropout=dropout)
-        return rank(lambda items: ease.score(SparseRows.from_lists(items[:, None], model.n_items)))
+        return rank(lambda items: ease.score(SparseRows.from_lists(list(items[:, None]), model.n_items)))
 
     similar = [recommender.similar(model.catalogue.items[item], K) for item in queried.tolist()]
     vectors = unit_rows(model.fold_in.item_vectors)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 
 from firstday.recommend.recommender import Recommender
@@ -48,7 +50,7 @@ def test_similar_items_are_those_of_python(by_hand: httpx.Client, tiny: Recommen
 
 
 def test_similar_items_obey_rules_and_know_the_user(by_hand: httpx.Client) -> None:
-    def find(**parameters: object) -> list[str]:
+    def find(**parameters: Any) -> list[str]:
         return ids_of(by_hand.get("/v1/items/i1/similar", params={"k": 3, **parameters}).json())
 
     assert find() == ["i2", "i3", "i5"]
