@@ -268,7 +268,7 @@ def similar_for_users() -> list[str]:
     sentences = []
     for name, of_set in read_results("similar").items():
         personal, common = of_set["for_users"]["lists"]
-        difference = estimate(-common["difference"], sorted(-end for end in common["difference_ci"]), "+.1f")
+        difference = estimate(0 - common["difference"], sorted(0 - end for end in common["difference_ci"]), "+.1f")
         sentences.append(
             f"{SETS[name]}: {personal['precision']:.1f} instead of {common['precision']:.1f} ({difference})"
         )
