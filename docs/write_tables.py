@@ -42,6 +42,8 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "blend_defaults": quality.blend_defaults,
     "known_items": quality.known_items,
     "leads": quality.leads,
+    "similar_items": quality.similar_items,
+    "similar_for_users": quality.similar_for_users,
     "growth": scale.growth,
     "repeats": scale.repeats,
     "spark-growth": scale.spark_growth,

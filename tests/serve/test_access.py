@@ -29,6 +29,7 @@ CALLS: dict[str, tuple[str, str, object]] = {
     "segments": ("GET", "/v1/segments", None),
     "segment": ("GET", "/v1/segments/0", None),
     "items": ("GET", "/v1/items", None),
+    "similar": ("GET", "/v1/items/i001/similar", None),
     "onboarding": ("GET", "/v1/onboarding", None),
     "model": ("GET", "/v1/model", None),
     "metrics": ("GET", "/metrics", None),

@@ -75,6 +75,9 @@ class TrainedModel:
         Impressions and subsequent uses per segment and item; None if the tables have no impressions.
     clock
         How much more recent use counts; None without timestamps.
+    links
+        Weights of the items that go with each item, shape (n_items, n_items), each row with a few entries; None for a
+        model of the released features.
     """
 
     config: Config
@@ -93,6 +96,7 @@ class TrainedModel:
     unlisted: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
     shown_counts: ShownCounts | None = None
     clock: Clock | None = None
+    links: SparseRows | None = None
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         data = self.facts.get("data", {})

@@ -78,7 +78,8 @@ def as_api_error(error: Exception) -> ApiError:
     if isinstance(error, MergeError):
         return ApiError(409, error.code, str(error))
     if isinstance(error, ConfigError | DataError):
-        return ApiError(422, "invalid", str(error), [(error.where, error.text)] if error.where else [])
+        status, code = (404, error.code) if error.code == "not_found" else (422, "invalid")
+        return ApiError(status, code, str(error), [(error.where, error.text)] if error.where else [])
     return ApiError(500, INTERNAL, "Unexpected error; the log has the details under this X-Request-ID.")
 
 

@@ -225,8 +225,8 @@ Repeated = Annotated[list[RuleText], Field(max_length=MAX_COLUMNS)]
 Ids = Annotated[list[IdText], Field(max_length=MAX_EVENTS)]
 
 
-class ListParameters(_OfUser):
-    """Options of a user's list, and rules."""
+class _RuleParameters(_Parameters):
+    """Rules."""
 
     filter: RuleText = ""
     """Condition on item columns that all listed items meet."""
@@ -245,6 +245,21 @@ class ListParameters(_OfUser):
         """Return the rules; raise `ConfigError` if one is invalid."""
         values = self.model_dump(include={"filter", *REPEATED}, exclude_defaults=True)
         return Rules.of(values) if values else NO_RULES
+
+
+class ListParameters(_OfUser, _RuleParameters):
+    """Options of a user's list, and rules."""
+
+
+class SimilarParameters(_RuleParameters):
+    """Options of a list of similar items, and rules."""
+
+    k: Length | None = None
+    """List length. Defaults to the model's setting."""
+    user: UserIdText | None = None
+    """User for whom the list is ranked, and whose used items are excluded."""
+    keep_used: bool = False
+    """Allow items that the user has used, banned or passed over."""
 
 
 REPEATED = ("allow", "deny", "cap", "pin", "boost")
@@ -477,7 +492,8 @@ class ListAnswer(_Answer):
     strategy: str
     """Requested strategy."""
     route: str
-    """Strategy that made the list, which may be a fallback (group, recent, popular)."""
+    """Strategy that made the list, which may be a fallback (group, recent, popular). Similar items were used_together
+    with the item, or have the nearest vectors."""
     signals_from: Source
     """store_unavailable: the store did not respond, so the list uses no user data."""
     segment: int | None

@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import zip_longest
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.routing import Route
 
-from firstday.features.signals import Signals
+from firstday.features.signals import IdText, Signals
 from firstday.recommend.recommendation import Recommendation
 from firstday.serve.batching import ListRequest
 from firstday.serve.explain import explain as explain_list
@@ -20,9 +20,11 @@ from firstday.serve.routes.users import UserIdPath
 from firstday.serve.schemas import (
     REPEATED,
     ListAnswer,
+    ListOptions,
     ListParameters,
     PageAnswer,
     RecommendBody,
+    SimilarParameters,
     UserIdText,
     UserListBody,
     json_response,
@@ -110,6 +112,20 @@ async def recommend_to_signals(service: ServiceDep, body: RecommendBody) -> Resp
     """Return a list based on the signals in the body. The store is neither read nor written."""
     signals = Signals.of(dict(body.signals))
     return await _answer(service, ListRequest("", body, body.rules, body.rows, signals=signals))
+
+
+@router.get("/items/{item_id:path}/similar", response_model=ListAnswer, summary="Recommend what goes with an item")
+async def recommend_similar(
+    service: ServiceDep,
+    item_id: Annotated[IdText, Path(description="Your id of the item.")],
+    parameters: Annotated[SimilarParameters, Query()],
+) -> Response:
+    """Return items used together with an item, most of all on the same day; 404 if the model does not know it.
+
+    Items with similar vectors follow, then popular items.
+    """
+    options = ListOptions(k=parameters.k, keep_used=parameters.keep_used)
+    return await _answer(service, ListRequest(parameters.user or "", options, parameters.rules(), item=item_id))
 
 
 async def _answer(service: Service, list_request: ListRequest) -> Response:
