@@ -1,4 +1,4 @@
-"""A model's folder, an application in this process to ask, real server processes, and a real Redis if there is one."""
+"""A model's folder, an application in this process to ask, real server processes, and real stores where installed."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from postgres_process import PostgresProcess
 from redis_process import RedisProcess
 from serve_process import ServerProcess
 
@@ -147,15 +148,39 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
     running.stop()
 
 
-@pytest.fixture(params=["sqlite", "redis"])
-def make_log(request: pytest.FixtureRequest, tmp_path: Path) -> MakeLog:
-    """Open the log of the test, again if it was."""
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresProcess]:
+    if not PostgresProcess.is_installed():
+        pytest.skip("Postgres is not installed")
+    with PostgresProcess() as running:
+        yield running
+
+
+@pytest.fixture(params=["sqlite", "redis", "postgres"])
+def store_settings(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
+    """Settings of a store for the test alone."""
     if request.param == "sqlite":
-        return lambda rules, clock: SqliteLog(tmp_path / "users.sqlite", rules, now_us=clock)
+        return {"store": f"sqlite:///{tmp_path / 'users.sqlite'}"}
+    if request.param == "postgres":
+        postgres: PostgresProcess = request.getfixturevalue("postgres")
+        return {"store": postgres.make_schema()}
     redis: RedisProcess = request.getfixturevalue("redis")
+    return {"store": redis.url, "redis_prefix": f"a*[{tmp_path.name}"}
+
+
+@pytest.fixture
+def make_log(store_settings: dict[str, Any]) -> MakeLog:
+    """Open the log of the test, again if it was."""
+    url = store_settings["store"]
+    if url.startswith("sqlite"):
+        return lambda rules, clock: SqliteLog(Path(url.removeprefix("sqlite:///")), rules, now_us=clock)
+    if url.startswith("postgresql"):
+        from firstday.serve.store.postgres import PostgresLog
+
+        return lambda rules, clock: PostgresLog(url, rules, timeout_s=10, now_us=clock)
     from firstday.serve.store.redis import RedisLog
 
-    return lambda rules, clock: RedisLog(redis.url, rules, prefix=f"a*[{tmp_path.name}", now_us=clock)
+    return lambda rules, clock: RedisLog(url, rules, prefix=store_settings["redis_prefix"], now_us=clock)
 
 
 def ids_of(answer: dict[str, Any]) -> list[str]:
