@@ -271,7 +271,7 @@ def test_nothing_is_written_over(place: Place, tmp_path: Path) -> None:
         place.export()
 
 
-@pytest.mark.parametrize("make_log", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("store_settings", ["sqlite"], indirect=True)
 def test_an_older_copy_is_refused(place: Place, tmp_path: Path) -> None:
     place.append("u", use(1))
     place.run(place.store.back_up(tmp_path / "old.sqlite"))

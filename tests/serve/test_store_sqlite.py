@@ -146,7 +146,7 @@ def test_a_failed_group_keeps_nothing_and_the_next_works(path: Path) -> None:
         raise ValueError("no such work")
 
     async def run() -> list[str]:
-        works = store.append([("u", Profile({"age": 20}))]), log._commits.write(fail)
+        works = store.append([("u", Profile({"age": 20}))]), log._commits.write([fail])
         assert all(isinstance(one, StoreError) for one in await asyncio.gather(*works, return_exceptions=True))
         assert await store.read(["u"]) == [StoredUser()]
         await store.append([("u", make_event("e"))])

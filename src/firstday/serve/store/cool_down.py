@@ -3,37 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from firstday.serve.store.base import StoreError
 
 
 class CoolDown:
-    """After a failed connection, calls fail at once for `retry_s` seconds.
+    """Calls to a server; after a failed connection, they fail at once for `retry_s` seconds.
 
-    `lost` are exceptions that mean that the server cannot be reached, in addition to `OSError`; `rejected` are those by
-    which it refuses a call. `name` begins the messages.
+    `errors` are the exceptions of its client, next to `OSError`; `is_lost` returns whether one of them means that the
+    server cannot be reached, rather than that it refused the call. Messages begin with `name`.
     """
 
-    def __init__(self, name: str, retry_s: float, lost: tuple[type[Exception], ...], rejected: type[Exception]) -> None:
-        self.name, self._retry_s, self._lost, self._rejected = name, retry_s, (OSError, *lost), rejected
+    def __init__(self, name: str, retry_s: float, errors: type[Exception], is_lost: Callable[[Any], bool]) -> None:
+        self.name, self._retry_s, self._errors, self._is_lost = name, retry_s, errors, is_lost
         self._until = 0.0
 
     @contextmanager
     def call(self) -> Iterator[None]:
-        """Run a call in this context."""
+        """Convert errors of a call in this context to `StoreError`."""
         if time.monotonic() < self._until:
             raise StoreError(f"{self.name} could not be reached just now; try again in a second.")
         try:
             yield
-        except self._lost as error:
-            self._until = time.monotonic() + self._retry_s
-            raise StoreError(f"{self.name} cannot be reached ({_describe(error)}); try again in a second.") from error
-        except self._rejected as error:
-            raise StoreError(f"{self.name} rejected the call ({_describe(error)}); see its log.") from error
-
-
-def _describe(error: Exception) -> str:
-    """Return the first line of an error's message; the others may contain data."""
-    return str(error).partition("\n")[0].rstrip(".") or type(error).__name__
+        except (OSError, self._errors) as error:
+            reason = str(error).partition("\n")[0].rstrip(".") or type(error).__name__  # further lines may have data
+            if isinstance(error, OSError) or self._is_lost(error):
+                self._until = time.monotonic() + self._retry_s
+                raise StoreError(f"{self.name} cannot be reached ({reason}); try again in a second.") from error
+            raise StoreError(f"{self.name} rejected the call ({reason}); see its log.") from error

@@ -4,33 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 W = TypeVar("W")
+R = TypeVar("R")
 
 
-class GroupCommit(Generic[W]):
-    """Writes, one commit at a time.
+class GroupCommit(Generic[W, R]):
+    """Commits one batch of writes at a time, holding `lock`; `commit` returns a result per write, or fails them all."""
 
-    `commit` returns one result per write. If it raises, all writes of the batch fail. It holds `lock` meanwhile.
-    """
-
-    def __init__(self, commit: Callable[[Sequence[W]], Awaitable[Sequence[Any]]]) -> None:
-        self._commit = commit
+    def __init__(self, commit: Callable[[Sequence[W]], Awaitable[list[R]]]) -> None:
+        self._commit, self.lock = commit, asyncio.Lock()
         self._waiting: list[W] = []
-        self._next: asyncio.Task[Sequence[Any]]
-        self.lock = asyncio.Lock()
+        self._next: asyncio.Task[list[R]]
 
-    async def write(self, write: W) -> Any:
-        """Take part in the next commit; return the result after it."""
+    async def write(self, writes: Sequence[W]) -> list[R]:
+        """Commit writes with the next batch; return their results."""
         if not self._waiting:
             self._next = asyncio.create_task(self._commit_waiting())
-        self._waiting.append(write)
-        number = len(self._waiting) - 1
-        commit = self._next
-        return (await asyncio.shield(commit))[number]
+        start = len(self._waiting)
+        self._waiting += writes
+        results = await asyncio.shield(self._next)
+        return results[start : start + len(writes)]
 
-    async def _commit_waiting(self) -> Sequence[Any]:
+    async def _commit_waiting(self) -> list[R]:
         """Commit all writes that have arrived by the end of the previous commit."""
         async with self.lock:
             batch, self._waiting = self._waiting, []

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from firstday.errors import ConfigError, MissingExtraError
 from firstday.serve.store.base import (
@@ -39,6 +39,9 @@ PURGE_BATCH = 5_000
 SCAN_BATCH = 500
 """Users per batch of a scan."""
 
+SESSION = """SET statement_timeout = '{timeout_s}s'; SET idle_in_transaction_session_timeout = '{timeout_s}s';
+SET default_transaction_isolation = 'read committed';"""
+"""The server, too, ends what takes too long. Each statement sees what was committed before it."""
 SCHEMA = """DO $$ BEGIN
 IF to_regclass('firstday_log') IS NULL THEN
   PERFORM pg_advisory_xact_lock(hashtext('firstday_log'));
@@ -48,51 +51,57 @@ IF to_regclass('firstday_log') IS NULL THEN
   CREATE INDEX IF NOT EXISTS firstday_log_by_time ON firstday_log (us, kind);
   CREATE SEQUENCE IF NOT EXISTS firstday_latest MINVALUE 0 START 0;
 END IF;
-END $$"""
-"""Does nothing if the tables exist, so that a role without the right to create them can write. A lock keeps workers
-from creating them at the same time."""
-SET_RETENTION = """INSERT INTO firstday_log AS log (owner, id, kind, us, body)
-VALUES ('', 'retention', 'retention', %s, '') ON CONFLICT (owner, id) DO UPDATE SET us = excluded.us
-WHERE log.us != excluded.us"""
+END $$;
+INSERT INTO firstday_log AS log (owner, id, kind, us, body) VALUES ('', 'retention', 'retention', {retention_us}, '')
+ON CONFLICT (owner, id) DO UPDATE SET us = excluded.us WHERE log.us != excluded.us"""
+"""Creates nothing if the table exists, for roles without the right to create; a lock keeps two workers from doing so at
+once. The sequence holds the time of the last entry. The retention is stored for `firstday export`."""
 LOCK = "SELECT pg_advisory_xact_lock('firstday_log'::regclass::bigint)"
-"""A writing transaction holds this lock from its beginning to its commit, so that entries become readable in the order
-of their times. A lock that is not of a row leaves no dead rows behind."""
-WAIT = "SELECT pg_advisory_xact_lock_shared('firstday_log'::regclass::bigint)"
-TAKE_TIMES = """SELECT setval('firstday_latest', greatest(last_value, %s::bigint - 1) + %s::bigint)
-FROM firstday_latest"""
-"""Advances the latest time by a number of microseconds, from at least the current time; returns it. Under the lock."""
-FACTS = """SELECT last_value, (SELECT us FROM firstday_log WHERE owner = '' AND id = 'retention')
-FROM firstday_latest"""
+"""A writing transaction holds this lock until its end, so that entries become readable in the order of their times. It
+leaves no dead rows behind, unlike a lock on a row that holds the time."""
+FACTS = "SELECT last_value, us FROM firstday_latest, firstday_log WHERE owner = '' AND id = 'retention'"
 READ = "SELECT owner, kind, us, is_told, body FROM firstday_log WHERE owner = ANY(%s) ORDER BY us"
 DELETE = "DELETE FROM firstday_log WHERE owner = %s"
-TOUCH_USERS = """WITH touched AS (
+
+FIRST_US = "((SELECT last_value FROM firstday_latest) - %(n)s::bigint)"
+"""The first time that a transaction has taken: that of `user` entries; those of the other `n` entries follow."""
+TAKE_TIMES = """SELECT setval('firstday_latest', greatest(last_value + 1, %(now_us)s::bigint) + %(n)s::bigint)
+FROM firstday_latest"""
+TOUCH_USERS = f"""WITH touched AS (
   INSERT INTO firstday_log AS log (owner, id, kind, us, body)
-  SELECT owner, 'user', 'user', us, us::text FROM unnest(%(users)s::text[], %(times)s::bigint[]) AS seen (owner, us)
-  WHERE NOT EXISTS (SELECT FROM firstday_log AS old
-    WHERE old.owner = seen.owner AND old.id = 'user' AND old.us + 0 >= seen.us - %(day)s::bigint)
+  SELECT DISTINCT owner, 'user', 'user', {FIRST_US}, {FIRST_US}::text FROM unnest(%(owner)s::text[]) AS seen (owner)
+  WHERE owner != ALL (%(not_users)s::text[]) AND NOT EXISTS (SELECT FROM firstday_log AS old
+    WHERE old.owner = seen.owner AND old.id = 'user' AND old.us + 0 >= {FIRST_US} - {DAY_US})
   ON CONFLICT (owner, id) DO UPDATE SET us = excluded.us,
-    body = CASE WHEN log.us < %(expired)s::bigint THEN excluded.body ELSE log.body END
+    body = CASE WHEN log.us < %(oldest_us)s::bigint - {DAY_US} THEN excluded.body ELSE log.body END
   RETURNING owner, body::bigint AS first_us)
 DELETE FROM firstday_log AS log USING touched
-WHERE log.owner = touched.owner AND log.us + 0 < touched.first_us AND log.id != 'user'"""
-"""Upserts `user` entries whose time lags more than a day behind. An expired user counts as new; what remains of their
-entries is removed. Adding 0 keeps Postgres from using the index by time, which spans all owners."""
+WHERE log.owner = touched.owner AND log.us + 0 < touched.first_us AND log.id != 'user'"""  # noqa: S608
+"""Upserts `user` entries whose time lags more than a day behind. An expired user counts as new; the remaining entries
+are removed. Adding 0 keeps Postgres from using the index by time, which spans all owners."""
 REMOVE_REPLACED = """DELETE FROM firstday_log AS log
 USING unnest(%(owner)s::text[], %(id)s::text[], %(replace_before_us)s::bigint[]) AS entry (owner, id, before_us)
 WHERE log.owner = entry.owner AND log.id = entry.id AND log.us + 0 < entry.before_us"""
 APPEND = f"""INSERT INTO firstday_log (owner, kind, id, body, us)
-SELECT owner, kind, id, body, us FROM unnest(%(owner)s::text[], %(kind)s::text[], %(id)s::text[], %(body)s::text[],
-  %(replace_before_us)s::bigint[], %(us)s::bigint[]) AS entry (owner, kind, id, body, before_us, us)
-ORDER BY CASE WHEN before_us = {ALWAYS} THEN -us ELSE us END ON CONFLICT DO NOTHING RETURNING us"""  # noqa: S608
-"""Of entries with the same id, the first is appended, or the last if it always replaces."""
-SET_TOLD = """UPDATE firstday_log AS log SET is_told = true
-FROM unnest(%s::text[], %s::text[]) AS told (owner, id) WHERE log.owner = told.owner AND log.id = told.id"""
+SELECT owner, kind, id, body, {FIRST_US} + number FROM unnest(%(owner)s::text[], %(kind)s::text[], %(id)s::text[],
+  %(body)s::text[], %(replace_before_us)s::bigint[]) WITH ORDINALITY AS entry (owner, kind, id, body, before_us, number)
+ORDER BY CASE WHEN before_us = {ALWAYS} THEN -number ELSE number END
+ON CONFLICT DO NOTHING RETURNING us - {FIRST_US}"""  # noqa: S608
+"""Returns the numbers of new entries, from 1. Of entries with the same id, the first is appended, or the last if it
+always replaces."""
+SET_TOLD = f"""UPDATE firstday_log AS list SET is_told = true
+FROM unnest(%(owner)s::text[], %(id)s::text[], %(list_key)s::text[])
+  WITH ORDINALITY AS entry (owner, id, list_key, number)
+JOIN firstday_log AS new ON new.owner = entry.owner AND new.id = entry.id AND new.us + 0 = {FIRST_US} + number
+WHERE list.owner = entry.owner AND list.id = entry.list_key"""  # noqa: S608
 KEEP_NEWEST = """WITH capped AS MATERIALIZED (
-  SELECT owner, kind, (SELECT us FROM firstday_log AS log WHERE log.owner = capped.owner AND log.kind = capped.kind
+  SELECT owner, kind, (SELECT us FROM firstday_log AS log WHERE log.owner = entry.owner AND log.kind = entry.kind
     ORDER BY us + 0 DESC LIMIT 1 OFFSET cap) AS newest_us
-  FROM unnest(%s::text[], %s::text[], %s::bigint[]) AS capped (owner, kind, cap))
+  FROM (SELECT DISTINCT * FROM unnest(%(owner)s::text[], %(kind)s::text[]) AS entry (owner, kind)) AS entry
+  JOIN unnest(%(kinds)s::text[], %(caps)s::bigint[]) AS caps (kind, cap) USING (kind))
 DELETE FROM firstday_log AS log USING capped
-WHERE log.owner = capped.owner AND log.kind = capped.kind AND log.us + 0 <= newest_us AND newest_us IS NOT NULL"""
+WHERE log.owner = capped.owner AND log.kind = capped.kind AND log.us + 0 <= newest_us"""
+WRITE = TAKE_TIMES, TOUCH_USERS, REMOVE_REPLACED, APPEND, SET_TOLD, KEEP_NEWEST
 PURGE = (
     f"""DELETE FROM firstday_log WHERE (owner, id) IN
     (SELECT owner, id FROM firstday_log WHERE kind IN {EXPIRING} AND us < %s LIMIT {PURGE_BATCH})""",  # noqa: S608
@@ -103,19 +112,12 @@ CHANGED = f"""SELECT DISTINCT owner FROM firstday_log
 WHERE us > %s AND kind IN {(*EXPIRING, "assignment")} AND owner != '' ORDER BY owner"""  # noqa: S608
 
 
-class _Append(NamedTuple):
-    """The arguments of `append`."""
-
-    entries: Sequence[Entry]
-    oldest_us: int
-
-
 class PostgresLog:
-    """A log in the tables ``firstday_log`` and ``firstday_latest`` of the current schema of a Postgres database.
+    """A log in the current schema of a Postgres database: a table ``firstday_log`` and a sequence ``firstday_latest``.
 
     Acknowledged writes are as durable as the server's commits. After a failed connection, calls fail at once for
-    `retry_s` seconds. A call times out after `timeout_s` seconds; a write that timed out may be stored nevertheless.
-    There is one connection to read and one to write, with group commit. With `is_copy`, no table is created.
+    `retry_s` seconds. A call times out after `timeout_s` seconds; a write that timed out may have been stored. There is
+    one connection to read and one to write, with group commit. With `is_copy`, nothing is created.
 
     Raises `ConfigError` if the URL is not valid.
     """
@@ -130,45 +132,38 @@ class PostgresLog:
         *,
         is_copy: bool = False,
     ) -> None:
+        try:
+            int(str(conninfo_to_dict(url).get("port", 0)).replace(",", ""))  # one per host
+        except (psycopg.ProgrammingError, ValueError):  # its message may quote the password
+            raise ConfigError(
+                "store: the URL of Postgres is not valid; give postgresql://USER:PASSWORD@HOST:PORT/DATABASE, and "
+                "percent-encode special characters."
+            ) from None
         self.rules, self.now_us = rules, now_us
-        self._url, self._timeout_s, self._is_copy = url, timeout_s, is_copy
-        self._server = CoolDown(f"store: Postgres at {_find_host(url)}", retry_s, (), psycopg.Error)
+        self._url, self._timeout_s = url, timeout_s
+        self._set_up = (SESSION if is_copy else SESSION + SCHEMA).format(
+            timeout_s=timeout_s, retention_us=rules.retention_us
+        )
+        self._server = CoolDown("store: Postgres", retry_s, psycopg.Error, lambda error: not error.sqlstate)
         self._connections: dict[str, Connection] = {}
         self._locks = {use: asyncio.Lock() for use in ("read", "write")}
-        self._appends = GroupCommit[_Append](self._append_all)
+        self._appends = GroupCommit(self._append)
 
     @asynccontextmanager
     async def _connect(self, use: str) -> AsyncIterator[Connection]:
         """Yield the connection for a use, to one caller at a time; open it if there is none, or it was lost."""
         async with self._locks[use]:
             with self._server.call():
-                try:
-                    connection = self._connections.get(use)
-                    if connection is None or connection.closed:
-                        async with asyncio.timeout(self._timeout_s):
-                            connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
-                        with self._time_limit(connection):
-                            await self._set_up(connection)
+                connection = self._connections.get(use)
+                is_new = connection is None or connection.closed
+                if is_new:
+                    async with asyncio.timeout(self._timeout_s):
+                        connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
+                with self._time_limit(connection):
+                    if is_new:
+                        await connection.execute(self._set_up)
                         self._connections[use] = connection
-                    with self._time_limit(connection):
-                        yield connection
-                except psycopg.OperationalError as error:
-                    if connection is None or connection.closed:
-                        raise ConnectionError(str(error)) from error
-                    raise
-
-    async def _set_up(self, connection: Connection) -> None:
-        timeout = f"{1000 * self._timeout_s:.0f}ms"
-        settings = {
-            "statement_timeout": timeout,
-            "idle_in_transaction_session_timeout": timeout,
-            "default_transaction_isolation": "read committed",  # after the wait for the lock, see what it protects
-        }
-        for setting in settings.items():
-            await connection.execute("SELECT set_config(%s, %s, false)", setting)
-        if not self._is_copy:
-            await connection.execute(SCHEMA)
-            await connection.execute(SET_RETENTION, (self.rules.retention_us,))
+                    yield connection
 
     @contextmanager
     def _time_limit(self, connection: Connection) -> Iterator[None]:
@@ -194,75 +189,61 @@ class PostgresLog:
     async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
         """See `Log.read`."""
         async with self._connect("read") as connection:
-            rows = await (await connection.execute(READ, (list(owners),))).fetchall()
+            found = await connection.execute(READ, (list(owners),))
         logs: defaultdict[str, list[StoredEntry]] = defaultdict(list)
-        for owner, *entry in rows:
+        for owner, *entry in await found.fetchall():
             logs[owner].append(tuple(entry))
         return [logs[owner] for owner in owners]
 
-    async def append(self, entries: Sequence[Entry], oldest_us: int) -> list[bool]:
-        """See `Log.append`."""
-        is_new: list[bool] = await self._appends.write(_Append(entries, oldest_us))
-        return is_new
+    async def append(self, entries: Sequence[Entry], oldest_us: int) -> list[bool]:  # noqa: ARG002
+        """See `Log.append`; `oldest_us` is that of the commit."""
+        return await self._appends.write(entries)
 
-    async def _append_all(self, appends: Sequence[_Append]) -> list[list[bool]]:
-        """Append the entries of several calls in one transaction."""
-        entries = [entry for append in appends for entry in append.entries]
-        oldest_us = max(append.oldest_us for append in appends)
-        users = list(dict.fromkeys(entry.owner for entry in entries if entry.owner not in NOT_USERS))
-        columns = {name: [getattr(entry, name) for entry in entries] for name in Entry._fields}
-        caps = self.rules.caps
-        capped = dict.fromkeys((entry.owner, entry.kind) for entry in entries if entry.kind in caps)
-        n_times = len(users) + len(entries)
+    async def _append(self, entries: Sequence[Entry]) -> list[bool]:
+        """Append entries in one transaction, without waiting for the server between its statements."""
+        now_us, caps = self.now_us(), self.rules.caps
+        values = {name: [getattr(entry, name) for entry in entries] for name in Entry._fields} | {
+            "now_us": now_us,
+            "oldest_us": self.rules.oldest_us(now_us),
+            "n": len(entries),
+            "not_users": list(NOT_USERS),
+            "kinds": list(caps),
+            "caps": list(caps.values()),
+        }
         async with self._write() as connection:
-            latest = await connection.execute(TAKE_TIMES, (self.now_us(), n_times))
-            ((latest_us,),) = await latest.fetchall()
-            times = list(range(latest_us - n_times + 1, latest_us + 1))
-            touched = {"users": users, "times": times[: len(users)], "day": DAY_US, "expired": oldest_us - DAY_US}
-            await connection.execute(TOUCH_USERS, touched)
-            columns["us"] = times[len(users) :]
-            await connection.execute(REMOVE_REPLACED, columns)
-            appended = await connection.execute(APPEND, columns)
-            new_us = {us for (us,) in await appended.fetchall()}
-            told = [
-                (entry.owner, entry.list_key)
-                for entry, us in zip(entries, columns["us"], strict=True)
-                if us in new_us and entry.list_key
-            ]
-            if told:
-                await connection.execute(SET_TOLD, _transpose(told))
-            if capped:
-                await connection.execute(KEEP_NEWEST, _transpose((*pair, caps[pair[1]]) for pair in capped))
-        is_new = iter([us in new_us for us in columns["us"]])
-        return [[next(is_new) for _ in append.entries] for append in appends]
+            done = [await connection.execute(statement, values) for statement in WRITE]
+        new = {number for (number,) in await done[WRITE.index(APPEND)].fetchall()}
+        return [number in new for number in range(1, len(entries) + 1)]
 
     async def find_facts(self) -> tuple[int, int]:
-        """See `Log.find_facts`; waits for the write that took the latest time."""
-        async with self._connect("read") as connection, connection.transaction():
-            await connection.execute(WAIT)
-            ((latest_us, retention_us),) = await (await connection.execute(FACTS)).fetchall()
+        """See `Log.find_facts`."""
+        async with self._write() as connection:
+            found = await connection.execute(FACTS)
+        ((latest_us, retention_us),) = await found.fetchall()
         return latest_us, retention_us
 
     async def find_owners(self, since_us: int) -> AsyncIterator[list[str]]:
         """See `Log.find_owners`."""
         async with self._connect("read") as connection:
-            rows = await (await connection.execute(CHANGED, (since_us,))).fetchall()
-        for start in range(0, len(rows), SCAN_BATCH):
-            yield [owner for (owner,) in rows[start : start + SCAN_BATCH]]
+            changed = await connection.execute(CHANGED, (since_us,))
+        while rows := await changed.fetchmany(SCAN_BATCH):
+            yield [owner for (owner,) in rows]
+
+    async def _remove(self, statement: str, of: str | int) -> int:
+        """Remove entries in one transaction; return how many."""
+        async with self._write() as connection:
+            removed = await connection.execute(statement, (of,))
+        return removed.rowcount
 
     async def delete(self, owner: str) -> None:
         """See `Log.delete`."""
-        async with self._write() as connection:
-            await connection.execute(DELETE, (owner,))
+        await self._remove(DELETE, owner)
 
     async def purge(self, oldest_us: int) -> None:
         """See `Log.purge`."""
         for statement, until_us in zip(PURGE, (oldest_us, oldest_us - DAY_US), strict=True):
-            n_removed = PURGE_BATCH
-            while n_removed:
-                async with self._write() as connection:
-                    removed = await connection.execute(statement, (until_us,))
-                n_removed = removed.rowcount
+            while await self._remove(statement, until_us):
+                pass
 
     async def back_up(self, target: Path) -> None:
         """Raise `StoreError`: Postgres makes its own backups."""
@@ -273,23 +254,3 @@ class PostgresLog:
         async with self._appends.lock, self._locks["read"], self._locks["write"]:
             for connection in self._connections.values():
                 await connection.close()
-
-
-def _transpose(rows: Any) -> tuple[list[Any], ...]:
-    """Return the columns of rows."""
-    return tuple(map(list, zip(*rows, strict=True)))
-
-
-def _find_host(url: str) -> str:
-    """Return host and port of a URL, without user and password."""
-    try:
-        parts = conninfo_to_dict(url)
-    except psycopg.ProgrammingError:  # the message quotes the URL, which may contain a password
-        parts = {"port": "unreadable"}
-    port = str(parts.get("port", 5432))
-    if not port.replace(",", "").isdigit():
-        raise ConfigError(
-            "store: the URL of Postgres is not valid; give postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with special "
-            "characters of user and password percent-encoded."
-        )
-    return f"{parts.get('host') or 'localhost'}:{port}"

@@ -115,8 +115,8 @@ class RedisLog:
         self._server = CoolDown(
             f"store: Redis at {urlsplit(url).netloc.rpartition('@')[2]}",
             retry_s,
-            (RedisConnectionError, RedisTimeoutError),
             RedisError,
+            lambda error: isinstance(error, RedisConnectionError | RedisTimeoutError),
         )
         self._redis: Redis = Redis.from_url(
             url,

@@ -124,7 +124,7 @@ class SqliteLog:
             raise ConfigError(f"store: {path} cannot be opened ({error}); give another file.") from None
         self._opened = path.stat()
         self._writer: sqlite3.Connection | None = None
-        self._commits = GroupCommit[Work](lambda batch: asyncio.to_thread(self._commit, batch))
+        self._commits = GroupCommit[Work, Any](lambda batch: asyncio.to_thread(self._commit, batch))
         self._copying = asyncio.Lock()
 
     def _create(self) -> None:
@@ -200,17 +200,18 @@ class SqliteLog:
                 execute(KEEP_NEWEST, (owner, kind, caps[kind]))
             return is_new
 
-        return await self._commits.write(work)
+        (is_new,) = await self._commits.write([work])
+        return is_new
 
     async def delete(self, owner: str) -> None:
         """See `Log.delete`."""
-        await self._commits.write(lambda connection: connection.execute(DELETE, (owner,)))
+        await self._commits.write([lambda connection: connection.execute(DELETE, (owner,))])
 
     async def purge(self, oldest_us: int) -> None:
         """See `Log.purge`."""
         for statement, until_us in zip(PURGE, (oldest_us, oldest_us - DAY_US), strict=True):
             work = methodcaller("execute", statement, (until_us, PURGE_BATCH))
-            while (await self._commits.write(work)).rowcount:
+            while (await self._commits.write([work]))[0].rowcount:
                 pass
 
     async def back_up(self, target: Path) -> None:
