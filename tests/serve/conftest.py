@@ -99,7 +99,7 @@ def start_app(model: Path, tmp_path: Path) -> Iterator[StartApp]:
 @pytest.fixture
 def log() -> Iterator[Callable[[], str]]:
     """Let applications that start from here on log as the command does; give what reads the log so far."""
-    loggers = [logging.getLogger(name) for name in ("firstday", "uvicorn")]
+    loggers = [logging.getLogger(name) for name in ("firstday", "psycopg", "uvicorn")]
     before = [(logger.handlers, logger.propagate, logger.level) for logger in loggers]
     set_up_logs("info", "json")
     written = io.StringIO()
@@ -140,12 +140,11 @@ def start_server(model: Path, tmp_path: Path) -> Iterator[StartServer]:
 
 
 @pytest.fixture(scope="session")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
+def redis() -> Iterator[RedisProcess]:
     if not RedisProcess.is_installed():
         pytest.skip("redis-server is not installed")
-    running = RedisProcess(tmp_path_factory.mktemp("redis"))
-    yield running
-    running.stop()
+    with RedisProcess() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,10 @@ W = TypeVar("W")
 R = TypeVar("R")
 
 
+MAX_BATCH = 5_000
+"""Number of writes after which a batch takes no more, so that a commit does not take long."""
+
+
 class GroupCommit(Generic[W, R]):
     """Commits one batch of writes at a time, holding `lock`; `commit` returns a result per write, or fails them all."""
 
@@ -20,15 +24,17 @@ class GroupCommit(Generic[W, R]):
 
     async def write(self, writes: Sequence[W]) -> list[R]:
         """Commit writes with the next batch; return their results."""
-        if not self._waiting:
-            self._next = asyncio.create_task(self._commit_waiting())
+        if not 0 < len(self._waiting) < MAX_BATCH:
+            self._waiting = []
+            self._next = asyncio.create_task(self._commit_next(self._waiting))
         start = len(self._waiting)
         self._waiting += writes
         results = await asyncio.shield(self._next)
         return results[start : start + len(writes)]
 
-    async def _commit_waiting(self) -> list[R]:
+    async def _commit_next(self, batch: list[W]) -> list[R]:
         """Commit all writes that have arrived by the end of the previous commit."""
         async with self.lock:
-            batch, self._waiting = self._waiting, []
+            if batch is self._waiting:
+                self._waiting = []
             return await self._commit(batch)

@@ -42,7 +42,8 @@ SCAN_BATCH = 500
 SESSION = """SET statement_timeout = '{timeout_s}s'; SET idle_in_transaction_session_timeout = '{timeout_s}s';
 SET default_transaction_isolation = 'read committed';"""
 """The server, too, ends what takes too long. Each statement sees what was committed before it."""
-SCHEMA = """DO $$ BEGIN
+SCHEMA = """SET jit = off; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
+DO $$ BEGIN
 IF to_regclass('firstday_log') IS NULL THEN
   PERFORM pg_advisory_xact_lock(hashtext('firstday_log'));
   CREATE TABLE IF NOT EXISTS firstday_log (
@@ -54,8 +55,9 @@ END IF;
 END $$;
 INSERT INTO firstday_log AS log (owner, id, kind, us, body) VALUES ('', 'retention', 'retention', {retention_us}, '')
 ON CONFLICT (owner, id) DO UPDATE SET us = excluded.us WHERE log.us != excluded.us"""
-"""Creates nothing if the table exists, for roles without the right to create; a lock keeps two workers from doing so at
-once. The sequence holds the time of the last entry. The retention is stored for `firstday export`."""
+"""Plans use indexes alone, since those made for a small table stay in use while it grows. Creates nothing if the table
+exists, for roles without the right to create; a lock keeps two workers from doing so at once. The sequence holds the
+time of the last entry. The retention is stored for `firstday export`."""
 LOCK = "SELECT pg_advisory_xact_lock('firstday_log'::regclass::bigint)"
 """A writing transaction holds this lock until its end, so that entries become readable in the order of their times. It
 leaves no dead rows behind, unlike a lock on a row that holds the time."""
@@ -93,14 +95,14 @@ SET_TOLD = f"""UPDATE firstday_log AS list SET is_told = true
 FROM unnest(%(owner)s::text[], %(id)s::text[], %(list_key)s::text[])
   WITH ORDINALITY AS entry (owner, id, list_key, number)
 JOIN firstday_log AS new ON new.owner = entry.owner AND new.id = entry.id AND new.us + 0 = {FIRST_US} + number
-WHERE list.owner = entry.owner AND list.id = entry.list_key"""  # noqa: S608
+WHERE list.owner = entry.owner AND list.id = entry.list_key AND entry.list_key IS NOT NULL"""  # noqa: S608
 KEEP_NEWEST = """WITH capped AS MATERIALIZED (
   SELECT owner, kind, (SELECT us FROM firstday_log AS log WHERE log.owner = entry.owner AND log.kind = entry.kind
     ORDER BY us + 0 DESC LIMIT 1 OFFSET cap) AS newest_us
   FROM (SELECT DISTINCT * FROM unnest(%(owner)s::text[], %(kind)s::text[]) AS entry (owner, kind)) AS entry
   JOIN unnest(%(kinds)s::text[], %(caps)s::bigint[]) AS caps (kind, cap) USING (kind))
 DELETE FROM firstday_log AS log USING capped
-WHERE log.owner = capped.owner AND log.kind = capped.kind AND log.us + 0 <= newest_us"""
+WHERE log.owner = capped.owner AND log.kind = capped.kind AND log.us + 0 <= newest_us AND newest_us IS NOT NULL"""
 WRITE = TAKE_TIMES, TOUCH_USERS, REMOVE_REPLACED, APPEND, SET_TOLD, KEEP_NEWEST
 PURGE = (
     f"""DELETE FROM firstday_log WHERE (owner, id) IN
@@ -173,9 +175,14 @@ class PostgresLog:
             with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as line:
                 line.shutdown(socket.SHUT_RDWR)
 
-        timer = asyncio.get_running_loop().call_later(self._timeout_s, cut)
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(self._timeout_s, cut)
         try:
             yield
+        except psycopg.OperationalError as error:
+            if timer.when() < loop.time():
+                raise TimeoutError from error
+            raise
         finally:
             timer.cancel()
 
