@@ -27,7 +27,7 @@ import typer
 from result_files import write_results
 from serve_ledger import Ledger, check, read_events, send, write_events
 from serve_process import Connection, ServerProcess, write_request
-from store_servers import STORE_SERVERS
+from store_servers import STORE_SERVERS, store_settings
 
 N_WRITERS = 8
 SETTINGS = {"max_events_per_user": 100_000, "log_requests": "false"}
@@ -243,8 +243,7 @@ def main(model: Path, kills: int = 50, gone_s: float = 10, out: Path | None = No
             if server.is_installed():
                 results[f"{kind}_gone"] = store_gone(model, folder / f"{kind}-gone", gone_s, kind)
                 results[f"{kind}_frozen"] = store_gone(model, folder / f"{kind}-frozen", gone_s, kind, frozen=True)
-                with server() as store:
-                    settings = {"store": store.url}
+                with store_settings(kind) as settings:
                     killed = kill_under_load(model, folder / kind, max(1, kills // 5), settings=settings)
                     results[f"kill_with_{kind}"] = killed
     write_results(results, out)

@@ -43,7 +43,7 @@ import numpy as np
 import typer
 from result_files import write_results
 from serve_process import Connection, ServerProcess, cpu_seconds, write_request
-from store_servers import STORE_SERVERS
+from store_servers import STORE_SERVERS, store_settings
 
 SERVER_CORE = 0
 CLIENT_CORE = 1
@@ -284,10 +284,9 @@ async def compare_recording(server: ServerProcess, strategy: str, seconds: float
 
 @contextmanager
 def served(model: Path, folder: Path, kind: str) -> Iterator[ServerProcess]:
-    """Run a server with its own store of a kind."""
-    with ExitStack() as stack:
-        settings = {} if kind == "sqlite" else {"store": stack.enter_context(STORE_SERVERS[kind]()).url}
-        yield stack.enter_context(ServerProcess(model, folder, settings, core=SERVER_CORE))
+    """Run a server with a new store of a kind."""
+    with store_settings(kind) as settings, ServerProcess(model, folder, settings, core=SERVER_CORE) as server:
+        yield server
 
 
 def compare_recordings(

@@ -91,7 +91,7 @@ def test_a_store_in_use_is_refused(path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
     asyncio.run(store.close())
-    assert "is in use by another process; stop it, use Redis for several workers, or export" in done.stdout
+    assert "is in use by another process; stop it, use Redis or Postgres for several workers, or export" in done.stdout
 
 
 def test_writes_that_wait_are_committed_together(path: Path) -> None:

@@ -118,7 +118,7 @@ class SqliteLog:
         except (sqlite3.Error, OSError, ValueError) as error:
             if "locked" in str(error):
                 raise ConfigError(
-                    f"store: {path} is in use by another process; stop it, use Redis for several workers, or export "
+                    f"store: {path} is in use by another process; stop it, use Redis or Postgres for several workers, or export "
                     "the copy that FIRSTDAY_SERVE_BACKUP_FILE names."
                 ) from None
             raise ConfigError(f"store: {path} cannot be opened ({error}); give another file.") from None
