@@ -72,7 +72,8 @@ class ServeSettings(BaseSettings):
     store_timeout_s: float = Field(default=1.0, gt=0, le=60, allow_inf_nan=False)
     """Seconds until a call to Redis or Postgres times out."""
     store_retry_s: float = Field(default=1.0, ge=0, le=60)
-    """Cool-down after Redis or Postgres could not be reached, in seconds; until then lists are served without stored signals."""
+    """Cool-down after a failed connection to Redis or Postgres, in seconds; until then lists are served without stored
+    signals."""
     retention_days: float = Field(default=90.0, ge=0, le=36500)
     """Days to keep an event or a recorded list after receipt, and profile, picks and friends after their last update.
     0: no expiry."""

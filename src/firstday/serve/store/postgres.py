@@ -16,6 +16,7 @@ from firstday.serve.store.base import (
     ALWAYS,
     DAY_US,
     EXPIRING,
+    FIELDS,
     NOT_USERS,
     Entry,
     Retention,
@@ -111,7 +112,7 @@ PURGE = (
     (SELECT owner FROM firstday_log WHERE kind = 'user' AND us < %s LIMIT {PURGE_BATCH})""",  # noqa: S608
 )
 CHANGED = f"""SELECT DISTINCT owner FROM firstday_log
-WHERE us > %s AND kind IN {(*EXPIRING, "assignment")} AND owner != '' ORDER BY owner"""  # noqa: S608
+WHERE us > %s AND kind IN {tuple(FIELDS)} AND owner != '' ORDER BY owner"""  # noqa: S608
 
 
 class PostgresLog:

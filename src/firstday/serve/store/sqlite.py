@@ -15,6 +15,7 @@ from firstday.errors import ConfigError
 from firstday.serve.store.base import (
     DAY_US,
     EXPIRING,
+    FIELDS,
     NOT_USERS,
     Entry,
     Retention,
@@ -73,7 +74,7 @@ PURGE = (
     "DELETE FROM log WHERE owner IN (SELECT owner FROM log WHERE kind = 'user' AND us < ? LIMIT ?)",
 )
 CHANGED = f"""SELECT DISTINCT owner FROM log
-WHERE us > ? AND kind IN {(*EXPIRING, "assignment")} AND owner != '' ORDER BY owner"""  # noqa: S608
+WHERE us > ? AND kind IN {tuple(FIELDS)} AND owner != '' ORDER BY owner"""  # noqa: S608
 
 
 class SqliteLog:
@@ -118,8 +119,8 @@ class SqliteLog:
         except (sqlite3.Error, OSError, ValueError) as error:
             if "locked" in str(error):
                 raise ConfigError(
-                    f"store: {path} is in use by another process; stop it, use Redis or Postgres for several workers, or export "
-                    "the copy that FIRSTDAY_SERVE_BACKUP_FILE names."
+                    f"store: {path} is in use by another process; stop it, use Redis or Postgres for several workers, "
+                    "or export the copy that FIRSTDAY_SERVE_BACKUP_FILE names."
                 ) from None
             raise ConfigError(f"store: {path} cannot be opened ({error}); give another file.") from None
         self._opened = path.stat()
