@@ -49,15 +49,8 @@ class PostgresProcess:
             self.port = int(listening.getsockname()[1])
         self.url = f"postgresql://firstday:{self.password}@127.0.0.1:{self.port}/postgres"
         self._numbers = count(1)
-        options = ("--username=firstday", f"--pwfile={self.folder / 'password'}", "--auth=scram-sha-256")
-        command = [
-            self._programs / "initdb",
-            "--pgdata",
-            self.folder / "data",
-            "--encoding=UTF8",
-            "--locale=C",
-            *options,
-        ]
+        command = [str(self._programs / "initdb"), f"--pgdata={self.folder / 'data'}", "--encoding=UTF8", "--locale=C"]
+        command += ["--username=firstday", f"--pwfile={self.folder / 'password'}", "--auth=scram-sha-256"]
         subprocess.run(command, **self._user, cwd=self.folder, check=True, stdout=subprocess.DEVNULL)
         self.start()
 

@@ -331,7 +331,7 @@ async def compare_stores(
         partial(rng.choice, [write_request("GET", f"{path}&record={record}") for path in paths])
         for record in ("false", "true")
     )
-    asks = {
+    asks: dict[str, tuple[Callable[[], bytes], int]] = {
         "lists": (lists, 1),
         "recorded_lists": (recorded, 1),
         "events_in_batches": (make_events(rng, BATCH), BATCH),

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 
 import psycopg
 import pytest
 from postgres_process import PostgresProcess
 
-from firstday.errors import ConfigError
+from firstday.errors import ConfigError, MissingExtraError
 from firstday.serve.settings import load_settings
 from firstday.serve.store.base import Event, Profile, Retention, ShownList, Store, StoreError
 from firstday.serve.store.group_commit import GroupCommit
@@ -152,7 +153,7 @@ def test_writes_that_wait_are_committed_together_up_to_a_limit(monkeypatch: pyte
     monkeypatch.setattr("firstday.serve.store.group_commit.MAX_BATCH", 4)
     batches: list[list[int]] = []
 
-    async def commit(batch: list[int]) -> list[int]:
+    async def commit(batch: Sequence[int]) -> list[int]:
         batches.append(list(batch))
         await asyncio.sleep(0)
         return [-number for number in batch]
@@ -181,6 +182,14 @@ def test_a_url_that_cannot_be_read_is_refused_without_being_shown(password: str)
 def test_urls_of_libpq_are_read(hosts: str) -> None:
     for scheme in ("postgres", "postgresql"):
         assert isinstance(open_log(load_settings({"store": f"{scheme}://{hosts}/d?sslmode=require"})), PostgresLog)
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    monkeypatch.delitem(sys.modules, "firstday.serve.store.postgres")
+    with pytest.raises(MissingExtraError) as caught:
+        open_log(load_settings({"store": "postgresql://h/d"}))
+    assert caught.value.extra == "postgres"
 
 
 def test_a_refused_password_is_told_and_not_shown(postgres: PostgresProcess) -> None:

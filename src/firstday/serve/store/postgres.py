@@ -158,15 +158,17 @@ class PostgresLog:
         async with self._locks[use]:
             with self._server.call():
                 connection = self._connections.get(use)
-                is_new = connection is None or connection.closed
-                if is_new:
-                    async with asyncio.timeout(self._timeout_s):
-                        connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
+                if connection is None or connection.closed:
+                    connection = self._connections[use] = await self._open()
                 with self._time_limit(connection):
-                    if is_new:
-                        await connection.execute(self._set_up)
-                        self._connections[use] = connection
                     yield connection
+
+    async def _open(self) -> Connection:
+        async with asyncio.timeout(self._timeout_s):
+            connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
+        with self._time_limit(connection):
+            await connection.execute(self._set_up)
+        return connection
 
     @contextmanager
     def _time_limit(self, connection: Connection) -> Iterator[None]:
