@@ -55,6 +55,7 @@ STRATEGY = "auto"
 STEADY_RATE = 1_400
 """Requests per second, the same on every machine: 70 % of 2,000."""
 BATCH = 100
+BURST = 1_000
 
 
 def describe_user(rng: random.Random, user: int, catalogue: dict[str, int]) -> tuple[dict[str, Any], list[Any]]:
@@ -156,6 +157,32 @@ async def time_at_rate(url: str, make: Callable[[], bytes], rate: float, seconds
     for connection in free:
         connection.close()
     return np.array(latencies)
+
+
+async def burst(url: str, ask: Callable[[], bytes], n: int = BURST) -> dict[str, Any]:
+    """Send requests on as many connections at once; return how many were answered or refused, and the slowest, in ms.
+
+    Raises
+    ------
+    RuntimeError
+        A response is neither a list nor a refusal (503).
+    """
+    opened = [await Connection.open(url) for _ in range(n)]
+    began = time.perf_counter()
+
+    async def time_one(connection: Connection) -> tuple[int, float]:
+        status, _ = await connection.send(ask())
+        return status, 1000 * (time.perf_counter() - began)
+
+    answers = await asyncio.gather(*map(time_one, opened))
+    for connection in opened:
+        connection.close()
+    by_status = {of: [ms for status, ms in answers if status == of] for of in {status for status, _ in answers}}
+    if by_status.keys() - {200, 503}:
+        raise RuntimeError(f"statuses {sorted(by_status)}")
+    names = {200: "answered", 503: "refused"}
+    results: dict[str, Any] = {name: len(by_status.get(status, [])) for status, name in names.items()}
+    return results | {f"slowest_{names[status]}_ms": max(times) for status, times in by_status.items()}
 
 
 @dataclass
@@ -383,6 +410,7 @@ async def measure(
         latencies = await time_at_rate(server.url, ask, per_s, seconds)
         results[name] = {"requests_per_s": per_s, **quantiles(latencies)}
     results["events_per_s"] = BATCH * await saturate(server.url, make_events(rng, BATCH), seconds, 4)
+    results["burst"] = await burst(server.url, ask)
     results.update(server.memory_mib())
     for strategy in strategies:
         asks = [request.replace(f"={STRATEGY}&".encode(), f"={strategy}&".encode()) for request in requests[:500]]

@@ -32,7 +32,7 @@ class Service:
         self.store = Store(open_log(settings), self.metrics.store_call)
         self.enrolment = Enrolment(experiment, self.store) if experiment else None
         self.item_lists = ItemLists(self.store)
-        self.lists = ListBatcher(self.holder, self.store, self.item_lists, self.enrolment)
+        self.lists = ListBatcher(self.holder, self.store, self.item_lists, settings.max_wait_s, self.enrolment)
         self.is_draining = False
         """Whether the process is shutting down."""
 
