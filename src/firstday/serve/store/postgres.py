@@ -42,7 +42,8 @@ SCAN_BATCH = 500
 
 SESSION = """SET statement_timeout = '{timeout_s}s'; SET idle_in_transaction_session_timeout = '{timeout_s}s';
 SET default_transaction_isolation = 'read committed';"""
-"""The server, too, ends what takes too long. Each statement sees what was committed before it."""
+"""The server ends what takes too long before the client does, so that none of it is stored. Each statement sees what
+was committed before it."""
 SCHEMA = """SET jit = off; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
 DO $$ BEGIN
 IF to_regclass('firstday_log') IS NULL THEN
@@ -145,7 +146,7 @@ class PostgresLog:
         self.rules, self.now_us = rules, now_us
         self._url, self._timeout_s = url, timeout_s
         self._set_up = (SESSION if is_copy else SESSION + SCHEMA).format(
-            timeout_s=timeout_s, retention_us=rules.retention_us
+            timeout_s=0.8 * timeout_s, retention_us=rules.retention_us
         )
         self._server = CoolDown("store: Postgres", retry_s, psycopg.Error, lambda error: not error.sqlstate)
         self._connections: dict[str, Connection] = {}
