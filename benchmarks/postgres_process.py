@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, Self
@@ -96,7 +97,8 @@ class PostgresProcess:
         """Send a signal to the server and to its processes, one per connection."""
         found = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, check=True)
         for pid in (self.process.pid, *map(int, found.stdout.split())):
-            os.kill(pid, number)
+            with suppress(ProcessLookupError):  # a connection was closed meanwhile
+                os.kill(pid, number)
 
     def freeze(self) -> None:
         """Suspend the server: connections stay open, answers do not come."""
@@ -108,7 +110,9 @@ class PostgresProcess:
 
     def stop(self) -> None:
         """Abort the server and all its processes at once, as in a crash."""
-        self.process.send_signal(signal.SIGQUIT)
+        if self.process.poll() is None:
+            self.thaw()  # a suspended server would not notice
+            self.process.send_signal(signal.SIGQUIT)
         self.process.wait()
 
     def __enter__(self) -> Self:

@@ -174,17 +174,19 @@ class PostgresLog:
     @contextmanager
     def _time_limit(self, connection: Connection) -> Iterator[None]:
         """Shut the connection's socket down after `timeout_s`; psycopg has no time limit for queries."""
+        is_cut = False
 
         def cut() -> None:
+            nonlocal is_cut
+            is_cut = True
             with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as line:
                 line.shutdown(socket.SHUT_RDWR)
 
-        loop = asyncio.get_running_loop()
-        timer = loop.call_later(self._timeout_s, cut)
+        timer = asyncio.get_running_loop().call_later(self._timeout_s, cut)
         try:
             yield
         except psycopg.OperationalError as error:
-            if timer.when() < loop.time():
+            if is_cut:
                 raise TimeoutError from error
             raise
         finally:
