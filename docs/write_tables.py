@@ -73,6 +73,7 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "stores": operations.stores,
     "exporting": operations.exporting,
     "faults": operations.faults,
+    "alerts": operations.alerts,
 }
 """Function that makes a table, by the first word of its marker; further words are its arguments."""
 

@@ -20,6 +20,7 @@ SCHEMAS = {
     ".github/workflows/*.yml": "github-workflows",
     ".github/ISSUE_TEMPLATE/config.yml": "github-issue-config",
     ".github/ISSUE_TEMPLATE/[bi]*.yml": "github-issue-forms",
+    "compose.yaml": "compose-spec",
 }
 CHANGELOG = "# Changelog\n\n## Unreleased\n\n## 1.2.0 (2030-01-02)\n\n- All of it.\n\n## 1.1.0 (2029-01-02)\n"
 
