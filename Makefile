@@ -1,5 +1,6 @@
 # make demo   the whole job on real data (makes .venv first)
 # make test   the tests, on all cores; a few of them: make test ARGS='-x tests/data'
+# make coverage   the tests, and which lines of src they ran
 # make check  format, lint, types and import rules
 # make docs   tables and HTTP responses in the documentation, from the code and docs/results
 # make site   the documentation as a site: build/site/index.html
@@ -29,7 +30,7 @@ TORCH_INDEX ?=
 INSTALL := $(BIN)/python -m pip install --quiet $(CHOICE) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format docs site lock lowest distributions release clean always
+.PHONY: help install demo test coverage check format docs site lock lowest distributions release clean always
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -59,6 +60,9 @@ WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 test lowest: export OMP_NUM_THREADS := 1
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+coverage: override ARGS += --cov --cov-report term --cov-report xml
+coverage: test
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -104,4 +108,4 @@ release: $(VENV)/.dev
 	$(BIN)/python release/make_release.py $(TAG)
 
 clean:
-	rm -rf .venv .venv-* demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage* coverage.xml
