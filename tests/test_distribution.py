@@ -149,7 +149,7 @@ def test_a_release_names_everything_that_is_not_ready(tmp_path: Path) -> None:
         "the working tree has 1 change(s), such as notes.txt; commit them first.",
         "version: src/firstday/__init__.py has 1.2.0, CITATION.cff has 1.1.0, CHANGELOG.md has 1.3.0; make them the "
         "same, in the changelog as '## 0.1.0 (2026-11-27)'.",
-        "pyproject.toml: has no [project.urls]; enter the address of the repository, as its comment says.",
+        "pyproject.toml: has no [project.urls]; enter the repository's address, as its comment says.",
         "CHANGELOG.md: has entries under Unreleased; put the version and its date into that heading.",
         "the tag is v1.2.1 and the version 1.2.0; tag v1.2.0, or change the version.",
     ]
