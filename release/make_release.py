@@ -35,9 +35,7 @@ def find_faults(root: Path, tag: str | None = None) -> list[str]:
             named = ", ".join(f"{place} has {value or 'none'}" for place, value in values.items())
             faults.append(f"{what}: {named}; make them the same, in the changelog as '## 0.1.0 (2026-11-27)'.")
     if "urls" not in tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]:
-        faults.append(
-            "pyproject.toml: has no [project.urls]; enter the address of the repository, as its comment says."
-        )
+        faults.append("pyproject.toml: has no [project.urls]; enter the repository's address, as its comment says.")
     version = read_version(root)
     if UNRELEASED.search((root / "CHANGELOG.md").read_text(encoding="utf-8")):
         faults.append("CHANGELOG.md: has entries under Unreleased; put the version and its date into that heading.")
