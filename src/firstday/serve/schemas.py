@@ -103,7 +103,7 @@ class _Signals(_Request):
     shown but not used count as passed over, which affects the list."""
 
 
-_USER_EXAMPLE = {"age": 24, "profile": {"country": "FR"}, "picks": [["artist", "a7"]], "friends": ["u-12"]}
+_USER_EXAMPLE: Any = {"age": 24, "profile": {"country": "FR"}, "picks": [["artist", "a7"]], "friends": ["u-12"]}
 
 
 class SignalsBody(_Signals):
@@ -131,6 +131,15 @@ class UserBody(SignalsBody):
     """Registration data of a user. Read-only fields are ignored, so that what `GET` returns can be sent back."""
 
     model_config = ConfigDict(extra="ignore", json_schema_extra=_name_fields)
+
+
+class MergeBody(_Request):
+    """A guest to merge."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"from": "guest-81"}]})
+
+    guest_id: UserId = Field(alias="from")
+    """Id under which the user was known so far."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
