@@ -3,8 +3,8 @@
 python benchmarks/demo_model.py --data data      a folder that contains xwines_slim.zip
 
 The model learns from the ratings of X-Wines (CC0) before a cut-off. The people who came afterwards are held out: lists
-are made from what they rated on their first day, and compared with what they rated later. The result becomes part of the
-facts of the model. The model contains no data of individuals.
+are made from what they rated on their first day, and compared with what they rated later. The result is stored in the
+facts of the model, which contains no data of individuals.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def find_holdout(data: Path) -> Holdout:
 
 
 def measure_gain(model: TrainedModel, holdout: Holdout) -> dict[str, Any]:
-    """Return P@10 of `auto` and `popular` on held-out people, in %, and the ratio with its interval: mean, low, high."""
+    """Return P@10 of `auto` and `popular` on held-out people, in %, and their ratio: mean, low and high."""
     query = cohort_query(Recommender(model), holdout.newcomers, holdout.cold, HEAD)
     truth = holdout.cold.truth
     precision = {name: measure(answer_query(query, name).items, truth).precision for name in ("auto", "popular")}
@@ -64,7 +64,10 @@ def main(data: Annotated[Path, typer.Option()], out: Path = MODEL) -> None:
     gain = measure_gain(model, holdout)
     metrics = {**model.facts["metrics"], "held_out": gain}
     recommender = Recommender(replace(model, facts={**model.facts, "metrics": metrics}))
-    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file,
+    ):
         recommender.save(folder)
         for path in sorted(Path(folder).rglob("*")):
             file.write(path, path.relative_to(folder))

@@ -144,11 +144,11 @@ def print_lists(folder: Path) -> None:
     print_line(CREDIT)
 
 
-def _print_gain(n_users: int, mean: float | None, low: float | None, high: float | None) -> None:
-    """Print how much more often than those of popularity the default lists are right, with the interval."""
-    percent, *ends = (f"{100 * (ratio or 0) - 100:.0f}" for ratio in (mean, low, high))
+def _print_gain(n_users: int, *ratios: float | None) -> None:
+    """Print the gain in precision of `auto` over popularity, given the ratio and its interval."""
+    mean, low, high = (f"{100 * (ratio or 0) - 100:.0f}" for ratio in ratios)
     typer.secho(
-        f"Lists by auto beat popularity by {percent} % [{', '.join(ends)}], on {n_users:,} people unknown to the model.",
+        f"Lists by auto beat popularity by {mean} % [{low}, {high}], on {n_users:,} people unknown to the model.",
         bold=True,
     )
 
