@@ -68,6 +68,7 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "paper_stages": paper.paper_stages,
     "paper_figures": paper.paper_figures,
     "dependencies": dependencies.dependencies,
+    "first_lists": dependencies.first_lists,
     "install_sizes": dependencies.total_sizes,
     "training_settings": settings.training_settings,
     "serve_settings": settings.serve_settings,
