@@ -1,7 +1,7 @@
 """Fault injection: killed processes, full and read-only disks, an unreachable store.
 
-    python benchmarks/serve_faults.py MODEL [--kills 50] [--redis-gone-s 10] [--out OUT]
-    python benchmarks/serve_faults.py MODEL --store redis://localhost     kills alone, with this store
+    python benchmarks/serve_faults.py MODEL [--kills 50] [--gone-s 10] [--out OUT]
+    python benchmarks/serve_faults.py MODEL --store postgres     kills alone, with this store
 
 Each test runs a real server process and fails if a promise is broken. MODEL is made by benchmarks/paper_size.py, or is
 any other model. The full disk needs root to mount a small file system; without root, the file size is limited instead.
@@ -25,10 +25,10 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from redis_process import RedisProcess
 from result_files import write_results
 from serve_ledger import Ledger, MergeLedger, check, read_events, read_persons, send, write_events, write_merge
 from serve_process import Connection, ServerProcess, write_request
+from store_servers import STORE_SERVERS, store_settings
 
 N_WRITERS = 8
 SETTINGS = {"max_events_per_user": 100_000, "log_requests": "false"}
@@ -262,19 +262,19 @@ def await_recovery(url: str, write: bytes) -> float:
     return time.monotonic() - began
 
 
-def redis_gone(model: Path, folder: Path, seconds: float, *, frozen: bool = False) -> dict[str, Any]:
-    """Take Redis away for a while; check that lists are served without it and say so, writes fail, and all recovers."""
+def store_gone(model: Path, folder: Path, seconds: float, kind: str, *, frozen: bool = False) -> dict[str, Any]:
+    """Take a store's server away; check that lists are served without it and say so, writes fail, and all recovers."""
     ask = write_request("GET", "/v1/users/u/recommendations")
     with (
-        RedisProcess(folder / "redis") as redis,
-        ServerProcess(model, folder, {**SETTINGS, "store": redis.url, "store_timeout_s": 0.5}) as server,
+        STORE_SERVERS[kind]() as store,
+        ServerProcess(model, folder, {**SETTINGS, "store": store.url, "store_timeout_s": 0.5}) as server,
     ):
         ((_, popular),) = send(server.url, write_request("GET", "/v1/items?limit=1"))
         ((status, _),) = send(server.url, write_events("u", ["e1", "e2"], popular["items"][0]["item_id"]))
         check(status == 200, f"a write gave {status}")
         ((_, before),) = send(server.url, ask)
         check(before["signals_from"] == "store" and before["route"] != "popular", str(before["route"]))
-        redis.freeze() if frozen else redis.stop()
+        store.freeze() if frozen else store.stop()
         until = time.monotonic() + seconds
         times = []
         while time.monotonic() < until:
@@ -291,11 +291,11 @@ def redis_gone(model: Path, folder: Path, seconds: float, *, frozen: bool = Fals
             ((status, question),) = send(server.url, write_request("GET", "/v1/onboarding?user_id=u"))
             check(status == 200 and question["signals_from"] == "store_unavailable", f"{status} {question}")
             time.sleep(0.05)
-        redis.thaw() if frozen else redis.start()
+        store.thaw() if frozen else store.start()
         recovered_s = await_recovery(server.url, write_events("u", ["e4"]))
         ((_, after),) = send(server.url, ask)
         check(after["signals_from"] == "store", "lists do not recover")
-        # A write that timed out may have reached Redis; it was not acknowledged, so clients may retry it.
+        # A write that timed out may have reached the server; it was not acknowledged, so clients may retry it.
         kept = read_events(server.url, {"u"})["u"]
         check({"e1", "e2", "e4"} <= kept <= {"e1", "e2", "e3", "e4"}, f"kept: {kept}")
     return {
@@ -307,30 +307,26 @@ def redis_gone(model: Path, folder: Path, seconds: float, *, frozen: bool = Fals
     }
 
 
-def main(model: Path, kills: int = 50, redis_gone_s: float = 10, out: Path | None = None, store: str = "") -> None:
+def main(model: Path, kills: int = 50, gone_s: float = 10, out: Path | None = None, store: str = "") -> None:
     """Run all faults, or with a store the kills alone, one after the other, and print the results."""
     results: dict[str, Any] = {}
+    servers = {kind: server for kind, server in STORE_SERVERS.items() if server.is_installed()}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if store:
-            settings = {"store": store}
-            results["kill"] = kill_under_load(model, folder / "kill", kills, settings=settings)
-            results["kill_during_merges"] = kill_during_merges(model, folder / "merges", kills, settings=settings)
-            write_results(results, out)
-            return
-        results["kill_during_merges"] = kill_during_merges(model, folder / "merges", kills)
-        results["kill"] = kill_under_load(model, folder / "kill", kills)
-        results["full_disk"] = full_disk(model, folder / "full")
-        results["read_only_disk"] = read_only_disk(model, folder / "read_only")
-        if RedisProcess.is_installed():
-            results["redis_gone"] = redis_gone(model, folder / "gone", redis_gone_s)
-            results["redis_frozen"] = redis_gone(model, folder / "frozen", redis_gone_s, frozen=True)
-            with RedisProcess(folder / "redis") as redis:
-                settings = {"store": redis.url}
-                results["kill_during_merges_with_redis"] = kill_during_merges(
-                    model, folder / "m", kills, settings=settings
-                )
-                results["kill_with_redis"] = kill_under_load(model, folder / "k", max(1, kills // 5), settings=settings)
+        for kind in [store] if store else ("sqlite", *servers):
+            of_kind = "" if kind == "sqlite" else f"_with_{kind}"
+            with store_settings(kind) as settings:
+                place = folder / kind
+                results[f"kill{of_kind}"] = kill_under_load(model, place / "kill", kills, settings=settings)
+            with store_settings(kind) as settings:
+                merged = kill_during_merges(model, place / "merges", kills, settings=settings)
+                results[f"kill_during_merges{of_kind}"] = merged
+        if not store:
+            results["full_disk"] = full_disk(model, folder / "full")
+            results["read_only_disk"] = read_only_disk(model, folder / "read_only")
+            for kind in servers:
+                results[f"{kind}_gone"] = store_gone(model, folder / f"{kind}-gone", gone_s, kind)
+                results[f"{kind}_frozen"] = store_gone(model, folder / f"{kind}-frozen", gone_s, kind, frozen=True)
     write_results(results, out)
 
 

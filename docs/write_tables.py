@@ -76,6 +76,7 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "clean_nights": operations.clean_nights,
     "damages": operations.damages,
     "recording": operations.recording,
+    "stores": operations.stores,
     "exporting": operations.exporting,
     "faults": operations.faults,
 }

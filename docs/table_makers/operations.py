@@ -56,6 +56,25 @@ def recording() -> list[str]:
     return make_table(columns, rows)
 
 
+def stores() -> list[str]:
+    """Return what one process bears with each store."""
+    names = {
+        "lists": "lists per second",
+        "recorded_lists": "with `record=true`",
+        "events_in_batches": "events per second, in batches of 100",
+        "single_events": "one event per request",
+    }
+    rows = []
+    for store, found in read_results("serve-stores")["by_store"].items():
+        cells = [
+            f"{found[f'{name}_per_s']:,.0f} ({found[f'{name}_range_per_s'][0]:,.0f} to "
+            f"{found[f'{name}_range_per_s'][1]:,.0f})"
+            for name in names
+        ]
+        rows.append([store, *cells])
+    return make_table(("store", *names.values()), rows)
+
+
 def exporting() -> list[str]:
     """Return what an export costs a service."""
     found = read_results("serve-export")
@@ -75,13 +94,14 @@ def faults() -> list[str]:
     broken = read_results("serve-faults")
     reload = read_results("serve-reload")
     rows = {}
-    for name, store in (("kill", "SQLite"), ("kill_with_redis", "Redis")):
-        fault = broken[name]
+    stores = {"": "SQLite", "_with_redis": "Redis", "_with_postgres": "Postgres"}
+    for of_store, store in stores.items():
+        fault = broken[f"kill{of_store}"]
         rows[f"`kill -9` at random moments under write load, {store}, {fault['kills']} times"] = (
             f"all {fault['acknowledged']:,} acknowledged events kept, no partial batch, every restart succeeded"
         )
-    for name, store in (("kill_during_merges", "SQLite"), ("kill_during_merges_with_redis", "Redis")):
-        fault = broken[name]
+    for of_store, store in stores.items():
+        fault = broken[f"kill_during_merges{of_store}"]
         rows[f"`kill -9` at random moments during merges of guests, {store}, {fault['kills']} times"] = (
             f"{fault['merges']:,} merges, {fault['merges_sent_again']:,} sent again; all {fault['acknowledged']:,} "
             "acknowledged events with their person, once, and with nobody else"
@@ -92,9 +112,11 @@ def faults() -> list[str]:
             f"writes get 503, reads continue; all {fault['acknowledged']:,} acknowledged events kept; writes resume "
             f"{1000 * fault['recovered_s']:.0f} ms after recovery"
         )
-    for name, what in (("redis_gone", "killed"), ("redis_frozen", "frozen")):
+    gone = {"redis_gone": "Redis killed", "redis_frozen": "Redis frozen"}
+    gone |= {"postgres_gone": "Postgres killed", "postgres_frozen": "Postgres frozen"}
+    for name, what in gone.items():
         fault = broken[name]
-        rows[f"Redis {what} for {fault['gone_s']:g} s"] = (
+        rows[f"{what} for {fault['gone_s']:g} s"] = (
             f"{fault['lists_meanwhile']} lists without stored signals, slowest {fault['slowest_list_ms']:.0f} ms; "
             f"{fault['writes_refused']} writes refused; back to normal {1000 * fault['recovered_s']:.0f} ms after its "
             "return"

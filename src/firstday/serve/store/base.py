@@ -2,7 +2,7 @@
 
 The store contains no vectors, so a new model needs no migration. A log entry is (owner, kind, id, time, body). The
 owner is a user or the service, the body is a record in JSON, and times increase strictly. `Store` converts between
-records and entries; a `Log`, in SQLite or Redis, persists the entries.
+records and entries; a `Log`, in SQLite, Redis or Postgres, persists the entries.
 """
 
 from __future__ import annotations
