@@ -78,9 +78,9 @@ def reach_first_list(extras: str, *command: str) -> dict[str, Any]:
         folder = Path(name)
         wheels = folder / "wheels"
         python = folder / "venv" / "bin" / "python"
-        pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-cache-dir"]
-        locked = ["--constraint", ROOT / "requirements.lock"]
-        steps = {
+        pip: list[str | Path] = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-cache-dir"]
+        locked: list[str | Path] = ["--constraint", ROOT / "requirements.lock"]
+        steps: dict[str, list[str | Path]] = {
             "environment": [sys.executable, "-m", "venv", folder / "venv"],
             "download": [*pip, "wheel", *locked, "--wheel-dir", wheels, f"{ROOT}{extras}"],
             "install": [*pip, "install", "--no-index", "--find-links", wheels, f"{PROJECT}{extras}"],
@@ -90,7 +90,7 @@ def reach_first_list(extras: str, *command: str) -> dict[str, Any]:
             subprocess.run(arguments, check=True)
             seconds[step] = perf_counter() - began
         began = perf_counter()
-        demo = [python.with_name(PROJECT), *command, "--no-open", "--out", folder / "demo"]
+        demo: list[str | Path] = [python.with_name(PROJECT), *command, "--no-open", "--out", folder / "demo"]
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", "FIRSTDAY_CACHE": str(folder / "cache")}
         with subprocess.Popen(demo, stdout=subprocess.PIPE, text=True, env=environment) as process:
             assert process.stdout is not None
