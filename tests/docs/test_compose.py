@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -22,7 +23,7 @@ from postgres_process import PostgresProcess
 from prometheus_client.parser import text_string_to_metric_families
 from serve_process import ServerProcess
 
-from firstday.recommend.recommender import Recommender
+from firstday.recommend.recommender import open_model
 from tests.environments import ROOT, run
 
 DEPLOY = ROOT / "deploy"
@@ -45,7 +46,9 @@ def test_compose_pins_images_checks_health_and_holds_no_secret() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     for name, service in COMPOSE["services"].items():
         assert re.search(r":v?\d+\.\d+", service["image"]), name
-        assert "healthcheck" in service or ("build" in service and "HEALTHCHECK" in dockerfile), name
+        assert "healthcheck" in service or (service["image"].startswith("firstday:") and "HEALTHCHECK" in dockerfile), (
+            name
+        )
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ())), name
         for setting, value in service["environment"].items() if "environment" in service else ():
             if re.search("KEY|PASSWORD|SECRET", setting):
@@ -59,9 +62,8 @@ def test_compose_pins_images_checks_health_and_holds_no_secret() -> None:
 def test_compose_mounts_what_exists() -> None:
     for service in COMPOSE["services"].values():
         for mount in service["volumes"]:
-            if isinstance(mount, str):
-                source = mount.partition(":")[0]
-                assert (ROOT / source).is_file() if source.startswith("./") else source in COMPOSE["volumes"]
+            source = mount.replace("${MODEL:-models}", "models").partition(":")[0]
+            assert (ROOT / source).is_file() if source.startswith("./") else source in COMPOSE["volumes"]
         for kind in ("configs", "secrets"):
             assert {each["source"] for each in service.get(kind, ())} <= set(COMPOSE[kind])
     grafana = COMPOSE["services"]["grafana"]
@@ -239,7 +241,7 @@ class Running:
 
 
 @pytest.fixture(scope="module")
-def running(tiny: Recommender, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Start what compose.yaml starts, with its settings, on free ports and faster clocks."""
     if not (shutil.which("prometheus") and PostgresProcess.is_installed()):
         pytest.skip("needs Prometheus and Postgres")
@@ -254,7 +256,10 @@ def running(tiny: Recommender, tmp_path_factory: pytest.TempPathFactory) -> Iter
         settings["store"] = settings["store"].replace("@postgres/firstday", f"@127.0.0.1:{postgres.port}/postgres")
         settings["read_keys"] += f",{VALUES['WRITE_KEY']}"
         settings["experiment"] = "first-2026: control=popular*50, treatment=segment*50"
-        service = ServerProcess(tiny.save(folder / "model"), folder / "serving", settings)
+        make, serve = (COMPOSE["services"][name]["command"] for name in ("model", "firstday"))
+        run(sys.executable, "-m", "firstday", *make[:-1], folder / "data", folder=folder)
+        assert serve == ["serve", f"{make[-1]}/model"]
+        service = ServerProcess(folder / "data" / "model", folder / "serving", settings)
         stack.callback(service.kill)
         address = _free_address()
         process = subprocess.Popen(
@@ -299,11 +304,12 @@ def _wait_for(look: Callable[[], Any], load: Callable[[], object], timeout_s: fl
 @pytest.mark.slow
 def test_prometheus_scrapes_evaluates_and_alerts(running: Running) -> None:
     status: list[int] = []
+    item = str(open_model(running.service.model).model.catalogue.items[0])
     with running.open_client() as http:
 
         def use() -> None:
             user = f"u{time.monotonic_ns()}"
-            events = [{"event_id": item, "user_id": user, "entity_id": item} for item in ("i1", "unknown")]
+            events = [{"event_id": each, "user_id": user, "entity_id": each} for each in (item, "unknown")]
             status.append(http.post("/v1/events", json={"events": events}).status_code)
             for person in (user, f"{user}-new"):
                 http.get(f"/v1/users/{person}/recommendations", params={"k": 3})
