@@ -66,7 +66,7 @@ class ServeSettings(BaseSettings):
     """Keys for model reloads and store backups."""
     token_keys: TokenKeys = Field(
         default=(),
-        description="Keys that sign the tokens of browsers; pages get no other keys. Minimum length: "
+        description="Keys that sign the tokens of pages. Several keys allow rotation. Minimum length: "
         f"{TOKEN_KEY_LENGTH} characters.",
     )
     origins: Origins = ()
