@@ -11,6 +11,7 @@ exactly the items that stayed in view, and nothing else. Needs Chromium and npm,
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import socket
 import subprocess
@@ -307,7 +308,7 @@ class Visit:
         """Kill the server, and start it again on the same port."""
         self.count_duplicates()
         self.server.kill()
-        for _, page in self.tabs:
+        for _name, page in self.tabs:
             page.evaluate("() => void client.flush()")
         time.sleep(self.rng.uniform(0, 1))
         self.server.start()
@@ -316,8 +317,8 @@ class Visit:
     def count_duplicates(self) -> None:
         """Count the events that the server received again since it started."""
         text = httpx.get(f"{self.server.url}/metrics", headers=READER).text
-        line = next((line for line in text.splitlines() if 'firstday_events_total{outcome="duplicate"}' in line), "0")
-        self.done["sent_again"] += int(float(line.split()[-1]))
+        found = re.search(r'^firstday_events_total{outcome="duplicate"} (\S+)$', text, re.MULTILINE)
+        self.done["sent_again"] += int(float(found[1])) if found else 0
 
     def finish(self) -> None:
         """Restore everything, and wait until all tabs have sent all events."""

@@ -81,6 +81,14 @@ def test_a_token_opens_the_lists_of_its_user_and_takes_the_users_events(shop: Ru
     assert [one["list_id"] for one in stored["lists"]] == [first["list_id"], second["list_id"]]
 
 
+def test_a_user_with_a_token_takes_part_in_experiments(start_app: StartApp) -> None:
+    app = start_app(**SETTINGS, **PAGES, experiment="pages: control=segment*50, treatment=popular*50")
+    answer = read_body(ask(app, sign()))
+    with app.open_client(READ) as http:
+        (assignment,) = http.get("/v1/users/u").json()["assignments"]
+    assert (assignment["experiment"], assignment["variant"]) == ("pages", answer["variant"])
+
+
 def test_a_replayed_event_counts_once(shop: RunningApp) -> None:
     body = {"events": [event("r", "replay")]}
     counts = [
@@ -290,10 +298,10 @@ def sign_text(text: str) -> str:
 
 def test_a_user_who_asks_too_often_has_to_wait(start_app: StartApp) -> None:
     app = start_app(**SETTINGS, **{**PAGES, "token_requests": 3})
-    bodies = {"json": {"events": [event("often")]}}
+    body = {"events": [event("often")]}
     assert [ask(app, sign()).status_code for _ in range(2)] == [200, 200]
-    assert ask(app, sign(lifetime_s=90), "POST", EVENTS, **bodies).status_code == 200
-    for answer in (ask(app, sign()), ask(app, sign(key=SPARE), "POST", EVENTS, **bodies)):
+    assert ask(app, sign(lifetime_s=90), "POST", EVENTS, json=body).status_code == 200
+    for answer in (ask(app, sign()), ask(app, sign(key=SPARE), "POST", EVENTS, json=body)):
         assert_error(answer, 429, "too_many_requests")
         assert 1 <= int(answer.headers["retry-after"]) <= 10
         assert answer.headers["access-control-allow-origin"] == SHOP
