@@ -59,13 +59,13 @@ def kept(make_log: MakeLog) -> Iterator[Merging]:
 
 
 def comparable(user: StoredUser) -> StoredUser:
-    return replace(user, members={}, entries=(), seen_us=0)
+    return replace(user, entries=(), seen_us=0)
 
 
 def test_all_that_a_guest_did_before_and_after_is_the_persons(kept: Merging) -> None:
-    kept.append("g", Profile({"age": 30, "profile": {"country": "FR", "plan": "x"}, "picks": [["item", "i9"]]}))
+    kept.append("g", Profile({"age": 30, "profile": {"country": "FR"}, "picks": [["item", "i9"]]}))
     kept.append("g", make_event("e1", "i1"), LIST)
-    kept.append("p", Profile({"age": 40, "profile": {"country": "DE"}, "picks": [["item", "i8"], ["item", "i9"]]}))
+    kept.append("p", Profile({"age": 40, "profile": {"country": "DE"}}))
     kept.append("p", make_event("e2", "i2"), replace(LIST, list_id="l2"))
     first = kept.read("g").first_us
     assert kept.merge("p", "g")
@@ -79,8 +79,8 @@ def test_all_that_a_guest_did_before_and_after_is_the_persons(kept: Merging) -> 
     assert user.profile is not None
     assert user.profile.signals == {
         "age": 40,
-        "profile": {"country": "DE", "plan": "x"},
-        "picks": [["item", "i8"], ["item", "i9"]],
+        "profile": {"country": "DE"},
+        "picks": [["item", "i9"]],
     }
     assert user.first_us == first
     assert (user.person_id, user.guest_ids) == ("p", ("g",))
@@ -303,28 +303,6 @@ def test_only_merged_users_cost_a_second_read(kept: Merging) -> None:
     assert kept.count_reads(["u", "v"]) == 1
     assert kept.count_reads(["u", "p", "v"]) == 2
     assert kept.count_reads(["p", "g", "g2"]) == 1
-
-
-def test_a_page_goes_on_as_it_was_begun(kept: Merging) -> None:
-    kept.append("g1", make_event("e1"))
-    kept.merge("p", "g1")
-    kept.append("p", make_event("e2"))
-    as_of = kept.read("p").newest_us
-    kept.append("p", replace(LIST, list_id="of p", as_of=as_of))
-    kept.append("g2", make_event("e3"))
-    as_of_guest = kept.read("g2").newest_us
-    kept.append("g2", replace(LIST, list_id="of g2", as_of=as_of_guest))
-    kept.append("p", make_event("e4"))
-    kept.merge("p", "g2")
-    user = kept.read("g2")
-    pages = {shown.list_id: kept.store.go_back(user, shown) for shown in user.lists}
-    assert [event.event_id for event in pages["of p"].events] == ["e1", "e2"]
-    assert [event.event_id for event in pages["of g2"].events] == ["e3"]
-    newest = kept.read("p").newest_us
-    kept.append("g1", replace(LIST, list_id="after", as_of=newest))
-    user = kept.read("p")
-    page = kept.store.go_back(user, user.lists[-1])
-    assert [event.event_id for event in page.events] == ["e1", "e2", "e3", "e4"]
 
 
 def merge(http: httpx.Client, user_id: str, guest_id: str) -> dict[str, Any]:
