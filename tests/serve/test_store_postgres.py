@@ -79,8 +79,8 @@ def test_a_scan_needs_no_right_to_write_and_creates_nothing(postgres: PostgresPr
         scan = PostgresLog(with_role(postgres, url, "SELECT"), RULES, is_copy=True)
         latest_us, retention_us = await scan.find_facts()
         assert retention_us == 77
-        assert [owners async for owners in scan.find_owners(0)] == [["u", "v"]]
-        assert [owners async for owners in scan.find_owners(latest_us - 1)] == [["v"]]
+        assert await scan.find_owners(0) == ["u", "v"]
+        assert await scan.find_owners(latest_us - 1) == ["v"]
         assert "permission denied" in await fails(scan.delete("u"))
         await scan.close()
 
