@@ -123,7 +123,7 @@ class SqliteLog:
             raise ConfigError(f"store: {path} cannot be opened ({error}); give another file.") from None
         self._opened = path.stat()
         self._writer: sqlite3.Connection | None = None
-        self._commits = GroupCommit[Work, Any](lambda batch: asyncio.to_thread(self._commit, batch))
+        self._commits = GroupCommit(lambda batch: asyncio.to_thread(self._commit, batch))
         self._copying = asyncio.Lock()
 
     def _create(self) -> None:
