@@ -1,4 +1,7 @@
-"""Fill the tables between markers in README.md and docs from the code and docs/results: python docs/write_tables.py."""
+"""Renew what README.md and docs have from the code and docs/results: python docs/write_tables.py.
+
+The tables between markers, and docs/images/quality.svg.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from table_makers import (
     arrivals,
     bandit,
     cost,
+    demo,
     dependencies,
     experiments,
     leaderboard,
@@ -25,6 +29,7 @@ from table_makers import (
 DOCS = Path(__file__).parent
 MARKED = re.compile(r"<!-- table: (.+?) -->\n.*?<!-- end -->", re.DOTALL)
 MAKERS: Mapping[str, Callable[..., list[str]]] = {
+    "demo_list": demo.demo_list,
     "evaluated": quality.evaluated,
     "clocks": quality.clocks,
     "list-speed": quality.list_speed,
@@ -63,6 +68,7 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "paper_stages": paper.paper_stages,
     "paper_figures": paper.paper_figures,
     "dependencies": dependencies.dependencies,
+    "first_lists": dependencies.first_lists,
     "install_sizes": dependencies.total_sizes,
     "training_settings": settings.training_settings,
     "serve_settings": settings.serve_settings,
@@ -97,3 +103,4 @@ def render(page: str) -> str:
 if __name__ == "__main__":
     for path in list_pages():
         path.write_text(render(path.read_text(encoding="utf-8")), encoding="utf-8")
+    (DOCS / "images" / "quality.svg").write_text(quality.picture_leads(), encoding="utf-8")

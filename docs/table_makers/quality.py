@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from firstday.evaluation.plots import INK, MUTED, draw, draw_dots, standalone
+from firstday.metrics import Interval
 from table_makers.measured import SETS, estimate, make_table, read_results
 
 SIZES = ("0", "1-3", "4-9", "10+")
@@ -54,6 +56,31 @@ def clocks() -> list[str]:
         cells += [f"{rows[strategy]['precision']:.1f}" for strategy in ("segment", "popular")]
         lines.append(cells)
     return make_table(columns, lines)
+
+
+def picture_leads() -> str:
+    """Return the difference of `auto` to the best baseline in P@10 on every set, with both values, as an SVG file."""
+    leads = {}
+    values = []
+    for name, title in SETS.items():
+        results = read_results(name)
+        rows = {row["strategy"]: row for row in results["results"]}
+        best = best_baseline(results, "precision_at_10")
+        comparison = rows["auto"]["against"][best]
+        leads[title] = Interval(comparison["difference_at_10"], *comparison["difference_at_10_ci"])
+        values.append(f"{rows['auto']['precision_at_10']:.1f} / {rows[best]['precision_at_10']:.1f}")
+
+    def paint(axes: Any) -> None:
+        draw_dots(axes, leads, "")
+        axes.axvline(0, color=INK, lw=1, zorder=1)
+        axes.set_xlabel("P@10 of auto minus that of the best tuned baseline, points")
+        side = axes.secondary_yaxis("right")
+        side.set_yticks(range(len(values)), values)
+        side.tick_params(length=0)
+        side.spines["right"].set_visible(False)
+        axes.text(1.03, 1.01, "auto / best, %", transform=axes.transAxes, color=MUTED)
+
+    return standalone(draw("leads", 0.9 + 0.27 * len(leads), paint))
 
 
 def tuned_baselines(results: dict[str, Any]) -> list[str]:
