@@ -11,12 +11,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.load import load
 from firstday.data.newcomers import load_newcomers
 from firstday.data.parts import join_users, keep_users
-from firstday.data.splits.histories import LogSpan, read_histories
 from firstday.data.splits.snapshot import take_snapshot
 from firstday.errors import DataError
 from firstday.experiment.experiment_tables import take_experiment
@@ -88,13 +86,6 @@ def test_a_person_has_the_rows_of_all_ids() -> None:
     assert dataset.guests.rows() == [(0, "g1"), (0, "g2"), (0, "ada")]
     assert dataset.find_users(pl.Series(["g2", "nobody", "ben", "ada"])).tolist() == [0, -1, 1, 0]
     assert not any("guest" in note for note in dataset.notes)
-
-
-def test_day_one_begins_with_the_guests_first_event() -> None:
-    dataset = load(make_tables())
-    histories = read_histories(dataset, Config(), LogSpan(0, int(at(1000).timestamp() * 1e6)))
-    assert [hours(us) for us in histories.registered_us] == [2, 1]
-    assert histories.n_used.tolist() == [3, 1]
 
 
 def test_the_earliest_variant_counts_and_who_had_several_is_told() -> None:

@@ -632,7 +632,7 @@ class UserAnswer(_Signals, _OfOneUser):
     lists: list[RecordedList]
     """Recorded lists, in order of receipt."""
     assignments: list[Assignment]
-    """Experiments that the user takes or took part in."""
+    """Experiments that the user takes or took part in; of several variants of one, the first applies."""
     guest_ids: list[str]
     """Guests merged into the user; this is also the answer for these ids."""
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import chain, repeat
+from itertools import chain, groupby, repeat
 from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Protocol
@@ -192,7 +192,8 @@ class StoredUser:
 
     `first_us` is the time of first contact, None if unknown, and `seen_us` approximately that of the last write. If
     guests were merged, these are the records of all ids, `person_id` names the person, and `n_left_out` counts events
-    and lists beyond the caps. Each field of the profile is the one put last; the earliest assignment applies.
+    and lists beyond the caps. Each field of the profile is the one put last; of several assignments in an experiment,
+    the first applies.
     """
 
     profile: Profile | None = None
@@ -593,25 +594,16 @@ def unite(members: Mapping[str, StoredUser], oldest_us: int, caps: Mapping[str, 
     (person, *guests) = members.values()
     if not guests:
         return replace(person, guest_ids=()) if person.guest_ids else person
-    entries = sorted(chain.from_iterable(one.entries for one in members.values()), key=itemgetter(1))
-    n_newer = Counter(kind for kind, *_ in entries)
-    kept = []
-    for entry in entries:
-        if n_newer[entry[0]] <= caps.get(entry[0], len(entries)):
-            kept.append(entry)
-        n_newer[entry[0]] -= 1
-    user = assemble(kept, oldest_us)
+    entries = list(chain.from_iterable(one.entries for one in members.values()))
+    kept: list[StoredEntry] = []
+    for kind, of_kind in groupby(sorted(entries, key=itemgetter(0, 1)), key=itemgetter(0)):
+        kept += list(of_kind)[-caps.get(kind, len(entries)) :]
+    user = assemble(sorted(kept, key=itemgetter(1)), oldest_us)
     reported = {event.list_id for event in user.events if event.is_impression}
     return replace(
         user,
-        events=_keep_first(user.events, "event_id"),
+        events=tuple({event.event_id: event for event in reversed(user.events)}.values())[::-1],
         lists=tuple(replace(one, is_told=one.is_told or one.list_id in reported) for one in user.lists),
-        assignments=_keep_first(user.assignments, "experiment"),
         guest_ids=tuple(members)[1:],
         n_left_out=len(entries) - len(kept),
     )
-
-
-def _keep_first(records: Sequence[Any], key: str) -> tuple[Any, ...]:
-    """Return the first of the records with the same value of a field."""
-    return tuple({getattr(one, key): one for one in reversed(records)}.values())[::-1]
