@@ -27,20 +27,16 @@ PERSONAL = 0.3
 
 
 def recommend_similar(query: Query, item: int) -> Answer:
-    """Rank the items that go with an item, given by index, which the query must exclude."""
-    model = query.model
-    links = model.links or SparseRows.empty(model.n_items, model.n_items)
-    links = links.take(np.array([item]))
-    links = links.keep(query.item_rules.allowed[links.columns])
-    return rank_similar(query, links, model.fold_in.item_vectors[item])
-
-
-def rank_similar(query: Query, links: SparseRows, vector: np.ndarray) -> Answer:
-    """Rank the items that go with an item, given its links, shape (1, n_items), and its vector.
+    """Rank the items that go with an item, given by index, which the query must exclude.
 
     If there are fewer links than ranks, items with near vectors follow. If something is known about a user, `blend`
     raises what the user probably likes.
     """
+    model = query.model
+    links = model.links or SparseRows.empty(model.n_items, model.n_items)
+    links = links.take(np.array([item]))
+    links = links.keep(query.item_rules.allowed[links.columns])
+    vector = model.fold_in.item_vectors[item]
     related = links
     if links.n_entries < query.k and vector.any():
         near = find_nearest(query, vector)
