@@ -431,6 +431,8 @@ def test_ten_exports_across_merges_lose_and_double_nothing(place: Place) -> None
         group = number % 8 // 2
         owner, other = (f"p{group}", f"g{group}") if number % 2 else (f"g{group}", f"p{group}")
         place.append(owner, use(number), replace(LIST, list_id=f"l{number}"))
+        if number % 5 == 0:
+            place.append(owner, Profile({"age": number}))
         if group in merged:
             place.append(other, use(number), make_shown(f"s{number}", "i2", list_id=f"l{number}"))
         if number in (11, 18, 25):
