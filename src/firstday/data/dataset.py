@@ -99,8 +99,8 @@ class Dataset:
         Impressions, with the columns of `IMPRESSION_TYPES`, partitioned by user; None without impressions. They are
         not interactions: training uses them only to count how often each segment used what it was shown.
     assignments
-        Experiment variants of users, with the columns of `ASSIGNMENT_TYPES`, sorted by user, experiment and time; a
-        user who was a guest may have had several variants. `assigned_at` is null if unknown. None without the table.
+        Experiment variants of users, with the columns of `ASSIGNMENT_TYPES`, sorted by user, experiment and time, each
+        once; a user who was a guest may have had several. `assigned_at` is null if unknown. None without the table.
         Training ignores assignments.
     guests
         All ids (`own_id`) of the users (`user_ix`) who were guests, sorted by user, the first id first. None without

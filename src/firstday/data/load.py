@@ -322,7 +322,8 @@ def _assignments(rows: pl.DataFrame, users: Ids) -> pl.DataFrame:
     """Index the assignments and sort them by user, experiment and time."""
     indexed = rows.with_columns(pl.Series("user_ix", users.lookup(rows["user_id"])))
     full = pl.concat([pl.DataFrame(schema=ASSIGNMENT_TYPES), indexed], how="diagonal_relaxed")
-    return full.select(*ASSIGNMENT_TYPES).sort("user_ix", "experiment", "assigned_at", nulls_last=True)
+    by_time = full.select(*ASSIGNMENT_TYPES).sort("user_ix", "experiment", "assigned_at", nulls_last=True)
+    return by_time.unique(["user_ix", "experiment", "variant"], keep="first", maintain_order=True)
 
 
 def _index_friends(friends: pl.DataFrame, users: Ids, friend_ids: Ids, findings: Findings) -> SparseRows:

@@ -96,8 +96,7 @@ def _take_assigned(dataset: Dataset, name: str) -> tuple[pl.DataFrame, list[str]
     if not found.height:
         names = ", ".join(assignments["experiment"].unique().sort())
         raise DataError(f"assignments: there is no experiment {name!r}; choose one of {names}.")
-    is_several = pl.col("variant").n_unique().over("user_ix") > 1
-    n_several = found.filter(is_several)["user_ix"].n_unique()
+    n_several = found.filter(pl.col("user_ix").is_duplicated())["user_ix"].n_unique()
     found = found.unique("user_ix", keep="first", maintain_order=True)
     user_ix = found["user_ix"].to_numpy()
     registered_us = pl.lit(-1 if dataset.registered_at is None else pl.Series(dataset.registered_at[user_ix]))

@@ -99,8 +99,8 @@ async def export(log: Log, out: Path, since: datetime | None = None) -> ExportSu
     oldest_us = Retention(1, retention_us).oldest_us(now_us())
     run = _Run(out, to_us(start), until_us)
     changed = await log.find_owners(run.since_us)
-    for start in range(0, len(changed), USERS_AT_ONCE):
-        owners = changed[start : start + USERS_AT_ONCE]
+    for first in range(0, len(changed), USERS_AT_ONCE):
+        owners = changed[first : first + USERS_AT_ONCE]
         for user_id, members in zip(owners, await read_members(log.read, owners, oldest_us), strict=True):
             run.take(user_id, members, unite(members, oldest_us, {}))
     done = run.publish()

@@ -79,6 +79,7 @@ def split_guests(users: pl.DataFrame) -> dict[str, pl.DataFrame]:
     if "guest_ids" not in users.columns:
         return {}
     named = users.select(pl.col("user_id").cast(pl.String), own_id="guest_ids").explode("own_id").drop_nulls()
+    named = named.unique("own_id", maintain_order=True)  # several have a fault
     users = users.drop("guest_ids")
     if named.is_empty():
         return {"users": users}

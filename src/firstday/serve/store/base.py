@@ -580,7 +580,7 @@ async def read_members(
         logs = await read(unread)
         found |= {owner: assemble(entries, oldest_us) for owner, entries in zip(unread, logs, strict=True)}
         named = chain.from_iterable((user.person_id, *user.guest_ids) for user in found.values() if user.person_id)
-        unread = list(set(named) - found.keys())  # type: ignore[arg-type]
+        unread = list(set(named) - found.keys())
     all_members = []
     for user_id in user_ids:
         person_id = found[user_id].person_id or user_id
