@@ -497,7 +497,7 @@ class ListAnswer(_Answer):
     """Requested strategy."""
     route: str
     """Strategy that made the list, which may be a fallback (group, recent, popular). Similar items were used_together
-    with the item, or have the nearest vectors."""
+    with the item."""
     signals_from: Source
     """store_unavailable: the store did not respond, so the list uses no user data."""
     segment: int | None
