@@ -1,5 +1,6 @@
 # make demo    train on MovieLens 100K, print a list and its quality, open the page (creates .venv first)
 # make test    run the tests on all cores; some of them: make test ARGS='-x tests/data'
+# make coverage   run the tests and report which lines of src they ran
 # make check   check format, lint, types and import rules
 # make docs    renew tables, pictures and HTTP responses in the documentation, from the code and docs/results
 # make site    build the documentation as a site: build/site/index.html
@@ -35,7 +36,7 @@ EXTRA_INDEX = $(if $(TORCH_INDEX),$(shell \
 INSTALL = $(BIN)/python -m pip install --quiet $(CHOICE) $(EXTRA_INDEX) --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format docs site lock lowest distributions release clean always
+.PHONY: help install demo test coverage check format docs site lock lowest distributions release clean always
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -65,6 +66,9 @@ WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 test lowest: export OMP_NUM_THREADS := 1
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+coverage: override ARGS += --cov --cov-report term --cov-report xml
+coverage: test
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -110,4 +114,4 @@ release: $(VENV)/.dev
 	$(BIN)/python release/make_release.py $(TAG)
 
 clean:
-	rm -rf .venv .venv-* demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage* coverage.xml

@@ -47,6 +47,9 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "blend_defaults": quality.blend_defaults,
     "known_items": quality.known_items,
     "leads": quality.leads,
+    "elsewhere": quality.elsewhere,
+    "nothing_known": quality.nothing_known,
+    "denied_ids": quality.denied_ids,
     "similar_items": quality.similar_items,
     "similar_for_users": quality.similar_for_users,
     "growth": scale.growth,
@@ -79,6 +82,7 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "stores": operations.stores,
     "exporting": operations.exporting,
     "faults": operations.faults,
+    "alerts": operations.alerts,
 }
 """Function that makes a table, by the first word of its marker; further words are its arguments."""
 

@@ -121,6 +121,45 @@ def _lead(comparison: dict[str, Any]) -> str:
     return estimate(gain, ends, "+.1f")
 
 
+ELSEWHERE = {
+    "als_fold_in": "implicit `AlternatingLeastSquares`, LensKit `ImplicitMFScorer`, RecTools `ImplicitALSWrapperModel`",
+    "item_item": "implicit `CosineRecommender`, LensKit `ItemKNNScorer`, RecTools `ImplicitItemKNNWrapperModel`",
+    "user_user": "LensKit `UserKNNScorer`",
+    "ease": "LensKit `EASEScorer`, RecTools `EASEModel`",
+}
+"""Models of other libraries that are built like a baseline."""
+
+
+def elsewhere() -> list[str]:
+    """Return what `auto` gains over the models of other libraries."""
+    names = ("online-retail", "movietweetings", "x-wines", "movielens-100k", "deezer-europe")
+    against = [_find_row(name, "auto")["against"] for name in names]
+    rows = (
+        [models, f"`{name}`", *(_differences(each[name])[1] for each in against)] for name, models in ELSEWHERE.items()
+    )
+    return make_table(("there", "here", *(SETS[name] for name in names)), rows)
+
+
+def nothing_known(*names: str) -> list[str]:
+    """Return P@50 of those without any use on day one."""
+    parts = []
+    for name in names:
+        auto, popular = (_find_row(name, strategy)["by_day_one_size"]["0"] for strategy in ("auto", "popular"))
+        parts.append(f"{SETS[name]}: {auto:.1f} instead of {popular:.1f} by popularity")
+    return ["; ".join(parts) + "."]
+
+
+def denied_ids() -> list[str]:
+    """Return what 100,000 denied ids add to the cost of a list."""
+    cost = read_results("rules")["cost"]["auto"]["100,000 denied ids"]
+    return [f"100,000 denied ids cost {100 * (cost - 1):.0f} % of a list."]
+
+
+def _find_row(name: str, strategy: str) -> dict[str, Any]:
+    (row,) = (row for row in read_results(name)["results"] if row["strategy"] == strategy)
+    return row
+
+
 def components() -> list[str]:
     """Return what `blend` loses without each component, at 10 and at 50."""
     results = read_results("components")

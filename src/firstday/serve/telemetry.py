@@ -96,6 +96,8 @@ class Metrics:
         self._note_store(is_up=True)
         self.reloads = Counter("model_reloads", "Reloads of the model.", ["outcome"], **options)
         self.backups = Counter("store_backups", "Backups of the store.", ["outcome"], **options)
+        for counter, failure in ((self.reloads, "refused"), (self.backups, "failed")):
+            counter.labels(failure)  # counted from 0, since a first sample of 1 is no increase
         self._model = Info("model", "The current model.", **options)
         self._model_loaded = Gauge("model_loaded_timestamp_seconds", "Time at which the model was loaded.", **options)
 
