@@ -237,8 +237,8 @@ class Recommender:
     ) -> Recommendation:
         """Recommend what goes with an item: what people use together with it, most of all on the same day.
 
-        Items with similar vectors follow, then popular items. The route is ``used_together``, ``nearest`` if nobody
-        used the item together with another one that may be listed, or a fallback if it has no vector, either.
+        Popular items follow. The route is ``used_together``, or a fallback if nobody used the item together with
+        another one that may be listed.
 
         Parameters
         ----------

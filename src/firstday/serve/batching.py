@@ -196,7 +196,7 @@ class ListBatcher:
                     "the user has no recorded list with this id; give that of the previous page.", where="after"
                 )
             request.as_of = previous.as_of
-            user = self._store.go_back(user, previous)
+            user = user.as_of(previous.as_of)
             request.rules = request.rules.override("after", previous.after + len(previous.items))
         request.signals = user.to_signals(request.user_id)
 

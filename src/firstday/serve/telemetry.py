@@ -91,7 +91,6 @@ class Metrics:
         self.events_not_understood = Counter(
             "events_not_understood", "Events with a signal, entity or id that the model does not know.", **options
         )
-        self.merges = Counter("merges", "Guests merged, or merged again.", ["outcome"], **options)
         self._store_errors = Counter("store_errors", "Calls to the store that failed.", ["call"], **options)
         self._store_up = Gauge("store_up", "1 if the last call to the store succeeded, else 0.", **options)
         self._note_store(is_up=True)

@@ -172,7 +172,6 @@ async def merge_guest(service: ServiceDep, request: Request, user_id: UserIdPath
             403, "forbidden", "Pages of other sites cannot merge users; send the request from your own server."
         )
     is_new = await service.store.merge(user_id, body.guest_id)
-    service.metrics.merges.labels("new" if is_new else "repeated").inc()
     (user,) = await service.store.read([user_id])
     return MergeAnswer(user_id=user_id, guest_ids=list(user.guest_ids), is_new=is_new, n_left_out=user.n_left_out)
 
