@@ -179,6 +179,7 @@ def test_snapshots_keep_guests() -> None:
     assert snapshot.guests.is_empty()
     snapshot = take_snapshot(dataset, dataset.registered_at, int(at(7).timestamp() * 1e6))
     assert snapshot.guests is not None
+    assert dataset.guests is not None
     assert snapshot.guests.equals(dataset.guests)
 
 
