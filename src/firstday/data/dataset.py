@@ -82,8 +82,8 @@ class Dataset:
         column.
     friends
         Friends of each user, shape (n_users, n_users), or (n_users, len(friend_ids)); None without the table.
-    titles
-        Title of each item, "" if missing; None without titles.
+    titles, descriptions
+        Title and description of each item, "" if missing; None without the column.
     added_at
         Time at which each item was added, in microseconds since 1970 UTC, -1 if missing: int64, shape (n_items,). None
         without the column.
@@ -115,6 +115,7 @@ class Dataset:
     registered_at: np.ndarray | None = None
     friends: SparseRows | None = None
     titles: tuple[str, ...] | None = None
+    descriptions: tuple[str, ...] | None = None
     added_at: np.ndarray | None = None
     precomputed: PrecomputedVectors | None = None
     friend_ids: Ids | None = None

@@ -17,6 +17,7 @@ from firstday.embed.kept_users import WarmUsers
 from firstday.errors import FirstdayError
 from firstday.features.ages import pool_counts
 from firstday.features.encoder import Encoder
+from firstday.features.item_content import ItemContent
 from firstday.features.signals import Catalogue, SignalBatch, Signals
 from firstday.model.calibration import Calibration
 from firstday.model.clock import Clock
@@ -75,6 +76,8 @@ class TrainedModel:
         Impressions and subsequent uses per segment and item; None if the tables have no impressions.
     clock
         How much more recent use counts; None without timestamps.
+    content
+        Predicts vectors and use of new items; None if too few items have titles or entities.
     """
 
     config: Config
@@ -93,6 +96,7 @@ class TrainedModel:
     unlisted: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
     shown_counts: ShownCounts | None = None
     clock: Clock | None = None
+    content: ItemContent | None = None
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         data = self.facts.get("data", {})

@@ -48,6 +48,7 @@ from firstday.sparse import SparseRows, union_rows
 from firstday.training.calibrate import calibrate
 from firstday.training.clock import choose_clock, go_back
 from firstday.training.guard import choose_guard
+from firstday.training.item_content import learn_content
 from firstday.training.learn import check_training, learn_cold_model, learn_methods
 from firstday.training.option_search import Tuning, search_options
 from firstday.training.validation import (
@@ -170,12 +171,15 @@ def fit(
         folds = [fold.with_learned(auto=guard) for fold in folds]
         model = model.with_learned(blend=blending, auto=guard)
         model = replace(model, calibrations=calibrate(go_back(folds, first_uses, clock), first_uses))
+        model = replace(model, content=learn_content(dataset, folds, model, first_uses))
         progress("weights", 1, 1)
     facts = collect_facts(dataset, split, model, folds, learners.facts)
     if tunings:
         facts["metrics"]["options"] = {name: tuning.to_json() for name, tuning in tunings.items()}
     if clock is not None:
         facts["metrics"]["clock"] = clock.to_json()
+    if model.content is not None:
+        facts["metrics"]["new_items"] = model.content.to_json()
     if gains:
         weighted = model.learned["blend"].names
         facts["metrics"]["components"] = {
