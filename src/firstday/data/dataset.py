@@ -103,6 +103,8 @@ class Dataset:
         experiment. `assigned_at` is null if unknown. None without the table. Training ignores assignments.
     columns
         Columns of `items` for rules on lists: Boolean, Float64, String or List(String), n_items rows each.
+    new_items
+        Table `items` of newcomers, whose items the model may not know; None without it.
     """
 
     name: str
@@ -124,6 +126,7 @@ class Dataset:
     impressions: UserRows | None = None
     assignments: pl.DataFrame | None = None
     columns: Mapping[str, pl.Series] = field(default_factory=dict)
+    new_items: pl.DataFrame | None = None
 
     @property
     def unlisted(self) -> np.ndarray:

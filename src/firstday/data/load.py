@@ -198,7 +198,7 @@ def assemble_catalogue(
         descriptions=_texts(table, "description"),
         added_at=_microseconds(table["added_at"]) if "added_at" in table.columns else None,
         precomputed=precomputed,
-        columns=_find_columns(table),
+        columns=find_item_columns(table),
     )
 
 
@@ -207,7 +207,7 @@ def _texts(items: pl.DataFrame, column: str) -> tuple[str, ...] | None:
     return tuple(items[column].fill_null("")) if column in items.columns else None
 
 
-def _find_columns(items: pl.DataFrame) -> dict[str, pl.Series]:
+def find_item_columns(items: pl.DataFrame) -> dict[str, pl.Series]:
     """Return the item columns that filters can read, with times as text."""
     lists = pl.col(pl.List(pl.String)).fill_null([])
     moment = pl.col("^added_at$").dt.strftime("%Y-%m-%dT%H:%M:%SZ")

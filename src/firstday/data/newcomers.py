@@ -23,7 +23,7 @@ from firstday.tables.raw_table import RawTable
 from firstday.tables.table_checks import check_table, share_id_types
 
 NEWCOMER_TABLES = ("users", "interactions", "friends")
-"""Tables that are read; users or interactions is required."""
+"""Tables of users; users or interactions is required."""
 FORGIVEN = frozenset({"users.age", "users.registered_at"})
 """Columns whose bad values count as missing."""
 
@@ -31,7 +31,8 @@ FORGIVEN = frozenset({"users.age", "users.registered_at"})
 def load_newcomers(
     tables: str | Path | Mapping[str, Any], *, config: Config | None = None, drop_bad_rows: float = 0.0
 ) -> Dataset:
-    """Load the profiles and interactions of cold users: `users` or `interactions` or both, and optionally `friends`.
+    """Load the profiles and interactions of cold users: `users` or `interactions` or both, and optionally `friends`,
+    and new `items`.
 
     Users need no interactions, and friends may be any users. Items, entities, signals and profile values are not
     compared with a model here; the model's catalogue drops unknown ones. A bad age or registration time counts as
@@ -73,6 +74,11 @@ def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Find
             frames[table_name] = check_table(table_name, table, {}, findings, are_all=False)
     if findings.faults or not frames:
         return None
+    new_items = None
+    if (table := raw.get("items")) is not None:
+        new_items = check_table("items", table, {}, findings)
+        if findings.faults:
+            return None
     share_id_types(frames)
     users = pl.concat([frame["user_id"] for frame in frames.values()]).unique().sort().to_frame()
     rows = frames.pop("interactions", pl.DataFrame({"user_id": []}).with_columns(**ABSENT))
@@ -89,4 +95,22 @@ def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Find
     interactions = index_interactions([rows], vocabulary, pairs, rows.height, findings)
     assert interactions is not None
     catalogue = assemble_catalogue(frames, vocabulary, find_groups(frames), findings)
-    return add_users(name, catalogue, frames, interactions, findings)
+    return replace(add_users(name, catalogue, frames, interactions, findings), new_items=new_items)
+
+
+def load_items(tables: Any, *, config: Config | None = None) -> pl.DataFrame:
+    """Load a table of new items: a data frame, or the folder of the table; it may be empty.
+
+    Raises DataError if the table has faults, or the folder lacks it.
+    """
+    findings = Findings(config=config or Config())
+    if not isinstance(tables, str | Path | Mapping):
+        tables = {"items": tables}
+    name, raw = open_tables(tables, findings, "the folder of the table items")
+    table = raw.get("items")
+    if table is None and not findings.faults:
+        findings.fault("missing_table", "has no table items; add items.parquet or items.csv.", file=name)
+    items = None if table is None else check_table("items", table, {}, findings)
+    if findings.faults or items is None:
+        raise DataError(findings.faults)
+    return items

@@ -124,6 +124,12 @@ def lift_by_vectors(slope: float, users: np.ndarray, items: np.ndarray, segments
     return lifts
 
 
+def join_texts(titles: Sequence[str] | None, descriptions: Sequence[str] | None, n_items: int) -> list[str]:
+    """Return the title and description of each item as one text."""
+    absent = [""] * n_items
+    return list(map(" ".join, zip(titles or absent, descriptions or absent, strict=True)))
+
+
 def count_words(texts: Sequence[str]) -> SparseRows:
     """Return how often each text has words of each hash bucket, shape (n_texts, `N_BUCKETS`)."""
     words = pl.Series("word", texts, dtype=pl.String).str.to_lowercase().str.extract_all(WORD)

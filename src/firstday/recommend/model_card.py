@@ -172,7 +172,7 @@ def _limits(data: Mapping[str, Any]) -> list[str]:
     limits = [
         "Not for decisions about people: the model ranks items by their use among similar people.",
         "Not for users with a long history: a model of established users is better.",
-        "Little is known about items that nobody used in the training data: only explore, and lists with items added since, have them.",
+        "Little is known about items that nobody used in the training data; they are listed if added as new items.",
         "Items and profile values absent from the training data are ignored, and reported.",
         "Quality was measured on what people did without these lists. Only an experiment shows their effect.",
         "Quality differs: groups with few warm users, and users about whom little is known, get more general lists.",

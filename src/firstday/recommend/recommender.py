@@ -6,12 +6,14 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from firstday.data.newcomers import load_items
 from firstday.display import readable
 from firstday.errors import ConfigError, DataError, expect
 from firstday.features.encoder import understand_picks
@@ -19,8 +21,10 @@ from firstday.features.signals import Signals
 from firstday.model.folder import KEEP, load_model, save_model
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import first_allowed, first_distinct
+from firstday.recommend.added_items import AddedItems
 from firstday.recommend.arrangement import arrange
 from firstday.recommend.effects import describe_ineffective
+from firstday.recommend.placement import place_additions, read_additions
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommendation import Recommendation, Recommendations
 from firstday.recommend.registry import LOAD, find_method, find_strategy, find_supported, value_type
@@ -35,7 +39,7 @@ from firstday.recommend.rules.list_rules import (
 )
 from firstday.recommend.scales import scale_answer
 from firstday.recommend.spec import FALLBACKS, Strategy
-from firstday.sparse import SparseRows, union_rows
+from firstday.sparse import SparseRows
 
 AnySignals = Signals | Mapping[str, Any]
 """Signals of one user, or an equivalent dictionary."""
@@ -68,22 +72,25 @@ def answer_query(
     parts = []
     for rows in map(np.array, users.values()):
         part = query if len(rows) == query.n_users else query.take(rows)
-        rules = compile_rules(query.model, layers, profile(rows[0]))
-        parts.append((rows, _answer_together(part.ask(rules=rules), strategy)))
+        part = part.ask(rules=compile_rules(query.model, layers, profile(rows[0])))
+        if (additions := part.additions) is not None:
+            of_all = compile_rules(additions.items, layers, profile(rows[0]))
+            part = part.ask(additions=replace(additions, rules=of_all))
+        parts.append((rows, _answer_together(part, strategy)))
     return Answer.join(parts)
 
 
 def _answer_together(query: Query, strategy: str | Strategy) -> Answer:
     """Answer users under the compiled rules of the query, which may rearrange a longer ranking."""
-    rules = query.item_rules
+    rules = query.list_rules
     reads_scores = bool(rules.pins) or rules.factors is not None
     if not (reads_scores or rules.caps or rules.after):
-        return _rank(query, strategy)
+        return place_additions(query, _rank(query, strategy))
     n_allowed = max(1, rules.n_allowed)
     n_first = min(max(rules.after + query.k, REACH), n_allowed)
     for n_ranking in dict.fromkeys((n_first, n_allowed)):
         long_query = query.ask(k=n_ranking)
-        ranking = _rank(long_query, strategy)
+        ranking = place_additions(long_query, _rank(long_query, strategy))
         is_cut = n_ranking < n_allowed and bool((ranking.n_ranked == n_ranking).any())
         answer = arrange(long_query, ranking, query.k)
         # Otherwise search the rest for items that boosts raise, or that the caps leave room for.
@@ -111,7 +118,7 @@ def _rank(query: Query, strategy: str | Strategy) -> Answer:
             scores[unanswered] = fallback.scores
             routes[unanswered] = fallback.routes
             propensities[unanswered] = 1
-    is_listed = (items >= 0) & query.item_rules.allowed[items]  # third-party strategies may ignore the rules
+    is_listed = (items >= 0) & query.list_rules.allowed[items]  # third-party strategies may ignore the rules
     _, propensities = first_allowed(items, propensities, is_listed, query.k)
     items, scores = first_allowed(items, scores, is_listed, query.k)
     n_ranked = (items >= 0).sum(axis=1)
@@ -169,9 +176,12 @@ class Recommender:
     ----------
     model
         The trained model.
+    added
+        Items added since training; see `with_items`.
     """
 
     model: TrainedModel
+    added: AddedItems | None = None
 
     def __post_init__(self) -> None:
         expect("model", self.model, TrainedModel, "a trained model; fd.open_model('model/') opens a folder")
@@ -318,6 +328,13 @@ class Recommender:
             users = [understand_picks(model.signal_encoder, user) for user in users]
         batch, unknown = model.read_signals(users)
         query = Query(model, batch, 1, keep_used)
+        if self.added is not None:
+            additions, named = read_additions(self.added, users, keep_used=keep_used)
+            query = query.ask(additions=additions)
+            unknown = [
+                tuple(sentence for sentence in sentences if sentence not in known)
+                for sentences, known in zip(unknown, named, strict=True)
+            ]
         segments = np.full(len(users), -1, dtype=np.int64)
         if query.has_features.any():  # predicts for all users at once; `Query.take` keeps the cached rows
             segments = np.where(query.has_features, query.nearest_segments, -1)
@@ -328,13 +345,41 @@ class Recommender:
             unused, excluding = describe_ineffective(query, strategy, answer.routes)
             ignored = [(*sentences, *others) for sentences, others in zip(unknown, unused, strict=True)]
             has_rules = bool(users) and any(rules != NO_RULES for rules in layers)
-            rules = compile_rules(model, layers, profiles[0]) if has_rules else None  # same notes for all users
+            rules = compile_rules(self.added or model, layers, profiles[0]) if has_rules else None  # same notes for all
             notes = [
                 tuple(_explain(query, strategy, answer, row, effects, rules)) for row, effects in enumerate(excluding)
             ]
-            yield Recommendations(model, strategy, answer, segments, ignored, notes, [user.user_id for user in users])
-            listed = SparseRows.from_lists([items[items >= 0] for items in answer.items], model.n_items)
-            query = query.ask(excluded_override=union_rows([query.always_excluded, listed]))
+            ids = [user.user_id for user in users]
+            yield Recommendations(self.added or model, model, strategy, answer, segments, ignored, notes, ids)
+            listed = SparseRows.from_lists([items[items >= 0] for items in answer.items], len(query.list_rules.allowed))
+            query = query.without(listed)
+
+    def with_items(self, items: Any, *, now: datetime | None = None) -> Recommender:
+        """Return a recommender whose lists also have items added since training.
+
+        Parameters
+        ----------
+        items
+            The table `items` of the new items, with the columns that the model's items have: a data frame, or the
+            folder of the table. Items that users of the model used are left out. An empty table removes all.
+        now
+            The time at which items have an age, by `added_at`; defaults to the current time.
+
+        Raises
+        ------
+        ConfigError
+            The model has learned nothing about new items, as its own have neither titles nor entities.
+        DataError
+            The table has faults, or more than 10,000 new items.
+
+        Examples
+        --------
+        >>> items = [{"item_id": "n1", "title": "A new album", "artist_id": ["a7"]}]
+        >>> recommender.with_items(pl.DataFrame(items)).recommend({"age": 24})  # doctest: +SKIP
+        """
+        table = load_items(items, config=self.model.config)
+        added = AddedItems.of(self.model, table, now or datetime.now(UTC))
+        return replace(self, added=added if len(added) else None)
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         return self.model._repr_facts_()

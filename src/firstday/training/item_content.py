@@ -9,13 +9,20 @@ import numpy as np
 
 from firstday.data.dataset import Dataset
 from firstday.engine.first_uses import FirstUses
-from firstday.features.item_content import HiddenItems, ItemContent, count_words, fit_content, lift_by_vectors
+from firstday.features.item_content import (
+    HiddenItems,
+    ItemContent,
+    count_words,
+    fit_content,
+    join_texts,
+    lift_by_vectors,
+)
 from firstday.model.trained_model import TrainedModel
 from firstday.sparse import SparseRows
 from firstday.tables.schema import DAY_US
 from firstday.training.validation import Fold, head
 
-SLOPES = np.arange(0, 12.5, 0.5)
+SLOPES = np.append(0, np.geomspace(0.5, 50, 25)).round(2)
 """Candidate slopes of the log-odds of use."""
 MAX_USERS = 1_000
 """Maximum number of validation users to learn from."""
@@ -24,7 +31,7 @@ AGE_DAYS = np.array([0.0, 1, 3, 7, 14, 30, 90, 180])
 BURN_IN = 0.2
 """Share of the log at its beginning in which every item looks new."""
 SMOOTHING = 20.0
-"""Pseudo-uses of items of each age, used as often as others."""
+"""Pseudo-uses of each age, at the average of all ages."""
 MIN_ARRIVALS = 20
 """Minimum number of items that appear in the log to learn from their ages."""
 
@@ -44,12 +51,6 @@ def learn_content(
     if first_uses is None:
         return content
     return replace(content, age_days=AGE_DAYS, age_factors=measure_ages(first_uses, dataset.added_at))
-
-
-def join_texts(titles: Sequence[str] | None, descriptions: Sequence[str] | None, n_items: int) -> list[str]:
-    """Return the title and description of each item as one text."""
-    absent = [""] * n_items
-    return list(map(" ".join, zip(titles or absent, descriptions or absent, strict=True)))
 
 
 def _fit(model: TrainedModel, words: SparseRows) -> tuple[ItemContent, HiddenItems] | None:
@@ -123,6 +124,8 @@ def measure_ages(first_uses: FirstUses, added_at: np.ndarray | None) -> np.ndarr
     typical = np.array([n_arrived[: n_days - age] @ per_item[age:] for age in range(n_days)])
     typical[:ages_from] = 0
     groups = np.searchsorted(AGE_DAYS, np.arange(n_days), side="right") - 1
-    numerator = np.bincount(groups, used, len(AGE_DAYS)) + SMOOTHING
-    factors: np.ndarray = numerator / (np.bincount(groups, typical, len(AGE_DAYS)) + SMOOTHING)
+    n_used = np.bincount(groups, used, len(AGE_DAYS))
+    n_typical = np.bincount(groups, typical, len(AGE_DAYS))
+    of_all = (n_used.sum() + SMOOTHING) / (n_typical.sum() + SMOOTHING)
+    factors: np.ndarray = (n_used + SMOOTHING * of_all) / (n_typical + SMOOTHING)
     return factors.round(4)
