@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +68,10 @@ def measure_set(dataset: Dataset, config: Config, seeds: int) -> dict[str, Any]:
         cold = fit(without.dataset, without.split, seeded).recommender
         assert cold.model.content is not None
         evidence = dict(cold.model.content.to_json())
-        of_newcomers = hidden if holdout.newcomers is items else np.isin(
-            holdout.newcomers.items.values.to_numpy(), items.items.take(np.flatnonzero(hidden)).to_numpy()
+        of_newcomers = (
+            hidden
+            if holdout.newcomers is items
+            else np.isin(holdout.newcomers.items.values.to_numpy(), items.items.take(np.flatnonzero(hidden)).to_numpy())
         )
         stripped = replace(holdout.cold, day_one=strip(holdout.cold.day_one, of_newcomers))
         used = cohort_query(warm, holdout.newcomers, holdout.cold, K).excluded
@@ -114,9 +116,7 @@ def hide(holdout: Holdout, hidden: np.ndarray) -> Holdout:
 
 def strip(actions: Actions, hidden: np.ndarray) -> Actions:
     """Drop the interactions with hidden items."""
-    return {
-        pair: rows.keep(~hidden[rows.columns]) if pair[1] == ITEM else rows for pair, rows in actions.items()
-    }
+    return {pair: rows.keep(~hidden[rows.columns]) if pair[1] == ITEM else rows for pair, rows in actions.items()}
 
 
 def strip_cohort(cohort: Cohort, hidden: np.ndarray) -> Cohort:

@@ -117,11 +117,14 @@ class ItemContent:
 
 
 def lift_by_vectors(slope: float, users: np.ndarray, items: np.ndarray, segments: Segments) -> np.ndarray:
-    """Return the exponential of the slope times each dot product, relative to its mean over all segments' members."""
+    """Return the exponential of the slope times each dot product, relative to its mean over all segments' members.
+
+    Users with a zero vector, of whom nothing is known, are average.
+    """
     shares = segments.items.sizes / segments.items.sizes.sum()
     average = shares @ np.exp(slope * (unit_rows(segments.centroids) @ items.T))
-    lifts: np.ndarray = np.exp(slope * (users @ items.T)) / average
-    return lifts
+    lifts = np.exp(slope * (users @ items.T)) / average
+    return np.where(users.any(axis=1)[:, None], lifts, 1)
 
 
 def join_texts(titles: Sequence[str] | None, descriptions: Sequence[str] | None, n_items: int) -> list[str]:

@@ -54,12 +54,13 @@ def _place(query: Query, added: AddedItems, answer: Answer) -> Answer:
     rates = np.where(is_open, added.rates * added.lifts(users), -1)
     best = greatest(rates, min(query.k, len(added)))
     rates = np.take_along_axis(rates, best, axis=1)
-    is_ranked = np.arange(answer.items.shape[1]) < answer.n_ranked[:, None]
+    is_old = (answer.items >= 0) & ~np.isin(answer.items, added.index)  # new items of the model may fill a list up
+    is_ranked = is_old & (np.arange(query.k) < answer.n_ranked[:, None])
     is_calibrated = (answer.scales == PROBABILITY)[:, None]
     chances = np.where(is_ranked & is_calibrated, answer.scores, _estimate_use(query, answer.items))
-    chances = np.where(is_calibrated, chances, -np.sort(-chances, axis=1))
-    is_old = (answer.items >= 0) & ~np.isin(answer.items, added.index)  # new items of the model may fill a list up
-    keys = np.append(np.where(is_old, np.minimum.accumulate(chances, axis=1), -1), rates, axis=1)
+    falling = np.minimum.accumulate(np.where(is_old, chances, np.inf), axis=1)
+    in_order = -np.sort(np.where(is_old, -chances, np.inf), axis=1)
+    keys = np.append(np.where(is_calibrated, falling, in_order), rates, axis=1)
     order = np.argsort(-keys, axis=1, kind="stable")
 
     def arrange(of_old: np.ndarray, of_new: np.ndarray) -> np.ndarray:

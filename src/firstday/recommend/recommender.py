@@ -361,7 +361,7 @@ class Recommender:
         ----------
         items
             The table `items` of the new items, with the columns that the model's items have: a data frame, or the
-            folder of the table. Items that users of the model used are left out. An empty table removes all.
+            folder of the table. Items that users of the model used are left out.
         now
             The time at which items have an age, by `added_at`; defaults to the current time.
 
