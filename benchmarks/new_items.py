@@ -1,4 +1,4 @@
-"""Hide a tenth of the items from training, and give them back by words and entities: what are their places worth?
+"""Hide a tenth of the items from training, give them back by words and entities, and count what is used of them.
 
 python benchmarks/new_items.py --data data --only movielens-100k --only x-wines
 
@@ -120,6 +120,7 @@ def strip(actions: Actions, hidden: np.ndarray) -> Actions:
 
 
 def strip_cohort(cohort: Cohort, hidden: np.ndarray) -> Cohort:
+    """Drop hidden items from day ones and truth."""
     truth = cohort.truth.keep(~hidden[cohort.truth.columns])
     return replace(cohort, day_one=strip(cohort.day_one, hidden), truth=truth)
 

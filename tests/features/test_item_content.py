@@ -30,7 +30,7 @@ GENRES = ("jazz", "rock", "soul")
 TITLES = [f"{GENRES[taste]} number {number}" for number, taste in enumerate(TASTE.tolist())]
 VECTORS = np.eye(N_TASTES, dtype=np.float32)[TASTE]
 USERS = np.array([100, 400, 25])[TASTE].astype(float)
-ARTISTS = SparseRows.from_lists([[taste] for taste in TASTE], N_TASTES + 1)
+ARTISTS = SparseRows.from_lists([[taste] for taste in TASTE.tolist()], N_TASTES + 1)
 NO_WORDS = SparseRows.empty(N_ITEMS, N_BUCKETS)
 
 
@@ -101,7 +101,7 @@ def test_lift_is_relative_to_the_average_of_all_users() -> None:
     segments = make_model().segments
     users = np.array([EAST, NORTH, NOWHERE])
     lifts = lift_by_vectors(float(np.log(4)), users, np.array([EAST, NOWHERE]), segments)
-    np.testing.assert_allclose(lifts, [[4 / 2.8, 1], [1 / 2.8, 1], [1, 1]], rtol=1e-6)
+    np.testing.assert_allclose(lifts, np.array([[4 / 2.8, 1.0], [1 / 2.8, 1.0], [1.0, 1.0]]), rtol=1e-6)
     np.testing.assert_allclose(lift_by_vectors(0.0, users, np.array([EAST, NORTH]), segments), 1)
 
 

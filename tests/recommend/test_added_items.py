@@ -34,8 +34,8 @@ from firstday.segment.new_items import N_DRAWS
 from tests.tiny import make_model
 
 NOW = datetime(2026, 12, 2, tzinfo=UTC)
-EAST_USER = {"country": "FR"}
-NORTH_USER = {"country": "DE"}
+EAST_USER: dict[str, Any] = {"country": "FR"}
+NORTH_USER: dict[str, Any] = {"country": "DE"}
 BUCKETS = np.unique(count_words(["east north"]).columns).astype(np.int64)
 TWO_USERS = float(np.log(2))
 
@@ -186,7 +186,7 @@ def test_rows_of_a_page_do_not_repeat_a_new_item(model: TrainedModel) -> None:
 
 
 def test_many_users_get_what_each_gets_alone(model: TrainedModel) -> None:
-    users = [EAST_USER, NORTH_USER, {}, {"interactions": [("stream", "item", "n1")]}]
+    users: list[dict[str, Any]] = [EAST_USER, NORTH_USER, {}, {"interactions": [("stream", "item", "n1")]}]
     recommender = add(model, NEW, {"item_id": "n2", "artist_id": ["a2"]})
     answers = recommender.recommend_users(users, 5)
     assert [ids(answer) for answer in answers.values()] == [ids(recommender.recommend(user, 5)) for user in users]

@@ -31,8 +31,7 @@ FORGIVEN = frozenset({"users.age", "users.registered_at"})
 def load_newcomers(
     tables: str | Path | Mapping[str, Any], *, config: Config | None = None, drop_bad_rows: float = 0.0
 ) -> Dataset:
-    """Load the profiles and interactions of cold users: `users` or `interactions` or both, and optionally `friends`,
-    and new `items`.
+    """Load cold users: `users` or `interactions` or both, and optionally `friends` and new `items`.
 
     Users need no interactions, and friends may be any users. Items, entities, signals and profile values are not
     compared with a model here; the model's catalogue drops unknown ones. A bad age or registration time counts as

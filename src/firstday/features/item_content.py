@@ -123,8 +123,9 @@ def lift_by_vectors(slope: float, users: np.ndarray, items: np.ndarray, segments
     """
     shares = segments.items.sizes / segments.items.sizes.sum()
     average = shares @ np.exp(slope * (unit_rows(segments.centroids) @ items.T))
-    lifts = np.exp(slope * (users @ items.T)) / average
-    return np.where(users.any(axis=1)[:, None], lifts, 1)
+    lifts: np.ndarray = np.exp(slope * (users @ items.T)) / average
+    lifts[np.flatnonzero((users == 0).all(axis=1))] = 1
+    return lifts
 
 
 def join_texts(titles: Sequence[str] | None, descriptions: Sequence[str] | None, n_items: int) -> list[str]:
