@@ -162,8 +162,9 @@ class ListBatcher:
                     request.error = error
 
     def _read_signals(self, request: ListRequest, user: StoredUser) -> None:
-        """Set the signals of a stored user; a continued list uses the signals of its first page."""
-        request.as_of = user.newest_us
+        """Set the signals of a stored user; a continued list uses the signals and items of its first page."""
+        served = self._holder.current
+        request.as_of = max(user.newest_us, served.newest_us)
         if request.after:
             previous = next((one for one in user.lists if one.list_id == request.after), None)
             if previous is None or previous.as_of is None:
@@ -172,7 +173,9 @@ class ListBatcher:
                 )
             request.as_of = previous.as_of
             user = user.as_of(previous.as_of)
+            later = [item_id for item_id, us in served.put_us.items() if us > previous.as_of]
             request.rules = request.rules.override("after", previous.after + len(previous.items))
+            request.rules = request.rules.override("deny", (*request.rules.deny, *later))
         request.signals = user.to_signals(request.user_id)
 
     async def _record(self, request: ListRequest) -> None:

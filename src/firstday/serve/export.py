@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import chain
@@ -18,7 +18,19 @@ from firstday.config import SHOWN
 from firstday.data.events import ITEM
 from firstday.errors import ConfigError
 from firstday.features.signals import Impression, Interaction, Signals
-from firstday.serve.store.base import Log, Retention, StoredEvent, StoredUser, assemble, now_us, to_time, to_us
+from firstday.serve.store.base import (
+    ITEMS,
+    Log,
+    NewItem,
+    Retention,
+    StoredEvent,
+    StoredUser,
+    assemble,
+    now_us,
+    read_new_items,
+    to_time,
+    to_us,
+)
 
 STATE = ".export.json"
 """State file next to the tables, written last: the store time up to which they are complete."""
@@ -85,6 +97,8 @@ async def export(log: Log, out: Path, since: datetime | None = None) -> ExportSu
     async for owners in log.find_owners(run.since_us):
         for user_id, entries in zip(owners, await log.read(owners), strict=True):
             run.take(user_id, assemble(entries, oldest_us))
+    (entries,) = await log.read([ITEMS])
+    run.take_items(read_new_items(entries, oldest_us))
     done = run.publish()
     _write_state(out, max(until, start))
     return done
@@ -159,6 +173,21 @@ class _Run:
             if self._is_new(event.received_us) and not event.is_impression
         ]
         self._write_interactions(ROWS_AT_ONCE)
+
+    def take_items(self, items: Sequence[NewItem]) -> None:
+        """Stage the table of all new items, with a list column per entity, for the service's own table `items`."""
+        rows = [
+            {
+                "item_id": one.item_id,
+                "title": one.values.get("title"),
+                "description": one.values.get("description"),
+                "added_at": datetime.fromisoformat(one.values.get("added_at", to_time(one.first_us).isoformat())),
+                **{f"{name}_id": list(map(str, ids)) for name, ids in one.values.get("entities", {}).items()},
+                **one.values.get("columns", {}),
+            }
+            for one in items
+        ]
+        self._stage("new_items", pl.DataFrame(rows, infer_schema_length=None, strict=False))
 
     def _frame(self, name: str) -> pl.DataFrame:
         schema = {column: COLUMN_TYPES.get(column, pl.String) for column in COLUMNS[name]}

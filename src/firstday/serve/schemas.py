@@ -39,12 +39,13 @@ from firstday.features.signals import (
 from firstday.recommend.registry import strategy_names
 from firstday.recommend.rules.filters import MAX_FILTER_LENGTH
 from firstday.recommend.rules.list_rules import MAX_IDS, NO_RULES, Row, Rules
-from firstday.serve.store.base import Assignment, Event, StoredEvent, to_time
+from firstday.serve.store.base import Assignment, Event, EventTime, StoredEvent, to_time
 
 MAX_EVENTS = 1000
 MAX_INTERACTIONS = 1000
 MAX_PICKS = 100
 MAX_COLUMNS = 50
+MAX_ITEM_BYTES = 2**14
 
 _USER_ID = rf"^[^{BAD_CHARACTERS}/]*[^{BAD_CHARACTERS}/.][^{BAD_CHARACTERS}/]*$"
 """Not only dots, so that it can be part of a path."""
@@ -64,6 +65,8 @@ def _check_list_name(name: str) -> str:
     return name
 
 
+ItemText = Annotated[str, Field(max_length=10_000)]
+ItemValue = bool | float | Annotated[str, Field(max_length=1000)] | Annotated[list[Id], Field(max_length=100)]
 FilterName = Annotated[str, Field(pattern=_LIST_NAME), BeforeValidator(_check_list_name)]
 RuleText = Annotated[str, Field(max_length=MAX_FILTER_LENGTH)]
 Length = Annotated[int, Field(ge=1, le=1000), BeforeValidator(as_whole)]
@@ -248,6 +251,39 @@ class ItemListBody(_Request):
     model_config = ConfigDict(json_schema_extra={"examples": [{"items": ["i3", "i7"]}]})
 
     items: list[EntityId] = Field(max_length=MAX_IDS)
+
+
+class ItemBody(_Request):
+    """An item that came after training; entities and columns are those of the model's items."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"title": "Dawn", "entities": {"artist": ["a7"]}, "columns": {"year": 2026, "in_stock": True}}]
+        }
+    )
+
+    title: ItemText = ""
+    description: ItemText = ""
+    entities: dict[Name, Annotated[list[EntityId], Field(max_length=100)]] = Field(default={}, max_length=MAX_COLUMNS)
+    """Ids of the members that the item belongs to, by entity, such as the artists of a song."""
+    columns: dict[Name, ItemValue] = Field(default={}, max_length=MAX_COLUMNS)
+    """Values that filters, caps and boosts read, in the types of the model's item columns."""
+    added_at: Annotated[
+        EventTime, Field(strict=False, description="When the item came; defaults to the time of the first call.")
+    ] = None
+
+    @model_validator(mode="after")
+    def _limit_bytes(self) -> Self:
+        if len(self.model_dump_json(exclude_defaults=True).encode()) > MAX_ITEM_BYTES:
+            raise ValueError(f"has more than {MAX_ITEM_BYTES:,} bytes; shorten the description")
+        return self
+
+
+class ItemLine(ItemBody):
+    """A line of a stream of new items."""
+
+    item_id: Annotated[UserIdText, BeforeValidator(integer_as_text, json_schema_input_type=UserIdText | Integer)]
+    """Your item id."""
 
 
 class SegmentParameters(_Parameters):
@@ -612,6 +648,25 @@ class PutAnswer(_ByModel):
     user_id: str
     ignored: list[str]
     """One sentence for each value unknown to the model; it is stored nevertheless."""
+
+
+class ItemPutAnswer(_ByModel):
+    """Result of adding a new item."""
+
+    item_id: str
+    ignored: list[str]
+    """One sentence for each value unknown to the model; it is stored nevertheless."""
+
+
+class ItemStreamAnswer(_Answer):
+    """Result of adding a stream of new items."""
+
+    accepted: int
+    """Number of items stored."""
+    refused: int
+    """Number of invalid lines; all others are stored."""
+    errors: list[LineError]
+    """The first errors."""
 
 
 class FoundItem(_Named):

@@ -58,6 +58,8 @@ class ServeSettings(BaseSettings):
     )
     write_keys: Keys = ()
     """Keys for write access: users, events, deletion."""
+    items_keys: Keys = ()
+    """Keys for new items, which appear in everybody's lists."""
     admin_keys: Keys = ()
     """Keys for model reloads and store backups."""
     store: SecretStr = SecretStr("")
@@ -122,7 +124,7 @@ class ServeSettings(BaseSettings):
     page: bool = True
     """Serve the demo page at /."""
 
-    @field_validator("read_keys", "write_keys", "admin_keys", "trusted_proxies", mode="before")
+    @field_validator("read_keys", "write_keys", "items_keys", "admin_keys", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -139,7 +141,7 @@ class ServeSettings(BaseSettings):
     @property
     def has_keys(self) -> bool:
         """Whether any key is set."""
-        return bool(self.read_keys or self.write_keys or self.admin_keys)
+        return bool(self.read_keys or self.write_keys or self.items_keys or self.admin_keys)
 
     @property
     def store_url(self) -> str:

@@ -42,8 +42,12 @@ from firstday.features.signals import (
 )
 
 DAY_US = 86_400_000_000
-NOT_USERS = SERVICE, LISTS = "", "\x01lists"
-"""Owners that are not users: of facts about the service, and of item lists."""
+NOT_USERS = SERVICE, LISTS, ITEMS = "", "\x01lists", "\x01items"
+"""Owners that are not users: of facts about the service, of item lists, and of new items."""
+NEW_ITEMS = "new_items"
+"""Kind of the service's entry that records when new items last changed."""
+MAX_STORED_ITEMS = 20_000
+"""Maximum number of new items to keep, including deleted ones; the most recently put ones are kept."""
 
 
 class StoreError(FirstdayError):
@@ -165,6 +169,20 @@ class Profile:
     put_us: Time = 0
 
 
+@dataclass(frozen=True)
+class NewItem:
+    """An item added since training; `first_us` is when its id was put, or put again after it was deleted."""
+
+    item_id: str
+    values: Mapping[str, Any]
+    put_us: int
+
+    @property
+    def first_us(self) -> int:
+        """Time of the first put, in microseconds since 1970."""
+        return int(self.values.get("first_us", self.put_us))
+
+
 Record = Profile | Event | ShownList | Assignment
 
 
@@ -241,7 +259,12 @@ class Retention:
     @property
     def caps(self) -> dict[str, int]:
         """Maximum number of entries per owner, for each capped kind."""
-        return {"use": self.max_events_per_user, "shown": self.max_shown_per_user, "list": self.max_lists_per_user}
+        return {
+            "use": self.max_events_per_user,
+            "shown": self.max_shown_per_user,
+            "list": self.max_lists_per_user,
+            "item": MAX_STORED_ITEMS,
+        }
 
 
 def now_us() -> int:
@@ -369,10 +392,24 @@ class Store:
         with self.watch("append"):
             await self.log.append(entries, self._oldest_us())
 
-    async def find_lists_change(self) -> int:
-        """Return when item lists last changed, in microseconds since 1970; 0: never."""
+    async def find_change(self, kind: str) -> int:
+        """Return when item lists (``items``) or `NEW_ITEMS` last changed, in microseconds since 1970; 0: never."""
         (entries,) = await self._read([SERVICE])
-        return next((us for kind, us, *_ in entries if kind == "items"), 0)
+        return next((us for name, us, *_ in entries if name == kind), 0)
+
+    async def put_items(self, items: Mapping[str, Mapping[str, Any] | None]) -> None:
+        """Set the values of new items by id, all or none; None deletes an item."""
+        entries = [
+            Entry(ITEMS, "item", f"item {item_id}", _dump_item(item_id, values), ALWAYS)
+            for item_id, values in items.items()
+        ]
+        with self.watch("append"):
+            await self.log.append([*entries, Entry(SERVICE, NEW_ITEMS, NEW_ITEMS, "", ALWAYS)], self._oldest_us())
+
+    async def read_items(self) -> list[NewItem]:
+        """Return the new items, the most recently put last."""
+        (entries,) = await self._read([ITEMS])
+        return read_new_items(entries, self._oldest_us())
 
     async def read_lists(self) -> dict[str, tuple[str, ...]]:
         """Return the item lists by name."""
@@ -399,6 +436,16 @@ class Store:
     async def ping(self) -> None:
         """Check that the store is reachable."""
         await self._read([SERVICE])
+
+
+def _dump_item(item_id: str, values: Mapping[str, Any] | None) -> str:
+    return pydantic_core.to_json({"item_id": item_id, "values": values}).decode()
+
+
+def read_new_items(entries: Iterable[StoredEntry], oldest_us: int) -> list[NewItem]:
+    """Return the new items in log entries; expired and deleted ones are omitted."""
+    items = [(pydantic_core.from_json(body), us) for _, us, _, body in entries if us >= oldest_us]
+    return [NewItem(one["item_id"], one["values"], us) for one, us in items if one["values"] is not None]
 
 
 def _to_entry(owner: str, record: Record, oldest_us: int) -> Entry:
