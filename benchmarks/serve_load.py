@@ -50,6 +50,7 @@ STRATEGY = "auto"
 STEADY_RATE = 1_400
 """Requests per second, the same on every machine: 70 % of 2,000."""
 BATCH = 100
+BURST = 1_000
 
 
 def describe_user(rng: random.Random, user: int, catalogue: dict[str, int]) -> tuple[dict[str, Any], list[Any]]:
@@ -151,6 +152,32 @@ async def time_at_rate(url: str, make: Callable[[], bytes], rate: float, seconds
     for connection in free:
         connection.close()
     return np.array(latencies)
+
+
+async def burst(url: str, ask: Callable[[], bytes], n: int = BURST) -> dict[str, Any]:
+    """Send requests on as many connections at once; return how many were answered or refused, and the slowest, in ms.
+
+    Raises
+    ------
+    RuntimeError
+        A response is neither a list nor a refusal (503).
+    """
+    opened = [await Connection.open(url) for _ in range(n)]
+    began = time.perf_counter()
+
+    async def time_one(connection: Connection) -> tuple[int, float]:
+        status, _ = await connection.send(ask())
+        return status, 1000 * (time.perf_counter() - began)
+
+    answers = await asyncio.gather(*map(time_one, opened))
+    for connection in opened:
+        connection.close()
+    by_status = {of: [ms for status, ms in answers if status == of] for of in {status for status, _ in answers}}
+    if by_status.keys() - {200, 503}:
+        raise RuntimeError(f"statuses {sorted(by_status)}")
+    names = {200: "answered", 503: "refused"}
+    results: dict[str, Any] = {name: len(by_status.get(status, [])) for status, name in names.items()}
+    return results | {f"slowest_{names[status]}_ms": max(times) for status, times in by_status.items()}
 
 
 @dataclass
@@ -338,6 +365,7 @@ async def measure(
         return write_request("POST", "/v1/events", {"events": events})
 
     results["events_per_s"] = BATCH * await saturate(server.url, tell, seconds, 4)
+    results["burst"] = await burst(server.url, ask)
     results.update(server.memory_mib())
     for strategy in strategies:
         asks = [request.replace(f"={STRATEGY}&".encode(), f"={strategy}&".encode()) for request in requests[:500]]

@@ -8,7 +8,7 @@ users), and importing it would add 0.1 s to the start of a server process (`benc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -101,7 +101,9 @@ class SparseRows:
 
     def keep(self, mask: np.ndarray) -> SparseRows:
         """Keep the entries for which `mask`, bool, shape (n_entries,), is true."""
-        return SparseRows(_sum_up(mask)[self.starts], self.columns[mask], self.weights[mask], self.n_columns)
+        kept = np.flatnonzero(mask)
+        starts = np.searchsorted(kept, self.starts)
+        return SparseRows(starts, self.columns[kept], self.weights[kept], self.n_columns)
 
     def keep_columns(self, columns: np.ndarray) -> SparseRows:
         """Select columns, given in ascending order, and renumber them from 0."""
@@ -216,19 +218,25 @@ def _add_up(cells: np.ndarray, weights: np.ndarray | None, n_rows: int, n_column
     return SparseRows(starts, (distinct % n_columns).astype(np.int32), added.astype(np.float32), n_columns)
 
 
-def find_support(matrices: Sequence[SparseRows]) -> SparseRows:
-    """Return a matrix with an entry of weight 1 wherever one of several matrices has an entry."""
-    first = matrices[0]
-    cells = np.sort(np.concatenate([matrix._cells() for matrix in matrices]))
-    cells = cells[np.append(True, cells[1:] != cells[:-1])[: len(cells)]]  # np.unique hashes, which takes longer
-    starts = np.searchsorted(cells, np.arange(first.n_rows + 1, dtype=np.int64) * first.n_columns)
-    columns = (cells % first.n_columns).astype(np.int32)
-    return SparseRows(starts, columns, np.ones(len(cells), dtype=np.float32), first.n_columns)
+def find_support(matrices: Sequence[SparseRows]) -> tuple[SparseRows, list[np.ndarray]]:
+    """Return a matrix with an entry of weight 1 wherever one of several matrices has an entry.
 
-
-def positions_in(support: SparseRows, entries: SparseRows) -> np.ndarray:
-    """Return the position of each entry of a matrix among those of its `find_support`, int64, shape (n_entries,)."""
-    return np.searchsorted(support._cells(), entries._cells())
+    Also returns, for each matrix, the position of its entries among those of the result, int64, shape (n_entries,). The
+    first matrix should have the most entries: the others' are inserted among its entries.
+    """
+    first, *others = matrices
+    cells = first._cells()
+    other_cells = [matrix._cells() for matrix in others]
+    distinct = np.sort(np.concatenate([cells[:0], *other_cells]))
+    distinct = distinct[np.append(True, distinct[1:] != distinct[:-1])[: len(distinct)]]  # np.unique hashes: slower
+    position, is_present = first._find(distinct)
+    inserted = position[~is_present]
+    of_all = np.insert(cells, inserted, distinct[~is_present])
+    starts = np.searchsorted(of_all, np.arange(first.n_rows + 1, dtype=np.int64) * first.n_columns)
+    support = SparseRows(starts, np.zeros(0, np.int32), np.ones(len(of_all), np.float32), first.n_columns)
+    support = replace(support, columns=(of_all - support.row_of_entry() * first.n_columns).astype(np.int32))
+    n_before = np.cumsum(np.bincount(inserted, minlength=len(cells))[: len(cells)])
+    return support, [np.arange(len(cells)) + n_before, *(np.searchsorted(of_all, other) for other in other_cells)]
 
 
 def contains(table: SparseRows, entries: SparseRows) -> np.ndarray:

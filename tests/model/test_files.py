@@ -263,3 +263,16 @@ def test_a_failed_save_leaves_the_old_model_and_nothing_else(tmp_path: Path) -> 
         save_model(broken, path)
     assert sorted(entry.name for entry in path.iterdir()) == sorted([read_manifest(path)["version"], MANIFEST])
     assert dataset_of(path) == "one"
+
+
+def test_without_checksums_nothing_is_computed_from_all_vectors(copy: Path, recommender: Recommender) -> None:
+    vectors = next(copy.glob("*/*fold_in.item_vectors.npy"))
+    content = vectors.read_bytes()
+    vectors.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(ArtifactError, match=vectors.name):
+        load_model(copy, types=value_type)
+    model = load_model(copy, types=value_type, verify=False)
+    assert model.signal_encoder is not None
+    assert model.fold_in is model.signal_encoder.fold_in
+    assert model.fold_in.gram.tobytes() == recommender.model.fold_in.gram.tobytes()
+    assert model.vector_covariance.tobytes() == recommender.model.vector_covariance.tobytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime
 
 import httpx
@@ -130,3 +131,15 @@ def test_a_user_whose_signals_cannot_be_made_costs_nobody_else_the_list(start_ap
         assert isinstance(request, ListRequest)
         assert request.recommendations[0].items
         assert bool(request.list_ids) == (user == "recorded")
+
+
+def test_a_list_that_would_be_late_is_refused(start_app: StartApp) -> None:
+    app = start_app(max_wait_s=1)
+    waited_s = (0, 2, 0, 1.5)
+
+    async def ask_together() -> list[ListRequest | BaseException]:
+        asks = [ListRequest("u", arrived_s=time.monotonic() - seconds) for seconds in waited_s]
+        return await asyncio.gather(*(app.service.lists.make(one) for one in asks), return_exceptions=True)
+
+    codes = [getattr(answer, "code", None) for answer in app.run(ask_together())]
+    assert codes == [None, "overloaded", None, "overloaded"]

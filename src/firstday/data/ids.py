@@ -53,7 +53,7 @@ class Ids:
 
     def take(self, ix: np.ndarray) -> pl.Series:
         """Return the ids at the given indexes as a Series."""
-        return self.values.gather(pl.Series(np.asarray(ix, dtype=np.uint32)))
+        return self.values[np.asarray(ix, dtype=np.uint32)]
 
     def __getitem__(self, ix: int) -> Any:
         return self.values[int(ix)]

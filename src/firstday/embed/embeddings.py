@@ -75,17 +75,16 @@ class FoldIn:
     regularization: float = 0.0
 
     @cached_property
-    def _gram(self) -> np.ndarray:
-        """G = Y'Y + regularization, float64, shape (d, d)."""
+    def gram(self) -> np.ndarray:
+        """G = Y'Y + regularization, float64, shape (d, d); part of a stored model, since it reads all vectors."""
         y = self.item_vectors.astype(np.float64)
         regularization = max(self.regularization, 1e-9)
         return y.T @ y + regularization * np.eye(y.shape[1])
 
     @cached_property
-    def _solved_items(self) -> np.ndarray:
-        """Item vectors times G^-1, float32, shape (n_items, d)."""
-        solved = np.linalg.solve(self._gram, self.item_vectors.T.astype(np.float64))
-        return solved.T.astype(np.float32)
+    def _inverse(self) -> np.ndarray:
+        """G^-1, float64, shape (d, d)."""
+        return np.linalg.inv(self.gram)
 
     def solve(self, affinity: SparseRows, passed_over: SparseRows | None = None) -> np.ndarray:
         """Return each user's vector, float32, shape (n_users, d); zeros for users without affinities.
@@ -130,8 +129,9 @@ class FoldIn:
         With P = Y_u G^-1 (`solved_vectors`), the solution of (G + Y_u' D Y_u) x = Y_u' b, D = C - I, is
         P' (I + D P Y_u')^-1 b: a length x length system instead of d x d.
         """
-        solved_vectors = self._solved_items[items]  # (n, length, d)
-        transposed = np.swapaxes(self.item_vectors[items], 1, 2)
+        vectors = self.item_vectors[items]  # (n, length, d)
+        solved_vectors = (vectors.astype(np.float64) @ self._inverse).astype(np.float32)
+        transposed = np.swapaxes(vectors, 1, 2)
         kernel = np.matmul(solved_vectors, transposed).astype(np.float64)
         system = np.eye(items.shape[1]) + (c - 1)[:, :, None] * kernel  # (n, length, length)
         weights = np.linalg.solve(system, b[:, :, None])[:, :, 0]
@@ -141,7 +141,7 @@ class FoldIn:
         """Solve rows with more items than dimensions, as d x d systems."""
         vectors = self.item_vectors[items].astype(np.float64)  # (n, length, d)
         transposed = np.swapaxes(vectors, 1, 2)
-        system = self._gram + transposed @ ((c - 1)[:, :, None] * vectors)  # (n, d, d)
+        system = self.gram + transposed @ ((c - 1)[:, :, None] * vectors)  # (n, d, d)
         return np.linalg.solve(system, transposed @ b[:, :, None])[:, :, 0]
 
 

@@ -9,7 +9,7 @@ items, times a weight that approaches 1 as evidence grows (`HALFWAY`; docs/bandi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import is_
 
@@ -23,7 +23,7 @@ from firstday.recommend.component import LEAST_SHARE, Lift, Part, Scores, Shares
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.registry import components_of, find_strategy
 from firstday.recommend.spec import PROBABILITY, StrategySpec, near_taste
-from firstday.sparse import SparseRows, find_support, positions_in
+from firstday.sparse import SparseRows, find_support
 
 KNOTS = (0, 1, 20)
 """Numbers of interactions at which components have separate weights, interpolated between them."""
@@ -172,38 +172,44 @@ def _choose_candidates(query: Query, parts: Mapping[str, Part], excluded: Sparse
     shares = [part for part in parts.values() if isinstance(part, Shares)]
     backgrounds = tuple(part.background for part in shares)
     lifts = [part.rows for part in parts.values() if isinstance(part, Lift)]
-    entries = find_support([*(part.rows for part in shares), *lifts, excluded])
+    share_rows = sorted((part.rows for part in shares), key=lambda rows: -rows.n_entries)
+    entries, positions = find_support([*share_rows, *lifts, excluded])
+    position_of = dict(zip(map(id, [*share_rows, *lifts]), positions, strict=False))
     promise = np.full(entries.n_entries, LEAST_SHARE, dtype=np.float32)
     for part in shares:
         of_part = part.background[entries.columns]
-        of_part[positions_in(entries, part.rows)] += part.rows.weights
+        of_part[position_of[id(part.rows)]] += part.rows.weights
         promise += of_part
     promise = _weigh(query, promise, entries.columns)
     for lift in lifts:
-        promise[positions_in(entries, lift)] *= np.exp(np.minimum(lift.weights, MAX_LIFT))
+        promise[position_of[id(lift)]] *= np.exp(np.minimum(lift.weights, MAX_LIFT))
     promise = _boost(query, promise, entries.columns)
-    promise[positions_in(entries, excluded)] = -1
-    longest = int(entries.lengths().max(initial=0))
-    order, values = _rank_background(query, backgrounds, n_chosen + longest)
-    chosen = np.empty((entries.n_rows, n_chosen), dtype=np.int64)
+    promise[positions[-1]] = -1
+    # Shares only raise the promise, so among the first items of the order, this many suffice, and entries below the
+    # last of these cannot become candidates.
+    n_first = n_chosen + sum((rows.lengths() for rows in (*lifts, excluded)), np.zeros(entries.n_rows, np.int64))
+    order, values = _rank_background(query, backgrounds, int(n_first.max(initial=0)))
+    is_near = promise >= values[np.minimum(n_first, len(values)) - 1][entries.row_of_entry()]
+    is_near[np.concatenate(positions[len(shares) :])] = True
+    near = replace(entries, weights=promise).keep(is_near)
+    chosen = np.empty((near.n_rows, n_chosen), dtype=np.int64)
     is_entry = np.zeros(query.model.n_items, dtype=bool)
-    for row in range(entries.n_rows):
-        columns = entries.row(row)
+    for row, n in enumerate(n_first.tolist()):
+        columns = near.row(row)
         is_entry[columns] = True
-        others = np.flatnonzero(~is_entry[order[: n_chosen + len(columns)]])[:n_chosen]
+        others = np.flatnonzero(~is_entry[order[:n]])
         is_entry[columns] = False
         items = np.concatenate([columns, order[others]])
-        promises = np.concatenate([promise[entries.starts[row] : entries.starts[row + 1]], values[others]])
-        chosen[row] = _take_greatest(items, promises, n_chosen)
+        chosen[row] = _take_greatest(items, np.concatenate([near.row_weights(row), values[others]]), n_chosen)
     return chosen
 
 
 def _take_greatest(items: np.ndarray, promises: np.ndarray, n: int) -> np.ndarray:
     """Return the n items with the greatest promises, ascending; the lower item wins ties."""
-    bound = np.partition(promises, len(promises) - n)[len(promises) - n]
-    reached = np.flatnonzero(promises >= bound)
-    best = np.lexsort((items[reached], -promises[reached]))[:n]
-    return np.sort(items[reached[best]])
+    least = np.partition(promises, len(promises) - n)[len(promises) - n]
+    above = items[promises > least]
+    tied = np.sort(items[promises == least])
+    return np.sort(np.concatenate([above, tied[: n - len(above)]]))
 
 
 def _rank_background(query: Query, backgrounds: tuple[np.ndarray, ...], n: int) -> tuple[np.ndarray, np.ndarray]:

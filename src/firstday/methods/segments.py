@@ -152,7 +152,7 @@ def mix_segments(model: TrainedModel, vectors: np.ndarray) -> Shares:
     shares = []
     for near, weight in zip(nearest, weights, strict=True):
         mixed = np.bincount(positions[near].ravel(), (weight[:, None] * model.smoothed_shares[near]).ravel())
-        is_listed = np.flatnonzero(mixed)  # empty ranks have share 0
+        is_listed = np.flatnonzero(mixed != 0)  # empty ranks have share 0; a mask is searched faster than numbers
         columns.append(items[is_listed])
         shares.append(mixed[is_listed])
     starts = np.cumsum([0, *map(len, columns)])

@@ -37,7 +37,7 @@ from firstday.model.trained_model import TrainedModel
 
 Types = Callable[[str], type | None]
 
-FORMAT = 14
+FORMAT = 15
 KEEP = 3
 """Default number of versions kept in a model folder, including the current one."""
 MANIFEST = "manifest.json"
@@ -176,6 +176,8 @@ def _publish(model: TrainedModel, staging: Path, path: Path, keep: int) -> None:
     new = staging / "new"
     new.mkdir()
     model_values, contents = encode(model)
+    # Small arrays that follow from all item vectors, so that opening a model need not read these.
+    contents |= {"derived.gram.npy": model.fold_in.gram, "derived.vector_covariance.npy": model.vector_covariance}
     for name, content in contents.items():
         _write(new / name, content)
     files = {file.name: _sha256(file) for file in sorted(new.iterdir())}
@@ -276,25 +278,27 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     return manifest
 
 
-def load_model(path: str | Path, *, types: Types) -> TrainedModel:
+def load_model(path: str | Path, *, types: Types, verify: bool = True) -> TrainedModel:
     """Open a model folder with memory-mapped arrays; raise `ArtifactError` if a file is missing or was modified.
 
-    `types` maps the name of a method to the class of its learned value; values of class None are left out.
+    `types` maps the name of a method to the class of its learned value; values of class None are left out. Without
+    `verify`, checksums are not computed, which takes as long as reading all files.
     """
     path = Path(path)
     while True:
         manifest = read_manifest(path)
         try:
-            return _load_version(path, manifest, types)
+            return _load_version(path, manifest, types, verify=verify)
         except (ArtifactError, OSError):
             if read_manifest(path) == manifest:  # otherwise another version was published meanwhile
                 raise
 
 
-def _load_version(path: Path, manifest: Mapping[str, Any], types: Types) -> TrainedModel:
+def _load_version(path: Path, manifest: Mapping[str, Any], types: Types, *, verify: bool) -> TrainedModel:
     """Read the files of a manifest."""
     folder = path / manifest["version"]
-    _check_files(folder, manifest["files"])
+    if verify:
+        _check_files(folder, manifest["files"])
     files = {name: _read_file(folder / name) for name in manifest["files"]}
     facts = {name: manifest[name] for name in ("data", "metrics") if name in manifest}
     values = {**manifest["model"], "config": manifest["config"], "facts": facts, "learned": {}}
@@ -304,9 +308,14 @@ def _load_version(path: Path, manifest: Mapping[str, Any], types: Types) -> Trai
             value_type = types(name)
             if value_type is not None:
                 learned[name] = decode(value_type, value, files)
-        return replace(decode(TrainedModel, values, files), learned=learned)
+        model = replace(decode(TrainedModel, values, files), learned=learned)
     except ArtifactError as error:
         raise ArtifactError(f"{path / MANIFEST}: {error}; train the model again.") from None
+    if model.signal_encoder is not None:
+        model = replace(model, fold_in=model.signal_encoder.fold_in)  # one object, as when it was trained
+    vars(model.fold_in)["gram"] = files["derived.gram.npy"]
+    vars(model)["vector_covariance"] = files["derived.vector_covariance.npy"]
+    return model
 
 
 def _check_files(folder: Path, files: Mapping[str, str]) -> None:

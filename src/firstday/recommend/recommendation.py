@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -22,8 +22,7 @@ from firstday.recommend.scales import FILLS_UP, is_fraction
 from firstday.recommend.spec import OWN_SCALE
 
 
-@dataclass(frozen=True)
-class RecommendedItem:
+class RecommendedItem(NamedTuple):
     """One item of a list: the caller's id, the title or "", and the score on `Recommendation.score_scale`.
 
     Popular items that fill up a short list score 0. The propensity is the probability that the strategy shows the item
@@ -81,7 +80,7 @@ class Recommendation:
 
     def to_json(self) -> dict[str, Any]:
         """Return the recommendation as JSON values."""
-        return asdict(self)
+        return {**vars(self), "items": [item._asdict() for item in self.items]}
 
     def to_rows(self) -> list[tuple[str, str, str, str]]:
         """Return rank, id, title and score of each item as text."""
@@ -226,9 +225,8 @@ def name_items(
     catalogue: ItemNames, items: np.ndarray, scores: np.ndarray, propensities: np.ndarray
 ) -> tuple[RecommendedItem, ...]:
     """Return a list in the caller's ids and titles, given arrays of shape (k,); item -1 marks an empty rank."""
-    listed = zip(items.tolist(), scores.tolist(), propensities.tolist(), strict=True)
-    return tuple(
-        RecommendedItem(catalogue.items[ix], catalogue.title_of(ix), score, propensity)
-        for ix, score, propensity in listed
-        if ix >= 0
-    )
+    listed = np.flatnonzero(items >= 0)
+    items = items[listed]
+    titles = map(catalogue.title_of, items.tolist())
+    ids = catalogue.items.take(items).to_list()
+    return tuple(map(RecommendedItem, ids, titles, scores[listed].tolist(), propensities[listed].tolist()))

@@ -402,7 +402,7 @@ class Recommender:
         return save_model(self.model, path, keep=keep)
 
 
-def open_model(path: str | Path) -> Recommender:
+def open_model(path: str | Path, *, verify: bool = True) -> Recommender:
     """Open a model folder, ready to recommend; arrays are read lazily.
 
     A method whose plugin is not loaded is left out of the default list, with a warning.
@@ -411,13 +411,15 @@ def open_model(path: str | Path) -> Recommender:
     ----------
     path
         The folder.
+    verify
+        Whether to compare every file with its checksum, which reads all of them.
 
     Raises
     ------
     ArtifactError
         The folder contains no model, or a file is missing or has changed; the message names it.
     """
-    model = load_model(path, types=value_type)
+    model = load_model(path, types=value_type, verify=verify)
     if absent := [name for name in model.config.methods if find_method(name) is None]:
         names = ", ".join(absent)
         warnings.warn(f"{path}: lists are made without {names}, whose plugin is not loaded; {LOAD}.", stacklevel=2)

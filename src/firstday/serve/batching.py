@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,6 +16,7 @@ from firstday.features.signals import Signals
 from firstday.recommend.recommendation import Recommendation
 from firstday.recommend.rules.list_rules import NO_RULES, Row, Rules
 from firstday.recommend.variants import Experiment, Variant
+from firstday.serve.http_errors import overloaded
 from firstday.serve.item_lists import ItemLists
 from firstday.serve.models import ModelHolder, ServedModel
 from firstday.serve.schemas import ListOptions, Source
@@ -36,6 +38,7 @@ class ListRequest:
     record: bool = False
     signals: Signals = field(default_factory=Signals)
     enrol: bool = False  # whether a new variant assignment of the user may be stored
+    arrived_s: float = field(default_factory=time.monotonic)
     source: Source = "request"
     as_of: int = 0  # time of the newest stored entry that the list is based on, in microseconds since 1970
     variant: Variant | None = None
@@ -84,13 +87,15 @@ class ListBatcher:
     """Batches requests that arrive in the same turn of the event loop.
 
     There is no batching delay: a request that arrives alone is answered alone. Under load, requests that arrive during
-    one batch form the next, so the cost per request falls with the load.
+    one batch form the next, so the cost per request falls with the load. A request that has waited `max_wait_s` is
+    refused, so that a burst delays later requests no longer than that.
     """
 
     def __init__(
-        self, holder: ModelHolder, store: Store, item_lists: ItemLists, enrolment: Enrolment | None = None
+        self, holder: ModelHolder, store: Store, item_lists: ItemLists, max_wait_s: float, enrolment: Enrolment | None
     ) -> None:
         self._holder, self._store, self._item_lists, self._enrolment = holder, store, item_lists, enrolment
+        self._max_wait_s = max_wait_s
         self._waiting: list[ListRequest] = []
         self._batch: asyncio.Task[None]
 
@@ -142,7 +147,12 @@ class ListBatcher:
                 unshared = id(request) if request.rows else 0
                 strategy = request.variant.strategy if request.variant else options.strategy
                 groups[options.k, strategy, options.keep_used, request.rules.text, unshared].append(request)
-        for (k, strategy, keep_used, _, _), group in groups.items():
+        for (k, strategy, keep_used, _, _), together in groups.items():
+            if len(groups) > 1:
+                await asyncio.sleep(0)  # rules may take long to compile; probes must not wait for all
+            group = self._refuse_late(together)
+            if not group:
+                continue
             first = group[0]
             layers = [] if first.rules == NO_RULES and not first.rows else [self._item_lists.rules, first.rules]
             try:
@@ -160,6 +170,14 @@ class ListBatcher:
             except Exception as error:
                 for request in group:
                     request.error = error
+
+    def _refuse_late(self, requests: list[ListRequest]) -> list[ListRequest]:
+        """Set the error of requests that have waited too long; return the others."""
+        earliest_s = time.monotonic() - self._max_wait_s
+        for request in requests:
+            if request.arrived_s < earliest_s:
+                request.error = overloaded()
+        return [request for request in requests if request.error is None]
 
     def _read_signals(self, request: ListRequest, user: StoredUser) -> None:
         """Set the signals of a stored user; a continued list uses the signals and items of its first page."""

@@ -41,6 +41,12 @@ class ApiError(HTTPException):
         self.errors = errors
 
 
+def overloaded() -> ApiError:
+    """Return the error of a request that would be answered late."""
+    text = "Too many requests are in progress; try again in a second."
+    return ApiError(503, "overloaded", text, headers={"Retry-After": "1"})
+
+
 def error_response(error: ApiError) -> Response:
     """Return the response for an error."""
     body = {

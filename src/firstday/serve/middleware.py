@@ -16,7 +16,7 @@ from starlette.datastructures import Headers
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from firstday.serve.http_errors import INTERNAL, METHODS, ApiError, as_api_error, error_response
+from firstday.serve.http_errors import INTERNAL, METHODS, ApiError, as_api_error, error_response, overloaded
 from firstday.serve.settings import ServeSettings, is_loopback
 from firstday.serve.telemetry import Metrics
 
@@ -186,12 +186,7 @@ class Gate:
         if scope["path"] in PROBES:
             return receive
         if self._in_work > self._settings.max_concurrent:
-            raise ApiError(
-                503,
-                "overloaded",
-                "Too many requests are in progress; try again in a second.",
-                headers={"Retry-After": "1"},
-            )
+            raise overloaded()
         if "content-length" not in headers and "transfer-encoding" not in headers:
             return receive
         if self._keys.any and not rights:  # FastAPI would read the body before its dependencies check keys

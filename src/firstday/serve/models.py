@@ -102,15 +102,16 @@ class ServedModel:
         return list(dict.fromkeys([exact, *matches] if exact >= 0 else matches))
 
 
-def load_served(path: Path, strategy: str = "", needed: Sequence[str] = ()) -> ServedModel:
-    """Open a model folder, verify every file, and warm up every strategy; raise `FirstdayError` if this fails.
+def load_served(path: Path, strategy: str = "", needed: Sequence[str] = (), *, verify: bool = True) -> ServedModel:
+    """Open a model folder and warm up every strategy; raise `FirstdayError` if this fails.
 
-    `strategy` is the default strategy ("": the model's own); the model must also support the strategies in `needed`.
+    `verify` checks every file, which the first start leaves out: whoever published the model did. `strategy` is the
+    default strategy ("": the model's own); the model must also support the strategies in `needed`.
     """
     try:
         while True:
             manifest = read_manifest(path)
-            recommender = open_model(path)
+            recommender = open_model(path, verify=verify)
             if version_in(path) == manifest["version"]:  # otherwise replaced while loading
                 break
         if strategy:
@@ -151,7 +152,7 @@ class ModelHolder:
     def __init__(self, path: Path, metrics: Metrics, strategy: str = "", needed: Sequence[str] = ()) -> None:
         self._path, self._metrics, self._strategies = path, metrics, (strategy, needed)
         self._turn = asyncio.Lock()
-        self._swap(load_served(path, *self._strategies))
+        self._swap(load_served(path, *self._strategies, verify=False))
 
     def _swap(self, served: ServedModel) -> None:
         self.current = served

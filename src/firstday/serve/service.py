@@ -34,7 +34,7 @@ class Service:
         self.enrolment = Enrolment(experiment, self.store) if experiment else None
         self.item_lists = ItemLists(self.store)
         self.new_items = NewItemTable(self.store, self.holder)
-        self.lists = ListBatcher(self.holder, self.store, self.item_lists, self.enrolment)
+        self.lists = ListBatcher(self.holder, self.store, self.item_lists, settings.max_wait_s, self.enrolment)
         self.is_draining = False
         """Whether the process is shutting down."""
 

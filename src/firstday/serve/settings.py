@@ -99,6 +99,9 @@ class ServeSettings(BaseSettings):
     """Seconds to wait for a request body, or for the next part of a stream."""
     max_concurrent: Count = 512
     """Maximum concurrent requests. Further ones get 503 at once."""
+    max_wait_s: PositiveFloat = 1.0
+    """Maximum time that a request for a list waits for earlier ones, in seconds. Then it gets 503 instead of a late
+    list."""
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
     """Comma-separated addresses of proxies whose X-Forwarded-For header is trusted."""
     model_poll_s: NonNegativeFloat = 0.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+import pydantic_core
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -46,7 +46,7 @@ class Lines(logging.Formatter):
             line["traceback"] = self.formatException(record.exc_info)
         if self._is_text:
             return " ".join(f"{name}={value}" for name, value in line.items())
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return pydantic_core.to_json(line, fallback=str).decode()
 
 
 def set_up_logs(level: str, log_format: Literal["auto", "json", "text"]) -> None:
