@@ -34,6 +34,7 @@ from firstday.data.ids import Ids
 from firstday.embed.embeddings import FoldIn
 from firstday.embed.kept_users import WarmUsers
 from firstday.features.encoder import Encoder
+from firstday.features.item_content import WORDS, ItemContent, count_words
 from firstday.features.signals import Catalogue
 from firstday.methods.als_fold_in import AlsFoldIn, Penalty
 from firstday.methods.auto import Guard
@@ -70,6 +71,8 @@ COLUMNS = {
     "year": pl.Series([2019.0, 2020.0, 2021.0, 2022.0, 2023.0, None]),
 }
 USES = SparseRows.from_lists([[0, 1], [0, 1, 2], [0, 2], [3, 4], [2, 3]], N_ITEMS)
+BUCKETS = np.unique(count_words(["east north"]).columns).astype(np.int64)
+TWO_USERS = float(np.log(2))
 HALVE = 1 / np.log(2)
 """A temperature at which a weight halves for every whole number of distance."""
 
@@ -253,6 +256,28 @@ def make_model() -> TrainedModel:
             Ids.of([f"u{ix}" for ix in range(1, 6)]), np.array([EAST, EAST, EAST, NORTH, NORTH], np.float32), USES
         ),
     )
+
+
+def make_content(**changes: Any) -> ItemContent:
+    """Make what could have been learned: artists and the words "east" and "north" stand for their direction."""
+    directions = {"east": (1.0, 0.0, 0.0), "north": (0.0, 1.0, 0.0)}
+    words = {int(count_words([word]).columns[0]): vector for word, vector in directions.items()}
+    content = ItemContent(
+        blocks={
+            "artist": np.array([directions["east"], directions["north"]], np.float32),
+            WORDS: np.array([words[int(bucket)] for bucket in BUCKETS], np.float32),
+        },
+        weights=np.ones((2, 3), np.float32),
+        centre=np.array([0, 0, TWO_USERS], np.float32),
+        buckets=BUCKETS,
+        rarity=np.ones(len(BUCKETS), np.float32),
+        n_hidden=5,
+        cosine=1.0,
+        cosine_of_centre=0.0,
+        explained=0.0,
+        slope=float(np.log(4)),
+    )
+    return replace(content, **changes)
 
 
 def make_recommender() -> Recommender:

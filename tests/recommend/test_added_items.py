@@ -19,7 +19,6 @@ import pytest
 
 import firstday as fd
 from firstday.errors import ConfigError, DataError
-from firstday.features.item_content import WORDS, ItemContent, count_words
 from firstday.features.signals import Signals
 from firstday.methods.explore import NEW_SHARE, recommend_explore
 from firstday.model.calibration import Calibration
@@ -31,35 +30,11 @@ from firstday.recommend.placement import read_additions
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.segment.new_items import N_DRAWS
-from tests.tiny import make_model
+from tests.tiny import make_content, make_model
 
 NOW = datetime(2026, 12, 2, tzinfo=UTC)
 EAST_USER: dict[str, Any] = {"country": "FR"}
 NORTH_USER: dict[str, Any] = {"country": "DE"}
-BUCKETS = np.unique(count_words(["east north"]).columns).astype(np.int64)
-TWO_USERS = float(np.log(2))
-
-
-def make_content(**changes: Any) -> ItemContent:
-    """Make what could have been learned: artists and the words "east" and "north" stand for their direction."""
-    directions = {"east": (1.0, 0.0, 0.0), "north": (0.0, 1.0, 0.0)}
-    words = {int(count_words([word]).columns[0]): vector for word, vector in directions.items()}
-    content = ItemContent(
-        blocks={
-            "artist": np.array([directions["east"], directions["north"]], np.float32),
-            WORDS: np.array([words[int(bucket)] for bucket in BUCKETS], np.float32),
-        },
-        weights=np.ones((2, 3), np.float32),
-        centre=np.array([0, 0, TWO_USERS], np.float32),
-        buckets=BUCKETS,
-        rarity=np.ones(len(BUCKETS), np.float32),
-        n_hidden=5,
-        cosine=1.0,
-        cosine_of_centre=0.0,
-        explained=0.0,
-        slope=float(np.log(4)),
-    )
-    return replace(content, **changes)
 
 
 @pytest.fixture(scope="module")

@@ -21,9 +21,7 @@ from firstday.serve.new_items import conform
 from firstday.serve.schemas import MAX_ITEM_BYTES
 from firstday.serve.store import base
 from firstday.serve.store.base import Retention, Store
-from tests.recommend.test_added_items import make_content
 from tests.serve.conftest import (
-    MakeLog,
     StartServer,
     add_events,
     assert_error,
@@ -34,7 +32,8 @@ from tests.serve.conftest import (
     wait_for,
 )
 from tests.serve.in_process import RunningApp, running_app
-from tests.tiny import make_model
+from tests.serve.store_harness import MakeLog, SetClock
+from tests.tiny import make_content, make_model
 
 DAWN = {"title": "Dawn", "entities": {"artist": ["a1"]}, "columns": {"genre": ["jazz"], "year": 2026, "in_stock": True}}
 EAST = {"profile": {"country": "FR"}}
@@ -224,8 +223,9 @@ def test_items_need_their_own_right(folder: Path, tmp_path: Path, right: str) ->
     expected = 200 if right == "items_keys" else 403
     with running_app(folder, tmp_path, **RIGHTS) as app, app.open_client(RIGHTS[right]) as http:
         assert http.put("/v1/items/n1", json=DAWN).status_code == expected
-        stream = {"content": json.dumps({"item_id": "n1"}), "headers": {"Content-Type": "application/x-ndjson"}}
-        assert http.post("/v1/items", **stream).status_code == expected
+        line = json.dumps({"item_id": "n1"})
+        answer = http.post("/v1/items", content=line, headers={"Content-Type": "application/x-ndjson"})
+        assert answer.status_code == expected
         assert http.delete("/v1/items/n1").status_code == (204 if expected == 200 else 403)
     with running_app(folder, tmp_path, **RIGHTS) as app, app.open_client() as http:
         assert_error(http.put("/v1/items/n1", json=DAWN), 401, "unauthorized")
@@ -248,7 +248,7 @@ def test_stored_items_are_the_newest_of_each_id(make_log: MakeLog, monkeypatch: 
     monkeypatch.setattr(base, "MAX_STORED_ITEMS", 3)
 
     async def run() -> None:
-        store = Store(make_log(Retention(10, 0), base.now_us))
+        store = Store(make_log(Retention(10, 0), SetClock()))
         assert await store.read_items() == []
         assert await store.find_change(base.NEW_ITEMS) == 0
         await store.put_items({"a": {"title": "A"}, "b": {"title": "B"}})
