@@ -33,7 +33,8 @@ def test_every_documented_setting_exists(path: Path) -> None:
 def test_every_endpoint_is_on_the_page(tiny: Recommender, tmp_path: Path) -> None:
     with running_app(tiny.save(tmp_path / "model"), tmp_path) as app, app.open_client() as http:
         paths = http.get("/v1/openapi.json").json()["paths"]
-    page = PAGE.read_text(encoding="utf-8").replace("{id}", "{user_id}").replace("{n}", "{segment}")
+    page = PAGE.read_text(encoding="utf-8").replace("items/{id}", "items/{item_id}")
+    page = page.replace("{id}", "{user_id}").replace("{n}", "{segment}")
     for path, methods in paths.items():
         assert path in page
         for method in methods:
