@@ -7,7 +7,7 @@
 # Run: docker run -v "$PWD/tables:/tables:ro" -v "$PWD/models:/models" firstday-train refresh /tables --out /models/model
 FROM python:3.12-slim
 
-ARG EXTRAS=redis
+ARG EXTRAS=redis,postgres
 ARG TORCH_INDEX=
 WORKDIR /app
 COPY pyproject.toml requirements.lock README.md LICENSE ./

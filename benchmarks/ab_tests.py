@@ -1,14 +1,16 @@
-"""Validate experiment reports: simulated A/A tests, a planted effect, broken assignments.
+"""Validate experiment reports: simulated A/A tests, a planted effect, broken assignments, guests.
 
-python benchmarks/ab_tests.py [--experiments 1000] [--only aa|planted|broken]
+python benchmarks/ab_tests.py [--experiments 1000] [--only aa|planted|broken|guests]
 
 Users are simulated as heavy-tailed counts. Their activity is lognormal; the share of shown items that they use is drawn
 from a beta distribution whose mean depends on the profile. They arrive over 30 days and are assigned by the product's
-own `Experiment.assign`. Each experiment has its own random generator.
+own `Experiment.assign`. Each experiment has its own random generator. Guests are evaluated from tables, as a service
+exports them.
 """
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -19,8 +21,11 @@ from result_files import RESULTS, read_results, write_results
 from scipy.stats import binom
 
 from firstday.config import ExperimentConfig
+from firstday.data.load import load
+from firstday.experiment.analyse import analyse
 from firstday.experiment.compare import Comparison, compare
 from firstday.experiment.covariate import N_FOLDS, encode_known, predict_outcome
+from firstday.experiment.experiment_tables import take_experiment
 from firstday.experiment.outcomes import Outcome
 from firstday.experiment.sample_ratio import check_sample_ratio
 from firstday.recommend.variants import Experiment
@@ -31,6 +36,12 @@ N_USERS = 6_000
 N_USERS_PLANTED = 20_000
 N_USERS_BROKEN = 20_000
 EFFECT = 0.03
+N_USERS_GUESTS = 3_000
+EFFECT_GUESTS = 0.3
+"""Effect on the later use of those who begin as guests."""
+GUEST_ACTIVITY = 4.0
+"""How much more those who began as guests use: only the most interested log in."""
+BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
 COUNTRIES = np.array(["FR", "DE", "BR", "JP"])
 VARIANTS = np.array(["control", "treatment"])
 CONFIG = ExperimentConfig()
@@ -133,6 +144,82 @@ def run_broken(seed: int, number: int) -> dict[str, bool]:
     }
 
 
+def draw_guests(seed: int, number: int) -> dict[str, pl.DataFrame]:
+    """Draw the tables of an experiment in which a third of the users began as guests and logged in after an hour.
+
+    Users are assigned at their first list, guests by the guest's id. A fifth of the guests had got a list under their
+    own id on another device shortly before they logged in. A guest's first list determines the use in the week.
+    """
+    rng = np.random.default_rng([seed, 4, number])
+    experiment = Experiment.parse(f"guests-{number}: control=segment*50, treatment=auto*50")
+    n = N_USERS_GUESTS
+    is_guest = np.arange(n) % 3 == 0
+    had_list = is_guest & (np.arange(n) % 5 == 0)
+    users = pl.Series([f"u{number}-{user}" for user in range(n)])
+    first_ids = pl.Series([f"g{name}" if guest else name for name, guest in zip(users, is_guest, strict=True)])
+    first_h = 24 * 14 * rng.random(n)
+    treated = np.array([_is_treated(experiment, name) for name in first_ids])
+    activity = rng.gamma(2.0, 0.5, n) * np.where(is_guest, GUEST_ACTIVITY, 1.0)
+    gain = np.where(treated & is_guest, 1 + EFFECT_GUESTS, 1.0)
+    n_uses = np.stack([rng.poisson(0.5, n), rng.poisson(gain * activity)])
+    owner = np.tile(np.arange(n), 2).repeat(n_uses.ravel())
+    is_late = np.repeat([False, True], n_uses.sum(axis=1))
+    after_h = np.where(is_late, rng.uniform(1, 24 * 6, len(owner)), rng.uniform(0, 0.9, len(owner)))
+    names = pl.DataFrame({"first": first_ids, "later": users})[owner]
+    interactions = names.select(
+        user_id=pl.when(pl.Series(is_late)).then("later").otherwise("first"),
+        item_id=pl.Series(rng.integers(5_000, size=len(owner))),
+        timestamp=_at(first_h[owner] + after_h),
+    )
+    end = pl.DataFrame({"user_id": users[:1], "item_id": [0], "timestamp": _at(np.array([24 * 30.0]))})
+    guests = pl.Series([[name] if guest else [] for name, guest in zip(first_ids, is_guest, strict=True)])
+    of_users = pl.DataFrame({"user_id": users, "registered_at": _at(first_h + is_guest), "guest_ids": guests})
+    of_guests = pl.DataFrame({"user_id": first_ids, "registered_at": _at(first_h)}).filter(pl.Series(is_guest))
+    own = users.filter(pl.Series(had_list))
+    assigned = pl.DataFrame(
+        {
+            "user_id": pl.concat([first_ids, own]),
+            "experiment": experiment.name,
+            "variant": VARIANTS[[*treated.astype(int), *(int(_is_treated(experiment, name)) for name in own)]],
+            "assigned_at": pl.concat([_at(first_h), _at((first_h + 0.9)[had_list])]),
+        }
+    )
+    return {
+        "interactions": pl.concat([interactions, end]),
+        "users": pl.concat([of_users, of_guests], how="diagonal"),
+        "assignments": assigned,
+    }
+
+
+def _is_treated(experiment: Experiment, user: str) -> bool:
+    variant = experiment.assign(user)
+    return variant is not None and variant.name == "treatment"
+
+
+def _at(hours: np.ndarray) -> pl.Series:
+    """Return times, given in hours after the begin."""
+    return pl.Series(BEGIN.timestamp() * 1e6 + hours * 3.6e9).cast(pl.Int64).cast(pl.Datetime("us", "UTC"))
+
+
+def run_guests(seed: int, number: int) -> dict[str, tuple[bool, float, int]]:
+    """Analyse one experiment with and without merging guests.
+
+    Returns whether the interval shows that the treatment is better, the estimated effect, and the number of units.
+    """
+    tables = draw_guests(seed, number)
+    found = {}
+    for name, users in (("merged", tables["users"]), ("not merged", tables["users"].drop("guest_ids"))):
+        taken = take_experiment(
+            load({**tables, "users": users}), f"guests-{number}", use=("stream",), like=("favorite",)
+        )
+        rows = analyse(taken).everyone
+        (row,) = [row for row in rows if (row.outcome.name, row.outcome.days) == ("items_used", 7)]
+        assert row.difference_ci is not None
+        assert row.ratio is not None
+        found[name] = row.difference_ci[0] > 0, row.ratio - 1, taken.assigned.height
+    return found
+
+
 def binomial_interval(n: int, p: float) -> list[float]:
     """Return the central 95 % interval of the share of n experiments, each with probability p, in %."""
     low, high = binom.interval(0.95, n, p)
@@ -142,7 +229,12 @@ def binomial_interval(n: int, p: float) -> list[float]:
 def main(experiments: int = 1000, seed: int = 0, only: str | None = None) -> None:
     """Run all parts or one, and write the results."""
     path = RESULTS / "ab-tests.json"
-    for name, score in {"aa": evaluate_aa, "planted": evaluate_planted, "broken": evaluate_broken}.items():
+    for name, score in {
+        "aa": evaluate_aa,
+        "planted": evaluate_planted,
+        "broken": evaluate_broken,
+        "guests": evaluate_guests,
+    }.items():
         if only in (None, name):
             found = {"experiments": experiments, "seed": seed, **score(seed, experiments)}
             write_results({**read_results(path), name: found, "tea_tasting": version("tea-tasting")}, path)
@@ -169,6 +261,22 @@ def evaluate_planted(seed: int, n: int) -> dict[str, Any]:
         "power": 100 * power,
         "expected": binomial_interval(n, power),
         "found_always_valid": 100 * float(np.mean([found for _, found, _ in planted])),
+    }
+
+
+def evaluate_guests(seed: int, n: int) -> dict[str, Any]:
+    """Return how often a true effect was found, and its mean estimate, in %, with and without merging guests."""
+    runs = [run_guests(seed, number) for number in range(n)]
+    return {
+        "users": N_USERS_GUESTS,
+        "effect": 100 * EFFECT_GUESTS,
+        **{
+            name: {
+                "found": 100 * float(np.mean([run[name][0] for run in runs])),
+                "estimate": round(100 * float(np.mean([run[name][1] for run in runs])), 1),
+            }
+            for name in runs[0]
+        },
     }
 
 

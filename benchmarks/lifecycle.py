@@ -6,7 +6,7 @@ Newcomers arrive on each day, send their profile, get recorded lists, use some o
 days; every third client reports which items of a list were really seen. Meanwhile the server is killed at random
 moments (SIGKILL) and restarted; clients retry unanswered requests under the same ids. An experiment runs. On each day
 the store is exported under load, and another model takes over. In the end, every acknowledged event, impression and
-assignment must be in the store and in the tables exactly once. First with SQLite, then with Redis. A day lasts seconds.
+assignment must be in the store and in the tables exactly once. With SQLite, Redis and Postgres. A day lasts seconds.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from typing import Any
 
 import polars as pl
 import typer
-from redis_process import RedisProcess
 from result_files import write_results
 from serve_ledger import check
 from serve_process import Connection, ServerProcess, write_request
 from serve_reload import relabel
+from store_servers import STORE_SERVERS
 
 from firstday.model.folder import save_model
 from firstday.recommend.recommender import open_model
@@ -190,7 +190,7 @@ async def run_command(*arguments: str | Path) -> None:
 
 
 async def live(
-    server: ServerProcess, folder: Path, model: Path, n_users: int, n_days: int, n_kills: int, redis: str, seed: int
+    server: ServerProcess, folder: Path, model: Path, n_users: int, n_days: int, n_kills: int, url: str, seed: int
 ) -> tuple[Ledger, dict[str, Any]]:
     """Run all days; return what was acknowledged, and counts."""
     rng = random.Random(seed)
@@ -204,11 +204,11 @@ async def live(
     out = folder / "tables"
 
     async def export() -> None:
-        if not redis:
+        if not url:
             connection: list[Connection] = []
             while await service.try_once(connection, write_request("POST", "/v1/store/backup")) is None:
                 pass
-        await run_command("export", redis or copy, "--out", out)
+        await run_command("export", url or copy, "--out", out)
         counts["exports"] += 1
 
     async def reload(day: int) -> None:
@@ -323,9 +323,10 @@ def run(
     n_days: int,
     n_kills: int,
     seed: int,
-    redis: RedisProcess | None = None,
+    kind: str = "sqlite",
+    url: str = "",
 ) -> dict[str, Any]:
-    """Run all days with one store; the tables are in `folder`.
+    """Run all days with one kind of store, at a URL unless it is SQLite; the tables are in `folder`.
 
     Raises
     ------
@@ -334,18 +335,17 @@ def run(
     """
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(model, folder / "model")
-    store = {"backup_file": folder / "copy.sqlite"} if redis is None else {"store": redis.url}
+    store = {"store": url} if url else {"backup_file": folder / "copy.sqlite"}
     began = time.perf_counter()
     server = ServerProcess(folder / "model", folder, {**SETTINGS, **store})
     try:
-        url = "" if redis is None else redis.url
         ledger, counts = asyncio.run(live(server, folder, model, n_users, n_days, n_kills, url, seed))
         kept = asyncio.run(compare_store(server.url, ledger))
     finally:
         server.stop()
     found = compare_tables(folder / "tables", ledger)
     return {
-        "store": "sqlite" if redis is None else "redis",
+        "store": kind,
         "newcomers": n_users,
         "days": n_days,
         **counts,
@@ -364,13 +364,14 @@ def run(
 def main(
     model: Path, users: int = 2000, days: int = 10, kills: int = 20, seed: int = 0, out: Path | None = None
 ) -> None:
-    """Run the days with SQLite, then with Redis."""
+    """Run the days with each store."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         results = [run(model, folder / "with-sqlite", users, days, kills, seed)]
-        if RedisProcess.is_installed():
-            with RedisProcess(folder / "redis") as redis:
-                results.append(run(model, folder / "with-redis", users, days, kills, seed, redis))
+        for kind, server in STORE_SERVERS.items():
+            if server.is_installed():
+                with server() as store:
+                    results.append(run(model, folder / f"with-{kind}", users, days, kills, seed, kind, store.url))
     write_results(results, out)
 
 

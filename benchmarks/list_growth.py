@@ -1,12 +1,13 @@
-"""Cost of a list as the catalogue grows: the default and `segment`, without rules and under each kind of rule.
+"""Cost of a list by `auto` and `segment`: as the catalogue grows, under each kind of rule, and by everything else.
 
     python benchmarks/list_growth.py                       renews docs/results/list-growth.json, some minutes
     python benchmarks/list_growth.py --items 50000 --items 400000
 
 Models are those of `paper_size.py`, clustered around tastes, with the paper's numbers of segments and dimensions. Lists
 of 50 are made for batches of 32 users with a few streams, a country and an age. Times are processor times per user on
-one core, medians over turns; ratios are to the smallest catalogue in the same run. A rule is cold in its first batch,
-which compiles it, and compiled in the others.
+one core, medians over turns. Ratios under rules are to the smallest catalogue in the same run; a rule is cold in its
+first batch, which compiles it, and compiled in the others. On the smallest catalogue, one number at a time is varied,
+and ratios are to the usual case.
 """
 
 from __future__ import annotations
@@ -41,6 +42,14 @@ RULES: Mapping[str, dict[str, Any]] = {
     "pin": {"pin": {"3": ["item-00007"]}},
     "boost": {"boost": {"hundredth == 1": 2.0}},
 }
+USUAL = {"batch": TOGETHER, "events": 6, "k": K, "passed over": 0, "segments": 1_000}
+VARIED: Mapping[str, tuple[int, ...]] = {
+    "batch": (1, 8, 128),
+    "events": (0, 30, 100, 500),
+    "k": (10, 500),
+    "passed over": (5, 50),
+    "segments": (250, 4_000),
+}
 
 
 def main(items: list[int] = [50_000, 400_000, 2_000_000], turns: int = 5) -> None:
@@ -53,7 +62,28 @@ def main(items: list[int] = [50_000, 400_000, 2_000_000], turns: int = 5) -> Non
             for rule, cost in costs.items():
                 for state in list(cost):
                     cost[f"{state}_ratio"] = round(cost[state] / first[strategy][rule][state], 2)
-        write_results({"batch": TOGETHER, "k": K, "items": rows}, RESULTS / "list-growth.json")
+        varied = {} if len(rows) < len(items) else measure_varied(items[0], turns)
+        write_results({"batch": TOGETHER, "k": K, "items": rows, "varied": varied}, RESULTS / "list-growth.json")
+
+
+def measure_varied(n_items: int, turns: int) -> dict[str, Any]:
+    """Return milliseconds per user by strategy in the usual case, and ratios to it with one number varied."""
+    models = {n: Recommender(make_model(n_items, n)) for n in (USUAL["segments"], *VARIED["segments"])}
+    cases = {"usual": USUAL} | {
+        f"{name}={value}": {**USUAL, name: value} for name, values in VARIED.items() for value in values
+    }
+    costs: dict[str, Any] = {}
+    for name, case in cases.items():
+        recommender = models[case["segments"]]
+        batches = list(draw_users(recommender, N_BATCHES * case["batch"], case))
+        costs[name] = {}
+        for strategy in STRATEGIES:
+            measure_batch(recommender, batches[0], strategy, {}, case["k"])
+            times = [measure_batch(recommender, batch, strategy, {}, case["k"]) for batch in batches * turns]
+            costs[name][strategy] = write_ms(times)
+            if name != "usual":
+                costs[name][f"{strategy}_ratio"] = round(costs[name][strategy] / costs["usual"][strategy], 2)
+    return costs
 
 
 def measure_catalogue(n_items: int, turns: int) -> dict[str, dict[str, dict[str, float]]]:
@@ -61,7 +91,7 @@ def measure_catalogue(n_items: int, turns: int) -> dict[str, dict[str, dict[str,
     model = make_model(n_items)
     model = replace(model, catalogue=replace(model.catalogue, columns={"hundredth": pl.Series(range(n_items)) % 100}))
     recommender = Recommender(model)
-    batches = list(draw_users(recommender))
+    batches = list(draw_users(recommender, N_BATCHES * TOGETHER))
     costs: dict[str, dict[str, dict[str, float]]] = {}
     for strategy in STRATEGIES:
         recommender.recommend_users(batches[0], K, strategy)  # what is derived once
@@ -84,10 +114,12 @@ def forget(recommender: Recommender, rules: dict[str, Any]) -> None:
         recommender.model.compiled_rules.clear()
 
 
-def measure_batch(recommender: Recommender, batch: list[Signals], strategy: str, rules: dict[str, Any]) -> float:
+def measure_batch(
+    recommender: Recommender, batch: list[Signals], strategy: str, rules: dict[str, Any], k: int = K
+) -> float:
     """Return the processor time per user, in milliseconds."""
     began = process_time()
-    recommender.recommend_users(batch, K, strategy, rules=rules or None)
+    recommender.recommend_users(batch, k, strategy, rules=rules or None)
     return 1000 * (process_time() - began) / len(batch)
 
 
@@ -96,18 +128,21 @@ def write_ms(times: Sequence[float]) -> float:
     return round(float(np.median(times)), 3)
 
 
-def draw_users(recommender: Recommender) -> Iterator[list[Signals]]:
-    """Draw batches of users who streamed one to eleven of the most used items."""
+def draw_users(recommender: Recommender, n: int, case: Mapping[str, int] = USUAL) -> Iterator[list[Signals]]:
+    """Draw users who streamed a number of the most used items, and passed others over, in batches."""
     rng = np.random.default_rng(1)
     items = recommender.model.catalogue.items.values
     popular = recommender.model.popular_items[:5_000]
 
     def draw() -> Signals:
-        streams = [("stream", "item", items[int(item)]) for item in rng.choice(popular, rng.integers(1, 12))]
-        return Signals(age=int(rng.integers(15, 60)), country=f"C{rng.integers(COUNTRIES):02}", interactions=streams)
+        drawn = [items[int(item)] for item in rng.choice(popular, case["events"] + case["passed over"], replace=False)]
+        streams = [("stream", "item", item) for item in drawn[: case["events"]]]
+        country = f"C{rng.integers(COUNTRIES):02}"
+        shown = drawn[case["events"] :]
+        return Signals(age=int(rng.integers(15, 60)), country=country, interactions=streams, shown=shown)
 
-    for _ in range(N_BATCHES):
-        yield [draw() for _ in range(TOGETHER)]
+    for start in range(0, n, case["batch"]):
+        yield [draw() for _ in range(min(case["batch"], n - start))]
 
 
 if __name__ == "__main__":

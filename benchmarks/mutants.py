@@ -27,12 +27,19 @@ RULE_TESTS = (
     "tests/data",
     "tests/cli/test_left_out.py",
 )
-STORE_TESTS = ("tests/serve/test_stores.py", "tests/serve/test_store_sqlite.py", "tests/serve/test_export.py")
+STORE_TESTS = (
+    "tests/serve/test_stores.py",
+    "tests/serve/test_store_sqlite.py",
+    "tests/serve/test_store_postgres.py",
+    "tests/serve/test_export.py",
+    "tests/serve/test_guests.py",
+)
 SPLIT_TESTS = ("tests/data", "tests/features/test_clock.py", "tests/training")
 CLOCK_TESTS = ("tests/training/test_clock.py", "tests/engine/test_first_uses.py", "tests/training/test_renew.py")
 LIST_TESTS = ("tests/recommend/test_lists_by_hand.py", "tests/recommend")
 SQLITE = "serve/store/sqlite.py"
 REDIS = "serve/store/redis.py"
+POSTGRES = "serve/store/postgres.py"
 STORE = "serve/store/base.py"
 SIGNALS = "features/signals.py"
 SNAPSHOT = "data/splits/snapshot.py"
@@ -50,14 +57,31 @@ STORES = (
     (SQLITE, "self._latest_us = latest_us", "pass"),
     (SQLITE, 'self._writer.execute(SET_FACT, ("latest", self._latest_us))', "pass"),
     (SQLITE, "WHERE us > ? AND kind", "WHERE us < ? AND kind"),
-    (SQLITE, '(*EXPIRING, "assignment")', "EXPIRING"),
-    (SQLITE, "while (await self._write(work)).rowcount:", "while False:"),
+    (SQLITE, "kind IN {tuple(FIELDS)}", "kind IN {EXPIRING}"),
+    (STORE, "person_id in (name, found[name].person_id)", "True"),
+    (SQLITE, "while (await self._commits.write([work]))[0].rowcount:", "while False:"),
     (REDIS, "(time_of(id) or -1) < since", "true"),
     (REDIS, "local shown = list and", "local shown = false and"),
     (REDIS, "if excess > 0 then", "if false then"),
     (REDIS, "if (time_of('user') or now) < oldest then", "if false then"),
     (REDIS, "latest = math.max(latest + 1, now)", "latest = now"),
     (REDIS, "if owner[1] and ttl > 0 then", "if false then"),
+    (POSTGRES, "await connection.execute(LOCK)", "pass"),
+    (POSTGRES, "greatest(last_value + 1, %(now_us)s::bigint)", "%(now_us)s::bigint"),
+    (POSTGRES, "log.us + 0 < touched.first_us", "false"),
+    (POSTGRES, "log.us + 0 < entry.before_us", "false"),
+    (POSTGRES, "THEN -number ELSE", "THEN number ELSE"),
+    (POSTGRES, "new.us + 0 = {FIRST_US} + number", "true"),
+    (POSTGRES, "log.us + 0 <= newest_us AND", "false AND"),
+    (POSTGRES, "ELSE log.body END", "ELSE excluded.body END"),
+    (POSTGRES, "SET enable_seqscan = off; SET enable_hashjoin = off;", ""),
+    (POSTGRES, "line.shutdown(socket.SHUT_RDWR)", "pass"),
+    (POSTGRES, "SET idle_in_transaction_session_timeout = '{timeout_s}s';", ""),
+    (POSTGRES, "IF to_regclass('firstday_log') IS NULL THEN", "IF true THEN"),
+    (POSTGRES, "SESSION if is_copy else SESSION + SCHEMA", "SESSION + SCHEMA"),
+    (POSTGRES, "while await self._remove(statement, until_us):", "while False:"),
+    (POSTGRES, "WHERE us > %s AND kind", "WHERE us < %s AND kind"),
+    (POSTGRES, "kind IN {tuple(FIELDS)}", "kind IN {EXPIRING}"),
     (STORE, '"profile", body, ALWAYS', '"profile", body, NEVER'),
     (STORE, '{record.experiment}", body, NEVER', '{record.experiment}", body, ALWAYS'),
     (STORE, "if shown.is_told:", "if False:"),

@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import Self
@@ -14,17 +15,10 @@ START_TIMEOUT_S = 10.0
 
 
 class RedisProcess:
-    """A dedicated `redis-server` on a free local port.
+    """A dedicated `redis-server` on a free local port, which syncs every command; its data is deleted at the end."""
 
-    Parameters
-    ----------
-    folder
-        Data folder; every command is synced to disk.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.folder = folder
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="redis-"))
         with socket.socket() as listening:
             listening.bind(("127.0.0.1", 0))
             self.port = int(listening.getsockname()[1])
@@ -76,3 +70,4 @@ class RedisProcess:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        shutil.rmtree(self.folder)

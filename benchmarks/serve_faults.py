@@ -1,6 +1,7 @@
 """Fault injection: killed processes, full and read-only disks, an unreachable store.
 
-    python benchmarks/serve_faults.py MODEL [--kills 50] [--redis-gone-s 10] [--out OUT]
+    python benchmarks/serve_faults.py MODEL [--kills 50] [--gone-s 10] [--out OUT]
+    python benchmarks/serve_faults.py MODEL --store postgres     kills alone, with this store
 
 Each test runs a real server process and fails if a promise is broken. MODEL is made by benchmarks/paper_size.py, or is
 any other model. The full disk needs root to mount a small file system; without root, the file size is limited instead.
@@ -24,10 +25,10 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from redis_process import RedisProcess
 from result_files import write_results
-from serve_ledger import Ledger, check, read_events, send, write_events
+from serve_ledger import Ledger, MergeLedger, check, read_events, read_persons, send, write_events, write_merge
 from serve_process import Connection, ServerProcess, write_request
+from store_servers import STORE_SERVERS, store_settings
 
 N_WRITERS = 8
 SETTINGS = {"max_events_per_user": 100_000, "log_requests": "false"}
@@ -78,6 +79,81 @@ def kill_under_load(
         with sqlite3.connect(folder / "users.sqlite") as connection:
             check(connection.execute("PRAGMA integrity_check").fetchone() == ("ok",), "the file is damaged")
     return {"kills": n_kills, "batches": len(ledger.batches), **counted}
+
+
+async def merge_until_dead(url: str, ledger: MergeLedger, prefix: str, seed: int) -> None:
+    """Write events of guests and merge these, some into two persons at once, until the connections break."""
+
+    async def work(number: int) -> None:
+        rng = random.Random(f"{seed}-{number}")
+        try:
+            connections = [await Connection.open(url), await Connection.open(url)]
+            person, rival = f"{prefix}-p{number}", f"{prefix}-r{number}"
+            for turn in range(1_000_000):
+                guest = f"{prefix}-g{number}-{turn}"
+                for part, owner in enumerate((guest, person, rival)):
+                    await write_batch(connections[0], owner, [f"{number}-{turn}-{part}-{at}" for at in range(3)])
+                if rng.random() < 0.5:
+                    await asyncio.gather(merge(connections[0], person, guest), merge(connections[1], rival, guest))
+                else:
+                    await merge(connections[0], person, guest)
+                await write_batch(connections[0], guest, [f"{number}-{turn}-late-{at}" for at in range(3)])
+        except OSError:
+            return
+
+    async def write_batch(connection: Connection, owner: str, ids: list[str]) -> None:
+        ledger.batches.append((owner, ids, False))
+        at = len(ledger.batches) - 1
+        status, _ = await connection.send(write_events(owner, ids))
+        check(status == 200, f"a write gave {status}")
+        ledger.batches[at] = (owner, ids, True)
+
+    async def merge(connection: Connection, person: str, guest: str) -> None:
+        ledger.merges.append((person, guest, False))
+        at = len(ledger.merges) - 1
+        status, _ = await connection.send(write_merge(person, guest))
+        check(status in (200, 409), f"a merge gave {status}")
+        ledger.merges[at] = (person, guest, status == 200)
+
+    await asyncio.gather(*(work(number) for number in range(N_WRITERS)))
+
+
+def kill_during_merges(
+    model: Path, folder: Path, n_kills: int, seed: int = 0, settings: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Kill a server at random moments during merges; check that every event is with its person, before and after.
+
+    After each restart, merges that were not acknowledged are sent again.
+    """
+    rng = random.Random(seed)
+    counts = {"kills": n_kills, "merges": 0, "merges_sent_again": 0, "of_which_made_before": 0, "acknowledged": 0}
+    with ServerProcess(model, folder, {**SETTINGS, **(settings or {})}) as server:
+        for number in range(n_kills):
+            ledger = MergeLedger()
+
+            async def run(ledger: MergeLedger = ledger, number: int = number) -> None:
+                asyncio.get_running_loop().call_later(rng.uniform(0.05, 0.6), server.process.kill)
+                await merge_until_dead(server.url, ledger, f"m{seed}-{number}", number)
+
+            asyncio.run(run())
+            server.process.wait()
+            server.start()
+            read = read_persons(server.url, ledger.users())
+            ledger.compare_persons(read)
+            settled = {guest for _, guest, is_acknowledged in ledger.merges if is_acknowledged}
+            cut_off = {guest: person for person, guest, _ in ledger.merges if guest not in settled}
+            for guest, person in cut_off.items():
+                made = read[guest][0]
+                person = person if made == guest else made
+                ((status, answer),) = send(server.url, write_merge(person, guest))
+                check(status == 200 and answer["is_new"] is (made == guest), f"a repeated merge gave {status} {answer}")
+                ledger.merges.append((person, guest, True))
+                counts["of_which_made_before"] += made != guest
+            done = ledger.compare_persons(read_persons(server.url, ledger.users()))
+            counts["merges"] += len(settled | cut_off.keys())
+            counts["merges_sent_again"] += len(cut_off)
+            counts["acknowledged"] += done["acknowledged"]
+    return counts
 
 
 @contextmanager
@@ -186,19 +262,19 @@ def await_recovery(url: str, write: bytes) -> float:
     return time.monotonic() - began
 
 
-def redis_gone(model: Path, folder: Path, seconds: float, *, frozen: bool = False) -> dict[str, Any]:
-    """Take Redis away for a while; check that lists are served without it and say so, writes fail, and all recovers."""
+def store_gone(model: Path, folder: Path, seconds: float, kind: str, *, frozen: bool = False) -> dict[str, Any]:
+    """Take a store's server away; check that lists are served without it and say so, writes fail, and all recovers."""
     ask = write_request("GET", "/v1/users/u/recommendations")
     with (
-        RedisProcess(folder / "redis") as redis,
-        ServerProcess(model, folder, {**SETTINGS, "store": redis.url, "store_timeout_s": 0.5}) as server,
+        STORE_SERVERS[kind]() as store,
+        ServerProcess(model, folder, {**SETTINGS, "store": store.url, "store_timeout_s": 0.5}) as server,
     ):
         ((_, popular),) = send(server.url, write_request("GET", "/v1/items?limit=1"))
         ((status, _),) = send(server.url, write_events("u", ["e1", "e2"], popular["items"][0]["item_id"]))
         check(status == 200, f"a write gave {status}")
         ((_, before),) = send(server.url, ask)
         check(before["signals_from"] == "store" and before["route"] != "popular", str(before["route"]))
-        redis.freeze() if frozen else redis.stop()
+        store.freeze() if frozen else store.stop()
         until = time.monotonic() + seconds
         times = []
         while time.monotonic() < until:
@@ -215,11 +291,11 @@ def redis_gone(model: Path, folder: Path, seconds: float, *, frozen: bool = Fals
             ((status, question),) = send(server.url, write_request("GET", "/v1/onboarding?user_id=u"))
             check(status == 200 and question["signals_from"] == "store_unavailable", f"{status} {question}")
             time.sleep(0.05)
-        redis.thaw() if frozen else redis.start()
+        store.thaw() if frozen else store.start()
         recovered_s = await_recovery(server.url, write_events("u", ["e4"]))
         ((_, after),) = send(server.url, ask)
         check(after["signals_from"] == "store", "lists do not recover")
-        # A write that timed out may have reached Redis; it was not acknowledged, so clients may retry it.
+        # A write that timed out may have reached the server; it was not acknowledged, so clients may retry it.
         kept = read_events(server.url, {"u"})["u"]
         check({"e1", "e2", "e4"} <= kept <= {"e1", "e2", "e3", "e4"}, f"kept: {kept}")
     return {
@@ -231,20 +307,26 @@ def redis_gone(model: Path, folder: Path, seconds: float, *, frozen: bool = Fals
     }
 
 
-def main(model: Path, kills: int = 50, redis_gone_s: float = 10, out: Path | None = None) -> None:
-    """Run all faults, one after the other, and print the results."""
+def main(model: Path, kills: int = 50, gone_s: float = 10, out: Path | None = None, store: str = "") -> None:
+    """Run all faults, or with a store the kills alone, one after the other, and print the results."""
     results: dict[str, Any] = {}
+    servers = {kind: server for kind, server in STORE_SERVERS.items() if server.is_installed()}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        results["kill"] = kill_under_load(model, folder / "kill", kills)
-        results["full_disk"] = full_disk(model, folder / "full")
-        results["read_only_disk"] = read_only_disk(model, folder / "read_only")
-        if RedisProcess.is_installed():
-            results["redis_gone"] = redis_gone(model, folder / "gone", redis_gone_s)
-            results["redis_frozen"] = redis_gone(model, folder / "frozen", redis_gone_s, frozen=True)
-            with RedisProcess(folder / "redis") as redis:
-                settings = {"store": redis.url}
-                results["kill_with_redis"] = kill_under_load(model, folder / "k", max(1, kills // 5), settings=settings)
+        for kind in [store] if store else ("sqlite", *servers):
+            of_kind = "" if kind == "sqlite" else f"_with_{kind}"
+            with store_settings(kind) as settings:
+                place = folder / kind
+                results[f"kill{of_kind}"] = kill_under_load(model, place / "kill", kills, settings=settings)
+            with store_settings(kind) as settings:
+                merged = kill_during_merges(model, place / "merges", kills, settings=settings)
+                results[f"kill_during_merges{of_kind}"] = merged
+        if not store:
+            results["full_disk"] = full_disk(model, folder / "full")
+            results["read_only_disk"] = read_only_disk(model, folder / "read_only")
+            for kind in servers:
+                results[f"{kind}_gone"] = store_gone(model, folder / f"{kind}-gone", gone_s, kind)
+                results[f"{kind}_frozen"] = store_gone(model, folder / f"{kind}-frozen", gone_s, kind, frozen=True)
     write_results(results, out)
 
 

@@ -11,17 +11,21 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import typer
 from result_files import write_results
 from serve_process import ServerProcess
+from store_servers import store_settings
 
-N_OPERATIONS = 19
+N_OPERATIONS = 20
 
 
-def fuzz(model: Path, folder: Path, n_cases: int, seed: int | None = None) -> dict[str, Any]:
+def fuzz(
+    model: Path, folder: Path, n_cases: int, seed: int | None = None, settings: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Send at least this many requests with all schemathesis checks; return its report.
 
     Raises
@@ -29,7 +33,7 @@ def fuzz(model: Path, folder: Path, n_cases: int, seed: int | None = None) -> di
     RuntimeError
         A check failed; the message is its report.
     """
-    server = ServerProcess(model, folder, {"log_requests": "false"})
+    server = ServerProcess(model, folder, {"log_requests": "false", **(settings or {})})
     done = 0
     failed = []
     rounds = 0
@@ -57,10 +61,10 @@ def fuzz(model: Path, folder: Path, n_cases: int, seed: int | None = None) -> di
     return {"cases": done, "rounds": rounds}
 
 
-def main(model: Path, cases: int = 5000, out: Path | None = None) -> None:
+def main(model: Path, cases: int = 5000, store: str = "sqlite", out: Path | None = None) -> None:
     """Fuzz and print the number of cases."""
-    with tempfile.TemporaryDirectory() as folder:
-        write_results(fuzz(model, Path(folder), cases), out)
+    with tempfile.TemporaryDirectory() as folder, store_settings(store) as settings:
+        write_results(fuzz(model, Path(folder), cases, settings=settings), out)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import schemathesis
@@ -24,7 +25,8 @@ def before_load_schema(context: schemathesis.HookContext, raw_schema: dict[str, 
         for rule in ("cap", "pin", "boost", "lists", "context"):
             properties.pop(rule)
         properties["filter"]["enum"] = FILTERS
-    for one in raw_schema["paths"]["/v1/users/{user_id}/recommendations"]["get"]["parameters"]:
+    paths = ("/v1/users/{user_id}/recommendations", "/v1/items/{item_id}/similar")
+    for one in chain.from_iterable(raw_schema["paths"][path]["get"]["parameters"] for path in paths):
         valid = {
             "filter": FILTERS,
             "cap": ["item_id:1"],

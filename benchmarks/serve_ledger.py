@@ -48,6 +48,40 @@ class Ledger:
         return {"acknowledged": n_acknowledged, "unacknowledged_but_kept": n_extra}
 
 
+@dataclass
+class MergeLedger(Ledger):
+    """Batches sent under the ids of guests and persons, and merges, with whether the server acknowledged each."""
+
+    merges: list[tuple[str, str, bool]] = field(default_factory=list)
+    """Person, guest, and whether acknowledged; of one guest, at most one merge may be."""
+
+    def users(self) -> set[str]:
+        """Return every id."""
+        return super().users().union(*({person, guest} for person, guest, _ in self.merges))
+
+    def compare_persons(self, read: dict[str, tuple[str, list[str]]]) -> dict[str, int]:
+        """Check the person and the events read under each id.
+
+        Acknowledged merges have been made, and others have been made or not. An event is with its person once, under
+        each of the ids, and with nobody else.
+        """
+        tried: dict[str, set[str]] = {}
+        acknowledged: dict[str, set[str]] = {}
+        for person, guest, is_acknowledged in self.merges:
+            tried.setdefault(guest, {guest}).add(person)
+            acknowledged.setdefault(guest, set()).update({person} if is_acknowledged else ())
+        for guest, persons in acknowledged.items():
+            person = read[guest][0]
+            check(len(persons) < 2, f"{guest} was given to {persons}")
+            check(person in (persons or tried[guest]), f"{guest} is with {person}, not with {persons or tried[guest]}")
+        events_of: dict[str, set[str]] = {}
+        for user, (person, events) in read.items():
+            check(len(set(events)) == len(events), f"{user} has events twice")
+            check(events_of.setdefault(person, set(events)) == set(events), f"the ids of {person} have other events")
+        batches = [(read[user][0], ids, is_acknowledged) for user, ids, is_acknowledged in self.batches]
+        return Ledger(batches).compare(events_of)
+
+
 def send(url: str, *requests: bytes) -> list[tuple[int, Any]]:
     """Send requests in sequence; return statuses and bodies."""
 
@@ -78,3 +112,21 @@ def read_events(url: str, users: set[str]) -> dict[str, set[str]]:
         check(status in (200, 404), f"reading {user} gave {status}")
         events_of[user] = {event["event_id"] for event in body["events"]} if status == 200 else set()
     return events_of
+
+
+def write_merge(person: str, guest: str) -> bytes:
+    """Return a request that merges a guest."""
+    return write_request("POST", f"/v1/users/{person}/merge", {"from": guest})
+
+
+def read_persons(url: str, users: set[str]) -> dict[str, tuple[str, list[str]]]:
+    """Return the person and the ids of the events that are read under each id."""
+    ordered = sorted(users)
+    answers = send(url, *(write_request("GET", f"/v1/users/{user}") for user in ordered))
+    found: dict[str, tuple[str, list[str]]] = {}
+    for user, (status, body) in zip(ordered, answers, strict=True):
+        check(status in (200, 404), f"reading {user} gave {status}")
+        found[user] = (user, [])
+        if status == 200:
+            found[user] = (body["user_id"], [event["event_id"] for event in body["events"]])
+    return found

@@ -1,7 +1,8 @@
 """Capacity of one server process on one core, at the paper's size; needs Linux and two cores.
 
     python benchmarks/serve_load.py MODEL [--seconds 10] [--rounds 3] [--only-ratio] [--out OUT]
-    python benchmarks/serve_load.py MODEL --only-record [--strategy STRATEGY] [--redis] [--out OUT]
+    python benchmarks/serve_load.py MODEL --only-record [--strategy STRATEGY] [--store redis] [--out OUT]
+    python benchmarks/serve_load.py MODEL --only-stores [--strategy STRATEGY] [--out OUT]
 
 The server runs on core 0, this load generator on core 1. MODEL is made by benchmarks/paper_size.py. It measures lists
 of 50 by `auto`, the default, for stored users with 10 events: the throughput with all connections busy, then the
@@ -14,12 +15,16 @@ on any machine. `--only-ratio` skips the rest.
 
 `--only-record` only compares lists with and without record=true, in turns. Both read the same recorded lists from the
 store. The throughput before the first list was recorded is reported, too.
+
+`--only-stores` compares SQLite, Redis and Postgres, in turns: lists, recorded lists, events in batches of 100, and
+single events. A server of a store runs on either core, at the expense of the service or of the load generator.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import json
 import os
 import random
@@ -28,7 +33,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,9 +41,9 @@ from typing import Any
 
 import numpy as np
 import typer
-from redis_process import RedisProcess
 from result_files import write_results
 from serve_process import Connection, ServerProcess, cpu_seconds, write_request
+from store_servers import STORE_SERVERS, store_settings
 
 SERVER_CORE = 0
 CLIENT_CORE = 1
@@ -304,21 +309,72 @@ async def compare_recording(server: ServerProcess, strategy: str, seconds: float
     }
 
 
+@contextmanager
+def served(model: Path, folder: Path, kind: str) -> Iterator[ServerProcess]:
+    """Run a server with a new store of a kind."""
+    with store_settings(kind) as settings, ServerProcess(model, folder, settings, core=SERVER_CORE) as server:
+        yield server
+
+
 def compare_recordings(
-    model: Path, folder: Path, seconds: float, rounds: int, strategies: list[str], *, with_redis: bool
+    model: Path, folder: Path, seconds: float, rounds: int, strategies: list[str], store: str
 ) -> dict[str, Any]:
     """Compare recording for each strategy, each with its own server and store."""
-    redis = RedisProcess(folder / "redis") if with_redis else None
     compared = []
-    try:
-        for strategy in strategies:
-            store = {} if redis is None else {"store": redis.url, "redis_prefix": strategy}
-            with ServerProcess(model, folder / strategy, store, core=SERVER_CORE) as server:
-                compared.append(asyncio.run(compare_recording(server, strategy, seconds, rounds)))
-    finally:
-        if redis is not None:
-            redis.stop()
-    return {"store": "redis" if with_redis else "sqlite", "cores": os.cpu_count(), "by_strategy": compared}
+    for strategy in strategies:
+        with served(model, folder / strategy, store) as server:
+            compared.append(asyncio.run(compare_recording(server, strategy, seconds, rounds)))
+    return {"store": store, "cores": os.cpu_count(), "by_strategy": compared}
+
+
+def make_events(rng: random.Random, n_events: int) -> Callable[[], bytes]:
+    """Return what makes requests with new events of random users."""
+    numbers = itertools.count()
+
+    def tell() -> bytes:
+        number = next(numbers)
+        events = [
+            {
+                "event_id": f"{n_events}-{number}-{at}",
+                "user_id": f"u{rng.randrange(N_USERS)}",
+                "entity_id": f"item-{at:05}",
+            }
+            for at in range(n_events)
+        ]
+        return write_request("POST", "/v1/events", {"events": events})
+
+    return tell
+
+
+async def compare_stores(
+    servers: dict[str, ServerProcess], strategy: str, seconds: float, rounds: int
+) -> dict[str, Any]:
+    """Load servers with different stores, in turns."""
+    rng = random.Random(5)
+    for server in servers.values():
+        await fill(server.url)
+    paths = [f"/v1/users/u{user}/recommendations?strategy={strategy}&k={K}" for user in range(N_USERS)]
+    lists, recorded = (
+        partial(rng.choice, [write_request("GET", f"{path}&record={record}") for path in paths])
+        for record in ("false", "true")
+    )
+    asks: dict[str, tuple[Callable[[], bytes], int]] = {
+        "lists": (lists, 1),
+        "recorded_lists": (recorded, 1),
+        "events_in_batches": (make_events(rng, BATCH), BATCH),
+        "single_events": (make_events(rng, 1), 1),
+    }
+    results: dict[str, Any] = {}
+    for name, (ask, n_each) in asks.items():
+        sides = {kind: (server.url, server.process.pid, ask) for kind, server in servers.items()}
+        await take_turns(sides, min(1, seconds), 1)
+        turns = await take_turns(sides, seconds, rounds)
+        for kind, rates in turns.rates.items():
+            per_s = results.setdefault(kind, {})
+            per_s[f"{name}_per_s"] = n_each * float(np.median(rates))
+            per_s[f"{name}_range_per_s"] = [n_each * min(rates), n_each * max(rates)]
+            per_s[f"{name}_service_cpu_us"] = float(np.median(turns.costs[kind])) / n_each
+    return {"strategy": strategy, "users": N_USERS, "k": K, "cores": os.cpu_count(), "by_store": results}
 
 
 async def measure(
@@ -327,14 +383,12 @@ async def measure(
     """Run all measurements."""
     rng = random.Random(3)
     facts = await fill(server.url)
-    requests = [
-        write_request("GET", f"/v1/users/u{user}/recommendations?strategy={STRATEGY}&k={K}")
-        for user in rng.sample(range(N_USERS), N_USERS)
-    ]
 
-    def ask() -> bytes:
-        return rng.choice(requests)
+    def ask_for(strategy: str) -> Callable[[], bytes]:
+        paths = (f"/v1/users/u{user}/recommendations?strategy={strategy}&k={K}" for user in range(N_USERS))
+        return partial(rng.choice, [write_request("GET", path) for path in paths])
 
+    ask = ask_for(STRATEGY)
     await saturate(server.url, ask, 1)
     results: dict[str, Any] = {
         "items": facts["items"],
@@ -343,7 +397,9 @@ async def measure(
         "ready_s": server.ready_s,
         "cores": os.cpu_count(),
         "load_average_before": os.getloadavg()[0],
-        "beside_bare_fastapi": await compare(server, ask, folder, seconds, rounds),
+        "beside_bare_fastapi": {
+            name: await compare(server, ask_for(name), folder, seconds, rounds) for name in (STRATEGY, "segment")
+        },
     }
     if only_ratio:
         return results
@@ -353,24 +409,12 @@ async def measure(
     for name, per_s in (("at_70_percent", 0.7 * rate), ("at_steady_rate", STEADY_RATE)):
         latencies = await time_at_rate(server.url, ask, per_s, seconds)
         results[name] = {"requests_per_s": per_s, **quantiles(latencies)}
-    number = 0
-
-    def tell() -> bytes:
-        nonlocal number
-        number += 1
-        events = [
-            {"event_id": f"x{number}-{at}", "user_id": f"u{rng.randrange(N_USERS)}", "entity_id": f"item-{at:05}"}
-            for at in range(BATCH)
-        ]
-        return write_request("POST", "/v1/events", {"events": events})
-
-    results["events_per_s"] = BATCH * await saturate(server.url, tell, seconds, 4)
+    results["events_per_s"] = BATCH * await saturate(server.url, make_events(rng, BATCH), seconds, 4)
     results["burst"] = await burst(server.url, ask)
     results.update(server.memory_mib())
     for strategy in strategies:
-        asks = [request.replace(f"={STRATEGY}&".encode(), f"={strategy}&".encode()) for request in requests[:500]]
         by_strategy = results.setdefault("by_strategy_per_s", {})
-        by_strategy[strategy] = await saturate(server.url, partial(rng.choice, asks), seconds / 4)
+        by_strategy[strategy] = await saturate(server.url, ask_for(strategy), seconds / 4)
     alone = await saturate(server.url, ask, seconds / 2, 1)
     results["one_connection_per_s"] = alone
     return results
@@ -384,7 +428,8 @@ def main(
     *,
     only_ratio: bool = False,
     only_record: bool = False,
-    redis: bool = False,
+    only_stores: bool = False,
+    store: str = "sqlite",
     out: Path | None = None,
 ) -> None:
     """Start a server, measure, print."""
@@ -394,7 +439,12 @@ def main(
         folder = Path(name)
         if only_record:
             strategies = strategy or [STRATEGY]
-            results = compare_recordings(model, folder, seconds, rounds, strategies, with_redis=redis)
+            results = compare_recordings(model, folder, seconds, rounds, strategies, store)
+        elif only_stores:
+            with ExitStack() as stack:
+                kinds = ["sqlite", *(kind for kind, server in STORE_SERVERS.items() if server.is_installed())]
+                servers = {kind: stack.enter_context(served(model, folder / kind, kind)) for kind in kinds}
+                results = asyncio.run(compare_stores(servers, (strategy or [STRATEGY])[0], seconds, rounds))
         else:
             with ServerProcess(model, folder, {}, core=SERVER_CORE) as server:
                 results = asyncio.run(measure(server, folder, seconds, rounds, strategy, only_ratio=only_ratio))

@@ -31,7 +31,7 @@ def try_python(python: str, wheel: Path, sdist: Path, folder: Path) -> str:
     _run(folder, *install, f"firstday[train] @ {wheel.as_uri()}")
     run_demo(folder / "of-wheel", interpreter)
     _run(folder, interpreter, "-m", "pip", "uninstall", "--quiet", "--yes", "firstday")
-    _run(folder, *install, f"firstday[train,redis,test] @ {sdist.as_uri()}")
+    _run(folder, *install, f"firstday[train,redis,postgres,test] @ {sdist.as_uri()}")
     run_demo(folder / "of-sdist", interpreter)
     with tarfile.open(sdist) as archive:
         archive.extractall(folder, filter="data")

@@ -252,6 +252,9 @@ def make_model() -> TrainedModel:
             ),
             **make_baselines(),
         },
+        links=SparseRows.from_pairs(  # i1 goes with i2, a bit less with i3; i4 with i5
+            np.array([0, 0, 3]), np.array([1, 2, 4]), np.array([0.5, 0.4, 0.6], np.float32), N_ITEMS, N_ITEMS
+        ),
         warm=WarmUsers(
             Ids.of([f"u{ix}" for ix in range(1, 6)]), np.array([EAST, EAST, EAST, NORTH, NORTH], np.float32), USES
         ),

@@ -39,6 +39,7 @@ PURPOSES = {
     "tomli-w": "writes the settings found",
     "tea-tasting": "intervals and tests of experiments",
     "redis": "a store shared by several processes",
+    "psycopg": "the same, in Postgres",
     "pyarrow": "rows between Spark and Python",
     "pyspark": "the Spark engine",
 }

@@ -1,4 +1,4 @@
-"""Table of simulated experiments: false positives, a planted effect, and broken assignments."""
+"""Table of simulated experiments: false positives, planted effects, guests, and broken assignments."""
 
 from __future__ import annotations
 
@@ -33,6 +33,13 @@ def ab_tests() -> list[str]:
     detected = "detected by the {} interval on the last day"
     rows.append([title, detected.format("fixed-horizon"), f"{planted['found']:.1f}", power])
     rows.append([title, detected.format("always-valid"), f"{planted['found_always_valid']:.1f}", "less"])
+    guests = content["guests"]
+    title = f"{guests['experiments']:,} x {guests['users']:,} users, a third began as guests, effect on these"
+    for name in ("merged", "not merged"):
+        of_name = guests[name]
+        event = f"{detected.format('fixed-horizon')}, guests {name}"
+        estimate = f"estimate {of_name['estimate']:g} % over all users"
+        rows.append([f"{title} {guests['effect']:g} %", event, f"{of_name['found']:.1f}", estimate])
     for assignment, rate in broken["stopped"].items():
         title = f"{broken['experiments']:,} x {broken['users']:,} users, assignment: {assignment}"
         expected = "0.1" if assignment == "working" else "100"

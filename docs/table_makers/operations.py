@@ -8,35 +8,6 @@ from firstday.training.table_signs import SIGNS
 from table_makers.measured import make_table, read_results
 
 
-def load() -> list[str]:
-    """Return the load that one process bears."""
-    found = read_results("serve-load")
-    steady = found["at_70_percent"]
-    busy = found["load_average_before"]
-    comparison = found["beside_bare_fastapi"]
-    shared = f", busy with other work (load average {busy:.1f})" if busy > 0.5 else ""
-    title = (
-        f"{found['items']:,} items, {found['segments']:,} segments, {found['dimensions']} dimensions, users with 10 "
-        f"events, k = 50; machine: {found['cores']} cores{shared}"
-    )
-    p99 = [f"{comparison[side]['at_70_percent']['p99_ms']:.1f}" for side in ("firstday", "bare")]
-    latency = [f"{steady[name]:.1f}" for name in ("p50_ms", "p99_ms", "p99.9_ms")]
-    by_strategy = [f"`{name}` {rate:,.0f}" for name, rate in found["by_strategy_per_s"].items()]
-    rows = {
-        "lists per second at full load": f"{found['recommendations_per_s']:,.0f}",
-        "CPU time per list, µs": f"{found['server_cpu_us_per_recommendation']:,.0f}",
-        "lists per second, relative to a bare FastAPI route of the same bytes": f"{comparison['ratio']:.2f}",
-        "p99 at 70 % of full load in that comparison, ms: firstday, bare FastAPI": ", ".join(p99),
-        "latency at 70 % of full load, ms: median, p99, p99.9": ", ".join(latency),
-        "mean latency of a single connection, ms": f"{1000 / found['one_connection_per_s']:.1f}",
-        "events per second, in batches of 100": f"{found['events_per_s']:,.0f}",
-        "lists per second by strategy": ", ".join(by_strategy),
-        "resident memory, MiB: after the load, peak": f"{found['resident_mib']:.0f}, {found['peak_mib']:.0f}",
-        "startup, s": f"{found['ready_s']:.1f}",
-    }
-    return make_table((title, ""), rows.items())
-
-
 def clean_nights() -> list[str]:
     """Return how many clean nights were refused, by log."""
     logs = read_results("spoiled-tables")["logs"]
@@ -85,6 +56,25 @@ def recording() -> list[str]:
     return make_table(columns, rows)
 
 
+def stores() -> list[str]:
+    """Return what one process bears with each store."""
+    names = {
+        "lists": "lists per second",
+        "recorded_lists": "with `record=true`",
+        "events_in_batches": "events per second, in batches of 100",
+        "single_events": "one event per request",
+    }
+    rows = []
+    for store, found in read_results("serve-stores")["by_store"].items():
+        cells = [
+            f"{found[f'{name}_per_s']:,.0f} ({found[f'{name}_range_per_s'][0]:,.0f} to "
+            f"{found[f'{name}_range_per_s'][1]:,.0f})"
+            for name in names
+        ]
+        rows.append([store, *cells])
+    return make_table(("store", *names.values()), rows)
+
+
 def exporting() -> list[str]:
     """Return what an export costs a service."""
     found = read_results("serve-export")
@@ -104,10 +94,16 @@ def faults() -> list[str]:
     broken = read_results("serve-faults")
     reload = read_results("serve-reload")
     rows = {}
-    for name, store in (("kill", "SQLite"), ("kill_with_redis", "Redis")):
+    for name, store in (("kill", "SQLite"), ("kill_with_redis", "Redis"), ("kill_with_postgres", "Postgres")):
         fault = broken[name]
         rows[f"`kill -9` at random moments under write load, {store}, {fault['kills']} times"] = (
             f"all {fault['acknowledged']:,} acknowledged events kept, no partial batch, every restart succeeded"
+        )
+    for name, store in (("kill_during_merges", "SQLite"), ("kill_during_merges_with_redis", "Redis")):
+        fault = broken[name]
+        rows[f"`kill -9` at random moments during merges of guests, {store}, {fault['kills']} times"] = (
+            f"{fault['merges']:,} merges, {fault['merges_sent_again']:,} sent again; all {fault['acknowledged']:,} "
+            "acknowledged events with their person, once, and with nobody else"
         )
     for name, what in (("full_disk", "disk filled"), ("read_only_disk", "store's files made read-only")):
         fault = broken[name]
@@ -115,9 +111,11 @@ def faults() -> list[str]:
             f"writes get 503, reads continue; all {fault['acknowledged']:,} acknowledged events kept; writes resume "
             f"{1000 * fault['recovered_s']:.0f} ms after recovery"
         )
-    for name, what in (("redis_gone", "killed"), ("redis_frozen", "frozen")):
+    gone = {"redis_gone": "Redis killed", "redis_frozen": "Redis frozen"}
+    gone |= {"postgres_gone": "Postgres killed", "postgres_frozen": "Postgres frozen"}
+    for name, what in gone.items():
         fault = broken[name]
-        rows[f"Redis {what} for {fault['gone_s']:g} s"] = (
+        rows[f"{what} for {fault['gone_s']:g} s"] = (
             f"{fault['lists_meanwhile']} lists without stored signals, slowest {fault['slowest_list_ms']:.0f} ms; "
             f"{fault['writes_refused']} writes refused; back to normal {1000 * fault['recovered_s']:.0f} ms after its "
             "return"

@@ -130,26 +130,6 @@ def list_speed() -> list[str]:
     return make_table(("strategy", "one user, ms", "x `segment`", "32 at once, ms per user", "x `segment`"), lines)
 
 
-def list_growth() -> list[str]:
-    """Return what a list costs with growing catalogues, relative to the smallest, by strategy and kind of rule."""
-    results = read_results("list-growth")["items"]
-    first, *larger = results
-    lines = []
-    for strategy, costs in results[first].items():
-        for rule, cost in costs.items():
-            ratios = (results[n][strategy][rule] for n in larger)
-            lines.append(
-                [
-                    f"`{strategy}`",
-                    rule,
-                    f"{cost['compiled']:.2f}",
-                    *(f"{of['compiled_ratio']:.2f} / {of['cold_ratio']:.2f}" for of in ratios),
-                ]
-            )
-    columns = ("strategy", "rule", f"{int(first):,} items, ms", *(f"x, {int(n):,} items" for n in larger))
-    return make_table(columns, lines)
-
-
 def list_equality() -> list[str]:
     """Return how far quick lists are those of the full computation."""
     equal = read_results("list-speed")["equal"]
@@ -245,3 +225,31 @@ def _write_pair(intervals: list[list[float]]) -> list[str]:
 
 def _code(names: Iterable[str]) -> list[str]:
     return [f"`{name}`" for name in names]
+
+
+def similar_items() -> list[str]:
+    """Return how many other items of a basket are in each list for one of them, and the difference to the first."""
+    results = read_results("similar")
+    columns = ["list for an item"]
+    for name in results:
+        columns += [f"P@10, {SETS[name]}", "difference", "NDCG@10", "distinct items"]
+    lines = []
+    for rows in zip(*(of_set["lists"] for of_set in results.values()), strict=True):
+        cells = [rows[0]["name"]]
+        for row in rows:
+            difference = estimate(row["difference"], row["difference_ci"], "+.1f") if row["difference"] else ""
+            cells += [f"{row['precision']:.1f}", difference, f"{row['ndcg']:.1f}", f"{row['distinct_items']:,}"]
+        lines.append(cells)
+    return make_table(columns, lines)
+
+
+def similar_for_users() -> list[str]:
+    """Return the same for lists ranked for the basket's user, without what they have used."""
+    sentences = []
+    for name, of_set in read_results("similar").items():
+        personal, common = of_set["for_users"]["lists"]
+        difference = estimate(0 - common["difference"], sorted(0 - end for end in common["difference_ci"]), "+.1f")
+        sentences.append(
+            f"{SETS[name]}: {personal['precision']:.1f} instead of {common['precision']:.1f} ({difference})"
+        )
+    return ["; ".join(sentences) + "."]

@@ -51,7 +51,7 @@ def test_every_body_has_an_example_in_the_document_and_it_works(
         for method, operation in methods.items()
         for kind, content in operation.get("requestBody", {}).get("content", {}).items()
     ]
-    assert len(bodies) == 8
+    assert len(bodies) == 9
     for method, path, kind, content in bodies:
         schema = document["components"]["schemas"].get(content["schema"].get("$ref", "").rpartition("/")[2], {})
         examples = [example["value"] for example in content.get("examples", {}).values()] or schema.get("examples", [])

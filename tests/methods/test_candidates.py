@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -10,15 +9,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from candidates import rank_everything
 from paper_size import make_model
 
 from firstday.features.signals import Signals
 from firstday.methods import blend
-from firstday.methods.blend import MAX_LIFT, find_candidates
+from firstday.methods.blend import find_candidates
 from firstday.model.clock import Clock
 from firstday.model.trained_model import TrainedModel
-from firstday.ranking import greatest
-from firstday.recommend.component import LEAST_SHARE, Lift, Part, Shares
+from firstday.recommend.component import Shares
 from firstday.recommend.query import Query
 from firstday.recommend.rules.list_rules import Rules, compile_rules
 from firstday.sparse import SparseRows
@@ -46,25 +45,6 @@ def model_of_tastes() -> TrainedModel:
 def with_clock(model: TrainedModel) -> TrainedModel:
     terms = np.random.default_rng(2).normal(size=N_ITEMS).astype(np.float32)
     return model.with_clock(Clock(7.0, 1.0, True, terms, 2.0, 1.0, 0.1, 100, 10))
-
-
-def rank_everything(query: Query, parts: Sequence[Part], excluded: SparseRows, n: int) -> np.ndarray:
-    """Return the candidates by the promise of every item."""
-    rules = query.item_rules
-    promise = np.full((excluded.n_rows, N_ITEMS), LEAST_SHARE, dtype=np.float32)
-    for part in parts:
-        if isinstance(part, Shares):
-            promise += part.rows.dense(part.background)
-    if query.model.clock_terms is not None:
-        promise *= np.exp(query.model.clock_terms)
-    promise *= rules.allowed
-    for part in parts:
-        if isinstance(part, Lift):
-            promise[part.rows.row_of_entry(), part.rows.columns] *= np.exp(np.minimum(part.rows.weights, MAX_LIFT))
-    if rules.factors is not None:
-        promise *= rules.factors
-    promise[excluded.row_of_entry(), excluded.columns] = -1
-    return greatest(promise, n)
 
 
 @pytest.fixture(autouse=True)

@@ -49,11 +49,10 @@ def test_the_page_says_that_the_service_is_away_and_goes_on_when_it_is_back(
 
 @pytest.mark.skipif(not RedisProcess.is_installed(), reason="redis-server is not installed")
 def test_what_the_store_does_not_take_is_sent_once_it_does(
-    start_server: StartServer, open_page: OpenPage, films: Path, tmp_path: Path
+    start_server: StartServer, open_page: OpenPage, films: Path
 ) -> None:
-    redis = RedisProcess(tmp_path / "redis")
-    server = start_server(films, store=redis.url)
-    try:
+    with RedisProcess() as redis:
+        server = start_server(films, store=redis.url)
         page = open_page(server.url, allowed="503 (Service Unavailable)")
         redis.stop()
         page.click("#answer-yes")
@@ -64,8 +63,6 @@ def test_what_the_store_does_not_take_is_sent_once_it_does(
         redis.start()
         page.wait_for_selector("#speaking .list")
         assert len(httpx.get(f"{server.url}/v1/users/{visitor_id(page)}").json()["events"]) == 1
-    finally:
-        redis.stop()
 
 
 def test_the_page_follows_a_new_model(

@@ -1,4 +1,4 @@
-"""A model's folder, an application in this process to ask, real server processes, and a real Redis if there is one."""
+"""A model's folder, an application in this process to ask, real server processes, and real stores where installed."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from postgres_process import PostgresProcess
 from redis_process import RedisProcess
 from serve_process import ServerProcess
 
@@ -98,7 +99,7 @@ def start_app(model: Path, tmp_path: Path) -> Iterator[StartApp]:
 @pytest.fixture
 def log() -> Iterator[Callable[[], str]]:
     """Let applications that start from here on log as the command does; give what reads the log so far."""
-    loggers = [logging.getLogger(name) for name in ("firstday", "uvicorn")]
+    loggers = [logging.getLogger(name) for name in ("firstday", "psycopg", "uvicorn")]
     before = [(logger.handlers, logger.propagate, logger.level) for logger in loggers]
     set_up_logs("info", "json")
     written = io.StringIO()
@@ -139,23 +140,46 @@ def start_server(model: Path, tmp_path: Path) -> Iterator[StartServer]:
 
 
 @pytest.fixture(scope="session")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
+def redis() -> Iterator[RedisProcess]:
     if not RedisProcess.is_installed():
         pytest.skip("redis-server is not installed")
-    running = RedisProcess(tmp_path_factory.mktemp("redis"))
-    yield running
-    running.stop()
+    with RedisProcess() as running:
+        yield running
 
 
-@pytest.fixture(params=["sqlite", "redis"])
-def make_log(request: pytest.FixtureRequest, tmp_path: Path) -> MakeLog:
-    """Open the log of the test, again if it was."""
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresProcess]:
+    if not PostgresProcess.is_installed():
+        pytest.skip("Postgres is not installed")
+    with PostgresProcess() as running:
+        yield running
+
+
+@pytest.fixture(params=["sqlite", "redis", "postgres"])
+def store_settings(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
+    """Settings of a store for the test alone."""
     if request.param == "sqlite":
-        return lambda rules, clock: SqliteLog(tmp_path / "users.sqlite", rules, now_us=clock)
+        return {"store": f"sqlite:///{tmp_path / 'users.sqlite'}"}
+    if request.param == "postgres":
+        postgres: PostgresProcess = request.getfixturevalue("postgres")
+        return {"store": postgres.make_schema()}
     redis: RedisProcess = request.getfixturevalue("redis")
+    return {"store": redis.url, "redis_prefix": f"a*[{tmp_path.name}"}
+
+
+@pytest.fixture
+def make_log(store_settings: dict[str, Any]) -> MakeLog:
+    """Open the log of the test, again if it was."""
+    url = store_settings["store"]
+    if url.startswith("sqlite"):
+        return lambda rules, clock: SqliteLog(Path(url.removeprefix("sqlite:///")), rules, now_us=clock)
+    if url.startswith("postgresql"):
+        from firstday.serve.store.postgres import PostgresLog
+
+        return lambda rules, clock: PostgresLog(url, rules, timeout_s=10, now_us=clock)
     from firstday.serve.store.redis import RedisLog
 
-    return lambda rules, clock: RedisLog(redis.url, rules, prefix=f"a*[{tmp_path.name}", now_us=clock)
+    return lambda rules, clock: RedisLog(url, rules, prefix=store_settings["redis_prefix"], now_us=clock)
 
 
 def ids_of(answer: dict[str, Any]) -> list[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 
 from firstday.recommend.recommender import Recommender
-from tests.serve.conftest import ids_of
+from tests.serve.conftest import add_events, assert_error, ids_of
 
 
 def test_segments_come_largest_first_in_pages(http: httpx.Client, opened: Recommender) -> None:
@@ -35,3 +37,36 @@ def test_items_are_found_by_a_part_of_the_title_and_by_id(by_hand: httpx.Client)
     assert find("i4") == ["i4"]
     assert find("", 2) == ["i1", "i3"]
     assert find("no such thing") == find("\n") == find(" ") == find("One\nTwo") == []
+
+
+def test_similar_items_are_those_of_python(by_hand: httpx.Client, tiny: Recommender) -> None:
+    for item in ("i1", "i2", "i6"):
+        answer = by_hand.get(f"/v1/items/{item}/similar", params={"k": 3}).json()
+        expected = tiny.similar(item, 3)
+        assert ids_of(answer) == [one.item_id for one in expected]
+        assert (answer["strategy"], answer["route"], answer["n_ranked"]) == ("similar", expected.route, 3)
+        assert (answer["notes"], answer["score_scale"]) == (list(expected.notes), expected.score_scale)
+        assert (answer["user_id"], answer["signals_from"], answer["list_id"]) == (None, "request", None)
+
+
+def test_similar_items_obey_rules_and_know_the_user(by_hand: httpx.Client) -> None:
+    def find(**parameters: Any) -> list[str]:
+        return ids_of(by_hand.get("/v1/items/i1/similar", params={"k": 3, **parameters}).json())
+
+    assert find() == ["i2", "i3", "i5"]
+    assert find(deny=["i2", "i5"]) == ["i3", "i4", "i6"]
+    assert find(filter='genre == "pop"', pin="1:i3") == ["i3", "i2"]
+    assert find(cap="genre:1", boost="year == 2021:2") == ["i3", "i5", "i6"]
+    assert by_hand.put("/v1/users/northern", json={"profile": {"country": "DE"}}).status_code == 200
+    assert find(user="northern") == ["i3", "i2", "i5"]
+    add_events(by_hand, "northern", "i3")
+    assert find(user="northern") == ["i2", "i5", "i4"]
+    assert sorted(find(user="northern", keep_used=True)) == ["i2", "i3", "i5"]
+    assert find(user="unknown") == find()
+    stored = by_hand.get("/v1/items/i1/similar", params={"user": "northern"}).json()
+    assert (stored["user_id"], stored["signals_from"], stored["segment"]) == ("northern", "store", 1)
+
+
+def test_similar_items_of_an_unknown_item_are_not_found(by_hand: httpx.Client) -> None:
+    assert_error(by_hand.get("/v1/items/i7/similar"), 404, "not_found", "item")
+    assert_error(by_hand.get("/v1/items/a%2Fb/similar"), 404, "not_found", "item")

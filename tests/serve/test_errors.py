@@ -47,6 +47,7 @@ def test_what_is_not_there_and_what_is_not_taken(http: httpx.Client) -> None:
     assert wrong.headers["allow"] == "DELETE, GET, PUT"
     assert_error(http.get("/v1/events"), 405, "method_not_allowed")
     assert_error(http.get("/v1/segments/99999"), 404, "not_found")
+    assert_error(http.get("/v1/items/no%20such%20item/similar"), 404, "not_found", "item")
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,11 @@ def test_what_is_not_there_and_what_is_not_taken(http: httpx.Client) -> None:
         ("/v1/users/a%0d%0aSet-Cookie:x", ["user_id"]),
         ("/v1/segments?limit=100000&offset=-1", ["offset", "limit"]),
         (f"/v1/items?query={'x' * 129}", ["query"]),
+        ("/v1/items/i001/similar?k=0&user=a%2Fb", ["k", "user"]),
+        ("/v1/items/i001/similar?strategy=segment&after=3", ["strategy", "after"]),
+        ("/v1/items/i001/similar?filter=no_such_column", ["rules"]),
+        ("/v1/items/i001/similar?cap=artist", ["rules"]),
+        ("/v1/items/a%00b/similar", ["item_id"]),
         ("/v1/onboarding?user_id=a%2Fb&k=1001", ["user_id", "k"]),
     ],
 )

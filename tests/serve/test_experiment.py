@@ -26,13 +26,6 @@ EXPERIMENT = Experiment.parse(TEXT)
 USERS = [f"u{n}" for n in range(24)]
 
 
-@pytest.fixture(params=["sqlite", "redis"])
-def settings(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
-    if request.param == "sqlite":
-        return {}
-    return {"store": request.getfixturevalue("redis").url, "redis_prefix": f"experiment-{tmp_path.name}"}
-
-
 def variants_of(app: RunningApp, users: list[str] = USERS) -> list[str | None]:
     with app.open_client() as http:
         return [get_list(http, user)["variant"] for user in users]
@@ -43,8 +36,8 @@ def by_hash(users: list[str] = USERS, text: str = TEXT) -> list[str | None]:
     return [None if variant is None else variant.name for variant in variants]
 
 
-def test_a_users_variant_answers_and_is_named(start_app: StartApp, settings: dict[str, Any]) -> None:
-    app = start_app(experiment=TEXT, **settings)
+def test_a_users_variant_answers_and_is_named(start_app: StartApp, store_settings: dict[str, Any]) -> None:
+    app = start_app(experiment=TEXT, **store_settings)
     strategies = {variant.name: variant.strategy for variant in EXPERIMENT.variants}
     assert {"control", "treatment"} == set(by_hash())  # both are seen below
     with app.open_client() as http:
@@ -64,9 +57,9 @@ def test_a_users_variant_answers_and_is_named(start_app: StartApp, settings: dic
         assert (given["experiment"], given["variant"]) == (None, None)
 
 
-def test_who_asks_for_a_strategy_is_in_no_variant(start_app: StartApp, settings: dict[str, Any]) -> None:
+def test_who_asks_for_a_strategy_is_in_no_variant(start_app: StartApp, store_settings: dict[str, Any]) -> None:
     """Neither named nor counted, and not kept: the first list without a strategy keeps the variant."""
-    app = start_app(experiment=TEXT, **settings)
+    app = start_app(experiment=TEXT, **store_settings)
     with app.open_client() as http:
         for user in USERS[:4]:
             named = get_list(http, user, strategy="segment")
@@ -78,8 +71,8 @@ def test_who_asks_for_a_strategy_is_in_no_variant(start_app: StartApp, settings:
         assert (named["strategy"], named["variant"]) == ("group", None)
 
 
-def test_together_with_others_each_gets_their_own(start_app: StartApp, settings: dict[str, Any]) -> None:
-    app = start_app(experiment=TEXT, **settings)
+def test_together_with_others_each_gets_their_own(start_app: StartApp, store_settings: dict[str, Any]) -> None:
+    app = start_app(experiment=TEXT, **store_settings)
 
     async def ask_together() -> list[ListRequest]:
         options = ListOptions(), ListOptions.model_validate({"strategy": "group"})
@@ -96,10 +89,10 @@ def test_together_with_others_each_gets_their_own(start_app: StartApp, settings:
     assert [len(user.assignments) for user in users] == [int(n % 4 == 0) for n in range(len(USERS))]
 
 
-def test_only_who_may_write_keeps_a_variant(start_app: StartApp, settings: dict[str, Any]) -> None:
+def test_only_who_may_write_keeps_a_variant(start_app: StartApp, store_settings: dict[str, Any]) -> None:
     """Others are answered by it, and leave nothing."""
     both = "a-key-that-opens-both"
-    app = start_app(experiment=TEXT, read_keys=f"{READ},{both}", write_keys=f"{WRITE},{both}", **settings)
+    app = start_app(experiment=TEXT, read_keys=f"{READ},{both}", write_keys=f"{WRITE},{both}", **store_settings)
     user, (expected,) = USERS[0], by_hash(USERS[:1])
     for key, site, is_kept in (
         (READ, "same-origin", False),
@@ -118,45 +111,41 @@ def test_only_who_may_write_keeps_a_variant(start_app: StartApp, settings: dict[
         assert kept["variant"] == by_hash(USERS[1:2])[0]
 
 
-def test_a_variant_is_for_good(start_app: StartApp, settings: dict[str, Any], tmp_path: Path) -> None:
+def test_a_variant_is_for_good(start_app: StartApp, store_settings: dict[str, Any], tmp_path: Path) -> None:
     """Over restarts, other workers, growing shares, and even shares that move those who had none yet."""
     small = "first-2026: control=popular*10, treatment=segment*10"
-    app = start_app(experiment=small, **settings)
+    app = start_app(experiment=small, **store_settings)
     first = variants_of(app)
     assert first == by_hash(text=small)
     app.service.enrolment = None
-    other = settings or {"store": f"sqlite:///{tmp_path / 'copy.sqlite'}"}
-    if not settings:
-        app.run(app.service.store.back_up(tmp_path / "copy.sqlite"))
+    other = _again(app, store_settings, tmp_path / "copy.sqlite")
     grown = start_app(experiment=TEXT, **other)
     later = variants_of(grown)
     assert later == by_hash()
     assert [after for before, after in zip(first, later, strict=True) if before] == [one for one in first if one]
-    turned = start_app(
-        experiment="first-2026: control=segment*0, treatment=popular*100", **_again(grown, other, tmp_path)
-    )
+    again = _again(grown, other, tmp_path / "again.sqlite")
+    turned = start_app(experiment="first-2026: control=segment*0, treatment=popular*100", **again)
     assert variants_of(turned) == later
     assert variants_of(turned, ["new"]) == ["treatment"]
 
 
-def _again(app: RunningApp, settings: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Return the settings of another worker on the same Redis, or on a copy of the same file."""
-    if settings["store"].startswith("redis"):
+def _again(app: RunningApp, settings: dict[str, Any], copy: Path) -> dict[str, Any]:
+    """Return the settings of another worker on the same server, or on a copy of the same file."""
+    if not settings["store"].startswith("sqlite"):
         return settings
-    app.run(app.service.store.back_up(folder / "again.sqlite"))
-    return {"store": f"sqlite:///{folder / 'again.sqlite'}"}
+    app.run(app.service.store.back_up(copy))
+    return {"store": f"sqlite:///{copy}"}
 
 
-def test_who_came_before_takes_no_part(start_app: StartApp, settings: dict[str, Any], tmp_path: Path) -> None:
-    before = start_app(**settings)
+def test_who_came_before_takes_no_part(start_app: StartApp, store_settings: dict[str, Any], tmp_path: Path) -> None:
+    before = start_app(**store_settings)
     with before.open_client() as http:
         http.put("/v1/users/with-profile", json={"age": 20})
         add_events(http, "with-event", "i001")
         get_list(http, "with-list", record=True)
         get_list(http, "asked-only")  # nothing is kept of who only asked
-    settings = settings or {"store": f"sqlite:///{tmp_path / 'users.sqlite'}"}
     old = ["with-profile", "with-event", "with-list"]
-    app = start_app(experiment=TEXT, **_again(before, settings, tmp_path))
+    app = start_app(experiment=TEXT, **_again(before, store_settings, tmp_path / "copy.sqlite"))
     with app.open_client() as http:
         http.put("/v1/users/with-profile", json={"age": 21})
         http.put("/v1/users/new", json={"age": 21})

@@ -28,22 +28,21 @@ from tests.serve.store_harness import DAY_US, Harness, MakeLog, make_event, make
 class Place(Harness):
     """A store to write to, and a folder to export to."""
 
-    def __init__(self, folder: Path, make: MakeLog, redis_url: str = "") -> None:
-        self.folder, self.out, self.redis_url = folder, folder / "tables", redis_url
+    def __init__(self, folder: Path, make: MakeLog, settings: dict[str, Any]) -> None:
+        self.folder, self.out, self.settings = folder, folder / "tables", settings
         super().__init__(make)
 
     def open(self, max_events_per_user: int = 1000, retention_us: int = 0, **caps: int) -> None:
         super().open(max_events_per_user, retention_us, **caps)
 
     def export(self, url: str = "", **options: Any) -> ExportSummary:
-        """Export Redis, or a new copy of the file."""
-        if not url and not self.redis_url:
+        """Export the server, or a new copy of the file."""
+        if not url and self.settings["store"].startswith("sqlite"):
             self.run(self.store.back_up(self.folder / "copy.sqlite"))
-        url = url or self.redis_url or f"sqlite:///{self.folder / 'copy.sqlite'}"
+            url = f"sqlite:///{self.folder / 'copy.sqlite'}"
 
         async def run() -> ExportSummary:
-            settings = load_settings({"store": url, "redis_prefix": f"a*[{self.folder.name}"})
-            log = open_log(settings, is_copy=True)
+            log = open_log(load_settings({**self.settings, "store": url or self.settings["store"]}), is_copy=True)
             try:
                 return await export(log, self.out, **options)
             finally:
@@ -63,9 +62,8 @@ class Place(Harness):
 
 
 @pytest.fixture
-def place(make_log: MakeLog, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    is_redis = request.node.callspec.params["make_log"] == "redis"
-    made = Place(tmp_path, make_log, request.getfixturevalue("redis").url if is_redis else "")
+def place(make_log: MakeLog, store_settings: dict[str, Any], tmp_path: Path) -> Iterator[Place]:
+    made = Place(tmp_path, make_log, store_settings)
     yield made
     made.close()
 
@@ -273,7 +271,7 @@ def test_nothing_is_written_over(place: Place, tmp_path: Path) -> None:
         place.export()
 
 
-@pytest.mark.parametrize("make_log", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("store_settings", ["sqlite"], indirect=True)
 def test_an_older_copy_is_refused(place: Place, tmp_path: Path) -> None:
     place.append("u", use(1))
     place.run(place.store.back_up(tmp_path / "old.sqlite"))

@@ -1,4 +1,4 @@
-"""Killed processes, broken disks, Redis gone, models swapped under load: short runs of benchmarks/serve_*.py."""
+"""Killed processes, broken disks, a store gone, models swapped under load: short runs of benchmarks/serve_*.py."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ from pathlib import Path
 
 import pytest
 from lifecycle import run
-from redis_process import RedisProcess
-from serve_faults import full_disk, kill_under_load, read_only_disk, redis_gone
+from serve_export import export_across_merges
+from serve_faults import full_disk, kill_during_merges, kill_under_load, read_only_disk, store_gone
 from serve_fuzz import fuzz
 from serve_reload import reload_under_load
+from store_servers import STORE_SERVERS
 
-needs_redis = pytest.mark.skipif(not RedisProcess.is_installed(), reason="redis-server is not installed")
+each_server = pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=pytest.mark.skipif(not server.is_installed(), reason=f"{kind} is not installed"))
+        for kind, server in STORE_SERVERS.items()
+    ],
+)
 
 
 def test_no_acknowledged_event_is_lost_by_a_killed_process(model: Path, tmp_path: Path) -> None:
@@ -19,11 +26,30 @@ def test_no_acknowledged_event_is_lost_by_a_killed_process(model: Path, tmp_path
     assert done["acknowledged"] > 50
 
 
-@needs_redis
-def test_no_acknowledged_event_is_lost_with_redis(model: Path, tmp_path: Path, redis: RedisProcess) -> None:
-    settings = {"store": redis.url, "redis_prefix": "killed"}
-    done = kill_under_load(model, tmp_path, 1, seed=2, settings=settings)
+@each_server
+def test_no_acknowledged_event_is_lost_with_a_store_server(model: Path, tmp_path: Path, kind: str) -> None:
+    with STORE_SERVERS[kind]() as store:
+        done = kill_under_load(model, tmp_path, 1, seed=2, settings={"store": store.url})
     assert done["acknowledged"] > 50
+
+
+def test_a_process_killed_during_merges_gives_nobody_what_others_did(model: Path, tmp_path: Path) -> None:
+    done = kill_during_merges(model, tmp_path, 2, seed=3)
+    assert done["merges"] > 10
+    assert done["acknowledged"] > 50
+
+
+@each_server
+def test_a_process_killed_during_merges_with_a_store_server(model: Path, tmp_path: Path, kind: str) -> None:
+    with STORE_SERVERS[kind]() as store:
+        done = kill_during_merges(model, tmp_path, 2, seed=3, settings={"store": store.url})
+    assert done["merges"] > 10
+    assert done["acknowledged"] > 50
+
+
+def test_exports_across_merges_lose_and_double_nothing(model: Path, tmp_path: Path) -> None:
+    done = export_across_merges(model, tmp_path, 3)
+    assert done["merges"] > 20
 
 
 def test_a_service_of_two_days_loses_nothing_and_counts_nothing_twice(model: Path, tmp_path: Path) -> None:
@@ -32,13 +58,10 @@ def test_a_service_of_two_days_loses_nothing_and_counts_nothing_twice(model: Pat
     assert done["impressions_of_recorded_lists"] > 100
 
 
-@needs_redis
-def test_a_service_of_two_days_with_redis(model: Path, tmp_path: Path) -> None:
-    redis = RedisProcess(tmp_path / "redis")
-    try:
-        done = run(model, tmp_path / "days", 24, 2, 2, seed=2, redis=redis)
-    finally:
-        redis.stop()
+@each_server
+def test_a_service_of_two_days_with_a_store_server(model: Path, tmp_path: Path, kind: str) -> None:
+    with STORE_SERVERS[kind]() as store:
+        done = run(model, tmp_path / "days", 24, 2, 2, seed=2, kind=kind, url=store.url)
     assert done["kills"] == 2
     assert done["assignments"] == 24
 
@@ -56,10 +79,12 @@ def test_a_read_only_disk_is_told_and_got_over(model: Path, tmp_path: Path) -> N
     assert done["recovered_s"] < 5
 
 
-@needs_redis
+@each_server
 @pytest.mark.parametrize("frozen", [False, True])
-def test_without_redis_lists_come_from_the_request_alone(model: Path, tmp_path: Path, frozen: bool) -> None:
-    done = redis_gone(model, tmp_path, 1.5, frozen=frozen)
+def test_without_its_store_lists_come_from_the_request_alone(
+    model: Path, tmp_path: Path, kind: str, frozen: bool
+) -> None:
+    done = store_gone(model, tmp_path, 1.5, kind, frozen=frozen)
     assert done["lists_meanwhile"] >= 2
     assert done["recovered_s"] < 5
 

@@ -91,7 +91,7 @@ def test_a_store_in_use_is_refused(path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
     asyncio.run(store.close())
-    assert "is in use by another process; stop it, use Redis for several workers, or export" in done.stdout
+    assert "is in use by another process; stop it, use Redis or Postgres for several workers, or export" in done.stdout
 
 
 def test_writes_that_wait_are_committed_together(path: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_failed_group_keeps_nothing_and_the_next_works(path: Path) -> None:
         raise ValueError("no such work")
 
     async def run() -> list[str]:
-        works = store.append([("u", Profile({"age": 20}))]), log._write(fail)
+        works = store.append([("u", Profile({"age": 20}))]), log._commits.write([fail])
         assert all(isinstance(one, StoreError) for one in await asyncio.gather(*works, return_exceptions=True))
         assert await store.read(["u"]) == [StoredUser()]
         await store.append([("u", make_event("e"))])

@@ -1,4 +1,4 @@
-"""The store's contract, shown on SQLite and on a real Redis."""
+"""The store's contract, shown on SQLite, and on a real Redis and Postgres."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from redis_process import RedisProcess
 
 from firstday.features.signals import Impression, Signals
 from firstday.serve.store.base import Event, Profile, Retention, ShownList, Store, StoredUser, to_time
-from tests.serve.store_harness import CAP, DAY_US, RETENTION_US, Harness, MakeLog, make_event, make_shown
+from tests.serve.store_harness import CAP, DAY_US, RETENTION_US, Harness, MakeLog, SetClock, make_event, make_shown
 
 
 @pytest.fixture
@@ -299,6 +299,44 @@ def test_who_comes_back_after_all_has_expired_has_no_variant(kept: Harness) -> N
     kept.clock.us += 20 * DAY_US
     kept.add(("u", "e1"))  # nothing was purged meanwhile
     assert kept.read("u").assignments == ()
+
+
+@pytest.mark.parametrize("store_settings", ["redis", "postgres"], indirect=True)
+def test_times_increase_across_workers_and_what_a_scan_may_read_is_complete(kept: Harness, make_log: MakeLog) -> None:
+    """Two workers write, each with a clock of its own; a third reads up to the time by which all is readable."""
+    users = [f"u{number}" for number in range(5)]
+    behind = SetClock()
+    behind.us -= DAY_US
+    kept.reopen(max_events_per_user=1000)
+    stores = [kept.store, *(Store(make_log(Retention(1000, RETENTION_US), clock)) for clock in (behind, behind))]
+    scans: list[tuple[int, set[int]]] = []
+
+    async def read_times() -> list[int]:
+        found = await stores[2].read(users)
+        return [event.received_us for user in found for event in user.events]
+
+    async def write(store: Store, name: str) -> None:
+        for number in range(60):
+            events = [(user, make_event(f"{name}-{number}")) for user in users]
+            await asyncio.gather(store.append(events[:2]), store.append(events[2:]))
+
+    async def scan(writing: asyncio.Task[None]) -> None:
+        while not writing.done():
+            until_us, _ = await stores[2].log.find_facts()
+            scans.append((until_us, set(await read_times())))
+
+    async def run() -> list[int]:
+        writing = [asyncio.create_task(write(store, f"w{number}")) for number, store in enumerate(stores[:2])]
+        await asyncio.gather(*writing, scan(writing[1]))
+        times = await read_times()
+        await asyncio.gather(*(store.close() for store in stores[1:]))
+        return times
+
+    times = kept.run(run())
+    assert len(set(times)) == len(times) == 2 * 60 * 5
+    assert len(scans) > 5
+    for until_us, seen in scans:
+        assert {us for us in times if us <= until_us} <= seen
 
 
 def test_redis_forgets_users_by_itself(redis: RedisProcess, tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ def test_everything_known_of_a_user_can_be_read_and_forgotten(http: httpx.Client
         "shown": [],
         "lists": [],
         "assignments": [],
+        "guest_ids": [],
     }
     assert http.delete("/v1/users/anna").status_code == 204
     assert_error(http.get("/v1/users/anna"), 404, "not_found")

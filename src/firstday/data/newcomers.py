@@ -20,7 +20,7 @@ from firstday.errors import DataError
 from firstday.sparse import SparseRows
 from firstday.tables.faults import Findings
 from firstday.tables.raw_table import RawTable
-from firstday.tables.table_checks import check_table, share_id_types
+from firstday.tables.table_checks import check_table, name_persons, share_id_types, split_guests
 
 NEWCOMER_TABLES = ("users", "interactions", "friends")
 """Tables of users; users or interactions is required."""
@@ -73,6 +73,10 @@ def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Find
             frames[table_name] = check_table(table_name, table, {}, findings, are_all=False)
     if findings.faults or not frames:
         return None
+    frames |= split_guests(frames["users"]) if "users" in frames else {}
+    guests = frames.pop("guests", None)
+    if guests is not None:
+        frames = {name: name_persons(frame, guests) for name, frame in frames.items()}
     new_items = None
     if (table := raw.get("items")) is not None:
         new_items = check_table("items", table, {}, findings)

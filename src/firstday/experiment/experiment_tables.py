@@ -106,6 +106,7 @@ def _take_assigned(dataset: Dataset, name: str) -> tuple[pl.DataFrame, list[str]
         assigned_at=pl.coalesce("assigned_at", registered_at),
         cohort=pl.coalesce(registered_at, "assigned_at").dt.strftime("%G-W%V"),
         is_old=pl.col("assigned_at") - registered_at > timedelta(days=1),
+        n_variants="n_variants",
     )
     assigned = times.drop_nulls("assigned_at")
     if not assigned.height:
@@ -124,7 +125,12 @@ def _take_assigned(dataset: Dataset, name: str) -> tuple[pl.DataFrame, list[str]
             f"assignments.assigned_at: {n_old:,} users were assigned more than a day after registration, so they are "
             "not new; assign users when they register to exclude such users."
         )
-    return assigned.drop("is_old"), notes
+    if n_several := (assigned["n_variants"] > 1).sum():
+        notes.append(
+            f"assignments.variant: {n_several:,} of {assigned.height:,} users had several variants, as guests and as "
+            "users; the earliest one counts."
+        )
+    return assigned.drop("is_old", "n_variants"), notes
 
 
 def _take_groups(dataset: Dataset, user_ix: pl.Series) -> pl.DataFrame:

@@ -78,6 +78,9 @@ class TrainedModel:
         How much more recent use counts; None without timestamps.
     content
         Predicts vectors and use of new items; None if too few items have titles or entities.
+    links
+        Weights of the items that go with each item, shape (n_items, n_items), each row with a few entries; None for a
+        model of the released features.
     """
 
     config: Config
@@ -97,6 +100,7 @@ class TrainedModel:
     shown_counts: ShownCounts | None = None
     clock: Clock | None = None
     content: ItemContent | None = None
+    links: SparseRows | None = None
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         data = self.facts.get("data", {})

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,9 @@ from firstday.recommend.rules.list_rules import (
     read_layers,
 )
 from firstday.recommend.scales import scale_answer
+from firstday.recommend.similar import SIMILAR, recommend_similar
 from firstday.recommend.spec import FALLBACKS, Strategy
-from firstday.sparse import SparseRows
+from firstday.sparse import SparseRows, union_rows
 
 AnySignals = Signals | Mapping[str, Any]
 """Signals of one user, or an equivalent dictionary."""
@@ -140,7 +142,10 @@ def _explain(
     if strategy == "auto":
         strategy = query.model.learned["auto"].strategy_of(query.knowledge[row], query.model.fallback)
     if route in FALLBACKS and route != strategy:
-        yield f"answered with {route}: {strategy} can use none of this user's signals"
+        why = f"{strategy} can use none of this user's signals"
+        if strategy == SIMILAR:
+            why = "the model knows nothing that goes with the item and may be listed"
+        yield f"answered with {route}: {why}"
     yield from effects
     if rules is None:
         return
@@ -165,6 +170,14 @@ def check_length(model: TrainedModel, k: int | None) -> int:
     if isinstance(length, bool) or not isinstance(length, Integral) or length < 1:
         raise ConfigError(f"is {length!r}; give an integer of at least 1.", where="k")
     return min(int(length), model.n_items)
+
+
+def find_item(model: TrainedModel, item: Any) -> int:
+    """Return the index of an item, given its id; raise ConfigError if there is none."""
+    index = model.catalogue.items.index_of(item)
+    if index < 0:
+        raise ConfigError(f"{item!r} is unknown to the model; give the id of an item.", where="item", code="not_found")
+    return index
 
 
 @readable
@@ -222,6 +235,40 @@ class Recommender:
         """
         lists = [(k, read_layers(rules))]
         return next(self.answer_lists([Signals.of(user)], lists, strategy, keep_used=keep_used)).row(0)
+
+    def similar(
+        self,
+        item: Any,
+        k: int | None = None,
+        user: AnySignals | None = None,
+        *,
+        keep_used: bool = False,
+        rules: AnyRules = None,
+    ) -> Recommendation:
+        """Recommend what goes with an item: what people use together with it, most of all on the same day.
+
+        Items with similar vectors follow, then popular items. The route is ``used_together``, ``nearest`` if nobody
+        used the item together with another one that may be listed, or a fallback if it has no vector, either.
+
+        Parameters
+        ----------
+        item
+            Id of the item.
+        k, keep_used, rules
+            See `recommend`.
+        user
+            What is known about the user: raises what the user probably likes, and excludes what the user has used.
+
+        Raises
+        ------
+        ConfigError
+            The item is unknown, k is below 1, or a rule is invalid.
+        DataError
+            The signals are invalid.
+        """
+        lists = [(k, read_layers(rules))]
+        index = find_item(self.model, item)
+        return next(self.answer_lists([Signals.of(user or {})], lists, None, keep_used=keep_used, item=index)).row(0)
 
     def recommend_rows(
         self,
@@ -317,10 +364,11 @@ class Recommender:
         strategy: str | None,
         *,
         keep_used: bool,
+        item: int | None = None,
     ) -> Iterator[Recommendations]:
         """Yield the lists of all users for each length and rules; later lists exclude the items of earlier ones.
 
-        Several users may have the same id.
+        Several users may have the same id. With an item, given by index, lists have what goes with it.
         """
         model = self.model
         strategy = strategy or model.config.recommend.strategy
@@ -335,13 +383,19 @@ class Recommender:
                 tuple(sentence for sentence in sentences if sentence not in known)
                 for sentences, known in zip(unknown, named, strict=True)
             ]
+        recommend: str | Strategy = strategy
+        if item is not None:
+            strategy = SIMILAR
+            recommend = partial(recommend_similar, item=item)
+            itself = SparseRows.from_lists([[item]] * len(users), model.n_items)
+            query = query.ask(excluded_override=union_rows([query.always_excluded, itself]))
         segments = np.full(len(users), -1, dtype=np.int64)
         if query.has_features.any():  # predicts for all users at once; `Query.take` keeps the cached rows
             segments = np.where(query.has_features, query.nearest_segments, -1)
         profiles = [{"age": user.age, **user.groups} for user in users]
         for k, layers in lists:
             query = query.ask(k=check_length(model, k))
-            answer = answer_query(query, strategy, layers, profiles.__getitem__)
+            answer = answer_query(query, recommend, layers, profiles.__getitem__)
             unused, excluding = describe_ineffective(query, strategy, answer.routes)
             ignored = [(*sentences, *others) for sentences, others in zip(unknown, unused, strict=True)]
             has_rules = bool(users) and any(rules != NO_RULES for rules in layers)

@@ -14,6 +14,7 @@ from typing import Any
 from firstday.errors import ConfigError
 from firstday.features.signals import Signals
 from firstday.recommend.recommendation import Recommendation
+from firstday.recommend.recommender import find_item
 from firstday.recommend.rules.list_rules import NO_RULES, Row, Rules
 from firstday.recommend.variants import Experiment, Variant
 from firstday.serve.http_errors import overloaded
@@ -37,6 +38,7 @@ class ListRequest:
     after: str = ""  # id of the recorded list that this list continues
     record: bool = False
     signals: Signals = field(default_factory=Signals)
+    item: str | None = None  # item whose similar items are listed
     enrol: bool = False  # whether a new variant assignment of the user may be stored
     arrived_s: float = field(default_factory=time.monotonic)
     source: Source = "request"
@@ -68,7 +70,7 @@ class Enrolment:
 
     async def enrol(self, request: ListRequest, user: StoredUser) -> None:
         """Set the variant of a participant; store a new assignment if `ListRequest.enrol` is set."""
-        if request.options.strategy is not None:  # an explicit strategy has no variant
+        if request.options.strategy is not None or request.item is not None:  # has no variant
             return
         experiment = self.experiment
         with suppress(StoreError):  # already counted
@@ -115,7 +117,7 @@ class ListBatcher:
     async def read_signals(self, user_id: str) -> tuple[Signals, Source]:
         """Return a user's stored signals and their source; no signals if the store fails."""
         (user,), source = await self._read_users([user_id])
-        return user.to_signals(user_id), source
+        return user.to_signals(user.person_id or user_id), source
 
     async def _read_users(self, user_ids: list[str]) -> tuple[list[StoredUser], Source]:
         try:
@@ -146,8 +148,9 @@ class ListBatcher:
                 options = request.options
                 unshared = id(request) if request.rows else 0
                 strategy = request.variant.strategy if request.variant else options.strategy
-                groups[options.k, strategy, options.keep_used, request.rules.text, unshared].append(request)
-        for (k, strategy, keep_used, _, _), together in groups.items():
+                key = (options.k, strategy, options.keep_used, request.item, request.rules.text, unshared)
+                groups[key].append(request)
+        for (k, strategy, keep_used, item_id, _, _), together in groups.items():
             if len(groups) > 1:
                 await asyncio.sleep(0)  # rules may take long to compile; probes must not wait for all
             group = self._refuse_late(together)
@@ -164,7 +167,10 @@ class ListBatcher:
                 else:
                     signals = [request.signals for request in group]
                     lists = [(k, layers)]
-                    answers = next(model.recommender.answer_lists(signals, lists, strategy, keep_used=keep_used))
+                    item = None if item_id is None else find_item(model.trained, item_id)
+                    answers = next(
+                        model.recommender.answer_lists(signals, lists, strategy, keep_used=keep_used, item=item)
+                    )
                     for row, request in enumerate(group):
                         request.recommendations = [answers.row(row)]
             except Exception as error:
@@ -181,6 +187,7 @@ class ListBatcher:
 
     def _read_signals(self, request: ListRequest, user: StoredUser) -> None:
         """Set the signals of a stored user; a continued list uses the signals and items of its first page."""
+        request.user_id = user.person_id or request.user_id
         served = self._holder.current
         request.as_of = max(user.newest_us, served.newest_us)
         if request.after:
@@ -190,7 +197,7 @@ class ListBatcher:
                     "the user has no recorded list with this id; give that of the previous page.", where="after"
                 )
             request.as_of = previous.as_of
-            user = user.as_of(previous.as_of)
+            user = self._store.go_back(user, previous)
             later = [item_id for item_id, us in served.put_us.items() if us > previous.as_of]
             request.rules = request.rules.override("after", previous.after + len(previous.items))
             request.rules = request.rules.override("deny", (*request.rules.deny, *later))

@@ -23,13 +23,15 @@ from firstday.serve.store.base import (
     Log,
     NewItem,
     Retention,
+    ShownList,
     StoredEvent,
     StoredUser,
-    assemble,
     now_us,
+    read_members,
     read_new_items,
     to_time,
     to_us,
+    unite,
 )
 
 STATE = ".export.json"
@@ -51,16 +53,18 @@ INTERACTIONS = (
 )
 COLUMNS = {
     **dict.fromkeys(("events", "lists", "picks"), INTERACTIONS),
-    "no_profile": ("user_id", "registered_at", "age"),
+    "no_profile": ("user_id", "registered_at", "age", "guest_ids"),
     "friends": ("user_id", "friend_id"),
     "assignments": ("user_id", "experiment", "variant", "assigned_at"),
     "reported": ("user_id", "list_id"),
+    "guests": ("user_id", "guest_id"),
 }
 """Columns of the rows that a run collects: `no_profile` for users without a new profile, `reported` for lists whose
-impressions were reported as events."""
+impressions were reported as events, `guests` for the guests of a person."""
 COLUMN_TYPES: Mapping[str, Any] = {
     **dict.fromkeys(("timestamp", "registered_at", "assigned_at"), pl.Datetime("us", "UTC")),
     **dict.fromkeys(("position", "age"), pl.Int64),
+    "guest_ids": pl.List(pl.String),
     "propensity": pl.Float64,
 }
 """Types of columns; all others are text."""
@@ -82,6 +86,8 @@ async def export(log: Log, out: Path, since: datetime | None = None) -> ExportSu
     An interrupted run is safe: the next run writes the same rows again. Files are staged, moved into place at the end,
     and named after the start time of the run's interval; the state is written last. The log may be written meanwhile.
 
+    Rows keep the id under which they were received; `users.guest_ids` names the guests who became a user.
+
     Raises `ConfigError` if the folder contains an export that is ahead of this store, or tables from another source.
     """
     start = _begin(out, since)
@@ -95,8 +101,8 @@ async def export(log: Log, out: Path, since: datetime | None = None) -> ExportSu
     oldest_us = Retention(1, retention_us).oldest_us(now_us())
     run = _Run(out, to_us(start), until_us)
     async for owners in log.find_owners(run.since_us):
-        for user_id, entries in zip(owners, await log.read(owners), strict=True):
-            run.take(user_id, assemble(entries, oldest_us))
+        for user_id, members in zip(owners, await read_members(log.read, owners, oldest_us), strict=True):
+            run.take(user_id, members, unite(members, oldest_us, {}))
     (entries,) = await log.read([ITEMS])
     run.take_items(read_new_items(entries, oldest_us))
     done = run.publish()
@@ -140,37 +146,47 @@ class _Run:
         """Return whether a store time is in the interval of this run."""
         return self.since_us < us <= self._until_us
 
-    def take(self, user_id: str, user: StoredUser) -> None:
-        """Collect a user's new rows."""
+    def take(self, user_id: str, members: Mapping[str, StoredUser], person: StoredUser) -> None:
+        """Collect the new rows of one of the members of a person."""
         rows = self._rows
+        user = members[user_id]
+        records: list[StoredEvent | ShownList] = [*user.events, *user.lists]
+        own_us = {one.received_us for one in records if self._is_new(one.received_us)}
+        rows["guests"] += [(person.person_id, guest_id) for guest_id in person.guest_ids]
         profile = user.profile
         if profile is not None and self._is_new(profile.put_us):
             signals = Signals.of(profile.signals)
             rows["profiles"].append(
-                {**signals.groups, "user_id": user_id, "registered_at": user.first_us, "age": signals.age}
+                {
+                    **signals.groups,
+                    "user_id": user_id,
+                    "registered_at": user.first_us,
+                    "age": signals.age,
+                    "guest_ids": None,
+                }
             )
             rows["friends"] += [(user_id, friend) for friend in dict.fromkeys(signals.friends)]
             rows["picks"] += [_use(user_id, action, profile.put_us) for action in signals.interactions]
             rows["picks"] += [_show(user_id, profile.put_us, impression) for impression in signals.shown]
         elif user.first_us is not None:
-            rows["no_profile"].append((user_id, user.first_us, None))
+            rows["no_profile"].append((user_id, user.first_us, None, None))
         rows["assignments"] += [
             (user_id, assignment.experiment, assignment.variant, assignment.assigned_us)
             for assignment in user.assignments
             if self._is_new(assignment.assigned_us)
         ]
-        for source, impression in user.find_impressions():
-            if self._is_new(source.received_us):
+        for source, impression in person.find_impressions():
+            if source.received_us in own_us:
                 if isinstance(source, StoredEvent):
                     rows["events"].append(_show(user_id, source.time_us, impression))
-                    rows["reported"].append((user_id, source.list_id))
+                    rows["reported"] += [(member, source.list_id) for member in members]
                 else:
                     rows["lists"].append(_show(user_id, source.received_us, impression))
-        rows["reported"] += [(user_id, shown.list_id) for shown in user.lists if shown.is_told]
+        rows["reported"] += [(member, shown.list_id) for shown in person.lists if shown.is_told for member in members]
         rows["events"] += [
             _use(user_id, event, event.time_us, event.list_id)
-            for event in user.events
-            if self._is_new(event.received_us) and not event.is_impression
+            for event in person.events
+            if event.received_us in own_us and not event.is_impression
         ]
         self._write_interactions(ROWS_AT_ONCE)
 
@@ -245,9 +261,15 @@ class _Run:
         columns = dict.fromkeys(chain(new.columns, *self._rows["profiles"]), pl.String)
         profiles = pl.DataFrame(self._rows["profiles"], {**columns, **new.schema})
         old = self._read("users", profiles)
-        users = pl.concat([new, old, profiles], how="diagonal").unique("user_id", keep="last")
+        rows = pl.concat([new, old, profiles], how="diagonal")
+        old_guests = rows.select("user_id", guest_id="guest_ids").explode("guest_id").drop_nulls()
+        guests = pl.concat([old_guests, self._frame("guests")]).unique("guest_id", keep="last").sort("guest_id")
+        users = rows.unique("user_id", keep="last").drop("guest_ids").sort("user_id")
         self._summary.users = users.height - old.height
-        self._stage("users", users.sort("user_id"))
+        if guests.height:
+            guest_ids = guests.group_by("user_id").agg(guest_ids="guest_id")
+            users = users.join(guest_ids, on="user_id", how="left", maintain_order="left")
+        self._stage("users", users)
         is_unchanged = ~pl.col("user_id").is_in(profiles["user_id"].to_list())
         for name, new in (("friends", self._frame("friends")), ("interactions/picks", self._frame("picks"))):
             table = pl.concat([self._read(name, new).filter(is_unchanged), new])

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
 from firstday.errors import ConfigError, DataError, FirstdayError, describe_fault
-from firstday.serve.store.base import StoreError
+from firstday.serve.store.base import MergeError, StoreError
 
 MAX_ERRORS = 20
 """Maximum field errors per response; a body can have thousands."""
@@ -75,8 +75,11 @@ def as_api_error(error: Exception) -> ApiError:
         return ApiError(400, "cut_off", "The connection was closed before the request was complete.")
     if isinstance(error, StoreError):
         return ApiError(503, "store_unavailable", str(error), headers={"Retry-After": "1"})
+    if isinstance(error, MergeError):
+        return ApiError(409, error.code, str(error))
     if isinstance(error, ConfigError | DataError):
-        return ApiError(422, "invalid", str(error), [(error.where, error.text)] if error.where else [])
+        status, code = (404, error.code) if error.code == "not_found" else (422, "invalid")
+        return ApiError(status, code, str(error), [(error.where, error.text)] if error.where else [])
     return ApiError(500, INTERNAL, "Unexpected error; the log has the details under this X-Request-ID.")
 
 

@@ -93,6 +93,11 @@ def require_right(keys: Keys, right: Right) -> list[Any]:
     return [Depends(HTTPBearer(scheme_name=right, description=f"A {right} key.", auto_error=False)), Depends(check)]
 
 
+def is_foreign(request: Request) -> bool:
+    """Return whether a browser sends a request for a page of another site."""
+    return request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+
+
 def _content_type(headers: Headers) -> str:
     return headers.get("content-type", "").partition(";")[0].strip().lower()
 

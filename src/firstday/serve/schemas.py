@@ -132,6 +132,15 @@ class UserBody(SignalsBody):
     model_config = ConfigDict(extra="ignore")
 
 
+class MergeBody(_Request):
+    """A guest to merge."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"from": "guest-81"}]})
+
+    guest_id: UserId = Field(alias="from")
+    """Id under which the user was known so far."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventBody(Event):
     """A user action to store.
@@ -219,8 +228,8 @@ Repeated = Annotated[list[RuleText], Field(max_length=MAX_COLUMNS)]
 Ids = Annotated[list[IdText], Field(max_length=MAX_EVENTS)]
 
 
-class ListParameters(_OfUser):
-    """Options of a user's list, and rules."""
+class _RuleParameters(_Parameters):
+    """Rules."""
 
     filter: RuleText = ""
     """Condition on item columns that all listed items meet."""
@@ -239,6 +248,21 @@ class ListParameters(_OfUser):
         """Return the rules; raise `ConfigError` if one is invalid."""
         values = self.model_dump(include={"filter", *REPEATED}, exclude_defaults=True)
         return Rules.of(values) if values else NO_RULES
+
+
+class ListParameters(_OfUser, _RuleParameters):
+    """Options of a user's list, and rules."""
+
+
+class SimilarParameters(_RuleParameters):
+    """Options of a list of similar items, and rules."""
+
+    k: Length | None = None
+    """List length. Defaults to the model's setting."""
+    user: UserIdText | None = None
+    """User for whom the list is ranked, and whose used items are excluded."""
+    keep_used: bool = False
+    """Allow items that the user has used, banned or passed over."""
 
 
 REPEATED = ("allow", "deny", "cap", "pin", "boost")
@@ -504,7 +528,8 @@ class ListAnswer(_Answer):
     strategy: str
     """Requested strategy."""
     route: str
-    """Strategy that made the list, which may be a fallback (group, recent, popular)."""
+    """Strategy that made the list, which may be a fallback (group, recent, popular). Similar items were used_together
+    with the item, or have the nearest vectors."""
     signals_from: Source
     """store_unavailable: the store did not respond, so the list uses no user data."""
     segment: int | None
@@ -628,7 +653,7 @@ class _OfOneUser(_Answer):
 class UserAnswer(_Signals, _OfOneUser):
     """Everything known about a user; interactions and impressions put with the profile are not among the events."""
 
-    model_config = ConfigDict(strict=False, json_schema_serialization_defaults_required=True)
+    model_config = ConfigDict(strict=False, extra="ignore", json_schema_serialization_defaults_required=True)
 
     put_at: Annotated[datetime | None, _ReadTime, Field(validation_alias="put_us")]
     """Time of the last update of profile, picks and friends."""
@@ -640,6 +665,19 @@ class UserAnswer(_Signals, _OfOneUser):
     """Recorded lists, in order of receipt."""
     assignments: list[Assignment]
     """Experiments that the user takes or took part in."""
+    guest_ids: list[str]
+    """Guests merged into the user; this is also the answer for these ids."""
+
+
+class MergeAnswer(_OfOneUser):
+    """Result of a merge."""
+
+    guest_ids: list[str]
+    """All guests of the user."""
+    is_new: bool
+    """Whether this call merged the guest; false if it was merged before."""
+    n_left_out: int
+    """Number of events and lists that are beyond the limits per user after the merge."""
 
 
 class PutAnswer(_ByModel):

@@ -63,17 +63,19 @@ class ServeSettings(BaseSettings):
     admin_keys: Keys = ()
     """Keys for model reloads and store backups."""
     store: SecretStr = SecretStr("")
-    """Store of user signals: sqlite:///relative.sqlite, sqlite:////absolute/path.sqlite, redis://host:6379/0 or
-    rediss://... Empty: users.sqlite in firstday's user data directory."""
+    """Store of user signals: sqlite:///relative.sqlite, sqlite:////absolute/path.sqlite,
+    postgresql://user:password@host/database, redis://host:6379/0 or rediss://... Empty: users.sqlite in firstday's user
+    data directory."""
     sqlite_synchronous: Literal["full", "normal"] = "full"
     """full: acknowledged events survive a power cut. normal: they survive only a killed process, but writes do not wait
     for the disk."""
     redis_prefix: str = Field(default="firstday", max_length=64)
     """Prefix of all Redis keys."""
     store_timeout_s: float = Field(default=1.0, gt=0, le=60, allow_inf_nan=False)
-    """Seconds until a Redis call times out."""
+    """Seconds until a call to Redis or Postgres times out."""
     store_retry_s: float = Field(default=1.0, ge=0, le=60)
-    """Cool-down after a failed Redis call, in seconds; until then lists are served without stored signals."""
+    """Cool-down after a failed connection to Redis or Postgres, in seconds; until then lists are served without stored
+    signals."""
     retention_days: float = Field(default=90.0, ge=0, le=36500)
     """Days to keep an event or a recorded list after receipt, and profile, picks and friends after their last update.
     0: no expiry."""

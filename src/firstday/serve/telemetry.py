@@ -50,10 +50,10 @@ class Lines(logging.Formatter):
 
 
 def set_up_logs(level: str, log_format: Literal["auto", "json", "text"]) -> None:
-    """Send the logs of the service and of uvicorn to standard error."""
+    """Send the logs of the service, psycopg and uvicorn to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Lines(is_text=log_format == "text" or (log_format == "auto" and sys.stderr.isatty())))
-    for name, minimum in (("firstday", level), ("uvicorn", "warning")):
+    for name, minimum in (("firstday", level), ("psycopg", "error"), ("uvicorn", "warning")):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(minimum.upper())
@@ -91,6 +91,7 @@ class Metrics:
         self.events_not_understood = Counter(
             "events_not_understood", "Events with a signal, entity or id that the model does not know.", **options
         )
+        self.merges = Counter("merges", "Guests merged, or merged again.", ["outcome"], **options)
         self._store_errors = Counter("store_errors", "Calls to the store that failed.", ["call"], **options)
         self._store_up = Gauge("store_up", "1 if the last call to the store succeeded, else 0.", **options)
         self._note_store(is_up=True)

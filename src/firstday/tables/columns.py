@@ -118,6 +118,15 @@ def _id(column: Column) -> pl.Series | None:
     return column.find("id", values)
 
 
+def _ids(column: Column) -> pl.Series | None:
+    """Convert lists of ids, or text with ids separated by |, to List(String) without repeats."""
+    values = column.values.str.split("|") if column.values.dtype == pl.String else column.values
+    if values.dtype in (pl.List(pl.String), pl.List(pl.Int64), pl.List(pl.Null)):
+        return values.cast(pl.List(pl.String)).list.drop_nulls().list.unique(maintain_order=True)
+    column.wrong_type("lists of ids")
+    return None
+
+
 def _text(column: Column) -> pl.Series | None:
     """Return text, with null for empty values."""
     if column.values.dtype == pl.String:
@@ -198,6 +207,7 @@ def _vector(column: Column) -> pl.Series | None:
 
 VALUE_CONVERSIONS: Mapping[str, Callable[[Column], pl.Series | None]] = {
     "id": _id,
+    "ids": _ids,
     "text": _text,
     "time": _time,
     "vector": _vector,

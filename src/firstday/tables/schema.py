@@ -13,7 +13,19 @@ import polars as pl
 from firstday.errors import Fault
 
 Kind = Literal[
-    "id", "text", "time", "weight", "rating", "age", "vector", "position", "propensity", "group", "entity", "other"
+    "id",
+    "ids",
+    "text",
+    "time",
+    "weight",
+    "rating",
+    "age",
+    "vector",
+    "position",
+    "propensity",
+    "group",
+    "entity",
+    "other",
 ]
 Frames = Mapping[str, pl.DataFrame]
 """Tables by name, with every column in its final type."""
@@ -51,7 +63,9 @@ TABLES: Mapping[str, TableSchema] = {
         },
         ("user_id",),
     ),
-    "users": TableSchema({"user_id": "id", "registered_at": "time", "age": "age"}, ("user_id",), "group"),
+    "users": TableSchema(
+        {"user_id": "id", "registered_at": "time", "age": "age", "guest_ids": "ids"}, ("user_id",), "group"
+    ),
     "items": TableSchema(
         {"item_id": "id", "title": "text", "description": "text", "added_at": "time"}, ("item_id",), "entity"
     ),

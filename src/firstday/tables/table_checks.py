@@ -21,7 +21,10 @@ def _reference_rules(name: str, frames: Frames) -> list[Rule]:
     for column, home in HOMES.items():
         ids = known_ids(frames, home)
         if column in TABLES[name].kinds and name != home and ids is not None:
-            is_known = pl.col(column).cast(pl.String).is_in(ids.cast(pl.String).implode())
+            known = ids.cast(pl.String)
+            if home == "users" and "guests" in frames:
+                known = pl.concat([known, frames["guests"]["guest_id"]])
+            is_known = pl.col(column).cast(pl.String).is_in(known.implode())
             rules.append(reference_rule(column, home, ids, ~is_known, is_fault=name != "friends"))
     return rules
 
@@ -38,6 +41,8 @@ def check_frames(
     A missing table of users or items is built from `named_ids`, the ids in interactions. A table that cannot be read,
     or lacks a required column, is omitted, and references to it are not checked. Unless `are_all`, the tables contain a
     subset of users: whether columns are groups is not checked, and friends may be in another part.
+
+    `users` has one row per person. If there are guests, the result has their table (`split_guests`).
     """
     frames = {}
     for home in named_ids.keys() - raw.keys():
@@ -54,12 +59,61 @@ def check_frames(
             continue
         if set(TABLES[name].required) <= set(rows.columns):
             frames[name] = rows
+            if name == "users":
+                frames |= split_guests(rows)
             if name == "items" and name in named_ids:
                 add_items_of_interactions(frames, named_ids, findings)
     if "embeddings/items" in frames:
         check_item_vectors(frames, findings)
     share_id_types(frames)
     return frames
+
+
+def split_guests(users: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Return `users` with one row per person, and a table of guests if there are any.
+
+    A person registers when the first of their ids does. Of other values, the person's own take precedence. The table
+    has `guest_id`, `user_id` and whether the guest is the person's first id (`is_first`): the one that registers first;
+    a guest without a time precedes the person. Its ids are text.
+    """
+    if "guest_ids" not in users.columns:
+        return {}
+    own_id = pl.col("user_id").cast(pl.String)
+    guests = (
+        users.select(own_id, guest_id="guest_ids")
+        .explode("guest_id")
+        .drop_nulls()
+        .unique("guest_id", maintain_order=True)
+    )
+    users = users.drop("guest_ids")
+    if guests.is_empty():
+        return {"users": users}
+    named = pl.concat([users.with_columns(own_id), guests.select(user_id="guest_id")], how="diagonal")
+    is_guest = pl.col("user_id").is_in(guests["guest_id"].implode())
+    rows = named.unique("user_id", maintain_order=True).with_columns(own_id="user_id", is_guest=is_guest)
+    rows = name_persons(rows, guests).sort("is_guest", maintain_order=True)
+    time = pl.selectors.by_name("registered_at", require_all=False)
+    order = "registered_at" if "registered_at" in users.columns else ~pl.col("is_guest")
+    first_id = pl.col("own_id").sort_by(order).first()
+    persons = rows.group_by("user_id", maintain_order=True).agg(
+        time.min(), (~time).drop_nulls().first(), first_id=first_id
+    )
+    firsts = persons["first_id"].implode()
+    return {
+        "users": persons.select(users.columns).cast({"user_id": users.schema["user_id"]}),
+        "guests": guests.with_columns(is_first=pl.col("guest_id").is_in(firsts)),
+    }
+
+
+def name_persons(rows: pl.DataFrame, guests: pl.DataFrame) -> pl.DataFrame:
+    """Replace the ids of guests by those of their persons; user ids become text."""
+    persons = guests.select("guest_id", person_id="user_id")
+    for column in HOMES:
+        if HOMES[column] == "users" and column in rows.columns:
+            ids = rows.select(guest_id=pl.col(column).cast(pl.String))
+            found = ids.join(persons, on="guest_id", how="left", maintain_order="left")
+            rows = rows.with_columns(found.select(pl.coalesce("person_id", "guest_id").alias(column)).to_series())
+    return rows
 
 
 def add_items_of_interactions(
@@ -151,7 +205,8 @@ def check_named_friends(table: RawTable, frames: Frames, findings: Findings) -> 
 
 def share_id_types(frames: dict[str, pl.DataFrame]) -> None:
     """Cast all user ids, or all item ids, to String if one of their columns is String. Modifies `frames`."""
-    columns = [(table, column) for table in frames for column in HOMES if column in TABLES[table].kinds]
+    tables = frames.keys() & TABLES.keys()
+    columns = [(table, column) for table in tables for column in HOMES if column in TABLES[table].kinds]
     are_text = {HOMES[column] for table, column in columns if frames[table][column].dtype == pl.String}
     for table, column in columns:
         if HOMES[column] in are_text:

@@ -49,6 +49,7 @@ from firstday.training.calibrate import calibrate
 from firstday.training.clock import choose_clock, go_back
 from firstday.training.guard import choose_guard
 from firstday.training.item_content import learn_content
+from firstday.training.item_links import link_items
 from firstday.training.learn import check_training, learn_cold_model, learn_methods
 from firstday.training.option_search import Tuning, search_options
 from firstday.training.validation import (
@@ -245,16 +246,18 @@ def _learn(source: _Source, split: Split, wrap: ObjectiveWrapper, progress: Prog
     held_out = _held_out(dataset, split)
     stage = _learn_segments(source, split, held_out, progress)
     fold = _learn_methods(source, stage, wrap, progress)
-    shown = stage.everyone.shown
-    if shown is None or is_fold:
+    if is_fold:
         return fold
-    if source.learners.count_others is not None:
-        others = source.learners.count_others(fold.model, held_out)
-    else:
-        counted = split.warm if stage.everyone.sums else stage.split.warm
-        actions = dataset.actions(split.warm_window)
-        others = count_shown_to_others(dataset, fold.model, counted, actions, held_out, split.warm_window)
-    model = replace(fold.model, shown_counts=add_shown([shown, others]))
+    model = replace(fold.model, links=link_items(dataset, stage.split, stage.uses, source.config))
+    shown = stage.everyone.shown
+    if shown is not None:
+        if source.learners.count_others is not None:
+            others = source.learners.count_others(model, held_out)
+        else:
+            counted = split.warm if stage.everyone.sums else stage.split.warm
+            actions = dataset.actions(split.warm_window)
+            others = count_shown_to_others(dataset, model, counted, actions, held_out, split.warm_window)
+        model = replace(model, shown_counts=add_shown([shown, others]))
     return replace(fold, query=fold.query.ask(model=model))
 
 

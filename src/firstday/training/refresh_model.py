@@ -1,7 +1,8 @@
 """Refresh: retrain or recount, compare on users new to both models, and publish the new model or keep the old.
 
-Held-out users are chosen by a hash of the caller's user id, so they are the same in every run. They are used neither
-for training nor for choosing settings. The published model is exactly the one that was compared.
+Held-out users are chosen by a hash of the caller's user id, of a person with guests the first one, so they are the same
+in every run. They are used neither for training nor for choosing settings. Models are compared on those held out under
+each of their ids. The published model is exactly the one that was compared.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.ids import stable_numbers
+from firstday.data.ids import Ids, stable_numbers
 from firstday.data.splits.cut_offs import choose_target_days
 from firstday.data.splits.histories import read_histories
 from firstday.data.splits.holdout import log_of, split_for_training
@@ -270,10 +271,10 @@ def _replace_model(
     if shrunk := find_shrunk(dataset, facts, min_size):
         return result("smaller", f"{'; '.join(shrunk)}; {ADVICE}")
     share = choose_share(dataset, config)
-    numbers = hash_users(dataset)
+    numbers, highest = hash_users(dataset)
     split = split_for_training(dataset, config, config.seed, held_out=numbers < share)
     current_share = facts.get("held_out_share", 0.0)  # train holds no users out
-    cohort = _newest(split.cold.take(np.flatnonzero(numbers[split.cold.users] < current_share)))
+    cohort = _newest(split.cold.take(np.flatnonzero(highest[split.cold.users] < current_share)))
     unrecorded = {"values": dict.fromkeys(KEPT_SIGNS, 1.0), "nights": {}, "times": {}, "end_us": None}
     recorded = facts.get("signs", unrecorded)  # train records none
     nights = recorded["nights"]
@@ -331,9 +332,20 @@ def _replace_model(
     return result("first", explanation, published=True)
 
 
-def hash_users(dataset: Dataset) -> np.ndarray:
-    """Return a number from 0 to 1 per user; those below a share are held out. Shape (n_users,)."""
-    return np.asarray(stable_numbers(dataset.users, _HASH_SEED) / 2.0**64)
+def hash_users(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Return a number from 0 to 1 per user; those below a share are held out. Shape (n_users,).
+
+    The first number is that of the user's first id. The second one is the highest of all ids: while the user and a
+    guest were apart, either may have been trained on.
+    """
+    numbers = np.asarray(stable_numbers(dataset.users, _HASH_SEED) / 2.0**64)
+    highest = numbers.copy()
+    if dataset.guests is not None:
+        of_guests = stable_numbers(Ids(dataset.guests["guest_id"]), _HASH_SEED) / 2.0**64
+        users, _, is_first = dataset.guests.select("user_ix", "guest_id", "is_first")
+        np.maximum.at(highest, users.to_numpy(), of_guests)
+        numbers[users.filter(is_first).to_numpy()] = of_guests[is_first.to_numpy()]
+    return numbers, highest
 
 
 def _newest(cohort: Cohort) -> Cohort:
@@ -371,7 +383,7 @@ def compare_counts(current: Recommender, dataset: Dataset) -> ModelComparison | 
         return None
     moment = int(np.median(registered_us[users]))
     snapshot = take_snapshot(dataset, registered_us, moment)
-    is_held_out = hash_users(snapshot) < data.get("held_out_share", 0.0)
+    is_held_out = hash_users(snapshot)[0] < data.get("held_out_share", 0.0)
     newer = Recommender(renew_counts(model, snapshot, is_held_out))
     cohort = collect_newcomers(dataset, model.config, histories, users[registered_us[users] >= moment])
     return compare_models(current, newer, dataset, cohort)

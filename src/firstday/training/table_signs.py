@@ -76,7 +76,7 @@ def measure_signs(
         n_rows = np.array([(times.get(name, 0), n) for name, n in times_before.items()])
         signs["times"] = _share_kept(n_rows[:, 0], n_rows[:, 1])
     if model.warm is not None:
-        users = dataset.users.lookup(model.warm.ids.values)
+        users = dataset.find_users(model.warm.ids.values)
         rows = np.flatnonzero(users >= 0)
         known = map_columns(uses.take(users[rows]), dataset.items, model.catalogue.items)
         n_kept = contains(known, model.warm.uses.take(rows)).sum()

@@ -5,24 +5,26 @@ from __future__ import annotations
 from itertools import zip_longest
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.routing import Route
 
-from firstday.features.signals import Signals
+from firstday.features.signals import IdText, Signals
 from firstday.recommend.recommendation import Recommendation
 from firstday.serve.batching import ListRequest
 from firstday.serve.explain import explain as explain_list
 from firstday.serve.http_errors import ApiError
-from firstday.serve.middleware import require_json
+from firstday.serve.middleware import is_foreign, require_json
 from firstday.serve.routes.users import UserIdPath
 from firstday.serve.schemas import (
     REPEATED,
     ListAnswer,
+    ListOptions,
     ListParameters,
     PageAnswer,
     RecommendBody,
+    SimilarParameters,
     UserIdText,
     UserListBody,
     json_response,
@@ -55,15 +57,15 @@ async def recommend_to_user(
 
 async def _recommend(service: Service, request: Request, list_request: ListRequest) -> Response:
     """Answer for a stored user; check the rights to record and to enrol."""
-    # Whether a browser sends this request for a page of another site.
-    is_foreign = request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
     if list_request.record:
         service.keys.check(request, "write")
-        if is_foreign:
+        if is_foreign(request):
             raise ApiError(
                 403, "forbidden", "Pages of other sites cannot record lists; send the request from your own server."
             )
-    list_request.enrol = service.enrolment is not None and service.keys.opens(request, "write") and not is_foreign
+    list_request.enrol = (
+        service.enrolment is not None and service.keys.opens(request, "write") and not is_foreign(request)
+    )
     return await _answer(service, list_request)
 
 
@@ -110,6 +112,20 @@ async def recommend_to_signals(service: ServiceDep, body: RecommendBody) -> Resp
     """Return a list based on the signals in the body. The store is neither read nor written."""
     signals = Signals.of(dict(body.signals))
     return await _answer(service, ListRequest("", body, body.rules, body.rows, signals=signals))
+
+
+@router.get("/items/{item_id:path}/similar", response_model=ListAnswer, summary="Recommend what goes with an item")
+async def recommend_similar(
+    service: ServiceDep,
+    item_id: Annotated[IdText, Path(description="Your id of the item.")],
+    parameters: Annotated[SimilarParameters, Query()],
+) -> Response:
+    """Return items used together with an item, most of all on the same day; 404 if the model does not know it.
+
+    Items with similar vectors follow, then popular items.
+    """
+    options = ListOptions(k=parameters.k, keep_used=parameters.keep_used)
+    return await _answer(service, ListRequest(parameters.user or "", options, parameters.rules(), item=item_id))
 
 
 async def _answer(service: Service, list_request: ListRequest) -> Response:

@@ -107,8 +107,8 @@ async def reload_model(service: ServiceDep) -> ReloadAnswer:
 async def back_up_store(service: ServiceDep) -> dict[str, int]:
     """Copy a SQLite store atomically to the configured backup file, without blocking reads or writes.
 
-    `firstday export` reads the copy. If no backup file is configured, the response is 409. A store in Redis cannot be
-    copied.
+    `firstday export` reads the copy. If no backup file is configured, the response is 409. A store in Redis or
+    Postgres cannot be copied.
     """
     if not service.settings.backup_file:
         raise ApiError(

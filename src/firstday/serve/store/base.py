@@ -2,19 +2,19 @@
 
 The store contains no vectors, so a new model needs no migration. A log entry is (owner, kind, id, time, body). The
 owner is a user or the service, the body is a record in JSON, and times increase strictly. `Store` converts between
-records and entries; a `Log`, in SQLite or Redis, persists the entries.
+records and entries; a `Log`, in SQLite, Redis or Postgres, persists the entries.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import repeat
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Protocol
 
@@ -52,6 +52,10 @@ MAX_STORED_ITEMS = 20_000
 
 class StoreError(FirstdayError):
     """The store is unavailable; the call has not been acknowledged."""
+
+
+class MergeError(FirstdayError):
+    """A guest cannot be merged; `code` says why."""
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -183,24 +187,61 @@ class NewItem:
         return int(self.values.get("first_us", self.put_us))
 
 
-Record = Profile | Event | ShownList | Assignment
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """The person that a guest became.
+
+    The guest's log has it once, and it is never replaced: the first person keeps the guest. The person's log has a copy
+    for each guest, which counts only if the guest's log agrees, and an alias of the person itself, which keeps a person
+    with guests from becoming a guest.
+    """
+
+    guest_id: str
+    person_id: str
+    merged_us: Time = 0
+
+
+Record = Profile | Event | ShownList | Assignment | Alias
 
 
 @dataclass(frozen=True)
 class StoredUser:
-    """Everything stored about a user, in order of receipt; `first_us` is the time of first contact, None if unknown."""
+    """Everything stored about a user, in order of receipt.
+
+    `first_us` is the time of first contact, None if unknown, and `seen_us` approximately that of the last write. If
+    guests were merged, these are the records of all `members`, by id, the person first. The person's profile takes
+    precedence, and the earliest assignment. `n_left_out` counts events and lists beyond the caps. `entries` is set for
+    members only.
+    """
 
     profile: Profile | None = None
     events: tuple[StoredEvent, ...] = ()
     lists: tuple[ShownList, ...] = ()
     assignments: tuple[Assignment, ...] = ()
     first_us: int | None = None
+    seen_us: int = 0
+    aliases: tuple[Alias, ...] = ()
+    guest_ids: tuple[str, ...] = ()
+    entries: Sequence[StoredEntry] = ()
+    members: Mapping[str, StoredUser] = field(default_factory=dict)
+    n_left_out: int = 0
+
+    @property
+    def person_id(self) -> str | None:
+        """Id of the person, if guests were merged."""
+        return self.aliases[0].person_id if self.aliases else None
+
+    @property
+    def merged_us(self) -> int:
+        """Time at which a guest was merged, in microseconds since 1970; 0 for all others."""
+        return max((one.merged_us for one in self.aliases if one.guest_id != one.person_id), default=0)
 
     @property
     def newest_us(self) -> int:
         """Time of the newest entry that affects recommendations, in microseconds since 1970; 0 without any."""
         records: list[StoredEvent | ShownList] = [*self.events, *self.lists]
-        return max([self.profile.put_us if self.profile else 0, *(one.received_us for one in records)])
+        put_us = self.profile.put_us if self.profile else 0
+        return max(put_us, self.merged_us, *(one.received_us for one in records), 0)
 
     def as_of(self, us: int) -> StoredUser:
         """Return the user without the events and lists received after a time."""
@@ -275,9 +316,10 @@ def now_us() -> int:
 class Entry(NamedTuple):
     """An entry to append; the log sets its time.
 
-    Kinds are ``use`` and ``shown`` (events), ``list``, ``profile`` and ``assignment``. An assignment owned by the
-    service marks the start of an experiment. The log itself maintains one ``user`` entry per user: its time is
-    approximately that of the last write, its body is the time of the first write. Assignments live as long as the user.
+    Kinds are ``use`` and ``shown`` (events), ``list``, ``profile``, ``assignment``, ``alias`` and ``guest`` (an alias
+    in the log of its person). An assignment owned by the service marks the start of an experiment. The log itself
+    maintains one ``user`` entry per user: its time is approximately that of the last write, its body is the time of the
+    first write. Assignments and aliases live as long as the user.
     """
 
     owner: str
@@ -292,7 +334,15 @@ NEVER, ALWAYS = 0, 2**53
 """Values of `replace_before_us`: an existing entry is never replaced, or always."""
 EXPIRING = ("use", "shown", "list", "profile")
 """Kinds of entries that expire by their own time."""
-FIELDS = {"use": "events", "shown": "events", "list": "lists", "profile": "profile", "assignment": "assignments"}
+FIELDS = {
+    "use": "events",
+    "shown": "events",
+    "list": "lists",
+    "profile": "profile",
+    "assignment": "assignments",
+    "alias": "aliases",
+    "guest": "guest_ids",
+}
 """Field of `StoredUser` for each kind of record; the entries of a field share an id namespace."""
 
 
@@ -348,8 +398,11 @@ class Store:
     If the underlying log fails, every method raises `StoreError` and acknowledges nothing. When a call returns, its
     changes are durable: they survive a killed process. An event whose id the user already has is ignored. The first
     new ``shown`` event about a recorded list sets the list's ``is_told``. Expired entries are never returned. The time
-    of first contact and the assignments of a user are kept until retention has passed since the last write. Each call
-    to the log runs in the context manager that `watch` returns for its name.
+    of first contact, the assignments and the aliases of a user are kept until retention has passed since the last
+    write. Each call to the log runs in the context manager that `watch` returns for its name.
+
+    A merged guest and its person are one user under either id: for `read`, `assign` and `delete`. `append` keeps the
+    id that it is given.
     """
 
     def __init__(self, log: Log, watch: Callable[[str], AbstractContextManager[Any]] = nullcontext) -> None:
@@ -376,7 +429,59 @@ class Store:
     async def read(self, user_ids: Sequence[str]) -> list[StoredUser]:
         """Return what is stored about each user."""
         oldest_us = self._oldest_us()
-        return [assemble(entries, oldest_us) for entries in await self._read(user_ids)]
+        users = []
+        for members in await read_members(self._read, user_ids, oldest_us):
+            users.append(unite(members, oldest_us, self.log.rules.caps))
+            if len(members) > 1:
+                await self._renew(members, oldest_us)
+        return users
+
+    async def _renew(self, members: Mapping[str, StoredUser], oldest_us: int) -> None:
+        """Keep all members as long as one of them, by a write once a member has half expired."""
+        seen_us = [member.seen_us for member in members.values()]
+        if min(seen_us) < (oldest_us + self.log.now_us()) // 2 < max(seen_us):
+            person_id, *guest_ids = members
+            with suppress(StoreError):  # already counted; the next read tries again
+                await self.append(chain.from_iterable(_link(person_id, guest_id) for guest_id in guest_ids))
+
+    def go_back(self, user: StoredUser, shown: ShownList) -> StoredUser:
+        """Return the user as known when the first page of a list was ranked: also without guests merged since."""
+        us = shown.as_of or 0
+        for owner in user.members.values():
+            if any(one.list_id == shown.list_id for one in owner.lists):
+                others = {} if owner.merged_us > us else user.members
+                members = {name: one for name, one in others.items() if one.merged_us <= us} or {"": owner}
+                return unite(members, self._oldest_us(), self.log.rules.caps).as_of(us)
+        return user.as_of(us)
+
+    async def merge(self, user_id: str, guest_id: str) -> bool:
+        """Make a guest's records those of a user; return whether they were not before.
+
+        The person's log names the guest first. If the process dies before the guest's log names the person, nothing is
+        merged, and repeating the call completes it. Raises `MergeError` if the merge is not allowed.
+        """
+        links = _link(user_id, guest_id)
+        await self._check_merge(user_id, guest_id)
+        await self.append(links[:-1])
+        await self._check_merge(user_id, guest_id)
+        n_new = await self.append(links[-1:])
+        await self._check_merge(user_id, guest_id)
+        return n_new == 1
+
+    async def _check_merge(self, user_id: str, guest_id: str) -> None:
+        """Raise `MergeError` if a guest cannot become a person: aliases, once written, do not change."""
+        if user_id == guest_id:
+            raise MergeError("The user and from are the same id; name a guest in from.", code="itself")
+        logs = await self._read([user_id, guest_id])
+        person, guest = (assemble(entries, self._oldest_us()) for entries in logs)
+        if person.person_id not in (None, user_id):
+            raise MergeError("The user was merged into another one; merge into that one instead.", code="is_guest")
+        if guest.person_id == guest_id:
+            text = "Guests were merged into the user named in from; merge the other way round, or keep both users."
+            raise MergeError(text, code="has_guests")
+        if guest.person_id not in (None, user_id):
+            text = "The guest was merged into another user before; give the new person another guest id."
+            raise MergeError(text, code="has_person")
 
     async def start_experiment(self, experiment: str) -> int:
         """Return the start of an experiment, in microseconds since 1970; a new experiment starts now."""
@@ -424,9 +529,11 @@ class Store:
         return next((old for old in user.assignments if old.experiment == new.experiment), new)
 
     async def delete(self, user_id: str) -> None:
-        """Delete a user."""
+        """Delete a user: guests first, so that a repeated call finds those that an interrupted one left."""
+        (members,) = await read_members(self._read, [user_id], self._oldest_us())
         with self.watch("delete"):
-            await self.log.delete(user_id)
+            for owner in reversed(members):
+                await self.log.delete(owner)
 
     async def purge(self) -> None:
         """Remove expired entries."""
@@ -448,6 +555,12 @@ def read_new_items(entries: Iterable[StoredEntry], oldest_us: int) -> list[NewIt
     return [NewItem(one["item_id"], one["values"], us) for one, us in items if one["values"] is not None]
 
 
+def _link(person_id: str, guest_id: str) -> list[tuple[str, Alias]]:
+    """Return the aliases, with their owners, that merge a guest, in the order in which they are written."""
+    alias = Alias(guest_id, person_id)
+    return [(person_id, Alias(person_id, person_id)), (person_id, alias), (guest_id, alias)]
+
+
 def _to_entry(owner: str, record: Record, oldest_us: int) -> Entry:
     """Convert a record to an entry; a profile replaces the previous one, an assignment never does."""
     body = _dump(record)
@@ -464,9 +577,13 @@ def _to_entry(owner: str, record: Record, oldest_us: int) -> Entry:
             return Entry(owner, "shown", key, body, oldest_us, list_key)
         case Profile():
             return Entry(owner, "profile", "profile", body, ALWAYS)
+        case Alias(guest_id=guest_id):
+            if guest_id == owner:
+                return Entry(owner, "alias", "alias", body, NEVER)
+            return Entry(owner, "guest", f"guest {guest_id}", body, NEVER)
 
 
-NOT_IN_BODY = ("user_id", "received_us", "put_us", "assigned_us", "is_told")
+NOT_IN_BODY = ("user_id", "received_us", "put_us", "assigned_us", "merged_us", "is_told")
 """Fields of records that entries have outside their body."""
 
 
@@ -489,23 +606,96 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "lists": TypeAdapter(ShownList).validate_json,
     "profile": TypeAdapter(Profile).validate_json,
     "assignments": TypeAdapter(Assignment).validate_json,
+    "aliases": TypeAdapter(Alias).validate_json,
+    "guest_ids": lambda text: pydantic_core.from_json(text)["guest_id"],
 }
 
 
-def assemble(entries: Iterable[StoredEntry], oldest_us: int) -> StoredUser:
+def assemble(entries: Sequence[StoredEntry], oldest_us: int) -> StoredUser:
     """Build a user from log entries; expired entries are omitted."""
     fields: defaultdict[str, list[Any]] = defaultdict(list)
     is_alive = False
-    first_us = None
+    contacts = []
+    seen_us = 0
     for kind, us, is_told, body in entries:
         is_alive |= us >= oldest_us
         if kind == "user":
-            first_us = int(body)
+            contacts.append(int(body))
+            seen_us = us
         elif us >= oldest_us or kind not in EXPIRING:
-            field = FIELDS[kind]
-            record = _READERS[field](f'{{"us":{us},{body[1:]}')
-            fields[field].append(replace(record, is_told=True) if is_told else record)
-    if not is_alive or first_us is None:
+            name = FIELDS[kind]
+            record = _READERS[name](f'{{"us":{us},{body[1:]}')
+            fields[name].append(replace(record, is_told=True) if is_told else record)
+    if not is_alive or not contacts:
         return StoredUser()
-    (profile,) = fields.pop("profile", [None])
-    return StoredUser(profile, first_us=first_us, **{name: tuple(records) for name, records in fields.items()})
+    profiles = fields.pop("profile", [])
+    records: dict[str, Any] = {name: tuple(of_field) for name, of_field in fields.items()}
+    return StoredUser(
+        _unite_profiles(profiles) if len(profiles) > 1 else next(iter(profiles), None),
+        first_us=min(contacts),
+        seen_us=seen_us,
+        entries=entries if fields["aliases"] else (),
+        **records,
+    )
+
+
+def _unite_profiles(profiles: Sequence[Profile]) -> Profile:
+    """Join the lists of profiles; of other values, that of the last profile applies."""
+    signals: dict[str, Any] = {}
+    for profile in profiles:
+        for name, value in profile.signals.items():
+            other = signals.get(name)
+            signals[name] = value
+            if isinstance(other, list):
+                signals[name] = [*value, *(one for one in other if one not in value)]
+            elif isinstance(other, dict):
+                signals[name] = {**other, **value}
+    return Profile(signals, max(profile.put_us for profile in profiles))
+
+
+async def read_members(
+    read: Callable[[Sequence[str]], Awaitable[list[list[StoredEntry]]]], user_ids: Sequence[str], oldest_us: int
+) -> list[dict[str, StoredUser]]:
+    """Return what each user's log has, by id: of a merged user, those of the person, first, and of the guests.
+
+    Calls `read` again only if some of the users were merged.
+    """
+    found: dict[str, StoredUser] = {}
+    unread = user_ids
+    while unread:
+        logs = await read(unread)
+        found |= {owner: assemble(entries, oldest_us) for owner, entries in zip(unread, logs, strict=True)}
+        named = chain.from_iterable((user.person_id, *user.guest_ids) for user in found.values() if user.aliases)
+        unread = list(set(named) - found.keys())  # type: ignore[arg-type]
+    all_members = []
+    for user_id in user_ids:
+        person_id = found[user_id].person_id or user_id
+        names = dict.fromkeys((person_id, *found[person_id].guest_ids, user_id))
+        all_members.append({name: found[name] for name in names if person_id in (name, found[name].person_id)})
+    return all_members
+
+
+def unite(members: Mapping[str, StoredUser], oldest_us: int, caps: Mapping[str, int]) -> StoredUser:
+    """Return the user whose members these are, the person first; only the newest records within the caps remain."""
+    (person, *guests) = members.values()
+    if not guests:
+        return replace(person, guest_ids=()) if person.guest_ids else person
+    merged = chain.from_iterable(one.entries for one in (*guests, person))
+    entries = sorted(merged, key=lambda entry: entry[0] != "profile" and entry[1])  # the person's profile is the last
+    n_newer = Counter(kind for kind, *_ in entries)
+    kept = []
+    for entry in entries:
+        if n_newer[entry[0]] <= caps.get(entry[0], len(entries)):
+            kept.append(entry)
+        n_newer[entry[0]] -= 1
+    user = assemble(kept, oldest_us)
+    reported = {event.list_id for event in user.events if event.is_impression}
+    return replace(
+        user,
+        events=tuple({event.event_id: event for event in reversed(user.events)}.values())[::-1],
+        lists=tuple(replace(one, is_told=one.is_told or one.list_id in reported) for one in user.lists),
+        assignments=tuple({one.experiment: one for one in reversed(user.assignments)}.values())[::-1],
+        guest_ids=tuple(members)[1:],
+        members=members,
+        n_left_out=len(entries) - len(kept),
+    )

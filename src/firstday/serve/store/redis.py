@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import glob
 import json
-import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 from firstday.errors import MissingExtraError
 from firstday.serve.store.base import NOT_USERS, Entry, Retention, StoredEntry, StoreError, now_us
+from firstday.serve.store.cool_down import CoolDown
 
 try:
     from redis.asyncio import Redis
@@ -24,8 +24,6 @@ try:
     from redis.exceptions import TimeoutError as RedisTimeoutError
 except ModuleNotFoundError:  # pragma: no cover
     raise MissingExtraError("the Redis store", "redis") from None
-
-T = TypeVar("T")
 
 SCAN_BATCH = 500
 """Users per batch of a scan."""
@@ -112,9 +110,14 @@ class RedisLog:
         now_us: Callable[[], int] = now_us,
     ) -> None:
         self.rules, self.now_us = rules, now_us
-        self._prefix, self._retry_s = prefix, retry_s
+        self._prefix = prefix
         self._facts = (f"{prefix}:clock", f"{prefix}:retention")
-        self._name = f"store: Redis at {urlsplit(url).netloc.rpartition('@')[2]}"
+        self._server = CoolDown(
+            f"store: Redis at {urlsplit(url).netloc.rpartition('@')[2]}",
+            retry_s,
+            RedisError,
+            lambda error: isinstance(error, RedisConnectionError | RedisTimeoutError),
+        )
         self._redis: Redis = Redis.from_url(
             url,
             decode_responses=True,
@@ -125,25 +128,10 @@ class RedisLog:
             max_connections=64,
         )
         self._append = self._redis.register_script(APPEND)
-        self._cool_down_until = 0.0
 
     def _keys(self, owner: str) -> list[str]:
         """Return an owner's keys: the log, and a sorted set for each capped kind."""
         return [f"{self._prefix}:{kind}:{owner}" for kind in ("log", *self.rules.caps)]
-
-    async def _call(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Call Redis, unless in cool-down."""
-        if time.monotonic() < self._cool_down_until:
-            raise StoreError(f"{self._name} could not be reached just now; try again in a second.")
-        try:
-            return await call()
-        except (RedisConnectionError, RedisTimeoutError, OSError) as error:
-            self._cool_down_until = time.monotonic() + self._retry_s
-            raise StoreError(
-                f"{self._name} cannot be reached ({type(error).__name__}); try again in a second."
-            ) from error
-        except RedisError as error:
-            raise StoreError(f"{self._name} rejected the call ({error}); see its log.") from error
 
     async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
         """See `Log.read`."""
@@ -151,7 +139,9 @@ class RedisLog:
         for owner in owners:
             pipe.hgetall(self._keys(owner)[0])
         logs: list[list[StoredEntry]] = []
-        for fields in await self._call(pipe.execute):
+        with self._server.call():
+            found = await pipe.execute()
+        for fields in found:
             parts = (text.split(" ", 3) for text in fields.values())
             entries = ((kind, int(us), is_told == "1", body) for us, kind, is_told, body in parts)
             logs.append(sorted(entries, key=itemgetter(1)))
@@ -169,41 +159,40 @@ class RedisLog:
             list(caps.values()),
             [(owner not in NOT_USERS, rows) for owner, rows in by_owner.items()],
         )
-        is_new = await self._call(
-            lambda: self._append(
+        with self._server.call():
+            is_new = await self._append(
                 keys=[*self._facts, *(key for owner in by_owner for key in self._keys(owner))],
                 args=[self.now_us(), self.rules.retention_us // 1000, oldest_us, *map(json.dumps, values)],
             )
-        )
         return [new == 1 for new in is_new]
 
     async def find_facts(self) -> tuple[int, int]:
         """See `Log.find_facts`."""
-        latest_us, retention_ms = await self._call(lambda: self._redis.mget(self._facts))
+        with self._server.call():
+            latest_us, retention_ms = await self._redis.mget(self._facts)
         return int(latest_us or 0), 1000 * int(retention_ms or 0)
 
     async def find_owners(self, since_us: int) -> AsyncIterator[list[str]]:  # noqa: ARG002
         """Yield all users: Redis has no index by time."""
         prefix = f"{self._prefix}:log:"
-
-        async def call() -> set[str]:
+        with self._server.call():
             keys = self._redis.scan_iter(match=glob.escape(prefix) + "*", count=SCAN_BATCH)
-            return {str(key).removeprefix(prefix) async for key in keys}
-
-        owners = sorted((await self._call(call)).difference(NOT_USERS))
+            found = {str(key).removeprefix(prefix) async for key in keys}
+        owners = sorted(found.difference(NOT_USERS))
         for start in range(0, len(owners), SCAN_BATCH):
             yield owners[start : start + SCAN_BATCH]
 
     async def delete(self, owner: str) -> None:
         """See `Log.delete`."""
-        await self._call(lambda: self._redis.unlink(*self._keys(owner)))
+        with self._server.call():
+            await self._redis.unlink(*self._keys(owner))
 
     async def purge(self, oldest_us: int) -> None:
         """Do nothing: a user's keys expire in Redis, and each append removes expired entries."""
 
     async def back_up(self, target: Path) -> None:
         """Raise `StoreError`: Redis makes its own backups."""
-        raise StoreError(f"{self._name} cannot be backed up to {target}; use the snapshots of Redis instead.")
+        raise StoreError(f"{self._server.name} cannot be backed up to {target}; use the snapshots of Redis instead.")
 
     async def close(self) -> None:
         """Close all connections."""

@@ -15,6 +15,7 @@ from firstday.errors import ConfigError
 from firstday.serve.store.base import (
     DAY_US,
     EXPIRING,
+    FIELDS,
     NOT_USERS,
     Entry,
     Retention,
@@ -22,6 +23,7 @@ from firstday.serve.store.base import (
     StoreError,
     now_us,
 )
+from firstday.serve.store.group_commit import GroupCommit
 
 Work = Callable[[sqlite3.Connection], Any]
 
@@ -72,7 +74,7 @@ PURGE = (
     "DELETE FROM log WHERE owner IN (SELECT owner FROM log WHERE kind = 'user' AND us < ? LIMIT ?)",
 )
 CHANGED = f"""SELECT DISTINCT owner FROM log
-WHERE us > ? AND kind IN {(*EXPIRING, "assignment")} AND owner != '' ORDER BY owner"""  # noqa: S608
+WHERE us > ? AND kind IN {tuple(FIELDS)} AND owner != '' ORDER BY owner"""  # noqa: S608
 
 
 class SqliteLog:
@@ -82,7 +84,7 @@ class SqliteLog:
     mapped file, a disk that becomes read-only would kill the process by a signal.
 
     Reads run in the calling thread, since a lookup in cached pages costs less than a switch to another thread. Writes
-    run in other threads, one transaction at a time; writes that arrive during a transaction share the next one.
+    run in other threads, with group commit.
 
     With ``full``, commits wait for the disk; with ``normal``, they survive a killed process, but not a power failure.
     With `is_copy`, a read-only snapshot is opened, for a scan of a copy or of a file that no service has open.
@@ -117,15 +119,14 @@ class SqliteLog:
         except (sqlite3.Error, OSError, ValueError) as error:
             if "locked" in str(error):
                 raise ConfigError(
-                    f"store: {path} is in use by another process; stop it, use Redis for several workers, or export "
-                    "the copy that FIRSTDAY_SERVE_BACKUP_FILE names."
+                    f"store: {path} is in use by another process; stop it, use Redis or Postgres for several workers, "
+                    "or export the copy that FIRSTDAY_SERVE_BACKUP_FILE names."
                 ) from None
             raise ConfigError(f"store: {path} cannot be opened ({error}); give another file.") from None
         self._opened = path.stat()
         self._writer: sqlite3.Connection | None = None
-        self._waiting: list[Work] = []
-        self._next_commit: asyncio.Task[list[Any]]
-        self._committing, self._copying = asyncio.Lock(), asyncio.Lock()
+        self._commits = GroupCommit[Work, Any](lambda batch: asyncio.to_thread(self._commit, batch))
+        self._copying = asyncio.Lock()
 
     def _create(self) -> None:
         """Create the schema and restore the last time used."""
@@ -200,17 +201,18 @@ class SqliteLog:
                 execute(KEEP_NEWEST, (owner, kind, caps[kind]))
             return is_new
 
-        return await self._write(work)
+        (is_new,) = await self._commits.write([work])
+        return is_new
 
     async def delete(self, owner: str) -> None:
         """See `Log.delete`."""
-        await self._write(lambda connection: connection.execute(DELETE, (owner,)))
+        await self._commits.write([lambda connection: connection.execute(DELETE, (owner,))])
 
     async def purge(self, oldest_us: int) -> None:
         """See `Log.purge`."""
         for statement, until_us in zip(PURGE, (oldest_us, oldest_us - DAY_US), strict=True):
             work = methodcaller("execute", statement, (until_us, PURGE_BATCH))
-            while (await self._write(work)).rowcount:
+            while (await self._commits.write([work]))[0].rowcount:
                 pass
 
     async def back_up(self, target: Path) -> None:
@@ -234,24 +236,9 @@ class SqliteLog:
 
     async def close(self) -> None:
         """Finish pending writes and close the file."""
-        async with self._committing:
+        async with self._commits.lock:
             for connection in filter(None, (self._reader, self._writer)):
                 connection.close()
-
-    async def _write(self, work: Work) -> Any:
-        """Run `work` in the next transaction; return its result after the commit."""
-        if not self._waiting:
-            self._next_commit = asyncio.create_task(self._commit_waiting())
-        self._waiting.append(work)
-        number = len(self._waiting) - 1
-        commit = self._next_commit
-        return (await asyncio.shield(commit))[number]
-
-    async def _commit_waiting(self) -> list[Any]:
-        """Commit all writes that have arrived by the end of the previous commit."""
-        async with self._committing:
-            batch, self._waiting = self._waiting, []
-            return await asyncio.to_thread(self._commit, batch)
 
     def _commit(self, batch: Sequence[Work]) -> list[Any]:
         """Run all writes in one transaction; return their results."""

@@ -1,0 +1,40 @@
+"""Group commit: writes that arrive during a commit share the next one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+W = TypeVar("W")
+R = TypeVar("R")
+
+
+MAX_BATCH = 5_000
+"""Number of writes after which a batch takes no more, so that a commit does not take long."""
+
+
+class GroupCommit(Generic[W, R]):
+    """Commits one batch of writes at a time, holding `lock`; `commit` returns a result per write, or fails them all."""
+
+    def __init__(self, commit: Callable[[Sequence[W]], Awaitable[list[R]]]) -> None:
+        self._commit, self.lock = commit, asyncio.Lock()
+        self._waiting: list[W] = []
+        self._next: asyncio.Task[list[R]]
+
+    async def write(self, writes: Sequence[W]) -> list[R]:
+        """Commit writes with the next batch; return their results."""
+        if not 0 < len(self._waiting) < MAX_BATCH:
+            self._waiting = []
+            self._next = asyncio.create_task(self._commit_next(self._waiting))
+        start = len(self._waiting)
+        self._waiting += writes
+        results = await asyncio.shield(self._next)
+        return results[start : start + len(writes)]
+
+    async def _commit_next(self, batch: list[W]) -> list[R]:
+        """Commit all writes that have arrived by the end of the previous commit."""
+        async with self.lock:
+            if batch is self._waiting:
+                self._waiting = []
+            return await self._commit(batch)

@@ -1,0 +1,514 @@
+"""Guests who become users: one user under either id, in every store, over HTTP and in exports."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import polars as pl
+import pytest
+
+from firstday.recommend.variants import Experiment
+from firstday.serve.store.base import Alias, MergeError, Profile, ShownList, StoredEntry, StoredUser
+from tests.serve.conftest import StartApp, add_events, assert_error, get_list, ids_of, read_body
+from tests.serve.store_harness import CAP, DAY_US, Harness, MakeLog, make_event, make_shown
+from tests.serve.test_access import ADMIN, READ, WRITE
+from tests.serve.test_export import Place, assert_same, place, shown_rows, time_of, use
+
+__all__ = ["place"]
+LIST = ShownList("l1", "explore", ("i1", "i2"), (1.0, 0.5), as_of=0)
+
+
+class Merging(Harness):
+    """A store in which users are merged."""
+
+    def merge(self, user_id: str, guest_id: str) -> bool:
+        return self.run(self.store.merge(user_id, guest_id))
+
+    def refused(self, user_id: str, guest_id: str) -> str:
+        """Return the code with which a merge is refused."""
+        with pytest.raises(MergeError) as refused:
+            self.merge(user_id, guest_id)
+        assert str(refused.value).count(".") == 1
+        return refused.value.code
+
+    def count_reads(self, user_ids: Sequence[str]) -> int:
+        """Return how often the log is read for some users."""
+        plain = self.store.log.read
+        n_reads = 0
+
+        async def read(owners: Sequence[str]) -> list[list[StoredEntry]]:
+            nonlocal n_reads
+            n_reads += 1
+            return await plain(owners)
+
+        self.store.log.read = read  # type: ignore[method-assign]
+        self.run(self.store.read(user_ids))
+        self.store.log.read = plain  # type: ignore[method-assign]
+        return n_reads
+
+
+@pytest.fixture
+def kept(make_log: MakeLog) -> Iterator[Merging]:
+    harness = Merging(make_log)
+    yield harness
+    harness.close()
+
+
+def comparable(user: StoredUser) -> StoredUser:
+    return replace(user, members={}, entries=(), seen_us=0)
+
+
+def test_all_that_a_guest_did_before_and_after_is_the_persons(kept: Merging) -> None:
+    kept.append("g", Profile({"age": 30, "profile": {"country": "FR", "plan": "x"}, "picks": [["item", "i9"]]}))
+    kept.append("g", make_event("e1", "i1"), LIST)
+    kept.append("p", Profile({"age": 40, "profile": {"country": "DE"}, "picks": [["item", "i8"], ["item", "i9"]]}))
+    kept.append("p", make_event("e2", "i2"), replace(LIST, list_id="l2"))
+    first = kept.read("g").first_us
+    assert kept.merge("p", "g")
+    kept.append("g", make_event("e3", "i3"))
+    kept.append("p", make_event("e4", "i4"))
+    kept.reopen()
+    user = kept.read("p")
+    assert comparable(kept.read("g")) == comparable(user)
+    assert [event.entity_id for event in user.events] == ["i1", "i2", "i3", "i4"]
+    assert [one.list_id for one in user.lists] == ["l1", "l2"]
+    assert user.profile is not None
+    assert user.profile.signals == {
+        "age": 40,
+        "profile": {"country": "DE", "plan": "x"},
+        "picks": [["item", "i8"], ["item", "i9"]],
+    }
+    assert user.first_us == first
+    assert (user.person_id, user.guest_ids) == ("p", ("g",))
+    assert kept.run(kept.store.read(["g", "stranger", "p"]))[1] == StoredUser()
+
+
+def test_twice_is_the_same_as_once(kept: Merging) -> None:
+    kept.add(("g", "e1"))
+    assert [kept.merge("p", "g") for _ in range(3)] == [True, False, False]
+    before = comparable(kept.read("p"))
+    kept.clock.us += 1
+    assert not kept.merge("p", "g")
+    assert comparable(kept.read("p")) == before
+
+
+def test_a_person_may_have_several_guests_and_a_guest_may_be_unknown(kept: Merging) -> None:
+    kept.add(("g1", "e1"), ("g2", "e2"))
+    assert kept.merge("p", "g2")
+    assert kept.merge("p", "g1")
+    assert kept.merge("p", "unseen")
+    kept.add(("unseen", "e3"))
+    assert kept.ids("g1") == ["e1", "e2", "e3"]
+    assert set(kept.read("p").guest_ids) == {"g1", "g2", "unseen"}
+
+
+def test_a_guest_has_one_person_and_persons_are_no_guests(kept: Merging) -> None:
+    kept.add(("g", "e1"), ("p", "e2"), ("other", "e3"))
+    kept.merge("p", "g")
+    assert kept.refused("other", "g") == "has_person"
+    assert kept.refused("g", "p") == "is_guest"  # a circle
+    assert kept.refused("g", "new") == "is_guest"
+    assert kept.refused("other", "p") == "has_guests"
+    assert kept.ids("other") == ["e3"]
+    assert kept.read("other").guest_ids == ()
+    assert kept.read("new") == StoredUser()
+    assert kept.merge("new", "other")  # a refused merge leaves nothing
+
+
+def test_of_two_workers_one_gets_the_guest(kept: Merging) -> None:
+    kept.add(("g", "e1"), ("p1", "e2"), ("p2", "e3"))
+
+    async def merge_both() -> list[bool | BaseException]:
+        calls = [kept.store.merge(person, "g") for person in ("p1", "p2")]
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    results = kept.run(merge_both())
+    assert results.count(True) == 1
+    winner, loser = ("p1", "p2") if results[0] is True else ("p2", "p1")
+    assert "e1" in kept.ids(winner)
+    assert kept.ids(loser) == ["e3" if loser == "p2" else "e2"]
+    assert kept.read(loser).guest_ids == ()
+    assert kept.refused(loser, "g") == "has_person"
+    kept.delete(loser)
+    assert "e1" in kept.ids(winner)
+
+
+def test_of_two_merges_in_opposite_directions_at_most_one_succeeds(kept: Merging) -> None:
+    kept.add(("a", "e1"), ("b", "e2"))
+
+    async def merge_both() -> list[bool | BaseException]:
+        calls = [kept.store.merge("a", "b"), kept.store.merge("b", "a")]
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    results = kept.run(merge_both())
+    assert results.count(True) <= 1
+    assert all(isinstance(one, MergeError) for one in results if one is not True)
+
+
+@pytest.mark.parametrize("n_written", [0, 1, 2])
+def test_a_merge_that_is_cut_off_gives_nothing_to_nobody_and_is_completed_by_the_next(
+    kept: Merging, n_written: int
+) -> None:
+    kept.add(("g", "e1"), ("p", "e2"))
+    plain = kept.store.append
+    n_left = n_written
+
+    async def append(records: Any) -> int:
+        nonlocal n_left
+        if not n_left:
+            raise OSError("killed")
+        n_left -= 1
+        return await plain(records)
+
+    kept.store.append = append  # type: ignore[method-assign]
+    if n_written < 2:
+        with pytest.raises(OSError, match="killed"):
+            kept.merge("p", "g")
+    else:
+        kept.merge("p", "g")
+    kept.store.append = plain  # type: ignore[method-assign]
+    kept.reopen()
+    is_merged = n_written == 2
+    assert kept.ids("p") == (["e1", "e2"] if is_merged else ["e2"])
+    assert kept.ids("g") == (["e1", "e2"] if is_merged else ["e1"])
+    assert kept.read("p").guest_ids == (("g",) if is_merged else ())
+    assert kept.merge("p", "g") is not is_merged
+    assert kept.ids("p") == ["e1", "e2"]
+
+
+def test_a_guest_named_by_one_and_merged_into_another_is_the_others(kept: Merging) -> None:
+    kept.add(("g", "e1"), ("p", "e2"))
+    kept.append("p", Alias("p", "p"), Alias("g", "p"))  # a merge that was cut off
+    assert kept.merge("other", "g")
+    assert kept.ids("p") == ["e2"]
+    assert kept.ids("other") == ["e1"]
+    assert kept.read("p").guest_ids == ()
+    kept.delete("p")
+    assert kept.ids("other") == ["e1"]
+
+
+def test_deletion_leaves_nothing_under_any_id_and_ends_the_merge(kept: Merging) -> None:
+    for deleted in ("p", "g1"):
+        kept.add(("g1", "e1"), ("g2", "e2"), ("p", "e3"), ("v", "e4"))
+        kept.assign("g1", "x", "a")
+        kept.merge("p", "g1")
+        kept.merge("p", "g2")
+        kept.delete(deleted)
+        assert [kept.read(name) for name in ("p", "g1", "g2")] == [StoredUser()] * 3
+        assert kept.ids("v") == ["e4"]
+        kept.add(("g1", "late"))
+        assert kept.ids("g1") == ["late"]
+        assert kept.read("p") == StoredUser()
+        assert kept.merge("another", "g1")
+        kept.delete("another")
+
+
+def test_a_deletion_that_is_cut_off_is_completed_by_the_next(kept: Merging) -> None:
+    kept.add(("g1", "e1"), ("g2", "e2"), ("p", "e3"))
+    kept.merge("p", "g1")
+    kept.merge("p", "g2")
+    plain = kept.store.log.delete
+    n_left = 1
+
+    async def delete(owner: str) -> None:
+        nonlocal n_left
+        if not n_left:
+            raise OSError("killed")
+        n_left -= 1
+        await plain(owner)
+
+    kept.store.log.delete = delete  # type: ignore[method-assign]
+    with pytest.raises(OSError, match="killed"):
+        kept.delete("p")
+    kept.store.log.delete = plain  # type: ignore[method-assign]
+    kept.delete("p")
+    assert [kept.read(name) for name in ("p", "g1", "g2")] == [StoredUser()] * 3
+
+
+def test_caps_apply_after_merging_and_what_is_beyond_is_counted(kept: Merging) -> None:
+    kept.reopen(max_lists_per_user=2, max_shown_per_user=2)
+    for owner in ("g", "p"):
+        kept.append(owner, *(make_event(f"{owner}{n}") for n in range(CAP - 1)))
+        kept.append(owner, *(make_shown(f"{owner}-s{n}") for n in range(2)))
+        kept.append(owner, *(replace(LIST, list_id=f"{owner}{n}") for n in range(2)))
+    kept.merge("p", "g")
+    user = kept.read("p")
+    uses = [event.event_id for event in user.events if not event.is_impression]
+    assert uses == ["g3", "p0", "p1", "p2", "p3"]
+    assert [event.event_id for event in user.events if event.is_impression] == ["p-s0", "p-s1"]
+    assert [one.list_id for one in user.lists] == ["p0", "p1"]
+    assert user.n_left_out == 3 + 2 + 2
+
+
+def test_an_event_sent_again_under_the_other_id_counts_once(kept: Merging) -> None:
+    kept.append("g", make_event("e1", "i1"), make_event("e2", "i2"))
+    kept.append("p", make_event("e2", "other"), make_event("e3", "i3"))
+    kept.merge("p", "g")
+    assert [event.entity_id for event in kept.read("p").events] == ["i1", "i2", "i3"]
+
+
+def test_impressions_reported_under_the_other_id_replace_the_list(kept: Merging) -> None:
+    kept.append("g", LIST)
+    kept.append("p", make_shown("e1", "i2", list_id="l1"))
+    kept.merge("p", "g")
+    user = kept.read("p")
+    (impression,) = user.to_signals().shown
+    assert (impression.item_id, impression.propensity, impression.policy) == ("i2", 0.5, "explore")
+
+
+def test_the_earlier_variant_applies(kept: Merging) -> None:
+    kept.assign("g", "x", "a")
+    kept.assign("p", "x", "b")
+    kept.assign("p", "y", "c")
+    kept.merge("p", "g")
+    kept.assign("g", "z", "d")
+    assert [one.variant for one in kept.read("p").assignments] == ["a", "c", "d"]
+    assert kept.assign("p", "z", "e").variant == "d"
+
+
+def test_all_members_live_as_long_as_one_of_them_is_written_and_read(kept: Merging) -> None:
+    kept.assign("g", "x", "a")
+    kept.add(("g", "e1"))
+    first = kept.read("g").first_us
+    kept.merge("p", "g")
+    for day in range(8):  # retention is 10 days
+        kept.clock.us += 4 * DAY_US
+        kept.add(("p", f"d{day}"))
+        kept.read("p")
+        kept.purge()
+    assert kept.read("p").first_us == first
+    assert [one.variant for one in kept.read("p").assignments] == ["a"]
+    kept.add(("g", "late"))
+    assert "late" in kept.ids("p")
+    for day in range(8):  # now only the guest's id is used
+        kept.clock.us += 4 * DAY_US
+        kept.add(("g", f"g{day}"))
+        kept.read("g")
+        kept.purge()
+    assert kept.ids("p") == kept.ids("g") == ["g5", "g6", "g7"]
+    kept.clock.us += 20 * DAY_US
+    kept.purge()
+    assert kept.read("p") == kept.read("g") == StoredUser()
+
+
+def test_only_merged_users_cost_a_second_read(kept: Merging) -> None:
+    kept.add(("u", "e1"), ("v", "e2"), ("g", "e3"), ("g2", "e4"), ("p", "e5"))
+    assert kept.count_reads(["u", "v", "nobody"]) == 1
+    kept.merge("p", "g")
+    kept.merge("p", "g2")
+    assert kept.count_reads(["u", "v"]) == 1
+    assert kept.count_reads(["u", "p", "v"]) == 2
+    assert kept.count_reads(["p", "g", "g2"]) == 1
+
+
+def test_a_page_goes_on_as_it_was_begun(kept: Merging) -> None:
+    kept.append("g1", make_event("e1"))
+    kept.merge("p", "g1")
+    kept.append("p", make_event("e2"))
+    as_of = kept.read("p").newest_us
+    kept.append("p", replace(LIST, list_id="of p", as_of=as_of))
+    kept.append("g2", make_event("e3"))
+    as_of_guest = kept.read("g2").newest_us
+    kept.append("g2", replace(LIST, list_id="of g2", as_of=as_of_guest))
+    kept.append("p", make_event("e4"))
+    kept.merge("p", "g2")
+    user = kept.read("g2")
+    pages = {shown.list_id: kept.store.go_back(user, shown) for shown in user.lists}
+    assert [event.event_id for event in pages["of p"].events] == ["e1", "e2"]
+    assert [event.event_id for event in pages["of g2"].events] == ["e3"]
+    newest = kept.read("p").newest_us
+    kept.append("g1", replace(LIST, list_id="after", as_of=newest))
+    user = kept.read("p")
+    page = kept.store.go_back(user, user.lists[-1])
+    assert [event.event_id for event in page.events] == ["e1", "e2", "e3", "e4"]
+
+
+def merge(http: httpx.Client, user_id: str, guest_id: str) -> dict[str, Any]:
+    return read_body(http.post(f"/v1/users/{user_id}/merge", json={"from": guest_id}))
+
+
+def test_over_http_both_ids_are_one_user(by_hand: httpx.Client) -> None:
+    http = by_hand
+    add_events(http, "cookie", "i0")
+    add_events(http, "nina", "i1")
+    shown = get_list(http, "cookie", k=2, record=True)
+    assert merge(http, "nina", "cookie") == {
+        "user_id": "nina",
+        "guest_ids": ["cookie"],
+        "is_new": True,
+        "n_left_out": 0,
+    }
+    assert merge(http, "nina", "cookie")["is_new"] is False
+    told = [read_body(http.get(f"/v1/users/{name}")) for name in ("nina", "cookie")]
+    assert told[0] == told[1]
+    assert (told[0]["user_id"], told[0]["guest_ids"]) == ("nina", ["cookie"])
+    lists = [get_list(http, name) for name in ("nina", "cookie")]
+    assert ids_of(lists[0]) == ids_of(lists[1])
+    assert {"i0", "i1"}.isdisjoint(ids_of(lists[0]))
+    assert lists[1]["user_id"] == "nina"
+    assert [one["list_id"] for one in told[0]["lists"]] == [shown["list_id"]]
+    recorded = get_list(http, "cookie", k=1, record=True)
+    assert recorded["list_id"] in {one["list_id"] for one in read_body(http.get("/v1/users/nina"))["lists"]}
+    assert http.put("/v1/users/nina", json=told[0]).status_code == 200
+    for outcome, n in (("new", 1), ("repeated", 1)):
+        assert f'firstday_merges_total{{outcome="{outcome}"}} {n}.0' in http.get("/metrics").text
+    assert http.delete("/v1/users/cookie").status_code == 204
+    assert [http.get(f"/v1/users/{name}").status_code for name in ("nina", "cookie")] == [404, 404]
+
+
+def test_a_page_begun_as_a_guest_is_continued_by_the_person(by_hand: httpx.Client) -> None:
+    add_events(by_hand, "browser", "i0")
+    add_events(by_hand, "omar", "i3")
+    whole = ids_of(get_list(by_hand, "browser", k=4))
+    first = get_list(by_hand, "browser", k=2, record=True)
+    merge(by_hand, "omar", "browser")
+    second = get_list(by_hand, "omar", k=2, after=first["list_id"])
+    assert ids_of(first) + ids_of(second) == whole
+
+
+WRONG: tuple[tuple[str, Any, int, str, tuple[str, ...]], ...] = (
+    ("p", {}, 422, "invalid", ("from",)),
+    ("p", {"from": ""}, 422, "invalid", ("from",)),
+    ("p", {"from": None}, 422, "invalid", ("from",)),
+    ("p", {"from": ["g"]}, 422, "invalid", ("from",)),
+    ("p", {"from": "a/b"}, 422, "invalid", ("from",)),
+    ("p", {"from": ".."}, 422, "invalid", ("from",)),
+    ("p", {"from": "x" * 2000}, 422, "invalid", ("from",)),
+    ("p", {"guest_id": "g"}, 422, "invalid", ("from", "guest_id")),
+    ("p", {"from": "p"}, 409, "itself", ()),
+    ("81", {"from": 81}, 409, "itself", ()),
+    ("p", ["g"], 422, "invalid", ("body",)),
+    ("p", {"from": "taken"}, 409, "has_person", ()),
+    ("p", {"from": "owner"}, 409, "has_guests", ()),
+    ("taken", {"from": "g"}, 409, "is_guest", ()),
+    ("taken", {"from": "owner"}, 409, "is_guest", ()),
+)
+
+
+@pytest.mark.parametrize(("user_id", "body", "status", "code", "fields"), WRONG)
+def test_wrong_merges_are_told_in_one_sentence_and_change_nothing(
+    by_hand: httpx.Client, user_id: str, body: Any, status: int, code: str, fields: tuple[str, ...]
+) -> None:
+    merge(by_hand, "owner", "taken")
+    answer = by_hand.post(f"/v1/users/{user_id}/merge", json=body)
+    assert_error(answer, status, code, *fields)
+    assert by_hand.get("/v1/users/p").status_code == 404
+    assert read_body(by_hand.get("/v1/users/owner"))["guest_ids"] == ["taken"]
+
+
+def test_a_merge_is_json_and_posted(by_hand: httpx.Client) -> None:
+    assert_error(by_hand.post("/v1/users/p/merge", content="{}"), 415, "unsupported_media_type")
+    refused = by_hand.get("/v1/users/p/merge")
+    assert_error(refused, 405, "method_not_allowed")
+    assert refused.headers["allow"] == "POST"
+
+
+def test_only_the_services_own_server_may_merge(start_app: StartApp) -> None:
+    app = start_app(read_keys=READ, write_keys=WRITE, admin_keys=ADMIN)
+    for key, site, expected in (
+        (READ, "none", 403),
+        (ADMIN, "none", 403),
+        ("", "none", 401),
+        (WRITE, "cross-site", 403),
+        (WRITE, "same-site", 403),
+        (WRITE, "same-origin", 200),
+        (WRITE, "none", 200),
+    ):
+        with app.open_client(key) as http:
+            answer = http.post("/v1/users/p/merge", json={"from": "g"}, headers={"Sec-Fetch-Site": site})
+            assert answer.status_code == expected, (key, site)
+
+
+def test_in_an_experiment_a_person_keeps_the_guests_variant(start_app: StartApp) -> None:
+    text = "first: control=popular*50, treatment=segment*50"
+    experiment = Experiment.parse(text)
+    variants = {name: experiment.assign(name) for name in (f"u{n}" for n in range(40))}
+    guest = next(name for name, one in variants.items() if one and one.name == "control")
+    person, late = [name for name, one in variants.items() if one and one.name == "treatment"][:2]
+    with start_app(experiment=text).open_client() as http:
+        assert get_list(http, guest)["variant"] == "control"
+        assert get_list(http, person)["variant"] == "treatment"
+        merge(http, person, guest)
+        merge(http, late, "without-list")
+        for name in (person, guest):
+            answer = get_list(http, name)
+            assert (answer["variant"], answer["strategy"]) == ("control", "popular")
+        for name in ("without-list", late):  # by the person's id, whichever asks first
+            assert get_list(http, name)["variant"] == "treatment"
+        (kept,) = read_body(http.get(f"/v1/users/{person}"))["assignments"]
+        assert kept["variant"] == "control"
+
+
+def guests_of(place: Place) -> dict[str, list[str]]:
+    rows = place.table("users").select("user_id", "guest_ids").drop_nulls().rows()
+    return {user: list(guest_ids) for user, guest_ids in rows}
+
+
+def test_exports_keep_ids_and_name_guests(place: Place) -> None:
+    place.append("g", use(1), replace(LIST, list_id="lg"))
+    place.append("p", use(2))
+    place.append("v", use(3))
+    place.export()
+    assert "guest_ids" not in place.table("users").columns
+    place.run(place.store.merge("p", "g"))
+    place.append("g", use(4))
+    place.append("p", make_shown("s1", "i2", list_id="lg", timestamp=time_of(7)))
+    done = place.export()
+    assert done.interactions == 2
+    assert guests_of(place) == {"p": ["g"]}
+    uses = place.table("interactions").filter(pl.col("signal") == "stream").sort("item_id")
+    assert uses.select("user_id", "item_id").rows() == [("g", "i1"), ("p", "i2"), ("v", "i3"), ("g", "i4")]
+    assert shown_rows(place) == [("p", "lg", "i2", None, 0.5, "explore")]
+    place.append("p", Profile({"age": 20}))
+    place.run(place.store.merge("p", "g0"))
+    place.export()
+    assert guests_of(place) == {"p": ["g", "g0"]}
+    assert place.table("users")["user_id"].to_list() == ["g", "g0", "p", "v"]
+
+
+def test_ten_exports_across_merges_lose_and_double_nothing(place: Place) -> None:
+    """Three of four guests become users; events come under both ids, some under both, and tell what was seen."""
+    merged = set()
+    for number in range(40):
+        group = number % 8 // 2
+        owner, other = (f"p{group}", f"g{group}") if number % 2 else (f"g{group}", f"p{group}")
+        place.append(owner, use(number), replace(LIST, list_id=f"l{number}"))
+        if group in merged:
+            place.append(other, use(number), make_shown(f"s{number}", "i2", list_id=f"l{number}"))
+        if number in (11, 18, 25):
+            merged.add(number % 3)
+            place.run(place.store.merge(f"p{number % 3}", f"g{number % 3}"))
+        if number % 4 == 3:
+            place.export()
+    small = {name: place.table(name) for name in ("interactions", "users")}
+    assert guests_of(place) == {f"p{n}": [f"g{n}"] for n in range(3)}
+    uses = small["interactions"].filter(pl.col("signal") == "stream")
+    assert sorted(uses["item_id"].to_list()) == sorted(f"i{n}" for n in range(40))
+    seen = small["interactions"].filter(pl.col("signal") == "shown").group_by("list_id").agg("item_id")
+    n_told = [len(seen_items) for _, seen_items in seen.rows()].count(1)
+    assert n_told > 10
+    assert_same(small, place.export_whole())
+
+
+def test_assignments_of_both_ids_are_exported(place: Place) -> None:
+    place.assign("g", "x", "a")
+    place.assign("p", "x", "b")
+    place.run(place.store.merge("p", "g"))
+    place.export()
+    rows = place.table("assignments").select("user_id", "experiment", "variant").rows()
+    assert rows == [("g", "x", "a"), ("p", "x", "b")]
+
+
+def test_a_guest_of_a_deleted_person_who_is_merged_again_is_exported_with_the_new_one(place: Place) -> None:
+    place.append("g", use(1))
+    place.run(place.store.merge("p", "g"))
+    place.export()
+    place.delete("p")
+    place.append("g", use(2))
+    place.run(place.store.merge("q", "g"))
+    place.export()
+    assert guests_of(place) == {"q": ["g"]}
