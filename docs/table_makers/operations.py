@@ -94,13 +94,14 @@ def faults() -> list[str]:
     broken = read_results("serve-faults")
     reload = read_results("serve-reload")
     rows = {}
-    for name, store in (("kill", "SQLite"), ("kill_with_redis", "Redis"), ("kill_with_postgres", "Postgres")):
-        fault = broken[name]
+    stores = {"": "SQLite", "_with_redis": "Redis", "_with_postgres": "Postgres"}
+    for of_store, store in stores.items():
+        fault = broken[f"kill{of_store}"]
         rows[f"`kill -9` at random moments under write load, {store}, {fault['kills']} times"] = (
             f"all {fault['acknowledged']:,} acknowledged events kept, no partial batch, every restart succeeded"
         )
-    for name, store in (("kill_during_merges", "SQLite"), ("kill_during_merges_with_redis", "Redis")):
-        fault = broken[name]
+    for of_store, store in stores.items():
+        fault = broken[f"kill_during_merges{of_store}"]
         rows[f"`kill -9` at random moments during merges of guests, {store}, {fault['kills']} times"] = (
             f"{fault['merges']:,} merges, {fault['merges_sent_again']:,} sent again; all {fault['acknowledged']:,} "
             "acknowledged events with their person, once, and with nobody else"
