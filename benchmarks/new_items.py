@@ -67,7 +67,8 @@ def measure_set(dataset: Dataset, config: Config, seeds: int) -> dict[str, Any]:
         without = hide(holdout, hidden)
         cold = fit(without.dataset, without.split, seeded).recommender
         assert cold.model.content is not None
-        evidence = dict(cold.model.content.to_json())
+        content = cold.model.content
+        evidence = {name: getattr(content, name) for name in ("n_hidden", "cosine", "freshness")}
         of_newcomers = (
             hidden
             if holdout.newcomers is items
@@ -76,12 +77,12 @@ def measure_set(dataset: Dataset, config: Config, seeds: int) -> dict[str, Any]:
         stripped = replace(holdout.cold, day_one=strip(holdout.cold.day_one, of_newcomers))
         used = cohort_query(warm, holdout.newcomers, holdout.cold, K).excluded
         now = datetime.now(UTC) if holdout.cut_off is None else datetime.fromtimestamp(holdout.cut_off / 1e6, UTC)
-        added = AddedItems.of(cold.model, describe_items(items, hidden, now), now)
+        added = AddedItems.of(cold.model, describe_items(items, hidden, now))
         queries = {
             "warm": cohort_query(warm, holdout.newcomers, stripped, K).ask(excluded_override=used),
             "without": cohort_query(cold, holdout.newcomers, stripped, K).ask(excluded_override=used),
         }
-        empty = SparseRows.empty(queries["without"].n_users, len(added.unknown))
+        empty = SparseRows.empty(queries["without"].n_users, len(added.listed))
         queries["new"] = queries["without"].ask(additions=Additions(added, empty))
         for strategy in STRATEGIES:
             for kind, query in queries.items():

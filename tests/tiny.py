@@ -34,7 +34,6 @@ from firstday.data.ids import Ids
 from firstday.embed.embeddings import FoldIn
 from firstday.embed.kept_users import WarmUsers
 from firstday.features.encoder import Encoder
-from firstday.features.item_content import WORDS, ItemContent, count_words
 from firstday.features.signals import Catalogue
 from firstday.methods.als_fold_in import AlsFoldIn, Penalty
 from firstday.methods.auto import Guard
@@ -48,7 +47,9 @@ from firstday.methods.mult_dae import MultDae
 from firstday.methods.people import FriendWeights, Neighborhood
 from firstday.methods.segments import SegmentLists
 from firstday.methods.user_user import UserUser
+from firstday.model.calibration import Calibration
 from firstday.model.clock import Clock
+from firstday.model.item_content import ItemContent
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, Quota, compile_rules
@@ -71,8 +72,7 @@ COLUMNS = {
     "year": pl.Series([2019.0, 2020.0, 2021.0, 2022.0, 2023.0, None]),
 }
 USES = SparseRows.from_lists([[0, 1], [0, 1, 2], [0, 2], [3, 4], [2, 3]], N_ITEMS)
-BUCKETS = np.unique(count_words(["east north"]).columns).astype(np.int64)
-TWO_USERS = float(np.log(2))
+TWO_OF_FIVE = float(np.log(2 / 5))
 HALVE = 1 / np.log(2)
 """A temperature at which a weight halves for every whole number of distance."""
 
@@ -262,23 +262,19 @@ def make_model() -> TrainedModel:
 
 
 def make_content(**changes: Any) -> ItemContent:
-    """Make what could have been learned: artists and the words "east" and "north" stand for their direction."""
-    directions = {"east": (1.0, 0.0, 0.0), "north": (0.0, 1.0, 0.0)}
-    words = {int(count_words([word]).columns[0]): vector for word, vector in directions.items()}
+    """Make what could have been learned: artists and the words "east" and "north" stand for their direction.
+
+    The log-odds of use are 4 times the dot product of vectors and the logarithm of the popularity, less 3.
+    """
+    directions = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], np.float32)
     content = ItemContent(
-        blocks={
-            "artist": np.array([directions["east"], directions["north"]], np.float32),
-            WORDS: np.array([words[int(bucket)] for bucket in BUCKETS], np.float32),
-        },
-        weights=np.ones((2, 3), np.float32),
-        centre=np.array([0, 0, TWO_USERS], np.float32),
-        buckets=BUCKETS,
-        rarity=np.ones(len(BUCKETS), np.float32),
+        terms=Ids.of(["east", "north", "artist_id=a1", "artist_id=a2"]),
+        rarity=np.ones(4, np.float32),
+        means=np.tile(directions, (2, 1)),
+        centre=np.array([0, 0, TWO_OF_FIVE], np.float32),
         n_hidden=5,
         cosine=1.0,
-        cosine_of_centre=0.0,
-        explained=0.0,
-        slope=float(np.log(4)),
+        calibration=Calibration(-3.0, 4.0, 1.0, 0.0, 5),
     )
     return replace(content, **changes)
 

@@ -254,14 +254,6 @@ def stack_rows(matrices: Sequence[SparseRows]) -> SparseRows:
     )
 
 
-def join_columns(left: SparseRows, right: SparseRows) -> SparseRows:
-    """Join matrices with the same rows; the columns of the second follow those of the first."""
-    rows = np.concatenate([left.row_of_entry(), right.row_of_entry()])
-    columns = np.concatenate([left.columns, left.n_columns + right.columns.astype(np.int64)])
-    weights = np.concatenate([left.weights, right.weights])
-    return SparseRows.from_pairs(rows, columns, weights, left.n_rows, left.n_columns + right.n_columns)
-
-
 def _sum_up(lengths: np.ndarray) -> np.ndarray:
     """Return row offsets from row lengths, int64, shape (n + 1,)."""
     starts = np.zeros(len(lengths) + 1, dtype=np.int64)

@@ -101,19 +101,11 @@ def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Find
     return replace(add_users(name, catalogue, frames, interactions, findings), new_items=new_items)
 
 
-def load_items(tables: Any, *, config: Config | None = None) -> pl.DataFrame:
-    """Load a table of new items: a data frame, or the folder of the table; it may be empty.
-
-    Raises DataError if the table has faults, or the folder lacks it.
-    """
-    findings = Findings(config=config or Config())
-    if not isinstance(tables, str | Path | Mapping):
-        tables = {"items": tables}
-    name, raw = open_tables(tables, findings, "the folder of the table items")
-    table = raw.get("items")
-    if table is None and not findings.faults:
-        findings.fault("missing_table", "has no table items; add items.parquet or items.csv.", file=name)
-    items = None if table is None else check_table("items", table, {}, findings)
+def load_items(table: Any) -> pl.DataFrame:
+    """Load a table of new items, a data frame, which may be empty; raise DataError if it has faults."""
+    findings = Findings(config=Config())
+    _, raw = open_tables({"items": table}, findings, "a data frame")
+    items = None if raw["items"] is None else check_table("items", raw["items"], {}, findings)
     if findings.faults or items is None:
         raise DataError(findings.faults)
     return items

@@ -460,10 +460,6 @@ class Catalogue:
         """Return an item's title; "" if it has none."""
         return self.titles[item_ix] if self.titles else ""
 
-    def index_of(self, identity: Any) -> int:
-        """Return the index of an item id, or -1."""
-        return self.items.index_of(identity)
-
     def name_of(self, entity: str, target: int) -> str:
         """Return an item's title, or the name of another entity's member; "" if it has none."""
         if entity == ITEM:

@@ -14,7 +14,7 @@ from itertools import repeat
 import numpy as np
 
 from firstday.ranking import NO_ITEM
-from firstday.recommend.added_items import rates_of_new_items
+from firstday.recommend.added_items import make_offers
 from firstday.recommend.belief import believe_segments, believed_shares
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.rules.list_rules import Quota
@@ -52,7 +52,7 @@ def recommend_explore(query: Query) -> Answer:
     scores = np.zeros(shape, dtype=np.float32)
     propensities = np.ones(shape, dtype=np.float32)
     additions = query.additions
-    new_items = query.model.derive(rates_of_new_items) if additions is None else additions.items.offers
+    new_items = query.model.derive(make_offers) if additions is None else additions.items.offers
     factors = query.list_rules.factors
     for row, belief in enumerate(believe_segments(query, np.arange(query.n_users))):
         likely = np.flatnonzero(belief >= min(LEAST_BELIEF, belief.max()))
@@ -68,7 +68,7 @@ def recommend_explore(query: Query) -> Answer:
             values = np.take_along_axis(values, order, axis=1)
         draw = draw_slate(lists, belief[likely], query.k, np.random.default_rng(seed), quota)
         offers: Iterator[tuple[Offer | None, float]] = repeat((None, 0.0))
-        if new_items is not None:
+        if len(new_items):
             offers = draw_offers(new_items, likely, belief[likely], np.random.default_rng([seed, 1]), quota)
         for rank in range(query.k):
             offer, chance = next(offers)

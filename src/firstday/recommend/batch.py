@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import partial
 from operator import add
 from pathlib import Path
@@ -15,7 +14,6 @@ import numpy as np
 import polars as pl
 
 from firstday.data.dataset import Dataset
-from firstday.data.events import ITEM
 from firstday.data.left_out import left_out_path, write_left_out
 from firstday.data.newcomers import load_newcomers
 from firstday.errors import DataError
@@ -111,12 +109,11 @@ def list_users(
     additions = None
     added = recommender.added
     if dataset.new_items is not None:
-        added = AddedItems.of(model, dataset.new_items, datetime.now(UTC))
+        added = AddedItems.of(model, dataset.new_items)
     if added is not None:
-        of_added, _ = added.own_catalogue.translate(dataset, users, actions, passed_over)
-        additions = Additions.of(added, of_added, keep_used=keep_used)
-        unknown[ITEM] = unknown.get(ITEM, 0) - sum(rows.n_entries for rows in of_added.actions.values())
-    summary = BatchSummary(len(users), unknown=+Counter(unknown))
+        of_all, unknown = added.catalogue.translate(dataset, users, actions, passed_over)
+        additions = Additions.of(added, of_all, keep_used=keep_used)
+    summary = BatchSummary(len(users), unknown=Counter(unknown))
     name = strategy or model.config.recommend.strategy
     frames = []
     for part in np.array_split(users, len(users) // USERS_AT_ONCE + 1):

@@ -18,7 +18,7 @@ from firstday.model.trained_model import FEW, TrainedModel
 from firstday.ranking import mean_finite, rank_scores, score_by_vectors, take_lists, unit_rows
 from firstday.recommend.added_items import AddedItems
 from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, compile_rules
-from firstday.sparse import SparseRows, contains, join_columns, union_rows
+from firstday.sparse import SparseRows, contains, union_rows
 
 FROM_SIGNALS = (
     "features",
@@ -67,7 +67,7 @@ class ComputedDays:
 class Additions:
     """Items added since training, for the users of a query.
 
-    `excluded` are those excluded from each user's list, shape (n_users, n_added); `rules` are compiled for all items,
+    `excluded` are those excluded from each user's list, in the indexes of lists; `rules` are compiled for all items,
     None: without rules.
     """
 
@@ -77,7 +77,7 @@ class Additions:
 
     @classmethod
     def of(cls, items: AddedItems, signals: SignalBatch, *, keep_used: bool) -> Additions:
-        """Exclude what users used, banned or passed over, given their signals in the indexes of the added items."""
+        """Exclude what users used, banned or passed over, given their signals as the joined catalogue reads them."""
         config = items.model.config.signals
         excluded = SparseRows.empty(signals.n_users, signals.n_items)
         if not keep_used:
@@ -187,7 +187,10 @@ class Query:
     @cached_property
     def list_excluded(self) -> SparseRows:
         """Items excluded from each user's complete list, shape (n_users, n_items + n_added)."""
-        return self.excluded if self.additions is None else join_columns(self.excluded, self.additions.excluded)
+        if self.additions is None:
+            return self.excluded
+        added = self.additions.excluded
+        return union_rows([replace(self.excluded, n_columns=added.n_columns), added])
 
     @cached_property
     def has_features(self) -> np.ndarray:
@@ -400,10 +403,8 @@ class Query:
         """Return the query without the items of other lists, shape (n_users, n_items + n_added)."""
         additions = self.additions
         if additions is not None:
-            n_items = self.model.n_items
-            added = listed.keep_columns(np.arange(n_items, listed.n_columns))
-            additions = replace(additions, excluded=union_rows([additions.excluded, added]))
-            listed = listed.keep_columns(np.arange(n_items))
+            additions = replace(additions, excluded=union_rows([additions.excluded, listed]))
+            listed = listed.keep_columns(np.arange(self.model.n_items))
         return self.ask(excluded_override=union_rows([self.always_excluded, listed]), additions=additions)
 
     @cached_property

@@ -15,9 +15,10 @@ import polars as pl
 from firstday.data.frame_libraries import Library, to_library
 from firstday.data.ids import Ids
 from firstday.display import readable, write_table
+from firstday.features.signals import Catalogue
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.query import Answer
-from firstday.recommend.rules.list_rules import ItemNames, ListedItems
+from firstday.recommend.rules.list_rules import ListedItems
 from firstday.recommend.scales import FILLS_UP, is_fraction
 from firstday.recommend.spec import OWN_SCALE
 
@@ -199,7 +200,7 @@ class Recommendations(Mapping[Any, Recommendation]):
         return {"users": len(self), "k": self.answer.items.shape[1], "routes": dict(routes)}
 
 
-def frame_lists(catalogue: ItemNames, user_ids: pl.Series, answer: Answer) -> pl.DataFrame:
+def frame_lists(catalogue: Catalogue, user_ids: pl.Series, answer: Answer) -> pl.DataFrame:
     """Return lists as a data frame with one row per listed item; see `Recommendations.to_frame`.
 
     `user_ids` has one id per list.
@@ -222,7 +223,7 @@ def frame_lists(catalogue: ItemNames, user_ids: pl.Series, answer: Answer) -> pl
 
 
 def name_items(
-    catalogue: ItemNames, items: np.ndarray, scores: np.ndarray, propensities: np.ndarray
+    catalogue: Catalogue, items: np.ndarray, scores: np.ndarray, propensities: np.ndarray
 ) -> tuple[RecommendedItem, ...]:
     """Return a list in the caller's ids and titles, given arrays of shape (k,); item -1 marks an empty rank."""
     listed = np.flatnonzero(items >= 0)

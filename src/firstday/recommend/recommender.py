@@ -6,7 +6,6 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from numbers import Integral
 from pathlib import Path
@@ -25,21 +24,22 @@ from firstday.ranking import first_allowed, first_distinct
 from firstday.recommend.added_items import AddedItems
 from firstday.recommend.arrangement import arrange
 from firstday.recommend.effects import describe_ineffective
-from firstday.recommend.placement import place_additions, read_additions
-from firstday.recommend.query import Answer, Query
+from firstday.recommend.placement import place_additions
+from firstday.recommend.query import Additions, Answer, Query
 from firstday.recommend.recommendation import Recommendation, Recommendations
 from firstday.recommend.registry import LOAD, find_method, find_strategy, find_supported, value_type
 from firstday.recommend.rules.list_rules import (
     NO_RULES,
     AnyRules,
     ItemRules,
+    ListedItems,
     Row,
     Rules,
     compile_rules,
     read_layers,
 )
 from firstday.recommend.scales import scale_answer
-from firstday.recommend.similar import SIMILAR, recommend_similar
+from firstday.recommend.similar import SIMILAR, rank_similar, recommend_similar
 from firstday.recommend.spec import FALLBACKS, Strategy
 from firstday.sparse import SparseRows, union_rows
 
@@ -172,7 +172,7 @@ def check_length(model: TrainedModel, k: int | None) -> int:
     return min(int(length), model.n_items)
 
 
-def find_item(model: TrainedModel, item: Any) -> int:
+def find_item(model: ListedItems, item: Any) -> int:
     """Return the index of an item, given its id; raise ConfigError if there is none."""
     index = model.catalogue.items.index_of(item)
     if index < 0:
@@ -248,7 +248,8 @@ class Recommender:
         """Recommend what goes with an item: what people use together with it, most of all on the same day.
 
         Items with similar vectors follow, then popular items. The route is ``used_together``, ``nearest`` if nobody
-        used the item together with another one that may be listed, or a fallback if it has no vector, either.
+        used the item together with another one that may be listed, or a fallback if it has no vector, either. Items
+        added since training have predicted vectors.
 
         Parameters
         ----------
@@ -267,7 +268,7 @@ class Recommender:
             The signals are invalid.
         """
         lists = [(k, read_layers(rules))]
-        index = find_item(self.model, item)
+        index = find_item(self.added or self.model, item)
         return next(self.answer_lists([Signals.of(user or {})], lists, None, keep_used=keep_used, item=index)).row(0)
 
     def recommend_rows(
@@ -376,18 +377,18 @@ class Recommender:
             users = [understand_picks(model.signal_encoder, user) for user in users]
         batch, unknown = model.read_signals(users)
         query = Query(model, batch, 1, keep_used)
-        if self.added is not None:
-            additions, named = read_additions(self.added, users, keep_used=keep_used)
-            query = query.ask(additions=additions)
-            unknown = [
-                tuple(sentence for sentence in sentences if sentence not in known)
-                for sentences, known in zip(unknown, named, strict=True)
-            ]
+        if self.added is not None and item is None:
+            of_all, unknown = self.added.catalogue.read(users, model.config.signals)
+            query = query.ask(additions=Additions.of(self.added, of_all, keep_used=keep_used))
         recommend: str | Strategy = strategy
         if item is not None:
             strategy = SIMILAR
             recommend = partial(recommend_similar, item=item)
-            itself = SparseRows.from_lists([[item]] * len(users), model.n_items)
+            row = np.zeros(0) if self.added is None else np.flatnonzero(self.added.index == item)
+            if self.added is not None and len(row):
+                no_links = SparseRows.empty(1, model.n_items)
+                recommend = partial(rank_similar, links=no_links, vector=self.added.vectors[row[0]])
+            itself = SparseRows.from_lists([[item] if item < model.n_items else []] * len(users), model.n_items)
             query = query.ask(excluded_override=union_rows([query.always_excluded, itself]))
         segments = np.full(len(users), -1, dtype=np.int64)
         if query.has_features.any():  # predicts for all users at once; `Query.take` keeps the cached rows
@@ -408,16 +409,14 @@ class Recommender:
             listed = SparseRows.from_lists([items[items >= 0] for items in answer.items], len(query.list_rules.allowed))
             query = query.without(listed)
 
-    def with_items(self, items: Any, *, now: datetime | None = None) -> Recommender:
+    def with_items(self, items: Any) -> Recommender:
         """Return a recommender whose lists also have items added since training.
 
         Parameters
         ----------
         items
-            The table `items` of the new items, with the columns that the model's items have: a data frame, or the
-            folder of the table. Items that users of the model used are left out.
-        now
-            The time at which items have an age, by `added_at`; defaults to the current time.
+            The table `items` of the new items, a data frame with the columns that the model's items have. Items that
+            users of the model used are left out.
 
         Raises
         ------
@@ -431,8 +430,8 @@ class Recommender:
         >>> items = [{"item_id": "n1", "title": "A new album", "artist_id": ["a7"]}]
         >>> recommender.with_items(pl.DataFrame(items)).recommend({"age": 24})  # doctest: +SKIP
         """
-        table = load_items(items, config=self.model.config)
-        added = AddedItems.of(self.model, table, now or datetime.now(UTC))
+        table = load_items(items)
+        added = AddedItems.of(self.model, table)
         return replace(self, added=added if len(added) else None)
 
     def _repr_facts_(self) -> Mapping[str, Any]:

@@ -37,14 +37,11 @@ class NewItems:
 
     @classmethod
     def of(
-        cls, items: np.ndarray, shown: np.ndarray, used: np.ndarray, rates: np.ndarray, shape: float, least_rate: float
+        cls, items: np.ndarray, shown: np.ndarray, used: np.ndarray, rates: np.ndarray, least_rate: float
     ) -> NewItems:
-        """Build from impressions, uses and prior rates, each of shape (n_segments, n).
-
-        `shape` is the number of uses that a prior counts as.
-        """
+        """Build from impressions, uses and prior rates, each of shape (n_segments, n); a prior counts as one use."""
         shown, used = (ELSEWHERE * counts.sum(axis=0) + (1 - ELSEWHERE) * counts for counts in (shown, used))
-        return cls(items, shape + used, shape / rates - shape + np.maximum(shown - used, 0), least_rate)
+        return cls(items, 1 + used, 1 / rates - 1 + np.maximum(shown - used, 0), least_rate)
 
     def __len__(self) -> int:
         return len(self.items)

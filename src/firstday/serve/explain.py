@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -24,6 +24,7 @@ from firstday.serve.batching import ListRequest
 from firstday.serve.models import ServedModel
 from firstday.serve.schemas import Explanation
 
+NEW = "New; predicted from its words and entities."
 N_CHANGED = 3
 """Maximum number of risen segments, and of fallen ones."""
 N_TITLES = 3
@@ -112,53 +113,48 @@ def _moved_by(query: Query, names: list[str]) -> list[dict[str, Any]]:
 def _reasons(served: ServedModel, recommendation: Recommendation, query: Query) -> list[dict[str, Any]]:
     """Return the reason for each item."""
     model = query.model
-    added = served.recommender.added
     segment = recommendation.segment
-    items = np.array([model.catalogue.index_of(item.item_id) for item in recommendation], dtype=np.int64)
-    popularity = np.where(items >= 0, model.popularity[items], 0)
-    vectors = model.fold_in.item_vectors[items]
+    items = [model.catalogue.items.index_of(item.item_id) for item in recommendation]
+    added = served.recommender.added
+    is_new = [added is not None and added.ids.index_of(item.item_id) >= 0 for item in recommendation]
     shares: list[float | None] = [None] * len(items)
     if segment is not None:
-        used = model.segments.items.counts.take(np.array([segment])).at(np.maximum(items, 0)[None])[0]
-        shares = (np.where(items >= 0, used, 0) / max(1, model.segments.items.sizes[segment])).tolist()
-    new = {} if added is None else {str(item): row for row, item in enumerate(added.ids.values)}
-    rows = [new.get(str(item.item_id)) for item in recommendation]
-    for position, row in enumerate(rows):
-        if added is not None and row is not None:
-            vectors[position] = added.vectors[row]
+        used = model.segments.items.counts
+        sizes = model.segments.items.sizes
+        shares = (used.take(np.array([segment])).at(np.array([items]))[0] / max(1, sizes[segment])).tolist()
     reasons = []
     explain_item = find_strategy(recommendation.route).reason
-    likes = nearest_liked(served, query, vectors)
-    for rank, (item, share_of_all, share, like, row) in enumerate(
-        zip(recommendation, popularity.tolist(), shares, likes, rows, strict=True)
+    likes = nearest_liked(served, query, items)
+    for rank, (item, popularity, share, like) in enumerate(
+        zip(recommendation, model.popularity[items].tolist(), shares, likes, strict=True)
     ):
         is_ranked = rank < recommendation.n_ranked
         name = str(like["title"] or like["item_id"]) if like else None
-        reason = Reason(item.score, segment, share, share_of_all, name)
+        reason = Reason(item.score, segment, share, popularity, name)
         why = explain_item(reason) if is_ranked and explain_item else None
+        if is_new[rank]:
+            why, share, popularity, like = NEW, share and 0.0, 0.0, None
         prefix = f"Ranked by {recommendation.route}" if is_ranked else "Fills the list up"
-        if row is not None:
-            why = f"New; its words and entities are like those of {name}." if name else "New, and listed to be tried."
         reasons.append(
             {
                 "item_id": item.item_id,
-                "why": why or f"{prefix}: {share_of_all:.1%} of all users use it.",
+                "why": why or f"{prefix}: {popularity:.1%} of all users use it.",
                 "share_of_segment": share,
-                "share_of_everyone": share_of_all,
+                "share_of_everyone": popularity,
                 "most_like": like,
             }
         )
     return reasons
 
 
-def nearest_liked(served: ServedModel, query: Query, vectors: np.ndarray) -> list[dict[str, Any] | None]:
-    """Return the liked item with the most similar vector for each vector; None if no liked item has a vector."""
-    liked_vectors = query.model.fold_in.item_vectors
+def nearest_liked(served: ServedModel, query: Query, items: Sequence[int]) -> list[dict[str, Any] | None]:
+    """Return for each item the liked item with the most similar vector; None if no liked item has a vector."""
+    vectors = query.model.fold_in.item_vectors
     liked = query.liked.row(0)
-    liked = liked[liked_vectors[liked].any(axis=1)]
+    liked = liked[vectors[liked].any(axis=1)]
     if not len(liked):
-        return [None] * len(vectors)
-    similarity = unit_rows(vectors) @ unit_rows(liked_vectors[liked]).T
+        return [None] * len(items)
+    similarity = unit_rows(vectors[items]) @ unit_rows(vectors[liked]).T
     return [{**served.name_item(liked[row.argmax()]), "similarity": row.max()} for row in similarity]
 
 

@@ -50,14 +50,6 @@ class ServedModel:
         served.__dict__.update({name: value for name, value in vars(self).items() if name not in vars(served)})
         return served
 
-    def find_unknown(self, signal: str | None, entity: str, identity: Any) -> str | None:
-        """Describe the unknown part of an interaction, see `Catalogue.find_unknown`; None if it is with a new item."""
-        unknown = self.trained.catalogue.find_unknown(signal, entity, identity)
-        added = self.recommender.added
-        if unknown is None or added is None:
-            return unknown
-        return unknown if added.own_catalogue.find_unknown(signal, entity, identity) else None
-
     @cached_property
     def version(self) -> str:
         """Model version, part of each response."""

@@ -65,8 +65,14 @@ def _check_list_name(name: str) -> str:
     return name
 
 
-ItemText = Annotated[str, Field(max_length=10_000)]
-ItemValue = bool | float | Annotated[str, Field(max_length=1000)] | Annotated[list[Id], Field(max_length=100)]
+def _check_item_value(value: Any) -> Any:
+    values = value if isinstance(value, list) else [value]
+    if not all(isinstance(one, str | int | float) for one in values):
+        raise ValueError("give a text, a number, true, false, or a list of ids")
+    return value
+
+
+ItemValue = Annotated[Any, BeforeValidator(_check_item_value, json_schema_input_type=bool | float | str | list[Id])]
 FilterName = Annotated[str, Field(pattern=_LIST_NAME), BeforeValidator(_check_list_name)]
 RuleText = Annotated[str, Field(max_length=MAX_FILTER_LENGTH)]
 Length = Annotated[int, Field(ge=1, le=1000), BeforeValidator(as_whole)]
@@ -278,28 +284,26 @@ class ItemListBody(_Request):
 
 
 class ItemBody(_Request):
-    """An item that came after training; entities and columns are those of the model's items."""
+    """An item that came after training, as a row of your table `items`. Filters, caps and boosts read its columns."""
 
     model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"title": "Dawn", "entities": {"artist": ["a7"]}, "columns": {"year": 2026, "in_stock": True}}]
-        }
+        extra="allow",
+        json_schema_extra={"examples": [{"title": "Dawn", "artist_id": ["a7"], "year": 2026, "in_stock": True}]},
     )
+    __pydantic_extra__: dict[str, ItemValue] = Field(init=False)
 
-    title: ItemText = ""
-    description: ItemText = ""
-    entities: dict[Name, Annotated[list[EntityId], Field(max_length=100)]] = Field(default={}, max_length=MAX_COLUMNS)
-    """Ids of the members that the item belongs to, by entity, such as the artists of a song."""
-    columns: dict[Name, ItemValue] = Field(default={}, max_length=MAX_COLUMNS)
-    """Values that filters, caps and boosts read, in the types of the model's item columns."""
+    title: str = ""
+    description: str = ""
     added_at: Annotated[
         EventTime, Field(strict=False, description="When the item came; defaults to the time of the first call.")
     ] = None
 
     @model_validator(mode="after")
-    def _limit_bytes(self) -> Self:
+    def _limit_size(self) -> Self:
         if len(self.model_dump_json(exclude_defaults=True).encode()) > MAX_ITEM_BYTES:
             raise ValueError(f"has more than {MAX_ITEM_BYTES:,} bytes; shorten the description")
+        if len(self.model_extra or ()) > MAX_COLUMNS:
+            raise ValueError(f"has more than {MAX_COLUMNS} further columns")
         return self
 
 

@@ -179,8 +179,6 @@ def fit(
         facts["metrics"]["options"] = {name: tuning.to_json() for name, tuning in tunings.items()}
     if clock is not None:
         facts["metrics"]["clock"] = clock.to_json()
-    if model.content is not None:
-        facts["metrics"]["new_items"] = model.content.to_json()
     if gains:
         weighted = model.learned["blend"].names
         facts["metrics"]["components"] = {

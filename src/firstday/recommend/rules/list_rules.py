@@ -14,9 +14,8 @@ import polars as pl
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from firstday.config import Section, parse_settings
-from firstday.data.ids import Ids
 from firstday.display import readable
-from firstday.features.signals import as_text, as_whole
+from firstday.features.signals import Catalogue, as_text, as_whole
 from firstday.recommend.rules.filters import MAX_FILTER_LENGTH, Filter, find_column, list_values, parse_filter
 from firstday.sparse import SparseRows
 
@@ -137,33 +136,11 @@ class Row(Rules):
     """Length of the list; defaults to that of the page."""
 
 
-class ItemNames(Protocol):
-    """Ids, titles and columns of items: a `Catalogue`, or one joined with items added since."""
-
-    @property
-    def items(self) -> Ids:
-        """Ids in index order."""
-        ...
-
-    @property
-    def columns(self) -> Mapping[str, pl.Series]:
-        """Columns that filters read."""
-        ...
-
-    def title_of(self, item_ix: int) -> str:
-        """Return an item's title; "" if it has none."""
-        ...
-
-    def index_of(self, identity: Any) -> int:
-        """Return the index of an item id, or -1."""
-        ...
-
-
 class ListedItems(Protocol):
     """Items that lists consist of: those of a `TrainedModel`, or also those added since."""
 
     @property
-    def catalogue(self) -> ItemNames:
+    def catalogue(self) -> Catalogue:
         """Ids, titles and columns."""
         ...
 
@@ -303,7 +280,7 @@ def _compile(model: ListedItems, layers: Sequence[Rules], user: Mapping[str, Any
     for rank, pinned in layers[-1].pin.items():
         first, *others = dict.fromkeys(pinned)
         notes.extend(f"{other} is not pinned, since rank {rank:,} has another pin" for other in others)
-        item = model.catalogue.index_of(first)
+        item = ids.index_of(first)
         if item >= 0:
             pins[rank - 1] = item
         else:

@@ -19,8 +19,8 @@ router = APIRouter(prefix="/v1/items", tags=["items"])
 
 ItemIdPath = Annotated[UserIdText, Path(description="Your item id.")]
 _LINES = TypeAdapter(ItemLine)
-_EXAMPLE = """{"item_id": "n1", "title": "Dawn", "entities": {"artist": ["a7"]}}
-{"item_id": "n2", "title": "Dusk", "entities": {"artist": ["a7"]}}
+_EXAMPLE = """{"item_id": "n1", "title": "Dawn", "artist_id": ["a7"]}
+{"item_id": "n2", "title": "Dusk", "artist_id": ["a7"]}
 """
 _CONTENT = {"schema": {"type": "string"}, "examples": {"lines": {"summary": "Two items", "value": _EXAMPLE}}}
 

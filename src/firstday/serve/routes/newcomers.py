@@ -112,7 +112,7 @@ def _list_of_segment(served: ServedModel, query: ModelQuery, segment: int, n_ite
     top = describe_segment(model, segment, model.n_items).top
     items = model.segments.top_items[segment][: len(top)]
     positions = np.flatnonzero(~np.isin(items, query.excluded.row(0)))[:n_items]
-    likes = nearest_liked(served, query, query.model.fold_in.item_vectors[items[positions]])
+    likes = nearest_liked(served, query, items[positions])
     return [{**vars(top[position]), "most_like": like} for position, like in zip(positions, likes, strict=True)]
 
 

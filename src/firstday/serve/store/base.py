@@ -46,7 +46,7 @@ NOT_USERS = SERVICE, LISTS, ITEMS = "", "\x01lists", "\x01items"
 """Owners that are not users: of facts about the service, of item lists, and of new items."""
 NEW_ITEMS = "new_items"
 """Kind of the service's entry that records when new items last changed."""
-MAX_STORED_ITEMS = 20_000
+MAX_STORED_ITEMS = 10_000
 """Maximum number of new items to keep, including deleted ones; the most recently put ones are kept."""
 
 
@@ -175,16 +175,11 @@ class Profile:
 
 @dataclass(frozen=True)
 class NewItem:
-    """An item added since training; `first_us` is when its id was put, or put again after it was deleted."""
+    """An item added since training: its row of the table `items`, empty if deleted, and when its id was first put."""
 
     item_id: str
     values: Mapping[str, Any]
-    put_us: int
-
-    @property
-    def first_us(self) -> int:
-        """Time of the first put, in microseconds since 1970."""
-        return int(self.values.get("first_us", self.put_us))
+    first_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -502,12 +497,9 @@ class Store:
         (entries,) = await self._read([SERVICE])
         return next((us for name, us, *_ in entries if name == kind), 0)
 
-    async def put_items(self, items: Mapping[str, Mapping[str, Any] | None]) -> None:
-        """Set the values of new items by id, all or none; None deletes an item."""
-        entries = [
-            Entry(ITEMS, "item", f"item {item_id}", _dump_item(item_id, values), ALWAYS)
-            for item_id, values in items.items()
-        ]
+    async def put_items(self, items: Sequence[NewItem]) -> None:
+        """Set the values of new items, all or none; an item without values is deleted."""
+        entries = [Entry(ITEMS, "item", f"item {one.item_id}", _write_item(one), ALWAYS) for one in items]
         with self.watch("append"):
             await self.log.append([*entries, Entry(SERVICE, NEW_ITEMS, NEW_ITEMS, "", ALWAYS)], self._oldest_us())
 
@@ -545,14 +537,14 @@ class Store:
         await self._read([SERVICE])
 
 
-def _dump_item(item_id: str, values: Mapping[str, Any] | None) -> str:
-    return pydantic_core.to_json({"item_id": item_id, "values": values}).decode()
+def _write_item(item: NewItem) -> str:
+    return pydantic_core.to_json(item).decode()
 
 
 def read_new_items(entries: Iterable[StoredEntry], oldest_us: int) -> list[NewItem]:
     """Return the new items in log entries; expired and deleted ones are omitted."""
-    items = [(pydantic_core.from_json(body), us) for _, us, _, body in entries if us >= oldest_us]
-    return [NewItem(one["item_id"], one["values"], us) for one, us in items if one["values"] is not None]
+    items = [NewItem(**pydantic_core.from_json(body)) for _, us, _, body in entries if us >= oldest_us]
+    return [one for one in items if one.values]
 
 
 def _link(person_id: str, guest_id: str) -> list[tuple[str, Alias]]:
