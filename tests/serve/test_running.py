@@ -76,7 +76,7 @@ def test_no_training_library_is_in_the_process(server: ServerProcess) -> None:
         (["none-such"], {}, "error: none-such: contains no model (manifest.json is missing); train one with"),
         ([], {"FIRSTDAY_SERVE_PROT": "80"}, "error: FIRSTDAY_SERVE_PROT: is not a setting; see docs/operations.md"),
         ([], {"FIRSTDAY_SERVE_PORT": "high"}, "error: FIRSTDAY_SERVE_PORT: Input should be a valid integer"),
-        ([], {"FIRSTDAY_SERVE_STORE": "postgres://x"}, "error: store: the URL is not supported; give"),
+        ([], {"FIRSTDAY_SERVE_STORE": "mysql://x"}, "error: store: the URL is not supported; give"),
         (
             [],
             {"FIRSTDAY_SERVE_STORE": "sqlite:////proc/none/u.sqlite"},

@@ -112,14 +112,13 @@ class _Signals(_Request):
     shown but not used count as passed over, which affects the list."""
 
 
+_USER_EXAMPLE: Any = {"age": 24, "profile": {"country": "FR"}, "picks": [["artist", "a7"]], "friends": ["u-12"]}
+
+
 class SignalsBody(_Signals):
     """Everything known about a user, in the form shared by all commands and calls (`Signals.of`)."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"age": 24, "profile": {"country": "FR"}, "picks": [["artist", "a7"]], "friends": ["u-12"]}]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [_USER_EXAMPLE]})
 
     @model_validator(mode="before")
     @classmethod
@@ -132,10 +131,15 @@ class SignalsBody(_Signals):
         return body
 
 
+def _name_fields(schema: dict[str, Any]) -> None:
+    """Add examples to a JSON schema, and restrict it to the fields of a user's answer."""
+    schema |= {"examples": [_USER_EXAMPLE], "propertyNames": {"enum": list(UserAnswer.model_fields)}}
+
+
 class UserBody(SignalsBody):
     """Registration data of a user. Read-only fields are ignored, so that what `GET` returns can be sent back."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", json_schema_extra=_name_fields)
 
 
 class MergeBody(_Request):
