@@ -1,35 +1,42 @@
-# make demo   the whole job on real data (makes .venv first)
-# make test   the tests, on all cores; a few of them: make test ARGS='-x tests/data'
-# make check  format, lint, types and import rules
-# make docs   tables and HTTP responses in the documentation, from the code and docs/results
-# make site   the documentation as a site: build/site/index.html
-# make lock   writes requirements.lock anew: the newest version of every package within the ranges of pyproject.toml
-# make lowest   the tests on the oldest versions that pyproject.toml allows
-# make distributions PYTHONS="python3.11 python3.12"   wheel and sdist in clean environments
-# make release  checks, wheel and sdist, and the command that tags
-# All of them install what requirements.lock pins. With LOCKED=no they install the newest, in a .venv-newest of its own.
-# Torch without CUDA (3 GB less): make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
-# Needs Python 3.11 or newer, make and a package index. Another interpreter: make PYTHON=python3.13 demo
+# make demo    train on MovieLens 100K, print a list and its quality, open the page (creates .venv first)
+# make test    run the tests on all cores; some of them: make test ARGS='-x tests/data'
+# make coverage   run the tests and report which lines of src they ran
+# make check   check format, lint, types and import rules
+# make docs    renew tables, pictures and HTTP responses in the documentation, from the code and docs/results
+# make site    build the documentation as a site: build/site/index.html
+# make lock    renew requirements.lock: the newest version of every package within the ranges of pyproject.toml
+# make lowest  run the tests on the oldest versions that pyproject.toml allows
+# make distributions PYTHONS="python3.11 python3.12"   try wheel and sdist in clean environments
+# make release check the state of the repository, build wheel and sdist, and print the command that tags
+#
+# All targets install the versions of requirements.lock; with LOCKED=no, the newest, in .venv-newest.
+# torch comes without CUDA, which saves 3 GB; with CUDA: make demo TORCH_INDEX=
+# Requires Python 3.11 or newer, make and a package index. Another interpreter: make PYTHON=python3.13 demo
 
 PYTHON ?= python3
 LOCKED ?= yes
 ifeq ($(LOCKED),no)
 VENV := .venv-newest
 CHOICE := --upgrade --upgrade-strategy eager
-EACH_TIME := always # the newest can change any day
+EACH_TIME := always # new versions may have appeared
 else ifeq ($(LOCKED),yes)
 VENV := .venv
 CHOICE := --constraint requirements.lock
-MARK := .venv/.locked # tests/test_lock.py looks for it
+MARK := .venv/.locked # read by tests/test_lock.py
 else
-$(error LOCKED is yes or no)
+$(error LOCKED is '$(LOCKED)'; set it to yes or no)
 endif
 BIN := $(VENV)/bin
-TORCH_INDEX ?=
-INSTALL := $(BIN)/python -m pip install --quiet $(CHOICE) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) --editable
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# pip retries an unreachable index for minutes, so ask for it first.
+ASK := import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=5)
+EXTRA_INDEX = $(if $(TORCH_INDEX),$(shell \
+	if $(PYTHON) -c '$(ASK)' $(TORCH_INDEX)/torch/ 2>/dev/null; then echo --extra-index-url $(TORCH_INDEX); \
+	else echo "note: $(TORCH_INDEX) cannot be reached; torch comes from the default package index." >&2; fi))
+INSTALL = $(BIN)/python -m pip install --quiet $(CHOICE) $(EXTRA_INDEX) --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format docs site lock lowest distributions release clean always
+.PHONY: help install demo test coverage check format docs site lock lowest distributions release clean always
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -52,13 +59,16 @@ $(VENV)/.dev:
 install: $(VENV)/.dev
 
 demo: $(VENV)/.train
-	$(BIN)/firstday demo
+	$(BIN)/firstday demo --train
 
-# Tests also wait for servers and browsers, so there is one process more than cores.
+# Tests also wait for servers and browsers, hence one process more than cores.
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 test lowest: export OMP_NUM_THREADS := 1
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+coverage: override ARGS += --cov --cov-report term --cov-report xml
+coverage: test
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -91,7 +101,7 @@ lowest: | .venv-lowest/bin/python
 	$(LOWEST)/uv pip compile --quiet --resolution lowest-direct --no-annotate --no-header \
 		$(foreach extra,train word2vec tune experiment redis postgres,--extra $(extra)) --output-file .venv-lowest/lowest.txt pyproject.toml
 	$(LOWEST)/uv pip install --quiet --python $(LOWEST)/python --constraint .venv-lowest/lowest.txt \
-		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX) --index-strategy unsafe-best-match) \
+		$(EXTRA_INDEX) --index-strategy unsafe-best-match \
 		--editable '.[train,word2vec,tune,experiment,redis,postgres,test]'
 	$(LOWEST)/python -m pytest -n auto --dist worksteal --ignore tests/spark --ignore tests/page --ignore tests/docs \
 		--ignore tests/test_notebooks.py $(ARGS)
@@ -104,4 +114,4 @@ release: $(VENV)/.dev
 	$(BIN)/python release/make_release.py $(TAG)
 
 clean:
-	rm -rf .venv .venv-* demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage* coverage.xml

@@ -1,27 +1,33 @@
-"""Measure the size of an install, and renew docs/results/install-sizes.json.
+"""Measure the size of an install and the time to the first list, and renew docs/results/install-sizes.json.
 
 python benchmarks/install_sizes.py
 
 Sizes are those of the package files in the running environment; `make install` installs all of them. The packages of
-the base install and of each extra are found by following the declared dependencies.
+the base install and of each extra are found by following the declared dependencies. The first list is that of the demo
+in a new environment, without caches; pip uses the configured index (for another one: PIP_EXTRA_INDEX_URL).
 """
 
 from __future__ import annotations
 
 import json
+import os
 import platform
+import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-OUT = Path(__file__).parents[1] / "docs" / "results" / "install-sizes.json"
-PYPROJECT = tomllib.loads((OUT.parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+ROOT = Path(__file__).parents[1]
+OUT = ROOT / "docs" / "results" / "install-sizes.json"
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PROJECT = PYPROJECT["name"]
 OPTIONAL = PYPROJECT["optional-dependencies"]
 FOR_MAKERS = {"dev", "docs", "test"}
@@ -65,15 +71,55 @@ def brought_by(extras: frozenset[str], without: Iterable[str] = ()) -> dict[str,
     return {name: {"version": distribution(name).version, "mb": mb} for mb, name in sorted(packages, reverse=True)}
 
 
+def reach_first_list(extras: str, *command: str) -> dict[str, Any]:
+    """Install firstday in a new environment and run the demo until it prints a list; return MB and seconds."""
+    seconds = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        wheels = folder / "wheels"
+        python = folder / "venv" / "bin" / "python"
+        pip: list[str | Path] = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-cache-dir"]
+        locked: list[str | Path] = ["--constraint", ROOT / "requirements.lock"]
+        steps: dict[str, list[str | Path]] = {
+            "environment": [sys.executable, "-m", "venv", folder / "venv"],
+            "download": [*pip, "wheel", *locked, "--wheel-dir", wheels, f"{ROOT}{extras}"],
+            "install": [*pip, "install", "--no-index", "--find-links", wheels, f"{PROJECT}{extras}"],
+        }
+        for step, arguments in steps.items():
+            began = perf_counter()
+            subprocess.run(arguments, check=True)
+            seconds[step] = perf_counter() - began
+        began = perf_counter()
+        demo: list[str | Path] = [python.with_name(PROJECT), *command, "--no-open", "--out", folder / "demo"]
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "FIRSTDAY_CACHE": str(folder / "cache")}
+        with subprocess.Popen(demo, stdout=subprocess.PIPE, text=True, env=environment) as process:
+            assert process.stdout is not None
+            next(line for line in process.stdout if "rank" in line)
+            seconds["list"] = perf_counter() - began
+            process.kill()
+        mb = sum(path.stat().st_size for path in wheels.iterdir()) / 1e6
+    rounded = {step: round(value, 1) for step, value in seconds.items()}
+    return {
+        "install": f"{PROJECT}{extras}",
+        "demo": " ".join((PROJECT, *command)),
+        "mb": round(mb, 1),
+        "seconds": rounded,
+    }
+
+
 def main() -> None:
-    """Measure the base install and every extra, and write the sizes."""
+    """Measure the base install, every extra and the time to the first list, and write the results."""
     try:
         base = brought_by(frozenset())
         parts = {extra: brought_by(frozenset({extra}), base) for extra in OPTIONAL if extra not in FOR_MAKERS}
     except PackageNotFoundError as error:
         sys.exit(f"error: {error.name} is not installed; run make install, then .venv/bin/python {sys.argv[0]}")
     place = {"python": platform.python_version(), "system": platform.system(), "machine": platform.machine()}
-    OUT.write_text(json.dumps(place | {"parts": {"base": base, **parts}}, indent=1) + "\n", encoding="utf-8")
+    first_lists = [reach_first_list("", "demo"), reach_first_list("[train]", "demo", "--train")]
+    content = place | {"parts": {"base": base, **parts}, "first_lists": first_lists}
+    OUT.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    for first_list in first_lists:
+        print(first_list)
     for part, packages in {"base": base, **parts}.items():
         print(f"{part}: {sum(package['mb'] for package in packages.values()):.0f} MB")
 

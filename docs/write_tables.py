@@ -1,4 +1,7 @@
-"""Fill the tables between markers in README.md and docs from the code and docs/results: python docs/write_tables.py."""
+"""Renew what README.md and docs have from the code and docs/results: python docs/write_tables.py.
+
+The tables between markers, and docs/images/quality.svg.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from table_makers import (
     arrivals,
     bandit,
     cost,
+    demo,
     dependencies,
     experiments,
     leaderboard,
@@ -25,6 +29,7 @@ from table_makers import (
 DOCS = Path(__file__).parent
 MARKED = re.compile(r"<!-- table: (.+?) -->\n.*?<!-- end -->", re.DOTALL)
 MAKERS: Mapping[str, Callable[..., list[str]]] = {
+    "demo_list": demo.demo_list,
     "evaluated": quality.evaluated,
     "clocks": quality.clocks,
     "list-speed": quality.list_speed,
@@ -42,6 +47,9 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "blend_defaults": quality.blend_defaults,
     "known_items": quality.known_items,
     "leads": quality.leads,
+    "elsewhere": quality.elsewhere,
+    "nothing_known": quality.nothing_known,
+    "denied_ids": quality.denied_ids,
     "similar_items": quality.similar_items,
     "similar_for_users": quality.similar_for_users,
     "growth": scale.growth,
@@ -64,6 +72,7 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "paper_stages": paper.paper_stages,
     "paper_figures": paper.paper_figures,
     "dependencies": dependencies.dependencies,
+    "first_lists": dependencies.first_lists,
     "install_sizes": dependencies.total_sizes,
     "training_settings": settings.training_settings,
     "serve_settings": settings.serve_settings,
@@ -74,6 +83,7 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "stores": operations.stores,
     "exporting": operations.exporting,
     "faults": operations.faults,
+    "alerts": operations.alerts,
 }
 """Function that makes a table, by the first word of its marker; further words are its arguments."""
 
@@ -98,3 +108,4 @@ def render(page: str) -> str:
 if __name__ == "__main__":
     for path in list_pages():
         path.write_text(render(path.read_text(encoding="utf-8")), encoding="utf-8")
+    (DOCS / "images" / "quality.svg").write_text(quality.picture_leads(), encoding="utf-8")

@@ -9,12 +9,14 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PLACES = {
     "src/firstday/__init__.py": r'^__version__ = "([^"]+)"$',
     "CITATION.cff": r"^version: (\S+)$",
+    "clients/js/package.json": r'^  "version": "([^"]+)",$',
     "CHANGELOG.md": r"^## (\d\S*) \(\d{4}-\d{2}-\d{2}\)$",
 }
 """Where the version stands; of the changelog, its first heading with a date."""
@@ -33,6 +35,8 @@ def find_faults(root: Path, tag: str | None = None) -> list[str]:
         if len({*values.values()}) > 1 or None in values.values():
             named = ", ".join(f"{place} has {value or 'none'}" for place, value in values.items())
             faults.append(f"{what}: {named}; make them the same, in the changelog as '## 0.1.0 (2026-11-27)'.")
+    if "urls" not in tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]:
+        faults.append("pyproject.toml: has no [project.urls]; enter the repository's address, as its comment says.")
     version = read_version(root)
     if UNRELEASED.search((root / "CHANGELOG.md").read_text(encoding="utf-8")):
         faults.append("CHANGELOG.md: has entries under Unreleased; put the version and its date into that heading.")

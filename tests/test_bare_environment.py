@@ -57,6 +57,8 @@ def test_a_base_install_recommends_as_the_full_one(tiny: Recommender, tmp_path: 
     }
 
     command = python.with_name("firstday")
+    assert "beat popularity by" in run(command, "demo", "--no-open", folder=tmp_path)
+
     printed = run(command, "recommend", model, "--user", '{"age": 20}', "--json", folder=tmp_path)
     assert json.loads(printed)["route"] == "segment"
 
@@ -82,6 +84,12 @@ def test_recommending_imports_no_training_library(tiny: Recommender, tmp_path: P
         f"print([name for name in {TRAINING!r} if name in sys.modules])"
     )
     assert run(sys.executable, "-c", code, model, folder=tmp_path) == "[]\n"
+
+
+def test_the_demo_needs_no_training_library_and_no_network(tmp_path: Path) -> None:
+    block = f"import socket, sys; sys.modules.update(dict.fromkeys({TRAINING!r}, None)); socket.getaddrinfo = None"
+    code = f"{block}; sys.argv[1:] = ['demo', '--no-open']; from firstday.__main__ import main; main()"
+    assert "beat popularity by" in run(sys.executable, "-c", code, folder=tmp_path)
 
 
 def test_training_without_its_libraries_names_the_line_that_adds_them(tmp_path: Path) -> None:

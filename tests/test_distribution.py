@@ -11,7 +11,10 @@ from pathlib import Path
 
 import make_release
 import pytest
+import typer
+import yaml
 
+from firstday.cli.main import app
 from tests.environments import ROOT, run
 
 SCHEMAS = {
@@ -20,6 +23,7 @@ SCHEMAS = {
     ".github/workflows/*.yml": "github-workflows",
     ".github/ISSUE_TEMPLATE/config.yml": "github-issue-config",
     ".github/ISSUE_TEMPLATE/[bi]*.yml": "github-issue-forms",
+    "compose.yaml": "compose-spec",
 }
 CHANGELOG = "# Changelog\n\n## Unreleased\n\n## 1.2.0 (2030-01-02)\n\n- All of it.\n\n## 1.1.0 (2029-01-02)\n"
 
@@ -37,6 +41,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def test_the_page_on_pypi_leads_nowhere_else_and_needs_no_checkout(built: tuple[Path, Path]) -> None:
     with zipfile.ZipFile(built[0]) as wheel:
+        assert "firstday/cli/demo_model.zip" in wheel.namelist()
         metadata = message_from_bytes(wheel.read(next(n for n in wheel.namelist() if n.endswith("/METADATA"))))
     page = str(metadata.get_payload())
     targets = re.findall(r"\]\(([^)]*)\)", page)
@@ -44,11 +49,11 @@ def test_the_page_on_pypi_leads_nowhere_else_and_needs_no_checkout(built: tuple[
     assert [target for target in targets if not target.startswith("https://")] == []
     assert "![" not in page
     assert "<!--" not in page
-    assert "docs/quality.md" in page  # a link became its text
+    assert "CONTRIBUTING.md, architecture" in page  # links became their texts
     assert page.startswith("# firstday\n")
     commands = [line for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
     assert commands[0].startswith("pip install 'firstday[train]'")
-    assert commands[1].startswith("firstday demo")
+    assert commands[1].startswith("firstday demo --train")
     assert {line.split()[0] for line in commands} == {"pip", "firstday"}
     for remnant in (
         "`make",
@@ -93,19 +98,38 @@ def test_workflows_run_what_make_has_and_publish_without_a_password() -> None:
     for text in workflows.values():
         for target in re.findall(r"\bmake ([a-z]+)", text):
             assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
-        for action in re.findall(r"uses: (?!\./)(\S+)", text):
-            assert re.search(r"@(v\d+|release/v\d+|[0-9a-f]{40})$", action), action
-    assert "id-token: write" in workflows["release"]
-    assert "environment: pypi" in workflows["release"]
-    assert "password" not in workflows["release"].lower().replace("no password", "")
+        for action in re.findall(r"uses: (?!\./)(.+)", text):
+            assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), action
+    jobs = yaml.safe_load(workflows["release"])["jobs"]
+    for name, right in (("publish", "id-token"), ("build", "attestations"), ("image", "attestations")):
+        assert jobs[name]["permissions"][right] == "write"
+    assert jobs["publish"]["environment"] == "pypi"
+    assert "secrets." not in workflows["release"]
 
 
-def make_repository(folder: Path, *, changelog: str = CHANGELOG, citation: str = "1.2.0") -> Path:
+def test_the_form_for_bugs_asks_for_commands_that_exist() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    form = (ROOT / ".github" / "ISSUE_TEMPLATE" / "bug.yml").read_text(encoding="utf-8")
+    assert set(re.findall(r"`firstday (\w+)", form)) == {"check", "simulate"} <= set(commands)
+
+
+def make_repository(
+    folder: Path,
+    *,
+    changelog: str = CHANGELOG,
+    citation: str = "1.2.0",
+    urls: str = "[project.urls]\nRepository = 'https://example.org'",
+) -> Path:
     """Return a repository that has just what a release looks at."""
     (folder / "src" / "firstday").mkdir(parents=True)
     (folder / "src" / "firstday" / "__init__.py").write_text('"""Package."""\n\n__version__ = "1.2.0"\n')
     (folder / "CITATION.cff").write_text(f"cff-version: 1.2.0\nversion: {citation}\ndate-released: 2030-01-02\n")
     (folder / "CHANGELOG.md").write_text(changelog)
+    (folder / "pyproject.toml").write_text(f"[project]\nname = 'firstday'\n{urls}\n")
+    (folder / "clients" / "js").mkdir(parents=True)
+    (folder / "clients" / "js" / "package.json").write_text(
+        '{\n  "name": "client",\n  "version": "1.2.0",\n  "x": 1\n}\n'
+    )
     author = ["-c", "user.name=n", "-c", "user.email=n@example.org"]
     for command in (["init", "-q"], ["add", "."], [*author, "commit", "-qm", "all"]):
         run("git", *command, folder=folder)
@@ -122,12 +146,15 @@ def test_a_repository_that_is_ready_can_be_released_once(tmp_path: Path) -> None
 
 
 def test_a_release_names_everything_that_is_not_ready(tmp_path: Path) -> None:
-    root = make_repository(tmp_path, changelog=CHANGELOG.replace("## 1.2", "- New.\n\n## 1.3"), citation="1.1.0")
+    root = make_repository(
+        tmp_path, changelog=CHANGELOG.replace("## 1.2", "- New.\n\n## 1.3"), citation="1.1.0", urls=""
+    )
     (root / "notes.txt").write_text("later")
     assert make_release.find_faults(root, "v1.2.1") == [
         "the working tree has 1 change(s), such as notes.txt; commit them first.",
-        "version: src/firstday/__init__.py has 1.2.0, CITATION.cff has 1.1.0, CHANGELOG.md has 1.3.0; make them the "
-        "same, in the changelog as '## 0.1.0 (2026-11-27)'.",
+        "version: src/firstday/__init__.py has 1.2.0, CITATION.cff has 1.1.0, clients/js/package.json has "
+        "1.2.0, CHANGELOG.md has 1.3.0; make them the same, in the changelog as '## 0.1.0 (2026-11-27)'.",
+        "pyproject.toml: has no [project.urls]; enter the repository's address, as its comment says.",
         "CHANGELOG.md: has entries under Unreleased; put the version and its date into that heading.",
         "the tag is v1.2.1 and the version 1.2.0; tag v1.2.0, or change the version.",
     ]

@@ -63,6 +63,17 @@ def dependencies(part: str) -> list[str]:
     return make_table(("package", "what for", "MB"), rows)
 
 
+def first_lists() -> list[str]:
+    """Return what the first list takes from nothing: MB to download, and seconds."""
+    rows = []
+    for measured in read_results("install-sizes")["first_lists"]:
+        seconds = measured["seconds"]
+        parts = [f"{seconds[step]:.0f}" for step in ("download", "install", "list")]
+        total = f"{sum(seconds.values()):.0f}"
+        rows.append((f"`{measured['install']}`", f"`{measured['demo']}`", f"{measured['mb']:.0f}", *parts, total))
+    return make_table(("install", "list by", "download, MB", "seconds: download", "install", "list", "in all"), rows)
+
+
 def total_sizes() -> list[str]:
     """Return what each extra adds to the base install."""
     results = read_results("install-sizes")

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
 
 from firstday.training.table_signs import SIGNS
 from table_makers.measured import make_table, read_results
+
+ALERTS = Path(__file__).parents[2] / "deploy" / "alerts.yaml"
 
 
 def clean_nights() -> list[str]:
@@ -129,3 +134,12 @@ def faults() -> list[str]:
         "no 5xx, all responses match the schema"
     )
     return make_table(("fault", "result"), rows.items())
+
+
+def alerts() -> list[str]:
+    """Return what the rules for Prometheus report."""
+    (group,) = yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"]
+    rows = (
+        (f"`{rule['alert']}`", rule["labels"]["severity"], rule["annotations"]["summary"]) for rule in group["rules"]
+    )
+    return make_table(("alert", "severity", "meaning"), rows)

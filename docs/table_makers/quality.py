@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from firstday.evaluation.plots import INK, MUTED, draw, draw_dots, standalone
+from firstday.metrics import Interval
 from table_makers.measured import SETS, estimate, make_table, read_results
 
 SIZES = ("0", "1-3", "4-9", "10+")
@@ -56,6 +58,31 @@ def clocks() -> list[str]:
     return make_table(columns, lines)
 
 
+def picture_leads() -> str:
+    """Return the difference of `auto` to the best baseline in P@10 on every set, with both values, as an SVG file."""
+    leads = {}
+    values = []
+    for name, title in SETS.items():
+        results = read_results(name)
+        rows = {row["strategy"]: row for row in results["results"]}
+        best = best_baseline(results, "precision_at_10")
+        comparison = rows["auto"]["against"][best]
+        leads[title] = Interval(comparison["difference_at_10"], *comparison["difference_at_10_ci"])
+        values.append(f"{rows['auto']['precision_at_10']:.1f} / {rows[best]['precision_at_10']:.1f}")
+
+    def paint(axes: Any) -> None:
+        draw_dots(axes, leads, "")
+        axes.axvline(0, color=INK, lw=1, zorder=1)
+        axes.set_xlabel("P@10 of auto minus that of the best tuned baseline, points")
+        side = axes.secondary_yaxis("right")
+        side.set_yticks(range(len(values)), values)
+        side.tick_params(length=0)
+        side.spines["right"].set_visible(False)
+        axes.text(1.03, 1.01, "auto / best, %", transform=axes.transAxes, color=MUTED)
+
+    return standalone(draw("leads", 0.9 + 0.27 * len(leads), paint))
+
+
 def tuned_baselines(results: dict[str, Any]) -> list[str]:
     """Return the names of the tuned baselines of an evaluation."""
     return [baseline for baseline in results["options"] if baseline != "paper_segment"]
@@ -92,6 +119,45 @@ def _lead(comparison: dict[str, Any]) -> str:
     """Write a ratio as a gain in %, with the interval."""
     gain, *ends = (100 * (ratio - 1) for ratio in (comparison["ratio"], *comparison["ratio_ci"]))
     return estimate(gain, ends, "+.1f")
+
+
+ELSEWHERE = {
+    "als_fold_in": "implicit `AlternatingLeastSquares`, LensKit `ImplicitMFScorer`, RecTools `ImplicitALSWrapperModel`",
+    "item_item": "implicit `CosineRecommender`, LensKit `ItemKNNScorer`, RecTools `ImplicitItemKNNWrapperModel`",
+    "user_user": "LensKit `UserKNNScorer`",
+    "ease": "LensKit `EASEScorer`, RecTools `EASEModel`",
+}
+"""Models of other libraries that are built like a baseline."""
+
+
+def elsewhere() -> list[str]:
+    """Return what `auto` gains over the models of other libraries."""
+    names = ("online-retail", "movietweetings", "x-wines", "movielens-100k", "deezer-europe")
+    against = [_find_row(name, "auto")["against"] for name in names]
+    rows = (
+        [models, f"`{name}`", *(_differences(each[name])[1] for each in against)] for name, models in ELSEWHERE.items()
+    )
+    return make_table(("there", "here", *(SETS[name] for name in names)), rows)
+
+
+def nothing_known(*names: str) -> list[str]:
+    """Return P@50 of those without any use on day one."""
+    parts = []
+    for name in names:
+        auto, popular = (_find_row(name, strategy)["by_day_one_size"]["0"] for strategy in ("auto", "popular"))
+        parts.append(f"{SETS[name]}: {auto:.1f} instead of {popular:.1f} by popularity")
+    return ["; ".join(parts) + "."]
+
+
+def denied_ids() -> list[str]:
+    """Return what 100,000 denied ids add to the cost of a list."""
+    cost = read_results("rules")["cost"]["auto"]["100,000 denied ids"]
+    return [f"100,000 denied ids cost {100 * (cost - 1):.0f} % of a list."]
+
+
+def _find_row(name: str, strategy: str) -> dict[str, Any]:
+    (row,) = (row for row in read_results(name)["results"] if row["strategy"] == strategy)
+    return row
 
 
 def components() -> list[str]:

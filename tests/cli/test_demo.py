@@ -1,4 +1,4 @@
-"""firstday demo, on the real MovieLens 100K, and the page at its end."""
+"""firstday demo: the model that comes with firstday, all steps on the real MovieLens 100K, and the page."""
 
 from __future__ import annotations
 
@@ -9,17 +9,24 @@ import subprocess
 import sys
 import time
 import urllib.request
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from demo_model import find_holdout, measure_gain
 
 from firstday.cli import demo
 from firstday.cli.options import open_tables, program_name
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.recommend.recommender import open_model
+from firstday.errors import ArtifactError
+from firstday.features.signals import Signals
+from firstday.ranking import unit_rows
+from firstday.recommend.recommender import Recommender, open_model
 from tests.cli.conftest import Run
+from tests.data.test_timed_sources import WINES, needs_wines
 
 SHOW_PAGE = """
 import sys
@@ -29,6 +36,67 @@ show_page(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 BRIEF = {"cold_model.epochs": 4, "ranker.epochs": 2, "sampled.day_ones": 2}
 """Enough to be better than popularity."""
+
+RENEW = "run: python benchmarks/demo_model.py --data FOLDER, with xwines_slim.zip in the folder"
+MARGIN = 1e-3
+"""Relative difference of two scores that no processor swaps: networks and vectors differ by 1e-5."""
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Recommender:
+    """Return the model that comes with firstday."""
+    try:
+        return demo.unpack_model(tmp_path_factory.mktemp("shipped") / "model")
+    except ArtifactError as error:
+        pytest.fail(f"{error} The model of the demo is out of date; {RENEW}.")
+
+
+def test_the_model_of_the_demo_is_small_and_has_no_data_of_individuals(shipped: Recommender) -> None:
+    assert demo.MODEL.stat().st_size <= 3_000_000, RENEW
+    assert zipfile.ZipFile(demo.MODEL).testzip() is None
+    assert shipped.model.warm is None
+
+
+@needs_wines
+def test_the_figures_of_the_demo_are_those_of_its_model_on_people_it_does_not_know(shipped: Recommender) -> None:
+    holdout = find_holdout(WINES)
+    facts = shipped.model.facts
+    assert holdout.cut_off is not None
+    assert np.datetime64(facts["data"]["last_interaction"]) < np.datetime64(holdout.cut_off, "us")
+    recorded = facts["metrics"]["held_out"]
+    measured = measure_gain(shipped.model, holdout)
+    assert (measured["users"], measured["k"]) == (recorded["users"], recorded["k"]), RENEW
+    assert measured["precision"] == pytest.approx(recorded["precision"], abs=0.05), RENEW
+    assert measured["ratio"] == pytest.approx(recorded["ratio"], abs=0.01), RENEW
+
+
+def test_the_lists_of_the_demo_do_not_depend_on_the_processor(shipped: Recommender) -> None:
+    catalogue = shipped.model.catalogue
+    picks = [catalogue.items.values[(catalogue.titles or ()).index(title)] for title in demo.PICKS]
+    user = Signals(interactions=[("stream", "item", pick) for pick in picks])
+    newcomer = shipped.recommend(user, demo.N_WINES + 1)
+    for answer in (newcomer, shipped.recommend({}, demo.N_WINES + 1, "popular")):
+        scores = np.array([item.score for item in answer])
+        assert (scores[1:] < scores[:-1] * (1 - MARGIN)).all(), f"choose other PICKS, or {RENEW}"
+    listed = [catalogue.items.index_of(item.item_id) for item in newcomer]
+    liked = [catalogue.items.index_of(pick) for pick in picks]
+    vectors = unit_rows(shipped.model.fold_in.item_vectors)
+    similarity = np.sort(vectors[listed[: demo.N_WINES]] @ vectors[liked].T)
+    assert (similarity[:, -2] < similarity[:, -1] - MARGIN).all(), "choose other PICKS"
+
+
+def test_the_demo_shows_everyones_list_beside_a_newcomers(run: Run, shipped: Recommender, tmp_path: Path) -> None:
+    done = run("demo", "--no-open", "--out", tmp_path)
+    held_out = shipped.model.facts["metrics"]["held_out"]
+    gain = re.search(r"beat popularity by (-?\d+) % \[(-?\d+), (-?\d+)\], on (\d+) people", done.stdout)
+    assert gain is not None
+    assert [int(part) for part in gain.groups()[:3]] == [round(100 * ratio - 100) for ratio in held_out["ratio"]]
+    assert int(gain[4]) == held_out["users"]
+    for title in demo.PICKS:
+        assert f"- {title}\n" in done.stdout
+    rows = re.findall(r"^ (\d) .*\S {2,}\S.* {2,}\S", done.stdout, re.MULTILINE)
+    assert rows == [str(rank) for rank in range(1, demo.N_WINES + 1)]
+    assert open_model(tmp_path / "model").recommend({}, 3).items == shipped.recommend({}, 3).items
 
 
 @pytest.mark.slow
@@ -40,7 +108,7 @@ def test_the_demo_shows_that_the_method_beats_popularity(
         return dataset, config.override(BRIEF)
 
     monkeypatch.setattr(demo, "open_tables", open_for_brief_training)
-    done = run("demo", "--out", tmp_path / "demo")
+    done = run("demo", "--train", "--out", tmp_path / "demo")
     gain = re.search(r"beat popularity by (\d+) % \[(-?\d+), (\d+)\], on (\d+)\s+people", done.stdout)
     assert gain is not None
     assert int(gain[1]) > 0

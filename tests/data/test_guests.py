@@ -7,16 +7,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
 
-from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.load import load
 from firstday.data.newcomers import load_newcomers
-from firstday.data.parts import join_users, keep_users
-from firstday.data.splits.histories import LogSpan, read_histories
 from firstday.data.splits.snapshot import take_snapshot
 from firstday.errors import DataError
 from firstday.experiment.experiment_tables import take_experiment
@@ -85,16 +81,9 @@ def test_a_person_has_the_rows_of_all_ids() -> None:
     assert dataset.friends is not None
     assert [dataset.friends.row(n).tolist() for n in (0, 1)] == [[1], [0]]
     assert dataset.guests is not None
-    assert dataset.guests.rows() == [(0, "g1", True), (0, "g2", False)]
+    assert dataset.guests.rows() == [(0, "g1"), (0, "g2"), (0, "ada")]
     assert dataset.find_users(pl.Series(["g2", "nobody", "ben", "ada"])).tolist() == [0, -1, 1, 0]
     assert not any("guest" in note for note in dataset.notes)
-
-
-def test_day_one_begins_with_the_guests_first_event() -> None:
-    dataset = load(make_tables())
-    histories = read_histories(dataset, Config(), LogSpan(0, int(at(1000).timestamp() * 1e6)))
-    assert [hours(us) for us in histories.registered_us] == [2, 1]
-    assert histories.n_used.tolist() == [3, 1]
 
 
 def test_the_earliest_variant_counts_and_who_had_several_is_told() -> None:
@@ -113,11 +102,11 @@ def test_the_order_of_first_contact_tells_the_first_id() -> None:
     interactions = make_tables()["interactions"].filter(pl.col("user_id") != "g1")
     dataset = load({"users": users, "interactions": interactions})
     assert dataset.guests is not None
-    assert dataset.guests.rows() == [(0, "g2", False)]
+    assert dataset.guests.rows() == [(0, "ada"), (0, "g2")]
     for changed in (users.drop("registered_at"), users.filter(pl.col("user_id") != "g2")):
         dataset = load({"users": changed, "interactions": interactions})
         assert dataset.guests is not None
-        assert dataset.guests.rows() == [(0, "g2", True)]
+        assert dataset.guests.rows() == [(0, "g2"), (0, "ada")]
 
 
 def test_whole_numbers_may_have_guests_with_text_as_ids_in_any_format(tmp_path: Path) -> None:
@@ -182,25 +171,15 @@ def test_given_vectors_are_those_of_the_person() -> None:
     assert dataset.precomputed.user_vectors.tolist() == [[1, 0], [0, 1]]
 
 
-def test_parts_and_snapshots_keep_guests() -> None:
+def test_snapshots_keep_guests() -> None:
     dataset = load(make_tables())
-    of_ada = keep_users(dataset, np.array([0]))
-    assert of_ada.guests is not None
-    assert of_ada.guests.rows() == [(0, "g1", True), (0, "g2", False)]
-    of_ben = keep_users(dataset, np.array([1]))
-    assert of_ben.guests is not None
-    assert of_ben.guests.is_empty()
-    joined = join_users("joined", [of_ben, of_ada], keep_users(dataset, np.array([], dtype=np.int64)), are_all=True)
-    assert joined.guests is not None
-    assert dataset.guests is not None
-    assert joined.guests.equals(dataset.guests)
-    assert joined.assignments is not None
-    assert dataset.assignments is not None
-    assert joined.assignments.equals(dataset.assignments)
-    assert rows_of(joined) == rows_of(dataset)
     assert dataset.registered_at is not None
+    snapshot = take_snapshot(dataset, dataset.registered_at, int(at(1.5).timestamp() * 1e6))
+    assert snapshot.guests is not None
+    assert snapshot.guests.is_empty()
     snapshot = take_snapshot(dataset, dataset.registered_at, int(at(7).timestamp() * 1e6))
     assert snapshot.guests is not None
+    assert dataset.guests is not None
     assert snapshot.guests.equals(dataset.guests)
 
 

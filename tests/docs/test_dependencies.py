@@ -1,8 +1,14 @@
-"""docs/dependencies.md documents every dependency, and make installs torch from the index it is given."""
+"""docs/dependencies.md documents every dependency, and make installs torch without CUDA where it can."""
 
 from __future__ import annotations
 
+import socket
 import subprocess
+import time
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pytest
 from packaging.requirements import Requirement
@@ -10,8 +16,6 @@ from table_makers.dependencies import PURPOSES
 from table_makers.measured import read_results
 
 from tests.docs.examples import PROJECT, ROOT
-
-NEW_INDEX = "https://index.invalid/cpu"
 
 
 def test_every_dependency_has_a_purpose_and_every_extra_a_size() -> None:
@@ -23,11 +27,46 @@ def test_every_dependency_has_a_purpose_and_every_extra_a_size() -> None:
     assert set(read_results("install-sizes")["parts"]) == {"base", *extras}
 
 
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Serve a package index that has torch, and yield its address."""
+    folder = tmp_path_factory.mktemp("index")
+    (folder / "cpu" / "torch").mkdir(parents=True)
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def read_install(*arguments: str) -> tuple[str, str]:
+    """Return the line by which make would install, and its standard error."""
+    command = ["make", "--dry-run", "--always-make", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return next(line for line in done.stdout.splitlines() if "pip install" in line), done.stderr
+
+
 @pytest.mark.parametrize("target", ["demo", "test"])
-def test_make_installs_torch_from_another_index(target: str) -> None:
-    for given, expected in (([f"TORCH_INDEX={NEW_INDEX}"], f"--extra-index-url {NEW_INDEX} "), ([], "")):
-        command = ["make", "--dry-run", "--always-make", target, *given]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-        install = next(line for line in done.stdout.splitlines() if "pip install" in line)
-        assert f"requirements.lock {expected}" in f"{install} "
-        assert ("--extra-index-url" in install) == bool(given)
+def test_make_installs_torch_from_the_index_for_cpus_if_it_can_be_reached(target: str, index: str) -> None:
+    line, notes = read_install(target, f"TORCH_INDEX={index}/cpu")
+    assert f"requirements.lock --extra-index-url {index}/cpu " in line
+    assert notes == ""
+    line, notes = read_install(target, f"TORCH_INDEX={index}/missing")
+    assert "index" not in line
+    assert f"{index}/missing" in notes
+    line, notes = read_install(target, "TORCH_INDEX=")
+    assert "index" not in line
+    assert notes == ""
+
+
+def test_an_index_that_does_not_answer_delays_make_by_seconds() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        began = time.monotonic()
+        line, notes = read_install("demo", f"TORCH_INDEX=http://127.0.0.1:{silent.getsockname()[1]}/cpu")
+    assert "index" not in line
+    assert "127.0.0.1" in notes
+    assert time.monotonic() - began < 30

@@ -15,12 +15,11 @@ from serve_process import ServerProcess
 
 from firstday.recommend.recommender import Recommender
 from firstday.serve.settings import PREFIX, ServeSettings
-from firstday.serve.telemetry import Metrics
 from tests.serve.in_process import running_app
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "operations.md"
-DEPLOYED = (PAGE, ROOT / "Dockerfile", *sorted((ROOT / "deploy").iterdir()), ROOT / "README.md")
+DEPLOYED = (PAGE, ROOT / "Dockerfile", ROOT / "compose.yaml", *sorted((ROOT / "deploy").iterdir()), ROOT / "README.md")
 
 
 @pytest.mark.parametrize("path", DEPLOYED, ids=lambda path: path.name)
@@ -39,16 +38,6 @@ def test_every_endpoint_is_on_the_page(tiny: Recommender, tmp_path: Path) -> Non
         assert path in page
         for method in methods:
             assert re.search(rf"`{method.upper()} [^|]*{re.escape(path)}", page), (method, path)
-
-
-def test_every_documented_counter_exists() -> None:
-    metrics = Metrics()
-    named = set(re.findall(r"firstday_\w+", PAGE.read_text(encoding="utf-8").partition("## Alerts")[2]))
-    counted = {sample.name for family in metrics.registry.collect() for sample in family.samples}
-    counted |= {f"{family.name}_total" for family in metrics.registry.collect() if family.type == "counter"}
-    counted |= {f"{family.name}_bucket" for family in metrics.registry.collect() if family.type == "histogram"}
-    assert named
-    assert named <= counted, named - counted
 
 
 def test_the_health_check_of_the_container_detects_a_stopped_server(tiny: Recommender, tmp_path: Path) -> None:

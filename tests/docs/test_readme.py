@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from pathlib import Path
 
 import pytest
@@ -77,6 +79,24 @@ def read_anchors(page: Path) -> set[str]:
     """Return the names that the headings of a page can be linked by."""
     tokens = MARKDOWN.parse(page.read_text(encoding="utf-8"))
     return {str(token.attrs["id"]) for token in tokens if token.type == "heading_open" and "id" in token.attrs}
+
+
+def test_the_readme_is_short_and_shows_how_to_begin() -> None:
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(page.split()) <= 700
+    assert "\nmake demo\nmake test\n" in page
+
+
+def test_the_picture_of_quality_has_the_figures_of_the_table() -> None:
+    picture = (ROOT / "docs" / "images" / "quality.svg").read_text(encoding="utf-8")
+    texts = [html.unescape(text) for text in re.findall(r"<text[^>]*>([^<]*)</text>", picture)]
+    assert [text for text in texts if text in SETS.values()] == list(SETS.values()), "run make docs"
+    figures = []
+    for name in SETS:
+        results = read_results(name)
+        values = {row["strategy"]: row["precision_at_10"] for row in results["results"]}
+        figures.append(f"{values['auto']:.1f} / {values[best_baseline(results, 'precision_at_10')]:.1f}")
+    assert [text for text in texts if " / " in text and "auto" not in text] == figures, "run make docs"
 
 
 def test_lines_of_the_readme_have_at_most_120_characters() -> None:

@@ -178,21 +178,6 @@ def test_a_second_run_adds_what_is_new(place: Place) -> None:
     assert assignments == [("u", "test", "a"), ("u", "second", "b"), ("new", "test", "c")]
 
 
-def test_many_small_runs_give_what_one_gives(place: Place) -> None:
-    for number in range(12):
-        user = f"u{number % 3}"
-        place.append(user, listed(f"l{number}"), use(number, list_id=f"l{number}"))
-        if number % 4 == 0:
-            place.append(user, Profile({"age": number}))
-        if number > 3:  # what was really seen of a list of three runs ago
-            place.append(user, show(number, "i2", timestamp=time_of(number), list_id=f"l{number - 3}"))
-        place.export()
-    small = {name: place.table(name) for name in ("interactions", "users")}
-    assert_same(small, place.export_whole())
-    lists = small["interactions"].filter(pl.col("signal") == "shown").group_by("list_id").len()
-    assert dict(lists.rows()) == {f"l{n}": 1 if 1 <= n <= 8 else 3 for n in range(12)}
-
-
 def test_what_the_caller_saw_takes_the_place_of_what_was_exported(place: Place) -> None:
     place.append("u", listed("l1"), listed("l2"))
     place.append("v", listed("l1"))

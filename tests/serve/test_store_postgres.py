@@ -6,7 +6,7 @@ import asyncio
 import re
 import sys
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from typing import TypeVar
 
 import psycopg
@@ -15,8 +15,7 @@ from postgres_process import PostgresProcess
 
 from firstday.errors import ConfigError, MissingExtraError
 from firstday.serve.settings import load_settings
-from firstday.serve.store.base import Event, Profile, Retention, ShownList, Store, StoreError
-from firstday.serve.store.group_commit import GroupCommit
+from firstday.serve.store.base import Retention, ShownList, Store, StoreError
 from firstday.serve.store.open import open_log
 from firstday.serve.store.postgres import PostgresLog
 from tests.serve.conftest import StartServer, assert_error, open_client
@@ -79,8 +78,8 @@ def test_a_scan_needs_no_right_to_write_and_creates_nothing(postgres: PostgresPr
         scan = PostgresLog(with_role(postgres, url, "SELECT"), RULES, is_copy=True)
         latest_us, retention_us = await scan.find_facts()
         assert retention_us == 77
-        assert [owners async for owners in scan.find_owners(0)] == [["u", "v"]]
-        assert [owners async for owners in scan.find_owners(latest_us - 1)] == [["v"]]
+        assert await scan.find_owners(0) == ["u", "v"]
+        assert await scan.find_owners(latest_us - 1) == ["v"]
         assert "permission denied" in await fails(scan.delete("u"))
         await scan.close()
 
@@ -133,38 +132,6 @@ def test_each_statement_of_a_write_uses_an_index(postgres: PostgresProcess) -> N
         return [str(row) for (row,) in postgres.execute(query)]
 
     assert asyncio.run(run()) == ["0"]
-
-
-def test_of_two_profiles_at_once_the_last_stays(postgres: PostgresProcess) -> None:
-    async def run() -> None:
-        store = Store(PostgresLog(postgres.make_schema(), RULES))
-        events = [("u", Event(event_id="e", entity_id=item)) for item in ("i1", "i2")]
-        await store.append([("u", Profile({"age": 20})), ("u", Profile({"age": 30})), *events])
-        (user,) = await store.read(["u"])
-        assert user.profile is not None
-        assert user.profile.signals == {"age": 30}
-        assert [event.entity_id for event in user.events] == ["i1"]
-        await store.close()
-
-    asyncio.run(run())
-
-
-def test_writes_that_wait_are_committed_together_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("firstday.serve.store.group_commit.MAX_BATCH", 4)
-    batches: list[list[int]] = []
-
-    async def commit(batch: Sequence[int]) -> list[int]:
-        batches.append(list(batch))
-        await asyncio.sleep(0)
-        return [-number for number in batch]
-
-    async def run() -> list[list[int]]:
-        group = GroupCommit(commit)
-        return await asyncio.gather(*(group.write(numbers) for numbers in ([1, 2], [3, 4, 5], [], [6], [7])))
-
-    assert asyncio.run(run()) == [[-1, -2], [-3, -4, -5], [], [-6], [-7]]
-    assert [number for batch in batches for number in batch] == [1, 2, 3, 4, 5, 6, 7]
-    assert batches[0] == [1, 2, 3, 4, 5]
 
 
 PASSWORDS = ("pa/ss@w?rd", "pa%zz", "pa%00")

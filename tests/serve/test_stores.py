@@ -70,6 +70,14 @@ def test_a_profile_leaves_nothing_of_the_one_before(kept: Harness) -> None:
     assert replace(found, put_us=0) == Profile({"age": 20})
 
 
+def test_of_records_with_one_id_in_a_call_the_last_profile_and_the_first_event_stay(kept: Harness) -> None:
+    kept.append("u", PROFILE, Profile({"age": 30}), make_event("e", "i1"), make_event("e", "i2"))
+    user = kept.read("u")
+    assert user.profile is not None
+    assert user.profile.signals == {"age": 30}
+    assert [event.entity_id for event in user.events] == ["i1"]
+
+
 def test_records_become_signals(kept: Harness) -> None:
     kept.append("u", Profile({"age": 24, "profile": {"country": "FR"}, "picks": [["artist", "a7"]]}), LIST, CERTAIN)
     kept.append("u", make_shown("e1", "i5"), make_event("e2", list_id="l1"))

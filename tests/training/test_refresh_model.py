@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.data.dataset import GUEST_TYPES, Dataset
+from firstday.data.dataset import Dataset
 from firstday.data.events import Events
 from firstday.data.ids import Ids, stable_numbers
 from firstday.data.splits.split import Cohort
@@ -200,7 +200,9 @@ def with_guests(dataset: Dataset, n: int) -> Dataset:
     """Return the dataset of a later night: its first users have become persons with other ids."""
     persons = pl.Series([f"person-{row}" for row in range(n)])
     first_ids = dataset.users.values.head(n).cast(pl.String)
-    guests = pl.DataFrame({"user_ix": range(n), "guest_id": first_ids, "is_first": True}, schema=GUEST_TYPES)
+    guests = pl.DataFrame({"user_ix": [*range(n)] * 2, "own_id": pl.concat([first_ids, persons])}).sort(
+        "user_ix", maintain_order=True
+    )
     users = Ids(pl.concat([persons, dataset.users.values.slice(n).cast(pl.String)]))
     return replace(dataset, users=users, guests=guests)
 
@@ -223,7 +225,7 @@ def test_who_was_a_guest_is_held_out_by_the_first_id_and_judged_if_held_out_unde
 def test_a_person_known_before_the_guest_is_held_out_by_the_own_id(service: Dataset) -> None:
     later = with_guests(service, 1)
     assert later.guests is not None
-    numbers, highest = hash_users(replace(later, guests=later.guests.with_columns(is_first=False)))
+    numbers, highest = hash_users(replace(later, guests=later.guests.reverse()))
     assert numbers[0] == numbers_of(later)[0]
     assert highest[0] == max(numbers[0], numbers_of(service)[0])
 

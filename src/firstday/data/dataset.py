@@ -55,9 +55,7 @@ ASSIGNMENT_TYPES: dict[str, pl.DataType] = {
     "experiment": pl.String(),
     "variant": pl.String(),
     "assigned_at": UTC_MICROSECONDS,
-    "n_variants": pl.Int32(),
 }
-GUEST_TYPES: dict[str, pl.DataType] = {"user_ix": pl.Int32(), "guest_id": pl.String(), "is_first": pl.Boolean()}
 
 
 @readable
@@ -101,12 +99,12 @@ class Dataset:
         Impressions, with the columns of `IMPRESSION_TYPES`, partitioned by user; None without impressions. They are
         not interactions: training uses them only to count how often each segment used what it was shown.
     assignments
-        Experiment variant of each user, with the columns of `ASSIGNMENT_TYPES`, sorted by these; one row per user and
-        experiment. `assigned_at` is null if unknown. `n_variants` is above 1 if the user and their guests had several.
-        None without the table. Training ignores assignments.
+        Experiment variants of users, with the columns of `ASSIGNMENT_TYPES`, sorted by user, experiment and time, each
+        once; a user who was a guest may have had several. `assigned_at` is null if unknown. None without the table.
+        Training ignores assignments.
     guests
-        Other ids of users, under which they were guests, with the columns of `GUEST_TYPES`, sorted by user. `is_first`
-        is true for a person's first id, unless it is the one in `users`. None without guests.
+        All ids (`own_id`) of the users (`user_ix`) who were guests, sorted by user, the first id first. None without
+        guests.
     columns
         Columns of `items` for rules on lists: Boolean, Float64, String or List(String), n_items rows each.
     new_items
@@ -140,8 +138,8 @@ class Dataset:
         users = self.users.lookup(ids)
         if self.guests is None:
             return users
-        guests = Ids(self.guests["guest_id"]).lookup(ids)
-        return np.where(guests >= 0, self.guests["user_ix"].to_numpy()[guests], users)
+        rows = Ids(self.guests["own_id"]).lookup(ids)
+        return np.where(rows >= 0, self.guests["user_ix"].to_numpy()[rows], users)
 
     @property
     def unlisted(self) -> np.ndarray:

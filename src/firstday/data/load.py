@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from firstday.config import Config, SignalConfig
-from firstday.data.dataset import ASSIGNMENT_TYPES, GUEST_TYPES, Dataset, Entity, Group, PrecomputedVectors
+from firstday.data.dataset import ASSIGNMENT_TYPES, Dataset, Entity, Group, PrecomputedVectors
 from firstday.data.events import Events
 from firstday.data.ids import Ids
 from firstday.data.interactions import Interactions, Vocabulary, check_tallies, find_ids, read_interactions
@@ -258,8 +258,8 @@ def add_users(
     if "guests" in frames:
         named = frames["guests"]
         frames = {**frames, **{name: name_persons(frames[name], named) for name in GUESTS_IN if name in frames}}
-        of_persons = named.with_columns(pl.Series("user_ix", users.lookup(named["user_id"])))
-        guests = of_persons.select(*GUEST_TYPES).sort("user_ix", maintain_order=True)
+        guests = named.select(pl.Series("user_ix", users.lookup(named["user_id"])), "own_id")
+        guests = guests.sort("user_ix", maintain_order=True)
         if registered_at is not None:
             first = interactions[0].first_moments("user_ix", len(users), NEVER)
             ix = guests["user_ix"].to_numpy()
@@ -325,13 +325,11 @@ def _registered_at(times: pl.Series, findings: Findings) -> np.ndarray:
 
 
 def _assignments(rows: pl.DataFrame, users: Ids) -> pl.DataFrame:
-    """Index the assignments and sort them by user and experiment; the earliest counts."""
+    """Index the assignments and sort them by user, experiment and time."""
     indexed = rows.with_columns(pl.Series("user_ix", users.lookup(rows["user_id"])))
     full = pl.concat([pl.DataFrame(schema=ASSIGNMENT_TYPES), indexed], how="diagonal_relaxed")
-    n_variants = pl.col("variant").n_unique().over("user_ix", "experiment")
-    full = full.with_columns(n_variants=pl.max_horizontal("n_variants", n_variants))
-    by_time = full.sort("assigned_at", nulls_last=True).unique(["user_ix", "experiment"], keep="first")
-    return by_time.select(*ASSIGNMENT_TYPES).sort("user_ix", "experiment")
+    by_time = full.select(*ASSIGNMENT_TYPES).sort("user_ix", "experiment", "assigned_at", nulls_last=True)
+    return by_time.unique(["user_ix", "experiment", "variant"], keep="first", maintain_order=True)
 
 
 def _index_friends(friends: pl.DataFrame, users: Ids, friend_ids: Ids, findings: Findings) -> SparseRows:

@@ -65,6 +65,7 @@ def summarise(part: Dataset) -> Summary:
     timed = part.events.rows.lazy().drop_nulls("timestamp").group_by("user_ix")
     users = timed.agg(n=pl.len(), span=moment.max() - moment.min()).collect()
     has_several = users["n"] > 1
+    assigned = None if part.assignments is None else part.assignments.unique(["user_ix", "experiment"])
     return Summary(
         **counts,
         ages=_count_known(part.ages),
@@ -73,6 +74,6 @@ def summarise(part: Dataset) -> Summary:
         users_with_several=int(has_several.sum()),
         users_within_24_hours=int((has_several & (users["span"] < timedelta(days=1))).sum()),
         impressions=len(part.impressions or ()),
-        experiments=Counter([] if part.assignments is None else part.assignments["experiment"]),
+        experiments=Counter([] if assigned is None else assigned["experiment"]),
         moments=tuple(moment for moment in (part.events.first, part.events.last) if moment is not None),
     )

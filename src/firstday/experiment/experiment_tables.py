@@ -96,6 +96,8 @@ def _take_assigned(dataset: Dataset, name: str) -> tuple[pl.DataFrame, list[str]
     if not found.height:
         names = ", ".join(assignments["experiment"].unique().sort())
         raise DataError(f"assignments: there is no experiment {name!r}; choose one of {names}.")
+    n_several = found.filter(pl.col("user_ix").is_duplicated())["user_ix"].n_unique()
+    found = found.unique("user_ix", keep="first", maintain_order=True)
     user_ix = found["user_ix"].to_numpy()
     registered_us = pl.lit(-1 if dataset.registered_at is None else pl.Series(dataset.registered_at[user_ix]))
     registered_at = pl.when(registered_us >= 0).then(registered_us).cast(UTC_MICROSECONDS)
@@ -106,7 +108,6 @@ def _take_assigned(dataset: Dataset, name: str) -> tuple[pl.DataFrame, list[str]
         assigned_at=pl.coalesce("assigned_at", registered_at),
         cohort=pl.coalesce(registered_at, "assigned_at").dt.strftime("%G-W%V"),
         is_old=pl.col("assigned_at") - registered_at > timedelta(days=1),
-        n_variants="n_variants",
     )
     assigned = times.drop_nulls("assigned_at")
     if not assigned.height:
@@ -125,12 +126,12 @@ def _take_assigned(dataset: Dataset, name: str) -> tuple[pl.DataFrame, list[str]
             f"assignments.assigned_at: {n_old:,} users were assigned more than a day after registration, so they are "
             "not new; assign users when they register to exclude such users."
         )
-    if n_several := (assigned["n_variants"] > 1).sum():
+    if n_several:
         notes.append(
             f"assignments.variant: {n_several:,} of {assigned.height:,} users had several variants, as guests and as "
             "users; the earliest one counts."
         )
-    return assigned.drop("is_old", "n_variants"), notes
+    return assigned.drop("is_old"), notes
 
 
 def _take_groups(dataset: Dataset, user_ix: pl.Series) -> pl.DataFrame:

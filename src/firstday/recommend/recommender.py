@@ -32,14 +32,13 @@ from firstday.recommend.rules.list_rules import (
     NO_RULES,
     AnyRules,
     ItemRules,
-    ListedItems,
     Row,
     Rules,
     compile_rules,
     read_layers,
 )
 from firstday.recommend.scales import scale_answer
-from firstday.recommend.similar import SIMILAR, rank_similar, recommend_similar
+from firstday.recommend.similar import SIMILAR, recommend_similar
 from firstday.recommend.spec import FALLBACKS, Strategy
 from firstday.sparse import SparseRows, union_rows
 
@@ -172,7 +171,7 @@ def check_length(model: TrainedModel, k: int | None) -> int:
     return min(int(length), model.n_items)
 
 
-def find_item(model: ListedItems, item: Any) -> int:
+def find_item(model: TrainedModel, item: Any) -> int:
     """Return the index of an item, given its id; raise ConfigError if there is none."""
     index = model.catalogue.items.index_of(item)
     if index < 0:
@@ -247,9 +246,8 @@ class Recommender:
     ) -> Recommendation:
         """Recommend what goes with an item: what people use together with it, most of all on the same day.
 
-        Items with similar vectors follow, then popular items. The route is ``used_together``, ``nearest`` if nobody
-        used the item together with another one that may be listed, or a fallback if it has no vector, either. Items
-        added since training have predicted vectors.
+        Popular items follow. The route is ``used_together``, or a fallback if nobody used the item together with
+        another one that may be listed.
 
         Parameters
         ----------
@@ -268,7 +266,7 @@ class Recommender:
             The signals are invalid.
         """
         lists = [(k, read_layers(rules))]
-        index = find_item(self.added or self.model, item)
+        index = find_item(self.model, item)
         return next(self.answer_lists([Signals.of(user or {})], lists, None, keep_used=keep_used, item=index)).row(0)
 
     def recommend_rows(
@@ -384,11 +382,7 @@ class Recommender:
         if item is not None:
             strategy = SIMILAR
             recommend = partial(recommend_similar, item=item)
-            row = np.zeros(0) if self.added is None else np.flatnonzero(self.added.index == item)
-            if self.added is not None and len(row):
-                no_links = SparseRows.empty(1, model.n_items)
-                recommend = partial(rank_similar, links=no_links, vector=self.added.vectors[row[0]])
-            itself = SparseRows.from_lists([[item] if item < model.n_items else []] * len(users), model.n_items)
+            itself = SparseRows.from_lists([[item]] * len(users), model.n_items)
             query = query.ask(excluded_override=union_rows([query.always_excluded, itself]))
         segments = np.full(len(users), -1, dtype=np.int64)
         if query.has_features.any():  # predicts for all users at once; `Query.take` keeps the cached rows

@@ -167,7 +167,7 @@ class ListBatcher:
                 else:
                     signals = [request.signals for request in group]
                     lists = [(k, layers)]
-                    item = None if item_id is None else find_item(model.recommender.added or model.trained, item_id)
+                    item = None if item_id is None else find_item(model.trained, item_id)
                     answers = next(
                         model.recommender.answer_lists(signals, lists, strategy, keep_used=keep_used, item=item)
                     )
@@ -197,7 +197,7 @@ class ListBatcher:
                     "the user has no recorded list with this id; give that of the previous page.", where="after"
                 )
             request.as_of = previous.as_of
-            user = self._store.go_back(user, previous)
+            user = user.as_of(previous.as_of)
             later = [item_id for item_id, us in served.put_us.items() if us > previous.as_of]
             request.rules = request.rules.override("after", previous.after + len(previous.items))
             request.rules = request.rules.override("deny", (*request.rules.deny, *later))

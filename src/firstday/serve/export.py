@@ -38,6 +38,7 @@ STATE = ".export.json"
 """State file next to the tables, written last: the store time up to which they are complete."""
 ROWS_AT_ONCE = 400_000
 """Approximate rows per file; bounds memory."""
+USERS_AT_ONCE = 500
 
 INTERACTIONS = (
     "user_id",
@@ -100,7 +101,9 @@ async def export(log: Log, out: Path, since: datetime | None = None) -> ExportSu
         )
     oldest_us = Retention(1, retention_us).oldest_us(now_us())
     run = _Run(out, to_us(start), until_us)
-    async for owners in log.find_owners(run.since_us):
+    changed = await log.find_owners(run.since_us)
+    for first in range(0, len(changed), USERS_AT_ONCE):
+        owners = changed[first : first + USERS_AT_ONCE]
         for user_id, members in zip(owners, await read_members(log.read, owners, oldest_us), strict=True):
             run.take(user_id, members, unite(members, oldest_us, {}))
     (entries,) = await log.read([ITEMS])

@@ -537,7 +537,7 @@ class ListAnswer(_Answer):
     """Requested strategy."""
     route: str
     """Strategy that made the list, which may be a fallback (group, recent, popular). Similar items were used_together
-    with the item, or have the nearest vectors."""
+    with the item."""
     signals_from: Source
     """store_unavailable: the store did not respond, so the list uses no user data."""
     segment: int | None
@@ -672,7 +672,7 @@ class UserAnswer(_Signals, _OfOneUser):
     lists: list[RecordedList]
     """Recorded lists, in order of receipt."""
     assignments: list[Assignment]
-    """Experiments that the user takes or took part in."""
+    """Experiments that the user takes or took part in; of several variants of one, the first applies."""
     guest_ids: list[str]
     """Guests merged into the user; this is also the answer for these ids."""
 

@@ -91,12 +91,13 @@ class Metrics:
         self.events_not_understood = Counter(
             "events_not_understood", "Events with a signal, entity or id that the model does not know.", **options
         )
-        self.merges = Counter("merges", "Guests merged, or merged again.", ["outcome"], **options)
         self._store_errors = Counter("store_errors", "Calls to the store that failed.", ["call"], **options)
         self._store_up = Gauge("store_up", "1 if the last call to the store succeeded, else 0.", **options)
         self._note_store(is_up=True)
         self.reloads = Counter("model_reloads", "Reloads of the model.", ["outcome"], **options)
         self.backups = Counter("store_backups", "Backups of the store.", ["outcome"], **options)
+        for counter, failure in ((self.reloads, "refused"), (self.backups, "failed")):
+            counter.labels(failure)  # counted from 0, since a first sample of 1 is no increase
         self._model = Info("model", "The current model.", **options)
         self._model_loaded = Gauge("model_loaded_timestamp_seconds", "Time at which the model was loaded.", **options)
 

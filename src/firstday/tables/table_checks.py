@@ -23,7 +23,7 @@ def _reference_rules(name: str, frames: Frames) -> list[Rule]:
         if column in TABLES[name].kinds and name != home and ids is not None:
             known = ids.cast(pl.String)
             if home == "users" and "guests" in frames:
-                known = pl.concat([known, frames["guests"]["guest_id"]])
+                known = pl.concat([known, frames["guests"]["own_id"]])
             is_known = pl.col(column).cast(pl.String).is_in(known.implode())
             rules.append(reference_rule(column, home, ids, ~is_known, is_fault=name != "friends"))
     return rules
@@ -70,49 +70,41 @@ def check_frames(
 
 
 def split_guests(users: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Return `users` with one row per person, and a table of guests if there are any.
+    """Return `users` with one row per person, and a table of the ids of persons with guests, if there are any.
 
     A person registers when the first of their ids does. Of other values, the person's own take precedence. The table
-    has `guest_id`, `user_id` and whether the guest is the person's first id (`is_first`): the one that registers first;
-    a guest without a time precedes the person. Its ids are text.
+    has each `own_id` and its person's `user_id`, as text, in the order of registration; a guest without a time precedes
+    the person.
     """
     if "guest_ids" not in users.columns:
         return {}
-    own_id = pl.col("user_id").cast(pl.String)
-    guests = (
-        users.select(own_id, guest_id="guest_ids")
-        .explode("guest_id")
-        .drop_nulls()
-        .unique("guest_id", maintain_order=True)
-    )
+    named = users.select(pl.col("user_id").cast(pl.String), own_id="guest_ids").explode("own_id").drop_nulls()
+    named = named.unique("own_id", maintain_order=True)  # several have a fault
     users = users.drop("guest_ids")
-    if guests.is_empty():
+    if named.is_empty():
         return {"users": users}
-    named = pl.concat([users.with_columns(own_id), guests.select(user_id="guest_id")], how="diagonal")
-    is_guest = pl.col("user_id").is_in(guests["guest_id"].implode())
-    rows = named.unique("user_id", maintain_order=True).with_columns(own_id="user_id", is_guest=is_guest)
-    rows = name_persons(rows, guests).sort("is_guest", maintain_order=True)
+    known = users.with_columns(pl.col("user_id").cast(pl.String))
+    rows = pl.concat([known, named.select(user_id="own_id")], how="diagonal").unique("user_id", maintain_order=True)
+    rows = name_persons(rows.with_columns(own_id="user_id"), named)
+    rows = rows.sort(pl.col("own_id") == pl.col("user_id"), maintain_order=True)  # guests first
     time = pl.selectors.by_name("registered_at", require_all=False)
-    order = "registered_at" if "registered_at" in users.columns else ~pl.col("is_guest")
-    first_id = pl.col("own_id").sort_by(order).first()
-    persons = rows.group_by("user_id", maintain_order=True).agg(
-        time.min(), (~time).drop_nulls().first(), first_id=first_id
-    )
-    firsts = persons["first_id"].implode()
+    persons = rows.group_by("user_id", maintain_order=True).agg(time.min(), (~time).drop_nulls().last())
+    if "registered_at" in rows.columns:
+        rows = rows.sort("registered_at", maintain_order=True)
     return {
         "users": persons.select(users.columns).cast({"user_id": users.schema["user_id"]}),
-        "guests": guests.with_columns(is_first=pl.col("guest_id").is_in(firsts)),
+        "guests": rows.filter(pl.col("user_id").is_in(named["user_id"].implode())).select("own_id", "user_id"),
     }
 
 
 def name_persons(rows: pl.DataFrame, guests: pl.DataFrame) -> pl.DataFrame:
     """Replace the ids of guests by those of their persons; user ids become text."""
-    persons = guests.select("guest_id", person_id="user_id")
+    persons = guests.select("own_id", person_id="user_id")
     for column in HOMES:
         if HOMES[column] == "users" and column in rows.columns:
-            ids = rows.select(guest_id=pl.col(column).cast(pl.String))
-            found = ids.join(persons, on="guest_id", how="left", maintain_order="left")
-            rows = rows.with_columns(found.select(pl.coalesce("person_id", "guest_id").alias(column)).to_series())
+            ids = rows.select(own_id=pl.col(column).cast(pl.String))
+            found = ids.join(persons, on="own_id", how="left", maintain_order="left")
+            rows = rows.with_columns(found.select(pl.coalesce("person_id", "own_id").alias(column)).to_series())
     return rows
 
 

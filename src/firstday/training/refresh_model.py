@@ -341,10 +341,10 @@ def hash_users(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
     numbers = np.asarray(stable_numbers(dataset.users, _HASH_SEED) / 2.0**64)
     highest = numbers.copy()
     if dataset.guests is not None:
-        of_guests = stable_numbers(Ids(dataset.guests["guest_id"]), _HASH_SEED) / 2.0**64
-        users, _, is_first = dataset.guests.select("user_ix", "guest_id", "is_first")
-        np.maximum.at(highest, users.to_numpy(), of_guests)
-        numbers[users.filter(is_first).to_numpy()] = of_guests[is_first.to_numpy()]
+        of_ids = stable_numbers(Ids(dataset.guests["own_id"]), _HASH_SEED) / 2.0**64
+        users = dataset.guests["user_ix"].to_numpy()
+        np.maximum.at(highest, users, of_ids)
+        numbers[users[::-1]] = of_ids[::-1]  # the first id is written last
     return numbers, highest
 
 

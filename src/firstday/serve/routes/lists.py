@@ -122,7 +122,7 @@ async def recommend_similar(
 ) -> Response:
     """Return items used together with an item, most of all on the same day; 404 if it is unknown.
 
-    Items with similar vectors follow, then popular items.
+    Popular items follow.
     """
     options = ListOptions(k=parameters.k, keep_used=parameters.keep_used)
     return await _answer(service, ListRequest(parameters.user or "", options, parameters.rules(), item=item_id))

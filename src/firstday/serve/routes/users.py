@@ -100,7 +100,7 @@ _STREAM_BODY = {
     dependencies=[Depends(require_json)],
     openapi_extra={"requestBody": {"content": {"application/x-ndjson": _STREAM_BODY}}},
 )
-async def add_events(service: ServiceDep, body: EventsBody) -> Response:
+async def add_events(service: ServiceDep, request: Request, body: EventsBody) -> Response:
     """Store a batch of events, all or none. Retry if no response arrives.
 
     An event is identified by `event_id` and `user_id`; a stored event is not changed by a duplicate. Once this
@@ -110,6 +110,9 @@ async def add_events(service: ServiceDep, body: EventsBody) -> Response:
     individually, with their numbers; all others are stored, a thousand at a time.
     """
     events = [(event.user_id, event) for event in body.events]
+    token_user = request.scope["firstday.token_user"]
+    if token_user and dict(events).keys() != {token_user}:
+        raise ApiError(403, "forbidden", "A token opens only its user's lists and events; ask your own server.")
     counts, unknown = await _store(service, events)
     return json_response({**counts, "ignored": list(dict.fromkeys(unknown[:MAX_IGNORED]))})
 
@@ -160,7 +163,6 @@ async def merge_guest(service: ServiceDep, request: Request, user_id: UserIdPath
             403, "forbidden", "Pages of other sites cannot merge users; send the request from your own server."
         )
     is_new = await service.store.merge(user_id, body.guest_id)
-    service.metrics.merges.labels("new" if is_new else "repeated").inc()
     (user,) = await service.store.read([user_id])
     return MergeAnswer(user_id=user_id, guest_ids=list(user.guest_ids), is_new=is_new, n_left_out=user.n_left_out)
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import chain, repeat
+from itertools import chain, groupby, repeat
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Protocol
 
@@ -193,7 +194,6 @@ class Alias:
 
     guest_id: str
     person_id: str
-    merged_us: Time = 0
 
 
 Record = Profile | Event | ShownList | Assignment | Alias
@@ -204,9 +204,9 @@ class StoredUser:
     """Everything stored about a user, in order of receipt.
 
     `first_us` is the time of first contact, None if unknown, and `seen_us` approximately that of the last write. If
-    guests were merged, these are the records of all `members`, by id, the person first. The person's profile takes
-    precedence, and the earliest assignment. `n_left_out` counts events and lists beyond the caps. `entries` is set for
-    members only.
+    guests were merged, these are the records of all ids, `person_id` names the person, and `n_left_out` counts events
+    and lists beyond the caps. Each field of the profile is the one put last; of several assignments in an experiment,
+    the first applies.
     """
 
     profile: Profile | None = None
@@ -215,28 +215,17 @@ class StoredUser:
     assignments: tuple[Assignment, ...] = ()
     first_us: int | None = None
     seen_us: int = 0
-    aliases: tuple[Alias, ...] = ()
+    person_id: str | None = None
     guest_ids: tuple[str, ...] = ()
-    entries: Sequence[StoredEntry] = ()
-    members: Mapping[str, StoredUser] = field(default_factory=dict)
     n_left_out: int = 0
-
-    @property
-    def person_id(self) -> str | None:
-        """Id of the person, if guests were merged."""
-        return self.aliases[0].person_id if self.aliases else None
-
-    @property
-    def merged_us(self) -> int:
-        """Time at which a guest was merged, in microseconds since 1970; 0 for all others."""
-        return max((one.merged_us for one in self.aliases if one.guest_id != one.person_id), default=0)
+    entries: Sequence[StoredEntry] = ()
 
     @property
     def newest_us(self) -> int:
         """Time of the newest entry that affects recommendations, in microseconds since 1970; 0 without any."""
         records: list[StoredEvent | ShownList] = [*self.events, *self.lists]
         put_us = self.profile.put_us if self.profile else 0
-        return max(put_us, self.merged_us, *(one.received_us for one in records), 0)
+        return max(put_us, *(one.received_us for one in records), 0)
 
     def as_of(self, us: int) -> StoredUser:
         """Return the user without the events and lists received after a time."""
@@ -335,7 +324,7 @@ FIELDS = {
     "list": "lists",
     "profile": "profile",
     "assignment": "assignments",
-    "alias": "aliases",
+    "alias": "person_id",
     "guest": "guest_ids",
 }
 """Field of `StoredUser` for each kind of record; the entries of a field share an id namespace."""
@@ -372,14 +361,14 @@ class Log(Protocol):
 
     async def back_up(self, target: Path) -> None:
         """Copy the log to a file atomically, without blocking reads and writes."""
-        ...
+        raise StoreError(f"store: cannot be copied to {target}; use the backups of Redis or Postgres instead.")
 
     async def find_facts(self) -> tuple[int, int]:
         """Return the time up to which all entries are readable (0: none), and the retention; both in microseconds."""
         ...
 
-    def find_owners(self, since_us: int) -> AsyncIterator[list[str]]:
-        """Yield batches of users, each user once: all with entries after `since_us`, and possibly others."""
+    async def find_owners(self, since_us: int) -> list[str]:
+        """Return all users with entries after `since_us`, and possibly others."""
         ...
 
     async def close(self) -> None:
@@ -439,16 +428,6 @@ class Store:
             with suppress(StoreError):  # already counted; the next read tries again
                 await self.append(chain.from_iterable(_link(person_id, guest_id) for guest_id in guest_ids))
 
-    def go_back(self, user: StoredUser, shown: ShownList) -> StoredUser:
-        """Return the user as known when the first page of a list was ranked: also without guests merged since."""
-        us = shown.as_of or 0
-        for owner in user.members.values():
-            if any(one.list_id == shown.list_id for one in owner.lists):
-                others = {} if owner.merged_us > us else user.members
-                members = {name: one for name, one in others.items() if one.merged_us <= us} or {"": owner}
-                return unite(members, self._oldest_us(), self.log.rules.caps).as_of(us)
-        return user.as_of(us)
-
     async def merge(self, user_id: str, guest_id: str) -> bool:
         """Make a guest's records those of a user; return whether they were not before.
 
@@ -457,10 +436,9 @@ class Store:
         """
         links = _link(user_id, guest_id)
         await self._check_merge(user_id, guest_id)
-        await self.append(links[:-1])
-        await self._check_merge(user_id, guest_id)
-        n_new = await self.append(links[-1:])
-        await self._check_merge(user_id, guest_id)
+        for of_one_log in (links[:-1], links[-1:]):
+            n_new = await self.append(of_one_log)
+            await self._check_merge(user_id, guest_id)  # another merge may have come first
         return n_new == 1
 
     async def _check_merge(self, user_id: str, guest_id: str) -> None:
@@ -575,7 +553,7 @@ def _to_entry(owner: str, record: Record, oldest_us: int) -> Entry:
             return Entry(owner, "guest", f"guest {guest_id}", body, NEVER)
 
 
-NOT_IN_BODY = ("user_id", "received_us", "put_us", "assigned_us", "merged_us", "is_told")
+NOT_IN_BODY = ("user_id", "received_us", "put_us", "assigned_us", "is_told")
 """Fields of records that entries have outside their body."""
 
 
@@ -598,7 +576,7 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "lists": TypeAdapter(ShownList).validate_json,
     "profile": TypeAdapter(Profile).validate_json,
     "assignments": TypeAdapter(Assignment).validate_json,
-    "aliases": TypeAdapter(Alias).validate_json,
+    "person_id": lambda text: pydantic_core.from_json(text)["person_id"],
     "guest_ids": lambda text: pydantic_core.from_json(text)["guest_id"],
 }
 
@@ -620,29 +598,12 @@ def assemble(entries: Sequence[StoredEntry], oldest_us: int) -> StoredUser:
             fields[name].append(replace(record, is_told=True) if is_told else record)
     if not is_alive or not contacts:
         return StoredUser()
-    profiles = fields.pop("profile", [])
     records: dict[str, Any] = {name: tuple(of_field) for name, of_field in fields.items()}
-    return StoredUser(
-        _unite_profiles(profiles) if len(profiles) > 1 else next(iter(profiles), None),
-        first_us=min(contacts),
-        seen_us=seen_us,
-        entries=entries if fields["aliases"] else (),
-        **records,
-    )
-
-
-def _unite_profiles(profiles: Sequence[Profile]) -> Profile:
-    """Join the lists of profiles; of other values, that of the last profile applies."""
-    signals: dict[str, Any] = {}
-    for profile in profiles:
-        for name, value in profile.signals.items():
-            other = signals.get(name)
-            signals[name] = value
-            if isinstance(other, list):
-                signals[name] = [*value, *(one for one in other if one not in value)]
-            elif isinstance(other, dict):
-                signals[name] = {**other, **value}
-    return Profile(signals, max(profile.put_us for profile in profiles))
+    if profiles := records.pop("profile", ()):
+        signals = {name: value for profile in profiles for name, value in profile.signals.items()}
+        records["profile"] = replace(profiles[-1], signals=signals)
+    (person_id, *_) = records.pop("person_id", (None,))
+    return StoredUser(person_id=person_id, first_us=min(contacts), seen_us=seen_us, entries=entries, **records)
 
 
 async def read_members(
@@ -657,8 +618,8 @@ async def read_members(
     while unread:
         logs = await read(unread)
         found |= {owner: assemble(entries, oldest_us) for owner, entries in zip(unread, logs, strict=True)}
-        named = chain.from_iterable((user.person_id, *user.guest_ids) for user in found.values() if user.aliases)
-        unread = list(set(named) - found.keys())  # type: ignore[arg-type]
+        named = chain.from_iterable((user.person_id, *user.guest_ids) for user in found.values() if user.person_id)
+        unread = list(set(named) - found.keys())
     all_members = []
     for user_id in user_ids:
         person_id = found[user_id].person_id or user_id
@@ -672,22 +633,16 @@ def unite(members: Mapping[str, StoredUser], oldest_us: int, caps: Mapping[str, 
     (person, *guests) = members.values()
     if not guests:
         return replace(person, guest_ids=()) if person.guest_ids else person
-    merged = chain.from_iterable(one.entries for one in (*guests, person))
-    entries = sorted(merged, key=lambda entry: entry[0] != "profile" and entry[1])  # the person's profile is the last
-    n_newer = Counter(kind for kind, *_ in entries)
-    kept = []
-    for entry in entries:
-        if n_newer[entry[0]] <= caps.get(entry[0], len(entries)):
-            kept.append(entry)
-        n_newer[entry[0]] -= 1
-    user = assemble(kept, oldest_us)
+    entries = list(chain.from_iterable(one.entries for one in members.values()))
+    kept: list[StoredEntry] = []
+    for kind, of_kind in groupby(sorted(entries, key=itemgetter(0, 1)), key=itemgetter(0)):
+        kept += list(of_kind)[-caps.get(kind, len(entries)) :]
+    user = assemble(sorted(kept, key=itemgetter(1)), oldest_us)
     reported = {event.list_id for event in user.events if event.is_impression}
     return replace(
         user,
         events=tuple({event.event_id: event for event in reversed(user.events)}.values())[::-1],
         lists=tuple(replace(one, is_told=one.is_told or one.list_id in reported) for one in user.lists),
-        assignments=tuple({one.experiment: one for one in reversed(user.assignments)}.values())[::-1],
         guest_ids=tuple(members)[1:],
-        members=members,
         n_left_out=len(entries) - len(kept),
     )

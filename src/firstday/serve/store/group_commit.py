@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
-
-W = TypeVar("W")
-R = TypeVar("R")
-
+from typing import Any
 
 MAX_BATCH = 5_000
 """Number of writes after which a batch takes no more, so that a commit does not take long."""
 
 
-class GroupCommit(Generic[W, R]):
+class GroupCommit:
     """Commits one batch of writes at a time, holding `lock`; `commit` returns a result per write, or fails them all."""
 
-    def __init__(self, commit: Callable[[Sequence[W]], Awaitable[list[R]]]) -> None:
+    def __init__(self, commit: Callable[[Sequence[Any]], Awaitable[list[Any]]]) -> None:
         self._commit, self.lock = commit, asyncio.Lock()
-        self._waiting: list[W] = []
-        self._next: asyncio.Task[list[R]]
+        self._waiting: list[Any] = []
+        self._next: asyncio.Task[list[Any]]
 
-    async def write(self, writes: Sequence[W]) -> list[R]:
+    async def write(self, writes: Sequence[Any]) -> list[Any]:
         """Commit writes with the next batch; return their results."""
         if not 0 < len(self._waiting) < MAX_BATCH:
             self._waiting = []
@@ -32,7 +28,7 @@ class GroupCommit(Generic[W, R]):
         results = await asyncio.shield(self._next)
         return results[start : start + len(writes)]
 
-    async def _commit_next(self, batch: list[W]) -> list[R]:
+    async def _commit_next(self, batch: list[Any]) -> list[Any]:
         """Commit all writes that have arrived by the end of the previous commit."""
         async with self.lock:
             if batch is self._waiting:

@@ -8,7 +8,6 @@ import socket
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 from firstday.errors import ConfigError, MissingExtraError
@@ -19,9 +18,9 @@ from firstday.serve.store.base import (
     FIELDS,
     NOT_USERS,
     Entry,
+    Log,
     Retention,
     StoredEntry,
-    StoreError,
     now_us,
 )
 from firstday.serve.store.cool_down import CoolDown
@@ -37,8 +36,6 @@ Connection = psycopg.AsyncConnection[Any]
 
 PURGE_BATCH = 5_000
 """Maximum number of entries removed per transaction, so that other writes do not wait long."""
-SCAN_BATCH = 500
-"""Users per batch of a scan."""
 
 SESSION = """SET statement_timeout = '{timeout_s}s'; SET idle_in_transaction_session_timeout = '{timeout_s}s';
 SET default_transaction_isolation = 'read committed';"""
@@ -116,7 +113,7 @@ CHANGED = f"""SELECT DISTINCT owner FROM firstday_log
 WHERE us > %s AND kind IN {tuple(FIELDS)} AND owner != '' ORDER BY owner"""  # noqa: S608
 
 
-class PostgresLog:
+class PostgresLog(Log):
     """A log in the current schema of a Postgres database: a table ``firstday_log`` and a sequence ``firstday_latest``.
 
     Acknowledged writes are as durable as the server's commits. After a failed connection, calls fail at once for
@@ -235,12 +232,11 @@ class PostgresLog:
         ((latest_us, retention_us),) = await found.fetchall()
         return latest_us, retention_us
 
-    async def find_owners(self, since_us: int) -> AsyncIterator[list[str]]:
+    async def find_owners(self, since_us: int) -> list[str]:
         """See `Log.find_owners`."""
         async with self._connect("read") as connection:
             changed = await connection.execute(CHANGED, (since_us,))
-        while rows := await changed.fetchmany(SCAN_BATCH):
-            yield [owner for (owner,) in rows]
+        return [owner for (owner,) in await changed.fetchall()]
 
     async def _remove(self, statement: str, of: str | int) -> int:
         """Remove entries in one transaction; return how many."""
@@ -257,10 +253,6 @@ class PostgresLog:
         for statement, until_us in zip(PURGE, (oldest_us, oldest_us - DAY_US), strict=True):
             while await self._remove(statement, until_us):
                 pass
-
-    async def back_up(self, target: Path) -> None:
-        """Raise `StoreError`: Postgres makes its own backups."""
-        raise StoreError(f"{self._server.name} cannot be backed up to {target}; use pg_dump instead.")
 
     async def close(self) -> None:
         """Finish pending calls and close all connections."""

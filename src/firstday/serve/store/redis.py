@@ -5,14 +5,13 @@ from __future__ import annotations
 import glob
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from operator import itemgetter
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from firstday.errors import MissingExtraError
-from firstday.serve.store.base import NOT_USERS, Entry, Retention, StoredEntry, StoreError, now_us
+from firstday.serve.store.base import NOT_USERS, Entry, Log, Retention, StoredEntry, now_us
 from firstday.serve.store.cool_down import CoolDown
 
 try:
@@ -24,9 +23,6 @@ try:
     from redis.exceptions import TimeoutError as RedisTimeoutError
 except ModuleNotFoundError:  # pragma: no cover
     raise MissingExtraError("the Redis store", "redis") from None
-
-SCAN_BATCH = 500
-"""Users per batch of a scan."""
 
 APPEND = """
 -- KEYS: clock, retention; per owner: the log (hash: ID to 'TIME KIND IS_TOLD BODY'), ids by time of each capped kind
@@ -92,7 +88,7 @@ return result
 workers. The retention is stored for `firstday export`, which does not know the service's settings."""
 
 
-class RedisLog:
+class RedisLog(Log):
     """A log in Redis.
 
     Acknowledged writes survive the end of this process. Whether they survive the end of Redis depends on its
@@ -172,15 +168,13 @@ class RedisLog:
             latest_us, retention_ms = await self._redis.mget(self._facts)
         return int(latest_us or 0), 1000 * int(retention_ms or 0)
 
-    async def find_owners(self, since_us: int) -> AsyncIterator[list[str]]:  # noqa: ARG002
-        """Yield all users: Redis has no index by time."""
+    async def find_owners(self, since_us: int) -> list[str]:  # noqa: ARG002
+        """Return all users: Redis has no index by time."""
         prefix = f"{self._prefix}:log:"
         with self._server.call():
-            keys = self._redis.scan_iter(match=glob.escape(prefix) + "*", count=SCAN_BATCH)
+            keys = self._redis.scan_iter(match=glob.escape(prefix) + "*", count=500)
             found = {str(key).removeprefix(prefix) async for key in keys}
-        owners = sorted(found.difference(NOT_USERS))
-        for start in range(0, len(owners), SCAN_BATCH):
-            yield owners[start : start + SCAN_BATCH]
+        return sorted(found.difference(NOT_USERS))
 
     async def delete(self, owner: str) -> None:
         """See `Log.delete`."""
@@ -189,10 +183,6 @@ class RedisLog:
 
     async def purge(self, oldest_us: int) -> None:
         """Do nothing: a user's keys expire in Redis, and each append removes expired entries."""
-
-    async def back_up(self, target: Path) -> None:
-        """Raise `StoreError`: Redis makes its own backups."""
-        raise StoreError(f"{self._server.name} cannot be backed up to {target}; use the snapshots of Redis instead.")
 
     async def close(self) -> None:
         """Close all connections."""

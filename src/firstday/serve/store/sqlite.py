@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from operator import methodcaller
 from pathlib import Path
@@ -31,8 +31,6 @@ VERSION = 5
 BUSY_TIMEOUT_S = 5.0
 PURGE_BATCH = 5_000
 """Maximum number of entries removed per transaction, so that other writes do not wait long."""
-SCAN_BATCH = 500
-"""Users per batch of a scan."""
 
 OPEN = """PRAGMA journal_mode = WAL; PRAGMA synchronous = {}; PRAGMA secure_delete = ON;
 PRAGMA journal_size_limit = 67108864"""
@@ -125,7 +123,7 @@ class SqliteLog:
             raise ConfigError(f"store: {path} cannot be opened ({error}); give another file.") from None
         self._opened = path.stat()
         self._writer: sqlite3.Connection | None = None
-        self._commits = GroupCommit[Work, Any](lambda batch: asyncio.to_thread(self._commit, batch))
+        self._commits = GroupCommit(lambda batch: asyncio.to_thread(self._commit, batch))
         self._copying = asyncio.Lock()
 
     def _create(self) -> None:
@@ -170,11 +168,9 @@ class SqliteLog:
         latest, retention = (self._reader.execute(FACT, (name,)).fetchone() for name in ("latest", "retention"))
         return latest[0], retention[0]
 
-    async def find_owners(self, since_us: int) -> AsyncIterator[list[str]]:
+    async def find_owners(self, since_us: int) -> list[str]:
         """See `Log.find_owners`."""
-        changed = self._reader.execute(CHANGED, (since_us,))
-        while rows := changed.fetchmany(SCAN_BATCH):
-            yield [owner for (owner,) in rows]
+        return [owner for (owner,) in self._reader.execute(CHANGED, (since_us,))]
 
     def _next_us(self) -> int:
         """Return the time of the next entry: later than all previous ones, even if the clock was set back."""
