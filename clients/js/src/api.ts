@@ -347,7 +347,7 @@ export interface components {
             /**
              * Route
              * @description Strategy that made the list, which may be a fallback (group, recent, popular). Similar items were used_together
-             *     with the item, or have the nearest vectors.
+             *     with the item.
              */
             route: string;
             /**
@@ -599,7 +599,7 @@ export interface components {
             /**
              * Route
              * @description Strategy that made the list, which may be a fallback (group, recent, popular). Similar items were used_together
-             *     with the item, or have the nearest vectors.
+             *     with the item.
              */
             route: string;
             /**
