@@ -1,7 +1,7 @@
 """Mutation tests: disable one rule, promise or guard at a time, and check that a test fails.
 
 python benchmarks/mutants.py                     all of them, one after another: some twenty minutes
-python benchmarks/mutants.py rules               those of `rules`, `stores` or `leakage` alone
+python benchmarks/mutants.py rules               those of `rules`, `stores`, `tokens` or `leakage` alone
 
 Each change is made in a copy of the sources; its tests run against that copy until the first failure. Prints surviving
 mutants, and exits with status 1 if there are any.
@@ -41,6 +41,9 @@ SQLITE = "serve/store/sqlite.py"
 REDIS = "serve/store/redis.py"
 POSTGRES = "serve/store/postgres.py"
 STORE = "serve/store/base.py"
+SIGNED = "serve/tokens.py"
+GATE = "serve/middleware.py"
+OWN_PATHS = 'scope["path"] not in ("/v1/events", f"/v1/users/{claims.sub}/recommendations")'
 SIGNALS = "features/signals.py"
 SNAPSHOT = "data/splits/snapshot.py"
 ROLES = "data/splits/roles.py"
@@ -90,6 +93,21 @@ STORES = (
     (SQLITE, "self._latest_us = max(self._latest_us + 1, self.now_us())", "self._latest_us = self.now_us()"),
 )
 """Promises of the stores: file, code, and its replacement."""
+TOKENS = (
+    (SIGNED, "not any(hmac", "False and any(hmac"),
+    (SIGNED, "claims.exp > time.time()", "claims.exp"),
+    (SIGNED, "<= self._most", "<= 1e9"),
+    (SIGNED, "self._counts.clear()", "pass"),
+    (GATE, 'headers.get("origin", claims.aud[0]) not in claims.aud', "False"),
+    (GATE, OWN_PATHS, "False"),
+    (GATE, OWN_PATHS, 'not TOKEN_PATH.fullmatch(scope["path"])'),
+    (GATE, "origin in self._settings.origins and", "origin and"),
+    (GATE, ' and TOKEN_PATH.fullmatch(scope["path"])', ""),
+    (GATE, "is_stream = not user_id and", "is_stream ="),
+    (GATE, "has_ids and not user_id", "has_ids"),
+    (GATE, ' and not request.scope["firstday.token_user"]', ""),
+    ("serve/routes/users.py", "token_user and dict(events)", "False and dict(events)"),
+)
 LEAKAGE = (
     (SNAPSHOT, 'rows.filter(pl.col("timestamp") < now)\n', "rows\n", SPLIT_TESTS),
     (SNAPSHOT, "np.flatnonzero(find_first_seen(dataset) < moment)", "np.arange(len(dataset.items))", SPLIT_TESTS),
@@ -139,7 +157,7 @@ class Mutant:
 
 def main() -> None:
     """Run the requested mutants and print the survivors."""
-    kinds = sys.argv[1:] or ["rules", "stores", "leakage"]
+    kinds = sys.argv[1:] or ["rules", "stores", "tokens", "leakage"]
     survivors = [mutant for mutant in make_mutants() if mutant.kind in kinds and not is_noticed(mutant)]
     for mutant in survivors:
         print(f"survived: {mutant.file}: {mutant.name}")
@@ -151,6 +169,7 @@ def make_mutants() -> Iterator[Mutant]:
     yield from without_rules(SOURCES / "tables" / "rules.py")
     yield from without_rules(SOURCES / "data" / "interactions.py")
     listed = [("stores", *change, STORE_TESTS) for change in STORES] + [("leakage", *change) for change in LEAKAGE]
+    listed += [("tokens", *change, ("tests/serve/test_tokens.py",)) for change in TOKENS]
     for kind, file, code, instead, tests in listed:
         text = (SOURCES / file).read_text(encoding="utf-8")
         if text.count(code) != 1:

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 PLACES = {
     "src/firstday/__init__.py": r'^__version__ = "([^"]+)"$',
     "CITATION.cff": r"^version: (\S+)$",
+    "clients/js/package.json": r'^  "version": "([^"]+)",$',
     "CHANGELOG.md": r"^## (\d\S*) \(\d{4}-\d{2}-\d{2}\)$",
 }
 """Where the version stands; of the changelog, its first heading with a date."""

@@ -126,6 +126,10 @@ def make_repository(
     (folder / "CITATION.cff").write_text(f"cff-version: 1.2.0\nversion: {citation}\ndate-released: 2030-01-02\n")
     (folder / "CHANGELOG.md").write_text(changelog)
     (folder / "pyproject.toml").write_text(f"[project]\nname = 'firstday'\n{urls}\n")
+    (folder / "clients" / "js").mkdir(parents=True)
+    (folder / "clients" / "js" / "package.json").write_text(
+        '{\n  "name": "client",\n  "version": "1.2.0",\n  "x": 1\n}\n'
+    )
     author = ["-c", "user.name=n", "-c", "user.email=n@example.org"]
     for command in (["init", "-q"], ["add", "."], [*author, "commit", "-qm", "all"]):
         run("git", *command, folder=folder)
@@ -148,8 +152,8 @@ def test_a_release_names_everything_that_is_not_ready(tmp_path: Path) -> None:
     (root / "notes.txt").write_text("later")
     assert make_release.find_faults(root, "v1.2.1") == [
         "the working tree has 1 change(s), such as notes.txt; commit them first.",
-        "version: src/firstday/__init__.py has 1.2.0, CITATION.cff has 1.1.0, CHANGELOG.md has 1.3.0; make them the "
-        "same, in the changelog as '## 0.1.0 (2026-11-27)'.",
+        "version: src/firstday/__init__.py has 1.2.0, CITATION.cff has 1.1.0, clients/js/package.json has "
+        "1.2.0, CHANGELOG.md has 1.3.0; make them the same, in the changelog as '## 0.1.0 (2026-11-27)'.",
         "pyproject.toml: has no [project.urls]; enter the repository's address, as its comment says.",
         "CHANGELOG.md: has entries under Unreleased; put the version and its date into that heading.",
         "the tag is v1.2.1 and the version 1.2.0; tag v1.2.0, or change the version.",

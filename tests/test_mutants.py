@@ -14,4 +14,4 @@ def test_every_mutant_applies() -> None:
         assert mutant.text != (mutants.SOURCES / mutant.file).read_text(encoding="utf-8"), mutant.name
         ast.parse(mutant.text)
         assert all((mutants.ROOT / path).exists() for path in mutant.tests), mutant.name
-    assert kinds == {"rules", "stores", "leakage"}
+    assert kinds == {"rules", "stores", "tokens", "leakage"}

@@ -27,6 +27,7 @@ from firstday.recommend.spec import StrategySpec as StrategySpec
 from firstday.recommend.spec import UseData as UseData
 from firstday.recommend.variants import Experiment as Experiment
 from firstday.recommend.variants import Variant as Variant
+from firstday.serve.tokens import sign_token as sign_token
 from firstday.training.fit import train as train
 from firstday.training.refresh_model import refresh as refresh
 

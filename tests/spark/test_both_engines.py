@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids
+from firstday.data.parts import join_users, unpack
 from firstday.data.splits.holdout import log_of, protocol_of
 from firstday.data.summary import summarise
 from firstday.embed.embeddings import FoldIn
@@ -33,7 +34,7 @@ from tests.data.dirty_files import CASES as FILES
 from tests.data.dirty_tables import CASES as VALUES
 from tests.data.dirty_tables import some, to_text, write_tables
 from tests.data.same import assert_equal
-from tests.data.test_guests import make_tables
+from tests.data.test_guests import make_tables, rows_of
 from tests.engine import test_everyone
 from tests.spark.conftest import checksums
 from tests.synthetic import brief_config
@@ -289,11 +290,37 @@ def newcomers_of(service: Path, folder: Path) -> Path:
     return folder
 
 
-def test_guests_are_refused(spark: SparkSession, tmp_path: Path) -> None:
-    for name, frame in make_tables().items():
-        frame.write_parquet(tmp_path / f"{name}.parquet")
-    faults = engines.check(f"file://{tmp_path}", engine="spark").faults
-    assert ("unsupported", "users", "guest_ids") in {(fault.code, fault.table, fault.column) for fault in faults}
+def test_guests_are_in_the_parts_of_their_persons(spark: SparkSession, tmp_path: Path) -> None:
+    """Whatever the format."""
+    for ending in ("parquet", "csv"):
+        folder = tmp_path / ending
+        folder.mkdir()
+        for name, frame in make_tables().items():
+            if ending == "parquet":
+                frame.write_parquet(folder / f"{name}.parquet")
+            else:
+                lists = pl.selectors.by_dtype(pl.List(pl.String))
+                frame.with_columns(lists.list.join("|")).write_csv(folder / f"{name}.csv")
+        local = engines.check(folder)
+        cluster = engines.check(f"file://{folder}", engine="spark")
+        assert cluster.faults == local.faults == ()
+        assert isinstance(local.dataset, Dataset)
+        assert isinstance(cluster.dataset, ClusterDataset)
+        catalogue = cluster.dataset.catalogue
+        packed = [content for content in pl.DataFrame(cluster.dataset.parts.toArrow())["content"] if content]
+        joined = join_users(
+            local.dataset.name, (unpack(content, catalogue) for content in packed), catalogue, are_all=True
+        )
+        assert joined.guests is not None
+        assert local.dataset.guests is not None
+        assert joined.guests.equals(local.dataset.guests)
+        assert rows_of(joined) == rows_of(local.dataset)
+        assert joined.friends is not None
+        assert local.dataset.friends is not None
+        assert joined.friends.columns.tolist() == local.dataset.friends.columns.tolist()
+        assert joined.assignments is not None
+        assert local.dataset.assignments is not None
+        assert joined.assignments.equals(local.dataset.assignments)
 
 
 def test_a_given_model_gives_the_same_lists(

@@ -23,7 +23,8 @@ from firstday.serve.store.base import StoreError
 DESCRIPTION = """\
 Recommendations for users never seen before: user -> segment -> items. Every list names the model version that made it.
 Every error has the body `{status, code, message, errors: [{field, message}]}`. If keys are set, send one as
-`Authorization: Bearer KEY`. Read, write and admin access have separate keys.
+`Authorization: Bearer KEY`. Read, write and admin access have separate keys. Pages send a token of their user, which
+opens only the user's lists and events.
 """
 
 ERRORS: dict[int | str, dict[str, Any]] = {

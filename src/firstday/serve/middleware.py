@@ -1,4 +1,4 @@
-"""The outermost layer of every request: keys and rights, limits, headers, request log and metrics."""
+"""The outermost layer of every request: keys, tokens and rights, limits, headers, request log and metrics."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from typing import Any, Literal, get_args
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 from starlette.datastructures import Headers
+from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from firstday.serve.http_errors import INTERNAL, METHODS, ApiError, as_api_error, error_response, overloaded
 from firstday.serve.settings import ServeSettings, is_loopback
 from firstday.serve.telemetry import Metrics
+from firstday.serve.tokens import RateLimit, read_token
 
 Right = Literal["read", "write", "admin"]
 
@@ -37,6 +39,15 @@ HEADERS = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
 """Default response headers; a route may override them."""
+TOKEN_PATH = re.compile(r"/v1/events|/v1/users/[^/]+/recommendations")
+"""Paths that tokens open, if the user is theirs, and that pages of the listed origins may request."""
+CORS = (
+    (b"vary", b"Origin"),
+    (b"access-control-allow-methods", b"GET, POST"),
+    (b"access-control-allow-headers", b"authorization, content-type"),
+    (b"access-control-expose-headers", b"retry-after, x-request-id"),
+    (b"access-control-max-age", b"7200"),
+)
 
 _log = logging.getLogger("firstday.serve")
 _requests = logging.getLogger("firstday.serve.requests")
@@ -52,6 +63,7 @@ class Keys:
             for right in get_args(Right)
             for key in getattr(settings, f"{right}_keys")
         ]
+        self.token_keys = [key.get_secret_value() for key in settings.token_keys]
 
     def rights_of(self, authorization: str) -> frozenset[Right]:
         """Return the rights of the key in an Authorization header, in constant time."""
@@ -77,7 +89,7 @@ def unauthorized(key: str, headers: Headers) -> ApiError:
     return ApiError(
         401,
         "unauthorized",
-        f"The key {'is unknown' if headers.get('authorization') else 'is missing'}; "
+        f"The key {'is unknown, or the token has expired' if headers.get('authorization') else 'is missing'}; "
         f"send {key} as Authorization: Bearer KEY.",
         headers={"WWW-Authenticate": "Bearer"},
     )
@@ -93,8 +105,9 @@ def require_right(keys: Keys, right: Right) -> list[Any]:
 
 
 def is_foreign(request: Request) -> bool:
-    """Return whether a browser sends a request for a page of another site."""
-    return request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+    """Return whether a browser sends a request for a page of another site, which has no token."""
+    site = request.headers.get("sec-fetch-site", "none")
+    return site not in ("none", "same-origin") and not request.scope["firstday.token_user"]
 
 
 def _content_type(headers: Headers) -> str:
@@ -116,6 +129,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp, settings: ServeSettings, keys: Keys, metrics: Metrics, quick: Route) -> None:
         self.app, self._settings, self._keys, self._metrics, self._quick = app, settings, keys, metrics, quick
+        self._rate_limit = RateLimit(settings.token_requests)
         self._in_work = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -129,6 +143,9 @@ class Gate:
         request_id = headers.get("x-request-id", "")
         if not REQUEST_ID.fullmatch(request_id):
             request_id = f"{random.getrandbits(64):016x}"
+        origin = headers.get("origin", "")
+        is_for_pages = origin in self._settings.origins and TOKEN_PATH.fullmatch(scope["path"])
+        cors = [(b"access-control-allow-origin", origin.encode()), *CORS] if is_for_pages else []
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
@@ -136,12 +153,16 @@ class Gate:
                 status = message["status"]
                 names = dict(message["headers"])
                 missing = [header for header in HEADERS if header[0] not in names]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *missing]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *cors, *missing]
             await send(message)
 
         self._in_work += 1
         try:
-            await self._pass_on(scope, self._admit(scope, headers, receive), send_with_headers)
+            receive_limited = self._admit(scope, headers, receive)
+            if cors and scope["method"] == "OPTIONS":
+                await Response(status_code=204)(scope, receive, send_with_headers)
+            else:
+                await self._pass_on(scope, receive_limited, send_with_headers)
         except Exception as error:
             failure = as_api_error(error)
             if status or failure.code == INTERNAL:  # status set: headers are sent, only the log can report it
@@ -179,7 +200,9 @@ class Gate:
 
     def _admit(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:
         """Run the checks that do not depend on the route; return the callable that receives the body."""
-        scope["firstday.rights"] = rights = self._keys.rights_of(headers.get("authorization", ""))
+        scope["firstday.token_user"] = user_id = self._admit_token(scope, headers)
+        token_rights: frozenset[Right] = frozenset(("read", "write") if user_id else ())
+        scope["firstday.rights"] = rights = self._keys.rights_of(headers.get("authorization", "")) | token_rights
         host = re.sub(r":\d+$", "", headers.get("host", "")).strip("[]").lower()
         if not self._keys.any and not is_loopback(host):  # any other name indicates DNS rebinding
             raise ApiError(
@@ -195,12 +218,27 @@ class Gate:
             return receive
         if self._keys.any and not rights:  # FastAPI would read the body before its dependencies check keys
             raise unauthorized("a write or read key", headers)
-        is_stream = scope["path"] == "/v1/events" and _content_type(headers) in STREAM_TYPES
+        is_stream = not user_id and scope["path"] == "/v1/events" and _content_type(headers) in STREAM_TYPES
         scope["firstday.is_stream"] = is_stream
         has_ids = scope["path"].startswith("/v1/lists/") or scope["path"].endswith("/recommendations")
-        max_bytes = self._settings.max_rules_bytes if has_ids else self._settings.max_body_bytes
+        max_bytes = self._settings.max_rules_bytes if has_ids and not user_id else self._settings.max_body_bytes
         max_bytes = self._settings.max_stream_bytes if is_stream else max_bytes
         return _limit_body(receive, headers, max_bytes, self._settings.body_timeout_s, is_stream=is_stream)
+
+    def _admit_token(self, scope: Scope, headers: Headers) -> str | None:
+        """Return the user of a valid token; refuse its other uses, and too many."""
+        claims = read_token(headers.get("authorization", "").rpartition(" ")[2], self._keys.token_keys)
+        if claims is None:
+            return None
+        if headers.get("origin", claims.aud[0]) not in claims.aud:
+            raise ApiError(403, "origin_not_allowed", "The token is for pages of other origins; list this one in aud.")
+        if scope["path"] not in ("/v1/events", f"/v1/users/{claims.sub}/recommendations"):
+            raise ApiError(403, "forbidden", "A token opens only its user's lists and events; ask your own server.")
+        wait_s = self._rate_limit.wait_s(claims.sub)
+        if wait_s:
+            text = f"The user has sent too many requests; try again in {wait_s} s."
+            raise ApiError(429, "too_many_requests", text, headers={"Retry-After": str(wait_s)})
+        return claims.sub
 
 
 def _limit_body(receive: Receive, headers: Headers, max_bytes: int, timeout_s: float, *, is_stream: bool) -> Receive:

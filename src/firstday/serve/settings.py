@@ -29,8 +29,12 @@ from firstday.errors import ConfigError, describe_fault
 PREFIX = "FIRSTDAY_SERVE_"
 KEY_LENGTH = 16
 """Minimum length of a key in characters."""
+TOKEN_KEY_LENGTH = 32
+"""Minimum length of a key that signs tokens, which RFC 7518 requires: who has a token can guess offline."""
 
 Keys = Annotated[tuple[Secret[Annotated[str, Field(min_length=KEY_LENGTH)]], ...], NoDecode]
+TokenKeys = Annotated[tuple[Secret[Annotated[str, Field(min_length=TOKEN_KEY_LENGTH)]], ...], NoDecode]
+Origins = Annotated[tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://[^/*\sA-Z]+$")], ...], NoDecode]
 Count = Annotated[int, Field(ge=1)]
 Bytes = Annotated[int, Field(ge=1024)]
 
@@ -60,6 +64,15 @@ class ServeSettings(BaseSettings):
     """Keys for write access: users, events, deletion."""
     admin_keys: Keys = ()
     """Keys for model reloads and store backups."""
+    token_keys: TokenKeys = Field(
+        default=(),
+        description="Keys that sign the tokens of pages. Several keys allow rotation. Minimum length: "
+        f"{TOKEN_KEY_LENGTH} characters.",
+    )
+    origins: Origins = ()
+    """Comma-separated origins of pages that may use tokens, such as https://shop.example."""
+    token_requests: Count = 50
+    """Maximum requests with tokens of one user in ten seconds, per process. Further ones get 429."""
     store: SecretStr = SecretStr("")
     """Store of user signals: sqlite:///relative.sqlite, sqlite:////absolute/path.sqlite,
     postgresql://user:password@host/database, redis://host:6379/0 or rediss://... Empty: users.sqlite in firstday's user
@@ -127,7 +140,7 @@ class ServeSettings(BaseSettings):
     page: bool = True
     """Serve the demo page at /."""
 
-    @field_validator("read_keys", "write_keys", "admin_keys", "trusted_proxies", mode="before")
+    @field_validator("read_keys", "write_keys", "admin_keys", "token_keys", "origins", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -144,7 +157,7 @@ class ServeSettings(BaseSettings):
     @property
     def has_keys(self) -> bool:
         """Whether any key is set."""
-        return bool(self.read_keys or self.write_keys or self.admin_keys)
+        return bool(self.read_keys or self.write_keys or self.admin_keys or self.token_keys)
 
     @property
     def store_url(self) -> str:

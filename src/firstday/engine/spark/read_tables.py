@@ -11,9 +11,9 @@ from typing import Any, cast
 import polars as pl
 import pyarrow as pa
 from pyspark import StorageLevel
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as fn
-from pyspark.sql.types import FractionalType
+from pyspark.sql.types import FractionalType, StringType
 
 from firstday.config import Config, SignalConfig
 from firstday.data.dataset import Dataset
@@ -106,9 +106,6 @@ def check_shapes(
         else:
             conform_table(name, first, shape, is_text=table.is_text)
         findings.found |= {key: finding for key, finding in shape.found.items() if not finding.n}
-        if name == "users" and "guest_ids" in table.frame.columns:
-            text = "is not read by Spark; replace the ids of guests by those of their users, and drop the column"
-            findings.fault("unsupported", text, name, "guest_ids")
         if "user_id" in table.frame.columns:
             usable[name] = table
             n_usable += n_rows
@@ -123,7 +120,8 @@ def map_tables(
     The function takes RawTables by name, and the arguments, which are broadcast; it returns content to keep, and an
     answer. The result, persisted on the executors' disks, has a row per part (`firstday.engine.spark.work.PARTS_DDL`).
     """
-    shares = [_assign_parts(name, table.frame, n_parts) for name, table in tables.items()]
+    guests = _find_guests(tables["users"].frame) if "users" in tables else None
+    shares = [_assign_parts(name, table.frame, n_parts, guests) for name, table in tables.items()]
     rows = reduce(partial(DataFrame.unionByName, allowMissingColumns=True), shares)
     text = frozenset(name for name, table in tables.items() if table.is_text)
     broadcast = rows.sparkSession.sparkContext.broadcast(arguments)
@@ -135,17 +133,39 @@ def map_tables(
     return parts.persist(StorageLevel.DISK_ONLY)
 
 
-def _assign_parts(name: str, frame: DataFrame, n_parts: int) -> DataFrame:
-    """Return the part of each row, determined by the user id, and the row as a struct column named after the table."""
+def _assign_parts(name: str, frame: DataFrame, n_parts: int, guests: DataFrame | None) -> DataFrame:
+    """Return the part of each row, determined by the user id, and the row as a struct column named after the table.
+
+    Rows of guests are in the parts of their persons.
+    """
     key = "friend_id" if name == MENTIONS else "user_id"
     column = fn.col(key)
     if isinstance(frame.schema[key].dataType, FractionalType):  # as text, large floats would have exponents
         column = column.try_cast("decimal(38,4)")
-    text = fn.lower(fn.trim(column.cast("string")))
-    folded = fn.regexp_extract(text, r"(?s)^0*(.*?)(\.0+)?$", 1)  # as in `firstday.tables.table_checks._fold_ids`
-    key_or_row = fn.coalesce(folded, fn.col(f"`{ROW}`").cast("string"))  # rows without a user go to any part
+    rows = frame.select(_fold(column).alias("guest"), fn.struct("*").alias(name))
+    person = fn.col("guest")
+    if guests is not None:
+        rows = rows.join(guests, "guest", "left")
+        person = fn.coalesce("person", "guest")
+    key_or_row = fn.coalesce(person, fn.col(name)[ROW].cast("string"))  # rows without a user go to any part
     part = fn.pmod(fn.xxhash64(key_or_row), fn.lit(n_parts)).cast("int")
-    return frame.select(part.alias("part"), fn.struct("*").alias(name))
+    return rows.select(part.alias("part"), name)
+
+
+def _fold(column: Column) -> Column:
+    """Normalise ids for comparison, as `firstday.tables.table_checks._fold_ids` does."""
+    return fn.regexp_extract(fn.lower(fn.trim(column.cast("string"))), r"(?s)^0*(.*?)(\.0+)?$", 1)
+
+
+def _find_guests(users: DataFrame) -> DataFrame | None:
+    """Return the folded ids of guests and of their persons; None without guests."""
+    if "guest_ids" not in users.columns:
+        return None
+    ids = fn.col("guest_ids")
+    is_text = isinstance(users.schema["guest_ids"].dataType, StringType)
+    guest = fn.explode(fn.split(ids, r"\|") if is_text else ids)
+    guests = users.select(guest.alias("guest"), _fold(fn.col("user_id")).alias("person"))
+    return guests.withColumn("guest", _fold(fn.col("guest"))).dropDuplicates(["guest"])
 
 
 def _map_rows(table: ClusterTable, function: Callable[[RawTable], pl.DataFrame], ddl: str) -> DataFrame:

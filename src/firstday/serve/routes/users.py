@@ -110,7 +110,7 @@ _STREAM_BODY = {
     dependencies=[Depends(require_json)],
     openapi_extra={"requestBody": {"content": {"application/x-ndjson": _STREAM_BODY}}},
 )
-async def add_events(service: ServiceDep, body: EventsBody) -> Response:
+async def add_events(service: ServiceDep, request: Request, body: EventsBody) -> Response:
     """Store a batch of events, all or none. Retry if no response arrives.
 
     An event is identified by `event_id` and `user_id`; a stored event is not changed by a duplicate. Once this
@@ -120,6 +120,9 @@ async def add_events(service: ServiceDep, body: EventsBody) -> Response:
     individually, with their numbers; all others are stored, a thousand at a time.
     """
     events = [(event.user_id, event) for event in body.events]
+    token_user = request.scope["firstday.token_user"]
+    if token_user and dict(events).keys() != {token_user}:
+        raise ApiError(403, "forbidden", "A token opens only its user's lists and events; ask your own server.")
     counts, unknown = await _store(service, events)
     return json_response({**counts, "ignored": list(dict.fromkeys(unknown[:MAX_IGNORED]))})
 
