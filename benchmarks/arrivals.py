@@ -40,11 +40,12 @@ from firstday.data.load import load
 from firstday.evaluation.plots import draw, draw_lines, standalone
 from firstday.metrics import Interval, bootstrap_means
 from firstday.model.trained_model import TrainedModel
-from firstday.segment.new_items import PRIOR_IGNORED, PRIOR_USED
 from firstday.simulate.simulation_settings import SimulationSettings
 from firstday.simulate.tables import simulate
 from firstday.training.fit import train
 
+PRIOR_USED, PRIOR_IGNORED = 1, 99
+"""Pseudo-impressions by which observed use rates are shrunk, to rank new items."""
 N_USERS = 3_000
 N_ITEMS = 1_800
 LOG_DAYS = 60

@@ -103,10 +103,14 @@ Object.assign(window, { client, show, use, useSlowly, wait, waitForFrame });
 """
 
 
+def install_tools() -> bool:
+    """Install what builds the client, unless it is there; return whether it is now."""
+    is_there = (CLIENT / "node_modules").exists()
+    return is_there or subprocess.run(["npm", "ci", "--silent"], cwd=CLIENT, check=False).returncode == 0
+
+
 def build_client() -> bytes:
-    """Build the client with npm, and return the module."""
-    if not (CLIENT / "node_modules").exists():
-        subprocess.run(["npm", "ci", "--silent"], cwd=CLIENT, check=True)
+    """Build the client, and return the module."""
     subprocess.run(["npm", "run", "--silent", "build"], cwd=CLIENT, check=True, capture_output=True)
     return (CLIENT / "dist" / "index.js").read_bytes()
 
@@ -368,6 +372,7 @@ def main(model: Path, events: int = 10_000, seed: int = 0, out: Path | None = No
     path = shutil.which("chromium") or shutil.which("google-chrome")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as started:
         browser = started.chromium.launch(executable_path=path)
+        install_tools()
         write_results(run(browser, build_client(), model, Path(folder), events, seed), out)
 
 

@@ -24,7 +24,7 @@ DOCS = Path(__file__).parent
 sys.path[:0] = [str(DOCS.parent), str(DOCS.parent / "benchmarks")]
 
 from serve_process import ServerProcess  # noqa: E402
-from tests.tiny import make_recommender  # noqa: E402
+from tests.tiny import make_content, make_recommender  # noqa: E402
 
 from firstday.recommend.recommender import Recommender  # noqa: E402
 
@@ -32,7 +32,7 @@ PAGE = DOCS / "http.md"
 ADDRESS = "localhost:8000"
 BLOCK = re.compile(r"```sh\n(curl .*?)```\n\n```(json|text)\n(.*?)```", re.DOTALL)
 """A command and its response."""
-KEYS = {right: f"{right}-key-of-the-docs" for right in ("read", "write", "admin")}
+KEYS = {right: f"{right}-key-of-the-docs" for right in ("read", "write", "items", "admin")}
 SAMPLES: dict[str, Any] = {
     "model": "5f0c3f9a7d21e846",
     "before": "5f0c3f9a7d21e846",
@@ -122,7 +122,7 @@ def running_servers() -> Iterator[dict[str, httpx.Client]]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         tiny = make_recommender().model
         catalogue = replace(tiny.catalogue, names={"artist": ("Ada", "Ben")})
-        model = Recommender(replace(tiny, catalogue=catalogue)).save(folder / "model")
+        model = Recommender(replace(tiny, catalogue=catalogue, content=make_content())).save(folder / "model")
         clients = {}
         keys = {f"{right}_keys": key for right, key in KEYS.items()}
         for name, settings in (("open", {}), ("keys", keys)):

@@ -59,6 +59,7 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "simulated": scale.simulated,
     "arrivals": arrivals.policies,
     "arrivals_new": arrivals.new_items,
+    "new_items": arrivals.hidden_items,
     "onboarding": onboarding.onboarding,
     "onboarding_variants": onboarding.onboarding_variants,
     "onboarding_speed": onboarding.onboarding_speed,

@@ -47,7 +47,9 @@ from firstday.methods.mult_dae import MultDae
 from firstday.methods.people import FriendWeights, Neighborhood
 from firstday.methods.segments import SegmentLists
 from firstday.methods.user_user import UserUser
+from firstday.model.calibration import Calibration
 from firstday.model.clock import Clock
+from firstday.model.item_content import ItemContent
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, Quota, compile_rules
@@ -70,6 +72,7 @@ COLUMNS = {
     "year": pl.Series([2019.0, 2020.0, 2021.0, 2022.0, 2023.0, None]),
 }
 USES = SparseRows.from_lists([[0, 1], [0, 1, 2], [0, 2], [3, 4], [2, 3]], N_ITEMS)
+TWO_OF_FIVE = float(np.log(2 / 5))
 HALVE = 1 / np.log(2)
 """A temperature at which a weight halves for every whole number of distance."""
 
@@ -256,6 +259,24 @@ def make_model() -> TrainedModel:
             Ids.of([f"u{ix}" for ix in range(1, 6)]), np.array([EAST, EAST, EAST, NORTH, NORTH], np.float32), USES
         ),
     )
+
+
+def make_content(**changes: Any) -> ItemContent:
+    """Make what could have been learned: artists and the words "east" and "north" stand for their direction.
+
+    The log-odds of use are 4 times the dot product of vectors and the logarithm of the popularity, less 3.
+    """
+    directions = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], np.float32)
+    content = ItemContent(
+        terms=Ids.of(["east", "north", "artist_id=a1", "artist_id=a2"]),
+        rarity=np.ones(4, np.float32),
+        means=np.tile(directions, (2, 1)),
+        centre=np.array([0, 0, TWO_OF_FIVE], np.float32),
+        n_hidden=5,
+        cosine=1.0,
+        calibration=Calibration(-3.0, 4.0, 1.0, 0.0, 5),
+    )
+    return replace(content, **changes)
 
 
 def make_recommender() -> Recommender:

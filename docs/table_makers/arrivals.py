@@ -15,7 +15,7 @@ DRIFTS = {
 """Services by speed of drift."""
 N_DAYS = 3
 """Number of first and of last days to compare."""
-WITH_NEW_ITEMS = ("service", "larger", "longer")
+WITH_NEW_ITEMS = ("service", "larger")
 
 
 def policies() -> list[str]:
@@ -68,6 +68,38 @@ def new_items() -> list[str]:
                 _difference(service, "blend"),
             )
         )
+    return make_table(columns, rows)
+
+
+def hidden_items() -> list[str]:
+    """Return what places of hidden items are worth, given back as new or known, by dataset and strategy."""
+    columns = (
+        "dataset",
+        "strategy",
+        "places per list",
+        "used, %",
+        "random new items, %",
+        "known: places",
+        "used, %",
+        "uses per list: without, with new items",
+    )
+    rows = []
+    for dataset, found in read_results("new-items").items():
+        for strategy in ("auto", "segment"):
+            new, known = found[f"{strategy} new"], found[f"{strategy} warm"]
+            before = found[f"{strategy} without"]
+            rows.append(
+                (
+                    dataset,
+                    f"`{strategy}`",
+                    f"{new['places']:.2f}",
+                    _estimate(new["used"], ".1f"),
+                    f"{new['used_if_random'][0]:.1f}",
+                    f"{known['places']:.2f}",
+                    f"{known['used'][0]:.1f}",
+                    f"{before['all_used']:.2f}, {new['all_used']:.2f}",
+                )
+            )
     return make_table(columns, rows)
 
 

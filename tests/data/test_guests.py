@@ -192,6 +192,7 @@ def test_parts_and_snapshots_keep_guests() -> None:
     assert dataset.registered_at is not None
     snapshot = take_snapshot(dataset, dataset.registered_at, int(at(7).timestamp() * 1e6))
     assert snapshot.guests is not None
+    assert dataset.guests is not None
     assert snapshot.guests.equals(dataset.guests)
 
 

@@ -51,14 +51,14 @@ def test_every_body_has_an_example_in_the_document_and_it_works(
         for method, operation in methods.items()
         for kind, content in operation.get("requestBody", {}).get("content", {}).items()
     ]
-    assert len(bodies) == 7
+    assert len(bodies) == 9
     for method, path, kind, content in bodies:
         schema = document["components"]["schemas"].get(content["schema"].get("$ref", "").rpartition("/")[2], {})
         examples = [example["value"] for example in content.get("examples", {}).values()] or schema.get("examples", [])
         assert examples, (method, path, kind)
         for example in examples:
             text = example if isinstance(example, str) else json.dumps(example)
-            url = server.url + path.format(user_id="u-4711", name="sold_out")
+            url = server.url + path.format(user_id="u-4711", name="sold_out", item_id="n1")
             answer = httpx.request(method, url, content=text, headers={"Content-Type": kind})
             assert answer.status_code == 200, (method, path, kind, answer.text)
             assert not answer.json().get("refused")

@@ -14,7 +14,17 @@ from typing import Any
 
 import httpx
 import pytest
-from client_events import CLIENT, READ_KEY, READER, SIGNING_KEY, build_client, free_port, run, running_shop
+from client_events import (
+    CLIENT,
+    READ_KEY,
+    READER,
+    SIGNING_KEY,
+    build_client,
+    free_port,
+    install_tools,
+    run,
+    running_shop,
+)
 from filelock import FileLock
 from playwright.sync_api import Browser, Error
 from serve_process import ServerProcess
@@ -32,6 +42,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     if shutil.which("npm") is None:
         pytest.skip("npm is not installed")
     with FileLock(tmp_path_factory.getbasetemp().parent / "client.lock"):
+        if not install_tools():
+            pytest.skip("npm cannot install the tools of clients/js: its registry is not reachable")
         return build_client()
 
 

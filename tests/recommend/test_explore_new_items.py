@@ -11,8 +11,10 @@ import pytest
 from firstday.features.signals import Signals
 from firstday.methods.explore import NEW_SHARE, draw_offers, recommend_explore
 from firstday.model.trained_model import TrainedModel
+from firstday.ranking import NO_ITEM
+from firstday.recommend.added_items import PRIOR_RATE
 from firstday.recommend.query import Answer, Query
-from firstday.segment.new_items import N_DRAWS, PRIOR_IGNORED, PRIOR_USED, NewItems
+from firstday.segment.new_items import N_DRAWS, NewItems
 from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
 from tests.tiny import N_ITEMS, make_model, make_quota
@@ -44,7 +46,7 @@ def test_each_place_is_offered_as_often_as_it_is_said(model: TrainedModel) -> No
         deviation = np.sqrt(expected * (1 - expected) / N_USERS)
         assert abs(is_new[:, place].mean() - expected) < 6 * deviation
     np.testing.assert_allclose(answer.propensities[is_new], NEW_SHARE, rtol=1e-6)
-    np.testing.assert_allclose(answer.scores[is_new], PRIOR_USED / (PRIOR_USED + PRIOR_IGNORED), rtol=1e-6)
+    np.testing.assert_allclose(answer.scores[is_new], PRIOR_RATE, rtol=1e-6)
 
 
 def test_other_items_keep_their_order_and_are_less_likely_by_the_chance_of_an_offer(model: TrainedModel) -> None:
@@ -83,8 +85,7 @@ def test_how_likely_an_offer_is_follows_from_belief_and_draws() -> None:
         0: np.repeat([3, 3, 3, 5], quarter).astype(np.int32),
         1: np.repeat([5, 5, 4, 4], quarter).astype(np.int32),
     }
-    empty = np.zeros((2, 0))
-    items = NewItems(np.zeros(0, np.int32), empty, empty, np.array([3, 4, 5], np.int32), drawn)
+    items = NewItems(np.array([3, 4, 5]), np.ones((2, 3)), np.full((2, 3), 99.0), 0.0, drawn)
     segments = np.array([0, 1])
     belief = np.array([0.6, 0.2])
     offers = list(islice(draw_offers(items, segments, belief, np.random.default_rng(0), make_quota()), 2_000))
@@ -94,3 +95,11 @@ def test_how_likely_an_offer_is_follows_from_belief_and_draws() -> None:
     assert seen == pytest.approx({3: 0.75 * 0.75, 4: 0.25 * 0.5, 5: 0.75 * 0.25 + 0.25 * 0.5})
     _, without = next(draw_offers(items, segments, belief, np.random.default_rng(0), make_quota(5)))
     assert without == pytest.approx(NEW_SHARE * 0.6875)
+
+
+def test_samples_without_an_item_offer_nothing() -> None:
+    half = N_DRAWS // 2
+    drawn = {0: np.repeat([NO_ITEM, 4], half)}
+    items = NewItems(np.array([4]), np.ones((1, 1)), np.ones((1, 1)), 0.5, drawn)
+    _, chance = next(draw_offers(items, np.array([0]), np.array([1.0]), np.random.default_rng(0), make_quota()))
+    assert chance == pytest.approx(NEW_SHARE / 2)

@@ -102,7 +102,7 @@ def test_probes_and_the_description_need_no_key(guarded: RunningApp) -> None:
 def test_the_document_names_the_keys_where_there_are_any(guarded: RunningApp, http: httpx.Client) -> None:
     with guarded.open_client() as client:
         document = client.get("/v1/openapi.json").json()
-    assert set(document["components"]["securitySchemes"]) == {"read", "write", "admin"}
+    assert set(document["components"]["securitySchemes"]) == {"read", "write", "items", "admin"}
     assert document["paths"]["/v1/users/{user_id}/recommendations"]["get"]["security"] == [{"read": []}]
     assert document["paths"]["/v1/events"]["post"]["security"] == [{"write": []}]
     assert "security" not in document["paths"]["/healthz"]["get"]

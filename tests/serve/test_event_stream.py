@@ -12,10 +12,11 @@ from typing import Any
 import httpx
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 from serve_process import ServerProcess
 
 from firstday.serve.event_stream import MAX_LINE_BYTES, read_stream
-from firstday.serve.schemas import MAX_EVENTS, LineError, StreamAnswer
+from firstday.serve.schemas import MAX_EVENTS, EventBody, LineError, StreamAnswer
 from firstday.serve.store.base import Event, StoreError
 from tests.serve.conftest import StartApp, StartServer, assert_error, connect, open_client, wait_for
 
@@ -104,8 +105,8 @@ def read(parts: Iterable[bytes]) -> tuple[list[tuple[str, Event]], list[LineErro
             yield part
 
     async def collect() -> None:
-        async for _, some, others in read_stream(send()):
-            events.extend(some)
+        async for _, some, others in read_stream(send(), TypeAdapter(EventBody)):
+            events.extend((event.user_id, event) for event in some)
             refused.extend(others)
 
     asyncio.run(collect())

@@ -82,8 +82,8 @@ class Dataset:
         column.
     friends
         Friends of each user, shape (n_users, n_users), or (n_users, len(friend_ids)); None without the table.
-    titles
-        Title of each item, "" if missing; None without titles.
+    titles, descriptions
+        Title and description of each item, "" if missing; None without the column.
     added_at
         Time at which each item was added, in microseconds since 1970 UTC, -1 if missing: int64, shape (n_items,). None
         without the column.
@@ -107,6 +107,8 @@ class Dataset:
         guests.
     columns
         Columns of `items` for rules on lists: Boolean, Float64, String or List(String), n_items rows each.
+    new_items
+        Table `items` of newcomers, whose items the model may not know; None without it.
     """
 
     name: str
@@ -119,6 +121,7 @@ class Dataset:
     registered_at: np.ndarray | None = None
     friends: SparseRows | None = None
     titles: tuple[str, ...] | None = None
+    descriptions: tuple[str, ...] | None = None
     added_at: np.ndarray | None = None
     precomputed: PrecomputedVectors | None = None
     friend_ids: Ids | None = None
@@ -128,6 +131,7 @@ class Dataset:
     assignments: pl.DataFrame | None = None
     guests: pl.DataFrame | None = None
     columns: Mapping[str, pl.Series] = field(default_factory=dict)
+    new_items: pl.DataFrame | None = None
 
     def find_users(self, ids: pl.Series) -> np.ndarray:
         """Return the index of the user of each id, as user or guest, int32, shape (n_ids,), -1 if unknown."""

@@ -200,19 +200,25 @@ def assemble_catalogue(
         events=Events.empty(),
         entities=_with_names(entities, frames["names"], findings) if "names" in frames else entities,
         groups={name: Group(values, np.zeros(0, dtype=np.int32)) for name, values in groups.items()},
-        titles=tuple(table["title"].fill_null("")) if "title" in table.columns else None,
+        titles=_texts(table, "title"),
+        descriptions=_texts(table, "description"),
         added_at=_microseconds(table["added_at"]) if "added_at" in table.columns else None,
         precomputed=precomputed,
-        columns=_find_columns(table),
+        columns=find_item_columns(table),
     )
 
 
-def _find_columns(items: pl.DataFrame) -> dict[str, pl.Series]:
+def _texts(items: pl.DataFrame, column: str) -> tuple[str, ...] | None:
+    """Return a column of texts, "" if missing; None without the column."""
+    return tuple(items[column].fill_null("")) if column in items.columns else None
+
+
+def find_item_columns(items: pl.DataFrame) -> dict[str, pl.Series]:
     """Return the item columns that filters can read, with times as text."""
     lists = pl.col(pl.List(pl.String)).fill_null([])
     moment = pl.col("^added_at$").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     table = items.with_columns(lists, moment)
-    return {column.name: column for column in table.drop("item_id", "title", strict=False)}
+    return {column.name: column for column in table.drop("item_id", "title", "description", strict=False)}
 
 
 def find_groups(frames: Frames) -> dict[str, tuple[str, ...]]:

@@ -23,7 +23,7 @@ from firstday.tables.raw_table import RawTable
 from firstday.tables.table_checks import check_table, name_persons, share_id_types, split_guests
 
 NEWCOMER_TABLES = ("users", "interactions", "friends")
-"""Tables that are read; users or interactions is required."""
+"""Tables of users; users or interactions is required."""
 FORGIVEN = frozenset({"users.age", "users.registered_at"})
 """Columns whose bad values count as missing."""
 
@@ -31,7 +31,7 @@ FORGIVEN = frozenset({"users.age", "users.registered_at"})
 def load_newcomers(
     tables: str | Path | Mapping[str, Any], *, config: Config | None = None, drop_bad_rows: float = 0.0
 ) -> Dataset:
-    """Load the profiles and interactions of cold users: `users` or `interactions` or both, and optionally `friends`.
+    """Load cold users: `users` or `interactions` or both, and optionally `friends` and new `items`.
 
     Users need no interactions, and friends may be any users. Items, entities, signals and profile values are not
     compared with a model here; the model's catalogue drops unknown ones. A bad age or registration time counts as
@@ -77,6 +77,11 @@ def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Find
     guests = frames.pop("guests", None)
     if guests is not None:
         frames = {name: name_persons(frame, guests) for name, frame in frames.items()}
+    new_items = None
+    if (table := raw.get("items")) is not None:
+        new_items = check_table("items", table, {}, findings)
+        if findings.faults:
+            return None
     share_id_types(frames)
     users = pl.concat([frame["user_id"] for frame in frames.values()]).unique().sort().to_frame()
     rows = frames.pop("interactions", pl.DataFrame({"user_id": []}).with_columns(**ABSENT))
@@ -93,4 +98,14 @@ def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Find
     interactions = index_interactions([rows], vocabulary, pairs, rows.height, findings)
     assert interactions is not None
     catalogue = assemble_catalogue(frames, vocabulary, find_groups(frames), findings)
-    return add_users(name, catalogue, frames, interactions, findings)
+    return replace(add_users(name, catalogue, frames, interactions, findings), new_items=new_items)
+
+
+def load_items(table: Any) -> pl.DataFrame:
+    """Load a table of new items, a data frame, which may be empty; raise DataError if it has faults."""
+    findings = Findings(config=Config())
+    _, raw = open_tables({"items": table}, findings, "a data frame")
+    items = None if raw["items"] is None else check_table("items", raw["items"], {}, findings)
+    if findings.faults or items is None:
+        raise DataError(findings.faults)
+    return items

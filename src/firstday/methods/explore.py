@@ -1,7 +1,7 @@
 """`explore`: Thompson sampling over segments, learning from items used and passed over.
 
 Some ranks are given to new items, which no warm user uses, by their rates of use estimated from impressions
-(`firstday.segment.new_items`). This needs a model that has counted impressions.
+(`firstday.segment.new_items`). This needs a model that has counted impressions, or items added since training.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from itertools import repeat
 
 import numpy as np
 
-from firstday.model.trained_model import TrainedModel
 from firstday.ranking import NO_ITEM
+from firstday.recommend.added_items import make_offers
 from firstday.recommend.belief import believe_segments, believed_shares
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.rules.list_rules import Quota
@@ -33,7 +33,8 @@ def recommend_explore(query: Query) -> Answer:
     """Fill each rank with the best remaining item of a segment drawn from the user's posterior over segments.
 
     With probability `NEW_SHARE`, a rank is offered to a new item instead: the best one in a Thompson sample of the
-    rates in a segment drawn likewise. The offer lapses if the item is excluded or already in the list.
+    rates in a segment drawn likewise. The offer lapses if the item is excluded or already in the list, or if its rate
+    in the sample is below what other items have on average.
 
     Lists are in drawing order, so scores need not decrease.
 
@@ -50,13 +51,14 @@ def recommend_explore(query: Query) -> Answer:
     items = np.full(shape, NO_ITEM, dtype=np.int32)
     scores = np.zeros(shape, dtype=np.float32)
     propensities = np.ones(shape, dtype=np.float32)
-    new_items = query.model.derive(rates_of_new_items)
-    factors = query.item_rules.factors
+    additions = query.additions
+    new_items = query.model.derive(make_offers) if additions is None else additions.items.offers
+    factors = query.list_rules.factors
     for row, belief in enumerate(believe_segments(query, np.arange(query.n_users))):
         likely = np.flatnonzero(belief >= min(LEAST_BELIEF, belief.max()))
         seed = seed_of(query, row)
-        excluded = query.excluded.row(row)
-        quota = Quota(query.item_rules, excluded)
+        excluded = query.list_excluded.row(row)
+        quota = Quota(query.list_rules, excluded)
         quota.open[excluded] = False
         lists = query.model.segments.top_items[likely]
         values = query.model.derive(believed_shares)[likely]
@@ -66,7 +68,7 @@ def recommend_explore(query: Query) -> Answer:
             values = np.take_along_axis(values, order, axis=1)
         draw = draw_slate(lists, belief[likely], query.k, np.random.default_rng(seed), quota)
         offers: Iterator[tuple[Offer | None, float]] = repeat((None, 0.0))
-        if new_items is not None:
+        if len(new_items):
             offers = draw_offers(new_items, likely, belief[likely], np.random.default_rng([seed, 1]), quota)
         for rank in range(query.k):
             offer, chance = next(offers)
@@ -78,15 +80,6 @@ def recommend_explore(query: Query) -> Answer:
             items[row, rank], scores[row, rank], propensities[row, rank] = offer
     answer = Answer.from_lists(np.ones(query.n_users, dtype=bool), "explore", items, scores)
     return replace(answer, propensities=propensities)
-
-
-def rates_of_new_items(model: TrainedModel) -> NewItems | None:
-    """Return the rates of new items that may be listed; None without impression counts or without such items."""
-    if model.shown_counts is None:
-        return None
-    is_new = (model.everyone.counts.column_sums() == 0) & model.listed
-    items = np.flatnonzero(is_new).astype(np.int32)
-    return NewItems.of(model.shown_counts, items) if len(items) else None
 
 
 def draw_slate(
@@ -131,6 +124,7 @@ def draw_offers(
     drawn = np.concatenate([new_items.drawn(segment) for segment in segments.tolist()])
     items, index = np.unique(drawn, return_inverse=True)
     weights = np.bincount(index, np.repeat(belief / N_DRAWS, N_DRAWS))
+    weights[items == NO_ITEM] = 0
     while True:
         weights[~quota.open[items]] = 0
         chance = NEW_SHARE * float(weights.sum())

@@ -20,6 +20,7 @@ from firstday.features.encoder import Encoder
 from firstday.features.signals import Catalogue, SignalBatch, Signals
 from firstday.model.calibration import Calibration
 from firstday.model.clock import Clock
+from firstday.model.item_content import ItemContent
 from firstday.ranking import unit_rows
 from firstday.segment.segments import ItemCounts, Mixing, Segments, smooth_shares
 from firstday.segment.shown_counts import ShownCounts
@@ -75,6 +76,8 @@ class TrainedModel:
         Impressions and subsequent uses per segment and item; None if the tables have no impressions.
     clock
         How much more recent use counts; None without timestamps.
+    content
+        Predicts vectors and use of new items; None if too few items have titles or entities.
     links
         Weights of the items that go with each item, shape (n_items, n_items), each row with a few entries; None for a
         model of the released features.
@@ -96,6 +99,7 @@ class TrainedModel:
     unlisted: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
     shown_counts: ShownCounts | None = None
     clock: Clock | None = None
+    content: ItemContent | None = None
     links: SparseRows | None = None
 
     def _repr_facts_(self) -> Mapping[str, Any]:

@@ -18,7 +18,7 @@ def arrange(query: Query, answer: Answer, k: int) -> Answer:
     scores of the items that the strategy ranked, and are not part of the scores returned; a strategy with propensities
     has already applied the boosts.
     """
-    rules = query.item_rules
+    rules = query.list_rules
     n_users, width = answer.items.shape
     n_ranked = answer.n_ranked[:, None]
     orders = np.broadcast_to(np.arange(width), answer.items.shape)
@@ -28,7 +28,7 @@ def arrange(query: Query, answer: Answer, k: int) -> Answer:
     pins = np.full((n_users, len(rules.pins)), NO_ITEM, dtype=answer.items.dtype)  # the ranking may lack them
     positions = np.full((n_users, k), -1)
     for row, (ranking, order) in enumerate(zip(answer.items, orders, strict=True)):
-        quota = Quota(rules, query.excluded.row(row))
+        quota = Quota(rules, query.list_excluded.row(row))
         pins[row, : len(quota.pins)] = list(quota.pins.values())
         listed = _fill_ranks(quota, np.append(ranking, pins[row]), order, rules.after + k)[rules.after :]
         positions[row, : len(listed)] = listed

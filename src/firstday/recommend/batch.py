@@ -19,9 +19,10 @@ from firstday.data.newcomers import load_newcomers
 from firstday.errors import DataError
 from firstday.features.impressions import collect_passed_over
 from firstday.files import replaced
+from firstday.recommend.added_items import AddedItems
 from firstday.recommend.effects import count_ineffective
 from firstday.recommend.list_files import find_list_form, write_list_file
-from firstday.recommend.query import Query
+from firstday.recommend.query import Additions, Query
 from firstday.recommend.recommendation import frame_lists
 from firstday.recommend.recommender import Recommender, answer_query, check_length
 from firstday.recommend.rules.list_rules import NO_RULES, Rules, compile_rules
@@ -105,13 +106,21 @@ def list_users(
     actions = dataset.actions()
     passed_over = collect_passed_over(dataset, users, actions, model.config.signals)
     batch, unknown = model.catalogue.translate(dataset, users, actions, passed_over)
+    additions = None
+    added = recommender.added
+    if dataset.new_items is not None:
+        added = AddedItems.of(model, dataset.new_items)
+    if added is not None:
+        of_all, unknown = added.catalogue.translate(dataset, users, actions, passed_over)
+        additions = Additions.of(added, of_all, keep_used=keep_used)
     summary = BatchSummary(len(users), unknown=Counter(unknown))
     name = strategy or model.config.recommend.strategy
     frames = []
     for part in np.array_split(users, len(users) // USERS_AT_ONCE + 1):
         query = Query(model, batch.take(part), check_length(model, k), keep_used)
+        query = query.ask(additions=additions and additions.take(part))
         answer = answer_query(query, name, [rules], partial(read_profile, dataset, part))
-        frames.append(frame_lists(model.catalogue, dataset.users.take(part), answer))
+        frames.append(frame_lists((added or model).catalogue, dataset.users.take(part), answer))
         counts = count_ineffective(query, name, answer.routes)
         summary += BatchSummary(0, frames[-1].height, Counter(answer.routes.tolist()), Counter(), *counts)
     return pl.concat(frames), summary

@@ -131,6 +131,8 @@ def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:
 def describe_default(model: TrainedModel) -> list[str]:
     """Describe the clock, whom `auto` answers by the fallback, and what each further component adds to `blend`."""
     sentences = [] if model.clock is None else [model.clock.describe()]
+    if model.content is not None:
+        sentences.append(model.content.describe())
     n_users = Counter[str]()
     for row in describe_selection(model):
         n_users[row["strategy"]] += row["n_users"]
@@ -170,7 +172,7 @@ def _limits(data: Mapping[str, Any]) -> list[str]:
     limits = [
         "Not for decisions about people: the model ranks items by their use among similar people.",
         "Not for users with a long history: a model of established users is better.",
-        "Nothing is known about items that nobody used in the training data: only explore recommends them on purpose.",
+        "Little is known about items that nobody used in the training data; they are listed if added as new items.",
         "Items and profile values absent from the training data are ignored, and reported.",
         "Quality was measured on what people did without these lists. Only an experiment shows their effect.",
         "Quality differs: groups with few warm users, and users about whom little is known, get more general lists.",

@@ -16,6 +16,7 @@ from firstday.errors import ConfigError, FirstdayError
 from firstday.features.signals import SignalBatch
 from firstday.model.trained_model import FEW, TrainedModel
 from firstday.ranking import mean_finite, rank_scores, score_by_vectors, take_lists, unit_rows
+from firstday.recommend.added_items import AddedItems
 from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, compile_rules
 from firstday.sparse import SparseRows, contains, union_rows
 
@@ -61,6 +62,35 @@ class ComputedDays:
         return ComputedDays(self.features[rows], self.means[rows])
 
 
+@readable
+@dataclass(frozen=True, eq=False)
+class Additions:
+    """Items added since training, for the users of a query.
+
+    `excluded` are those excluded from each user's list, in the indexes of lists; `rules` are compiled for all items,
+    None: without rules.
+    """
+
+    items: AddedItems
+    excluded: SparseRows
+    rules: ItemRules | None = None
+
+    @classmethod
+    def of(cls, items: AddedItems, signals: SignalBatch, *, keep_used: bool) -> Additions:
+        """Exclude what users used, banned or passed over, given their signals as the joined catalogue reads them."""
+        config = items.model.config.signals
+        excluded = SparseRows.empty(signals.n_users, signals.n_items)
+        if not keep_used:
+            excluded = signals.excluded_items(config)
+            if (passed_over := signals.passed_over) is not None:
+                excluded = union_rows([excluded, passed_over.keep(passed_over.weights > MAX_PASSED_OVER)])
+        return cls(items, excluded)
+
+    def take(self, rows: np.ndarray) -> Additions:
+        """Return the additions for some users."""
+        return replace(self, excluded=self.excluded.take(rows))
+
+
 class LearnedScores(Protocol):
     """Learned value (what training returns, and the model stores) of a method that scores items by liked items."""
 
@@ -95,6 +125,8 @@ class Query:
         over are still excluded, unless `keep_used`.
     rules
         The service's rules, the same for all users of the query; None: all but the model's unlisted items are allowed.
+    additions
+        Items added since training, which are placed in the lists; None: there are none.
     """
 
     model: TrainedModel
@@ -104,6 +136,7 @@ class Query:
     computed: ComputedDays | None = None
     excluded_override: SparseRows | None = None
     rules: ItemRules | None = None
+    additions: Additions | None = None
     components: dict[str, Any] = field(default_factory=dict, init=False, repr=False)  # cache of `blend`, by method
     _per_user: dict[Any, np.ndarray] = field(default_factory=dict, init=False, repr=False)  # cache of `per_user`
 
@@ -143,6 +176,21 @@ class Query:
     def item_rules(self) -> ItemRules:
         """Compiled rules; without rules, all items that the model may list."""
         return self.rules or compile_rules(self.model, [NO_RULES], {})
+
+    @property
+    def list_rules(self) -> ItemRules:
+        """Compiled rules of complete lists: those of the model's items, followed by added ones."""
+        if self.additions is None:
+            return self.item_rules
+        return self.additions.rules or compile_rules(self.additions.items, [NO_RULES], {})
+
+    @cached_property
+    def list_excluded(self) -> SparseRows:
+        """Items excluded from each user's complete list, shape (n_users, n_items + n_added)."""
+        if self.additions is None:
+            return self.excluded
+        added = self.additions.excluded
+        return union_rows([replace(self.excluded, n_columns=added.n_columns), added])
 
     @cached_property
     def has_features(self) -> np.ndarray:
@@ -351,6 +399,14 @@ class Query:
         items, scores = take_lists(lists, scores, choice, self.excluded, self.k, allowed)
         return Answer.from_lists(answered, route, items, scores)
 
+    def without(self, listed: SparseRows) -> Query:
+        """Return the query without the items of other lists, shape (n_users, n_items + n_added)."""
+        additions = self.additions
+        if additions is not None:
+            additions = replace(additions, excluded=union_rows([additions.excluded, listed]))
+            listed = listed.keep_columns(np.arange(self.model.n_items))
+        return self.ask(excluded_override=union_rows([self.always_excluded, listed]), additions=additions)
+
     @cached_property
     def without_impressions(self) -> Query:
         """The same query without impressions."""
@@ -372,7 +428,10 @@ class Query:
         """Return the query for some rows; cached arrays, which have one row per user, are kept."""
         computed = None if self.computed is None else self.computed.take(rows)
         override = None if self.excluded_override is None else self.excluded_override.take(rows)
-        query = replace(self, signals=self.signals.take(rows), computed=computed, excluded_override=override)
+        additions = None if self.additions is None else self.additions.take(rows)
+        query = replace(
+            self, signals=self.signals.take(rows), computed=computed, excluded_override=override, additions=additions
+        )
         arrays = {name: value[rows] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
         query.__dict__.update(arrays)
         query._per_user.update({function: array[rows] for function, array in self._per_user.items()})
@@ -412,6 +471,10 @@ class Answer:
     scales: np.ndarray = field(default_factory=partial(np.zeros, 0))
     propensities: np.ndarray = field(default_factory=partial(np.zeros, 0))
     levels: np.ndarray = field(default_factory=partial(np.zeros, 0))
+
+    def take(self, rows: np.ndarray) -> Answer:
+        """Return the lists of some users."""
+        return Answer(*(array[rows] if len(array) else array for array in vars(self).values()))
 
     @classmethod
     def join(cls, parts: Sequence[tuple[np.ndarray, Answer]]) -> Answer:

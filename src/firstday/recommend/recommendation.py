@@ -18,6 +18,7 @@ from firstday.display import readable, write_table
 from firstday.features.signals import Catalogue
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.query import Answer
+from firstday.recommend.rules.list_rules import ListedItems
 from firstday.recommend.scales import FILLS_UP, is_fraction
 from firstday.recommend.spec import OWN_SCALE
 
@@ -122,12 +123,14 @@ class Recommendations(Mapping[Any, Recommendation]):
 
     Parameters
     ----------
+    listed
+        The model's items, or also those added since.
     model
         The model that answered.
     strategy
         The requested strategy.
     answer
-        Lists, in the item indexes of the model, and their routes.
+        Lists, in the indexes of `listed`, and their routes.
     segments
         Predicted segments, int64, shape (n_users,), -1 if nothing is known about the user.
     ignored, notes
@@ -136,6 +139,7 @@ class Recommendations(Mapping[Any, Recommendation]):
         The caller's user ids, one per row of the arrays.
     """
 
+    listed: ListedItems
     model: TrainedModel
     strategy: str
     answer: Answer
@@ -165,7 +169,7 @@ class Recommendations(Mapping[Any, Recommendation]):
         if self.segments[row] >= 0:
             segment = int(self.segments[row])
             segment_size = int(self.model.segments.items.sizes[segment])
-        items = name_items(self.model, answer.items[row], answer.scores[row], answer.propensities[row])
+        items = name_items(self.listed.catalogue, answer.items[row], answer.scores[row], answer.propensities[row])
         return Recommendation(
             items=items,
             strategy=self.strategy,
@@ -189,7 +193,7 @@ class Recommendations(Mapping[Any, Recommendation]):
         """
         are_integers = all(isinstance(user_id, Integral) for user_id in self.user_ids)
         user_ids = Ids.of(list(map(int if are_integers else str, self.user_ids)))
-        return to_library(frame_lists(self.model.catalogue, user_ids.values, self.answer), library)
+        return to_library(frame_lists(self.listed.catalogue, user_ids.values, self.answer), library)
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         routes = Counter(self.answer.routes.tolist())
@@ -219,11 +223,11 @@ def frame_lists(catalogue: Catalogue, user_ids: pl.Series, answer: Answer) -> pl
 
 
 def name_items(
-    model: TrainedModel, items: np.ndarray, scores: np.ndarray, propensities: np.ndarray
+    catalogue: Catalogue, items: np.ndarray, scores: np.ndarray, propensities: np.ndarray
 ) -> tuple[RecommendedItem, ...]:
     """Return a list in the caller's ids and titles, given arrays of shape (k,); item -1 marks an empty rank."""
     listed = np.flatnonzero(items >= 0)
     items = items[listed]
-    titles = map(model.catalogue.title_of, items.tolist())
-    ids = model.catalogue.items.take(items).to_list()
+    titles = map(catalogue.title_of, items.tolist())
+    ids = catalogue.items.take(items).to_list()
     return tuple(map(RecommendedItem, ids, titles, scores[listed].tolist(), propensities[listed].tolist()))

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from firstday.data.newcomers import load_items
 from firstday.display import readable
 from firstday.errors import ConfigError, DataError, expect
 from firstday.features.encoder import understand_picks
@@ -20,15 +21,18 @@ from firstday.features.signals import Signals
 from firstday.model.folder import KEEP, load_model, save_model
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import first_allowed, first_distinct
+from firstday.recommend.added_items import AddedItems
 from firstday.recommend.arrangement import arrange
 from firstday.recommend.effects import describe_ineffective
-from firstday.recommend.query import Answer, Query
+from firstday.recommend.placement import place_additions
+from firstday.recommend.query import Additions, Answer, Query
 from firstday.recommend.recommendation import Recommendation, Recommendations
 from firstday.recommend.registry import LOAD, find_method, find_strategy, find_supported, value_type
 from firstday.recommend.rules.list_rules import (
     NO_RULES,
     AnyRules,
     ItemRules,
+    ListedItems,
     Row,
     Rules,
     compile_rules,
@@ -70,22 +74,25 @@ def answer_query(
     parts = []
     for rows in map(np.array, users.values()):
         part = query if len(rows) == query.n_users else query.take(rows)
-        rules = compile_rules(query.model, layers, profile(rows[0]))
-        parts.append((rows, _answer_together(part.ask(rules=rules), strategy)))
+        part = part.ask(rules=compile_rules(query.model, layers, profile(rows[0])))
+        if (additions := part.additions) is not None:
+            of_all = compile_rules(additions.items, layers, profile(rows[0]))
+            part = part.ask(additions=replace(additions, rules=of_all))
+        parts.append((rows, _answer_together(part, strategy)))
     return Answer.join(parts)
 
 
 def _answer_together(query: Query, strategy: str | Strategy) -> Answer:
     """Answer users under the compiled rules of the query, which may rearrange a longer ranking."""
-    rules = query.item_rules
+    rules = query.list_rules
     reads_scores = bool(rules.pins) or rules.factors is not None
     if not (reads_scores or rules.caps or rules.after):
-        return _rank(query, strategy)
+        return place_additions(query, _rank(query, strategy))
     n_allowed = max(1, rules.n_allowed)
     n_first = min(max(rules.after + query.k, REACH), n_allowed)
     for n_ranking in dict.fromkeys((n_first, n_allowed)):
         long_query = query.ask(k=n_ranking)
-        ranking = _rank(long_query, strategy)
+        ranking = place_additions(long_query, _rank(long_query, strategy))
         is_cut = n_ranking < n_allowed and bool((ranking.n_ranked == n_ranking).any())
         answer = arrange(long_query, ranking, query.k)
         # Otherwise search the rest for items that boosts raise, or that the caps leave room for.
@@ -113,7 +120,7 @@ def _rank(query: Query, strategy: str | Strategy) -> Answer:
             scores[unanswered] = fallback.scores
             routes[unanswered] = fallback.routes
             propensities[unanswered] = 1
-    is_listed = (items >= 0) & query.item_rules.allowed[items]  # third-party strategies may ignore the rules
+    is_listed = (items >= 0) & query.list_rules.allowed[items]  # third-party strategies may ignore the rules
     _, propensities = first_allowed(items, propensities, is_listed, query.k)
     items, scores = first_allowed(items, scores, is_listed, query.k)
     n_ranked = (items >= 0).sum(axis=1)
@@ -165,7 +172,7 @@ def check_length(model: TrainedModel, k: int | None) -> int:
     return min(int(length), model.n_items)
 
 
-def find_item(model: TrainedModel, item: Any) -> int:
+def find_item(model: ListedItems, item: Any) -> int:
     """Return the index of an item, given its id; raise ConfigError if there is none."""
     index = model.catalogue.items.index_of(item)
     if index < 0:
@@ -182,9 +189,12 @@ class Recommender:
     ----------
     model
         The trained model.
+    added
+        Items added since training; see `with_items`.
     """
 
     model: TrainedModel
+    added: AddedItems | None = None
 
     def __post_init__(self) -> None:
         expect("model", self.model, TrainedModel, "a trained model; fd.open_model('model/') opens a folder")
@@ -237,8 +247,9 @@ class Recommender:
     ) -> Recommendation:
         """Recommend what goes with an item: what people use together with it, most of all on the same day.
 
-        Popular items follow. The route is ``used_together``, or a fallback if nobody used the item together with
-        another one that may be listed.
+        Popular items follow. The route is ``used_together``; ``nearest``, for items with near vectors, if nobody used
+        the item together with another one that may be listed; or a fallback if it has no vector, either. Items added
+        since training have predicted vectors.
 
         Parameters
         ----------
@@ -257,7 +268,7 @@ class Recommender:
             The signals are invalid.
         """
         lists = [(k, read_layers(rules))]
-        index = find_item(self.model, item)
+        index = find_item(self.added or self.model, item)
         return next(self.answer_lists([Signals.of(user or {})], lists, None, keep_used=keep_used, item=index)).row(0)
 
     def recommend_rows(
@@ -366,11 +377,15 @@ class Recommender:
             users = [understand_picks(model.signal_encoder, user) for user in users]
         batch, unknown = model.read_signals(users)
         query = Query(model, batch, 1, keep_used)
+        if self.added is not None and item is None:
+            of_all, unknown = self.added.catalogue.read(users, model.config.signals)
+            query = query.ask(additions=Additions.of(self.added, of_all, keep_used=keep_used))
         recommend: str | Strategy = strategy
         if item is not None:
             strategy = SIMILAR
-            recommend = partial(recommend_similar, item=item)
-            itself = SparseRows.from_lists([[item]] * len(users), model.n_items)
+            vectors = [] if self.added is None else self.added.vectors[self.added.index == item]
+            recommend = partial(recommend_similar, item=item, vector=next(iter(vectors), None))
+            itself = SparseRows.from_lists([[item] if item < model.n_items else []] * len(users), model.n_items)
             query = query.ask(excluded_override=union_rows([query.always_excluded, itself]))
         segments = np.full(len(users), -1, dtype=np.int64)
         if query.has_features.any():  # predicts for all users at once; `Query.take` keeps the cached rows
@@ -382,13 +397,39 @@ class Recommender:
             unused, excluding = describe_ineffective(query, strategy, answer.routes)
             ignored = [(*sentences, *others) for sentences, others in zip(unknown, unused, strict=True)]
             has_rules = bool(users) and any(rules != NO_RULES for rules in layers)
-            rules = compile_rules(model, layers, profiles[0]) if has_rules else None  # same notes for all users
+            rules = compile_rules(self.added or model, layers, profiles[0]) if has_rules else None  # same notes for all
             notes = [
                 tuple(_explain(query, strategy, answer, row, effects, rules)) for row, effects in enumerate(excluding)
             ]
-            yield Recommendations(model, strategy, answer, segments, ignored, notes, [user.user_id for user in users])
-            listed = SparseRows.from_lists([items[items >= 0] for items in answer.items], model.n_items)
-            query = query.ask(excluded_override=union_rows([query.always_excluded, listed]))
+            ids = [user.user_id for user in users]
+            yield Recommendations(self.added or model, model, strategy, answer, segments, ignored, notes, ids)
+            listed = SparseRows.from_lists([items[items >= 0] for items in answer.items], len(query.list_rules.allowed))
+            query = query.without(listed)
+
+    def with_items(self, items: Any) -> Recommender:
+        """Return a recommender whose lists also have items added since training.
+
+        Parameters
+        ----------
+        items
+            The table `items` of the new items, a data frame with the columns that the model's items have. Items that
+            users of the model used are left out.
+
+        Raises
+        ------
+        ConfigError
+            The model has learned nothing about new items, as its own have neither titles nor entities.
+        DataError
+            The table has faults, or more than 10,000 new items.
+
+        Examples
+        --------
+        >>> items = [{"item_id": "n1", "title": "A new album", "artist_id": ["a7"]}]
+        >>> recommender.with_items(pl.DataFrame(items)).recommend({"age": 24})  # doctest: +SKIP
+        """
+        table = load_items(items)
+        added = AddedItems.of(self.model, table)
+        return replace(self, added=added if len(added) else None)
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         return self.model._repr_facts_()

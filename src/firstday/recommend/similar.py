@@ -1,10 +1,10 @@
-"""Similar items: what goes with an item, by the links of the model."""
+"""Similar items: what goes with an item, by the links of the model or by near vectors."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from firstday.ranking import NO_ITEM, top_k
+from firstday.ranking import NO_ITEM, top_k, unit_rows
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.registry import find_strategy
 from firstday.recommend.rules.list_rules import ItemRules
@@ -14,25 +14,47 @@ SIMILAR = "similar"
 """Requested strategy of lists of similar items."""
 LINKED = "used_together"
 """Route of lists that begin with items used together with the item, most of all on the same day."""
+NEAREST = "nearest"
+"""Route of lists of items with near vectors."""
+MAX_SEARCHED = 50_000
+"""Maximum number of items whose vectors are compared: the most used."""
+N_NEAREST = 50
+"""Maximum number of items with near vectors."""
 PERSONAL = 0.3
 """Exponent of the factor by which a user's probable taste changes the weights."""
 
 
-def recommend_similar(query: Query, item: int) -> Answer:
+def recommend_similar(query: Query, item: int, vector: np.ndarray | None = None) -> Answer:
     """Rank the items that go with an item, given by index, which the query must exclude.
 
-    If something is known about a user, `blend` raises what the user probably likes.
+    Without links, those with near vectors are taken; a `vector` is that of an item added since training. If something
+    is known about a user, `blend` raises what the user probably likes.
     """
     model = query.model
-    links = model.links or SparseRows.empty(model.n_items, model.n_items)
-    links = links.take(np.array([item]))
-    links = links.keep(query.item_rules.allowed[links.columns])
-    items = links.columns
-    scores = links.weights * _find_factors(query, items)
+    related = SparseRows.empty(1, model.n_items)
+    if vector is None:
+        related = model.links.take(np.array([item])) if model.links else related
+        related = related.keep(query.item_rules.allowed[related.columns])
+        vector = model.fold_in.item_vectors[item]
+    route = LINKED
+    if not related.n_entries and vector.any():
+        related = _find_nearest(query, vector)
+        route = NEAREST
+    items = related.columns
+    scores = related.weights * _find_factors(query, items)
     scores[query.excluded.has(np.tile(items, (query.n_users, 1)))] = -np.inf
     best, values = top_k(scores, query.k)
     lists = np.append(items, NO_ITEM)[best]  # an empty rank is -1
-    return Answer.from_lists(lists[:, 0] >= 0, LINKED, lists, values)
+    return Answer.from_lists(lists[:, 0] >= 0, route, lists, values)
+
+
+def _find_nearest(query: Query, vector: np.ndarray) -> SparseRows:
+    """Return the positive cosines of a vector with the nearest of the most used items, shape (1, n_items)."""
+    searched = query.item_rules.take_allowed(query.model.popular_items, MAX_SEARCHED)
+    cosines = unit_rows(query.model.fold_in.item_vectors[searched]) @ unit_rows(vector[None])[0]
+    (best,), (values,) = top_k(cosines[None], N_NEAREST)
+    items = searched[best[values > 0]]
+    return SparseRows.from_pairs(np.zeros(len(items)), items, values[values > 0], 1, query.model.n_items)
 
 
 def _find_factors(query: Query, items: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from firstday.errors import FirstdayError
 from firstday.serve.http_errors import add_error_handlers
 from firstday.serve.item_lists import POLL_S
 from firstday.serve.middleware import Gate, Right, require_right
-from firstday.serve.routes import health, id_lists, lists, model, newcomers, onboarding, page, users
+from firstday.serve.routes import health, id_lists, lists, model, new_items, newcomers, onboarding, page, users
 from firstday.serve.schemas import ErrorBody
 from firstday.serve.service import Service
 from firstday.serve.store.base import StoreError
@@ -23,8 +23,8 @@ from firstday.serve.store.base import StoreError
 DESCRIPTION = """\
 Recommendations for users never seen before: user -> segment -> items. Every list names the model version that made it.
 Every error has the body `{status, code, message, errors: [{field, message}]}`. If keys are set, send one as
-`Authorization: Bearer KEY`. Read, write and admin access have separate keys. Pages send a token of their user, which
-opens only the user's lists and events.
+`Authorization: Bearer KEY`. Read, write, items and admin access have separate keys. Pages send a token of their user,
+which opens only the user's lists and events.
 """
 
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -39,6 +39,7 @@ ROUTERS: tuple[tuple[APIRouter, Right | None], ...] = (
     (users.reading, "read"),
     (id_lists.writing, "write"),
     (id_lists.reading, "read"),
+    (new_items.router, "items"),
     (model.reading, "read"),
     (onboarding.router, "read"),
     (model.admin, "admin"),
@@ -84,8 +85,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             await service.enrolment.start()
     with suppress(StoreError):  # already counted; the background task tries again
         await service.item_lists.poll()
+        await service.new_items.poll()
     jobs = (
         (service.item_lists.poll, POLL_S),
+        (service.new_items.poll, POLL_S),
         (service.store.purge, settings.purge_every_s),
         (service.back_up, settings.backup_file and settings.backup_every_s),
         (service.holder.poll, settings.model_poll_s),

@@ -167,7 +167,7 @@ class ListBatcher:
                 else:
                     signals = [request.signals for request in group]
                     lists = [(k, layers)]
-                    item = None if item_id is None else find_item(model.trained, item_id)
+                    item = None if item_id is None else find_item(model.recommender.added or model.trained, item_id)
                     answers = next(
                         model.recommender.answer_lists(signals, lists, strategy, keep_used=keep_used, item=item)
                     )
@@ -186,9 +186,10 @@ class ListBatcher:
         return [request for request in requests if request.error is None]
 
     def _read_signals(self, request: ListRequest, user: StoredUser) -> None:
-        """Set the signals of a stored user; a continued list uses the signals of its first page."""
+        """Set the signals of a stored user; a continued list uses the signals and items of its first page."""
         request.user_id = user.person_id or request.user_id
-        request.as_of = user.newest_us
+        served = self._holder.current
+        request.as_of = max(user.newest_us, served.newest_us)
         if request.after:
             previous = next((one for one in user.lists if one.list_id == request.after), None)
             if previous is None or previous.as_of is None:
@@ -197,7 +198,9 @@ class ListBatcher:
                 )
             request.as_of = previous.as_of
             user = user.as_of(previous.as_of)
+            later = [item_id for item_id, us in served.put_us.items() if us > previous.as_of]
             request.rules = request.rules.override("after", previous.after + len(previous.items))
+            request.rules = request.rules.override("deny", (*request.rules.deny, *later))
         request.signals = user.to_signals(request.user_id)
 
     async def _record(self, request: ListRequest) -> None:

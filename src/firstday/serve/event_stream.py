@@ -1,28 +1,61 @@
-"""Streams of events in JSON Lines, read in batches to bound memory."""
+"""Streams of events or items in JSON Lines, read in batches to bound memory."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
+from starlette.requests import ClientDisconnect
 
 from firstday.errors import describe_fault
-from firstday.serve.schemas import MAX_EVENTS, EventBody, LineError
-from firstday.serve.store.base import Event
+from firstday.serve.http_errors import MAX_ERRORS, ApiError, as_api_error
+from firstday.serve.schemas import MAX_EVENTS, LineError
+from firstday.serve.store.base import StoreError
 
-_EVENTS = TypeAdapter(EventBody)
+T = TypeVar("T")
 MAX_LINE_BYTES = 2**16
 """Longer lines are rejected without being buffered in full."""
 
 
-async def read_stream(
+async def store_stream(
     chunks: AsyncIterable[bytes],
-) -> AsyncIterator[tuple[int, list[tuple[str, Event]], list[LineError]]]:
-    """Read a stream, whose chunks may end anywhere, in batches of about `MAX_EVENTS` lines.
+    kind: TypeAdapter[T],
+    store: Callable[[Sequence[T]], Awaitable[Mapping[str, int]]],
+    noun: str,
+) -> tuple[Counter[str], list[LineError]]:
+    """Store records of a kind as they arrive; return the counts of `store`, with `refused`, and the first errors.
 
-    Yields the number of lines read so far, the user ids and events of the batch, and the errors in its lines.
+    If the stream is interrupted, the error says how many lines are stored. `noun` is the plural of the kind.
     """
-    events: list[tuple[str, Event]] = []
+    totals: Counter[str] = Counter()
+    errors: list[LineError] = []
+    n_lines = 0
+    try:
+        async for n_read, records, faults in read_stream(chunks, kind):
+            totals.update(await store(records), refused=len({fault.line for fault in faults}))
+            errors += faults[: MAX_ERRORS - len(errors)]
+            n_lines = n_read
+    except (ApiError, StoreError, ClientDisconnect) as error:
+        failure = as_api_error(error)
+        failure.detail += f" The {noun} of the first {n_lines:,} lines are stored; sending them again is safe."
+        raise failure from None
+    if not totals.total() - totals["refused"]:
+        fields = [(f"line {one.line}{one.field and ', '}{one.field}", one.message) for one in errors]
+        first = ": ".join([*fields, ("body", "It is empty")][0])
+        raise ApiError(422, "invalid", f"No line of the stream is a valid {noun[:-1]}; first error: {first}.", fields)
+    return totals, errors
+
+
+async def read_stream(
+    chunks: AsyncIterable[bytes], kind: TypeAdapter[T]
+) -> AsyncIterator[tuple[int, list[T], list[LineError]]]:
+    """Read a stream, whose chunks may end anywhere, in batches of about `MAX_EVENTS` lines, each of the same kind.
+
+    Yields the number of lines read so far, the records of the batch, and the errors in its lines.
+    """
+    records: list[T] = []
     faults: list[LineError] = []
     number = 0
     async for line in _split_lines(chunks):
@@ -31,18 +64,17 @@ async def read_stream(
             faults.append(LineError(line=number, field="", message=f"Has more than {MAX_LINE_BYTES:,} bytes"))
         elif line.strip():
             try:
-                event = _EVENTS.validate_json(line)
-                events.append((event.user_id, event))
+                records.append(kind.validate_json(line))
             except ValidationError as error:
                 faults += [
                     LineError(line=number, field=field, message=message)
                     for field, message in map(describe_fault, error.errors(include_url=False))
                 ]
-        if len(events) + len(faults) >= MAX_EVENTS:
-            yield number, events, faults
-            events = []
+        if len(records) + len(faults) >= MAX_EVENTS:
+            yield number, records, faults
+            records = []
             faults = []
-    yield number, events, faults
+    yield number, records, faults
 
 
 async def _split_lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:

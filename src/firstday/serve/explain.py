@@ -24,6 +24,7 @@ from firstday.serve.batching import ListRequest
 from firstday.serve.models import ServedModel
 from firstday.serve.schemas import Explanation
 
+NEW = "New; predicted from its words and entities."
 N_CHANGED = 3
 """Maximum number of risen segments, and of fallen ones."""
 N_TITLES = 3
@@ -114,6 +115,8 @@ def _reasons(served: ServedModel, recommendation: Recommendation, query: Query) 
     model = query.model
     segment = recommendation.segment
     items = [model.catalogue.items.index_of(item.item_id) for item in recommendation]
+    added = served.recommender.added
+    is_new = [added is not None and added.ids.index_of(item.item_id) >= 0 for item in recommendation]
     shares: list[float | None] = [None] * len(items)
     if segment is not None:
         used = model.segments.items.counts
@@ -129,6 +132,8 @@ def _reasons(served: ServedModel, recommendation: Recommendation, query: Query) 
         name = str(like["title"] or like["item_id"]) if like else None
         reason = Reason(item.score, segment, share, popularity, name)
         why = explain_item(reason) if is_ranked and explain_item else None
+        if is_new[rank]:
+            why, share, popularity, like = NEW, share and 0.0, 0.0, None
         prefix = f"Ranked by {recommendation.route}" if is_ranked else "Fills the list up"
         reasons.append(
             {

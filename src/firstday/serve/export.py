@@ -18,7 +18,9 @@ from firstday.config import SHOWN
 from firstday.data.events import ITEM
 from firstday.errors import ConfigError
 from firstday.features.signals import Impression, Interaction, Signals
+from firstday.serve.item_table import to_table
 from firstday.serve.store.base import (
+    ITEMS,
     Log,
     Retention,
     ShownList,
@@ -26,6 +28,7 @@ from firstday.serve.store.base import (
     StoredUser,
     now_us,
     read_members,
+    read_new_items,
     to_time,
     to_us,
     unite,
@@ -103,6 +106,9 @@ async def export(log: Log, out: Path, since: datetime | None = None) -> ExportSu
         owners = changed[first : first + USERS_AT_ONCE]
         for user_id, members in zip(owners, await read_members(log.read, owners, oldest_us), strict=True):
             run.take(user_id, members, unite(members, oldest_us, {}))
+    (entries,) = await log.read([ITEMS])
+    items = read_new_items(entries, oldest_us)
+    run.stage("new_items", to_table(items))
     done = run.publish()
     _write_state(out, max(until, start))
     return done
@@ -192,7 +198,7 @@ class _Run:
         schema = {column: COLUMN_TYPES.get(column, pl.String) for column in COLUMNS[name]}
         return pl.DataFrame(self._rows[name], schema, orient="row")
 
-    def _stage(self, name: str, table: pl.DataFrame) -> None:
+    def stage(self, name: str, table: pl.DataFrame) -> None:
         """Write a table to the staging folder, unless it is empty and not in place."""
         path = self._staging / f"{name}.parquet"
         if table.height or (self._out / f"{name}.parquet").exists():
@@ -209,7 +215,7 @@ class _Run:
         for name in ("events", "lists"):
             if len(self._rows[name]) >= at_least:
                 number = f"{self.since_us:016}-{self._summary.interactions:09}"
-                self._stage(f"interactions/{name}-{number}", self._frame(name))
+                self.stage(f"interactions/{name}-{number}", self._frame(name))
                 self._summary.interactions += len(self._rows[name])
                 self._rows[name].clear()
 
@@ -223,13 +229,13 @@ class _Run:
             table = pl.read_parquet(path)
             remaining = table.join(reported, on=["user_id", "list_id"], how="anti", maintain_order="left")
             if remaining.height < table.height:
-                self._stage(f"interactions/{path.stem}", remaining)
+                self.stage(f"interactions/{path.stem}", remaining)
         self._write_users()
         assigned = self._frame("assignments")
         old = self._read("assignments", assigned)
         table = pl.concat([old, assigned]).unique(["user_id", "experiment"], keep="first", maintain_order=True)
         self._summary.assignments = table.height - old.height
-        self._stage("assignments", table.sort("assigned_at", "user_id"))
+        self.stage("assignments", table.sort("assigned_at", "user_id"))
         for path in interrupted:
             path.unlink()
         folder.mkdir(exist_ok=True)
@@ -252,11 +258,11 @@ class _Run:
         if guests.height:
             guest_ids = guests.group_by("user_id").agg(guest_ids="guest_id")
             users = users.join(guest_ids, on="user_id", how="left", maintain_order="left")
-        self._stage("users", users)
+        self.stage("users", users)
         is_unchanged = ~pl.col("user_id").is_in(profiles["user_id"].to_list())
         for name, new in (("friends", self._frame("friends")), ("interactions/picks", self._frame("picks"))):
             table = pl.concat([self._read(name, new).filter(is_unchanged), new])
-            self._stage(name, table.sort("user_id", maintain_order=True))
+            self.stage(name, table.sort("user_id", maintain_order=True))
 
 
 def _use(user_id: str, action: Interaction, time_us: int, list_id: str | None = None) -> dict[str, Any]:

@@ -22,10 +22,11 @@ from firstday.serve.settings import ServeSettings, is_loopback
 from firstday.serve.telemetry import Metrics
 from firstday.serve.tokens import RateLimit, read_token
 
-Right = Literal["read", "write", "admin"]
+Right = Literal["read", "write", "items", "admin"]
 
 STREAM_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 """Content types of event streams."""
+STREAM_PATHS = ("/v1/events", "/v1/items")
 PROBES = ("/healthz", "/readyz")
 """Exempt from the concurrency limit: an overloaded process must not appear dead."""
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -218,7 +219,7 @@ class Gate:
             return receive
         if self._keys.any and not rights:  # FastAPI would read the body before its dependencies check keys
             raise unauthorized("a write or read key", headers)
-        is_stream = not user_id and scope["path"] == "/v1/events" and _content_type(headers) in STREAM_TYPES
+        is_stream = not user_id and scope["path"] in STREAM_PATHS and _content_type(headers) in STREAM_TYPES
         scope["firstday.is_stream"] = is_stream
         has_ids = scope["path"].startswith("/v1/lists/") or scope["path"].endswith("/recommendations")
         max_bytes = self._settings.max_rules_bytes if has_ids and not user_id else self._settings.max_body_bytes

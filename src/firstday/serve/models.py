@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, cached_property, partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from firstday.errors import ArtifactError, FirstdayError
 from firstday.features.signals import Signals
 from firstday.model.folder import read_manifest, version_in
 from firstday.model.trained_model import TrainedModel
+from firstday.recommend.added_items import AddedItems
 from firstday.recommend.questionnaire import Questionnaire
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.registry import find_supported, strategies_of
@@ -30,11 +31,24 @@ _log = logging.getLogger("firstday.serve")
 
 @dataclass(frozen=True, eq=False)
 class ServedModel:
-    """A model with its manifest, the time it was loaded (UTC), and derived data that only the service needs."""
+    """A model with its manifest, the time it was loaded (UTC), and derived data that only the service needs.
+
+    `put_us` has the time when each stored new item was first put, in microseconds since 1970, and `newest_us` the last.
+    """
 
     recommender: Recommender
     manifest: Mapping[str, Any]
     loaded_at: datetime
+    put_us: Mapping[str, int] = field(default_factory=dict)
+    newest_us: int = 0
+
+    def with_items(self, added: AddedItems | None, put_us: Mapping[str, int]) -> ServedModel:
+        """Return the model with new items, and when each stored one was first put."""
+        recommender = replace(self.recommender, added=added)
+        newest_us = max(put_us.values(), default=0)
+        served = replace(self, recommender=recommender, put_us=put_us, newest_us=newest_us)
+        served.__dict__.update({name: value for name, value in vars(self).items() if name not in vars(served)})
+        return served
 
     @cached_property
     def version(self) -> str:

@@ -39,12 +39,13 @@ from firstday.features.signals import (
 from firstday.recommend.registry import strategy_names
 from firstday.recommend.rules.filters import MAX_FILTER_LENGTH
 from firstday.recommend.rules.list_rules import MAX_IDS, NO_RULES, Row, Rules
-from firstday.serve.store.base import Assignment, Event, StoredEvent, to_time
+from firstday.serve.store.base import Assignment, Event, EventTime, StoredEvent, to_time
 
 MAX_EVENTS = 1000
 MAX_INTERACTIONS = 1000
 MAX_PICKS = 100
 MAX_COLUMNS = 50
+MAX_ITEM_BYTES = 2**14
 
 _USER_ID = rf"^[^{BAD_CHARACTERS}/]*[^{BAD_CHARACTERS}/.][^{BAD_CHARACTERS}/]*$"
 """Not only dots, so that it can be part of a path."""
@@ -64,6 +65,14 @@ def _check_list_name(name: str) -> str:
     return name
 
 
+def _check_item_value(value: Any) -> Any:
+    values = value if isinstance(value, list) else [value]
+    if not all(isinstance(one, str | int | float) for one in values):
+        raise ValueError("give a text, a number, true, false, or a list of ids")
+    return value
+
+
+ItemValue = Annotated[Any, BeforeValidator(_check_item_value, json_schema_input_type=bool | float | str | list[Id])]
 FilterName = Annotated[str, Field(pattern=_LIST_NAME), BeforeValidator(_check_list_name)]
 RuleText = Annotated[str, Field(max_length=MAX_FILTER_LENGTH)]
 Length = Annotated[int, Field(ge=1, le=1000), BeforeValidator(as_whole)]
@@ -276,6 +285,37 @@ class ItemListBody(_Request):
     model_config = ConfigDict(json_schema_extra={"examples": [{"items": ["i3", "i7"]}]})
 
     items: list[EntityId] = Field(max_length=MAX_IDS)
+
+
+class ItemBody(_Request):
+    """An item that came after training, as a row of your table `items`. Filters, caps and boosts read its columns."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={"examples": [{"title": "Dawn", "artist_id": ["a7"], "year": 2026, "in_stock": True}]},
+    )
+    __pydantic_extra__: dict[str, ItemValue] = Field(init=False)
+
+    title: str = ""
+    description: str = ""
+    added_at: Annotated[
+        EventTime, Field(strict=False, description="When the item came; defaults to the time of the first call.")
+    ] = None
+
+    @model_validator(mode="after")
+    def _limit_size(self) -> Self:
+        if len(self.model_dump_json(exclude_defaults=True).encode()) > MAX_ITEM_BYTES:
+            raise ValueError(f"has more than {MAX_ITEM_BYTES:,} bytes; shorten the description")
+        if len(self.model_extra or ()) > MAX_COLUMNS:
+            raise ValueError(f"has more than {MAX_COLUMNS} further columns")
+        return self
+
+
+class ItemLine(ItemBody):
+    """A line of a stream of new items."""
+
+    item_id: Annotated[UserIdText, BeforeValidator(integer_as_text, json_schema_input_type=UserIdText | Integer)]
+    """Your item id."""
 
 
 class SegmentParameters(_Parameters):
@@ -654,6 +694,25 @@ class PutAnswer(_ByModel):
     user_id: str
     ignored: list[str]
     """One sentence for each value unknown to the model; it is stored nevertheless."""
+
+
+class ItemPutAnswer(_ByModel):
+    """Result of adding a new item."""
+
+    item_id: str
+    ignored: list[str]
+    """One sentence for each value unknown to the model; it is stored nevertheless."""
+
+
+class ItemStreamAnswer(_Answer):
+    """Result of adding a stream of new items."""
+
+    accepted: int
+    """Number of items stored."""
+    refused: int
+    """Number of invalid lines; all others are stored."""
+    errors: list[LineError]
+    """The first errors."""
 
 
 class FoundItem(_Named):

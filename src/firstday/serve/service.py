@@ -13,6 +13,7 @@ from firstday.serve.batching import Enrolment, ListBatcher
 from firstday.serve.item_lists import ItemLists
 from firstday.serve.middleware import Keys
 from firstday.serve.models import ModelHolder, ServedModel
+from firstday.serve.new_items import NewItemTable
 from firstday.serve.settings import ServeSettings
 from firstday.serve.store.base import Store, StoreError
 from firstday.serve.store.open import open_log
@@ -32,6 +33,7 @@ class Service:
         self.store = Store(open_log(settings), self.metrics.store_call)
         self.enrolment = Enrolment(experiment, self.store) if experiment else None
         self.item_lists = ItemLists(self.store)
+        self.new_items = NewItemTable(self.store, self.holder)
         self.lists = ListBatcher(self.holder, self.store, self.item_lists, settings.max_wait_s, self.enrolment)
         self.is_draining = False
         """Whether the process is shutting down."""

@@ -62,6 +62,8 @@ class ServeSettings(BaseSettings):
     )
     write_keys: Keys = ()
     """Keys for write access: users, events, deletion."""
+    items_keys: Keys = ()
+    """Keys for new items, which appear in everybody's lists."""
     admin_keys: Keys = ()
     """Keys for model reloads and store backups."""
     token_keys: TokenKeys = Field(
@@ -140,7 +142,9 @@ class ServeSettings(BaseSettings):
     page: bool = True
     """Serve the demo page at /."""
 
-    @field_validator("read_keys", "write_keys", "admin_keys", "token_keys", "origins", "trusted_proxies", mode="before")
+    @field_validator(
+        "read_keys", "write_keys", "items_keys", "admin_keys", "token_keys", "origins", "trusted_proxies", mode="before"
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -157,7 +161,7 @@ class ServeSettings(BaseSettings):
     @property
     def has_keys(self) -> bool:
         """Whether any key is set."""
-        return bool(self.read_keys or self.write_keys or self.admin_keys or self.token_keys)
+        return any((self.read_keys, self.write_keys, self.items_keys, self.admin_keys, self.token_keys))
 
     @property
     def store_url(self) -> str:

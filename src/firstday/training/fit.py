@@ -48,6 +48,7 @@ from firstday.sparse import SparseRows, union_rows
 from firstday.training.calibrate import calibrate
 from firstday.training.clock import choose_clock, go_back
 from firstday.training.guard import choose_guard
+from firstday.training.item_content import learn_content
 from firstday.training.item_links import link_items
 from firstday.training.learn import check_training, learn_cold_model, learn_methods
 from firstday.training.option_search import Tuning, search_options
@@ -171,6 +172,7 @@ def fit(
         folds = [fold.with_learned(auto=guard) for fold in folds]
         model = model.with_learned(blend=blending, auto=guard)
         model = replace(model, calibrations=calibrate(go_back(folds, first_uses, clock), first_uses))
+        model = replace(model, content=learn_content(dataset, folds, model, first_uses))
         progress("weights", 1, 1)
     facts = collect_facts(dataset, split, model, folds, learners.facts)
     if tunings:

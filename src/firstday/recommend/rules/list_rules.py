@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Protocol, Self
 
 import numpy as np
 import polars as pl
@@ -15,8 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from firstday.config import Section, parse_settings
 from firstday.display import readable
-from firstday.features.signals import as_text, as_whole
-from firstday.model.trained_model import TrainedModel
+from firstday.features.signals import Catalogue, as_text, as_whole
 from firstday.recommend.rules.filters import MAX_FILTER_LENGTH, Filter, find_column, list_values, parse_filter
 from firstday.sparse import SparseRows
 
@@ -137,6 +136,25 @@ class Row(Rules):
     """Length of the list; defaults to that of the page."""
 
 
+class ListedItems(Protocol):
+    """Items that lists consist of: those of a `TrainedModel`, or also those added since."""
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Ids, titles and columns."""
+        ...
+
+    @property
+    def listed(self) -> np.ndarray:
+        """Mask of items that may be listed, bool, shape (n_items,)."""
+        ...
+
+    @property
+    def compiled_rules(self) -> dict[Any, Any]:
+        """Cache used by `compile_rules`."""
+        ...
+
+
 @readable
 @dataclass(frozen=True, eq=False)
 class ItemRules:
@@ -208,8 +226,8 @@ class Quota:
                     self.open[members.row(value)] = False
 
 
-def compile_rules(model: TrainedModel, layers: Sequence[Rules], profile: Mapping[str, Any]) -> ItemRules:
-    """Return rules in the indexes of a model, for users who have the given profile.
+def compile_rules(model: ListedItems, layers: Sequence[Rules], profile: Mapping[str, Any]) -> ItemRules:
+    """Return rules in the indexes of some items, for users who have the given profile.
 
     Items must obey all layers, such as the rules of a page and of a row. In caps, lists and context, later layers take
     precedence. The context takes precedence over the profile. Pins and ranks to skip are those of the last layer.
@@ -240,7 +258,7 @@ def _merge(layers: Sequence[Rules], name: str) -> dict[str, Any]:
     return {key: value for rules in layers for key, value in getattr(rules, name).items()}
 
 
-def _compile(model: TrainedModel, layers: Sequence[Rules], user: Mapping[str, Any]) -> ItemRules:
+def _compile(model: ListedItems, layers: Sequence[Rules], user: Mapping[str, Any]) -> ItemRules:
     ids = model.catalogue.items
     columns = {ID: ids.values, **model.catalogue.columns}
     texts = ids.values.cast(pl.String)

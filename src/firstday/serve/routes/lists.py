@@ -120,7 +120,7 @@ async def recommend_similar(
     item_id: Annotated[IdText, Path(description="Your id of the item.")],
     parameters: Annotated[SimilarParameters, Query()],
 ) -> Response:
-    """Return items used together with an item, most of all on the same day; 404 if the model does not know it.
+    """Return items used together with an item, most of all on the same day; 404 if it is unknown.
 
     Popular items follow.
     """

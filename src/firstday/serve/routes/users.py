@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.routing import APIRoute
-from starlette.requests import ClientDisconnect
+from pydantic import TypeAdapter
 from starlette.routing import Match
 from starlette.types import Scope
 
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import Signals
-from firstday.serve.event_stream import read_stream
-from firstday.serve.http_errors import MAX_ERRORS, ApiError, as_api_error
+from firstday.serve.event_stream import store_stream
+from firstday.serve.http_errors import ApiError
 from firstday.serve.middleware import is_foreign, require_json
 from firstday.serve.schemas import (
+    EventBody,
     EventsAnswer,
     EventsBody,
-    LineError,
     MergeAnswer,
     MergeBody,
     PutAnswer,
@@ -31,10 +30,12 @@ from firstday.serve.schemas import (
     json_response,
 )
 from firstday.serve.service import Service, ServiceDep
-from firstday.serve.store.base import Event, Profile, StoreError
+from firstday.serve.store.base import Event, Profile
 
 MAX_IGNORED = 10
 """Maximum number of events in `EventsAnswer.ignored`."""
+
+_EVENTS = TypeAdapter(EventBody)
 
 reading = APIRouter(prefix="/v1", tags=["users"])
 writing = APIRouter(prefix="/v1", tags=["users"])
@@ -69,23 +70,12 @@ class _StreamRoute(APIRoute):
 
 async def add_stream(service: ServiceDep, request: Request) -> StreamAnswer:
     """Store events as they arrive; if the stream is interrupted, the error says how many lines are stored."""
-    totals: Counter[str] = Counter()
-    errors: list[LineError] = []
-    n_lines = 0
-    try:
-        async for n_read, events, faults in read_stream(request.stream()):
-            counts, _ = await _store(service, events)
-            totals.update(counts, refused=len({fault.line for fault in faults}))
-            errors += faults[: MAX_ERRORS - len(errors)]
-            n_lines = n_read
-    except (ApiError, StoreError, ClientDisconnect) as error:
-        failure = as_api_error(error)
-        failure.detail += f" The events of the first {n_lines:,} lines are stored; sending them again is safe."
-        raise failure from None
-    if not totals["accepted"] + totals["duplicates"]:
-        fields = [(f"line {one.line}{one.field and ', '}{one.field}", one.message) for one in errors]
-        first = ": ".join([*fields, ("body", "It is empty")][0])
-        raise ApiError(422, "invalid", f"No line of the stream is a valid event; first error: {first}.", fields)
+
+    async def store(events: Sequence[EventBody]) -> dict[str, int]:
+        counts, _ = await _store(service, [(event.user_id, event) for event in events])
+        return counts
+
+    totals, errors = await store_stream(request.stream(), _EVENTS, store, "events")
     return StreamAnswer(**totals, errors=errors)
 
 
@@ -130,7 +120,8 @@ async def add_events(service: ServiceDep, request: Request, body: EventsBody) ->
 async def _store(service: Service, events: Sequence[tuple[str, Event]]) -> tuple[dict[str, int], list[str]]:
     """Store and count events; return the counts, and a sentence for each event with an unknown signal, entity or id."""
     accepted = await service.store.append(events) if events else 0
-    find_unknown = service.holder.current.trained.catalogue.find_unknown
+    recommender = service.holder.current.recommender
+    find_unknown = (recommender.added or recommender.model).catalogue.find_unknown
     sentences = (
         find_unknown(None if event.is_impression else event.signal, event.entity, event.entity_id)
         for _, event in events

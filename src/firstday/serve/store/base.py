@@ -43,8 +43,12 @@ from firstday.features.signals import (
 )
 
 DAY_US = 86_400_000_000
-NOT_USERS = SERVICE, LISTS = "", "\x01lists"
-"""Owners that are not users: of facts about the service, and of item lists."""
+NOT_USERS = SERVICE, LISTS, ITEMS = "", "\x01lists", "\x01items"
+"""Owners that are not users: of facts about the service, of item lists, and of new items."""
+NEW_ITEMS = "new_items"
+"""Kind of the service's entry that records when new items last changed."""
+MAX_STORED_ITEMS = 10_000
+"""Maximum number of new items to keep, including deleted ones; the most recently put ones are kept."""
 
 
 class StoreError(FirstdayError):
@@ -170,6 +174,15 @@ class Profile:
     put_us: Time = 0
 
 
+@dataclass(frozen=True)
+class NewItem:
+    """An item added since training: its row of the table `items`, empty if deleted, and when its id was first put."""
+
+    item_id: str
+    values: Mapping[str, Any]
+    first_us: int
+
+
 @dataclass(frozen=True, slots=True)
 class Alias:
     """The person that a guest became.
@@ -271,7 +284,12 @@ class Retention:
     @property
     def caps(self) -> dict[str, int]:
         """Maximum number of entries per owner, for each capped kind."""
-        return {"use": self.max_events_per_user, "shown": self.max_shown_per_user, "list": self.max_lists_per_user}
+        return {
+            "use": self.max_events_per_user,
+            "shown": self.max_shown_per_user,
+            "list": self.max_lists_per_user,
+            "item": MAX_STORED_ITEMS,
+        }
 
 
 def now_us() -> int:
@@ -452,10 +470,21 @@ class Store:
         with self.watch("append"):
             await self.log.append(entries, self._oldest_us())
 
-    async def find_lists_change(self) -> int:
-        """Return when item lists last changed, in microseconds since 1970; 0: never."""
+    async def find_change(self, kind: str) -> int:
+        """Return when item lists (``items``) or `NEW_ITEMS` last changed, in microseconds since 1970; 0: never."""
         (entries,) = await self._read([SERVICE])
-        return next((us for kind, us, *_ in entries if kind == "items"), 0)
+        return next((us for name, us, *_ in entries if name == kind), 0)
+
+    async def put_items(self, items: Sequence[NewItem]) -> None:
+        """Set the values of new items, all or none; an item without values is deleted."""
+        entries = [Entry(ITEMS, "item", f"item {one.item_id}", _write_item(one), ALWAYS) for one in items]
+        with self.watch("append"):
+            await self.log.append([*entries, Entry(SERVICE, NEW_ITEMS, NEW_ITEMS, "", ALWAYS)], self._oldest_us())
+
+    async def read_items(self) -> list[NewItem]:
+        """Return the new items, the most recently put last."""
+        (entries,) = await self._read([ITEMS])
+        return read_new_items(entries, self._oldest_us())
 
     async def read_lists(self) -> dict[str, tuple[str, ...]]:
         """Return the item lists by name."""
@@ -484,6 +513,16 @@ class Store:
     async def ping(self) -> None:
         """Check that the store is reachable."""
         await self._read([SERVICE])
+
+
+def _write_item(item: NewItem) -> str:
+    return pydantic_core.to_json(item).decode()
+
+
+def read_new_items(entries: Iterable[StoredEntry], oldest_us: int) -> list[NewItem]:
+    """Return the new items in log entries; expired and deleted ones are omitted."""
+    items = [NewItem(**pydantic_core.from_json(body)) for _, us, _, body in entries if us >= oldest_us]
+    return [one for one in items if one.values]
 
 
 def _link(person_id: str, guest_id: str) -> list[tuple[str, Alias]]:

@@ -1,0 +1,195 @@
+"""Items added since training: a small table next to the model, which stays as it is.
+
+In lists, they have indexes after the model's items; but an item that the model knows, and that nobody used, keeps its
+own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from firstday.data.ids import Ids
+from firstday.data.load import find_item_columns
+from firstday.display import readable
+from firstday.errors import ConfigError, DataError
+from firstday.features.signals import Catalogue
+from firstday.model.item_content import TEXTS, ItemContent
+from firstday.model.trained_model import TrainedModel
+from firstday.ranking import unit_rows
+from firstday.recommend.rules.filters import Columns
+from firstday.segment.new_items import NewItems
+from firstday.tables.schema import RECOMMENDABLE
+
+MAX_ADDED = 10_000
+"""Maximum number of items that the model does not know."""
+MAX_OFFERED = 1_000
+"""Maximum number of new items that `explore` offers; those with the highest expected rates are taken."""
+MAX_RATE = 0.5
+"""Maximum prior rate of a new item."""
+PRIOR_RATE = 0.01
+"""Prior rate of use per impression of a new item of which nothing is known."""
+
+
+@readable
+@dataclass(frozen=True, eq=False)
+class AddedItems:
+    """Items added since training, in the order of the caller.
+
+    Parameters
+    ----------
+    model
+        The model.
+    ids
+        Ids of the items.
+    catalogue
+        The model's catalogue, with the items that it does not know at the end.
+    listed
+        Mask of items that may be listed, bool, shape (n_items + n_unknown,).
+    vectors
+        Predicted vectors, float32, shape (n, d).
+    log_use
+        Logarithms of their predicted popularity, shape (n,).
+    index
+        Index of each item in lists, int64, shape (n,).
+    compiled_rules
+        Cache of rules, see `compile_rules`.
+    """
+
+    model: TrainedModel
+    ids: Ids
+    catalogue: Catalogue
+    listed: np.ndarray
+    vectors: np.ndarray
+    log_use: np.ndarray
+    index: np.ndarray
+    compiled_rules: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, model: TrainedModel, items: pl.DataFrame) -> AddedItems:
+        """Predict vectors and use of the items of a table that no user of the model used; the others are left out.
+
+        Raises
+        ------
+        ConfigError
+            The model has learned nothing about new items.
+        DataError
+            There are more than `MAX_ADDED` new items, or a column has another type than in the model.
+        """
+        catalogue = model.catalogue
+        known = catalogue.items.lookup(items["item_id"])
+        is_new = (known < 0) | (model.popularity[known] == 0)
+        items = items.filter(is_new)
+        known = known[is_new]
+        ids = Ids.of(items["item_id"]).values
+        n = items.height
+        if n > MAX_ADDED:
+            raise DataError(
+                f"items: {n:,} items are new to the model; add at most {MAX_ADDED:,}, the newest, or train again."
+            )
+        content = find_content(model)
+        columns = _conform(catalogue.columns, find_item_columns(items), n)
+        blank = pl.repeat("", n, eager=True)
+        texts = {name: items.get_column(name, default=blank).fill_null("") for name in TEXTS}
+        vectors, log_use = content.predict({**texts, **columns}, n)
+        is_unknown = known < 0
+        unknown = pl.Series(np.flatnonzero(is_unknown))
+        recommendable = columns.get(RECOMMENDABLE, pl.repeat(True, n, eager=True)).fill_null(True)
+        joined = replace(
+            catalogue,
+            items=Ids(
+                pl.concat(
+                    [catalogue.items.values.to_frame("id"), ids.gather(unknown).to_frame("id")], how="vertical_relaxed"
+                )["id"]
+            ),
+            titles=(*(catalogue.titles or [""] * model.n_items), *texts["title"].gather(unknown)),
+            columns={name: pl.concat([own, columns[name].gather(unknown)]) for name, own in catalogue.columns.items()},
+        )
+        return cls(
+            model,
+            Ids(ids),
+            joined,
+            np.append(model.listed, recommendable.gather(unknown).to_numpy()),
+            vectors,
+            log_use,
+            np.where(is_unknown, model.n_items + is_unknown.cumsum() - 1, known),
+        )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def chances(self, users: np.ndarray) -> np.ndarray:
+        """Return the probability that each user, a unit vector or zero, uses each item, shape (n_users, n)."""
+        return find_content(self.model).chances(users, self.vectors, self.log_use)
+
+    @cached_property
+    def offers(self) -> NewItems:
+        """The items as `explore` offers them, with those of the model that nobody used."""
+        return make_offers(self.model, self)
+
+
+def _conform(model_columns: Columns, columns: Columns, n: int) -> dict[str, pl.Series]:
+    """Return the model's columns for n items, in its types; raise DataError if a column has another type."""
+    conformed = {}
+    for name, column in model_columns.items():
+        values = columns.get(name)
+        is_list = column.dtype == pl.List
+        if values is None:
+            values = pl.repeat(None, n, dtype=column.dtype, eager=True)
+        elif is_list and values.dtype == pl.String:
+            values = values.reshape((-1, 1)).cast(column.dtype).list.drop_nulls()
+        elif values.dtype != column.dtype:
+            raise DataError(
+                f"has the type {values.dtype}, but the model has {column.dtype}; convert the column.",
+                where=f"items.{name}",
+            )
+        conformed[name] = (values.fill_null([]) if is_list else values).alias(name)
+    return conformed
+
+
+def find_content(model: TrainedModel) -> ItemContent:
+    """Return what the model has learned about new items; raise ConfigError if it has learned nothing."""
+    if model.content is None:
+        raise ConfigError(
+            "the model has learned nothing about new items; train it on tables whose items have titles or entity "
+            "columns such as artist_id.",
+            where="items",
+        )
+    return model.content
+
+
+def make_offers(model: TrainedModel, added: AddedItems | None = None) -> NewItems:
+    """Return added items, and with impression counts those of the model, with priors of their rates per impression."""
+    counts = model.shown_counts
+    is_new = model.listed & (model.popularity == 0) & (counts is not None)
+    items = np.flatnonzero(is_new)
+    if added is not None:
+        items = np.setdiff1d(items, added.index)
+    n_segments = len(model.segments)
+    centroids = unit_rows(model.segments.centroids)
+    shares = np.full((n_segments, len(items)), PRIOR_RATE)
+    response, usual = 1.0, 0.0
+    if model.content is not None:
+        columns = {name: column.gather(pl.Series(items)) for name, column in model.catalogue.columns.items()}
+        columns["title"] = pl.Series(map(model.catalogue.title_of, items.tolist()), dtype=pl.String)
+        shares = model.content.chances(centroids, *model.content.predict(columns, len(items)))
+        usual = float(model.segments.top_shares[:, : model.config.recommend.k].mean())
+        if counts is not None:
+            n_used = 1 + float(counts.used.weights.sum())
+            response = n_used / (1 + float(counts.shown.weights @ model.popularity[counts.shown.columns]))
+            usual = n_used / (1 + float(counts.shown.weights.sum()))
+    if added is not None:
+        items = np.append(items, added.index)
+        shares = np.append(shares, added.chances(centroids), axis=1)
+    best = np.argsort(-shares.max(axis=0, initial=0), kind="stable")[:MAX_OFFERED]
+    best = best[np.argsort(items[best])]
+    items = items[best]
+    shown = used = np.zeros((n_segments, len(items)))
+    if counts is not None:
+        is_own = items < model.n_items
+        shown, used = (np.where(is_own, table, 0) for table in counts.of_items(np.where(is_own, items, 0)))
+    return NewItems.of(items, shown, used, np.minimum(MAX_RATE, response * shares[:, best]), usual)

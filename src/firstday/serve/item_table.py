@@ -1,0 +1,39 @@
+"""The table `items` of new items, from their stored values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from itertools import chain
+from typing import Any
+
+import polars as pl
+
+from firstday.serve.store.base import NewItem
+
+COLUMNS: Mapping[str, pl.DataType] = {
+    "item_id": pl.String(),
+    "title": pl.String(),
+    "description": pl.String(),
+    "added_at": pl.Datetime("us", "UTC"),
+}
+
+
+def to_table(items: Sequence[NewItem], types: Mapping[str, pl.DataType] | None = None) -> pl.DataFrame:
+    """Return items with columns of some types, in which other values are null, or with all columns that they have."""
+    rows = [
+        {**one.values, "item_id": one.item_id, "added_at": datetime.fromisoformat(one.values["added_at"])}
+        for one in items
+    ]
+    names = dict.fromkeys(chain.from_iterable(rows))
+    table = []
+    for name, dtype in {**(names if types is None else types), **COLUMNS}.items():
+        values = [row.get(name) for row in rows]
+        if dtype == pl.List or (dtype is None and any(isinstance(value, list) for value in values)):
+            values = [value if value is None else _as_list(value) for value in values]
+        table.append(pl.Series(name, values, dtype=dtype, strict=False))
+    return pl.DataFrame(table)
+
+
+def _as_list(value: Any) -> list[str]:
+    return list(map(str, value if isinstance(value, list) else [value]))

@@ -1,0 +1,59 @@
+"""Vectors and use of new items: items of three tastes, each with an artist, a word and a rate of use of its own."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from firstday.model.item_content import ItemContent, choose_terms, find_terms, fit_content, index_terms
+from tests.tiny import EAST, NORTH, NOWHERE, make_content
+
+N_TASTES = 3
+TASTE = np.repeat(np.arange(N_TASTES), 20)
+GENRES = ("jazz", "rock", "soul")
+TITLES = {"title": pl.Series([f"{GENRES[taste]} number{number}" for number, taste in enumerate(TASTE.tolist())])}
+ARTISTS = {"artist_id": pl.Series([[f"a{taste}"] for taste in TASTE.tolist()])}
+VECTORS = np.eye(N_TASTES, dtype=np.float32)[TASTE]
+POPULARITY = np.array([0.1, 0.4, 0.025])[TASTE]
+Fitted = tuple[ItemContent, np.ndarray, np.ndarray]
+
+
+def fit(columns: dict[str, pl.Series], popularity: np.ndarray = POPULARITY) -> Fitted | None:
+    found = find_terms(columns)
+    terms = choose_terms(found)
+    return fit_content(terms, index_terms(found, terms, len(TASTE)), VECTORS, popularity)
+
+
+def test_terms_are_lower_case_words_and_members() -> None:
+    columns = pl.DataFrame({"title": ["Blue MOON!", ""], "year": [1.0, 2.0], "artist_id": [["a1"], []]})
+    found = find_terms(columns.to_dict())
+    assert found.rows() == [(0, "blue"), (0, "moon"), (0, "artist_id=a1")]
+    assert len(choose_terms(found)) == 0  # a new item has nothing in common by a term of one item
+
+
+@pytest.mark.parametrize("columns", [TITLES, ARTISTS])
+def test_items_of_a_taste_are_predicted_by_word_or_artist(columns: dict[str, pl.Series]) -> None:
+    fitted = fit(columns)
+    assert fitted is not None
+    content, hidden, predicted = fitted
+    assert content.n_hidden == len(hidden) == len(set(hidden.tolist())) == len(TASTE) // 5
+    assert content.cosine > 0.95
+    assert (predicted[:, :-1].argmax(axis=1) == TASTE[hidden]).all()
+    new = pl.Series([f"New {genre}" for genre in GENRES]), pl.Series([["a0"], ["a1"], ["a2"]])
+    vectors, log_use = content.predict(dict(zip(("title", "artist_id"), new, strict=True)), 3)
+    assert vectors.argmax(axis=1).tolist() == [0, 1, 2]
+    assert np.argsort(log_use).tolist() == [2, 0, 1]
+    vectors, log_use = content.predict({"title": pl.Series(["unheard"])}, 1)
+    np.testing.assert_allclose(np.append(vectors[0], log_use), content.centre)
+
+
+def test_nothing_is_learned_without_terms_or_from_few_items() -> None:
+    assert fit({"year": pl.Series(POPULARITY)}) is None
+    assert fit(TITLES, np.where(np.arange(len(TASTE)) < 10, POPULARITY, 0)) is None
+
+
+def test_use_depends_on_likeness_popularity_and_freshness() -> None:
+    users = np.array([EAST, NORTH, NOWHERE])
+    chances = make_content(freshness=0.5).chances(users, np.array([EAST]), np.array([-1.0]))
+    np.testing.assert_allclose(chances[:, 0], 0.5 / (1 + np.exp([0.0, 4.0, 4.0])), rtol=1e-6)

@@ -1,0 +1,213 @@
+"""Items added to the five users' service: an artist's new item is placed among the others by its probability of use.
+
+Whoever is of the east uses an item of the artist a1 (east) with the log-odds -3 + 4 + log(2/5), which is .521; others
+with .019. The near segment's share of other items is smoothed by five users of everyone: in the east, i1 .75, i3 .625,
+i2 .5, i4 .25.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+import firstday as fd
+from firstday.errors import ConfigError, DataError
+from firstday.features.signals import Signals
+from firstday.methods.explore import NEW_SHARE, recommend_explore
+from firstday.model.calibration import Calibration
+from firstday.model.trained_model import TrainedModel
+from firstday.recommend.added_items import MAX_ADDED
+from firstday.recommend.batch import recommend_tables
+from firstday.recommend.query import Additions, Query
+from firstday.recommend.recommender import Recommender
+from tests.tiny import make_content, make_model
+
+EAST_USER: dict[str, Any] = {"country": "FR"}
+NORTH_USER: dict[str, Any] = {"country": "DE"}
+
+
+@pytest.fixture(scope="module")
+def model() -> TrainedModel:
+    return replace(make_model(), content=make_content())
+
+
+def add(model: TrainedModel, *items: Mapping[str, Any]) -> Recommender:
+    return Recommender(model).with_items(pl.DataFrame(list(items), infer_schema_length=None))
+
+
+NEW = {"item_id": "n1", "title": "Dawn", "artist_id": ["a1"], "genre": ["jazz"], "year": 2026.0, "in_stock": True}
+
+
+def ids(answer: fd.Recommendation) -> list[str]:
+    return [item.item_id for item in answer]
+
+
+def test_an_item_comes_before_those_that_the_user_uses_less_likely(model: TrainedModel) -> None:
+    recommender = add(model, NEW)
+    east = recommender.recommend(EAST_USER)
+    assert ids(east) == ["i1", "i3", "n1", "i2"]
+    assert [item.title for item in east] == ["One", "Three", "Dawn", "Two"]
+    assert east[2].score == pytest.approx(2 / 3)  # that of i2, as shares of a segment are no probabilities
+    assert (east.route, east.n_ranked) == ("segment", 4)
+    assert "n1" not in ids(recommender.recommend(NORTH_USER))
+    assert ids(recommender.recommend(NORTH_USER, 6))[-1] == "n1"  # only i6 is used less: by nobody
+
+
+def test_words_are_as_good_as_an_artist(model: TrainedModel) -> None:
+    recommender = add(model, {"item_id": "n1", "title": "To the East!"}, {"item_id": "n2", "description": "north"})
+    assert "n1" in ids(recommender.recommend(EAST_USER))
+    assert "n2" in ids(recommender.recommend(NORTH_USER))
+    assert "n2" not in ids(recommender.recommend(EAST_USER))
+
+
+def test_scores_that_are_probabilities_are_compared(model: TrainedModel) -> None:
+    """Scores of personal are 1, .75, .5, .25 and 0, and the log-odds 4 times as much, less 1."""
+    calibrated = replace(model, calibrations={"personal": Calibration(-1.0, 4.0, 0.0, 0.0, 100)})
+    east = add(calibrated, NEW).recommend(EAST_USER, strategy="personal")
+    assert ids(east) == ["i1", "i2", "i3", "n1"]
+    assert east[3].score == pytest.approx(0.5)  # that of i4
+    assert east.score_scale == "probability of use"
+
+
+def test_users_of_whom_nothing_is_known_are_average(model: TrainedModel) -> None:
+    assert ids(add(model, NEW).recommend({})) == ["i1", "i3", "i2", "i4"]  # .6, .6, .4 and .4, and .019
+    popular = make_content(centre=np.array([0, 0, 3], np.float32))  # .5
+    assert ids(add(replace(model, content=popular), NEW).recommend({})) == ["i1", "i3", "n1", "i2"]
+
+
+@pytest.mark.parametrize("strategy", ["segment", "blend", "explore"])
+def test_without_new_items_lists_are_the_same(model: TrainedModel, strategy: str) -> None:
+    plain = Recommender(model).recommend(EAST_USER, strategy=strategy)
+    recommender = add(model, NEW).with_items(pl.DataFrame({"item_id": ["i1", "i2"], "title": ["other", "names"]}))
+    assert recommender.added is None
+    assert recommender.recommend(EAST_USER, strategy=strategy) == plain
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        ({"filter": "year >= 2026"}, ["n1"]),
+        ({"filter": "mood == 'calm'"}, ["i1", "i2"]),  # n1 has no mood
+        ({"filter": "item_id not in lists.sold", "lists": {"sold": ["n1", "i1"]}}, ["i3", "i2", "i4", "i5"]),
+        ({"allow": ["n1", "i4"]}, ["n1", "i4"]),
+        ({"deny": ["n1"]}, ["i1", "i3", "i2", "i4"]),
+        ({"cap": {"artist": 1}}, ["i1", "i3", "i4", "i6"]),
+        ({"cap": {"artist": 2}}, ["i1", "i3", "n1", "i4"]),
+        ({"pin": {1: "n1"}}, ["n1", "i1", "i3", "i2"]),
+        ({"boost": {"year >= 2026": 10}}, ["n1", "i1", "i3", "i2"]),
+        ({"after": 2}, ["n1", "i2", "i4", "i5"]),
+    ],
+)
+def test_rules_hold_for_new_items(model: TrainedModel, rules: dict[str, Any], expected: list[str]) -> None:
+    answer = add(model, NEW).recommend(EAST_USER, rules=rules)
+    assert ids(answer) == expected
+    assert not [note for note in answer.notes if "unknown" in note]
+
+
+@pytest.mark.parametrize(
+    ("user", "is_listed"),
+    [
+        ({"interactions": [("stream", "item", "n1")]}, False),
+        ({"interactions": [("skip", "item", "n1")]}, True),
+        ({"shown": ["n1"]}, False),
+        ({"shown": [("n1", 30)]}, True),  # possibly not seen
+    ],
+)
+def test_a_user_s_history_with_a_new_item_counts(model: TrainedModel, user: dict[str, Any], is_listed: bool) -> None:
+    recommender = add(model, NEW)
+    answer = recommender.recommend({**EAST_USER, **user})
+    assert ("n1" in ids(answer)) == is_listed
+    assert not [sentence for sentence in answer.ignored if "n1" in sentence]
+    used = {**EAST_USER, "interactions": [("stream", "item", "n2")]}
+    assert any("n2" in sentence for sentence in recommender.recommend(used).ignored)
+
+
+def test_rows_of_a_page_do_not_repeat_a_new_item(model: TrainedModel) -> None:
+    page = add(model, NEW).recommend_rows(EAST_USER, [{"name": "a", "k": 3}, {"name": "b", "k": 3}])
+    assert [ids(row) for row in page.values()] == [["i1", "i3", "n1"], ["i2", "i4", "i5"]]
+
+
+def test_an_item_that_the_model_knows_but_nobody_used_is_new(model: TrainedModel) -> None:
+    recommender = add(model, {"item_id": "i6", "artist_id": ["a1"]})
+    longest = ids(recommender.recommend(EAST_USER, 6))
+    assert longest[:4] == ["i1", "i3", "i6", "i2"]
+    assert len(set(longest)) == 6
+    assert "i6" not in ids(recommender.recommend({**EAST_USER, "interactions": [("stream", "item", "i6")]}))
+
+
+def test_an_item_that_is_not_recommendable_is_never_listed(model: TrainedModel) -> None:
+    flags = {**model.catalogue.columns, "recommendable": pl.Series([True] * 6)}
+    flagged = replace(model, catalogue=replace(model.catalogue, columns=flags))
+    assert "n1" in ids(add(flagged, {**NEW, "recommendable": True}).recommend(EAST_USER))
+    assert "n1" not in ids(add(flagged, {**NEW, "recommendable": False}).recommend(EAST_USER))
+
+
+def test_explore_offers_new_items_with_the_propensities_that_it_states(model: TrainedModel) -> None:
+    added = add(model, NEW).added
+    assert added is not None
+    n_users = 2_000
+    users = [Signals(user_id=number, **EAST_USER) for number in range(n_users)]
+    batch, _ = model.read_signals(users)
+    query = Query(model, batch, 3)
+    answer = recommend_explore(query.ask(additions=Additions.of(added, query.signals, keep_used=True)))
+    is_new = answer.items == model.n_items
+    assert (is_new.sum(axis=1) <= 1).all()
+    assert 0 < (added.offers.drawn(0) >= 0).mean() < 1  # samples below what other items have offer nothing
+    stated = np.unique(answer.propensities[is_new[:, 0], 0])
+    assert len(stated) == 1
+    expected = float(stated[0])
+    assert expected <= NEW_SHARE
+    deviation = np.sqrt(expected * (1 - expected) / n_users)
+    assert abs(is_new[:, 0].mean() - expected) < 6 * deviation
+
+
+def test_a_model_that_learned_nothing_refuses_new_items() -> None:
+    with pytest.raises(ConfigError, match="items"):
+        add(make_model(), NEW)
+
+
+def test_too_many_items_and_columns_of_another_type_are_refused(model: TrainedModel) -> None:
+    many = pl.DataFrame({"item_id": [f"n{number}" for number in range(MAX_ADDED + 1)]})
+    with pytest.raises(DataError, match="10,001"):
+        Recommender(model).with_items(many)
+    with pytest.raises(DataError) as raised:
+        add(model, {**NEW, "year": "late"})
+    assert raised.value.faults[0].where == "items.year"
+
+
+def test_a_text_is_a_list_of_one_where_the_model_has_lists(model: TrainedModel) -> None:
+    assert ids(add(model, {**NEW, "licensed_in": "FR"}).recommend(EAST_USER, rules={"filter": "licensed_in == 'FR'"}))[
+        :2
+    ] == ["i1", "n1"]
+
+
+def test_integer_and_text_ids_are_joined(model: TrainedModel) -> None:
+    assert ids(add(model, {**NEW, "item_id": 7}).recommend(EAST_USER)) == ["i1", "i3", "7", "i2"]
+
+
+def test_batches_read_new_items_and_what_users_did_with_them(model: TrainedModel, tmp_path: Path) -> None:
+    folder = tmp_path / "newcomers"
+    folder.mkdir()
+    pl.DataFrame({"user_id": ["a", "b"], "country": ["FR", "FR"]}).write_csv(folder / "users.csv")
+    pl.DataFrame({"user_id": ["b", "b"], "item_id": ["n1", "n9"]}).write_csv(folder / "interactions.csv")
+    (folder / "items.csv").write_text("item_id,title,artist_id,year\nn1,Dawn,a1,2026\ni1,known,a1,2000\n")
+    out = tmp_path / "lists.csv"
+    summary = recommend_tables(Recommender(model), folder, out, 4)
+    lists = pl.read_csv(out)
+    assert lists.filter(user_id="a")["item_id"].to_list() == ["i1", "i3", "n1", "i2"]
+    assert lists.filter(user_id="b")["item_id"].to_list() == ["i1", "i3", "i2", "i4"]
+    assert summary.unknown == {"item": 1}
+
+
+def test_what_goes_with_a_new_item_has_near_vectors(model: TrainedModel) -> None:
+    recommender = add(model, NEW)
+    answer = recommender.similar("n1", 2)
+    assert answer.route == "nearest"
+    assert ids(answer) == ["i1", "i2"]
+    assert "n1" not in ids(recommender.similar("i1", 6))

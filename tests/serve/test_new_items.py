@@ -1,0 +1,246 @@
+"""New items over HTTP: the five users' service gets an item of the artist a1, which users of the east like."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import polars as pl
+import pytest
+from redis_process import RedisProcess
+
+from firstday.data.ids import Ids
+from firstday.recommend.recommender import Recommender
+from firstday.serve.export import export
+from firstday.serve.item_lists import POLL_S
+from firstday.serve.item_table import to_table
+from firstday.serve.store import base
+from firstday.serve.store.base import NewItem, Retention, Store
+from tests.serve.conftest import (
+    StartServer,
+    add_events,
+    assert_error,
+    get_list,
+    ids_of,
+    open_client,
+    read_body,
+    wait_for,
+)
+from tests.serve.in_process import RunningApp, running_app
+from tests.serve.store_harness import MakeLog, SetClock
+from tests.tiny import make_content, make_model
+
+DAWN = {"title": "Dawn", "artist_id": ["a1"], "genre": ["jazz"], "year": 2026, "in_stock": True}
+EAST = {"profile": {"country": "FR"}}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    model = replace(make_model(), content=make_content())
+    return Recommender(model).save(tmp_path_factory.mktemp("new") / "model")
+
+
+@pytest.fixture
+def app(folder: Path, tmp_path: Path) -> Iterator[RunningApp]:
+    with running_app(folder, tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def http(app: RunningApp) -> Iterator[httpx.Client]:
+    with app.open_client() as client:
+        assert client.put("/v1/users/u", json=EAST).status_code == 200
+        yield client
+
+
+def put(http: httpx.Client, item_id: str = "n1", **values: Any) -> dict[str, Any]:
+    return read_body(http.put(f"/v1/items/{item_id}", json={**DAWN, **values}))
+
+
+def listed(http: httpx.Client, **parameters: Any) -> list[str]:
+    return ids_of(get_list(http, "u", **parameters))
+
+
+def test_an_item_is_in_lists_until_it_is_deleted(http: httpx.Client) -> None:
+    before = get_list(http, "u")
+    assert ids_of(before) == ["i1", "i3", "i2", "i4"]
+    answer = put(http)
+    assert (answer["item_id"], answer["ignored"]) == ("n1", [])
+    found = get_list(http, "u")
+    assert ids_of(found) == ["i1", "i3", "n1", "i2"]
+    assert found["items"][2]["title"] == "Dawn"
+    assert listed(http, filter="year >= 2026") == ["n1"]
+    assert put(http, title="Dusk")["item_id"] == "n1"
+    assert get_list(http, "u")["items"][2]["title"] == "Dusk"
+    for _ in range(2):
+        assert http.delete("/v1/items/n1").status_code == 204
+        assert get_list(http, "u") == before
+
+
+def test_what_the_model_does_not_know_is_stored_and_reported(http: httpx.Client) -> None:
+    answer = put(http, artist_id=["a1", "a9"], year="late", colour="red", mood="calm")
+    assert answer["ignored"] == ["artist 'a9' is unknown", "column 'colour' is unknown"]
+    assert listed(http, filter="year >= 2026") == []
+    assert listed(http, filter='mood == "calm"') == ["i1", "n1", "i2"]
+    assert len(put(http, "i1")["ignored"]) == 1  # the model knows it
+    assert listed(http).count("i1") == 1
+
+
+def test_a_stream_adds_many_and_names_bad_lines(http: httpx.Client) -> None:
+    lines = [{"item_id": f"n{number}", **DAWN} for number in range(3)]
+    body = "\n".join([*map(json.dumps, lines), '{"title": "nameless"}', '{"item_id": "n9", "size": null}', ""])
+    answer = http.post("/v1/items", content=body, headers={"Content-Type": "application/x-ndjson"})
+    found = read_body(answer)
+    assert (found["accepted"], found["refused"]) == (3, 2)
+    assert [(one["line"], one["field"]) for one in found["errors"]] == [(4, "item_id"), (5, "size")]
+    assert {"n0", "n1", "n2"} <= set(listed(http, k=6))
+    assert_error(http.post("/v1/items", json=DAWN), 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"title": 3}, "title"),
+        ({"year": {"from": 2026}}, "year"),
+        ({f"c{number}": 1 for number in range(51)}, "body"),
+        ({"added_at": "yesterday"}, "added_at"),
+        ({"description": "é" * 10_000}, "body"),
+    ],
+)
+def test_a_wrong_item_is_refused_and_nothing_is_stored(
+    http: httpx.Client, app: RunningApp, body: dict[str, Any], field: str
+) -> None:
+    assert_error(http.put("/v1/items/n1", json=body), 422, "invalid", field)
+    assert app.run(app.service.store.read_items()) == []
+
+
+def test_what_a_user_does_with_a_new_item_counts(http: httpx.Client) -> None:
+    put(http)
+    assert add_events(http, "u", "n1", "n2")["not_understood"] == 1
+    answer = get_list(http, "u")
+    assert ids_of(answer) == ["i1", "i3", "i2", "i4"]
+    assert answer["ignored"] == ["item 'n2' is unknown"]
+
+
+def test_a_reason_says_that_an_item_is_new(http: httpx.Client) -> None:
+    put(http)
+    answer = get_list(http, "u", explain=True)
+    of_item = {one["item_id"]: one for one in answer["explanation"]["items"]}
+    assert of_item["n1"]["why"].startswith("New")
+    assert of_item["n1"]["share_of_everyone"] == 0
+    assert not of_item["i1"]["why"].startswith("New")
+
+
+def test_a_page_begun_before_continues_unchanged(http: httpx.Client) -> None:
+    parameters: dict[str, Any] = {"k": 2, "record": True}
+    first = get_list(http, "u", **parameters)
+    put(http)
+    second = get_list(http, "u", after=first["list_id"], **parameters)
+    assert ids_of(first) + ids_of(second) == ["i1", "i3", "i2", "i4"]
+    assert http.put("/v1/users/v", json=EAST).status_code == 200
+    new = get_list(http, "v", **parameters)
+    put(http, title="changed")
+    rest = get_list(http, "v", after=new["list_id"], **parameters)
+    assert ids_of(new) + ids_of(rest) == ["i1", "i3", "n1", "i2"]
+
+
+def test_items_survive_a_restart_and_are_exported(folder: Path, tmp_path: Path) -> None:
+    with running_app(folder, tmp_path) as app, app.open_client() as http:
+        put(http, added_at="2026-11-01T12:00:00Z")
+        put(http, "n2")
+        assert http.delete("/v1/items/n2").status_code == 204
+    with running_app(folder, tmp_path) as app, app.open_client() as http:
+        http.put("/v1/users/u", json=EAST)
+        assert "n1" in listed(http)
+        for _ in range(2):
+            app.run(export(app.service.store.log, tmp_path / "tables"))
+    (row,) = pl.read_parquet(tmp_path / "tables" / "new_items.parquet").rows(named=True)
+    assert (row["item_id"], row["title"], row["artist_id"], row["year"]) == ("n1", "Dawn", ["a1"], 2026)
+    assert f"{row['added_at']:%Y-%m-%d %H}" == "2026-11-01 12"
+
+
+def test_a_model_that_learned_nothing_stores_items_and_says_so(by_hand: httpx.Client) -> None:
+    answer = read_body(by_hand.put("/v1/items/n1", json=DAWN))
+    assert len(answer["ignored"]) == 1
+    assert by_hand.delete("/v1/items/n1").status_code == 204
+
+
+def test_a_new_model_lists_what_its_users_used_as_it_learned(folder: Path, tmp_path: Path) -> None:
+    model = replace(make_model(), content=make_content())
+    place = Recommender(model).save(tmp_path / "model")
+    with running_app(place, tmp_path) as app, app.open_client() as http:
+        http.put("/v1/users/u", json=EAST)
+        put(http)
+        put(http, "n2")
+        ids = ("i1", "i2", "i3", "i4", "n1", "i6")  # n1 was i5: users of the new model used it
+        renamed = replace(model.catalogue, items=Ids.of(ids))
+        Recommender(replace(model, catalogue=renamed)).save(place)
+        assert read_body(http.post("/v1/model/reload"))["changed"]
+        app.run(app.service.new_items.poll())
+        added = app.service.holder.current.recommender.added
+        assert added is not None
+        assert added.ids.values.to_list() == ["n2"]
+        assert {"n1", "n2"} <= set(listed(http, k=6))
+
+
+RIGHTS = {"read_keys": "r" * 16, "write_keys": "w" * 16, "items_keys": "i" * 16, "admin_keys": "a" * 16}
+
+
+@pytest.mark.parametrize("right", RIGHTS)
+def test_items_need_their_own_right(folder: Path, tmp_path: Path, right: str) -> None:
+    expected = 200 if right == "items_keys" else 403
+    with running_app(folder, tmp_path, **RIGHTS) as app, app.open_client(RIGHTS[right]) as http:
+        assert http.put("/v1/items/n1", json=DAWN).status_code == expected
+        line = json.dumps({"item_id": "n1"})
+        answer = http.post("/v1/items", content=line, headers={"Content-Type": "application/x-ndjson"})
+        assert answer.status_code == expected
+        assert http.delete("/v1/items/n1").status_code == (204 if expected == 200 else 403)
+
+
+def test_another_worker_lists_an_item_within_a_second(
+    folder: Path, start_server: StartServer, redis: RedisProcess
+) -> None:
+    servers = [start_server(model=folder, store=redis.url, redis_prefix="new-items") for _ in range(2)]
+    with open_client(servers[0]) as one, open_client(servers[1]) as other:
+        one.put("/v1/users/u", json=EAST)
+        put(one)
+        assert "n1" in listed(one)
+        wait_for(lambda: "n1" in listed(other), timeout_s=POLL_S + 5)
+        assert other.delete("/v1/items/n1").status_code == 204
+        wait_for(lambda: "n1" not in listed(one), timeout_s=POLL_S + 5)
+
+
+def test_stored_items_are_the_newest_of_each_id(make_log: MakeLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "MAX_STORED_ITEMS", 3)
+
+    async def run() -> None:
+        store = Store(make_log(Retention(10, 0), SetClock()))
+        assert await store.read_items() == []
+        assert await store.find_change(base.NEW_ITEMS) == 0
+        await store.put_items([NewItem("a", {"title": "A"}, 7), NewItem("b", {"title": "B"}, 7)])
+        changed_us = await store.find_change(base.NEW_ITEMS)
+        await store.put_items([NewItem("a", {"title": "AA"}, 7), NewItem("b", {}, 7)])
+        assert await store.find_change(base.NEW_ITEMS) > changed_us > 0
+        assert await store.find_change("items") == 0
+        assert await store.read_items() == [NewItem("a", {"title": "AA"}, 7)]
+        await store.put_items([NewItem(name, {"title": name}, 8) for name in "cdef"])
+        assert [one.item_id for one in await store.read_items()] == ["d", "e", "f"]
+        assert await store.log.find_owners(0) == []
+        await store.close()
+
+    asyncio.run(run())
+
+
+def test_values_of_other_types_than_those_of_the_model_are_missing() -> None:
+    rows: list[dict[str, Any]] = [{"genre": "pop", "year": "late", "stock": True}, {"genre": ["jazz"], "year": 2026.0}]
+    items = [NewItem(f"n{row}", {"added_at": "2026-11-01T12:00:00Z", **values}, 7) for row, values in enumerate(rows)]
+    table = to_table(items, {"genre": pl.List(pl.String), "year": pl.Float64()})
+    assert table["genre"].to_list() == [["pop"], ["jazz"]]
+    assert table["year"].to_list() == [None, 2026]
+    assert "stock" not in table.columns
+    assert to_table(items)["year"].to_list() == ["late", "2026.0"]
