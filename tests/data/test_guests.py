@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
 from firstday.data.dataset import Dataset
 from firstday.data.load import load
 from firstday.data.newcomers import load_newcomers
+from firstday.data.parts import join_users, keep_users
 from firstday.data.splits.snapshot import take_snapshot
 from firstday.errors import DataError
 from firstday.experiment.experiment_tables import take_experiment
@@ -171,12 +173,23 @@ def test_given_vectors_are_those_of_the_person() -> None:
     assert dataset.precomputed.user_vectors.tolist() == [[1, 0], [0, 1]]
 
 
-def test_snapshots_keep_guests() -> None:
+def test_parts_and_snapshots_keep_guests() -> None:
     dataset = load(make_tables())
+    of_ada = keep_users(dataset, np.array([0]))
+    assert of_ada.guests is not None
+    assert of_ada.guests.rows() == [(0, "g1"), (0, "g2"), (0, "ada")]
+    of_ben = keep_users(dataset, np.array([1]))
+    assert of_ben.guests is not None
+    assert of_ben.guests.is_empty()
+    joined = join_users("joined", [of_ben, of_ada], keep_users(dataset, np.array([], dtype=np.int64)), are_all=True)
+    assert joined.guests is not None
+    assert dataset.guests is not None
+    assert joined.guests.equals(dataset.guests)
+    assert joined.assignments is not None
+    assert dataset.assignments is not None
+    assert joined.assignments.equals(dataset.assignments)
+    assert rows_of(joined) == rows_of(dataset)
     assert dataset.registered_at is not None
-    snapshot = take_snapshot(dataset, dataset.registered_at, int(at(1.5).timestamp() * 1e6))
-    assert snapshot.guests is not None
-    assert snapshot.guests.is_empty()
     snapshot = take_snapshot(dataset, dataset.registered_at, int(at(7).timestamp() * 1e6))
     assert snapshot.guests is not None
     assert dataset.guests is not None

@@ -44,7 +44,8 @@ def test_similar_items_are_those_of_python(by_hand: httpx.Client, tiny: Recommen
         answer = by_hand.get(f"/v1/items/{item}/similar", params={"k": 3}).json()
         expected = tiny.similar(item, 3)
         assert ids_of(answer) == [one.item_id for one in expected]
-        assert (answer["strategy"], answer["route"], answer["n_ranked"]) == ("similar", expected.route, 3)
+        assert (answer["strategy"], answer["route"]) == ("similar", expected.route)
+        assert answer["n_ranked"] == expected.n_ranked
         assert (answer["notes"], answer["score_scale"]) == (list(expected.notes), expected.score_scale)
         assert (answer["user_id"], answer["signals_from"], answer["list_id"]) == (None, "request", None)
 

@@ -311,16 +311,6 @@ def test_over_http_both_ids_are_one_user(by_hand: httpx.Client) -> None:
     assert [http.get(f"/v1/users/{name}").status_code for name in ("nina", "cookie")] == [404, 404]
 
 
-def test_a_page_begun_as_a_guest_is_continued_by_the_person(by_hand: httpx.Client) -> None:
-    add_events(by_hand, "browser", "i0")
-    add_events(by_hand, "omar", "i3")
-    whole = ids_of(get_list(by_hand, "browser", k=4))
-    first = get_list(by_hand, "browser", k=2, record=True)
-    merge(by_hand, "omar", "browser")
-    second = get_list(by_hand, "omar", k=2, after=first["list_id"])
-    assert ids_of(first) + ids_of(second) == whole
-
-
 WRONG: tuple[tuple[str, Any, int, str, tuple[str, ...]], ...] = (
     ("p", {}, 422, "invalid", ("from",)),
     ("p", {"from": ""}, 422, "invalid", ("from",)),

@@ -98,7 +98,7 @@ def load_part(raw: Mapping[str, RawTable], whole: Whole) -> tuple[Dataset | None
     if MENTIONS in raw:
         check_named_friends(raw[MENTIONS], frames, findings)
     users = index_ids(frames, "users")
-    vocabulary = replace(whole.vocabulary, users=users)
+    vocabulary = replace(whole.vocabulary, users=users, guests=frames.get("guests"))
     indexed = read_interactions(interactions, vocabulary, findings, whole.now)
     if catalogue is not None and catalogue.precomputed is not None:
         frames.setdefault("embeddings/users", NO_VECTORS)
@@ -206,6 +206,8 @@ def _write_frames(part: Dataset) -> dict[str, pl.DataFrame]:
         frames["friends"] = pl.DataFrame([ids.gather(part.friends.row_of_entry()), friend_ids.alias("friend_id")])
     if part.assignments is not None:
         frames["assignments"] = part.assignments.with_columns(ids.gather(part.assignments["user_ix"]))
+    if part.guests is not None:
+        frames["guests"] = part.guests.with_columns(ids.cast(pl.String).gather(part.guests["user_ix"]))
     if precomputed is not None:
         frames["embeddings/users"] = pl.DataFrame({"user_id": ids, "vector": precomputed.user_vectors})
     return frames

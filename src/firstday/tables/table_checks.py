@@ -99,13 +99,9 @@ def split_guests(users: pl.DataFrame) -> dict[str, pl.DataFrame]:
 
 def name_persons(rows: pl.DataFrame, guests: pl.DataFrame) -> pl.DataFrame:
     """Replace the ids of guests by those of their persons; user ids become text."""
-    persons = guests.select("own_id", person_id="user_id")
-    for column in HOMES:
-        if HOMES[column] == "users" and column in rows.columns:
-            ids = rows.select(own_id=pl.col(column).cast(pl.String))
-            found = ids.join(persons, on="own_id", how="left", maintain_order="left")
-            rows = rows.with_columns(found.select(pl.coalesce("person_id", "own_id").alias(column)).to_series())
-    return rows
+    names = [column for column, home in HOMES.items() if home == "users"]
+    ids = pl.selectors.by_name(names, require_all=False).cast(pl.String)
+    return rows.with_columns(ids.replace(guests["own_id"], guests["user_id"]))
 
 
 def add_items_of_interactions(
