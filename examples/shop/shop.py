@@ -70,7 +70,7 @@ async def show_front(request: Request, visitor: Visitor = None, genre: str = "ja
     """Show three rows without repeats, recorded as shown; or, before the visitor has a country, none."""
     newest = max(RECORDS, key=lambda item_id: RECORDS[item_id]["added_at"])
     rows = [
-        {"name": "For you"},
+        {"name": "For you", "deny": [newest]},
         {"name": "New", "filter": 'added_at >= "2024-01-01"', "pin": {"1": newest}},
         {"name": f"More {genre}", "filter": "genre == user.genre"},
     ]
