@@ -269,7 +269,6 @@ def make_content(**changes: Any) -> ItemContent:
     directions = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], np.float32)
     content = ItemContent(
         terms=Ids.of(["east", "north", "artist_id=a1", "artist_id=a2"]),
-        rarity=np.ones(4, np.float32),
         means=np.tile(directions, (2, 1)),
         centre=np.array([0, 0, TWO_OF_FIVE], np.float32),
         n_hidden=5,

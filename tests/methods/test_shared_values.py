@@ -16,6 +16,8 @@ FEW_READERS = {
     "clock_factors",
     "recent_items",  # `recent` ranks by them, and fills lists up
     "recent_shares",
+    "links",  # what goes with an item
+    "content",  # places new items in the lists of all methods
 }
 
 

@@ -91,8 +91,7 @@ def test_a_record_that_was_bought_is_not_shown_again(page: Page, service: Server
     page.wait_for_url("**/?genre=*")
     assert len(items_in(page, ITEMS)) == 12
     assert bought not in items_in(page, ITEMS)
-    (visitor,) = (cookie["value"] for cookie in page.context.cookies() if cookie["name"] == "visitor")
-    known = httpx.get(f"{service.url}/v1/users/{visitor}").json()
+    known = httpx.get(f"{service.url}/v1/users/{visitor_of(page)}").json()
     (event,) = known["events"]
     assert (event["entity_id"], event["list_id"]) == (bought, known["lists"][1]["list_id"])
 
@@ -119,3 +118,39 @@ def mark(page: Page, item: str, button: str, stock: str) -> None:
 def test_an_error_of_the_service_is_shown_as_its_message(page: Page) -> None:
     page.goto(f"/?genre={'x' * 200}")
     expect(page.get_by_role("alert")).to_contain_text("rows[2].name: String should have at most 100 characters.")
+
+
+def visitor_of(page: Page) -> str:
+    return next(str(cookie["value"]) for cookie in page.context.cookies() if cookie["name"] == "visitor")
+
+
+def test_a_guest_who_logs_in_keeps_what_they_did(page: Page, service: ServerProcess, tables: Path) -> None:
+    guest = visitor_of(page)
+    bought = items_in(page, ITEMS)[0]
+    page.locator(f"[data-item={bought}]").get_by_role("button").click()
+    page.get_by_label("Customer").fill("ada")
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_selector("section")
+    assert visitor_of(page) == "ada"
+    assert bought not in items_in(page, ITEMS)
+    known = httpx.get(f"{service.url}/v1/users/ada").json()
+    assert (known["guest_ids"], [event["entity_id"] for event in known["events"]]) == ([guest], [bought])
+
+    page.locator(ITEMS).first.get_by_role("link").first.click()  # the page of a record
+    page.wait_for_url("**/record/*")
+    records = {record["item_id"]: record for record in map(json.loads, (tables / "items.jsonl").open())}
+    goes_with = [records[item] for item in items_in(page, ITEMS)]
+    assert len(goes_with) == 4
+    assert all("FR" in record["sold_in"] and record["item_id"] != bought for record in goes_with)
+
+    page.goto("/staff")
+    page.get_by_label("Title").fill("Today's Blues")
+    page.get_by_label("Artist").fill(records[bought]["artist_id"])
+    page.get_by_label("Genre").fill("jazz")
+    page.get_by_role("button", name="Sell it from today").click()
+    page.wait_for_url("**/record/*")
+    new = page.url.rpartition("/")[2]
+    assert len(items_in(page, ITEMS)) == 4
+    page.goto("/")
+    assert items_in(page, "section:nth-of-type(2) li")[0] == new
+    expect(page.locator(f"[data-item='{new}']")).to_contain_text("Today's Blues")

@@ -18,13 +18,10 @@ import pytest
 
 import firstday as fd
 from firstday.errors import ConfigError, DataError
-from firstday.features.signals import Signals
-from firstday.methods.explore import NEW_SHARE, recommend_explore
 from firstday.model.calibration import Calibration
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.added_items import MAX_ADDED
 from firstday.recommend.batch import recommend_tables
-from firstday.recommend.query import Additions, Query
 from firstday.recommend.recommender import Recommender
 from tests.tiny import make_content, make_model
 
@@ -57,13 +54,6 @@ def test_an_item_comes_before_those_that_the_user_uses_less_likely(model: Traine
     assert (east.route, east.n_ranked) == ("segment", 4)
     assert "n1" not in ids(recommender.recommend(NORTH_USER))
     assert ids(recommender.recommend(NORTH_USER, 6))[-1] == "n1"  # only i6 is used less: by nobody
-
-
-def test_words_are_as_good_as_an_artist(model: TrainedModel) -> None:
-    recommender = add(model, {"item_id": "n1", "title": "To the East!"}, {"item_id": "n2", "description": "north"})
-    assert "n1" in ids(recommender.recommend(EAST_USER))
-    assert "n2" in ids(recommender.recommend(NORTH_USER))
-    assert "n2" not in ids(recommender.recommend(EAST_USER))
 
 
 def test_scores_that_are_probabilities_are_compared(model: TrainedModel) -> None:
@@ -148,23 +138,16 @@ def test_an_item_that_is_not_recommendable_is_never_listed(model: TrainedModel) 
     assert "n1" not in ids(add(flagged, {**NEW, "recommendable": False}).recommend(EAST_USER))
 
 
-def test_explore_offers_new_items_with_the_propensities_that_it_states(model: TrainedModel) -> None:
-    added = add(model, NEW).added
-    assert added is not None
-    n_users = 2_000
-    users = [Signals(user_id=number, **EAST_USER) for number in range(n_users)]
-    batch, _ = model.read_signals(users)
-    query = Query(model, batch, 3)
-    answer = recommend_explore(query.ask(additions=Additions.of(added, query.signals, keep_used=True)))
-    is_new = answer.items == model.n_items
-    assert (is_new.sum(axis=1) <= 1).all()
-    assert 0 < (added.offers.drawn(0) >= 0).mean() < 1  # samples below what other items have offer nothing
-    stated = np.unique(answer.propensities[is_new[:, 0], 0])
-    assert len(stated) == 1
-    expected = float(stated[0])
-    assert expected <= NEW_SHARE
-    deviation = np.sqrt(expected * (1 - expected) / n_users)
-    assert abs(is_new[:, 0].mean() - expected) < 6 * deviation
+def test_explore_offers_new_items_and_obeys_rules(model: TrainedModel) -> None:
+    recommender = add(model, NEW)
+    assert recommender.added is not None
+    assert 0 < (recommender.added.offers.drawn(0) >= 0).mean() < 1  # samples below what other items have offer nothing
+    found: set[Any] = set()
+    for number in range(200):
+        user = {**EAST_USER, "user_id": number}
+        found.update(ids(recommender.recommend(user, 1, "explore")))
+        assert "n1" not in ids(recommender.recommend(user, 1, "explore", rules={"deny": ["n1"]}))
+    assert {"i1", "n1"} <= found
 
 
 def test_a_model_that_learned_nothing_refuses_new_items() -> None:
@@ -205,9 +188,11 @@ def test_batches_read_new_items_and_what_users_did_with_them(model: TrainedModel
     assert summary.unknown == {"item": 1}
 
 
+def test_what_goes_with_an_item_is_not_new(model: TrainedModel) -> None:
+    assert "n1" not in ids(add(model, NEW).similar("i1", 6))
+
+
 def test_what_goes_with_a_new_item_has_near_vectors(model: TrainedModel) -> None:
-    recommender = add(model, NEW)
-    answer = recommender.similar("n1", 2)
+    answer = add(model, NEW).similar("n1", 2)
     assert answer.route == "nearest"
-    assert ids(answer) == ["i1", "i2"]
-    assert "n1" not in ids(recommender.similar("i1", 6))
+    assert "n1" not in ids(answer)

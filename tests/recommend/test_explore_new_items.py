@@ -11,7 +11,6 @@ import pytest
 from firstday.features.signals import Signals
 from firstday.methods.explore import NEW_SHARE, draw_offers, recommend_explore
 from firstday.model.trained_model import TrainedModel
-from firstday.ranking import NO_ITEM
 from firstday.recommend.added_items import PRIOR_RATE
 from firstday.recommend.query import Answer, Query
 from firstday.segment.new_items import N_DRAWS, NewItems
@@ -95,11 +94,3 @@ def test_how_likely_an_offer_is_follows_from_belief_and_draws() -> None:
     assert seen == pytest.approx({3: 0.75 * 0.75, 4: 0.25 * 0.5, 5: 0.75 * 0.25 + 0.25 * 0.5})
     _, without = next(draw_offers(items, segments, belief, np.random.default_rng(0), make_quota(5)))
     assert without == pytest.approx(NEW_SHARE * 0.6875)
-
-
-def test_samples_without_an_item_offer_nothing() -> None:
-    half = N_DRAWS // 2
-    drawn = {0: np.repeat([NO_ITEM, 4], half)}
-    items = NewItems(np.array([4]), np.ones((1, 1)), np.ones((1, 1)), 0.5, drawn)
-    _, chance = next(draw_offers(items, np.array([0]), np.array([1.0]), np.random.default_rng(0), make_quota()))
-    assert chance == pytest.approx(NEW_SHARE / 2)

@@ -35,6 +35,11 @@ def test_the_length_of_a_list_changes_neither_order_nor_scores(tiny: Recommender
             assert tiny.similar(item, k).items == whole.items[:k]
 
 
+def test_an_item_without_links_has_the_nearest_vectors(tiny: Recommender) -> None:
+    answer = tiny.similar("i2", 3)
+    assert (ids(answer), answer.route, answer.n_ranked) == (["i1", "i3", "i5"], "nearest", 3)
+
+
 def test_of_an_item_that_nobody_uses_the_list_is_popular_and_says_so(tiny: Recommender) -> None:
     answer = tiny.similar("i6", 3)
     assert (ids(answer), answer.route, answer.score_scale) == (["i1", "i3", "i2"], "popular", "share of everyone")
@@ -65,7 +70,7 @@ def test_for_a_user_the_list_follows_their_taste_and_leaves_out_what_they_used(t
 @pytest.mark.parametrize(
     ("rules", "expected"),
     [
-        ({"filter": 'genre == "rock"'}, ["i4", "i5"]),
+        ({"filter": 'genre == "rock"'}, ["i5", "i4"]),  # without links, by vectors
         ({"filter": "year >= 2021"}, ["i3", "i4", "i5"]),
         ({"allow": ["i3", "i4", "unknown"]}, ["i3", "i4"]),
         ({"deny": ["i2"]}, ["i3", "i4", "i5", "i6"]),

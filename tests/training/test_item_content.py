@@ -15,25 +15,16 @@ from firstday.training.validation import Fold
 from tests.tiny import EAST, N_ITEMS, NORTH, make_content, make_model
 
 N_DAYS = 50
-N_OLD, N_NEW = 10, 3_000
-"""Smoothing of an age that so many new items reach is negligible."""
+N_NEW = 3_000
+"""With so many items, smoothing is negligible."""
 
 
-def make_uses(first: int) -> FirstUses:
-    """Ten old items have 100 uses a day; each new one has 1 on a day, 2 on each of the next three, and no more."""
-    table = np.zeros((N_DAYS, N_OLD + N_NEW))
-    table[:, :N_OLD] = 100
-    table[first : first + 4, N_OLD:] = np.array([1, 2, 2, 2])[:, None]
-    days, items = np.nonzero(table)
-    counts = SparseRows.from_pairs(N_DAYS - 1 - days, items, table[days, items], N_DAYS, N_OLD + N_NEW)
-    return FirstUses(counts, N_DAYS * DAY_US)
-
-
-def test_freshness_is_the_use_of_new_items_relative_to_all() -> None:
-    first = 20
-    usual = (N_OLD * 100 * N_DAYS + N_NEW * 7) / (N_OLD * N_DAYS + N_NEW * (N_DAYS - first))
-    assert measure_freshness(make_uses(first)) == pytest.approx(6 / 29 / usual, rel=0.05)
-    assert measure_freshness(make_uses(5)) == 1  # at the start of a log, every item looks new
+@pytest.mark.parametrize(("first", "expected"), [(20, 2 / 29 / (3 / 30)), (5, 1.0)])
+def test_freshness_is_the_use_of_new_items_relative_to_all(first: int, expected: float) -> None:
+    """Each item has one use on its first day, and two on the next; at the start of a log, every item looks new."""
+    days = np.repeat([N_DAYS - 1 - first, N_DAYS - 2 - first], N_NEW)
+    counts = SparseRows.from_pairs(days, np.tile(np.arange(N_NEW), 2), np.repeat([1, 2], N_NEW), N_DAYS, N_NEW)
+    assert measure_freshness(FirstUses(counts, N_DAYS * DAY_US)) == pytest.approx(expected, rel=0.05)
 
 
 def test_likeness_matters_as_much_as_it_did_for_hidden_items() -> None:

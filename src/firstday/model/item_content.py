@@ -7,7 +7,7 @@ worth is learned by hiding some items from them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -22,7 +22,7 @@ TEXTS = ("title", "description")
 WORD = r"[\p{L}\p{N}]+"
 MAX_TERMS = 2**17
 """Maximum number of terms to learn from; the most frequent ones are kept."""
-SHRINKAGE = 2.0
+SHRINKAGE = 5.0
 """Pseudo-items at the overall mean, added to the items of each term."""
 MIN_ITEMS = 20
 """Minimum number of used items to learn from."""
@@ -40,11 +40,9 @@ class ItemContent:
     ----------
     terms
         Known words and members of entities.
-    rarity
-        Inverse document frequency of each term, float32, shape (n_terms,).
     means
         Mean of the items of each term, float32, shape (n_terms, d + 1): their unit vectors and the logarithms of their
-        popularity, both relative to `centre`.
+        popularity, both relative to `centre`, and scaled to predict the vectors of hidden items best.
     centre
         Mean over all items, float32, shape (d + 1,).
     n_hidden, cosine
@@ -56,7 +54,6 @@ class ItemContent:
     """
 
     terms: Ids
-    rarity: np.ndarray
     means: np.ndarray
     centre: np.ndarray
     n_hidden: int
@@ -70,7 +67,7 @@ class ItemContent:
         `columns` are as in `find_terms`. Items without known terms are average.
         """
         rows = index_terms(find_terms(columns), self.terms, n_items)
-        found = self.centre + _average_items(rows, self.rarity, self.means)
+        found = self.centre + rows.mean_vectors(self.means)
         return found[:, :-1], found[:, -1]
 
     def chances(self, users: np.ndarray, vectors: np.ndarray, log_use: np.ndarray) -> np.ndarray:
@@ -137,18 +134,16 @@ def fit_content(
     targets -= centre
     order = np.random.default_rng(0).permutation(len(used))
     hidden, shown = np.split(order, [min(MAX_HIDDEN, len(order) // 5)])
-    rarity = np.log((1 + len(used)) / (1 + rows.column_sums())).astype(np.float32)
-    predicted = _average_items(rows.take(hidden), rarity, average_terms(rows.take(shown), targets[shown]))
+    predicted = rows.take(hidden).mean_vectors(average_terms(rows.take(shown), targets[shown]))
+    of_vectors = predicted[:, :-1]
+    scale = (of_vectors * targets[hidden, :-1]).sum() / max(1e-9, float((of_vectors**2).sum()))
+    predicted *= scale
     predicted += centre
     cosines = unit_rows(predicted[:, :-1]) * unit_rows(vectors[used[hidden]])
-    means = average_terms(rows, targets)
+    means = average_terms(rows, targets) * np.float32(scale)
     cosine = round(float(cosines.sum(axis=1).mean()), 4)
-    content = ItemContent(terms, rarity, means, centre, len(hidden), cosine, NO_CALIBRATION)
+    content = ItemContent(terms, means, centre, len(hidden), cosine, NO_CALIBRATION)
     return content, used[hidden], predicted
-
-
-def _average_items(rows: SparseRows, rarity: np.ndarray, means: np.ndarray) -> np.ndarray:
-    return replace(rows, weights=rarity[rows.columns]).mean_vectors(means, weighted=True)
 
 
 def average_terms(rows: SparseRows, targets: np.ndarray) -> np.ndarray:

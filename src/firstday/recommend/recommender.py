@@ -32,7 +32,6 @@ from firstday.recommend.rules.list_rules import (
     NO_RULES,
     AnyRules,
     ItemRules,
-    ListedItems,
     Row,
     Rules,
     compile_rules,
@@ -172,7 +171,7 @@ def check_length(model: TrainedModel, k: int | None) -> int:
     return min(int(length), model.n_items)
 
 
-def find_item(model: ListedItems, item: Any) -> int:
+def find_item(model: TrainedModel | AddedItems, item: Any) -> int:
     """Return the index of an item, given its id; raise ConfigError if there is none."""
     index = model.catalogue.items.index_of(item)
     if index < 0:

@@ -167,7 +167,8 @@ class ListBatcher:
                 else:
                     signals = [request.signals for request in group]
                     lists = [(k, layers)]
-                    item = None if item_id is None else find_item(model.recommender.added or model.trained, item_id)
+                    known = model.recommender.added or model.trained
+                    item = None if item_id is None else find_item(known, item_id)
                     answers = next(
                         model.recommender.answer_lists(signals, lists, strategy, keep_used=keep_used, item=item)
                     )

@@ -30,10 +30,11 @@ def to_table(items: Sequence[NewItem], types: Mapping[str, pl.DataType] | None =
     for name, dtype in {**(names if types is None else types), **COLUMNS}.items():
         values = [row.get(name) for row in rows]
         if dtype == pl.List or (dtype is None and any(isinstance(value, list) for value in values)):
-            values = [value if value is None else _as_list(value) for value in values]
+            values = [value if value is None else as_list(value) for value in values]
         table.append(pl.Series(name, values, dtype=dtype, strict=False))
     return pl.DataFrame(table)
 
 
-def _as_list(value: Any) -> list[str]:
+def as_list(value: Any) -> list[str]:
+    """Return the texts of a value, which may be a list."""
     return list(map(str, value if isinstance(value, list) else [value]))

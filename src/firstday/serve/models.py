@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, cached_property, partial
@@ -44,10 +45,9 @@ class ServedModel:
 
     def with_items(self, added: AddedItems | None, put_us: Mapping[str, int]) -> ServedModel:
         """Return the model with new items, and when each stored one was first put."""
+        served = copy(self)
         recommender = replace(self.recommender, added=added)
-        newest_us = max(put_us.values(), default=0)
-        served = replace(self, recommender=recommender, put_us=put_us, newest_us=newest_us)
-        served.__dict__.update({name: value for name, value in vars(self).items() if name not in vars(served)})
+        vars(served).update(recommender=recommender, put_us=put_us, newest_us=max(put_us.values(), default=0))
         return served
 
     @cached_property

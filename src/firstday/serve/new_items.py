@@ -8,7 +8,7 @@ from typing import Any
 
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.added_items import AddedItems
-from firstday.serve.item_table import COLUMNS, to_table
+from firstday.serve.item_table import COLUMNS, as_list, to_table
 from firstday.serve.models import ModelHolder, ServedModel
 from firstday.serve.store.base import NEW_ITEMS, NewItem, Store, now_us, to_time
 from firstday.tables.categories import entity_of_column
@@ -31,7 +31,7 @@ class NewItemTable:
             changed_us = await self._store.find_change(NEW_ITEMS)
             served = self._holder.current
             seen = changed_us, served.version
-            if seen == self._seen or not (changed_us or self._seen):
+            if seen == self._seen:
                 return
             items = await self._store.read_items()
             added = await asyncio.to_thread(place, served.trained, items)
@@ -73,6 +73,5 @@ def describe_ignored(served: ServedModel, item_id: str, values: Mapping[str, Any
         if name not in catalogue.columns:
             ignored.append(f"column {name!r} is unknown")
         elif entity in catalogue.entities:
-            members = value if isinstance(value, list) else [value]
-            ignored += filter(None, (catalogue.find_unknown(None, entity, one) for one in members))
+            ignored += filter(None, (catalogue.find_unknown(None, entity, one) for one in as_list(value)))
     return ignored
