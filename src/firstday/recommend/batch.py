@@ -87,8 +87,10 @@ def recommend_tables(
     with replaced(out) as staged:
         write_list_file(lists, staged, form)
     write_left_out(left_out_path(out), dataset.left_out)
-    of_rules = [f"Rules: {note}." for note in compile_rules(recommender.model, [rules], {}).notes]
-    return summary.with_notes([*dataset.notes, *of_rules])
+    notes = [f"Rules: {note}." for note in compile_rules(recommender.model, [rules], {}).notes]
+    if dataset.new_items is not None and recommender.model.content is None:
+        notes.append("items: Ignored, since the model has learned nothing about new items.")
+    return summary.with_notes([*dataset.notes, *notes])
 
 
 def list_users(
@@ -108,7 +110,7 @@ def list_users(
     batch, unknown = model.catalogue.translate(dataset, users, actions, passed_over)
     additions = None
     added = recommender.added
-    if dataset.new_items is not None:
+    if dataset.new_items is not None and model.content is not None:
         added = AddedItems.of(model, dataset.new_items)
     if added is not None:
         of_all, unknown = added.catalogue.translate(dataset, users, actions, passed_over)

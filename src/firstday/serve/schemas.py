@@ -72,7 +72,8 @@ def _check_item_value(value: Any) -> Any:
     return value
 
 
-ItemValue = Annotated[Any, BeforeValidator(_check_item_value, json_schema_input_type=bool | float | str | list[Id])]
+_Scalar = bool | float | str
+ItemValue = Annotated[Any, BeforeValidator(_check_item_value, json_schema_input_type=_Scalar | list[_Scalar])]
 FilterName = Annotated[str, Field(pattern=_LIST_NAME), BeforeValidator(_check_list_name)]
 RuleText = Annotated[str, Field(max_length=MAX_FILTER_LENGTH)]
 Length = Annotated[int, Field(ge=1, le=1000), BeforeValidator(as_whole)]
