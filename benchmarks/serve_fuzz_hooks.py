@@ -17,7 +17,6 @@ def before_load_schema(context: schemathesis.HookContext, raw_schema: dict[str, 
     tests/serve/test_event_stream.py covers streams, truncated and invalid in all ways.
     """
     raw_schema["paths"]["/v1/events"]["post"]["requestBody"]["content"].pop("application/x-ndjson")
-    raw_schema["paths"]["/v1/items"].pop("post")  # streams alone
     raw_schema["components"]["schemas"]["StrategyName"]["enum"] = ["popular", "segment", "auto"]
     parameters = raw_schema["paths"]["/v1/onboarding"]["get"]["parameters"]
     next(one for one in parameters if one["name"] == "entity")["schema"]["enum"] = ["item"]
