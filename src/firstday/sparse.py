@@ -221,22 +221,25 @@ def _add_up(cells: np.ndarray, weights: np.ndarray | None, n_rows: int, n_column
 def find_support(matrices: Sequence[SparseRows]) -> tuple[SparseRows, list[np.ndarray]]:
     """Return a matrix with an entry of weight 1 wherever one of several matrices has an entry.
 
-    Also returns, for each matrix, the position of its entries among those of the result, int64, shape (n_entries,). The
-    first matrix should have the most entries: the others' are inserted among its entries.
+    Also returns, for each matrix, the position of its entries among those of the result, int64, shape (n_entries,).
     """
-    first, *others = matrices
-    cells = first._cells()
-    other_cells = [matrix._cells() for matrix in others]
-    distinct = np.sort(np.concatenate([cells[:0], *other_cells]))
+    first = matrices[0]
+    cells = [matrix._cells() for matrix in matrices]
+    largest = int(np.argmax([len(of_matrix) for of_matrix in cells]))
+    most = cells[largest]  # the others' entries are inserted among these
+    distinct = np.sort(np.concatenate([most[:0], *cells[:largest], *cells[largest + 1 :]]))
     distinct = distinct[np.append(True, distinct[1:] != distinct[:-1])[: len(distinct)]]  # np.unique hashes: slower
-    position, is_present = first._find(distinct)
-    inserted = position[~is_present]
-    of_all = np.insert(cells, inserted, distinct[~is_present])
+    position = np.searchsorted(most, distinct)
+    is_absent = np.append(most, -1)[position] != distinct
+    inserted = position[is_absent]
+    of_all = np.insert(most, inserted, distinct[is_absent])
     starts = np.searchsorted(of_all, np.arange(first.n_rows + 1, dtype=np.int64) * first.n_columns)
     support = SparseRows(starts, np.zeros(0, np.int32), np.ones(len(of_all), np.float32), first.n_columns)
     support = replace(support, columns=(of_all - support.row_of_entry() * first.n_columns).astype(np.int32))
-    n_before = np.cumsum(np.bincount(inserted, minlength=len(cells))[: len(cells)])
-    return support, [np.arange(len(cells)) + n_before, *(np.searchsorted(of_all, other) for other in other_cells)]
+    n_before = np.cumsum(np.bincount(inserted, minlength=len(most))[: len(most)])
+    positions = [np.searchsorted(of_all, of_matrix) for of_matrix in (*cells[:largest], *cells[largest + 1 :])]
+    positions.insert(largest, np.arange(len(most)) + n_before)
+    return support, positions
 
 
 def contains(table: SparseRows, entries: SparseRows) -> np.ndarray:

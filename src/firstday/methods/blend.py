@@ -172,17 +172,15 @@ def _choose_candidates(query: Query, parts: Mapping[str, Part], excluded: Sparse
     shares = [part for part in parts.values() if isinstance(part, Shares)]
     backgrounds = tuple(part.background for part in shares)
     lifts = [part.rows for part in parts.values() if isinstance(part, Lift)]
-    share_rows = sorted((part.rows for part in shares), key=lambda rows: -rows.n_entries)
-    entries, positions = find_support([*share_rows, *lifts, excluded])
-    position_of = dict(zip(map(id, [*share_rows, *lifts]), positions, strict=False))
+    entries, positions = find_support([*(part.rows for part in shares), *lifts, excluded])
     promise = np.full(entries.n_entries, LEAST_SHARE, dtype=np.float32)
-    for part in shares:
+    for part, position in zip(shares, positions, strict=False):
         of_part = part.background[entries.columns]
-        of_part[position_of[id(part.rows)]] += part.rows.weights
+        of_part[position] += part.rows.weights
         promise += of_part
     promise = _weigh(query, promise, entries.columns)
-    for lift in lifts:
-        promise[position_of[id(lift)]] *= np.exp(np.minimum(lift.weights, MAX_LIFT))
+    for lift, position in zip(lifts, positions[len(shares) :], strict=False):
+        promise[position] *= np.exp(np.minimum(lift.weights, MAX_LIFT))
     promise = _boost(query, promise, entries.columns)
     promise[positions[-1]] = -1
     # Shares only raise the promise, so among the first items of the order, this many suffice, and entries below the

@@ -28,7 +28,7 @@ class Shares:
     Parameters
     ----------
     rows
-        Shares specific to the user, added to the background, shape (n_rows, n_items).
+        Shares specific to the user, added to the background, not negative, shape (n_rows, n_items).
     background
         Share of each item, the same for all users, float32, shape (n_items,). Candidates are found quickly if it is the
         same array in every call, such as a value derived from the model (`TrainedModel.derive`).
