@@ -32,6 +32,7 @@ from firstday.recommend.rules.list_rules import (
     NO_RULES,
     AnyRules,
     ItemRules,
+    ListedItems,
     Row,
     Rules,
     compile_rules,
@@ -171,9 +172,9 @@ def check_length(model: TrainedModel, k: int | None) -> int:
     return min(int(length), model.n_items)
 
 
-def find_item(model: TrainedModel | AddedItems, item: Any) -> int:
+def find_item(items: ListedItems, item: Any) -> int:
     """Return the index of an item, given its id; raise ConfigError if there is none."""
-    index = model.catalogue.items.index_of(item)
+    index = items.catalogue.items.index_of(item)
     if index < 0:
         raise ConfigError(f"{item!r} is unknown to the model; give the id of an item.", where="item", code="not_found")
     return index
@@ -197,6 +198,11 @@ class Recommender:
 
     def __post_init__(self) -> None:
         expect("model", self.model, TrainedModel, "a trained model; fd.open_model('model/') opens a folder")
+
+    @property
+    def listed_items(self) -> ListedItems:
+        """The items that lists consist of: those of the model, and those added."""
+        return self.added or self.model
 
     def recommend(
         self,
@@ -267,7 +273,7 @@ class Recommender:
             The signals are invalid.
         """
         lists = [(k, read_layers(rules))]
-        index = find_item(self.added or self.model, item)
+        index = find_item(self.listed_items, item)
         return next(self.answer_lists([Signals.of(user or {})], lists, None, keep_used=keep_used, item=index)).row(0)
 
     def recommend_rows(
@@ -396,12 +402,12 @@ class Recommender:
             unused, excluding = describe_ineffective(query, strategy, answer.routes)
             ignored = [(*sentences, *others) for sentences, others in zip(unknown, unused, strict=True)]
             has_rules = bool(users) and any(rules != NO_RULES for rules in layers)
-            rules = compile_rules(self.added or model, layers, profiles[0]) if has_rules else None  # same notes for all
+            rules = compile_rules(self.listed_items, layers, profiles[0]) if has_rules else None  # same notes for all
             notes = [
                 tuple(_explain(query, strategy, answer, row, effects, rules)) for row, effects in enumerate(excluding)
             ]
             ids = [user.user_id for user in users]
-            yield Recommendations(self.added or model, model, strategy, answer, segments, ignored, notes, ids)
+            yield Recommendations(self.listed_items, model, strategy, answer, segments, ignored, notes, ids)
             listed = SparseRows.from_lists([items[items >= 0] for items in answer.items], len(query.list_rules.allowed))
             query = query.without(listed)
 

@@ -167,8 +167,7 @@ class ListBatcher:
                 else:
                     signals = [request.signals for request in group]
                     lists = [(k, layers)]
-                    known = model.recommender.added or model.trained
-                    item = None if item_id is None else find_item(known, item_id)
+                    item = None if item_id is None else find_item(model.recommender.listed_items, item_id)
                     answers = next(
                         model.recommender.answer_lists(signals, lists, strategy, keep_used=keep_used, item=item)
                     )

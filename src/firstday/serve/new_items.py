@@ -53,7 +53,7 @@ class NewItemTable:
 
 def place(model: TrainedModel, items: Sequence[NewItem]) -> AddedItems | None:
     """Return the items that no user of the model used; None if there are none, or nothing was learned of any."""
-    if model.content is None:
+    if model.content is None or not items:
         return None
     types = {name: column.dtype for name, column in model.catalogue.columns.items()}
     return AddedItems.of(model, to_table(items, types)) or None
