@@ -19,7 +19,7 @@ import sqlite3
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,18 @@ async def write_until_dead(url: str, ledger: Ledger, prefix: str, seed: int) -> 
     await asyncio.gather(*(work(number) for number in range(N_WRITERS)))
 
 
+def kill_during(server: ServerProcess, delay_s: float, work: Coroutine[Any, Any, None]) -> None:
+    """Kill a server while it is at work, after a delay; start it again, which fails unless the store opens."""
+
+    async def run() -> None:
+        asyncio.get_running_loop().call_later(delay_s, server.process.kill)
+        await work
+
+    asyncio.run(run())
+    server.process.wait()
+    server.start()
+
+
 def kill_under_load(
     model: Path, folder: Path, n_kills: int, seed: int = 0, settings: dict[str, Any] | None = None
 ) -> dict[str, Any]:
@@ -64,18 +76,11 @@ def kill_under_load(
     with ServerProcess(model, folder, {**SETTINGS, **(settings or {})}) as server:
         for number in range(n_kills):
             this = Ledger()
-
-            async def run(this: Ledger = this, number: int = number) -> None:
-                asyncio.get_running_loop().call_later(rng.uniform(0.02, 0.6), server.process.kill)
-                await write_until_dead(server.url, this, f"k{number}", number)
-
-            asyncio.run(run())
-            server.process.wait()
-            server.start()  # fails unless the store opens
+            kill_during(server, rng.uniform(0.02, 0.6), write_until_dead(server.url, this, f"k{number}", number))
             this.compare(read_events(server.url, this.users()))
             ledger.batches += this.batches
         counted = ledger.compare(read_events(server.url, ledger.users()))
-    if settings is None:
+    if not settings:
         with sqlite3.connect(folder / "users.sqlite") as connection:
             check(connection.execute("PRAGMA integrity_check").fetchone() == ("ok",), "the file is damaged")
     return {"kills": n_kills, "batches": len(ledger.batches), **counted}
@@ -130,14 +135,8 @@ def kill_during_merges(
     with ServerProcess(model, folder, {**SETTINGS, **(settings or {})}) as server:
         for number in range(n_kills):
             ledger = MergeLedger()
-
-            async def run(ledger: MergeLedger = ledger, number: int = number) -> None:
-                asyncio.get_running_loop().call_later(rng.uniform(0.05, 0.6), server.process.kill)
-                await merge_until_dead(server.url, ledger, f"m{seed}-{number}", number)
-
-            asyncio.run(run())
-            server.process.wait()
-            server.start()
+            merging = merge_until_dead(server.url, ledger, f"m{seed}-{number}", number)
+            kill_during(server, rng.uniform(0.05, 0.6), merging)
             read = read_persons(server.url, ledger.users())
             ledger.compare_persons(read)
             settled = {guest for _, guest, is_acknowledged in ledger.merges if is_acknowledged}

@@ -10,39 +10,27 @@ from serve_export import export_across_merges
 from serve_faults import full_disk, kill_during_merges, kill_under_load, read_only_disk, store_gone
 from serve_fuzz import fuzz
 from serve_reload import reload_under_load
-from store_servers import STORE_SERVERS
+from store_servers import STORE_SERVERS, store_settings
 
-each_server = pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(kind, marks=pytest.mark.skipif(not server.is_installed(), reason=f"{kind} is not installed"))
-        for kind, server in STORE_SERVERS.items()
-    ],
-)
+SERVERS = [
+    pytest.param(kind, marks=pytest.mark.skipif(not server.is_installed(), reason=f"{kind} is not installed"))
+    for kind, server in STORE_SERVERS.items()
+]
+each_server = pytest.mark.parametrize("kind", SERVERS)
+each_store = pytest.mark.parametrize("kind", ["sqlite", *SERVERS])
 
 
-def test_no_acknowledged_event_is_lost_by_a_killed_process(model: Path, tmp_path: Path) -> None:
-    done = kill_under_load(model, tmp_path, 1, seed=2)
+@each_store
+def test_no_acknowledged_event_is_lost_by_a_killed_process(model: Path, tmp_path: Path, kind: str) -> None:
+    with store_settings(kind) as settings:
+        done = kill_under_load(model, tmp_path, 1, seed=2, settings=settings)
     assert done["acknowledged"] > 50
 
 
-@each_server
-def test_no_acknowledged_event_is_lost_with_a_store_server(model: Path, tmp_path: Path, kind: str) -> None:
-    with STORE_SERVERS[kind]() as store:
-        done = kill_under_load(model, tmp_path, 1, seed=2, settings={"store": store.url})
-    assert done["acknowledged"] > 50
-
-
-def test_a_process_killed_during_merges_gives_nobody_what_others_did(model: Path, tmp_path: Path) -> None:
-    done = kill_during_merges(model, tmp_path, 2, seed=3)
-    assert done["merges"] > 10
-    assert done["acknowledged"] > 50
-
-
-@each_server
-def test_a_process_killed_during_merges_with_a_store_server(model: Path, tmp_path: Path, kind: str) -> None:
-    with STORE_SERVERS[kind]() as store:
-        done = kill_during_merges(model, tmp_path, 2, seed=3, settings={"store": store.url})
+@each_store
+def test_a_process_killed_during_merges_gives_nobody_what_others_did(model: Path, tmp_path: Path, kind: str) -> None:
+    with store_settings(kind) as settings:
+        done = kill_during_merges(model, tmp_path, 2, seed=3, settings=settings)
     assert done["merges"] > 10
     assert done["acknowledged"] > 50
 
