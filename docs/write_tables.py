@@ -30,7 +30,8 @@ DOCS = Path(__file__).parent
 MARKED = re.compile(r"<!-- table: (.+?) -->\n.*?<!-- end -->", re.DOTALL)
 MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "demo_list": demo.demo_list,
-    "evaluated": quality.evaluated,
+    "strategies": quality.strategies,
+    "day_one_sizes": quality.day_one_sizes,
     "clocks": quality.clocks,
     "list-speed": quality.list_speed,
     "list-growth": cost.list_growth,
@@ -41,12 +42,10 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "rules_equality": quality.rules_equality,
     "calibration": quality.calibration,
     "clock_lists": quality.clock_lists,
-    "clock_weights": quality.clock_weights,
     "clock_ages": quality.clock_ages,
     "components": quality.components,
     "blend_defaults": quality.blend_defaults,
     "known_items": quality.known_items,
-    "leads": quality.leads,
     "elsewhere": quality.elsewhere,
     "nothing_known": quality.nothing_known,
     "denied_ids": quality.denied_ids,
