@@ -26,11 +26,14 @@ def clean_nights() -> list[str]:
 
 
 def damages() -> list[str]:
-    """Return what stopped each damage to tables, by log."""
+    """Return what stopped each damage to tables, by log; damages with the same outcome share a row."""
     logs = read_results("spoiled-tables")["logs"]
     first, *_ = logs.values()
-    rows = ([title, *(_name_signs(log["damaged"][title]) for log in logs.values())] for title in first["damaged"])
-    return make_table(("damage", *logs), rows)
+    damages_of: dict[tuple[str, ...], list[str]] = {}
+    for title in first["damaged"]:
+        outcomes = tuple(_name_signs(log["damaged"][title]) for log in logs.values())
+        damages_of.setdefault(outcomes, []).append(title)
+    return make_table(("damage", *logs), (["; ".join(titles), *outcomes] for outcomes, titles in damages_of.items()))
 
 
 def _name_signs(outcome: Mapping[str, str]) -> str:
