@@ -73,21 +73,21 @@ def sample_cost() -> list[str]:
     """Return the precision with fewer learners, and its difference from that with all of them."""
     results = read_results("sample-cost")
     mllib = results["mllib"]
-    title = f"{mllib['users']:,} users: item vectors by MLlib, from all {mllib['warm']:,} warm users"
-    learners = [(f"{row['learned_from']:,} ({row['share']:g} %)", row) for row in results["rows"]]
-    learners += [(title, row) for row in mllib["rows"]]
-    columns = (
-        f"learners, of {results['users']:,} users ({results['seeds']} seed, {results['cold']:,} cold users)",
-        "strategy",
-        "P@50, % [95 % interval]",
-        "minus all learners",
-    )
-    rows = []
-    for name, row in learners:
-        precision = estimate(row["precision"], row["precision_ci"])
-        difference = estimate(row["difference"], row["difference_ci"], "+.1f")
-        rows.append([name, f"`{row['strategy']}`", precision, difference])
-    return make_table(columns, rows)
+    title = f"of {mllib['users']:,} users, all {mllib['warm']:,} warm ones: item vectors by MLlib"
+    by_learners: dict[str, list[str]] = {}
+    for row in results["rows"]:
+        cells = by_learners.setdefault(f"{row['learned_from']:,} ({row['share']:g} %)", [])
+        cells += _difference(row)
+    for row in mllib["rows"]:
+        by_learners.setdefault(title, []).extend(_difference(row))
+    columns = [f"learners, of {results['users']:,} users ({results['seeds']} seed, {results['cold']:,} cold users)"]
+    for row in mllib["rows"]:
+        columns += [f"P@50 of `{row['strategy']}`, %", "difference"]
+    return make_table(columns, ([learners, *cells] for learners, cells in by_learners.items()))
+
+
+def _difference(row: dict[str, Any]) -> list[str]:
+    return [f"{row['precision']:.1f}", estimate(row["difference"], row["difference_ci"], "+.1f")]
 
 
 def simulated() -> list[str]:
