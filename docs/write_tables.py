@@ -64,7 +64,6 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "onboarding_speed": onboarding.onboarding_speed,
     "ab_tests": experiments.ab_tests,
     "replay": bandit.replay,
-    "replay_options": bandit.replay_options,
     "tune": tuning.tune,
     "leaderboard_sets": leaderboard.leaderboard_sets,
     "paper_scale": paper.paper_scale,
