@@ -21,17 +21,18 @@ WITH_NEW_ITEMS = ("service", "larger")
 def policies() -> list[str]:
     """Return hits and regret of a user over ten days by policy, for each speed of drift."""
     results = read_results("arrivals")
-    columns = ["policy"]
-    for title in DRIFTS.values():
-        columns += [f"{title}: hits", "regret"]
     rows = []
     for policy in results["service"]["hits"]:
         cells = [f"`{policy}`"]
         for service in DRIFTS:
-            for measure in ("hits", "regret"):
-                values = results[service][measure]
-                cells.append(_estimate(values[policy], ".2f") if policy in values else "-")
+            values = results[service]
+            measured = policy in values["hits"]
+            cells.append(f"{values['hits'][policy][0]:.2f}" if measured else "-")
+            cells.append(_estimate(values["regret"][policy], ".2f") if measured else "-")
         rows.append(cells)
+    columns = ["policy"]
+    for title in DRIFTS.values():
+        columns += [f"{title}: hits", "regret"]
     return make_table(columns, rows)
 
 

@@ -13,15 +13,9 @@ def list_growth() -> list[str]:
     for strategy, costs in results[first].items():
         for rule, cost in costs.items():
             ratios = (results[n][strategy][rule] for n in larger)
-            lines.append(
-                [
-                    f"`{strategy}`",
-                    rule,
-                    f"{cost['compiled']:.2f}",
-                    *(f"{of['compiled_ratio']:.2f} / {of['cold_ratio']:.2f}" for of in ratios),
-                ]
-            )
-    columns = ("strategy", "rule", f"{int(first):,} items, ms", *(f"x, {int(n):,} items" for n in larger))
+            cells = [f"`{strategy}`, {rule}", f"{cost['compiled']:.2f}"]
+            lines.append([*cells, *(f"{of['compiled_ratio']:.2f}/{of['cold_ratio']:.2f}" for of in ratios)])
+    columns = ("strategy, rule", f"{int(first):,} items, ms", *(f"x, {int(n):,} items" for n in larger))
     return make_table(columns, lines)
 
 
@@ -36,13 +30,13 @@ def list_varied() -> list[str]:
 
 
 def start() -> list[str]:
-    """Return when workers are ready, and their memory."""
+    """Say when workers are ready, and how much memory they need."""
     found = read_results("serve-start")
-    columns = ("worker", "ready after, s", "private memory, MiB", "with its part of the shared, MiB")
-    rows = zip(found["ready_s"], found["private_mib"], found["proportional_mib"], strict=True)
-    return make_table(
-        columns, [[str(n), f"{s:.1f}", f"{private:,}", f"{pss:,}"] for n, (s, private, pss) in enumerate(rows, 1)]
-    )
+    private, shared = (found[name] for name in ("private_mib", "proportional_mib"))
+    return [
+        f"ready after {min(found['ready_s']):.1f} to {max(found['ready_s']):.1f} s, with {min(private):,} to "
+        f"{max(private):,} MiB of private memory, or {min(shared):,} to {max(shared):,} with their part of the shared.",
+    ]
 
 
 def load() -> list[str]:
