@@ -28,10 +28,11 @@ def paper_stages() -> list[str]:
     authors_s = results["authors_seconds"]
     authors_total_s = sum(authors_s.values()) - authors_s["data"]
     training_s = authors_s["training"]
+    our_training_s = stages["cold model"]
     return [
         "For segments, training and the lists of both systems with TT-SVD, the authors' script states",
         f'{authors_total_s:,} s on "a standard machine", of which {training_s:,} s are for training on a GPU. Here, at',
-        f"the released size, they take {ours_s:,.0f} s, of which {stages['cold model']:,.0f} s are for training on a CPU.",
+        f"the released size, they take {ours_s:,.0f} s, of which {our_training_s:,.0f} s are for training on a CPU.",
     ]
 
 
