@@ -40,11 +40,10 @@ def new_items() -> list[str]:
     """Return what exploring finds of new items, and what it costs, in smaller and larger services."""
     columns = (
         "newcomers per day",
-        "days",
         "impressions of new items",
         "uses",
         f"use rate, first and last {N_DAYS} days",
-        "use rate of other items",
+        "other items",
         "best tenth: used",
         "best tenth: identified",
         "uses per user, minus `explore`",
@@ -58,7 +57,6 @@ def new_items() -> list[str]:
         rows.append(
             (
                 f"{service['newcomers']:,}",
-                str(service["days"]),
                 f"{sum(new['shown']):,}",
                 f"{sum(new['used']):,}",
                 _rates(new["used"], new["shown"]),
@@ -82,7 +80,7 @@ def hidden_items() -> list[str]:
         "random new items, %",
         "known: places",
         "used, %",
-        "uses per list: without, with new items",
+        "uses per list: without, with",
     )
     rows = []
     for dataset, found in read_results("new-items").items():
