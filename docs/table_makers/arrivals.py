@@ -19,21 +19,14 @@ WITH_NEW_ITEMS = ("service", "larger")
 
 
 def policies() -> list[str]:
-    """Return hits and regret of a user over ten days by policy, for each speed of drift."""
-    results = read_results("arrivals")
+    """Return the regret of a user over ten days by policy, for each speed of drift, and the hits of the oracle."""
+    services = [read_results("arrivals")[service] for service in DRIFTS]
     rows = []
-    for policy in results["service"]["hits"]:
-        cells = [f"`{policy}`"]
-        for service in DRIFTS:
-            values = results[service]
-            measured = policy in values["hits"]
-            cells.append(f"{values['hits'][policy][0]:.2f}" if measured else "-")
-            cells.append(_estimate(values["regret"][policy], ".2f") if measured else "-")
-        rows.append(cells)
-    columns = ["policy"]
-    for title in DRIFTS.values():
-        columns += [f"{title}: hits", "regret"]
-    return make_table(columns, rows)
+    for policy in services[0]["regret"]:
+        if policy != "oracle":
+            rows.append([f"`{policy}`", *(_estimate(of["regret"][policy], ".2f") for of in services)])
+    hits = [f"{of['hits']['oracle'][0]:.2f}" for of in services]
+    return make_table(("policy", *DRIFTS.values()), [*rows, ["hits of the oracle", *hits]])
 
 
 def new_items() -> list[str]:
