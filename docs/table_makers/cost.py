@@ -23,9 +23,14 @@ def list_varied() -> list[str]:
     """Return what a list costs with one number varied, relative to the usual case."""
     varied = read_results("list-growth")["varied"]
     usual = varied.pop("usual")
-    rows = [
-        [name.replace("=", ": "), *(f"{costs[f'{of}_ratio']:.2f}" for of in usual)] for name, costs in varied.items()
-    ]
+    costs_of: dict[str, dict[str, dict[str, float]]] = {}
+    for setting, costs in varied.items():
+        name, _, value = setting.partition("=")
+        costs_of.setdefault(name, {})[value] = costs
+    rows = []
+    for name, by_value in costs_of.items():
+        ratios = (", ".join(f"{costs[f'{of}_ratio']:.2f}" for costs in by_value.values()) for of in usual)
+        rows.append([f"{name}: {', '.join(by_value)}", *ratios])
     return make_table(("varied", *(f"`{of}`, x" for of in usual)), rows)
 
 

@@ -21,6 +21,7 @@ def onboarding() -> list[str]:
         rows = {(row["arm"], row["questions"]): row for row in results if row["list"] == made_by}
         numbers = sorted({questions for _, questions in rows})
         last = numbers[-1]
+        group = f"{SETS[name]}, `{made_by}`"
         for arm, title in ARMS.items():
             cells = [f"{rows[arm, n]['precision']:.1f}" for n in numbers]
             after_all = rows[arm, last]
@@ -28,7 +29,8 @@ def onboarding() -> list[str]:
             for metric in ("precision_ratio", "precision_common_ratio"):
                 is_compared = metric in after_all
                 cells.append(estimate(after_all[metric], after_all[f"{metric}_ci"], ".2f") if is_compared else "")
-            lines.append([f"{SETS[name]}, `{made_by}`", title, *cells])
+            lines.append([group, title, *cells])
+            group = ""
     columns = ["dataset, lists by", "questions about", *(f"after {n}" for n in numbers)]
     columns += [f"yeses, of {last}", f"ratio to most used, after {last}", "same ratio, common truth"]
     return make_table(columns, lines)

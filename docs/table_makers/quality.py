@@ -54,6 +54,7 @@ def day_one_sizes() -> list[str]:
                     for of in shown
                 )
                 lines.append([title, size, f"{counts[size]:,}", *cells])
+                title = ""
     return make_table(("dataset", "items", "users", *_code(shown)), lines)
 
 
