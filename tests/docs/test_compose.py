@@ -327,7 +327,7 @@ def test_prometheus_scrapes_evaluates_and_alerts(running: Running) -> None:
         _wait_for(lambda: all(ask_now(running, query) for query in shown), use)
         rules = [rule for group in running.ask("rules")["groups"] for rule in group["rules"]]
         assert {rule["name"]: rule["health"] for rule in rules} == dict.fromkeys(ALERTS, "ok")
-        assert running.firing() & {"FirstdayDown", "FirstdayStoreDown", "FirstdayErrors"} == set()
+        _wait_for(lambda: not running.firing() & {"FirstdayDown", "FirstdayStoreDown", "FirstdayErrors"}, use)
 
         running.postgres.stop()
         _wait_for(lambda: {"FirstdayStoreDown", "FirstdayErrors"} <= running.firing(), use)
