@@ -11,9 +11,10 @@ import numpy as np
 from firstday.data.events import ITEM
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import Catalogue, Signals
-from firstday.model.trained_model import TrainedModel
+from firstday.model.trained_model import KNOWLEDGE, TrainedModel
 from firstday.ranking import unit_rows
 from firstday.recommend.belief import believe_segments
+from firstday.recommend.model_card import describe_selection
 from firstday.recommend.query import Query
 from firstday.recommend.recommendation import Recommendation
 from firstday.recommend.registry import find_strategy
@@ -63,7 +64,24 @@ def explain(list_request: ListRequest, recommendation: Recommendation) -> dict[s
     }
     if signals.shown and (learned := describe_learned(model, signals)):
         explanation["learned"] = learned
+    if evidence := _find_evidence(query, recommendation.route):
+        explanation["evidence"] = evidence
     return Explanation.model_validate(explanation, from_attributes=True).model_dump(exclude_unset=True)
+
+
+def _find_evidence(query: Query, route: str) -> dict[str, Any] | None:
+    """Return the precision of a strategy on the class of validation users to which the user belongs."""
+    known = KNOWLEDGE[query.knowledge[0]]
+    for row in describe_selection(query.model):
+        if row["known"] == known and route in row["precision"]:
+            return {
+                "known": known,
+                "n_users": row["n_users"],
+                "k": query.model.config.recommend.k,
+                "precision": row["precision"][route],
+                "precision_ci": row["precision_ci"][route],
+            }
+    return None
 
 
 def _leave_each_out(signals: Signals, catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -511,6 +511,21 @@ class Learned(_Answer):
     """Segments that became less likely, largest change first."""
 
 
+class Evidence(_Answer):
+    """Precision of lists for the validation users about whom as much was known, measured at training."""
+
+    known: str
+    """Class of the user: nothing, profile, friends, 1-3 or 4+ (interactions)."""
+    n_users: int
+    """Number of validation users of this class."""
+    k: int
+    """Length of their lists."""
+    precision: float
+    """Precision in % of the maximum possible, without the clock."""
+    precision_ci: tuple[float, float]
+    """95 % confidence interval over the users."""
+
+
 class Explanation(_Answer):
     """Explanation of a list."""
 
@@ -525,6 +540,8 @@ class Explanation(_Answer):
     items: list[ItemReason]
     learned: Learned | None = None
     """Present only if items were passed over."""
+    evidence: Evidence | None = None
+    """Of the strategy that answered; present for blend, popular and segment, if there were such validation users."""
 
 
 class ListAnswer(_Answer):
