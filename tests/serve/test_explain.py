@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,10 +10,12 @@ import numpy as np
 import pytest
 
 from firstday.features.signals import Signals
+from firstday.methods.auto import ClassEvidence, Guard
+from firstday.model.trained_model import KNOWLEDGE
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import strategy_names
 from firstday.serve.explain import MAX_VARIANTS
-from tests.serve.conftest import get_list, ids_of, post_list
+from tests.serve.conftest import StartApp, get_list, ids_of, post_list
 
 DONE = [("favorite", "item", "i001"), ("stream", "item", "i005"), ("stream", "artist", "a07"), ("skip", "item", "i002")]
 
@@ -121,3 +124,20 @@ def test_an_explanation_comes_only_where_asked_for(http: httpx.Client) -> None:
     assert explanation["moved_by"] == []
     assert explanation["items"][0]["most_like"] is None
     assert explanation["items"][0]["why"].endswith(" of all users use it.")
+
+
+def test_evidence_is_that_of_the_class_and_of_the_strategy_that_answered(
+    tiny: Recommender, start_app: StartApp, tmp_path: Path
+) -> None:
+    measured = ClassEvidence("blend", 30, {"blend": 9.0, "popular": 7.0}, {"blend": (8.0, 10.0), "popular": (6.5, 7.5)})
+    classes = tuple(measured if known == "1-3" else ClassEvidence("popular", 0) for known in KNOWLEDGE)
+    folder = Recommender(tiny.model.with_learned(auto=Guard(classes))).save(tmp_path / "model")
+    one = {"interactions": [("stream", "item", "i5")]}
+    with start_app(folder).open_client() as http:
+        found = {name: ask(http, one, strategy=name)["explanation"] for name in ("auto", "popular", "segment")}
+        nobody = ask(http, {}, strategy="popular")["explanation"]
+    about = {"known": "1-3", "n_users": 30, "k": tiny.model.config.recommend.k}
+    assert found["auto"]["evidence"] == {**about, "precision": 9.0, "precision_ci": [8.0, 10.0]}
+    assert found["popular"]["evidence"] == {**about, "precision": 7.0, "precision_ci": [6.5, 7.5]}
+    assert "evidence" not in found["segment"]  # which was not measured
+    assert "evidence" not in nobody  # nobody was measured of whom as little was known
