@@ -15,7 +15,7 @@ const look = document.getElementById("look");
 const detail = document.getElementById("look-detail");
 
 let scale = 1; // pixels per map unit
-let layers; // {svg, lines, dots, names, you}
+let layers; // {svg, lines, dots, numbers, names, you}
 
 /** Initialize the map. */
 export function startMap() {
@@ -32,7 +32,7 @@ const nameOfGroup = ({ apart }) => apart.slice(0, 2).map(nameOf).join(" · ") ||
 function makeMap() {
   if (!state.map) return;
   const group = (name) => draw("g", { class: name });
-  layers = Object.fromEntries(["lines", "dots", "names", "you"].map((name) => [name, group(name)]));
+  layers = Object.fromEntries(["lines", "dots", "numbers", "names", "you"].map((name) => [name, group(name)]));
   layers.svg = draw("svg", { role: "img", "aria-label": "Map of the groups" }, ...Object.values(layers));
   const corner = { x: -YOU.width / 2, y: -YOU.height / 2, rx: YOU.height / 2, ...YOU };
   layers.you.append(draw("rect", corner), draw("text", { y: 4, "text-anchor": "middle", text: "you" }));
@@ -91,14 +91,16 @@ function showNear() {
       return draw("line", { x1: x, y1: y, x2: end.x, y2: end.y });
     }),
   );
+  layers.numbers.replaceChildren(...near.map(drawNumber));
   document.getElementById("near-about").textContent = near.length
     ? "The groups nearest to you, by what sets them apart:"
     : "You start in the middle.";
   document.getElementById("near").replaceChildren(
-    ...near.map((one) =>
+    ...near.map((one, rank) =>
       make(
         "li",
         { "data-segment": one.segment },
+        make("span", { class: "rank", text: count(rank + 1) }),
         make("span", { class: "title" }, ...namedTogether(one.apart.slice(0, 2))),
         make("span", { class: "small", text: `${count(one.users)} people` }),
       ),
@@ -108,6 +110,12 @@ function showNear() {
   layers.svg.setAttribute("aria-label", `Map of ${count(state.map.segments.length)} groups. ${where}`);
   markDots(near);
   drawNames(near, { x, y, r: YOU.width / 2 });
+}
+
+/** Draw the rank of a near group on its dot. */
+function drawNumber(group, rank) {
+  const { x, y } = toPixels(group);
+  return draw("text", { x, y: y + 4, "text-anchor": "middle", text: count(rank + 1) });
 }
 
 function markDots(near) {

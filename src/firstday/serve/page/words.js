@@ -38,18 +38,18 @@ export function sayHow(list) {
 }
 
 const BEGINNINGS = {
-  nothing: "said nothing",
-  profile: "gave a profile only",
-  friends: "gave friends only",
-  "1-3": "began with one to three picks",
-  "4+": "began with four or more picks",
+  nothing: "nothing",
+  profile: "their profile alone",
+  friends: "their friends alone",
+  "1-3": "their first one to three picks",
+  "4+": "their first four or more picks",
 };
 
 /** Explain the precision of lists. */
 export function sayEvidence({ known, n_users, k }) {
   return (
-    `Tested on ${count(n_users)} people held out of training who also ${BEGINNINGS[known]}: 100% right would be every ` +
-    `possible hit, in a list of ${k}, among what they chose later.`
+    `Right: how much of what people chose later was in a list of ${k} made from ${BEGINNINGS[known]} (100%: all that ` +
+    `fit). Tested on ${count(n_users)} people held out of training.`
   );
 }
 
@@ -82,8 +82,9 @@ export function sayReason(list, place) {
   if (list.route === "segment" && share_of_segment !== null) {
     return [`${percent(share_of_segment)} of your group chose it`, everyone > 0 ? `, ${times(share_of_segment / everyone)} the average` : ""];
   }
+  if (most_like) return ["Similar to your pick ", make("bdi", { text: nameOf(most_like) })];
   const chance = list.score_scale === "probability of use" ? `${percent(score)} likely for you` : "Near to your taste";
-  return most_like ? ["Similar to ", make("bdi", { text: nameOf(most_like) }), ` · ${chance}`] : [`${chance}; ${all}`];
+  return [`${chance}; ${all}`];
 }
 
 /** Format a probability, never as 0% or 100%. */
