@@ -1,7 +1,7 @@
 """Take screenshots of the page: serve the model of `firstday demo`, and pick wines in the system's Chromium.
 
 python docs/write_screenshots.py [--out docs/images]
-python docs/write_screenshots.py --states --out FOLDER    before and after three picks, at 1280 and 390 px, light and dark
+python docs/write_screenshots.py --states --out FOLDER    before and after picks, at 1280 and 390 px, light and dark
 """
 
 from __future__ import annotations

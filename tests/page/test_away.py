@@ -98,9 +98,8 @@ def test_a_key_is_asked_for_and_kept_for_the_tab(start_server: StartServer, open
     expect(page.locator("#picked button")).to_have_count(1)
     assert READ not in page.evaluate("JSON.stringify(localStorage)")
     page.click("#requests summary")
-    curl = page.locator("#requests-curl").text_content() or ""
-    assert "$KEY" in curl
-    assert READ not in curl
+    expect(page.locator("#requests-curl")).to_contain_text("$KEY")
+    expect(page.locator("#requests-curl")).not_to_contain_text(READ)
 
 
 def test_a_late_refusal_of_a_former_key_asks_for_no_other(

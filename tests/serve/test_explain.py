@@ -126,18 +126,18 @@ def test_an_explanation_comes_only_where_asked_for(http: httpx.Client) -> None:
     assert explanation["items"][0]["why"].endswith(" of all users use it.")
 
 
-def test_evidence_is_that_of_the_class_and_of_the_strategy_that_answered(
+def test_selection_has_the_precision_of_strategies_for_the_class_of_the_user(
     tiny: Recommender, start_app: StartApp, tmp_path: Path
 ) -> None:
-    measured = ClassEvidence("blend", 30, {"blend": 9.0, "popular": 7.0}, {"blend": (8.0, 10.0), "popular": (6.5, 7.5)})
+    precision = {"blend": 9.0, "popular": 7.0, "segment": 8.0}
+    intervals = {name: (mean - 1, mean + 1) for name, mean in precision.items()}
+    measured = ClassEvidence("blend", 30, precision, intervals)
     classes = tuple(measured if known == "1-3" else ClassEvidence("popular", 0) for known in KNOWLEDGE)
     folder = Recommender(tiny.model.with_learned(auto=Guard(classes))).save(tmp_path / "model")
-    one = {"interactions": [("stream", "item", "i5")]}
     with start_app(folder).open_client() as http:
-        found = {name: ask(http, one, strategy=name)["explanation"] for name in ("auto", "popular", "segment")}
-        nobody = ask(http, {}, strategy="popular")["explanation"]
-    about = {"known": "1-3", "n_users": 30, "k": tiny.model.config.recommend.k}
-    assert found["auto"]["evidence"] == {**about, "precision": 9.0, "precision_ci": [8.0, 10.0]}
-    assert found["popular"]["evidence"] == {**about, "precision": 7.0, "precision_ci": [6.5, 7.5]}
-    assert "evidence" not in found["segment"]  # which was not measured
-    assert "evidence" not in nobody  # nobody was measured of whom as little was known
+        (row,) = http.get("/v1/model").json()["selection"]
+        one = ask(http, {"interactions": [("stream", "item", "i5")]})
+        nobody = ask(http, {})
+    ends = {name: [mean - 1, mean + 1] for name, mean in precision.items()}
+    assert row == {"known": "1-3", "strategy": "blend", "n_users": 30, "precision": precision, "precision_ci": ends}
+    assert (one["explanation"]["known"], nobody["explanation"]["known"]) == ("1-3", "nothing")

@@ -85,16 +85,6 @@ export interface components {
         EventsBody: {
             events: components["schemas"]["EventBody"][];
         };
-        Evidence: {
-            known: string;
-            n_users: number;
-            k: number;
-            precision: number;
-            precision_ci: [
-                number,
-                number
-            ];
-        };
         Explanation: {
             route: string;
             segments: components["schemas"]["NearSegment"][];
@@ -102,7 +92,7 @@ export interface components {
             signals_left_out: number;
             items: components["schemas"]["ItemReason"][];
             learned?: components["schemas"]["Learned"] | null;
-            evidence?: components["schemas"]["Evidence"] | null;
+            known: string;
         };
         FieldError: {
             field: string;

@@ -14,7 +14,6 @@ from firstday.features.signals import Catalogue, Signals
 from firstday.model.trained_model import KNOWLEDGE, TrainedModel
 from firstday.ranking import unit_rows
 from firstday.recommend.belief import believe_segments
-from firstday.recommend.model_card import describe_selection
 from firstday.recommend.query import Query
 from firstday.recommend.recommendation import Recommendation
 from firstday.recommend.registry import find_strategy
@@ -60,28 +59,12 @@ def explain(list_request: ListRequest, recommendation: Recommendation) -> dict[s
         "segments": _near_segments(recommendation, query) if is_known else [],
         "moved_by": _moved_by(query, [name for name, _ in variants]) if is_known else [],
         "signals_left_out": n_signals - len(variants),
+        "known": KNOWLEDGE[query.knowledge[0]],
         "items": _reasons(list_request.model, recommendation, query),
     }
     if signals.shown and (learned := describe_learned(model, signals)):
         explanation["learned"] = learned
-    if evidence := _find_evidence(query, recommendation.route):
-        explanation["evidence"] = evidence
     return Explanation.model_validate(explanation, from_attributes=True).model_dump(exclude_unset=True)
-
-
-def _find_evidence(query: Query, route: str) -> dict[str, Any] | None:
-    """Return the precision of a strategy on the class of validation users to which the user belongs."""
-    known = KNOWLEDGE[query.knowledge[0]]
-    for row in describe_selection(query.model):
-        if row["known"] == known and route in row["precision"]:
-            return {
-                "known": known,
-                "n_users": row["n_users"],
-                "k": query.model.config.recommend.k,
-                "precision": row["precision"][route],
-                "precision_ci": row["precision_ci"][route],
-            }
-    return None
 
 
 def _leave_each_out(signals: Signals, catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:

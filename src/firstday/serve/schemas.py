@@ -511,21 +511,6 @@ class Learned(_Answer):
     """Segments that became less likely, largest change first."""
 
 
-class Evidence(_Answer):
-    """Precision of lists for the validation users about whom as much was known, measured at training."""
-
-    known: str
-    """Class of the user: nothing, profile, friends, 1-3 or 4+ (interactions)."""
-    n_users: int
-    """Number of validation users of this class."""
-    k: int
-    """Length of their lists."""
-    precision: float
-    """Precision in % of the maximum possible, without the clock."""
-    precision_ci: tuple[float, float]
-    """95 % confidence interval over the users."""
-
-
 class Explanation(_Answer):
     """Explanation of a list."""
 
@@ -540,8 +525,8 @@ class Explanation(_Answer):
     items: list[ItemReason]
     learned: Learned | None = None
     """Present only if items were passed over."""
-    evidence: Evidence | None = None
-    """Of the strategy that answered; present for blend, popular and segment, if there were such validation users."""
+    known: str
+    """Class of the user in the model's `selection`: nothing, profile, friends, 1-3 or 4+ (interactions)."""
 
 
 class ListAnswer(_Answer):
@@ -822,6 +807,8 @@ class ModelAnswer(_ByModel):
     strategies: list[str]
     default_strategy: str
     default_k: int
+    selection: list[dict[str, Any]]
+    """Strategy of `auto` by class of users, and precision of lists of `default_k` for validation users, in %."""
     data: dict[str, Any]
     metrics: dict[str, Any]
 

@@ -96,12 +96,13 @@ function showLists() {
   const { lists } = state;
   const focused = document.activeElement;
   const place = placeOf(focused);
-  const evidence = lists.map(({ explanation }) => explanation.evidence).find(Boolean);
-  const explained = evidence ? sayEvidence(evidence) : "";
+  const scores = lists.map(findScore);
+  const measured = scores.find(Boolean);
+  const explained = measured ? sayEvidence(measured, state.model.default_k) : "";
   document.getElementById("evidence").textContent = lists.every(({ segment }) => segment === null) ? UNKNOWN : explained;
   others.disabled = !shownOf(lists[0]).length;
   back.hidden = !state.said.shown.length;
-  columns.replaceChildren(...lists.map((list, at) => makeColumn(list, at, Boolean(evidence))));
+  columns.replaceChildren(...lists.map((list, at) => makeColumn(list, at, measured ? makeScore(scores[at]) : null)));
   columns.firstElementChild.append(make("div", { class: "below" }, others, back));
   if (place) focusAt(place);
   else if (columns.contains(focused)) focused.focus({ preventScroll: true });
@@ -116,31 +117,35 @@ function announce(list) {
     `${count(n_new)} of ${count(shown.length)} are new in “${sayWay(list.strategy)}”. First is ${nameOf(shown[0].item)}.`;
 }
 
-function makeColumn(list, at, isMeasured) {
+/** Return the precision of a list's strategy for the class of people who began alike; null if it was not measured. */
+function findScore({ route, explanation }) {
+  const row = state.model.selection.find(({ known }) => known === explanation.known);
+  if (row?.precision[route] === undefined) return null;
+  const [low, high] = row.precision_ci[route];
+  return { ...row, precision: row.precision[route], error: (high - low) / 2 };
+}
+
+function makeColumn(list, at, score) {
   const id = `list-${at}`;
-  const { learned, evidence } = list.explanation;
+  const { learned } = list.explanation;
   const entries = shownOf(list).map(({ item, place }, rank) => makeEntry(list, item, place, rank));
   return make(
     "section",
     { class: "card column", "aria-labelledby": id, "data-way": list.strategy },
     make("h3", { id, text: sayWay(list.strategy) }),
     make("p", { class: "small how", text: sayHow(list) }),
-    isMeasured ? makeScore(evidence) : null,
+    score,
     learned && !at ? make("p", { class: "lesson" }, ...sayLesson(learned)) : null,
     entries.length ? make("ol", { role: "list" }, ...entries) : make("p", { class: "small", text: "Nothing is left for this list." }),
   );
 }
 
-function makeScore(evidence) {
-  if (!evidence) return make("p", { class: "score" });
-  const { precision, precision_ci: [low, high] } = evidence;
-  return make(
-    "p",
-    { class: "score" },
-    make("strong", { text: `${Math.round(precision)}% right` }),
-    make("span", { class: "small", text: ` ± ${Math.round((high - low) / 2)}` }),
-    bar(precision),
-  );
+function makeScore(score) {
+  const place = make("p", { class: "score" });
+  if (!score) return place;
+  const number = make("strong", { text: `${Math.round(score.precision)}% right` });
+  place.append(number, make("span", { class: "small", text: ` ± ${Math.round(score.error)}` }), bar(score.precision));
+  return place;
 }
 
 function makeEntry(list, item, place, rank) {

@@ -46,7 +46,7 @@ const BEGINNINGS = {
 };
 
 /** Explain the precision of lists. */
-export function sayEvidence({ known, n_users, k }) {
+export function sayEvidence({ known, n_users }, k) {
   return (
     `Right: how much of what people chose later was in a list of ${k} made from ${BEGINNINGS[known]} (100%: all that ` +
     `fit). Tested on ${count(n_users)} people held out of training.`
