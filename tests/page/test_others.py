@@ -9,7 +9,7 @@ from serve_process import ServerProcess
 
 from firstday.recommend.recommender import Recommender
 from tests.page.conftest import PHONE, OpenPage, StartServer
-from tests.page.visitor import ask, do, items_in, lists_in, pick, picks_of, reload
+from tests.page.visitor import FIRST, ask, do, items_in, lists_in, pick, picks_of, reload
 from tests.serve.conftest import ids_of
 
 
@@ -29,6 +29,7 @@ def test_others_are_shown_and_brought_back(page: Page, server: ServerProcess) ->
         answer = ask(server, picks_of(page), "auto", {"shown": shown})
         assert items_in(page) == [item for item in ids_of(answer) if item not in shown][:8]
         assert not any(set(items) & set(shown) for items in lists_in(page))
+        expect(page.locator(f"{FIRST} .new")).to_have_count(len(items_in(page)))
         learned = answer["explanation"]["learned"]
         lesson = page.locator(".lesson").text_content() or ""
         assert f"the {learned['n_passed_over']} that you passed over" in lesson

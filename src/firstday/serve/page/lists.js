@@ -64,6 +64,7 @@ export function askList(strategy, filter, k) {
 }
 
 let turn = 0;
+let seen = new Map(); // ids of the items last shown, by strategy
 
 /** Ask for all lists; a later call supersedes an earlier one. */
 async function refresh() {
@@ -75,7 +76,7 @@ async function refresh() {
     const k = ASKED + state.said.hidden.length;
     const lists = await Promise.all(state.ways.map((way) => askList(way, state.filter, k)));
     if (!isWanted()) return;
-    lists.forEach((list) => (list.before = idsOf(state.lists?.find(({ strategy }) => strategy === list.strategy))));
+    lists.forEach((list) => (list.before = seen.get(list.strategy)));
     change({ lists });
   }, isWanted);
   if (isWanted()) race.setAttribute("aria-busy", "false");
@@ -89,8 +90,6 @@ function shownOf(list) {
   return entries.filter(({ item }) => !gone.has(String(item.item_id))).slice(0, size);
 }
 
-const idsOf = (list) => (list ? shownOf(list).map(({ item }) => item.item_id) : null);
-
 function showLists() {
   if (!state.lists) return;
   const { lists } = state;
@@ -99,7 +98,8 @@ function showLists() {
   const scores = lists.map(findScore);
   const measured = scores.find(Boolean);
   const explained = measured ? sayEvidence(measured, state.model.default_k) : "";
-  document.getElementById("evidence").textContent = lists.every(({ segment }) => segment === null) ? UNKNOWN : explained;
+  const isUnknown = lists.every(({ segment }) => segment === null);
+  document.getElementById("evidence").textContent = isUnknown ? UNKNOWN : explained;
   others.disabled = !shownOf(lists[0]).length;
   back.hidden = !state.said.shown.length;
   columns.replaceChildren(...lists.map((list, at) => makeColumn(list, at, measured ? makeScore(scores[at]) : null)));
@@ -107,6 +107,7 @@ function showLists() {
   if (place) focusAt(place);
   else if (columns.contains(focused)) focused.focus({ preventScroll: true });
   announce(lists[0]);
+  seen = new Map(lists.map((list) => [list.strategy, shownOf(list).map(({ item }) => item.item_id)]));
 }
 
 function announce(list) {
@@ -129,6 +130,7 @@ function makeColumn(list, at, score) {
   const id = `list-${at}`;
   const { learned } = list.explanation;
   const entries = shownOf(list).map(({ item, place }, rank) => makeEntry(list, item, place, rank));
+  const nothing = make("p", { class: "small", text: "Nothing is left for this list." });
   return make(
     "section",
     { class: "card column", "aria-labelledby": id, "data-way": list.strategy },
@@ -136,7 +138,7 @@ function makeColumn(list, at, score) {
     make("p", { class: "small how", text: sayHow(list) }),
     score,
     learned && !at ? make("p", { class: "lesson" }, ...sayLesson(learned)) : null,
-    entries.length ? make("ol", { role: "list" }, ...entries) : make("p", { class: "small", text: "Nothing is left for this list." }),
+    entries.length ? make("ol", { role: "list" }, ...entries) : nothing,
   );
 }
 
@@ -150,6 +152,7 @@ function makeScore(score) {
 
 function makeEntry(list, item, place, rank) {
   const isNew = list.before && !list.before.includes(item.item_id);
+  const mark = isNew ? make("strong", { class: "new", text: "new " }) : null;
   return make(
     "li",
     { class: "entry", "data-item": item.item_id },
@@ -158,7 +161,7 @@ function makeEntry(list, item, place, rank) {
       "div",
       {},
       named("p", item, { class: "title" }),
-      make("p", { class: "reason" }, isNew ? make("strong", { class: "new", text: "new " }) : null, ...sayReason(list, place)),
+      make("p", { class: "reason" }, mark, ...sayReason(list, place)),
     ),
     makeAct("pick", "like", `Pick: ${nameOf(item)}`, () => togglePick(item)),
     makeAct("hide", "no", `Never list: ${nameOf(item)}`, () => hide(item)),

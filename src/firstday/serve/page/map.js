@@ -37,7 +37,9 @@ function makeMap() {
   const corner = { x: -YOU.width / 2, y: -YOU.height / 2, rx: YOU.height / 2, ...YOU };
   layers.you.append(draw("rect", corner), draw("text", { y: 4, "text-anchor": "middle", text: "you" }));
   place.replaceChildren(layers.svg);
-  const options = state.map.segments.map((one) => make("option", { value: one.segment, text: nameOfGroup(one), dir: "auto" }));
+  const options = state.map.segments.map((one) =>
+    make("option", { value: one.segment, text: nameOfGroup(one), dir: "auto" }),
+  );
   look.replaceChildren(make("option", { value: -1, text: "Choose one, or a dot" }), ...options);
   look.disabled = false;
   layOut();
@@ -53,7 +55,7 @@ function findNear() {
     .sort((one, other) => one.distance - other.distance);
 }
 
-/** Return the visitor's position: the mean of the nearest dots, weighted by closeness; without any, that of everyone. */
+/** Return the visitor's position: the mean of the nearest dots, weighted by closeness; or that of everyone. */
 function findPlace(near) {
   if (!near.length) return state.map.everyone;
   const weights = near.map(({ distance }) => 1 / distance ** 2);
@@ -75,7 +77,8 @@ function drawDot(segment) {
   const { x, y } = toPixels(segment);
   const title = draw("title", { text: `${count(segment.users)} people: ${nameOfGroup(segment)}` });
   const on = { click: () => showGroup(segment.segment) };
-  return draw("circle", { cx: x, cy: y, r: radiusOf(segment), class: "dot", "data-segment": segment.segment, on }, title);
+  const number = { "data-segment": segment.segment };
+  return draw("circle", { cx: x, cy: y, r: radiusOf(segment), class: "dot", ...number, on }, title);
 }
 
 function showNear() {
@@ -144,8 +147,13 @@ function drawNames(near, you) {
   });
   const area = { width: place.clientWidth, height: layers.svg.viewBox.baseVal.height, line: 14 };
   placeNames(dots, [...circles, you], area).forEach((spot, at) => {
-    if (!spot) labels[at].remove();
-    else for (const [name, value] of [["x", spot.x], ["y", spot.y + 4], ["text-anchor", spot.anchor]]) labels[at].setAttribute(name, value);
+    if (!spot) {
+      labels[at].remove();
+      return;
+    }
+    labels[at].setAttribute("x", spot.x);
+    labels[at].setAttribute("y", spot.y + 4);
+    labels[at].setAttribute("text-anchor", spot.anchor);
   });
 }
 

@@ -34,13 +34,14 @@ function makeProfile() {
   const { age, columns } = state.profileColumns;
   const fields = columns.map(({ column, values }) => {
     const options = values.map(({ value }) => make("option", { value, text: sayValue(column, value), dir: "auto" }));
-    const on = { change: tellProfile };
-    return labelled(sayColumn(column), make("select", { name: column, on }, make("option", { value: "", text: "Not said" }), ...options));
+    options.unshift(make("option", { value: "", text: "Not said" }));
+    return labelled(sayColumn(column), make("select", { name: column, on: { change: tellProfile } }, ...options));
   });
   if (age) {
     const on = { input: settled(tellProfile, 500) };
     const limits = { min: 0, max: 120, placeholder: `${age.youngest}–${age.oldest}` };
-    fields.unshift(labelled("Age", make("input", { id: "profile-age", type: "number", inputmode: "numeric", ...limits, on })));
+    const input = make("input", { id: "profile-age", type: "number", inputmode: "numeric", ...limits, on });
+    fields.unshift(labelled("Age", input));
   }
   fill(profile, fields);
 }
@@ -84,8 +85,11 @@ async function applyFilter() {
 function makeWays() {
   if (!state.model) return;
   const fields = state.ways.map((chosen, at) => {
-    const options = state.model.strategies.map((name) => make("option", { value: name, text: `${sayWay(name)} (${name})` }));
-    const select = make("select", { id: `way-${at}`, on: { change: () => change({ ways: state.ways.with(at, select.value) }) } }, ...options);
+    const options = state.model.strategies.map((name) =>
+      make("option", { value: name, text: `${sayWay(name)} (${name})` }),
+    );
+    const choose = () => change({ ways: state.ways.with(at, select.value) });
+    const select = make("select", { id: `way-${at}`, on: { change: choose } }, ...options);
     select.value = chosen;
     return labelled(ORDINALS[at], select);
   });

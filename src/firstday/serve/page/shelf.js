@@ -65,8 +65,9 @@ function showShelf() {
 }
 
 function makeItem(item) {
-  const on = { click: () => togglePick(item) };
-  const button = make("button", { type: "button", class: "item", on }, named("span", item, { class: "title" }), icon("like"));
+  const title = named("span", item, { class: "title" });
+  const button = make("button", { type: "button", class: "item" }, title, icon("like"));
+  button.addEventListener("click", () => togglePick(item));
   button.item = item;
   return make("li", {}, button);
 }

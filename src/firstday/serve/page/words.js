@@ -80,7 +80,8 @@ export function sayReason(list, place) {
   if (list.route === "popular" || list.route === "recent") return [all];
   if (place >= list.n_ranked) return [`To fill the list: ${all}`];
   if (list.route === "segment" && share_of_segment !== null) {
-    return [`${percent(share_of_segment)} of your group chose it`, everyone > 0 ? `, ${times(share_of_segment / everyone)} the average` : ""];
+    const average = everyone > 0 ? `, ${times(share_of_segment / everyone)} the average` : "";
+    return [`${percent(share_of_segment)} of your group chose it${average}`];
   }
   if (most_like) return ["Similar to your pick ", make("bdi", { text: nameOf(most_like) })];
   const chance = list.score_scale === "probability of use" ? `${percent(score)} likely for you` : "Near to your taste";
