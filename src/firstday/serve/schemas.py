@@ -15,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    FiniteFloat,
     ValidationError,
     model_validator,
 )
@@ -45,7 +46,8 @@ MAX_EVENTS = 1000
 MAX_INTERACTIONS = 1000
 MAX_PICKS = 100
 MAX_COLUMNS = 50
-MAX_ITEM_BYTES = 2**14
+MAX_ITEM_BYTES = 2**15
+MAX_NUMBERS = 4096
 
 _USER_ID = rf"^[^{BAD_CHARACTERS}/]*[^{BAD_CHARACTERS}/.][^{BAD_CHARACTERS}/]*$"
 """Not only dots, so that it can be part of a path."""
@@ -299,6 +301,8 @@ class ItemBody(_Request):
 
     title: str = ""
     description: str = ""
+    vector: list[FiniteFloat] = Field(default=[], max_length=MAX_NUMBERS)
+    """Your own vector of what the item is like, of the kind that the model's items had."""
     added_at: Annotated[
         EventTime, Field(strict=False, description="When the item came; defaults to the time of the first call.")
     ] = None
