@@ -529,6 +529,8 @@ class Explanation(_Answer):
     items: list[ItemReason]
     learned: Learned | None = None
     """Present only if items were passed over."""
+    known: str
+    """Class of the user in the model's `selection`: nothing, profile, friends, 1-3 or 4+ (interactions)."""
 
 
 class ListAnswer(_Answer):
@@ -809,6 +811,8 @@ class ModelAnswer(_ByModel):
     strategies: list[str]
     default_strategy: str
     default_k: int
+    selection: list[dict[str, Any]]
+    """Strategy of `auto` by class of users, and precision of lists of `default_k` for validation users, in %."""
     data: dict[str, Any]
     metrics: dict[str, Any]
 
