@@ -133,6 +133,6 @@ def alerts() -> list[str]:
     """Return what the rules for Prometheus report."""
     (group,) = yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"]
     rows = (
-        (f"`{rule['alert']}`", rule["labels"]["severity"], rule["annotations"]["summary"]) for rule in group["rules"]
+        (f"`{rule['alert']}` ({rule['labels']['severity']})", rule["annotations"]["summary"]) for rule in group["rules"]
     )
-    return make_table(("alert", "severity", "meaning"), rows)
+    return make_table(("alert (severity)", "meaning"), rows)
