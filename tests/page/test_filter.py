@@ -36,6 +36,8 @@ def test_the_filter_changes_every_list(page: Page, server: ServerProcess) -> Non
     rules = {"filter": text}
     expected = [ids_of(ask(server, picks_of(page), way, rules=rules))[:8] for way in ("auto", "segment", "popular")]
     assert lists_in(page) == expected != before
+    expect(page.locator("#evidence")).to_contain_text(f"Only what meets {text} is listed.")
+    expect(page.locator(".score")).to_have_count(0)
     reload(page)
     assert page.input_value("#filter-text") == text
     assert lists_in(page) == expected

@@ -14,10 +14,9 @@ export function startOptions() {
   watch(["profileColumns"], makeProfile);
   watch(["model"], makeFilter);
   watch(["model"], makeWays);
-  watch(["model", "ways"], hideWaysInUse);
+  watch(["model", "ways"], disableWaysInUse);
   watch(["said", "profileColumns"], showSaid);
   watch(["fault"], showFault);
-  watch(["model", "profileColumns"], nameOptions);
   field.addEventListener("change", () => {
     change({ fault: "" });
     say({ filter: field.value.trim() });
@@ -90,19 +89,9 @@ function makeWays() {
 }
 
 /** Offer in each select only what no other list shows. */
-function hideWaysInUse() {
+function disableWaysInUse() {
   for (const option of ways.querySelectorAll("option"))
-    option.hidden = option.disabled = !option.selected && state.ways.includes(option.value);
-}
-
-function nameOptions() {
-  const names = [
-    !profile.hidden && "say more about you",
-    !document.getElementById("filter").hidden && "filter the lists",
-    "compare other ways",
-  ];
-  const text = new Intl.ListFormat("en", { type: "disjunction" }).format(names.filter(Boolean));
-  document.getElementById("options-name").textContent = text.charAt(0).toUpperCase() + text.slice(1);
+    option.disabled = !option.selected && state.ways.includes(option.value);
 }
 
 function showSaid() {
