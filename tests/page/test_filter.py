@@ -32,7 +32,6 @@ def test_the_filter_changes_every_list(page: Page, server: ServerProcess) -> Non
     text = 'genre == "Horror" and genre != "Drama"'
     page.click("#options summary")
     set_filter(page, text)
-    expect(page.locator("#options-said")).to_have_text(text)
     rules = {"filter": text}
     expected = [ids_of(ask(server, picks_of(page), way, rules=rules))[:8] for way in ("auto", "segment", "popular")]
     assert lists_in(page) == expected != before

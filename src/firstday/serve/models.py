@@ -89,7 +89,7 @@ class ServedModel:
     def find_items(self, text: str) -> list[int]:
         """Return the index of the item with this id, then of items with every word in the title, most popular first."""
         exact = self.trained.catalogue.items.index_of(text)
-        has_words = pl.repeat(True, len(self._titles), eager=True)
+        has_words = self._titles.is_not_null()
         for word in _fold(pl.Series([text])).item().split():
             has_words &= self._titles.str.contains(word, literal=True)
         matches = self.trained.popular_items[has_words.to_numpy()].tolist()

@@ -100,13 +100,15 @@ function showLists() {
   const { lists, model, said } = state;
   const place = placeOf(document.activeElement);
   const row = model.selection.find(({ known }) => known === lists[0].explanation.known);
-  const isTested = row && !said.filter && !said.hidden.length && !said.shown.length;
+  const isOnPicksAlone = !said.filter && !said.hidden.length && !said.shown.length;
+  const isTested = row && isOnPicksAlone && lists.some(({ segment }) => segment !== null);
   document.getElementById("evidence").textContent = sayEvidence(lists, row);
   const { learned } = lists[0].explanation;
   lesson.replaceChildren(...(learned ? sayLesson(learned) : []));
   others.disabled = !lists.flatMap(shownOf).length;
   back.hidden = !said.shown.length;
-  columns.replaceChildren(...lists.map((list, at) => makeColumn(list, at, isTested ? makeScore(row, list.route) : null)));
+  const scores = lists.map(({ route }) => (isTested ? makeScore(row, route) : null));
+  columns.replaceChildren(...lists.map((list, at) => makeColumn(list, at, scores[at])));
   if (place) focusAt(place);
   document.activeElement.closest("#race .below")?.scrollIntoView({ block: "nearest" });
 }

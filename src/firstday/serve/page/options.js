@@ -101,6 +101,5 @@ function showSaid() {
   if (years && document.activeElement !== years) years.value = age ?? "";
   if (document.activeElement !== field && !state.fault) field.value = filter;
   for (const select of profile.querySelectorAll("select")) select.value = columns[select.name] ?? "";
-  const parts = [age, ...Object.values(columns), filter].filter((part) => part !== null && part !== "");
-  document.getElementById("options-said").textContent = parts.join(" · ");
+  document.getElementById("options-said").textContent = [age, ...Object.values(columns)].filter(Boolean).join(" · ");
 }

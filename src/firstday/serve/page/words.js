@@ -50,17 +50,17 @@ const BEGINNINGS = {
 /** Explain the figures of the lists, or why there are none. `row` has those for people who began as the visitor did. */
 export function sayEvidence(lists, row) {
   const { filter, hidden, shown } = state.said;
-  if (lists.every(({ segment }) => segment === null))
-    return "Nothing is known of you yet, so all lists have what most people choose. Pick something, and they differ.";
   const untested = "so no test result is shown";
   if (filter) return `Only what meets ${filter} is listed. The ways were tested without conditions, ${untested}.`;
+  if (lists.every(({ segment }) => segment === null))
+    return "Nothing is known of you yet, so all lists have what most people choose. Pick something, and they differ.";
   if (hidden.length || shown.length) return `The ways were tested on picks alone, without rejections, ${untested}.`;
   const beginning = BEGINNINGS[lists[0].explanation.known];
-  if (!row) return `The ways were not tested on people with ${beginning}, ${untested}.`;
+  if (!row) return `The ways were not tested with ${beginning}, ${untested}.`;
   const k = state.model.default_k;
   return (
-    `Tested on ${count(row.n_users)} other people, from ${beginning}: the share of what each chose later (${k} at most) ` +
-    `that a list of ${k} found, with its 95% interval. This is about them, not about your lists.`
+    `Tested on ${count(row.n_users)} other people, given ${beginning}: the share of what each chose later ` +
+    `(${k} at most) that a list of ${k} found, with its 95% interval. This is about them, not about your lists.`
   );
 }
 
