@@ -23,6 +23,7 @@ class NewItemTable:
     def __init__(self, store: Store, holder: ModelHolder) -> None:
         self._store, self._holder = store, holder
         self._seen: tuple[int, str] | None = None
+        self._first_us: Mapping[str, int] = {}
         self._turn = asyncio.Lock()
 
     async def poll(self) -> None:
@@ -34,17 +35,18 @@ class NewItemTable:
             if seen == self._seen:
                 return
             items = await self._store.read_items()
+            self._first_us = {one.item_id: one.first_us for one in items}
             added = await asyncio.to_thread(place, served.trained, items)
             if served is self._holder.current:  # otherwise another model was loaded meanwhile
-                self._holder.current = served.with_items(added, {one.item_id: one.first_us for one in items})
+                self._holder.current = served.with_items(added, self._first_us)
                 self._seen = seen
 
     async def put(self, items: Mapping[str, Mapping[str, Any] | None]) -> None:
         """Store items by id, all or none, or delete those that are None."""
-        put_us = self._holder.current.put_us
+        await self.poll()  # another worker may have put them first
         entries = []
         for item_id, values in items.items():
-            first_us = put_us.get(item_id, now_us())
+            first_us = self._first_us.get(item_id, now_us())
             dated = {} if values is None else {"added_at": to_time(first_us).isoformat(), **values}
             entries.append(NewItem(item_id, dated, first_us))
         await self._store.put_items(entries)
