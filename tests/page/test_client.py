@@ -20,14 +20,13 @@ from client_events import (
     READER,
     SIGNING_KEY,
     build_client,
-    free_port,
     install_tools,
     run,
     running_shop,
 )
 from filelock import FileLock
 from playwright.sync_api import Browser, Error
-from serve_process import ServerProcess
+from serve_process import ServerProcess, free_port
 
 from firstday.recommend.recommender import Recommender
 

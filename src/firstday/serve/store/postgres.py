@@ -85,10 +85,10 @@ WHERE log.owner = entry.owner AND log.id = entry.id AND log.us + 0 < entry.befor
 APPEND = f"""INSERT INTO firstday_log (owner, kind, id, body, us)
 SELECT owner, kind, id, body, {FIRST_US} + number FROM unnest(%(owner)s::text[], %(kind)s::text[], %(id)s::text[],
   %(body)s::text[], %(replace_before_us)s::bigint[]) WITH ORDINALITY AS entry (owner, kind, id, body, before_us, number)
-ORDER BY CASE WHEN before_us = {ALWAYS} THEN -number ELSE number END
+ORDER BY before_us DESC, CASE WHEN before_us = {ALWAYS} THEN -number ELSE number END
 ON CONFLICT DO NOTHING RETURNING us - {FIRST_US}"""  # noqa: S608
-"""Returns the numbers of new entries, from 1. Of entries with the same id, the first is appended, or the last if it
-always replaces."""
+"""Returns the numbers of new entries, from 1. Of entries with the same id, that which may replace the newest one is
+appended: of several, the first, or the last if it always replaces."""
 SET_TOLD = f"""UPDATE firstday_log AS list SET is_told = true
 FROM unnest(%(owner)s::text[], %(id)s::text[], %(list_key)s::text[])
   WITH ORDINALITY AS entry (owner, id, list_key, number)
