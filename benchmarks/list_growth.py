@@ -27,7 +27,10 @@ import typer  # noqa: E402
 from paper_size import COUNTRIES, make_model  # noqa: E402
 from result_files import RESULTS, write_results  # noqa: E402
 
+from firstday.data.ids import Ids  # noqa: E402
 from firstday.features.signals import Signals  # noqa: E402
+from firstday.model.calibration import Calibration  # noqa: E402
+from firstday.model.item_content import ItemContent  # noqa: E402
 from firstday.recommend.recommender import Recommender  # noqa: E402
 
 STRATEGIES = ("auto", "segment")
@@ -42,12 +45,13 @@ RULES: Mapping[str, dict[str, Any]] = {
     "pin": {"pin": {"3": ["item-00007"]}},
     "boost": {"boost": {"hundredth == 1": 2.0}},
 }
-USUAL = {"batch": TOGETHER, "events": 6, "k": K, "passed over": 0, "segments": 1_000}
+USUAL = {"batch": TOGETHER, "events": 6, "k": K, "passed over": 0, "new items": 0, "segments": 1_000}
 VARIED: Mapping[str, tuple[int, ...]] = {
     "batch": (1, 8, 128),
     "events": (0, 30, 100, 500),
     "k": (10, 500),
     "passed over": (5, 50),
+    "new items": (100, 1_000, 10_000),
     "segments": (250, 4_000),
 }
 
@@ -74,7 +78,7 @@ def measure_varied(n_items: int, turns: int) -> dict[str, Any]:
     }
     costs: dict[str, Any] = {}
     for name, case in cases.items():
-        recommender = models[case["segments"]]
+        recommender = add_items(models[case["segments"]], case["new items"])
         batches = list(draw_users(recommender, N_BATCHES * case["batch"], case))
         costs[name] = {}
         for strategy in STRATEGIES:
@@ -84,6 +88,27 @@ def measure_varied(n_items: int, turns: int) -> dict[str, Any]:
             if name != "usual":
                 costs[name][f"{strategy}_ratio"] = round(costs[name][strategy] / costs["usual"][strategy], 2)
     return costs
+
+
+def add_items(recommender: Recommender, n: int) -> Recommender:
+    """Add new items, each like a segment, whose name is a word of its title."""
+    if not n:
+        return recommender
+    model = recommender.model
+    centroids = model.segments.centroids
+    n_segments, d = centroids.shape
+    content = ItemContent(
+        terms=Ids.of([f"taste{number}" for number in range(n_segments)]),
+        means=np.column_stack([centroids, np.zeros(n_segments)]).astype(np.float32),
+        projection=np.zeros((0, d + 1), np.float32),
+        centre=np.append(np.zeros(d), -6).astype(np.float32),
+        n_hidden=0,
+        cosine=1.0,
+        calibration=Calibration(-2.0, 5.0, 1.0, 0.0, 0),
+    )
+    titles = [f"taste{number % n_segments}" for number in range(n)]
+    items = pl.DataFrame({"item_id": [f"new-{number}" for number in range(n)], "title": titles})
+    return Recommender(replace(model, content=content)).with_items(items)
 
 
 def measure_catalogue(n_items: int, turns: int) -> dict[str, dict[str, dict[str, float]]]:

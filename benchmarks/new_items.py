@@ -6,7 +6,8 @@ Renews docs/results/new-items.json. Two models are trained per dataset: with all
 hidden ones. Lists of the second model get them back as new items, with the ages that they had. For the cold users, it
 counts the places of hidden items in lists of `K`, and the share of these items that the user went on to use; next to
 it, the share that random hidden items would have had in the same places, and the places and share of the same items in
-lists of the first model. Day ones are without hidden items for both.
+lists of the first model. For every second user it also compares the lists before and after the others' impressions and
+uses are known. Day ones are without hidden items for both.
 """
 
 from __future__ import annotations
@@ -84,10 +85,18 @@ def measure_set(dataset: Dataset, config: Config, seeds: int) -> dict[str, Any]:
         }
         empty = SparseRows.empty(queries["without"].n_users, len(added.listed))
         queries["new"] = queries["without"].ask(additions=Additions(added, empty))
+        halves = np.arange(queries["new"].n_users) % 2 == 0
         for strategy in STRATEGIES:
             for kind, query in queries.items():
                 found = count_places(answer_query(query, strategy), query, holdout.cold, hidden)
                 counts.setdefault(f"{strategy} {kind}", []).append(found)
+            told = tell(added, answer_query(queries["new"], strategy), holdout.cold, np.flatnonzero(halves))
+            rest = np.flatnonzero(~halves)
+            for kind, seen in (("before", added), ("told", told)):
+                query = queries["new"].take(rest).ask(additions=Additions(seen, empty.take(rest)))
+                answer = answer_query(query, strategy)
+                truth = replace(holdout.cold, truth=holdout.cold.truth.take(rest))
+                counts.setdefault(f"{strategy} {kind}", []).append(count_places(answer, query, truth, hidden))
     joined = {
         name: {key: np.concatenate([one[key] for one in of_seeds]) for key in of_seeds[0]}
         for name, of_seeds in counts.items()
@@ -139,6 +148,16 @@ def describe_items(dataset: Dataset, hidden: np.ndarray, now: datetime) -> pl.Da
             "added_at": pl.Series(first).cast(pl.Datetime("us", "UTC")),
         }
     )
+
+
+def tell(added: AddedItems, answer: Answer, cold: Cohort, users: np.ndarray) -> AddedItems:
+    """Return the items with the impressions in the lists of some users, given by row, and the uses that followed."""
+    items = answer.items[users]
+    is_used = cold.truth.take(users).has(items)
+    n_items = len(added.listed)
+    shown = np.bincount(items[items >= 0], minlength=n_items)
+    used = np.bincount(items[is_used], minlength=n_items)
+    return replace(added, shown=shown[added.index], used=used[added.index])
 
 
 def count_places(answer: Answer, query: Query, cold: Cohort, hidden: np.ndarray) -> dict[str, np.ndarray]:

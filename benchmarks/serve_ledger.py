@@ -211,7 +211,7 @@ def read_items(store_url: str) -> dict[str, NewItem]:
 
     async def run() -> list[NewItem]:
         store = Store(open_log(load_settings({"store": store_url}), is_copy=True))
-        items = await store.read_items()
+        items, _ = await store.read_items()
         await store.close()
         return items
 

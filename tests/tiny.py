@@ -262,7 +262,7 @@ def make_model() -> TrainedModel:
 
 
 def make_content(**changes: Any) -> ItemContent:
-    """Make what could have been learned: artists and the words "east" and "north" stand for their direction.
+    """Make what could have been learned: artists, the words "east" and "north" and own vectors stand for a direction.
 
     The log-odds of use are 4 times the dot product of vectors and the logarithm of the popularity, less 3.
     """
@@ -270,6 +270,7 @@ def make_content(**changes: Any) -> ItemContent:
     content = ItemContent(
         terms=Ids.of(["east", "north", "artist_id=a1", "artist_id=a2"]),
         means=np.tile(directions, (2, 1)),
+        projection=directions,
         centre=np.array([0, 0, TWO_OF_FIVE], np.float32),
         n_hidden=5,
         cosine=1.0,

@@ -17,10 +17,15 @@ from uuid import uuid4
 
 import httpx
 from fastapi import Cookie, FastAPI, HTTPException, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 from fastapi.templating import Jinja2Templates
 
+from firstday import sign_token
+
 SERVICE_URL = os.environ.get("SERVICE_URL", "http://localhost:8000")
+KEY, TOKEN_KEY = os.environ["SERVICE_KEY"], os.environ["TOKEN_KEY"]
+"""The shop's own key, which no page sees, and the key that signs what pages get."""
+CLIENT = Path(__file__).parents[2] / "clients" / "js" / "dist" / "index.js"
 ITEMS = Path(os.environ.get("SHOP_TABLES", "shop-tables"), "items.jsonl")
 RECORDS = {record["item_id"]: record for record in map(json.loads, ITEMS.read_text(encoding="utf-8").splitlines())}
 COUNTRIES = sorted({country for record in RECORDS.values() for country in record["sold_in"]})
@@ -35,7 +40,8 @@ Visitor = Annotated[str | None, Cookie()]
 @asynccontextmanager
 async def connect(app: FastAPI) -> AsyncIterator[None]:
     """Connect to the service, and put the list that the filters read."""
-    async with httpx.AsyncClient(base_url=SERVICE_URL) as app.state.service:
+    headers = {"Authorization": f"Bearer {KEY}"}
+    async with httpx.AsyncClient(base_url=SERVICE_URL, headers=headers) as app.state.service:
         await put_sold_out()
         yield
 
@@ -67,7 +73,7 @@ async def show_error(request: Request, error: HTTPException) -> Response:
 
 @app.get("/")
 async def show_front(request: Request, visitor: Visitor = None, genre: str = "jazz") -> Response:
-    """Show three rows without repeats, recorded as shown; or, before the visitor has a country, none."""
+    """Show three rows without repeats, whose records the page reports once seen; before there is a country, none."""
     newest = max(RECORDS, key=lambda item_id: RECORDS[item_id]["added_at"])
     rows = [
         {"name": "For you", "deny": [newest]},
@@ -80,7 +86,20 @@ async def show_front(request: Request, visitor: Visitor = None, genre: str = "ja
     if visitor:
         body = {"k": 4, "rows": rows, "rules": rules, "record": True}
         page = await call("POST", f"/v1/users/{visitor}/recommendations", body)
-    return templates.TemplateResponse(request, "front.html", {**page, "records": RECORDS, "countries": COUNTRIES})
+    shown = {**page, "records": RECORDS, "countries": COUNTRIES, "service_url": SERVICE_URL, "visitor": visitor}
+    return templates.TemplateResponse(request, "front.html", shown)
+
+
+@app.get("/client.js")
+async def get_client() -> Response:
+    """Return the client of the service, with which pages report what was seen."""
+    return FileResponse(CLIENT, media_type="text/javascript")
+
+
+@app.get("/token")
+async def get_token(request: Request, visitor: Annotated[str, Cookie()]) -> Response:
+    """Return a token with which the shop's pages send the visitor's events."""
+    return PlainTextResponse(sign_token(visitor, TOKEN_KEY, [str(request.base_url).rstrip("/")]))
 
 
 @app.get("/record/{item_id}")

@@ -117,8 +117,18 @@ CASES = [
     ),
     (
         "embeddings/items",
-        be("vector", [[4.0, 0.0], [1.0], [2.0, 0.0], None]),
+        be("vector", [[4.0, 0.0], [1.0], [2.0, 0.0], [1.0, 1.0]]),
         "bad_vector embeddings/items.vector 2",
+    ),
+    (
+        "embeddings/items",
+        be("vector", [[4.0, 0.0], [1.0, 1.0], [2.0, 0.0], None]),
+        "empty embeddings/items.vector 4",
+    ),
+    (
+        "items",
+        be("vector", [[4.0, 0.0], None, [2.0], [1.0, 1.0]]),
+        "bad_vector items.vector 3",
     ),
     (
         "embeddings/items",

@@ -262,7 +262,12 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         stack.callback(service.kill)
         address = f"127.0.0.1:{free_port()}"
         process = subprocess.Popen(
-            ["prometheus", f"--config.file={_write_config(folder, service)}", f"--web.listen-address={address}"],
+            [
+                "prometheus",
+                f"--config.file={_write_config(folder, service)}",
+                f"--web.listen-address={address}",
+                "--storage.tsdb.path=data",  # Debian's default is one for all runs
+            ],
             cwd=folder,
             stderr=subprocess.DEVNULL,
         )

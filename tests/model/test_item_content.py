@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.model.item_content import ItemContent, choose_terms, find_terms, fit_content, index_terms
+from firstday.model.item_content import ItemContent, choose_terms, find_terms, fit_content, index_terms, scale_vectors
 from tests.tiny import EAST, NORTH, NOWHERE, make_content
 
 N_TASTES = 3
@@ -16,13 +16,18 @@ TITLES = {"title": pl.Series([f"{GENRES[taste]} number{number}" for number, tast
 ARTISTS = {"artist_id": pl.Series([[f"a{taste}"] for taste in TASTE.tolist()])}
 VECTORS = np.eye(N_TASTES, dtype=np.float32)[TASTE]
 POPULARITY = np.array([0.1, 0.4, 0.025])[TASTE]
+TURNED = np.array([[3, 0, 4, 0], [0, 9, 0, 0], [4, 0, -3, 0]], np.float32)
+"""The vector that the caller has for each taste."""
 Fitted = tuple[ItemContent, np.ndarray, np.ndarray]
 
 
-def fit(columns: dict[str, pl.Series], popularity: np.ndarray = POPULARITY) -> Fitted | None:
+def fit(
+    columns: dict[str, pl.Series], popularity: np.ndarray = POPULARITY, own_vectors: np.ndarray | None = None
+) -> Fitted | None:
     found = find_terms(columns)
     terms = choose_terms(found)
-    return fit_content(terms, index_terms(found, terms, len(TASTE)), VECTORS, popularity)
+    scaled = np.zeros((len(TASTE), 0), np.float32) if own_vectors is None else scale_vectors(own_vectors)
+    return fit_content(terms, index_terms(found, terms, len(TASTE)), scaled, VECTORS, popularity)
 
 
 def test_terms_are_lower_case_words_and_members() -> None:
@@ -48,12 +53,43 @@ def test_items_of_a_taste_are_predicted_by_word_or_artist(columns: dict[str, pl.
     np.testing.assert_allclose(np.append(vectors[0], log_use), content.centre)
 
 
+def test_items_of_a_taste_are_predicted_by_own_vectors() -> None:
+    own_vectors = TURNED[TASTE]
+    own_vectors[1] = np.nan
+    fitted = fit({}, own_vectors=own_vectors)
+    assert fitted is not None
+    content, hidden, predicted = fitted
+    assert content.cosine > 0.95
+    is_known = hidden != 1
+    assert (predicted[is_known, :-1].argmax(axis=1) == TASTE[hidden[is_known]]).all()
+    new = np.vstack([2 * TURNED, np.full((1, 4), np.nan)])  # lengths do not matter
+    vectors, log_use = content.predict({}, 4, new)
+    assert vectors[:3].argmax(axis=1).tolist() == [0, 1, 2]
+    assert np.argsort(log_use[:3]).tolist() == [2, 0, 1]
+    np.testing.assert_allclose(np.append(vectors[3], log_use[3]), content.centre)
+
+
+def test_own_vectors_that_say_nothing_leave_the_words() -> None:
+    noise = np.random.default_rng(0).normal(size=(len(TASTE), 8)).astype(np.float32)
+    by_words, by_both = (fit(TITLES, own_vectors=vectors) for vectors in (None, noise))
+    assert by_words is not None
+    assert by_both is not None
+    assert by_both[0].cosine > by_words[0].cosine - 0.05
+
+
 def test_nothing_is_learned_without_terms_or_from_few_items() -> None:
     assert fit({"year": pl.Series(POPULARITY)}) is None
     assert fit(TITLES, np.where(np.arange(len(TASTE)) < 10, POPULARITY, 0)) is None
 
 
-def test_use_depends_on_likeness_popularity_and_freshness() -> None:
+def test_use_depends_on_likeness_and_popularity() -> None:
     users = np.array([EAST, NORTH, NOWHERE])
-    chances = make_content(freshness=0.5).chances(users, np.array([EAST]), np.array([-1.0]))
-    np.testing.assert_allclose(chances[:, 0], 0.5 / (1 + np.exp([0.0, 4.0, 4.0])), rtol=1e-6)
+    chances = make_content().chances(users, np.array([EAST]), np.array([-1.0]))
+    np.testing.assert_allclose(chances[:, 0], 1 / (1 + np.exp([0.0, 4.0, 4.0])), rtol=1e-6)
+
+
+def test_items_are_fresh_in_their_first_days_and_if_their_age_is_unknown() -> None:
+    content = make_content(freshness=0.5, fresh_from="2026-01-31T00:00:00Z")
+    added_at = pl.Series(["2026-01-30T23:59:59Z", "2026-01-31T00:00:00Z", None])
+    assert content.find_freshness(added_at, 3).tolist() == [1, 0.5, 0.5]
+    assert content.find_freshness(None, 2).tolist() == [0.5, 0.5]

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from client_events import build_client, install_tools
+from filelock import FileLock
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, Route, sync_playwright
 from serve_process import ServerProcess
 
@@ -35,6 +37,17 @@ def browser() -> Iterator[Browser]:
         running = started.chromium.launch(executable_path=path)
         yield running
         running.close()
+
+
+@pytest.fixture(scope="session")
+def client(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The built client."""
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not installed")
+    with FileLock(tmp_path_factory.getbasetemp().parent / "client.lock"):
+        if not install_tools():
+            pytest.skip("npm cannot install the tools of clients/js: its registry is not reachable")
+        return build_client()
 
 
 @pytest.fixture(scope="session")

@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.page.conftest import PHONE, WIDE, OpenPage
+from tests.page.conftest import PHONE, OpenPage
 from tests.page.visitor import (
-    MIXED,
-    begin_rounds,
+    WAYS,
     button_of,
     do,
+    entries_of,
     items_in,
-    reply,
-    titles_in,
-    wait_for_round,
+    lists_in,
+    open_details,
+    pick,
+    picks_of,
+    place_on_map,
     wait_until_calm,
 )
 
-Scheme = Literal["light", "dark"]
-SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+DESKTOP = {"width": 1280, "height": 900}
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
-def assert_accessible(page: Page, state: str, schemes: Sequence[Scheme] = ("light",)) -> None:
-    """Check that axe finds nothing, and that nothing stands out at the side."""
-    for scheme in schemes:
+def assert_accessible(page: Page, state: str) -> None:
+    """Check that axe finds nothing, light and dark, and that nothing stands out at the side."""
+    for scheme in SCHEMES:
         page.emulate_media(color_scheme=scheme)
         found = Axe().run(page)
         assert found.violations_count == 0, f"{state}, {scheme}:\n{found.generate_report()}"
@@ -39,45 +40,33 @@ def assert_fits(page: Page, state: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), state
 
 
-@pytest.mark.parametrize("viewport", [WIDE, {"width": 360, "height": 760}], ids=["wide", "phone"])
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_axe_finds_no_violation(open_page: OpenPage, viewport: dict[str, int]) -> None:
     # Under the page's own policy axe may not build its elements.
     page = open_page(viewport=viewport, bypass_csp=True, reduced_motion="reduce")
+    page.wait_for_selector("#shelf button")
     assert_accessible(page, "new")
-    reply(page, "yes", "yes")
-    do(page, button_of(page, "ban").click)
-    page.locator("details").evaluate_all("all => all.forEach(one => (one.open = true))")
-    page.fill("#search-text", "star")
-    page.wait_for_selector("#found button")
-    page.select_option("#look", index=2)
-    assert_accessible(page, "after some answers", SCHEMES)
-    page.click("#compare")
-    page.wait_for_selector("#mixed .column:nth-child(2) li")
-    page.click("#panel-toggle")
-    assert_accessible(page, "comparing, with requests", ["dark"])
-    page.click("#panel-close")
-    page.click("#forget")
-    assert_accessible(page, "asked whether to forget", ["dark"])
-    page.click("#sure-no")
-    do(page, page.locator("#compare").click)
-    begin_rounds(page)
-    assert_accessible(page, "the first round")
-    page.locator("#slate .pick").nth(1).click()
-    page.click("#round-next")
-    wait_for_round(page, 2)
-    page.locator("#slate .pick").nth(2).click()
+    pick(page, 0, 1, 2)
     page.mouse.move(0, 0)
-    assert_accessible(page, "the second round", SCHEMES)
+    assert_accessible(page, "three picks")
+    do(page, button_of(page, "hide").click)
+    do(page, page.locator("#others").click)
+    page.click("#longer")
+    open_details(page)
+    page.fill("#search-text", "star")
+    page.wait_for_selector("#found:not(:empty)")
+    page.select_option("#look", index=2)
+    do(page, lambda: page.select_option("#way-2", "personal"))
+    assert_accessible(page, "others, everything open")
 
 
 @pytest.mark.parametrize("viewport", [PHONE, {"width": 320, "height": 640}], ids=["phone", "small-phone"])
 def test_what_is_touched_is_large_enough(open_page: OpenPage, viewport: dict[str, int]) -> None:
     page = open_page(viewport=viewport, has_touch=True)
-    reply(page, "yes")
-    page.locator("details").evaluate_all("all => all.forEach(one => (one.open = true))")
+    pick(page, 0, 1, 2)
+    do(page, page.locator("#others").click)
+    open_details(page)
     assert_large(page, "phone")
-    begin_rounds(page)
-    assert_large(page, "rounds on a phone")
 
 
 def assert_large(page: Page, state: str) -> None:
@@ -92,83 +81,93 @@ def assert_large(page: Page, state: str) -> None:
     assert_fits(page, state)
 
 
-def test_everything_can_be_done_by_keyboard(open_page: OpenPage) -> None:
-    page = open_page(reduced_motion="reduce")
-    press = page.keyboard.press
+class Keyboard:
+    """A visitor without a mouse."""
 
-    def is_focused(selector: str) -> bool:
-        return bool(page.evaluate("selector => document.activeElement.matches(selector)", selector))
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.press = page.keyboard.press
 
-    def tab_to(selector: str, key: str = "Tab") -> None:
-        for _ in range(60):
-            press(key)
-            if is_focused(selector):
-                assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+    def is_at(self, selector: str) -> bool:
+        """Return whether the focus is on an element."""
+        return bool(self.page.evaluate("selector => document.activeElement.matches(selector)", selector))
+
+    def tab_to(self, selector: str, key: str = "Tab") -> None:
+        """Press Tab until the focus, which must be visible, is on an element."""
+        for _ in range(200):
+            self.press(key)
+            if self.is_at(selector):
+                assert self.page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
                 return
         raise AssertionError(f"no way to {selector}")
 
-    tab_to(".jump")
-    tab_to("#answer-yes")
-    for _ in range(2):
-        do(page, lambda: press("Enter"))
-    expect(page.locator("#told-count")).to_have_text("2 liked")
-    tab_to("#search-text")
+
+def test_three_picks_by_keyboard_change_three_lists(open_page: OpenPage) -> None:
+    """From the shelf, then the first of each list, which every list then lacks."""
+    page = open_page(viewport=DESKTOP, reduced_motion="reduce")
+    page.wait_for_selector("#shelf button")
+    keys = Keyboard(page)
+    place = place_on_map(page)
+    keys.tab_to("#shelf button")
+    do(page, lambda: keys.press("Space"))
+    assert keys.is_at('#shelf button[aria-pressed="true"]')
+    assert place_on_map(page) != place
+    for n_picks, way in enumerate(WAYS, 2):
+        before = lists_in(page)
+        keys.tab_to(f"{entries_of(way)} [data-what=pick]")
+        first = items_in(page, entries_of(way))[0]
+        do(page, lambda: keys.press("Enter"))
+        assert picks_of(page)[-1] == first
+        assert len(picks_of(page)) == n_picks
+        assert lists_in(page)[WAYS.index(way)] != before[WAYS.index(way)]
+        assert keys.is_at(f"{entries_of(way)}:first-child [data-what=pick]")  # of the entry that took its place
+    keys.tab_to("#picked button", "Shift+Tab")
+    do(page, lambda: keys.press("Enter"))
+    expect(page.locator("#picked button")).to_have_count(3)
+    assert keys.is_at("#picked button")
+
+
+def test_everything_else_can_be_done_by_keyboard(open_page: OpenPage) -> None:
+    page = open_page(viewport=DESKTOP, reduced_motion="reduce")
+    page.wait_for_selector("#shelf button")
+    keys = Keyboard(page)
+    keys.tab_to(".jump")
+    keys.tab_to("#search-text")
     page.keyboard.type("fargo")
-    page.wait_for_selector("#found button")
-    tab_to("#found button")
-    do(page, lambda: press("Enter"))
-    assert is_focused("#search-text")
-    tab_to("#strategy")
-    for key in ("ArrowUp", "ArrowDown"):
-        do(page, lambda pressed=key: press(pressed))  # type: ignore[misc]
-        assert (page.input_value("#strategy") == "auto") == (key == "ArrowDown")
-    tab_to(f"{MIXED} [data-what=like]")
-    first = titles_in(page)[0]
-    do(page, lambda: press("Enter"))
-    assert first not in titles_in(page)
-    assert is_focused("[data-what=like]")  # on the tile that took its place
-    focused = "document.activeElement.closest('.tile').dataset.item"
-    at = items_in(page).index(page.evaluate(focused))  # the new list may have moved that tile, and the focus with it
-    press("ArrowRight")
-    press("ArrowRight")
-    assert page.evaluate(focused) == items_in(page)[at + 2]
-    tab_to(f"{MIXED} [data-what=ban]")
-    banned = page.evaluate("document.activeElement.closest('.tile').dataset.item")
-    do(page, lambda: press("Space"))
-    assert banned not in items_in(page)
-    assert is_focused("[data-what=ban]")
-    tab_to("#look")
-    press("ArrowDown")
-    expect(page.locator("#look-detail")).to_contain_text("people")
-    tab_to("#panel-toggle", "Shift+Tab")
-    press("Enter")
-    expect(page.locator("#panel")).to_be_visible()
-    press("Escape")
-    expect(page.locator("#panel")).to_be_hidden()
-    assert is_focused("#panel-toggle")
-    tab_to("#walk")
-    press("Enter")
-    wait_for_round(page, 1)
-    tab_to("#slate .pick")
-    press("Space")
-    expect(page.locator("#marked")).to_have_text("1 to use, 11 to pass over")
-    tab_to("#round-next")
-    press("Enter")
-    wait_for_round(page, 2)
-    assert is_focused("#round-name")
-    press("Tab")
-    assert page.evaluate("document.activeElement === document.querySelector('#slate .pick')")
-    tab_to("#round-back")
-    press("Enter")
-    expect(page.locator("#marked")).to_have_text("1 to use, 11 to pass over")
-    tab_to("#walk", "Shift+Tab")
-    press("Enter")
-    expect(page.locator("#rounds")).to_be_hidden()
+    page.wait_for_selector("#found:not(:empty)")
+    keys.tab_to("#shelf button")
+    do(page, lambda: keys.press("Enter"))
+    expect(page.locator("#picked button")).to_have_count(1)
+    keys.tab_to(f"{entries_of('auto')} [data-what=hide]")
+    hidden = items_in(page)[0]
+    do(page, lambda: keys.press("Enter"))
+    assert hidden not in items_in(page)
+    assert keys.is_at("[data-what=hide]")
+    passed = items_in(page)
+    keys.tab_to("#others")
+    do(page, lambda: keys.press("Enter"))
+    assert keys.is_at("#others")
+    assert not set(items_in(page)) & set(passed)
+    keys.tab_to("#others-back")
+    do(page, lambda: keys.press("Enter"))
+    assert items_in(page) == passed
+    assert keys.is_at("#others")
+    keys.tab_to("#longer")
+    keys.press("Space")
+    assert len(items_in(page)) == 20
+    keys.tab_to("#options summary")
+    keys.press("Enter")
+    keys.tab_to("#way-0")
+    keys.press("ArrowUp")
     wait_until_calm(page)
-    tab_to("#forget")
-    press("Enter")
-    expect(page.locator("#sure")).to_be_visible()
-    if not is_focused("#sure-yes"):
-        tab_to("#sure-yes")
-    do(page, lambda: press("Enter"))
-    expect(page.locator("#told-card")).to_be_hidden()
+    assert page.locator(".column").first.get_attribute("data-way") != "auto"
+    keys.tab_to("#look")
+    keys.press("ArrowDown")
+    expect(page.locator("#look-detail")).to_contain_text("people")
+    keys.tab_to("#requests summary")
+    keys.press("Enter")
+    expect(page.locator("#requests-curl")).to_be_visible()
+    keys.tab_to("#start-over", "Shift+Tab")
+    do(page, lambda: keys.press("Enter"))
+    assert picks_of(page) == []
+    assert keys.is_at("#search-text")

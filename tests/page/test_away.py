@@ -6,15 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
-import pytest
 from playwright.sync_api import Page, Route, expect
-from redis_process import RedisProcess
 from serve_process import ServerProcess
 
 from firstday.model.folder import save_model
 from firstday.recommend.recommender import Recommender
 from tests.page.conftest import OpenPage, StartServer
-from tests.page.visitor import begin_rounds, button_of, items_in, reload, reply, titles_in, visitor_id, wait_until_calm
+from tests.page.visitor import ask, items_in, lists_in, pick, picks_of, reload, titles_in, wait_until_calm
+from tests.serve.conftest import ids_of
 from tests.serve.in_process import running_app
 
 READ = "read-key-of-sixteen"
@@ -27,42 +26,36 @@ def test_the_page_says_that_the_service_is_away_and_goes_on_when_it_is_back(
     server = start_server(films)
     server.environment["FIRSTDAY_SERVE_PORT"] = server.url.rpartition(":")[2]  # to come back there
     page = open_page(server.url, allowed="ERR_CONNECTION_REFUSED")
-    before = items_in(page)
+    page.wait_for_selector("#shelf button")
+    before = lists_in(page)
     server.stop()
-    button_of(page, "like").click()
+    page.locator("#shelf button").first.click()
     notice = page.locator("#notice")
     expect(notice).to_contain_text("The service does not answer.")
-    expect(notice).to_contain_text("What you did is kept and will be sent.")
-    assert items_in(page)[:19] == before[1:]  # the act shows at once, and the lists stay
-    button_of(page, "ban").click()
-    expect(notice).to_contain_text("2 things you did", timeout=5000)
+    page.locator("#shelf button").nth(1).click()
+    assert lists_in(page) == before
+    expect(page.locator("#picked button")).to_have_count(2)
     server.start()
     expect(notice).to_contain_text("The service answers again.", timeout=10_000)
     wait_until_calm(page)
-    page.wait_for_selector("#speaking .list")
-    events = httpx.get(f"{server.url}/v1/users/{visitor_id(page)}").json()["events"]
-    assert [(event["signal"], event["entity_id"]) for event in events] == [
-        ("stream", before[0]),
-        ("ban", before[1]),
-    ]
+    assert items_in(page) == ids_of(ask(server, picks_of(page), "auto"))[:8]
+    expect(notice).to_be_hidden()
 
 
-@pytest.mark.skipif(not RedisProcess.is_installed(), reason="redis-server is not installed")
-def test_what_the_store_does_not_take_is_sent_once_it_does(
-    start_server: StartServer, open_page: OpenPage, films: Path
-) -> None:
-    with RedisProcess() as redis:
-        server = start_server(films, store=redis.url)
-        page = open_page(server.url, allowed="503 (Service Unavailable)")
-        redis.stop()
-        page.click("#answer-yes")
-        expect(page.locator("#notice")).to_contain_text("What you did is kept and will be sent.")
-        expect(page.locator("#told-count")).to_have_text("1 liked")
-        page.wait_for_event("response", lambda answer: answer.url.endswith("readyz"))  # which is not enough
-        expect(page.locator("#notice")).to_contain_text("will be sent")
-        redis.start()
-        page.wait_for_selector("#speaking .list")
-        assert len(httpx.get(f"{server.url}/v1/users/{visitor_id(page)}").json()["events"]) == 1
+def test_a_page_opened_while_the_service_is_away_waits_for_it(open_page: OpenPage) -> None:
+    refused: list[Route] = []
+
+    def refuse_at_first(route: Route) -> None:
+        if "/v1/" in route.request.url and len(refused) < 4:
+            refused.append(route)
+            route.fulfill(status=503, json={"message": "Busy."})
+        else:
+            route.continue_()
+
+    page = open_page(allowed="503 (Service Unavailable)", pass_on=refuse_at_first)
+    assert items_in(page)
+    page.wait_for_selector("#map[data-x]")
+    page.wait_for_selector("#shelf button")
 
 
 def test_the_page_follows_a_new_model(
@@ -77,40 +70,36 @@ def test_the_page_follows_a_new_model(
     save_model(replace(model, catalogue=replace(model.catalogue, titles=titles)), path)
     version = httpx.post(f"{server.url}/v1/model/reload").json()["model"]
     assert version[:8] not in before
-    reply(page, "yes")
+    pick(page, 0)
     expect(page.locator("#facts")).to_contain_text(version[:8])
+    wait_until_calm(page)
     assert all(title.startswith("New ") for title in titles_in(page))
     expect(page.locator("#look option").nth(1)).to_contain_text("New ")
 
 
-def enter_a_wrong_key_then_the_right_ones(page: Page) -> None:
+def enter_a_wrong_key_then_the_right_one(page: Page) -> None:
     """Enter keys in the dialog, and wait for the lists."""
     page.fill("#key-read", "no-key-of-this-place")
     page.keyboard.press("Enter")
     expect(page.locator("#keys-why")).to_contain_text("The key is unknown")
     page.fill("#key-read", READ)
-    page.fill("#key-write", WRITE)
     page.get_by_role("button", name="Open").click()
     wait_until_calm(page)
 
 
-def test_keys_are_asked_for_and_kept_for_the_tab(start_server: StartServer, open_page: OpenPage, films: Path) -> None:
+def test_a_key_is_asked_for_and_kept_for_the_tab(start_server: StartServer, open_page: OpenPage, films: Path) -> None:
     server = start_server(films, read_keys=READ, write_keys=WRITE)
     page = open_page(server.url, allowed="401 (Unauthorized)", calm=False)
     expect(page.locator("#keys")).to_be_visible()
-    enter_a_wrong_key_then_the_right_ones(page)
-    page.click("#answer-yes")
-    page.wait_for_selector("#speaking .list")
+    enter_a_wrong_key_then_the_right_one(page)
+    pick(page, 0)
     reload(page)
     expect(page.locator("#keys")).to_be_hidden()
-    expect(page.locator("#told-count")).to_have_text("1 liked")
+    expect(page.locator("#picked button")).to_have_count(1)
     assert READ not in page.evaluate("JSON.stringify(localStorage)")
-    page.click("#panel-toggle")
-    curl = page.locator("#panel-curl").text_content() or ""
-    assert "$KEY" in curl
-    assert READ not in curl
-    page.click("#panel-close")
-    begin_rounds(page)  # what is only read is asked for with the key that reads
+    page.click("#requests summary")
+    expect(page.locator("#requests-curl")).to_contain_text("$KEY")
+    expect(page.locator("#requests-curl")).not_to_contain_text(READ)
 
 
 def test_a_late_refusal_of_a_former_key_asks_for_no_other(
@@ -126,10 +115,10 @@ def test_a_late_refusal_of_a_former_key_asks_for_no_other(
             route.continue_()
 
     page = open_page(server.url, allowed="401 (Unauthorized)", calm=False, pass_on=hold_the_map)
-    enter_a_wrong_key_then_the_right_ones(page)
+    enter_a_wrong_key_then_the_right_one(page)
     with page.expect_response(lambda answer: answer.url.endswith("/v1/map") and answer.ok):
         late[0].continue_()
-    reply(page, "yes")
+    pick(page, 0)
     expect(page.locator("#keys")).to_be_hidden()
 
 
@@ -142,10 +131,9 @@ def test_the_page_works_below_a_path(open_page: OpenPage, server: ServerProcess)
         route.continue_(url=route.request.url.replace("/films/", "/"))
 
     page = open_page(path="/films/", pass_on=pass_on)
-    reply(page, "yes")
-    page.wait_for_selector("#speaking .list")
+    pick(page, 0)
     assert all(url.startswith(f"{server.url}/films/") for url in asked)
-    assert [url for url in asked if url.endswith("/films/v1/events")]
+    assert [url for url in asked if url.endswith("/films/v1/recommendations")]
 
 
 def test_the_page_can_be_switched_off(recommender: Recommender, tmp_path: Path) -> None:

@@ -19,12 +19,9 @@ from client_events import (
     READ_KEY,
     READER,
     SIGNING_KEY,
-    build_client,
-    install_tools,
     run,
     running_shop,
 )
-from filelock import FileLock
 from playwright.sync_api import Browser, Error
 from serve_process import ServerProcess, free_port
 
@@ -33,17 +30,6 @@ from firstday.recommend.recommender import Recommender
 DOCS = (Path(__file__).parents[2] / "docs" / "browsers.md").read_text(encoding="utf-8")
 NODE = shutil.which("node")
 BOTH_KEY = "read-and-write-key-of-16-chars"
-
-
-@pytest.fixture(scope="session")
-def client(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The built client."""
-    if shutil.which("npm") is None:
-        pytest.skip("npm is not installed")
-    with FileLock(tmp_path_factory.getbasetemp().parent / "client.lock"):
-        if not install_tools():
-            pytest.skip("npm cannot install the tools of clients/js: its registry is not reachable")
-        return build_client()
 
 
 @pytest.fixture(scope="module")

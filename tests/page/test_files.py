@@ -33,6 +33,10 @@ def test_nothing_is_inline_and_nothing_comes_from_elsewhere() -> None:
         assert found <= {"http://www.w3.org/2000/svg"}, path.name
 
 
+def test_the_page_stays_small() -> None:
+    assert sum(path.stat().st_size for path in FILES) <= 70_000
+
+
 def test_no_text_becomes_markup() -> None:
     for path in FOLDER.glob("*.js"):
         text = path.read_text(encoding="utf-8")

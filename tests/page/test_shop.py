@@ -7,21 +7,26 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from client_events import SIGNING_KEY
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-from serve_process import ServerProcess
+from serve_process import ServerProcess, free_port
 
 from firstday.data.load import load
 from firstday.training.fit import train
 from tests.page.visitor import items_in
+from tests.serve.conftest import wait_for
 from tests.training_once import train_once
 
 SHOP = Path(__file__).parents[2] / "examples" / "shop"
 ITEMS = ".row li"
+KEY = "the-shop-s-own-key"
 
 
 @pytest.fixture(scope="module")
@@ -32,17 +37,31 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def service(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def service(tables: Path, tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[ServerProcess]:
     model = train_once("shop", tmp_path_factory, lambda: train(load(tables)))
-    with ServerProcess(model, tmp_path_factory.mktemp("shop-service")) as running:
+    rights = dict.fromkeys(("read_keys", "write_keys", "items_keys"), KEY)
+    settings = {**rights, "token_keys": SIGNING_KEY, "origins": f"http://127.0.0.1:{port}"}
+    with ServerProcess(model, tmp_path_factory.mktemp("shop-service"), settings) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def shop(service: ServerProcess, tables: Path) -> Iterator[str]:
-    """Run the shop, and return its address."""
-    command = [sys.executable, "-m", "uvicorn", "--app-dir", str(SHOP), "shop:app", "--port", "0"]
-    environment = {**os.environ, "SERVICE_URL": service.url, "SHOP_TABLES": str(tables)}
+def shop(service: ServerProcess, tables: Path, port: int, client: bytes) -> Iterator[str]:
+    """Run the shop, whose pages load the client, and return its address."""
+    assert client
+    command = [sys.executable, "-m", "uvicorn", "--app-dir", str(SHOP), "shop:app", "--port", str(port)]
+    shop_settings = {
+        "SERVICE_URL": service.url,
+        "SHOP_TABLES": str(tables),
+        "SERVICE_KEY": KEY,
+        "TOKEN_KEY": SIGNING_KEY,
+    }
+    environment = {**os.environ, **shop_settings}
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         yield next(found[0] for line in process.stderr if (found := re.search(r"http://\S+", line)))
@@ -91,9 +110,27 @@ def test_a_record_that_was_bought_is_not_shown_again(page: Page, service: Server
     page.wait_for_url("**/?genre=*")
     assert len(items_in(page, ITEMS)) == 12
     assert bought not in items_in(page, ITEMS)
-    known = httpx.get(f"{service.url}/v1/users/{visitor_of(page)}").json()
-    (event,) = known["events"]
+    known = read_user(service, visitor_of(page))
+    (event,) = [event for event in known["events"] if event["signal"] != "shown"]
     assert (event["entity_id"], event["list_id"]) == (bought, known["lists"][1]["list_id"])
+
+
+def test_records_in_view_are_reported_once_as_seen(page: Page, service: ServerProcess) -> None:
+    page.set_viewport_size({"width": 900, "height": 500})
+    page.reload()
+    (seen, *_), (*_, unseen) = items_in(page, ITEMS), items_in(page, ITEMS)
+
+    def find_shown() -> Counter[str]:
+        known = read_user(service, visitor_of(page))
+        newest = {one["list_id"] for one in known["lists"][-3:]}
+        events = [one for one in known["events"] if one["signal"] == "shown" and one["list_id"] in newest]
+        return Counter(one["entity_id"] for one in events)
+
+    wait_for(lambda: find_shown()[seen] == 1)
+    assert unseen not in find_shown()
+    page.locator(ITEMS).last.scroll_into_view_if_needed()
+    wait_for(lambda: find_shown()[unseen] == 1)
+    assert set(find_shown().values()) == {1}
 
 
 def test_a_record_that_is_sold_out_is_not_shown(page: Page, visit: Callable[[], Page]) -> None:
@@ -120,6 +157,13 @@ def test_an_error_of_the_service_is_shown_as_its_message(page: Page) -> None:
     expect(page.get_by_role("alert")).to_contain_text("rows[2].name: String should have at most 100 characters.")
 
 
+def read_user(service: ServerProcess, user_id: str) -> dict[str, Any]:
+    known: dict[str, Any] = httpx.get(
+        f"{service.url}/v1/users/{user_id}", headers={"Authorization": f"Bearer {KEY}"}
+    ).json()
+    return known
+
+
 def visitor_of(page: Page) -> str:
     return next(str(cookie["value"]) for cookie in page.context.cookies() if cookie["name"] == "visitor")
 
@@ -133,8 +177,9 @@ def test_a_guest_who_logs_in_keeps_what_they_did(page: Page, service: ServerProc
     page.wait_for_selector("section")
     assert visitor_of(page) == "ada"
     assert bought not in items_in(page, ITEMS)
-    known = httpx.get(f"{service.url}/v1/users/ada").json()
-    assert (known["guest_ids"], [event["entity_id"] for event in known["events"]]) == ([guest], [bought])
+    known = read_user(service, "ada")
+    used = [event["entity_id"] for event in known["events"] if event["signal"] != "shown"]
+    assert (known["guest_ids"], used) == ([guest], [bought])
 
     page.locator(ITEMS).first.get_by_role("link").first.click()  # the page of a record
     page.wait_for_url("**/record/*")

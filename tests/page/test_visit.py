@@ -1,261 +1,257 @@
-"""Somebody new sits down: what they say moves the lists and the map, is kept, and can be forgotten."""
+"""Somebody new picks three: each pick changes the lists and the map, is kept in the browser, and can be taken back."""
 
 from __future__ import annotations
 
-import re
+import json
+from pathlib import Path
+from typing import Any
 
 import httpx
+import pytest
 from playwright.sync_api import Page, Route, expect
 from serve_process import ServerProcess
 
+from firstday.methods.auto import ClassEvidence, Guard
+from firstday.recommend.recommender import Recommender
+from tests.page.conftest import OpenPage, StartServer
 from tests.page.visitor import (
+    WAYS,
+    ask,
     button_of,
     do,
-    find_and_like,
+    entries_of,
     items_in,
+    lists_in,
+    open_details,
+    pick,
+    picks_of,
     place_on_map,
     reload,
-    reply,
+    said,
+    search,
     titles_in,
-    visitor_id,
     wait_until_calm,
 )
+from tests.serve.conftest import ids_of
+
+SIZE = 8
 
 
-def test_three_titles_change_the_list_and_move_the_visitor(page: Page) -> None:
-    before = items_in(page)
-    start = place_on_map(page)
-    assert len(before) == 20
-    expect(page.locator("#mixed .about")).to_contain_text("Nothing is known of you yet")
-    assert page.locator("#speaking .list").count() == 0
-    drawn = page.locator("#map .you").get_attribute("transform")
-    seen = [before]
-    places = [start]
-    for _ in range(3):
-        reply(page, "yes")
-        seen.append(items_in(page))
+def test_each_pick_changes_three_lists_which_are_what_the_service_answers(page: Page, server: ServerProcess) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(f"{request.method} {request.url}"))
+    assert [section.get_attribute("data-way") for section in page.locator(".column").all()] == list(WAYS)
+    places = [place_on_map(page)]
+    for way in reversed(WAYS):
+        before = lists_in(page)
+        (first, *_) = items_in(page, entries_of(way))
+        do(page, button_of(page, "pick", 0, entries_of(way)).click)
+        after = lists_in(page)
+        assert first in picks_of(page)
+        assert not any(first in items for items in after)
+        assert before[WAYS.index(way)] != after[WAYS.index(way)]
+        assert after == [ids_of(ask(server, picks_of(page), strategy))[:SIZE] for strategy in WAYS]
+        expect(page.locator("#moved")).to_contain_text(f"of {SIZE}")
         places.append(place_on_map(page))
-    assert len({tuple(one) for one in seen}) == 4
-    assert len(set(places)) == 4
-    assert page.locator("#speaking .list").count() >= 1
-    expect(page.locator("#told-count")).to_have_text("3 liked")
-    expect(page.locator("#moved")).to_contain_text("Your list changed")
-    page.wait_for_function("old => document.querySelector('#map .you').getAttribute('transform') !== old", arg=drawn)
-    assert page.locator("#near li").count() == 5
-    assert page.locator("#map .dot").count() >= 30
+    assert len(set(places)) > 1
+    expect(page.locator("#picked button")).to_have_count(3)
+    expect(page.locator("#near li")).to_have_count(3)
+    lists = [request for request in asked if "/v1/recommendations" in request]
+    assert set(lists) == {f"POST {server.url}/v1/recommendations"}  # which stores nothing
+    assert len(lists) == 9
+
+
+def test_each_entry_says_why_it_is_there(page: Page, server: ServerProcess) -> None:
+    pick(page, 0, 1)
+    for way in WAYS:
+        answer = ask(server, picks_of(page), way)
+        sentences = page.locator(f"{entries_of(way)} .reason").all_text_contents()
+        assert len(sentences) == SIZE
+        for sentence, reason in zip(sentences, answer["explanation"]["items"], strict=False):
+            if answer["route"] == "blend":
+                assert reason["most_like"]["title"] in sentence
+            else:
+                share = reason["share_of_segment" if answer["route"] == "segment" else "share_of_everyone"]
+                assert f"{int(100 * share + 0.5)}% of " in sentence or share < 0.01
+
+
+def test_precision_is_that_of_the_model_for_people_who_began_alike(
+    start_server: StartServer, open_page: OpenPage, recommender: Recommender, tmp_path: Path
+) -> None:
+    means = {"blend": 43.2, "segment": 37.6, "popular": 31.4}
+    intervals = {name: (mean - 2, mean + 2) for name, mean in means.items()}
+    nobody = ClassEvidence("blend", 0)
+    classes = (nobody, nobody, nobody, ClassEvidence("blend", 1_234, means, intervals), nobody)
+    model = recommender.model.with_learned(auto=Guard(classes))
+    server = start_server(Recommender(model).save(tmp_path / "model"))
+    page = open_page(server.url)
+    expect(page.locator(".score")).to_have_count(0)  # of nobody is known how often lists were right
+    pick(page, 0)
+    expect(page.locator(".score strong")).to_have_text(["43% right", "38% right", "31% right"])
+    expect(page.locator("#evidence")).to_contain_text("1,234 people")
+    open_details(page)
+    do(page, lambda: page.select_option("#way-1", "soft_segments"))
+    expect(page.locator(".score strong")).to_have_text(["43% right", "31% right"])  # nothing is known of this one
+    do(page, page.locator("#start-over").click)
+    expect(page.locator(".score")).to_have_count(0)
+    page.locator("#shelf button").first.click()
+    for place in range(1, 4):
+        pick(page, place)
+    expect(page.locator(".score")).to_have_count(0)  # four picks are another class, without anybody
+
+
+def test_a_pick_is_taken_back(page: Page) -> None:
+    start = lists_in(page)
+    pick(page, 0)
+    one = lists_in(page)
+    pick(page, 1)
+    expect(page.locator('#shelf [aria-pressed="true"]')).to_have_count(2)
+    pick(page, 1)
+    assert lists_in(page) == one
+    do(page, page.locator("#picked button").click)
+    assert lists_in(page) == start
+    expect(page.locator('#shelf [aria-pressed="true"]')).to_have_count(0)
+
+
+def test_a_hidden_item_never_comes_back(page: Page, server: ServerProcess) -> None:
+    pick(page, 0)
+    hidden = items_in(page)[0]
+    do(page, button_of(page, "hide").click)
+
+    def check() -> None:
+        assert not any(hidden in items for items in lists_in(page))
+
+    check()
+    do(page, button_of(page, "pick", 3).click)
+    check()
+    open_details(page)
+    for strategy in page.locator("#way-0 option").evaluate_all("options => options.map(option => option.value)"):
+        do(page, lambda chosen=strategy: page.select_option("#way-0", chosen))  # type: ignore[misc]
+        check()
+    reload(page)
+    check()
+    answer = ask(server, picks_of(page), "auto", k=1000)
+    assert hidden in ids_of(answer)  # which it would be in, had it not been hidden
+
+
+def test_the_shelf_shows_others_and_what_is_found(page: Page, server: ServerProcess) -> None:
+    shelf = page.locator("#shelf button")
+    expect(shelf).to_have_count(12)
+    before = shelf.all_text_contents()
+    page.click("#shelf-next")
+    expect(shelf.first).not_to_have_text(before[0])
+    assert not set(before) & set(shelf.all_text_contents())
+    search(page, "star wars")
+    found = httpx.get(f"{server.url}/v1/items", params={"query": "star wars", "limit": 12}).json()["items"]
+    assert shelf.all_text_contents() == [item["title"] for item in found]
+    pick(page, 0)
+    assert picks_of(page) == [str(found[0]["item_id"])]
+    page.click("#shelf-next")
+    expect(shelf).to_have_count(12)
+    search(page, "no such film")
+    expect(shelf).to_have_count(0)
+    page.fill("#search-text", "")
+    expect(shelf).to_have_count(12)
+
+
+def test_a_profile_changes_the_list_and_a_reload_keeps_what_was_said(page: Page, server: ServerProcess) -> None:
+    first = items_in(page)
+    page.click("#options summary")
+    with page.expect_request("**/v1/recommendations") as sent:
+        do(page, lambda: page.select_option("#profile select[name=occupation]", "student"))
+    assert json.loads(sent.value.post_data or "")["signals"]["profile"] == {"occupation": "student"}
+    page.fill("#profile-age", "19")
+    page.wait_for_function("() => JSON.parse(localStorage.getItem('firstday.said')).profile.age === 19")
+    wait_until_calm(page)
+    profile = {"age": 19, "profile": {"occupation": "student"}}
+    assert items_in(page) == ids_of(ask(server, [], "auto", profile))[:SIZE]
+    pick(page, 2)
+    shown, place = lists_in(page), place_on_map(page)
+    assert shown[0] == ids_of(ask(server, picks_of(page), "auto", profile))[:SIZE]
+    reload(page)
+    assert (lists_in(page), place_on_map(page)) == (shown, place)
+    assert page.input_value("#profile-age") == "19"
+    assert page.input_value("#profile select[name=occupation]") == "student"
+    expect(page.locator("#options-said")).to_have_text("19 · student")
+    do(page, page.locator("#start-over").click)
+    assert items_in(page) == first
+    assert said(page) == {}
+    assert page.evaluate("localStorage.length + sessionStorage.length") == 0
+    reload(page)
+    assert items_in(page) == first
+
+
+def test_other_ways_are_compared(page: Page, server: ServerProcess) -> None:
+    pick(page, 0, 1)
+    page.click("#options summary")
+    do(page, lambda: page.select_option("#way-1", "personal"))
+    expect(page.locator(".column:nth-child(2) h3")).to_have_text("Nearest to your taste")
+    assert lists_in(page)[1] == ids_of(ask(server, picks_of(page), "personal"))[:SIZE]
+    page.click("#longer")
+    assert lists_in(page)[1] == ids_of(ask(server, picks_of(page), "personal"))[:20]
+    page.click("#longer")
+    assert len(items_in(page)) == SIZE
+
+
+def test_a_group_is_looked_at(page: Page, server: ServerProcess) -> None:
+    group = httpx.get(f"{server.url}/v1/map").json()["segments"][0]
+    page.select_option("#look", str(group["segment"]))
+    rows = page.locator("#look-detail .title").all_text_contents()
+    assert rows == [item["title"] for item in group["apart"]]
+    expect(page.locator(".dot.chosen")).to_have_attribute("data-segment", str(group["segment"]))
+    other = page.locator(".dot:not(.chosen)").first
+    number = other.get_attribute("data-segment")
+    other.dispatch_event("click")
+    assert page.input_value("#look") == number
 
 
 def test_a_map_that_comes_last_shows_where_the_visitor_is(page: Page) -> None:
-    reply(page, "yes")
+    pick(page, 0)
     place = place_on_map(page)
     held: list[Route] = []
     page.route("**/v1/map", lambda route: held.append(route))
     reload(page)
-    assert page.locator("#near li").count() == 5
-    assert page.locator("#map .dot").count() == 0
+    assert page.locator("#near li").count() == 0
     (route,) = held
     route.continue_()
     assert place_on_map(page) == place
-    assert page.locator("#map .number").count() == 5
+    expect(page.locator(".dot.close")).to_have_count(3)
 
 
-def test_the_page_shows_what_the_service_answers(page: Page, server: ServerProcess) -> None:
-    do(page, lambda: page.locator("#strategy").select_option("soft_segments"))
-    reply(page, "yes", "yes")
-    user = f"{server.url}/v1/users/{visitor_id(page)}"
-    answer = httpx.get(f"{user}/recommendations", params={"strategy": "soft_segments", "k": 22}).json()
-    told = [event["entity_id"] for event in httpx.get(user).json()["events"]]
-    expected = [item["title"] for item in answer["items"] if str(item["item_id"]) not in told]
-    assert titles_in(page) == expected[:20]
-    near = httpx.get(f"{user}/segments").json()
-    assert place_on_map(page) == (round(near["place"]["x"], 4), round(near["place"]["y"], 4))
-    weights = page.locator("#near .near-weight").all_text_contents()
-    assert [int(text.rstrip("%")) for text in weights] == [round(100 * one["weight"]) for one in near["segments"]]
-    reasons = page.locator("#mixed .reason").all_text_contents()
-    assert all(re.search(r"\d+% of people near you", reason) for reason in reasons), reasons
+def test_requests_are_shown_and_can_be_repeated(page: Page) -> None:
+    pick(page, 0)
+    page.click("#requests summary")
+    page.wait_for_selector("#requests-which option", state="attached")
+    options = page.locator("#requests-which option").all_text_contents()
+    at = next(at for at, text in enumerate(options) if text.startswith("POST /v1/recommendations auto"))
+    page.select_option("#requests-which", str(at))
+    curl = page.locator("#requests-curl").text_content() or ""
+    assert "/v1/recommendations'" in curl
+    assert '"strategy":"auto"' in curl
+    shown: dict[str, Any] = page.evaluate(
+        "JSON.parse(document.getElementById('requests-answer').textContent.split('\\n').slice(1).join('\\n'))"
+    )
+    assert ids_of(shown)[:SIZE] == items_in(page)
 
 
-def test_a_banned_title_never_comes_back(page: Page, server: ServerProcess) -> None:
-    reply(page, "yes")
-    banned = items_in(page)[0]
-    title = titles_in(page)[0]
-    do(page, button_of(page, "ban").click)
-
-    def check() -> None:
-        assert banned not in items_in(page, ".tile")
-        assert title not in page.locator("main .title").all_text_contents()
-
-    check()
-    do(page, button_of(page, "like", 3).click)
-    check()
-    for strategy in page.locator("#strategy option").evaluate_all("options => options.map(option => option.value)"):
-        do(page, lambda chosen=strategy: page.select_option("#strategy", chosen))  # type: ignore[misc]
-        check()
-    reload(page)
-    check()
-    url = f"{server.url}/v1/users/{visitor_id(page)}/recommendations"
-    whole = httpx.get(url, params={"k": 1000}).json()["items"]
-    assert banned not in [str(item["item_id"]) for item in whole]
-
-
-def test_a_skipped_title_is_set_aside(page: Page) -> None:
-    skipped = items_in(page)[0]
-    do(page, button_of(page, "skip").click)
-    reload(page)
-    assert skipped not in items_in(page, ".tile")
-    expect(page.locator("#told-count")).to_have_text("1 skipped")
-
-
-def test_a_profile_changes_the_list_and_a_reload_keeps_the_user(page: Page, server: ServerProcess) -> None:
-    first = items_in(page)
-    do(page, lambda: page.select_option("#profile select[name=occupation]", "student"))
-    second = items_in(page)
-    assert second != first
-    with page.expect_response(lambda response: "/recommendations" in response.url):
-        page.fill("#profile-age", "19")
-    wait_until_calm(page)
-    reply(page, "yes")
-    reply(page, "no")
-    find_and_like(page, "monty python")
-    user = visitor_id(page)
-    shown = items_in(page)
-    place = place_on_map(page)
-    told = page.locator("#told .told-title").all_text_contents()
-    asked = page.locator("#asked").text_content()
-    known = httpx.get(f"{server.url}/v1/users/{user}").json()
-    assert (known["age"], known["profile"]) == (19, {"occupation": "student"})
-    assert len(known["events"]) == 2
-    reload(page)
-    assert (visitor_id(page), items_in(page), place_on_map(page)) == (user, shown, place)
-    assert page.locator("#told .told-title").all_text_contents() == told
-    assert "Monty Python" in told[0]
-    assert page.locator("#asked").text_content() == asked
-    assert page.input_value("#profile-age") == "19"
-    assert page.input_value("#profile select[name=occupation]") == "student"
-    assert page.locator("#profile-said").text_content() == "19, student"
-
-
-def test_forgetting_deletes_everything(page: Page, server: ServerProcess) -> None:
-    first = items_in(page)
-    reply(page, "yes", "yes")
-    user = visitor_id(page)
-    assert httpx.get(f"{server.url}/v1/users/{user}").status_code == 200
-    page.click("#forget")
-    page.click("#sure-no")
-    assert httpx.get(f"{server.url}/v1/users/{user}").status_code == 200
-    page.click("#forget")
-    do(page, page.locator("#sure-yes").click)
-    expect(page.locator("#notice")).to_contain_text("forgotten")
-    assert httpx.get(f"{server.url}/v1/users/{user}").status_code == 404
-    assert items_in(page) == first
-    expect(page.locator("#told-card")).to_be_hidden()
-    assert page.evaluate("localStorage.length") == 0
-    reload(page)
-    assert items_in(page) == first
-
-
-def test_two_strategies_are_compared(page: Page, server: ServerProcess) -> None:
-    reply(page, "yes", "yes")
-    page.click("#compare")
-    page.wait_for_selector("#mixed .column:nth-child(2) li")
-    page.select_option("#other", "personal")
-    expect(page.locator("#mixed .column:nth-child(2) h3")).to_have_text("Nearest to your taste")
-    columns = [page.locator(f"#mixed .column:nth-child({n}) .title").all_text_contents() for n in (1, 2)]
-    assert [len(titles) for titles in columns] == [20, 20]
-    shared = len(set(columns[0]) & set(columns[1]))
-    expect(page.locator("#mixed > .about")).to_have_text(f"{shared} of 20 are in both lists.")
-    assert page.locator("#mixed .column:nth-child(1) .only").count() == 20 - shared
-    user = f"{server.url}/v1/users/{visitor_id(page)}/recommendations"
-    answer = httpx.get(user, params={"strategy": "personal", "k": 20}).json()
-    assert columns[1] == [item["title"] for item in answer["items"]]
-    page.click("#compare")
-    wait_until_calm(page)
-    assert len(items_in(page)) == 20
-
-
-def test_the_panel_shows_a_request_that_can_be_repeated(page: Page) -> None:
-    reply(page, "yes")
-    page.click("#panel-toggle")
-    curl = page.locator("#panel-curl").text_content() or ""
-    url = re.search(r"'(http[^']+)'", curl)
-    assert url is not None
-    assert "/recommendations?" in url[1]
-    shown = page.evaluate("JSON.parse(document.getElementById('panel-answer').textContent)")
-    assert httpx.get(url[1]).json() == shown
-    options = page.locator("#panel-which option").all_text_contents()
-    events = next(at for at, text in enumerate(options) if text.startswith("POST events"))
-    page.select_option("#panel-which", str(events))
-    assert '"signal": "stream"' not in curl
-    assert "-X POST" in (page.locator("#panel-curl").text_content() or "")
-    assert page.evaluate("JSON.parse(document.getElementById('panel-answer').textContent)") == {
-        "accepted": 1,
-        "duplicates": 0,
-        "not_understood": 0,
-        "ignored": [],
-    }
-
-
-def test_a_no_moves_the_list_of_answers(page: Page, server: ServerProcess) -> None:
-    expect(page.locator("#by-answers")).to_be_hidden()
-    seen = []
-    for n_noes in (1, 2, 3):
-        asked = page.locator("#asked").text_content()
-        reply(page, "no")
-        expect(page.locator("#by-answers .about")).to_contain_text(f"{n_noes} so far")
-        expect(page.locator("#told-count")).to_have_text(f"{n_noes} no")
-        seen.append(items_in(page, "#by-answers .tile"))
-        assert len(seen[-1]) == len(items_in(page)) == 20
-        assert asked not in page.locator(".tile .title").all_text_contents()
-        expect(page.locator("#moved")).to_contain_text("The list from your answers changed")
-    assert len({tuple(one) for one in seen}) == 3
-    reply(page, "yes")
-    passed = page.evaluate("JSON.parse(localStorage.getItem('firstday.visitor')).passed")
-    (liked,) = [event["entity_id"] for event in httpx.get(f"{server.url}/v1/users/{visitor_id(page)}").json()["events"]]
-    answer = httpx.get(f"{server.url}/v1/onboarding", params={"liked": liked, "passed": passed, "k": 20}).json()
-    expected = [item["title"] for item in answer["items"]]
-    assert titles_in(page, "#by-answers .tile") == expected
-    reload(page)
-    assert titles_in(page, "#by-answers .tile") == expected
-    page.click("#compare")
-    expect(page.locator("#by-answers")).to_be_hidden()
-    do(page, page.locator("#compare").click)
-    liked_there = items_in(page, "#by-answers .tile")[0]
-    do(page, page.locator("#by-answers .tile").first.locator("[data-what=like]").click)
-    assert liked_there not in items_in(page, ".tile")
-    expect(page.locator("#told-count")).to_have_text("2 liked, 3 no")
-    page.click("#forget")
-    do(page, page.locator("#sure-yes").click)
-    expect(page.locator("#by-answers")).to_be_hidden()
-
-
-def test_a_slow_answer_does_not_bring_an_answered_question_back(page: Page) -> None:
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_slow_answer_does_not_replace_a_later_one(page: Page, server: ServerProcess, first: int) -> None:
     held: list[Route] = []
-
-    def hold_until(n: int) -> None:
-        for _ in range(100):
-            if len(held) == n:
-                return
-            page.wait_for_timeout(50)
-        raise AssertionError(f"{len(held)} of {n} requests came")
-
-    page.route("**/v1/onboarding*", lambda route: held.append(route))
-    button_of(page, "like").click()
-    hold_until(1)
-    page.locator("#answer-no").click()
-    hold_until(2)
-    held[1].continue_()
-    about, asked = page.locator("#by-answers .about"), page.locator("#asked")
-    expect(about).to_contain_text("2 so far")
-    question = asked.text_content() or ""
-    with page.expect_response("**/v1/onboarding*"):
-        held[0].continue_()
+    page.route("**/v1/recommendations", lambda route: held.append(route))
+    for place in (0, 1):
+        page.locator("#shelf button").nth(place).click()
+    for _ in range(100):
+        if len(held) == 6:
+            break
+        page.wait_for_timeout(50)
+    for route in held[3 * first : 3 * first + 3] + held[3 - 3 * first : 6 - 3 * first]:
+        route.continue_()
     wait_until_calm(page)
-    expect(about).to_contain_text("2 so far")
-    expect(asked).to_have_text(question)
-    page.unroute("**/v1/onboarding*")
-    reply(page, "no")
-    expect(about).to_contain_text("3 so far")
-    expect(page.locator("#told-count")).to_have_text("1 liked, 2 no")
-    find_and_like(page, question)  # who said no may yet like it
-    expect(page.locator("#told-count")).to_have_text("2 liked, 1 no")
-    expect(about).to_contain_text("3 so far")
+    page.wait_for_timeout(300)
+    assert items_in(page) == ids_of(ask(server, picks_of(page), "auto"))[:SIZE]
+
+
+def test_titles_of_the_lists_are_those_of_the_service(page: Page, server: ServerProcess) -> None:
+    pick(page, 4)
+    expected = [item["title"] for item in ask(server, picks_of(page), "auto")["items"]]
+    assert titles_in(page) == expected[:SIZE]

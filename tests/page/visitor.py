@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+import httpx
 from playwright.sync_api import Locator, Page
+from serve_process import ServerProcess
 
-MIXED = "#mixed .tile"
+WAYS = ("auto", "segment", "popular")
+"""Strategies of the three lists at first, from left to right."""
+FIRST = ".column:first-child .entry"
+
+
+def entries_of(way: str) -> str:
+    """Return the selector of the entries of a list, given its strategy."""
+    return f'.column[data-way="{way}"] .entry'
 
 
 def wait_until_calm(page: Page) -> None:
     """Wait until the lists are there and nothing is on its way."""
-    page.wait_for_selector('#lists[aria-busy="false"]')
-    page.wait_for_selector(f"{MIXED} .title")
+    page.wait_for_selector('#race[aria-busy="false"]')
+    page.wait_for_selector(".column")
 
 
 def do(page: Page, act: Callable[[], object]) -> None:
@@ -21,49 +31,47 @@ def do(page: Page, act: Callable[[], object]) -> None:
     wait_until_calm(page)
 
 
-def reply(page: Page, *answers: str) -> None:
-    """Answer the questions, each with yes or no."""
-    for one in answers:
-        do(page, page.locator(f"#answer-{one}").click)
+def pick(page: Page, *places: int) -> None:
+    """Pick items from some places of the shelf."""
+    page.wait_for_selector("#shelf button")
+    for place in places:
+        do(page, page.locator("#shelf button").nth(place).click)
+
+
+def open_details(page: Page) -> None:
+    """Open the options and the requests."""
+    page.locator("details").evaluate_all("all => all.forEach(one => (one.open = true))")
 
 
 def reload(page: Page) -> None:
     do(page, page.reload)
 
 
-def find_and_like(page: Page, text: str) -> None:
-    """Search for a title, and like the first that is found."""
+def search(page: Page, text: str) -> None:
+    """Search for a title, and wait until the shelf has what is found."""
     page.fill("#search-text", text)
-    do(page, page.locator("#found button").first.click)
+    page.wait_for_selector("#found:not(:empty)")
 
 
-def items_in(page: Page, tiles: str = MIXED) -> list[str]:
+def items_in(page: Page, entries: str = FIRST) -> list[str]:
     """Return the ids of the items in a list, in their order."""
-    found: list[str] = page.eval_on_selector_all(tiles, "tiles => tiles.map(tile => tile.dataset.item)")
+    found: list[str] = page.eval_on_selector_all(entries, "entries => entries.map(entry => entry.dataset.item)")
     return found
 
 
-def titles_in(page: Page, tiles: str = MIXED) -> list[str]:
+def lists_in(page: Page) -> list[list[str]]:
+    """Return the ids of the items in each of the three lists."""
+    return [items_in(page, f".column:nth-child({number}) .entry") for number in (1, 2, 3)]
+
+
+def titles_in(page: Page, entries: str = FIRST) -> list[str]:
     """Return the titles in a list, in their order."""
-    return page.locator(f"{tiles} .title").all_text_contents()
+    return page.locator(f"{entries} .title").all_text_contents()
 
 
-def button_of(page: Page, what: str, tile: int = 0) -> Locator:
-    """Return a button of a tile of the mixed list: like, skip or ban."""
-    return page.locator(MIXED).nth(tile).locator(f"[data-what={what}]")
-
-
-def begin_rounds(page: Page) -> None:
-    """Begin the rounds, and wait for the first slate."""
-    page.click("#walk")
-    wait_for_round(page, 1)
-
-
-def wait_for_round(page: Page, number: int) -> None:
-    """Wait until the slate of a round is there."""
-    page.wait_for_function("text => document.getElementById('round-name').textContent === text", arg=f"Round {number}")
-    page.wait_for_selector('#rounds[aria-busy="false"]')
-    page.wait_for_selector("#slate .pick")
+def button_of(page: Page, what: str, rank: int = 0, entries: str = FIRST) -> Locator:
+    """Return a button of an entry: pick or hide."""
+    return page.locator(entries).nth(rank).locator(f"[data-what={what}]")
 
 
 def place_on_map(page: Page) -> tuple[float, float]:
@@ -73,7 +81,24 @@ def place_on_map(page: Page) -> tuple[float, float]:
     return float(at.get_attribute("data-x") or "nan"), float(at.get_attribute("data-y") or "nan")
 
 
-def visitor_id(page: Page) -> str:
-    """Return the id under which the service knows the visitor."""
-    found: str = page.evaluate("JSON.parse(localStorage.getItem('firstday.visitor')).id")
-    return found
+def said(page: Page) -> dict[str, Any]:
+    """Return what the page has kept of what the visitor said."""
+    kept: dict[str, Any] = page.evaluate("JSON.parse(localStorage.getItem('firstday.said'))") or {}
+    return kept
+
+
+def picks_of(page: Page) -> list[str]:
+    """Return the ids of the visitor's picks."""
+    return [str(item["item_id"]) for item in said(page).get("picks", [])]
+
+
+def ask(
+    server: ServerProcess, picks: list[str], strategy: str, signals: dict[str, Any] | None = None, **wanted: Any
+) -> dict[str, Any]:
+    """Ask the service what the page should have asked."""
+    interactions = [["stream", "item", item] for item in picks]
+    body = {"signals": {"interactions": interactions, **(signals or {})}, "strategy": strategy, "explain": True}
+    answer = httpx.post(f"{server.url}/v1/recommendations", json={"k": 24, **body, **wanted})
+    assert answer.status_code == 200, answer.text
+    values: dict[str, Any] = answer.json()
+    return values

@@ -65,6 +65,35 @@ def test_scores_that_are_probabilities_are_compared(model: TrainedModel) -> None
     assert east.score_scale == "probability of use"
 
 
+def test_what_was_shown_and_not_used_since_falls(model: TrainedModel) -> None:
+    """Whoever is of the east was expected to use n1 with .521, or without content with .019."""
+
+    def place(n_shown: int, n_used: int) -> list[str]:
+        return ids(add(model, {**NEW, "n_shown": n_shown, "n_used": n_used}).recommend(EAST_USER))
+
+    assert place(0, 0) == ["i1", "i3", "n1", "i2"]
+    assert place(20, 0) == ["i1", "i3", "i2", "i4"]
+    assert place(1, 9) == ["n1", "i1", "i3", "i2"]
+
+
+def test_items_after_their_first_days_are_not_fresh(model: TrainedModel) -> None:
+    content = make_content(freshness=0.1, fresh_from="2026-01-31T00:00:00Z")
+    fresh = replace(model, content=content)
+    for day, is_listed in (("2026-01-30", True), ("2026-02-01", False)):
+        assert ("n1" in ids(add(fresh, {**NEW, "added_at": f"{day}T12:00:00Z"}).recommend(EAST_USER))) == is_listed
+
+
+def test_an_own_vector_says_what_an_item_is_like(model: TrainedModel) -> None:
+    recommender = add(model, {"item_id": "n1", "vector": [2.0, 0.0]}, {"item_id": "n2"})
+    assert ids(recommender.recommend(EAST_USER)) == ["i1", "i3", "n1", "i2"]
+    assert "n1" not in ids(recommender.recommend(NORTH_USER))
+    with pytest.raises(DataError) as raised:
+        add(model, {"item_id": "n1", "vector": [1.0, 0.0, 0.0]})
+    assert raised.value.faults[0].where == "items.vector"
+    without = replace(model, content=make_content(projection=np.zeros((0, 4), np.float32)))
+    assert "n1" not in ids(add(without, {"item_id": "n1", "vector": [2.0, 0.0]}).recommend(EAST_USER))
+
+
 def test_users_of_whom_nothing_is_known_are_average(model: TrainedModel) -> None:
     assert ids(add(model, NEW).recommend({})) == ["i1", "i3", "i2", "i4"]  # .6, .6, .4 and .4, and .019
     popular = make_content(centre=np.array([0, 0, 3], np.float32))  # .5
@@ -142,6 +171,9 @@ def test_explore_offers_new_items_and_obeys_rules(model: TrainedModel) -> None:
     recommender = add(model, NEW)
     assert recommender.added is not None
     assert 0 < (recommender.added.offers.drawn(0) >= 0).mean() < 1  # samples below what other items have offer nothing
+    failed = add(model, {**NEW, "n_shown": 1_000}).added
+    assert failed is not None
+    assert (failed.offers.drawn(0) < 0).all()
     found: set[Any] = set()
     for number in range(200):
         user = {**EAST_USER, "user_id": number}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,10 +10,12 @@ import numpy as np
 import pytest
 
 from firstday.features.signals import Signals
+from firstday.methods.auto import ClassEvidence, Guard
+from firstday.model.trained_model import KNOWLEDGE
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import strategy_names
 from firstday.serve.explain import MAX_VARIANTS
-from tests.serve.conftest import get_list, ids_of, post_list
+from tests.serve.conftest import StartApp, get_list, ids_of, post_list
 
 DONE = [("favorite", "item", "i001"), ("stream", "item", "i005"), ("stream", "artist", "a07"), ("skip", "item", "i002")]
 
@@ -121,3 +124,20 @@ def test_an_explanation_comes_only_where_asked_for(http: httpx.Client) -> None:
     assert explanation["moved_by"] == []
     assert explanation["items"][0]["most_like"] is None
     assert explanation["items"][0]["why"].endswith(" of all users use it.")
+
+
+def test_selection_has_the_precision_of_strategies_for_the_class_of_the_user(
+    tiny: Recommender, start_app: StartApp, tmp_path: Path
+) -> None:
+    precision = {"blend": 9.0, "popular": 7.0, "segment": 8.0}
+    intervals = {name: (mean - 1, mean + 1) for name, mean in precision.items()}
+    measured = ClassEvidence("blend", 30, precision, intervals)
+    classes = tuple(measured if known == "1-3" else ClassEvidence("popular", 0) for known in KNOWLEDGE)
+    folder = Recommender(tiny.model.with_learned(auto=Guard(classes))).save(tmp_path / "model")
+    with start_app(folder).open_client() as http:
+        (row,) = http.get("/v1/model").json()["selection"]
+        one = ask(http, {"interactions": [("stream", "item", "i5")]})
+        nobody = ask(http, {})
+    ends = {name: [mean - 1, mean + 1] for name, mean in precision.items()}
+    assert row == {"known": "1-3", "strategy": "blend", "n_users": 30, "precision": precision, "precision_ci": ends}
+    assert (one["explanation"]["known"], nobody["explanation"]["known"]) == ("1-3", "nothing")

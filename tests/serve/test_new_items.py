@@ -21,8 +21,11 @@ from firstday.recommend.recommender import Recommender
 from firstday.serve.export import export
 from firstday.serve.item_lists import POLL_S
 from firstday.serve.item_table import to_table
+from firstday.serve.models import ModelHolder
+from firstday.serve.new_items import COUNT_EVERY_US, NewItemTable
 from firstday.serve.store import base
-from firstday.serve.store.base import NewItem, Retention, Store
+from firstday.serve.store.base import ItemUse, NewItem, Retention, ShownList, Store
+from firstday.serve.telemetry import Metrics
 from tests.serve.conftest import (
     StartServer,
     add_events,
@@ -34,7 +37,7 @@ from tests.serve.conftest import (
     wait_for,
 )
 from tests.serve.in_process import RunningApp, running_app
-from tests.serve.store_harness import MakeLog, SetClock
+from tests.serve.store_harness import Harness, MakeLog, SetClock, make_event, make_shown
 from tests.tiny import make_content, make_model
 
 DAWN = {"title": "Dawn", "artist_id": ["a1"], "genre": ["jazz"], "year": 2026, "in_stock": True}
@@ -111,14 +114,14 @@ def test_a_stream_adds_many_and_names_bad_lines(http: httpx.Client) -> None:
         ({"year": {"from": 2026}}, "year"),
         ({f"c{number}": 1 for number in range(51)}, "body"),
         ({"added_at": "yesterday"}, "added_at"),
-        ({"description": "é" * 10_000}, "body"),
+        ({"description": "é" * 20_000}, "body"),
     ],
 )
 def test_a_wrong_item_is_refused_and_nothing_is_stored(
     http: httpx.Client, app: RunningApp, body: dict[str, Any], field: str
 ) -> None:
     assert_error(http.put("/v1/items/n1", json=body), 422, "invalid", field)
-    assert app.run(app.service.store.read_items()) == []
+    assert app.run(app.service.store.read_items())[0] == []
 
 
 def test_what_a_user_does_with_a_new_item_counts(http: httpx.Client) -> None:
@@ -164,6 +167,7 @@ def test_items_survive_a_restart_and_are_exported(folder: Path, tmp_path: Path) 
     (row,) = pl.read_parquet(tmp_path / "tables" / "new_items.parquet").rows(named=True)
     assert (row["item_id"], row["title"], row["artist_id"], row["year"]) == ("n1", "Dawn", ["a1"], 2026)
     assert f"{row['added_at']:%Y-%m-%d %H}" == "2026-11-01 12"
+    assert (row["n_shown"], row["n_used"]) == (0, 0)
 
 
 def test_a_model_that_learned_nothing_stores_items_and_says_so(by_hand: httpx.Client) -> None:
@@ -227,7 +231,7 @@ def test_later_puts_keep_the_time_of_the_first(folder: Path, tmp_path: Path, red
         first_us = []
         for http in (*clients, clients[0]):
             put(http)
-            (item,) = apps[0].run(apps[0].service.store.read_items())
+            (item,), _ = apps[0].run(apps[0].service.store.read_items())
             assert item.values["added_at"] == base.to_time(item.first_us).isoformat()
             first_us.append(item.first_us)
             Recommender(replace(make_model(), content=make_content(cosine=len(first_us) / 10))).save(place)
@@ -240,27 +244,74 @@ def test_stored_items_are_the_newest_of_each_id(make_log: MakeLog, monkeypatch: 
 
     async def run() -> None:
         store = Store(make_log(Retention(10, 0), SetClock()))
-        assert await store.read_items() == []
-        assert await store.find_change(base.NEW_ITEMS) == 0
+        assert await store.read_items() == ([], ItemUse())
+        assert base.NEW_ITEMS not in await store.find_changes()
         await store.put_items([NewItem("a", {"title": "A"}, 7), NewItem("b", {"title": "B"}, 7)])
-        changed_us = await store.find_change(base.NEW_ITEMS)
+        changes = await store.find_changes()
+        use = ItemUse(5, {"a": 3}, {"a": 1})
+        await store.put_item_use(use)
         await store.put_items([NewItem("a", {"title": "AA"}, 7), NewItem("b", {}, 7)])
-        assert await store.find_change(base.NEW_ITEMS) > changed_us > 0
-        assert await store.find_change("items") == 0
-        assert await store.read_items() == [NewItem("a", {"title": "AA"}, 7)]
+        later = await store.find_changes()
+        assert later[base.NEW_ITEMS] > later[base.ITEM_COUNTS] > changes[base.NEW_ITEMS] > 0
+        assert "items" not in later
+        assert await store.read_items() == ([NewItem("a", {"title": "AA"}, 7)], use)
         await store.put_items([NewItem(name, {"title": name}, 8) for name in "cdef"])
-        assert [one.item_id for one in await store.read_items()] == ["d", "e", "f"]
+        items, found = await store.read_items()
+        assert ([one.item_id for one in items], found) == (["d", "e", "f"], use)
         assert await store.log.find_owners(0) == []
         await store.close()
 
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("worker", [0, 1])
+def test_use_of_new_items_is_counted_once(make_log: MakeLog, folder: Path, worker: int) -> None:
+    """Users a and b are shown n1, b in a list that reports i1 alone; a and the guest of b use it, a twice."""
+    harness = Harness(make_log)
+    holders = [ModelHolder(folder, Metrics()) for _ in range(2)]
+    tables = [NewItemTable(harness.store, holder) for holder in holders]
+
+    def find_use() -> tuple[list[float], list[float]]:
+        harness.run(tables[1 - worker].poll())
+        added = holders[1 - worker].current.recommender.added
+        assert added is not None
+        return added.shown.tolist(), added.used.tolist()
+
+    harness.run(tables[worker].put({"n1": DAWN, "n2": DAWN}))
+    harness.append("a", make_shown("s1", "n1"), make_event("e1", "n1"), ShownList("l", "p", ("n1", "i1")))
+    harness.append("b", ShownList("l", "p", ("n1", "i1")), make_shown("s2", "i1", list_id="l"))
+    harness.append("g", make_shown("s3", "n1"), make_event("e2", "n1"), make_event("e3", "n1", signal="skip"))
+    assert harness.run(harness.store.merge("b", "g"))
+    harness.run(tables[worker].count())
+    assert find_use() == ([0, 0], [0, 0])  # too early
+    for _ in range(2):
+        harness.clock.us += 2 * COUNT_EVERY_US
+        for table in tables:
+            harness.run(table.count())
+        assert find_use() == ([3, 0], [2, 0])
+        harness.append("a", make_event("e4", "n1"))
+    harness.append("c", make_shown("s4", "n1"))
+    harness.clock.us += 2 * COUNT_EVERY_US
+    harness.run(tables[worker].count())
+    assert find_use() == ([4, 0], [2, 0])
+    harness.run(tables[worker].put({"n1": None}))
+    assert find_use() == ([0], [0])
+
+
+def test_a_vector_is_taken_if_the_model_has_such(http: httpx.Client) -> None:
+    bare: dict[str, Any] = {"title": "", "artist_id": []}
+    assert put(http, vector=[2.0, 0.0], **bare)["ignored"] == []
+    assert "n1" in listed(http)
+    assert len(put(http, vector=[2.0, 0.0, 0.0], **bare)["ignored"]) == 1
+    assert "n1" not in listed(http)
+    assert_error(http.put("/v1/items/n1", json={"vector": ["a"]}), 422, "invalid", "vector[0]")
+
+
 def test_values_of_other_types_than_those_of_the_model_are_missing() -> None:
     rows: list[dict[str, Any]] = [{"genre": "pop", "year": "late", "stock": True}, {"genre": ["jazz"], "year": 2026.0}]
     items = [NewItem(f"n{row}", {"added_at": "2026-11-01T12:00:00Z", **values}, 7) for row, values in enumerate(rows)]
-    table = to_table(items, {"genre": pl.List(pl.String), "year": pl.Float64()})
+    table = to_table(items, ItemUse(), {"genre": pl.List(pl.String), "year": pl.Float64()})
     assert table["genre"].to_list() == [["pop"], ["jazz"]]
     assert table["year"].to_list() == [None, 2026]
     assert "stock" not in table.columns
-    assert to_table(items)["year"].to_list() == ["late", "2026.0"]
+    assert to_table(items, ItemUse())["year"].to_list() == ["late", "2026.0"]

@@ -392,3 +392,21 @@ def test_redis_forgets_users_by_itself(redis: RedisProcess, tmp_path: Path) -> N
     lives = asyncio.run(find_lives())
     assert lives
     assert all(10 * DAY_US // 1000 - 60_000 < life <= 11 * DAY_US // 1000 for life in lives)
+
+
+def test_users_are_found_by_the_time_of_their_last_entry(kept: Harness) -> None:
+    kept.add(("u", "e1"), ("v", "e1"))
+    latest_us, _ = kept.run(kept.store.log.find_facts())
+
+    def find(since_us: int) -> list[str]:
+        return kept.run(kept.store.log.find_owners(since_us))
+
+    assert (find(0), find(latest_us)) == (["u", "v"], [])
+    kept.clock.us += 1_000_000
+    kept.add(("v", "e2"))
+    assert find(latest_us) == ["v"]
+    kept.delete("v")
+    assert (find(0), find(latest_us)) == (["u"], [])
+    kept.clock.us += 2 * RETENTION_US
+    kept.purge()
+    assert find(0) == []

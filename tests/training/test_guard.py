@@ -32,7 +32,7 @@ BETTER = [0.8] * 40
 def guard_of(differences: dict[str, list[float]], monkeypatch: pytest.MonkeyPatch) -> Guard:
     """Choose the guard, given what the precision of `blend` is above that of `popular` for users of each class."""
     gains = np.array([gain for of_class in differences.values() for gain in of_class])
-    precision = {"blend": 0.1 + np.maximum(gains, 0), "popular": 0.1 - np.minimum(gains, 0)}
+    precision = {"blend": 0.1 + np.maximum(gains, 0), "popular": 0.1 - np.minimum(gains, 0), "segment": gains * 0}
     monkeypatch.setattr("firstday.training.guard.measure_folds", lambda _folds, name: precision[name])
     model = make_model()
     users = [USERS[name] for name, of_class in differences.items() for _ in of_class]
@@ -59,8 +59,8 @@ def test_a_class_gets_popular_if_blend_was_worse_for_it_beyond_chance(monkeypatc
     }
     evidence = guard.classes[KNOWLEDGE.index("profile")]
     assert evidence.n_users == len(WORSE)
-    assert evidence.precision == {"blend": 10.0, "popular": 40.0}
-    assert evidence.intervals == {"blend": (10.0, 10.0), "popular": (40.0, 40.0)}
+    assert evidence.precision == {"blend": 10.0, "popular": 40.0, "segment": 0.0}
+    assert evidence.intervals == {"blend": (10.0, 10.0), "popular": (40.0, 40.0), "segment": (0.0, 0.0)}
 
 
 def test_where_a_class_tells_nothing_all_users_decide(monkeypatch: pytest.MonkeyPatch) -> None:

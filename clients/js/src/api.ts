@@ -92,6 +92,7 @@ export interface components {
             signals_left_out: number;
             items: components["schemas"]["ItemReason"][];
             learned?: components["schemas"]["Learned"] | null;
+            known: string;
         };
         FieldError: {
             field: string;

@@ -84,6 +84,9 @@ class Dataset:
         Friends of each user, shape (n_users, n_users), or (n_users, len(friend_ids)); None without the table.
     titles, descriptions
         Title and description of each item, "" if missing; None without the column.
+    content_vectors
+        The caller's own vectors of what items are like, float32, shape (n_items, c), NaN without a vector; None without
+        the column `vector`.
     added_at
         Time at which each item was added, in microseconds since 1970 UTC, -1 if missing: int64, shape (n_items,). None
         without the column.
@@ -122,6 +125,7 @@ class Dataset:
     friends: SparseRows | None = None
     titles: tuple[str, ...] | None = None
     descriptions: tuple[str, ...] | None = None
+    content_vectors: np.ndarray | None = None
     added_at: np.ndarray | None = None
     precomputed: PrecomputedVectors | None = None
     friend_ids: Ids | None = None

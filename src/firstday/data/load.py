@@ -158,7 +158,7 @@ def _find_entities(frames: Frames, items: Ids) -> dict[str, Entity]:
     """Collect the entities other than items, from columns of `items` and from `collections`."""
     table = frames.get("items", pl.DataFrame())
     parts = [pl.DataFrame(schema={"item_id": pl.Null, "entity": pl.String, "entity_id": pl.String})]
-    for column in table.select(pl.selectors.list()).columns:
+    for column in table.select(pl.col(pl.List(pl.String))).columns:
         entity = pl.lit(entity_of_column(column))
         parts.append(table.select("item_id", entity=entity, entity_id=column).explode("entity_id"))
     if "collections" in frames:
@@ -189,10 +189,13 @@ def assemble_catalogue(
     assert vocabulary.entities is not None
     table = frames["items"].sort("item_id")
     precomputed = None
+    content_vectors = None
     entities = vocabulary.entities
     if "embeddings/items" in frames:
         item_vectors = _collect_vectors(frames["embeddings/items"], "item_id", vocabulary.items)
         precomputed = PrecomputedVectors(item_vectors[:0], item_vectors)
+    if "vector" in table.columns and table["vector"].count():
+        content_vectors = _collect_vectors(table.drop_nulls("vector"), "item_id", vocabulary.items)
     return Dataset(
         name="catalogue",
         users=Ids.of([]),
@@ -202,6 +205,7 @@ def assemble_catalogue(
         groups={name: Group(values, np.zeros(0, dtype=np.int32)) for name, values in groups.items()},
         titles=_texts(table, "title"),
         descriptions=_texts(table, "description"),
+        content_vectors=content_vectors,
         added_at=_microseconds(table["added_at"]) if "added_at" in table.columns else None,
         precomputed=precomputed,
         columns=find_item_columns(table),
@@ -218,7 +222,7 @@ def find_item_columns(items: pl.DataFrame) -> dict[str, pl.Series]:
     lists = pl.col(pl.List(pl.String)).fill_null([])
     moment = pl.col("^added_at$").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     table = items.with_columns(lists, moment)
-    return {column.name: column for column in table.drop("item_id", "title", "description", strict=False)}
+    return {column.name: column for column in table.drop("item_id", "title", "description", "vector", strict=False)}
 
 
 def find_groups(frames: Frames) -> dict[str, tuple[str, ...]]:

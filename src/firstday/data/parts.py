@@ -37,7 +37,7 @@ from firstday.tables.table_checks import (
 
 MENTIONS = "friends: by friend_id"
 """Rows of `friends` partitioned by `friend_id`, so that the part with the friend can check the id."""
-SHARED = ("items", "entities", "titles", "descriptions", "added_at", "columns")
+SHARED = ("items", "entities", "titles", "descriptions", "content_vectors", "added_at", "columns")
 """Fields of the catalogue that all parts share, in addition to item vectors; other fields belong to a part's users."""
 NO_VECTORS = pl.DataFrame(schema={"user_id": pl.String, "vector": pl.List(pl.Float32)})
 USER_TABLES = ("users", "interactions", "friends", "assignments", "embeddings/users")

@@ -1,7 +1,7 @@
-"""Item content: the vector and the use of a new item, predicted from its words and entities.
+"""Item content: the vector and the use of a new item, predicted from its words, entities and the caller's own vectors.
 
-A word or a member of an entity is a term, which stands for the mean of the items that have it. What such means are
-worth is learned by hiding some items from them.
+A word or a member of an entity is a term, which stands for the mean of the items that have it. Own vectors are
+projected by ridge regression. What both are worth is learned by hiding some items from them.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ MIN_ITEMS = 20
 """Minimum number of used items to learn from."""
 MAX_HIDDEN = 1_000
 """Maximum number of items to hide; at most a fifth are."""
+PENALTIES = (1.0, 10.0, 100.0)
+"""Penalties of the projection of own vectors to choose from."""
 NO_CALIBRATION = Calibration(0.0, 1.0, 1.0, 0.0, 0)
 
 
@@ -43,6 +45,8 @@ class ItemContent:
     means
         Mean of the items of each term, float32, shape (n_terms, d + 1): their unit vectors and the logarithms of their
         popularity, both relative to `centre`, and scaled to predict the vectors of hidden items best.
+    projection
+        Weights of own vectors of unit length, float32, shape (c, d + 1), like `means`; c is 0 without own vectors.
     centre
         Mean over all items, float32, shape (d + 1,).
     n_hidden, cosine
@@ -51,38 +55,63 @@ class ItemContent:
         Log-odds of use: its score is the dot product of user and predicted vector, its level the predicted logarithm.
     freshness
         Use of items in their first days relative to all items.
+    fresh_from
+        Items added before this time, such as 2026-01-31T12:00:00Z, are no longer in their first days.
     """
 
     terms: Ids
     means: np.ndarray
+    projection: np.ndarray
     centre: np.ndarray
     n_hidden: int
     cosine: float
     calibration: Calibration
     freshness: float = 1.0
+    fresh_from: str = ""
 
-    def predict(self, columns: Mapping[str, pl.Series], n_items: int) -> tuple[np.ndarray, np.ndarray]:
+    def predict(
+        self, columns: Mapping[str, pl.Series], n_items: int, own_vectors: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return vectors, float32, shape (n, d), and logarithms of popularity, shape (n,), of items.
 
-        `columns` are as in `find_terms`. Items without known terms are average.
+        `columns` are as in `find_terms`, `own_vectors` have the shape (n, c), rows without one are NaN. Items without
+        known terms and without a vector are average.
         """
         rows = index_terms(find_terms(columns), self.terms, n_items)
         found = self.centre + rows.mean_vectors(self.means)
+        if own_vectors is not None:
+            found += scale_vectors(own_vectors) @ self.projection
         return found[:, :-1], found[:, -1]
 
+    @property
+    def n_numbers(self) -> int:
+        """Length c of own vectors; 0 without own vectors."""
+        return len(self.projection)
+
+    def find_freshness(self, added_at: pl.Series | None, n_items: int) -> np.ndarray:
+        """Return `freshness` for items in their first days, or of unknown age, and 1 for older ones, shape (n,).
+
+        `added_at` are times as text, like `fresh_from`; None if no age is known.
+        """
+        if added_at is None:
+            return np.full(n_items, self.freshness)
+        is_old = (added_at < self.fresh_from).fill_null(False)
+        return np.where(is_old, 1.0, self.freshness)
+
     def chances(self, users: np.ndarray, vectors: np.ndarray, log_use: np.ndarray) -> np.ndarray:
-        """Return the probability that each user uses each new item, float64, shape (n_users, n_items).
+        """Return the probability that each user uses each item, float64, shape (n_users, n_items).
 
         `users` are unit vectors, zero if nothing is known about the user.
         """
         fitted = self.calibration
         log_odds = fitted.intercept + fitted.slope * (users @ vectors.T) + fitted.level * log_use
-        return self.freshness * (0.5 + 0.5 * np.tanh(log_odds / 2))
+        chances: np.ndarray = 0.5 + 0.5 * np.tanh(log_odds / 2)
+        return chances
 
     def describe(self) -> str:
         """Describe the evidence in one sentence."""
         return (
-            f"Vectors of {self.n_hidden:,} hidden items, predicted from words and entities, have a mean cosine of "
+            f"Vectors of {self.n_hidden:,} hidden items, predicted from their content, have a mean cosine of "
             f"{self.cosine:.2f} with their own."
         )
 
@@ -116,33 +145,44 @@ def choose_terms(found: pl.DataFrame) -> Ids:
     return Ids(counts["term"][:MAX_TERMS])
 
 
-def fit_content(
-    terms: Ids, rows: SparseRows, vectors: np.ndarray, popularity: np.ndarray
-) -> tuple[ItemContent, np.ndarray, np.ndarray] | None:
-    """Learn from the used items of a model; None if there are fewer than `MIN_ITEMS`, or none has terms.
+def scale_vectors(vectors: np.ndarray) -> np.ndarray:
+    """Return vectors of unit length, float32; zeros for rows of NaN."""
+    return unit_rows(np.nan_to_num(vectors).astype(np.float32))
 
-    `rows` are the terms of each item, shape (n_items, n_terms), `vectors` those of the items, float32, shape (n_items,
-    d), and `popularity` has the share of users who use each, shape (n_items,). Also returns the hidden items, and their
-    predicted vectors and logarithms of popularity, shape (n_hidden, d + 1).
+
+def fit_content(
+    terms: Ids, rows: SparseRows, own_vectors: np.ndarray, vectors: np.ndarray, popularity: np.ndarray
+) -> tuple[ItemContent, np.ndarray, np.ndarray] | None:
+    """Learn from the used items of a model; None if there are fewer than `MIN_ITEMS`, or nothing is known of any.
+
+    `rows` are the terms of each item, shape (n_items, n_terms), `own_vectors` the result of `scale_vectors`, `vectors`
+    those of the items, float32, shape (n_items, d), and `popularity` has the share of users who use each, shape
+    (n_items,). Also returns the hidden items, and their predicted vectors and logarithms of popularity, shape
+    (n_hidden, d + 1).
     """
     used = np.flatnonzero(vectors.any(axis=1) & (popularity > 0))
     rows = rows.take(used)
-    if len(used) < MIN_ITEMS or not rows.n_entries:
+    own_vectors = own_vectors[used]
+    if len(used) < MIN_ITEMS or not (rows.n_entries or own_vectors.any()):
         return None
     targets = np.column_stack([unit_rows(vectors[used]), np.log(popularity[used])]).astype(np.float32)
     centre = targets.mean(axis=0)
     targets -= centre
     order = np.random.default_rng(0).permutation(len(used))
     hidden, shown = np.split(order, [min(MAX_HIDDEN, len(order) // 5)])
-    predicted = rows.take(hidden).mean_vectors(average_terms(rows.take(shown), targets[shown]))
-    of_vectors = predicted[:, :-1]
-    scale = (of_vectors * targets[hidden, :-1]).sum() / max(1e-9, float((of_vectors**2).sum()))
-    predicted *= scale
-    predicted += centre
+    by_terms = rows.take(hidden).mean_vectors(average_terms(rows.take(shown), targets[shown]))
+    projections = [project(own_vectors[shown], targets[shown], penalty) for penalty in PENALTIES]
+    by_vectors = [own_vectors[hidden] @ projection for projection in projections]
+    errors = [float(((found - targets[hidden]) ** 2).sum()) for found in by_vectors]
+    best = int(np.argmin(errors))
+    parts = np.stack([by_terms, by_vectors[best]])
+    scales = np.linalg.lstsq(parts[:, :, :-1].reshape(2, -1).T, targets[hidden, :-1].ravel(), rcond=1e-6)[0]
+    predicted = np.tensordot(scales, parts, axes=1).astype(np.float32) + centre
     cosines = unit_rows(predicted[:, :-1]) * unit_rows(vectors[used[hidden]])
-    means = average_terms(rows, targets) * np.float32(scale)
+    means = average_terms(rows, targets) * np.float32(scales[0])
+    projection = project(own_vectors, targets, PENALTIES[best]) * np.float32(scales[1])
     cosine = round(float(cosines.sum(axis=1).mean()), 4)
-    content = ItemContent(terms, means, centre, len(hidden), cosine, NO_CALIBRATION)
+    content = ItemContent(terms, means, projection, centre, len(hidden), cosine, NO_CALIBRATION)
     return content, used[hidden], predicted
 
 
@@ -151,3 +191,10 @@ def average_terms(rows: SparseRows, targets: np.ndarray) -> np.ndarray:
     n_items = rows.column_sums()
     shrunk = (n_items / (n_items + SHRINKAGE)).astype(np.float32)
     return rows.transpose().mean_vectors(targets) * shrunk[:, None]
+
+
+def project(own_vectors: np.ndarray, targets: np.ndarray, penalty: float) -> np.ndarray:
+    """Return the weights of a ridge regression without intercept, float32, shape (c, n_targets)."""
+    gram = own_vectors.T @ own_vectors + np.float32(penalty) * np.eye(own_vectors.shape[1], dtype=np.float32)
+    weights: np.ndarray = np.linalg.solve(gram, own_vectors.T @ targets)
+    return weights

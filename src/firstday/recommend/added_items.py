@@ -31,6 +31,8 @@ MAX_OFFERED = 1_000
 """Maximum number of new items that `explore` offers; those with the highest expected rates are taken."""
 MAX_RATE = 0.5
 """Maximum prior rate of a new item."""
+COUNTS = ("n_shown", "n_used")
+"""Columns of `items`: numbers of impressions since an item was added, and of users who used it since."""
 PRIOR_RATE = 0.01
 """Prior rate of use per impression of a new item of which nothing is known."""
 
@@ -54,6 +56,10 @@ class AddedItems:
         Predicted vectors, float32, shape (n, d).
     log_use
         Logarithms of their predicted popularity, shape (n,).
+    freshness
+        Factor on their probability of use, by their age, shape (n,).
+    shown, used
+        Numbers of impressions since they were added, and of users who used them since, float64, shape (n,).
     index
         Index of each item in lists, int64, shape (n,).
     compiled_rules
@@ -66,6 +72,9 @@ class AddedItems:
     listed: np.ndarray
     vectors: np.ndarray
     log_use: np.ndarray
+    freshness: np.ndarray
+    shown: np.ndarray
+    used: np.ndarray
     index: np.ndarray
     compiled_rules: dict[Any, Any] = field(default_factory=dict, repr=False)
 
@@ -92,10 +101,12 @@ class AddedItems:
                 f"items: {n:,} items are new to the model; add at most {MAX_ADDED:,}, the newest, or train again."
             )
         content = find_content(model)
-        columns = _conform(catalogue.columns, find_item_columns(items), n)
+        own_columns = find_item_columns(items)
+        columns = _conform(catalogue.columns, own_columns, n)
         blank = pl.repeat("", n, eager=True)
         texts = {name: items.get_column(name, default=blank).fill_null("") for name in TEXTS}
-        vectors, log_use = content.predict({**texts, **columns}, n)
+        vectors, log_use = content.predict({**texts, **columns}, n, _find_vectors(items, content.n_numbers))
+        shown, used = (own_columns.get(name, pl.repeat(0.0, n, eager=True)).fill_null(0).to_numpy() for name in COUNTS)
         is_unknown = known < 0
         unknown = pl.Series(np.flatnonzero(is_unknown))
         recommendable = columns.get(RECOMMENDABLE, pl.repeat(True, n, eager=True)).fill_null(True)
@@ -116,20 +127,59 @@ class AddedItems:
             np.append(model.listed, recommendable.gather(unknown).to_numpy()),
             vectors,
             log_use,
+            content.find_freshness(own_columns.get("added_at"), n),
+            shown,
+            used,
             np.where(is_unknown, model.n_items + is_unknown.cumsum() - 1, known),
         )
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def content(self) -> ItemContent:
+        """What the model has learned about new items."""
+        return find_content(self.model)
+
+    def expect(self, users: np.ndarray) -> np.ndarray:
+        """Return the probability that each user, a unit vector or zero, uses each item, before any impression.
+
+        float64, shape (n_users, n).
+        """
+        return self.freshness * self.content.chances(users, self.vectors, self.log_use)
+
     def chances(self, users: np.ndarray) -> np.ndarray:
-        """Return the probability that each user, a unit vector or zero, uses each item, shape (n_users, n)."""
-        return find_content(self.model).chances(users, self.vectors, self.log_use)
+        """Return the probability that each user uses each item, by what was shown and used of it, like `expect`."""
+        return np.minimum(1, self.successes * self.expect(users))
+
+    @cached_property
+    def successes(self) -> np.ndarray:
+        """Use of each item relative to what was expected of its impressions, shape (n,); one use is added to both."""
+        segments = self.model.segments
+        expected = self.expect(unit_rows(segments.centroids))
+        weights = expected * segments.items.sizes[:, None]  # lists show an item to those who probably use it
+        rates = (weights * expected).sum(axis=0) / np.maximum(weights.sum(axis=0), 1e-9)
+        response, _ = measure_response(self.model)
+        return (1 + self.used) / (1 + response * rates * self.shown)
 
     @cached_property
     def offers(self) -> NewItems:
         """The items as `explore` offers them, with those of the model that nobody used."""
         return make_offers(self.model, self)
+
+
+def _find_vectors(items: pl.DataFrame, n_numbers: int) -> np.ndarray | None:
+    """Return the own vectors of items, shape (n, n_numbers), NaN if missing; raise DataError for another length."""
+    if not n_numbers or "vector" not in items.columns:
+        return None
+    missing = pl.lit([np.nan] * n_numbers, pl.List(pl.Float32))
+    vectors = items.select(pl.col("vector").fill_null(missing))["vector"]
+    if others := set(vectors.list.len()) - {n_numbers}:
+        text = (
+            f"has {others.pop()} numbers, but the vectors of the model's items have {n_numbers}; use the same source."
+        )
+        raise DataError(text, where="items.vector")
+    return np.array(vectors.to_list(), np.float32).reshape(-1, n_numbers)
 
 
 def _conform(model_columns: Columns, columns: Columns, n: int) -> dict[str, pl.Series]:
@@ -172,24 +222,40 @@ def make_offers(model: TrainedModel, added: AddedItems | None = None) -> NewItem
     n_segments = len(model.segments)
     centroids = unit_rows(model.segments.centroids)
     shares = np.full((n_segments, len(items)), PRIOR_RATE)
-    response, usual = 1.0, 0.0
+    response, usual = measure_response(model)
     if model.content is not None:
         columns = {name: column.gather(pl.Series(items)) for name, column in model.catalogue.columns.items()}
         columns["title"] = pl.Series(map(model.catalogue.title_of, items.tolist()), dtype=pl.String)
         shares = model.content.chances(centroids, *model.content.predict(columns, len(items)))
-        usual = float(model.segments.top_shares[:, : model.config.recommend.k].mean())
-        if counts is not None:
-            n_used = 1 + float(counts.used.weights.sum())
-            response = n_used / (1 + float(counts.shown.weights @ model.popularity[counts.shown.columns]))
-            usual = n_used / (1 + float(counts.shown.weights.sum()))
+        shares *= model.content.find_freshness(columns.get("added_at"), len(items))
+    totals = np.zeros((2, len(items)))
     if added is not None:
         items = np.append(items, added.index)
-        shares = np.append(shares, added.chances(centroids), axis=1)
+        shares = np.append(shares, added.expect(centroids), axis=1)
+        totals = np.append(totals, [added.shown, added.used], axis=1)
     best = np.argsort(-shares.max(axis=0, initial=0), kind="stable")[:MAX_OFFERED]
     best = best[np.argsort(items[best])]
     items = items[best]
-    shown = used = np.zeros((n_segments, len(items)))
+    # Segments of impressions since training are unknown.
+    sizes = model.segments.items.sizes[:, None] / model.segments.items.sizes.sum()
+    shown, used = (sizes * total for total in totals[:, best])
     if counts is not None:
         is_own = items < model.n_items
-        shown, used = (np.where(is_own, table, 0) for table in counts.of_items(np.where(is_own, items, 0)))
+        for total, table in zip((shown, used), counts.of_items(np.where(is_own, items, 0)), strict=True):
+            total += np.where(is_own, table, 0)
     return NewItems.of(items, shown, used, np.minimum(MAX_RATE, response * shares[:, best]), usual)
+
+
+def measure_response(model: TrainedModel) -> tuple[float, float]:
+    """Return the rate of use per impression relative to items' shares of users, and the average rate of listed items.
+
+    Without impressions, a user who uses an item does so at the first one; without content, no rate is too low.
+    """
+    if model.content is None:
+        return 1.0, 0.0
+    counts = model.shown_counts
+    if counts is None:
+        return 1.0, float(model.segments.top_shares[:, : model.config.recommend.k].mean())
+    n_used = 1 + float(counts.used.weights.sum())
+    expected = 1 + float(counts.shown.weights @ model.popularity[counts.shown.columns])
+    return n_used / expected, n_used / (1 + float(counts.shown.weights.sum()))

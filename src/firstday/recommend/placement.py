@@ -36,7 +36,7 @@ def _place(query: Query, added: AddedItems, answer: Answer) -> Answer:
     is_ranked = is_old & (np.arange(query.k) < answer.n_ranked[:, None])
     is_calibrated = is_ranked & (answer.scales == PROBABILITY)[:, None]
     chances = np.where(is_calibrated, answer.scores, _estimate_use(query, answer.items))
-    falling = np.minimum.accumulate(np.where(is_old, chances, np.inf), axis=1)
+    falling = np.maximum.accumulate(np.where(is_old, chances, -np.inf)[:, ::-1], axis=1)[:, ::-1]
     keys = np.where(np.append(is_old, is_open, axis=1), np.append(falling, rates, axis=1), -np.inf)
     columns, _ = top_k(keys.astype(np.float32), query.k)
     is_new = columns >= query.k

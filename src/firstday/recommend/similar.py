@@ -16,7 +16,7 @@ LINKED = "used_together"
 """Route of lists that begin with items used together with the item, most of all on the same day."""
 NEAREST = "nearest"
 """Route of lists of items with near vectors."""
-MAX_SEARCHED = 50_000
+MAX_SEARCHED = 10_000
 """Maximum number of items whose vectors are compared: the most used."""
 N_NEAREST = 50
 """Maximum number of items with near vectors."""

@@ -15,6 +15,7 @@ from firstday.errors import FirstdayError
 from firstday.serve.http_errors import add_error_handlers
 from firstday.serve.item_lists import POLL_S
 from firstday.serve.middleware import Gate, Right, require_right
+from firstday.serve.new_items import COUNT_EVERY_US
 from firstday.serve.routes import health, id_lists, lists, model, new_items, newcomers, onboarding, page, users
 from firstday.serve.schemas import ErrorBody
 from firstday.serve.service import Service
@@ -89,6 +90,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     jobs = (
         (service.item_lists.poll, POLL_S),
         (service.new_items.poll, POLL_S),
+        (service.new_items.count, COUNT_EVERY_US / 10_000_000),
         (service.store.purge, settings.purge_every_s),
         (service.back_up, settings.backup_file and settings.backup_every_s),
         (service.holder.poll, settings.model_poll_s),

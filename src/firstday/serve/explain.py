@@ -11,7 +11,7 @@ import numpy as np
 from firstday.data.events import ITEM
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import Catalogue, Signals
-from firstday.model.trained_model import TrainedModel
+from firstday.model.trained_model import KNOWLEDGE, TrainedModel
 from firstday.ranking import unit_rows
 from firstday.recommend.belief import believe_segments
 from firstday.recommend.query import Query
@@ -59,6 +59,7 @@ def explain(list_request: ListRequest, recommendation: Recommendation) -> dict[s
         "segments": _near_segments(recommendation, query) if is_known else [],
         "moved_by": _moved_by(query, [name for name, _ in variants]) if is_known else [],
         "signals_left_out": n_signals - len(variants),
+        "known": KNOWLEDGE[query.knowledge[0]],
         "items": _reasons(list_request.model, recommendation, query),
     }
     if signals.shown and (learned := describe_learned(model, signals)):

@@ -23,22 +23,19 @@ from firstday.serve.store.base import (
     ITEMS,
     Log,
     Retention,
-    ShownList,
     StoredEvent,
     StoredUser,
     now_us,
-    read_members,
     read_new_items,
+    scan_changed,
     to_time,
     to_us,
-    unite,
 )
 
 STATE = ".export.json"
 """State file next to the tables, written last: the store time up to which they are complete."""
 ROWS_AT_ONCE = 400_000
 """Approximate rows per file; bounds memory."""
-USERS_AT_ONCE = 500
 
 INTERACTIONS = (
     "user_id",
@@ -101,14 +98,11 @@ async def export(log: Log, out: Path, since: datetime | None = None) -> ExportSu
         )
     oldest_us = Retention(1, retention_us).oldest_us(now_us())
     run = _Run(out, to_us(start), until_us)
-    changed = await log.find_owners(run.since_us)
-    for first in range(0, len(changed), USERS_AT_ONCE):
-        owners = changed[first : first + USERS_AT_ONCE]
-        for user_id, members in zip(owners, await read_members(log.read, owners, oldest_us), strict=True):
-            run.take(user_id, members, unite(members, oldest_us, {}))
+    async for user_id, members, person in scan_changed(log, run.since_us, oldest_us):
+        run.take(user_id, members, person)
     (entries,) = await log.read([ITEMS])
-    items = read_new_items(entries, oldest_us)
-    run.stage("new_items", to_table(items))
+    items, use = read_new_items(entries, oldest_us)
+    run.stage("new_items", to_table(items, use))
     done = run.publish()
     _write_state(out, max(until, start))
     return done
@@ -154,8 +148,7 @@ class _Run:
         """Collect the new rows of one of the members of a person."""
         rows = self._rows
         user = members[user_id]
-        records: list[StoredEvent | ShownList] = [*user.events, *user.lists]
-        own_us = {one.received_us for one in records if self._is_new(one.received_us)}
+        own_us = user.received_between(self.since_us, self._until_us)
         rows["guests"] += [(person.person_id, guest_id) for guest_id in person.guest_ids]
         profile = user.profile
         if profile is not None and self._is_new(profile.put_us):

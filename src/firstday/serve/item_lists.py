@@ -23,7 +23,7 @@ class ItemLists:
 
     async def poll(self) -> None:
         """Read the lists if they have changed."""
-        changed_us = await self._store.find_change("items")
+        changed_us = (await self._store.find_changes()).get("items", 0)
         if changed_us != self._changed_us:
             self.rules, self._changed_us = Rules.model_construct(lists=await self._store.read_lists()), changed_us
 

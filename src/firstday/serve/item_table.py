@@ -9,27 +9,36 @@ from typing import Any
 
 import polars as pl
 
-from firstday.serve.store.base import NewItem
+from firstday.serve.store.base import ItemUse, NewItem
 
 COLUMNS: Mapping[str, pl.DataType] = {
     "item_id": pl.String(),
     "title": pl.String(),
     "description": pl.String(),
+    "vector": pl.List(pl.Float32),
     "added_at": pl.Datetime("us", "UTC"),
+    "n_shown": pl.Float64(),
+    "n_used": pl.Float64(),
 }
 
 
-def to_table(items: Sequence[NewItem], types: Mapping[str, pl.DataType] | None = None) -> pl.DataFrame:
+def to_table(items: Sequence[NewItem], use: ItemUse, types: Mapping[str, pl.DataType] | None = None) -> pl.DataFrame:
     """Return items with columns of some types, in which other values are null, or with all columns that they have."""
     rows = [
-        {**one.values, "item_id": one.item_id, "added_at": datetime.fromisoformat(one.values["added_at"])}
+        {
+            **one.values,
+            "item_id": one.item_id,
+            "added_at": datetime.fromisoformat(one.values["added_at"]),
+            "n_shown": use.shown.get(one.item_id, 0),
+            "n_used": use.used.get(one.item_id, 0),
+        }
         for one in items
     ]
     names = dict.fromkeys(chain.from_iterable(rows))
     table = []
     for name, dtype in {**(names if types is None else types), **COLUMNS}.items():
         values = [row.get(name) for row in rows]
-        if dtype == pl.List or (dtype is None and any(isinstance(value, list) for value in values)):
+        if dtype == pl.List(pl.String) or (dtype is None and any(isinstance(value, list) for value in values)):
             values = [value if value is None else as_list(value) for value in values]
         table.append(pl.Series(name, values, dtype=dtype, strict=False))
     return pl.DataFrame(table)

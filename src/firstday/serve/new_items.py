@@ -3,43 +3,93 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import polars as pl
+
+from firstday.data.events import ITEM
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.added_items import AddedItems
 from firstday.serve.item_table import COLUMNS, as_list, to_table
 from firstday.serve.models import ModelHolder, ServedModel
-from firstday.serve.store.base import NEW_ITEMS, NewItem, Store, now_us, to_time
+from firstday.serve.store.base import (
+    ITEM_COUNTS,
+    NEW_ITEMS,
+    ItemUse,
+    NewItem,
+    Store,
+    now_us,
+    scan_changed,
+    to_time,
+)
 from firstday.tables.categories import entity_of_column
+
+COUNT_EVERY_US = 600_000_000
+"""Microseconds from one count of the use of new items to the next, and from an impression to its first count."""
 
 
 class NewItemTable:
-    """The stored new items; `poll` makes them part of the current model's lists.
+    """The stored new items; `poll` makes them part of the current model's lists, `count` learns from their use.
 
     Those that users of the model used are left out. If the store fails, the last items read remain in use.
     """
 
     def __init__(self, store: Store, holder: ModelHolder) -> None:
         self._store, self._holder = store, holder
-        self._seen: tuple[int, str] | None = None
+        self._placed: tuple[int, str] | None = None
+        self._counted_us = 0
         self._first_us: Mapping[str, int] = {}
         self._turn = asyncio.Lock()
 
     async def poll(self) -> None:
-        """Read the items if they have changed, or the model has."""
+        """Read the items if they have changed, or the model has, or their use was counted."""
         async with self._turn:
-            changed_us = await self._store.find_change(NEW_ITEMS)
+            changes = await self._store.find_changes()
             served = self._holder.current
-            seen = changed_us, served.version
-            if seen == self._seen:
+            to_place = changes.get(NEW_ITEMS, 0), served.version
+            counted_us = changes.get(ITEM_COUNTS, 0)
+            if to_place == self._placed and counted_us == self._counted_us:
                 return
-            items = await self._store.read_items()
+            items, use = await self._store.read_items()
             self._first_us = {one.item_id: one.first_us for one in items}
-            added = await asyncio.to_thread(place, served.trained, items)
+            added = served.recommender.added
+            if to_place != self._placed:
+                added = await asyncio.to_thread(place, served.trained, items, use)
+            elif added is not None:
+                ids = added.ids.values.to_list()
+                shown, used = (np.array([of_all.get(one, 0) for one in ids]) for of_all in (use.shown, use.used))
+                added = replace(added, shown=shown, used=used)
             if served is self._holder.current:  # otherwise another model was loaded meanwhile
                 self._holder.current = served.with_items(added, self._first_us)
-                self._seen = seen
+                self._placed, self._counted_us = to_place, counted_us
+
+    async def count(self) -> None:
+        """Count impressions and users of the new items since the last count, by any worker.
+
+        If two workers count at once, either result is complete. The last minutes are left to the next count, as lists
+        may still be told which of their items were seen.
+        """
+        until_us = self._store.log.now_us() - COUNT_EVERY_US
+        items, last = await self._store.read_items()
+        if not items or until_us < last.until_us + COUNT_EVERY_US:
+            return
+        since_us = last.until_us or min(one.first_us for one in items)
+        counted = {one.item_id for one in items}
+        signals = self._holder.current.trained.config.signals.use
+        shown, used = Counter(last.shown), Counter(last.used)
+        async for owner, members, person in scan_changed(self._store.log, since_us, self._store.oldest_us()):
+            received = members[owner].received_between(since_us, until_us)
+            impressions = [one for source, one in person.find_impressions() if source.received_us in received]
+            uses = [one for one in reversed(person.events) if one.entity == ITEM and one.signal in signals]
+            first_us = {one.entity_id: one.received_us for one in uses}
+            shown.update(one.item_id for one in impressions)
+            used.update(item for item, us in first_us.items() if us in received)
+        totals = ({item: n for item, n in of_all.items() if item in counted} for of_all in (shown, used))
+        await self._store.put_item_use(ItemUse(until_us, *totals))
 
     async def put(self, items: Mapping[str, Mapping[str, Any] | None]) -> None:
         """Store items by id, all or none, or delete those that are None."""
@@ -53,12 +103,14 @@ class NewItemTable:
         await self.poll()
 
 
-def place(model: TrainedModel, items: Sequence[NewItem]) -> AddedItems | None:
+def place(model: TrainedModel, items: Sequence[NewItem], use: ItemUse) -> AddedItems | None:
     """Return the items that no user of the model used; None if there are none, or nothing was learned of any."""
     if model.content is None or not items:
         return None
     types = {name: column.dtype for name, column in model.catalogue.columns.items()}
-    return AddedItems.of(model, to_table(items, types)) or None
+    table = to_table(items, use, types)
+    is_of_model = pl.col("vector").list.len() == model.content.n_numbers
+    return AddedItems.of(model, table.with_columns(pl.when(is_of_model).then("vector"))) or None
 
 
 def describe_ignored(served: ServedModel, item_id: str, values: Mapping[str, Any]) -> list[str]:
@@ -70,6 +122,10 @@ def describe_ignored(served: ServedModel, item_id: str, values: Mapping[str, Any
     ignored = []
     for name, value in values.items():
         entity = entity_of_column(name)
+        if name == "vector" and len(value) != added.content.n_numbers:
+            ignored.append(
+                f"the vector has {len(value)} numbers, but those of the model have {added.content.n_numbers}"
+            )
         if name in COLUMNS:
             continue
         if name not in catalogue.columns:

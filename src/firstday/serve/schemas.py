@@ -15,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    FiniteFloat,
     ValidationError,
     model_validator,
 )
@@ -45,7 +46,8 @@ MAX_EVENTS = 1000
 MAX_INTERACTIONS = 1000
 MAX_PICKS = 100
 MAX_COLUMNS = 50
-MAX_ITEM_BYTES = 2**14
+MAX_ITEM_BYTES = 2**15
+MAX_NUMBERS = 4096
 
 _USER_ID = rf"^[^{BAD_CHARACTERS}/]*[^{BAD_CHARACTERS}/.][^{BAD_CHARACTERS}/]*$"
 """Not only dots, so that it can be part of a path."""
@@ -299,6 +301,8 @@ class ItemBody(_Request):
 
     title: str = ""
     description: str = ""
+    vector: list[FiniteFloat] = Field(default=[], max_length=MAX_NUMBERS)
+    """Your own vector of what the item is like, of the kind that the model's items had."""
     added_at: Annotated[
         EventTime, Field(strict=False, description="When the item came; defaults to the time of the first call.")
     ] = None
@@ -525,6 +529,8 @@ class Explanation(_Answer):
     items: list[ItemReason]
     learned: Learned | None = None
     """Present only if items were passed over."""
+    known: str
+    """Class of the user in the model's `selection`: nothing, profile, friends, 1-3 or 4+ (interactions)."""
 
 
 class ListAnswer(_Answer):
@@ -805,6 +811,8 @@ class ModelAnswer(_ByModel):
     strategies: list[str]
     default_strategy: str
     default_k: int
+    selection: list[dict[str, Any]]
+    """Strategy of `auto` by class of users, and precision of lists of `default_k` for validation users, in %."""
     data: dict[str, Any]
     metrics: dict[str, Any]
 

@@ -192,7 +192,7 @@ def _time(column: Column) -> pl.Series | None:
 
 
 def _vector(column: Column) -> pl.Series | None:
-    """Convert to lists of Float32; check that all are finite and have the same length."""
+    """Convert to lists of Float32; check that those present are finite and have the same length."""
     vectors = column.values.str.split("|") if column.is_text else column.values
     if not (column.is_text or getattr(vectors.dtype, "inner", pl.Null).is_numeric()):
         column.wrong_type("lists of numbers")
@@ -201,7 +201,7 @@ def _vector(column: Column) -> pl.Series | None:
     lengths = vectors.list.len()
     are_finite = vectors.list.eval(pl.element().is_finite().fill_null(False)).list.all()
     is_valid = are_finite & (lengths == next(filter(None, lengths), 1))
-    column.find("vector", is_valid.fill_null(False))
+    column.find("vector", is_valid.fill_null(column.values.is_null()))
     return vectors
 
 

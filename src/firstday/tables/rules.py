@@ -183,8 +183,8 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
             pl.col("user_id"),
         ),
     ),
-    "embeddings/users": _unique("user_id"),
-    "embeddings/items": _unique("item_id"),
+    "embeddings/users": (*_unique("user_id"), *empty_rules("vector")),
+    "embeddings/items": (*_unique("item_id"), *empty_rules("vector")),
 }
 """Rules for converted rows that need no other table."""
 

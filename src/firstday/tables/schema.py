@@ -67,7 +67,9 @@ TABLES: Mapping[str, TableSchema] = {
         {"user_id": "id", "registered_at": "time", "age": "age", "guest_ids": "ids"}, ("user_id",), "group"
     ),
     "items": TableSchema(
-        {"item_id": "id", "title": "text", "description": "text", "added_at": "time"}, ("item_id",), "entity"
+        {"item_id": "id", "title": "text", "description": "text", "vector": "vector", "added_at": "time"},
+        ("item_id",),
+        "entity",
     ),
     "collections": TableSchema(
         {"entity": "text", "entity_id": "id", "item_id": "id"}, ("entity", "entity_id", "item_id")

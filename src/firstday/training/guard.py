@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from firstday.methods.auto import CHOICE, GUARD, ClassEvidence, Guard
+from firstday.methods.auto import CHOICE, GUARD, PAPER, ClassEvidence, Guard
 from firstday.model.trained_model import KNOWLEDGE
 from firstday.training.validation import Fold, head, measure_folds
 from firstday.training.weights import NORMAL_95
@@ -21,14 +21,14 @@ def choose_guard(folds: Sequence[Fold]) -> Guard:
     """Compare `blend` with `popular` on validation users; users about whom nothing is known never get `blend`."""
     sample = head(folds, MAX_GUARD_USERS)
     knowledge = np.concatenate([fold.query.knowledge for fold in sample])
-    precision = {name: 100 * measure_folds(sample, name) for name in (CHOICE, GUARD)}
-    overall = GUARD if is_worse(*precision.values()) else CHOICE
+    precision = {name: 100 * measure_folds(sample, name) for name in (CHOICE, GUARD, PAPER)}
+    overall = GUARD if is_worse(precision[CHOICE], precision[GUARD]) else CHOICE
     classes = []
     for number in range(len(KNOWLEDGE)):
         is_member = knowledge == number
         of_class = {name: values[is_member] for name, values in precision.items()}
         strategy = overall
-        if number == 0 or (is_member.sum() >= MIN_CLASS_USERS and is_worse(*of_class.values())):
+        if number == 0 or (is_member.sum() >= MIN_CLASS_USERS and is_worse(of_class[CHOICE], of_class[GUARD])):
             strategy = GUARD
         classes.append(_describe_class(strategy, of_class))
     return Guard(tuple(classes))

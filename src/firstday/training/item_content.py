@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -17,6 +18,7 @@ from firstday.model.item_content import (
     find_terms,
     fit_content,
     index_terms,
+    scale_vectors,
 )
 from firstday.model.trained_model import TrainedModel
 from firstday.training.calibrate import fit_calibration
@@ -42,9 +44,12 @@ def learn_content(
     found = find_terms({**columns, **dataset.columns})
     terms = choose_terms(found)
     rows = index_terms(found, terms, n_items)
+    own_vectors = np.zeros((n_items, 0), dtype=np.float32)
+    if dataset.content_vectors is not None:
+        own_vectors = scale_vectors(dataset.content_vectors)
 
     models = [model, *(fold.model for fold in folds)]
-    fits = [fit_content(terms, rows, one.scoring_vectors, one.popularity) for one in models]
+    fits = [fit_content(terms, rows, own_vectors, one.scoring_vectors, one.popularity) for one in models]
     learned = [one for one in fits if one is not None]
     if len(learned) < len(models):
         return None
@@ -53,7 +58,10 @@ def learn_content(
         return None
     content = replace(learned[0][0], calibration=calibration)
     if first_uses is not None:
-        content = replace(content, freshness=measure_freshness(first_uses))
+        fresh_from = datetime.fromtimestamp(first_uses.end_us // 1_000_000, UTC) - timedelta(FRESH_DAYS)
+        content = replace(
+            content, freshness=measure_freshness(first_uses), fresh_from=f"{fresh_from:%Y-%m-%dT%H:%M:%SZ}"
+        )
     return content
 
 

@@ -58,6 +58,7 @@ def take_snapshot(dataset: Dataset, registered_us: np.ndarray, moment: int) -> D
         friend_ids=None,
         titles=take_rows(dataset.titles, items),
         descriptions=take_rows(dataset.descriptions, items),
+        content_vectors=None if dataset.content_vectors is None else dataset.content_vectors[items],
         added_at=take_rows(dataset.added_at, items),
         precomputed=precomputed and replace(precomputed, item_vectors=precomputed.item_vectors[items]),
         impressions=impressions and _impressions_before(impressions, now, renumber(items, n_items)),

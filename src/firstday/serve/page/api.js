@@ -7,48 +7,35 @@ const KEPT = 20;
 /** The service is unreachable or temporarily unavailable. */
 export class Away extends Error {}
 
-/** The key is missing or lacks the right. */
-export class KeyNeeded extends Error {
-  constructor(message, right) {
-    super(message);
-    this.right = right;
-  }
-}
+/** The key is missing or unknown. */
+export class KeyNeeded extends Error {}
 
 /** The service rejected the request. */
-export class Refused extends Error {
-  constructor(status, body) {
-    super(body?.message ?? `The service answered with status ${status}.`);
-    this.status = status;
-    this.code = body?.code ?? "";
-  }
-}
+export class Refused extends Error {}
 
-const KEPT_KEYS = "firstday.keys";
-const keys = readKeys(); // {read, write}
+const KEPT_KEY = "firstday.key";
+let key = readKey();
 
-function readKeys() {
+function readKey() {
   try {
-    return JSON.parse(sessionStorage.getItem(KEPT_KEYS)) ?? {};
+    return sessionStorage.getItem(KEPT_KEY) ?? "";
   } catch {
-    return {}; // storage is blocked
+    return ""; // storage is blocked
   }
 }
 
-/** Whether a read key is set. */
-export const hasKey = () => Boolean(keys.read);
+/** Return whether a key is set. */
+export const hasKey = () => Boolean(key);
 
-/** Store the keys for this tab. */
-export function setKeys(read, write) {
-  Object.assign(keys, { read, write: write || read });
+/** Store the key for this tab. */
+export function setKey(text) {
+  key = text;
   try {
-    sessionStorage.setItem(KEPT_KEYS, JSON.stringify(keys));
+    sessionStorage.setItem(KEPT_KEY, key);
   } catch {
-    // storage is blocked: the keys last until the page is closed
+    // storage is blocked: the key lasts until the page is closed
   }
 }
-
-const rightOf = (method) => (method === "GET" ? "read" : "write");
 
 /** Recent requests, newest first: {method, url, path, body, status, answer, took_ms}. */
 export const record = [];
@@ -58,58 +45,51 @@ const watchers = [];
 export const watchRecord = (act) => watchers.push(act);
 
 /**
- * Send a request.
- * @param {string} method
+ * Send a request: GET without a body, else POST.
  * @param {string} path relative to the page, such as "v1/model"
- * @param {{query?: object, body?: object, quiet?: boolean, right?: string}} options query: values may be lists;
- *   quiet: not recorded; right: read or write; by default GET needs read, other methods write
- * @returns {Promise<any>} parsed JSON body; null if there is none
+ * @param {{query?: object, body?: object}} options
+ * @returns {Promise<any>} parsed JSON body
  */
-export async function ask(method, path, { query = {}, body, quiet = false, right = rightOf(method) } = {}) {
+export async function ask(path, { query = {}, body } = {}) {
   const url = new URL(path, BASE);
-  for (const [name, value] of Object.entries(query)) {
-    for (const one of Array.isArray(value) ? value : [value]) {
-      if (one !== undefined && one !== null && one !== "") url.searchParams.append(name, one);
-    }
-  }
+  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+  const method = body === undefined ? "GET" : "POST";
+  const used = key;
   const headers = {};
-  const key = keys[right];
-  if (key) headers.Authorization = `Bearer ${key}`;
+  if (used) headers.Authorization = `Bearer ${used}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const began = performance.now();
   let response;
-  let text;
+  let answer;
   try {
     response = await fetch(url, {
       method,
       headers,
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: JSON.stringify(body),
       signal: AbortSignal.timeout(TIMEOUT_MS),
       credentials: "omit",
       cache: "no-store",
     });
-    text = await response.text();
+    answer = read(await response.text());
   } catch {
     throw new Away("The service does not answer.");
   }
-  const answer = read(text);
-  if (!quiet) {
-    const took_ms = performance.now() - began;
-    record.unshift({ method, url: url.href, path: url.pathname + url.search, body, status: response.status, answer, took_ms });
-    record.length = Math.min(record.length, KEPT);
-    watchers.forEach((act) => act());
-  }
+  const { status } = response;
+  const took_ms = performance.now() - began;
+  record.unshift({ method, url: url.href, path: url.pathname + url.search, body, status, answer, took_ms });
+  record.length = Math.min(record.length, KEPT);
+  watchers.forEach((act) => act());
   if (response.ok) return answer;
-  if (response.status === 401 || response.status === 403) {
-    if (keys[right] !== key) return ask(method, path, { query, body, quiet, right }); // another key was entered meanwhile
-    throw new KeyNeeded(answer?.message ?? "", right);
+  const message = answer?.message ?? `The service answered with status ${status}.`;
+  if (status === 401 || status === 403) {
+    if (key !== used) return ask(path, { query, body }); // another key was entered meanwhile
+    throw new KeyNeeded(message);
   }
-  if ([429, 502, 503, 504].includes(response.status)) throw new Away(answer?.message ?? "The service is busy.");
-  throw new Refused(response.status, answer);
+  if ([429, 502, 503, 504].includes(status)) throw new Away(message);
+  throw new Refused(message);
 }
 
 function read(text) {
-  if (!text) return null;
   try {
     return JSON.parse(text);
   } catch {
@@ -118,9 +98,9 @@ function read(text) {
 }
 
 /** Format a recorded request as a curl command, without the key. */
-export function asCurl({ method, url, body }) {
-  const parts = [method === "GET" ? "curl" : `curl -X ${method}`, quote(url)];
-  if (keys.read) parts.push('-H "Authorization: Bearer $KEY"');
+export function asCurl({ url, body }) {
+  const parts = ["curl", quote(url)];
+  if (key) parts.push('-H "Authorization: Bearer $KEY"');
   if (body !== undefined) parts.push("-H 'Content-Type: application/json'", `-d ${quote(JSON.stringify(body))}`);
   return parts.join(" \\\n  ");
 }

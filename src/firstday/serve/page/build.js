@@ -4,23 +4,20 @@
 const SVG = "http://www.w3.org/2000/svg";
 
 /** Create an HTML element; `text` sets its text, `on` maps events to listeners. */
-export function make(tag, { text, on, ...attributes } = {}, ...children) {
-  return fill(document.createElement(tag), { text, on, ...attributes }, children);
+export function make(tag, attributes = {}, ...children) {
+  return fill(document.createElement(tag), attributes, children);
 }
 
 /** Create an SVG element; see `make`. */
-export function draw(tag, { text, on, ...attributes } = {}, ...children) {
-  return fill(document.createElementNS(SVG, tag), { text, on, ...attributes }, children);
+export function draw(tag, attributes = {}, ...children) {
+  return fill(document.createElementNS(SVG, tag), attributes, children);
 }
 
-function fill(element, { text, on, ...attributes }, children) {
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value === true) element.setAttribute(name, "");
-    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value);
-  }
+function fill(element, { text, on = {}, ...attributes }, children) {
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   if (text !== undefined) element.textContent = text;
-  for (const [name, heed] of Object.entries(on ?? {})) element.addEventListener(name, heed);
-  element.append(...children.filter((child) => child !== null && child !== undefined));
+  for (const [name, heed] of Object.entries(on)) element.addEventListener(name, heed);
+  element.append(...children.filter((child) => child !== null));
   return element;
 }
 
@@ -30,7 +27,7 @@ export function nameOf(item) {
   return title || String(item.item_id);
 }
 
-/** Create an element with an item's name in its own text direction; CSS truncates it, a tooltip has it in full. */
+/** Create an element with an item's name in its own text direction; CSS may truncate it, a tooltip has it in full. */
 export function named(tag, item, attributes = {}) {
   const name = nameOf(item);
   return make(tag, { ...attributes, dir: "auto", title: name, text: name });
@@ -38,30 +35,25 @@ export function named(tag, item, attributes = {}) {
 
 /** Join names, each isolated from the text direction of the others. */
 export function namedTogether(items, between = " · ") {
-  const parts = [];
-  items.forEach((item, at) => {
-    if (at) parts.push(between);
-    parts.push(make("bdi", { text: nameOf(item) }));
-  });
-  return parts;
+  return items.flatMap((item, at) => [...(at ? [between] : []), make("bdi", { text: nameOf(item) })]);
 }
 
 const PATHS = {
   like: "M12 20S4.5 15.5 3 11C1.9 7.5 4 5 7 5c2.2 0 3.9 1.2 5 3 1.1-1.8 2.8-3 5-3 3 0 5.1 2.5 4 6-1.5 4.5-9 9-9 9z",
-  skip: "M6 6l8 6-8 6zM17 6v12",
-  ban: "M12 3.5a8.5 8.5 0 1 0 0 17 8.5 8.5 0 0 0 0-17zM6 6l12 12",
   no: "M6 6l12 12M18 6L6 18",
-  back: "M15 5l-7 7 7 7",
-  on: "M9 5l7 7-7 7",
 };
 
 /** Create an icon, hidden from screen readers. */
 export function icon(name) {
-  return draw(
-    "svg",
-    { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true", focusable: "false" },
-    draw("path", { d: PATHS[name] }),
-  );
+  const attributes = { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true", focusable: "false" };
+  return draw("svg", attributes, draw("path", { d: PATHS[name] }));
+}
+
+/** Create a bar, filled by a percentage; screen readers read the number next to it. */
+export function bar(filled) {
+  const attributes = { class: "bar", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" };
+  const ground = draw("rect", { width: 100, height: 6, class: "bar-ground" });
+  return draw("svg", attributes, ground, draw("rect", { width: filled, height: 6 }));
 }
 
 const WHOLE = new Intl.NumberFormat("en");
@@ -77,14 +69,11 @@ export const percent = (share) => (share > 0 && share < 0.01 ? FINE_PERCENT : PE
 /** Format a ratio to the average. */
 export const times = (ratio) => `${ratio >= 10 ? Math.round(ratio) : ratio.toFixed(1)}×`;
 
-/** Return whether the visitor prefers reduced motion. */
-export const wantsStillness = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
-
 /** Debounce a function. */
 export function settled(act, wait_ms) {
   let timer;
-  return (...values) => {
+  return () => {
     clearTimeout(timer);
-    timer = setTimeout(() => act(...values), wait_ms);
+    timer = setTimeout(act, wait_ms);
   };
 }

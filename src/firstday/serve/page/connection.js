@@ -1,78 +1,69 @@
-// Connection state: shows an outage, polls until the service is back, then calls the listeners.
+// What can go wrong with a request: an outage, which is waited out; a missing key, which is asked for; a refusal.
 
-import { Away, KeyNeeded, ask } from "./api.js";
-import { askForKeys } from "./keys.js";
+import { Away, KeyNeeded, Refused, ask, setKey } from "./api.js";
 
 const WAITS_S = [1, 1, 2, 3, 5];
-const back = [];
-let away = false;
-
-/** Call `act` whenever the service is back. */
-export const whenBack = (act) => back.push(act);
-
-/** Return whether the service is known to be unavailable. */
-export const isAway = () => away;
+const BACK = "The service answers again.";
+const notice = document.getElementById("notice");
+const dialog = document.getElementById("keys");
+let outage = null; // promise of its end
 
 /**
- * Run a function that sends requests; report its failure to the visitor.
- * @returns {Promise<boolean>} whether it succeeded
+ * Run a function that sends requests, again after an outage; report its failure to the visitor.
+ * @param {() => Promise<void>} act
+ * @param {() => boolean} isWanted whether to run it again
  */
-export async function attempt(act) {
+export async function attempt(act, isWanted = () => true) {
   try {
     await act();
-    return true;
   } catch (problem) {
-    if (problem instanceof Away) waitForIt(problem.message);
-    else if (problem instanceof KeyNeeded) askForKeys(problem);
-    else if (problem instanceof Error && "status" in problem) say(`The service refused: ${problem.message}`, "error");
+    if (problem instanceof Away) {
+      outage ??= waitOut(problem.message);
+      await outage;
+      if (isWanted()) await attempt(act, isWanted);
+    } else if (problem instanceof KeyNeeded) askForKey(problem.message);
+    else if (problem instanceof Refused) tell(`The service refused: ${problem.message}`, "error");
     else throw problem;
-    return false;
   }
 }
 
-let unsent = () => 0;
-
-/** Set the function that counts queued actions for the notice. */
-export function countUnsent(counter) {
-  unsent = counter;
-}
-
-async function waitForIt(why) {
-  if (away) return;
-  away = true;
-  document.body.classList.add("away");
-  for (let round = 0; away; round += 1) {
-    const wait = WAITS_S[Math.min(round, WAITS_S.length - 1)];
-    for (let left = wait; left > 0; left -= 1) {
-      const waiting = unsent();
-      const kept = ["", " What you did is kept and will be sent."][waiting] ?? ` The ${waiting} things you did are kept and will be sent.`;
-      say(`${why} Your last lists stay here.${kept} Asking again in ${left} s.`, "error", round > 0 || left < wait);
+async function waitOut(why) {
+  for (let round = 0; ; round += 1) {
+    for (let left = WAITS_S[Math.min(round, WAITS_S.length - 1)]; left > 0; left -= 1) {
+      tell(`${why} The last lists stay here. Asking again in ${left} s.`, "error", round > 0);
       await new Promise((done) => setTimeout(done, 1000));
     }
     try {
-      const { store } = await ask("GET", "readyz", { quiet: true });
-      away = store !== "ok";
-    } catch {
-      // still unavailable
+      await ask("v1/model");
+      break;
+    } catch (problem) {
+      if (!(problem instanceof Away)) break; // it answers
     }
   }
-  document.body.classList.remove("away");
-  say("The service answers again.", "good");
-  setTimeout(() => hush("The service answers again."), 4000);
-  back.forEach((act) => act());
+  outage = null;
+  tell(BACK, "good");
+  setTimeout(() => (notice.hidden ||= notice.textContent === BACK), 4000);
 }
 
-const notice = document.getElementById("notice");
-
-/** Show a notice at the top of the page. */
-export function say(text, kind = "", quietly = false) {
-  notice.setAttribute("aria-live", quietly ? "off" : "polite"); // the countdown is not announced
+function tell(text, kind, isRepeated = false) {
+  notice.setAttribute("aria-live", isRepeated ? "off" : "polite"); // a countdown is not announced
   notice.className = `notice ${kind}`;
   notice.textContent = text;
   notice.hidden = false;
 }
 
-/** Hide the notice, if it still has this text. */
-export function hush(text) {
-  if (text === undefined || notice.textContent === text) notice.hidden = true;
+/** Ask for a key; say why the previous one was rejected, if it was. */
+export function askForKey(why = "") {
+  document.getElementById("keys-why").textContent = `${why} It is kept for this tab alone, until you close it.`.trim();
+  if (!dialog.open) dialog.showModal();
+}
+
+/** Call `act` whenever a key was entered. */
+export function whenKeyGiven(act) {
+  document.getElementById("keys-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    setKey(document.getElementById("key-read").value.trim());
+    dialog.close();
+    act();
+  });
 }

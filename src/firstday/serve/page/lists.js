@@ -1,189 +1,189 @@
-// The lists: one by the chosen strategy and one per nearby segment, or a comparison of two strategies.
+// The lists: one column per way, asked again whenever what the visitor said, the filter or the ways change.
 
-import { refresh } from "./acts.js";
-import { count, make, namedTogether, nameOf, percent } from "./build.js";
-import { makeCarousel } from "./carousel.js";
-import { showComparison } from "./compare.js";
-import { announce } from "./questions.js";
-import { actedOn, change, state, watch } from "./state.js";
-import { sayAlike, sayReason, sayRoute, sayShare, sayStrategy } from "./words.js";
+import { ask } from "./api.js";
+import { bar, count, icon, make, named, nameOf } from "./build.js";
+import { attempt } from "./connection.js";
+import { change, hide, say, state, togglePick, watch } from "./state.js";
+import { sayEvidence, sayHow, sayLesson, sayReason, sayWay } from "./words.js";
 
-const LENGTH = 20;
-const SPEAKS_FROM = 0.1; // minimum weight of a segment with a list, relative to the heaviest
+const ASKED = 24;
+const LONG = 20;
+const SHORT = 8;
+const NARROW_SHORT = 5;
+const UNKNOWN = "Nobody knows you yet, so all lists have what most people choose. Pick something, and they part.";
+const MAX_SIGNALS = 1000; // of a kind in a request
 
-const mixed = document.getElementById("mixed");
-const byAnswers = document.getElementById("by-answers");
-const speaking = document.getElementById("speaking");
-const strategy = document.getElementById("strategy");
-const other = document.getElementById("other");
-const compare = document.getElementById("compare");
+const narrow = matchMedia("(max-width: 799px)");
+const race = document.getElementById("race");
+const columns = document.getElementById("columns");
+const longer = document.getElementById("longer");
+const others = document.getElementById("others");
+const back = document.getElementById("others-back");
 
 /** Initialize the lists. */
 export function startLists() {
-  showWaiting();
-  watch(["model"], offerStrategies);
-  watch(["list", "otherList", "other", "acts", "visitor"], showMixed);
-  watch(["answered", "list", "other", "acts", "visitor"], showAnswered);
-  watch(["near", "list", "acts", "answered", "visitor"], showSpeaking);
-  strategy.addEventListener("change", () => ask({ strategy: strategy.value }));
-  other.addEventListener("change", () => ask({ other: other.value, otherList: null }));
-  compare.addEventListener("click", () => {
-    const rival = state.other ? null : rivalOf(state.strategy);
-    ask({ other: rival, otherList: null });
+  watch(["model", "said", "filter", "ways"], refresh);
+  watch(["lists"], showLists);
+  narrow.addEventListener("change", showLists);
+  longer.addEventListener("click", () => {
+    const isLong = longer.getAttribute("aria-pressed") !== "true";
+    longer.setAttribute("aria-pressed", isLong);
+    longer.textContent = isLong ? "Shorter lists" : "Longer lists";
+    showLists();
+  });
+  others.addEventListener("click", () => {
+    const passed = shownOf(state.lists[0]).map(({ item }) => String(item.item_id));
+    say({ shown: [...state.said.shown, ...passed].slice(-MAX_SIGNALS) });
+  });
+  back.addEventListener("click", () => {
+    say({ shown: [] });
+    others.focus();
   });
 }
 
-const EMPTY = "As soon as you say something, the segments near you speak here, each with a list of its own.";
-const LOST = "The store of what you said does not answer, so that no segment can speak. It is asked again with your next act.";
-const NOTHING = "Nothing is left for this list.";
-const hint = make("p", { class: "hint" });
-
-const rivalOf = (chosen) => ["popular", "segment"].find((name) => name !== chosen);
-
-function ask(parts) {
-  change(parts);
-  compare.setAttribute("aria-pressed", String(Boolean(state.other)));
-  document.getElementById("lists").classList.toggle("comparing", Boolean(state.other));
-  compare.textContent = state.other ? "Stop comparing" : "Compare";
-  document.getElementById("other-label").hidden = other.hidden = !state.other;
-  if (state.other) other.value = state.other;
-  refresh();
+/** Return the signal of a pick: the first of these that the model has learned from, or else knows. */
+function pickSignal() {
+  const { signals, features } = state.model;
+  const kinds = ["favorite", "stream"];
+  return kinds.find((kind) => features.includes(`${kind} x item`)) ?? kinds.find((kind) => signals.includes(kind));
 }
 
-function offerStrategies() {
+/** Return everything that the visitor said, in the form of the service. */
+function readSignals() {
+  const { picks, hidden, shown, profile } = state.said;
+  const asRow = (signal) => (item) => [signal, "item", String(item.item_id)];
+  const bans = state.model.signals.includes("ban") ? hidden.map(asRow("ban")) : [];
+  const interactions = [...picks.map(asRow(pickSignal())), ...bans].slice(-MAX_SIGNALS);
+  return { age: profile.age, profile: profile.columns, interactions, shown };
+}
+
+/** Ask for one list. */
+export function askList(strategy, filter, k) {
+  const rules = filter ? { filter } : {};
+  return ask("v1/recommendations", { body: { signals: readSignals(), k, strategy, rules, explain: true } });
+}
+
+let turn = 0;
+let seen = new Map(); // ids of the items last shown, by strategy
+
+/** Ask for all lists; a later call supersedes an earlier one. */
+async function refresh() {
   if (!state.model) return;
-  for (const select of [strategy, other]) {
-    const options = state.model.strategies.map((name) => make("option", { value: name, text: sayStrategy(name) }));
-    select.replaceChildren(...options);
-  }
-  strategy.value = state.strategy;
-  strategy.disabled = compare.disabled = false;
+  const mine = ++turn;
+  const isWanted = () => mine === turn;
+  race.setAttribute("aria-busy", "true");
+  await attempt(async () => {
+    const k = ASKED + state.said.hidden.length;
+    const lists = await Promise.all(state.ways.map((way) => askList(way, state.filter, k)));
+    if (!isWanted()) return;
+    lists.forEach((list) => (list.before = seen.get(list.strategy)));
+    change({ lists });
+  }, isWanted);
+  if (isWanted()) race.setAttribute("aria-busy", "false");
 }
 
-function showWaiting() {
-  const tiles = Array.from({ length: 6 }, () => make("li", { class: "tile empty" }));
-  mixed.replaceChildren(make("ul", { class: "row", "aria-hidden": "true" }, ...tiles));
+/** Return the items of a list to show, each with its place; the service fills lists up with items passed over. */
+function shownOf(list) {
+  const gone = new Set([...state.said.shown, ...state.said.hidden.map(({ item_id }) => String(item_id))]);
+  const size = longer.getAttribute("aria-pressed") === "true" ? LONG : narrow.matches ? NARROW_SHORT : SHORT;
+  const entries = list.items.map((item, place) => ({ item, place }));
+  return entries.filter(({ item }) => !gone.has(String(item.item_id))).slice(0, size);
 }
 
-let first = null; // carousel of the chosen strategy
-let last = []; // ids it showed, to announce changes
-
-function showMixed() {
-  if (!state.list) return;
-  if (state.other) {
-    first = null;
-    showComparison(mixed, state.list, state.otherList, actedOn());
-    return;
-  }
-  if (!first) {
-    first = makeCarousel("Your list");
-    first.about = make("p", { class: "about" });
-    mixed.replaceChildren(make("div", { class: "list-head" }, first.about, first.arrows), first.row);
-  }
-  const told = actedOn();
-  const entries = state.list.items
-    .map((item, at) => ({ item, reason: sayReason(state.list, at) }))
-    .filter(({ item }) => !told.has(String(item.item_id)))
-    .slice(0, LENGTH);
-  first.about.textContent = entries.length ? sayRoute(state.list) : NOTHING;
-  first.show(entries);
-  sayWhatMoved(entries.map(({ item }) => item));
-}
-
-function sayWhatMoved(items) {
-  const ids = items.map((item) => String(item.item_id));
-  if (last.length && ids.join() !== last.join()) {
-    const fresh = ids.filter((id) => !last.includes(id)).length;
-    const news = `Your list changed: ${count(fresh)} new of ${count(ids.length)}. First is `;
-    announce(ids.length ? `${news}${nameOf(items[0])}.` : NOTHING);
-  }
-  last = ids;
-}
-
-let answers = null; // carousel of the list from all answers
-let answered = null; // list and answers it was last shown for
-const inAnswers = () => (byAnswers.hidden ? [] : [...answers.row.children].map((tile) => tile.dataset.item));
-
-/** Show the list from all answers, in which a no counts too. */
-function showAnswered() {
-  const told = actedOn();
-  const own = (state.answered?.items ?? []).filter((item) => !told.has(String(item.item_id))).slice(0, LENGTH);
-  byAnswers.hidden = !own.length || !state.list || Boolean(state.other);
-  if (!byAnswers.hidden) {
-    answers ??= makeAnswers();
-    answers.about.textContent = `${count(state.answered.count)} so far, yes and no · what people who would answer alike use`;
-    answers.show(own.map((item) => ({ item, reason: sayAlike(item) })));
-    const [first] = own;
-    if (answered?.list === state.list && answered.told !== state.answered) {
-      announce(`The list from your answers changed. First is ${nameOf(first)}.`); // the list above did not change
-    }
-  }
-  answered = { list: state.list, told: state.answered };
-}
-
-function makeAnswers() {
-  const carousel = makeCarousel("From your answers alone");
-  carousel.about = make("p", { class: "about" });
-  const name = make("h3", { id: "answers-name", class: "segment-name", text: "From your answers alone" });
-  byAnswers.replaceChildren(
-    make("div", { class: "list-head" }, make("div", { class: "list-name" }, carousel.about, name), carousel.arrows),
-    carousel.row,
-  );
-  return carousel;
-}
-
-const rows = new Map(); // segment -> its carousel
-
-function showSpeaking() {
-  if (!state.near?.segments.length) {
-    hint.textContent = state.near?.signals_from === "store_unavailable" ? LOST : EMPTY;
-    speaking.replaceChildren(...(state.list ? [hint] : []));
-    rows.clear();
-    return;
-  }
-  // Omit items that the visitor has answered and those in a list above.
-  const shown = new Set([...actedOn(), ...last, ...inAnswers()]);
-  const [{ weight: heaviest }] = state.near.segments;
-  const heard = state.near.segments.filter(({ weight }) => weight >= SPEAKS_FROM * heaviest);
-  const sections = heard.map((segment) => {
-    const carousel = rows.get(segment.segment) ?? makeSection(segment);
-    rows.set(segment.segment, carousel);
-    carousel.weight.textContent = `${percent(segment.weight)} of your taste`;
-    const own = segment.items.filter((item) => !shown.has(String(item.item_id))).slice(0, LENGTH);
-    own.forEach((item) => shown.add(String(item.item_id)));
-    carousel.show(own.map((item) => ({ item, reason: sayOwn(item) })));
-    return carousel.section;
-  });
-  for (const number of [...rows.keys()]) if (!heard.some(({ segment }) => segment === number)) rows.delete(number);
+function showLists() {
+  if (!state.lists) return;
+  const { lists } = state;
   const focused = document.activeElement;
-  if ([...speaking.children].some((child, at) => child !== sections[at]) || speaking.children.length !== sections.length) {
-    speaking.replaceChildren(...sections);
-    if (focused?.isConnected) focused.focus({ preventScroll: true });
-  }
-  for (const carousel of rows.values()) carousel.row.dispatchEvent(new Event("scroll"));
+  const place = placeOf(focused);
+  const scores = lists.map(findScore);
+  const measured = scores.find(Boolean);
+  const explained = measured ? sayEvidence(measured, state.model.default_k) : "";
+  const isUnknown = lists.every(({ segment }) => segment === null);
+  document.getElementById("evidence").textContent = isUnknown ? UNKNOWN : explained;
+  others.disabled = !shownOf(lists[0]).length;
+  back.hidden = !state.said.shown.length;
+  columns.replaceChildren(...lists.map((list, at) => makeColumn(list, at, measured ? makeScore(scores[at]) : null)));
+  columns.firstElementChild.append(make("div", { class: "below" }, others, back));
+  if (place) focusAt(place);
+  else if (columns.contains(focused)) focused.focus({ preventScroll: true });
+  announce(lists[0]);
+  seen = new Map(lists.map((list) => [list.strategy, shownOf(list).map(({ item }) => item.item_id)]));
 }
 
-function sayOwn({ share, share_of_everyone, most_like }) {
-  return sayShare(share, share_of_everyone, "of them", most_like ? nameOf(most_like) : null);
+function announce(list) {
+  const shown = shownOf(list);
+  if (!list.before || !shown.length) return;
+  const n_new = shown.filter(({ item }) => !list.before.includes(item.item_id)).length;
+  document.getElementById("moved").textContent =
+    `${count(n_new)} of ${count(shown.length)} are new in “${sayWay(list.strategy)}”. First is ${nameOf(shown[0].item)}.`;
 }
 
-function makeSection({ segment, users, apart }) {
-  const id = `segment-${segment}`;
-  const carousel = makeCarousel(`What segment ${segment} uses`);
-  carousel.weight = make("span", { class: "weight" });
-  const name = make("h3", { id, class: "segment-name" }, ...namedTogether(apart.slice(0, 2)));
-  name.title = apart.slice(0, 2).map(nameOf).join(" · ");
-  const about = make(
-    "p",
-    { class: "about" },
-    carousel.weight,
-    ` · ${count(users)} people who stand out by`,
-  );
-  carousel.section = make(
+/** Return the precision of a list's strategy for the class of people who began alike; null if it was not measured. */
+function findScore({ route, explanation }) {
+  const row = state.model.selection.find(({ known }) => known === explanation.known);
+  if (row?.precision[route] === undefined) return null;
+  const [low, high] = row.precision_ci[route];
+  return { ...row, precision: row.precision[route], error: (high - low) / 2 };
+}
+
+function makeColumn(list, at, score) {
+  const id = `list-${at}`;
+  const { learned } = list.explanation;
+  const entries = shownOf(list).map(({ item, place }, rank) => makeEntry(list, item, place, rank));
+  const nothing = make("p", { class: "small", text: "Nothing is left for this list." });
+  return make(
     "section",
-    { class: "list", "aria-labelledby": id },
-    make("div", { class: "list-head" }, make("div", { class: "list-name" }, about, name), carousel.arrows),
-    carousel.row,
+    { class: "card column", "aria-labelledby": id, "data-way": list.strategy },
+    make("h3", { id, text: sayWay(list.strategy) }),
+    make("p", { class: "small how", text: sayHow(list) }),
+    score,
+    learned && !at ? make("p", { class: "lesson" }, ...sayLesson(learned)) : null,
+    entries.length ? make("ol", { role: "list" }, ...entries) : nothing,
   );
-  return carousel;
+}
+
+function makeScore(score) {
+  const place = make("p", { class: "score" });
+  if (!score) return place;
+  const number = make("strong", { text: `${Math.round(score.precision)}% right` });
+  place.append(number, make("span", { class: "small", text: ` ± ${Math.round(score.error)}` }), bar(score.precision));
+  return place;
+}
+
+function makeEntry(list, item, place, rank) {
+  const isNew = list.before && !list.before.includes(item.item_id);
+  const mark = isNew ? make("strong", { class: "new", text: "new " }) : null;
+  return make(
+    "li",
+    { class: "entry", "data-item": item.item_id },
+    make("span", { class: "rank", text: count(rank + 1) }),
+    make(
+      "div",
+      {},
+      named("p", item, { class: "title" }),
+      make("p", { class: "reason" }, mark, ...sayReason(list, place)),
+    ),
+    makeAct("pick", "like", `Pick: ${nameOf(item)}`, () => togglePick(item)),
+    makeAct("hide", "no", `Never list: ${nameOf(item)}`, () => hide(item)),
+  );
+}
+
+function makeAct(what, image, label, click) {
+  const attributes = { type: "button", class: `act ${what}`, "data-what": what, "aria-label": label, title: label };
+  return make("button", { ...attributes, on: { click } }, icon(image));
+}
+
+const entriesOf = (column) => [...(column?.querySelectorAll(".entry") ?? [])];
+
+/** Return where a button of an entry is: column, row and what it does; null if it is none. */
+function placeOf(button) {
+  const entry = button.closest(".entry");
+  const column = [...columns.children].findIndex((one) => one.contains(entry));
+  return entry ? { column, row: entriesOf(columns.children[column]).indexOf(entry), what: button.dataset.what } : null;
+}
+
+/** Focus the button that is now where another one was. */
+function focusAt({ column, row, what }) {
+  const entries = entriesOf(columns.children[column]);
+  entries[Math.min(row, entries.length - 1)]?.querySelector(`[data-what="${what}"]`).focus({ preventScroll: true });
 }

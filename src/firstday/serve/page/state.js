@@ -1,25 +1,17 @@
-// The state of the page, in one observable object. localStorage preserves the visitor's id, whether the service knows
-// it, the titles seen, and the questions answered with no.
+// The state of the page, in one observable object. localStorage preserves what the visitor said; the service stores
+// nothing of it.
 
-const VISITOR = "firstday.visitor";
-const KEPT_TITLES = 300;
+const KEPT = "firstday.said";
+const NOTHING = { picks: [], hidden: [], shown: [], profile: { age: null, columns: {} } };
 
 export const state = {
-  visitor: readVisitor(),
+  said: readSaid(), // {picks, hidden: [{item_id, title}], shown: ids of items passed over, profile: {age, columns}}
+  filter: "", // condition on the columns of items
+  ways: ["auto", "segment", "popular"], // strategies compared
+  lists: null, // the answer of each way
   model: null, // GET v1/model
   profileColumns: null, // GET v1/profile
   map: null, // GET v1/map
-  profile: { age: null, columns: {} }, // entered by the visitor
-  acts: [], // {event_id, item_id, title, what: like | skip | ban}, oldest first
-  question: null, // the current question; null: loading; undefined: none left
-  answered: null, // the list from all answers, {count, items}; null: no answers, or not supported by the model
-  strategy: "auto",
-  filter: "", // condition on the columns of items
-  other: null, // the strategy to compare with
-  list: null, // GET v1/users/.../recommendations
-  otherList: null,
-  rounds: null, // {list, items: [{item, at}], used: [ids]}, oldest first, the last one current; null: not in rounds
-  near: null, // GET v1/users/.../segments
 };
 
 const watchers = [];
@@ -37,46 +29,47 @@ export function change(parts) {
   for (const { names, act } of watchers) if (names.some((name) => changed.includes(name))) act();
 }
 
-/** Return the ids, as text, of all items with an action or an answer, including no. */
-export const actedOn = () => new Set([...state.acts.map((act) => String(act.item_id)), ...state.visitor.passed]);
-
-function readVisitor() {
+function readSaid() {
   try {
-    const kept = JSON.parse(localStorage.getItem(VISITOR));
-    if (typeof kept?.id === "string" && kept.id) {
-      return { id: kept.id, told: Boolean(kept.told), passed: kept.passed ?? [], titles: kept.titles ?? {} };
-    }
+    return { ...NOTHING, ...JSON.parse(localStorage.getItem(KEPT)) };
   } catch {
-    // invalid or inaccessible: start as a new visitor
+    return NOTHING; // invalid or inaccessible
   }
-  return newVisitor();
 }
 
-function newVisitor() {
-  const bytes = crypto.getRandomValues(new Uint8Array(9));
-  const id = `visitor-${[...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
-  return { id, told: false, passed: [], titles: {} };
-}
-
-/** Change the part of the visitor that survives a reload. */
-export function keepVisitor(parts) {
-  const visitor = { ...state.visitor, ...parts };
-  const titles = Object.entries(visitor.titles);
-  if (titles.length > KEPT_TITLES) visitor.titles = Object.fromEntries(titles.slice(-KEPT_TITLES));
+/** Change parts of what the visitor said. */
+export function say(parts) {
+  const said = { ...state.said, ...parts };
   try {
-    localStorage.setItem(VISITOR, JSON.stringify(visitor));
+    localStorage.setItem(KEPT, JSON.stringify(said));
   } catch {
-    // storage is full or blocked: the visitor lasts until the page is closed
+    // storage is full or blocked: it lasts until the page is closed
   }
-  change({ visitor });
+  change({ said });
 }
 
-/** Start as a new visitor. */
-export function startAnew() {
+/** Forget everything that the visitor said. */
+export function startOver() {
+  say(NOTHING);
   try {
-    localStorage.removeItem(VISITOR);
+    localStorage.removeItem(KEPT);
   } catch {
     // storage is blocked: nothing was stored
   }
-  change({ visitor: newVisitor(), profile: { age: null, columns: {} }, acts: [], question: null, answered: null, near: null });
 }
+
+const without = (items, item) => items.filter(({ item_id }) => String(item_id) !== String(item.item_id));
+
+/** Return whether an item is among the picks. */
+export const isPicked = (item) => without(state.said.picks, item).length < state.said.picks.length;
+
+/** Pick an item, or take it back. */
+export function togglePick(item) {
+  const { picks, hidden } = state.said;
+  const rest = without(picks, item);
+  const { item_id, title } = item;
+  say({ picks: isPicked(item) ? rest : [...rest, { item_id, title }], hidden: without(hidden, item) });
+}
+
+/** Never list an item again. */
+export const hide = ({ item_id, title }) => say({ hidden: [...state.said.hidden, { item_id, title }] });

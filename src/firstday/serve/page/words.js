@@ -1,33 +1,59 @@
-// Texts of the page: names of strategies and columns, the origin of a list, the reason for an item.
+// Texts of the page: names of ways to recommend, columns and values, and the reason for an item.
 
-import { nameOf, percent, times } from "./build.js";
+import { count, make, namedTogether, nameOf, percent, times } from "./build.js";
 
-const STRATEGIES = {
-  auto: "The best for you",
-  soft_segments: "Several segments",
-  segment: "Nearest segment",
+const WAYS = {
+  auto: "For you",
+  segment: "Your group’s favourites",
+  popular: "Everyone’s favourites",
+  recent: "Everyone’s latest favourites",
+  group: "People of your profile",
+  soft_segments: "Several groups, mixed",
   personal: "Nearest to your taste",
   neighbors: "People most like you",
   friends: "What your friends use",
   blend: "Several ways, mixed",
   direct: "Learned from first days",
-  explore: "Drawn from likely segments",
-  fold_in: "Solved from what you like",
-  day_one: "Near to what you like",
+  explore: "Drawn from likely groups",
+  fold_in: "Solved from your picks",
+  day_one: "Near to your picks",
   input_clusters: "A similar first day",
-  group: "People of your profile",
-  popular: "What everyone uses",
-  recent: "What everyone uses of late",
-  dropoutnet_personal: "DropoutNet, nearest items",
-  dropoutnet_segment: "DropoutNet, nearest segment",
-  melu_personal: "MeLU, nearest items",
-  melu_segment: "MeLU, nearest segment",
 };
 
-/** Return the display name of a strategy, or its identifier if it has none. */
-export const sayStrategy = (name) => STRATEGIES[name] ?? name;
+/** Return the heading of a list made by a strategy. */
+export const sayWay = (name) => WAYS[name] ?? name;
 
-/** Return the display name of a column. */
+const GLOSSES = {
+  auto: "Made from your picks by several ways at once; the default of firstday (auto).",
+  segment: "What the group of people nearest to you chooses most; the published method (segment).",
+  popular: "What most people choose; the same for all (popular).",
+};
+
+/** Say in a sentence how a list was made. */
+export function sayHow(list) {
+  const text = GLOSSES[list.strategy] ?? list.explanation.route;
+  if (list.route === list.strategy || list.route === "blend") return text;
+  if (list.segment === null) return "Nothing is known of you yet, so it is what most people choose.";
+  return `Too little is known of you for “${sayWay(list.strategy)}”, so it is “${sayWay(list.route)}”.`;
+}
+
+const BEGINNINGS = {
+  nothing: "nothing",
+  profile: "their profile alone",
+  friends: "their friends alone",
+  "1-3": "their first one to three picks",
+  "4+": "their first four or more picks",
+};
+
+/** Explain the precision of lists. */
+export function sayEvidence({ known, n_users }, k) {
+  return (
+    `Right: how much of what people chose later was in a list of ${k} made from ${BEGINNINGS[known]} (100%: all that ` +
+    `fit). Tested on ${count(n_users)} people held out of training.`
+  );
+}
+
+/** Return the name of a column. */
 export function sayColumn(name) {
   const words = name.replaceAll("_", " ").trim();
   return words.charAt(0).toUpperCase() + words.slice(1);
@@ -35,79 +61,47 @@ export function sayColumn(name) {
 
 let regions;
 
-/** Return the display name of a column's value: country codes become names. */
+/** Return the name of a column's value: country codes become names. */
 export function sayValue(column, value) {
   if (column !== "country" || !/^[A-Z]{2}$/.test(value)) return value;
   regions ??= new Intl.DisplayNames("en", { type: "region", fallback: "code" });
   return regions.of(value);
 }
 
-const ROUTES = {
-  popular: "What everyone uses most.",
-  recent: "What everyone uses most of late.",
-  group: "What people of your profile use most.",
-  segment: "What the people of the nearest segment use most.",
-  soft_segments: "What people near you use most, the nearest counting most.",
-  personal: "The items nearest to your predicted taste.",
-  neighbors: "What the people most like you use most.",
-  friends: "What your friends use most.",
-  direct: "What people with such a first day went on to use.",
-  blend: "Several ways of ranking, mixed by how much you told.",
-  explore: "The best of segments that are drawn by how likely you belong to them.",
-  day_one: "The items nearest to the mean of what you like.",
-  fold_in: "The items nearest to a taste solved from what you like.",
-  input_clusters: "What people with a similar first day use most.",
-};
-
-/** Describe the origin of a list. */
-export function sayRoute(list) {
-  if (list.signals_from === "store_unavailable") {
-    return "The store does not answer, so this list rests on nothing that you said.";
-  }
-  const text = ROUTES[list.route] ?? `As ${sayStrategy(list.route)} has it.`;
-  if (list.route === list.strategy) return text;
-  if (list.segment === null) return `Nothing is known of you yet. ${text}`;
-  return list.strategy === "auto" ? text : `Too little is known of you for that yet. ${text}`;
-}
-
 /**
- * Return the reason for an item of a list, as up to two lines: {strong, more, like}.
- * @param {object} list {route, score_scale, n_ranked, items, explanation}
+ * Return the reason for an item of a list, as nodes and strings.
+ * @param {object} list a response of the service with an explanation
  * @param {number} place rank of the item, from 0
  */
 export function sayReason(list, place) {
-  const { route } = list;
-  const item = list.items[place];
-  const reason = list.explanation.items[place];
-  const everyone = reason.share_of_everyone;
-  const like = reason.most_like ? nameOf(reason.most_like) : null;
-  if (route === "popular" || route === "recent") return { strong: `${percent(everyone)} of everyone`, more: "uses it" };
-  if (place >= list.n_ranked) return { strong: "Fills the list up", more: `${percent(everyone)} of everyone uses it` };
-  const share = { soft_segments: item.score, segment: reason.share_of_segment }[route];
-  if (route === "explore") return sayShare(item.score, everyone, "of people you may be like", like);
-  if (share !== undefined && share !== null) return sayShare(share, everyone, "of people near you", like);
-  if (route === "group" || route === "input_clusters") {
-    return { strong: "Used by people like you", more: `${percent(everyone)} of everyone`, like };
+  const { score } = list.items[place];
+  const { share_of_segment, share_of_everyone: everyone, most_like } = list.explanation.items[place];
+  const all = `${percent(everyone)} of all people chose it`;
+  if (list.route === "popular" || list.route === "recent") return [all];
+  if (place >= list.n_ranked) return [`To fill the list: ${all}`];
+  if (list.route === "segment" && share_of_segment !== null) {
+    const average = everyone > 0 ? `, ${times(share_of_segment / everyone)} the average` : "";
+    return [`${percent(share_of_segment)} of your group chose it${average}`];
   }
-  if (list.score_scale === "probability of use") {
-    return { strong: `${percent(item.score)} likely for you`, more: `if you come back; ${percent(everyone)} of everyone uses it`, like };
-  }
-  return { strong: "Near to your taste", more: `${percent(everyone)} of everyone uses it`, like };
+  if (most_like) return ["Similar to your pick ", make("bdi", { text: nameOf(most_like) })];
+  const chance = list.score_scale === "probability of use" ? `${percent(score)} likely for you` : "Near to your taste";
+  return [`${chance}; ${all}`];
 }
 
-/** Describe an item's share of users in a group, relative to everyone. */
-export function sayShare(share, everyone, of_whom, like = null) {
-  const ratio = everyone > 0 ? share / everyone : 1;
-  const beside = ratio >= 1.05 ? `${times(ratio)} the average` : ratio > 0.95 ? "as on average" : "below the average";
-  return { strong: `${percent(share)} ${of_whom}`, more: beside, like };
+/** Format a probability, never as 0% or 100%. */
+const sayChance = (share) => (share > 0.99 ? "over 99%" : share < 0.01 ? "under 1%" : percent(share));
+
+function sayChange({ titles, before, after }) {
+  const names = namedTogether(titles.map((title) => ({ title })));
+  return [...names, ` (${sayChance(before)} → ${sayChance(after)})`];
 }
 
-/** Describe an item's share among users with similar answers; the score is smoothed towards all users. */
-export function sayAlike({ score }) {
-  return { strong: `${percent(Math.min(1, score))} of those`, more: "who would answer alike" };
+/** Say what was learned from items passed over, as nodes and strings. */
+export function sayLesson({ n_passed_over, risen: [most], fallen: [least] }) {
+  const parts = [`Learned from the ${n_passed_over} that you passed over: `];
+  if (most) parts.push("likelier you are one of those who chose ", ...sayChange(most));
+  if (most && least) parts.push("; ");
+  if (least) parts.push("less likely, of those who chose ", ...sayChange(least));
+  if (!most && !least) parts.push("nothing that tells people apart");
+  return [...parts, "."];
 }
-
-const DONE = { like: "Liked", skip: "Skipped", ban: "Banned", no: "No" };
-
-/** Return the label of an action. */
-export const sayDone = (what) => DONE[what];

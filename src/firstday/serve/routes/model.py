@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query
 
 from firstday.data.events import ITEM
 from firstday.errors import FirstdayError
+from firstday.recommend.model_card import describe_selection
 from firstday.recommend.registry import strategies_of
 from firstday.recommend.segment_description import describe_segment, describe_segments
 from firstday.serve.http_errors import ApiError
@@ -83,6 +84,7 @@ async def describe_model(served: ModelDep) -> dict[str, Any]:
         "strategies": list(strategies_of(model)),
         "default_strategy": model.config.recommend.strategy,
         "default_k": model.config.recommend.k,
+        "selection": describe_selection(model),
         "data": model.facts.get("data", {}),
         "metrics": model.facts.get("metrics", {}),
     }

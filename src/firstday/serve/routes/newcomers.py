@@ -1,4 +1,4 @@
-"""Data for the page: profile columns, the segment map, and the segments nearest to a user."""
+"""What is shown to newcomers: profile columns, the segment map, and the segments nearest to a user."""
 
 from __future__ import annotations
 

@@ -7,12 +7,13 @@ records and entries; a `Log`, in SQLite, Redis or Postgres, persists the entries
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain, groupby, repeat
 from operator import itemgetter
@@ -45,8 +46,10 @@ from firstday.features.signals import (
 DAY_US = 86_400_000_000
 NOT_USERS = SERVICE, LISTS, ITEMS = "", "\x01lists", "\x01items"
 """Owners that are not users: of facts about the service, of item lists, and of new items."""
-NEW_ITEMS = "new_items"
-"""Kind of the service's entry that records when new items last changed."""
+NEW_ITEMS, ITEM_COUNTS = "new_items", "item_counts"
+"""Kinds of the service's entries that record when new items, and the counts of their use, last changed."""
+USERS_AT_ONCE = 100
+"""Number of users that a scan reads at once."""
 MAX_STORED_ITEMS = 10_000
 """Maximum number of new items to keep, including deleted ones; the most recently put ones are kept."""
 
@@ -183,6 +186,15 @@ class NewItem:
     first_us: int
 
 
+@dataclass(frozen=True)
+class ItemUse:
+    """Number of impressions of each new item, and of users who used it, up to a time."""
+
+    until_us: int = 0
+    shown: Mapping[str, int] = field(default_factory=dict)
+    used: Mapping[str, int] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Alias:
     """The person that a guest became.
@@ -225,6 +237,11 @@ class StoredUser:
         records: list[StoredEvent | ShownList] = [*self.events, *self.lists]
         put_us = self.profile.put_us if self.profile else 0
         return max(put_us, *(one.received_us for one in records), 0)
+
+    def received_between(self, since_us: int, until_us: int) -> set[int]:
+        """Return the times of the events and lists received after one time and until another."""
+        records: list[StoredEvent | ShownList] = [*self.events, *self.lists]
+        return {one.received_us for one in records if since_us < one.received_us <= until_us}
 
     def as_of(self, us: int) -> StoredUser:
         """Return the user without the events and lists received after a time."""
@@ -392,7 +409,8 @@ class Store:
         self.log, self.watch = log, watch
         self.back_up, self.close = log.back_up, log.close
 
-    def _oldest_us(self) -> int:
+    def oldest_us(self) -> int:
+        """Return the time before which entries have expired; 0 if retention is unlimited."""
         return self.log.rules.oldest_us(self.log.now_us())
 
     async def append(self, records: Iterable[tuple[str, Record]]) -> int:
@@ -400,13 +418,13 @@ class Store:
 
         A profile replaces the previous one. An event, a list or an assignment that the owner already has is ignored.
         """
-        oldest_us = self._oldest_us()
+        oldest_us = self.oldest_us()
         entries = [_to_entry(owner, record, oldest_us) for owner, record in records]
         return sum(await self._append(entries))
 
     async def _append(self, entries: Sequence[Entry]) -> list[bool]:
         with self.watch("append"):
-            return await self.log.append(entries, self._oldest_us())
+            return await self.log.append(entries, self.oldest_us())
 
     async def _read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
         with self.watch("read"):
@@ -414,7 +432,7 @@ class Store:
 
     async def read(self, user_ids: Sequence[str]) -> list[StoredUser]:
         """Return what is stored about each user."""
-        oldest_us = self._oldest_us()
+        oldest_us = self.oldest_us()
         users = []
         for members in await read_members(self._read, user_ids, oldest_us):
             users.append(unite(members, oldest_us, self.log.rules.caps))
@@ -439,7 +457,7 @@ class Store:
         links = [_to_entry(owner, alias, NEVER) for owner, alias in _link(user_id, guest_id)]
         is_new = False
         while True:
-            members, others = await read_members(self._read, [user_id, guest_id], self._oldest_us())
+            members, others = await read_members(self._read, [user_id, guest_id], self.oldest_us())
             (person_id, *_), (owner_id, *guest_ids) = members, others
             code = ""
             if user_id == guest_id:
@@ -472,22 +490,28 @@ class Store:
         entry = Entry(LISTS, "items", f"items {name}", body, ALWAYS)
         await self._append([entry, Entry(SERVICE, "items", "items", "", ALWAYS)])
 
-    async def find_change(self, kind: str) -> int:
-        """Return when item lists (``items``) or `NEW_ITEMS` last changed, in microseconds since 1970; 0: never."""
+    async def find_changes(self) -> Mapping[str, int]:
+        """Return when item lists (``items``), `NEW_ITEMS` and `ITEM_COUNTS` last changed, in microseconds."""
         (entries,) = await self._read([SERVICE])
-        return next((us for name, us, *_ in entries if name == kind), 0)
+        return {kind: us for kind, us, *_ in entries}
 
     async def put_items(self, items: Sequence[NewItem]) -> None:
         """Set the values of new items, all or none; an item without values is deleted."""
-        entries = [
-            Entry(ITEMS, "item", f"item {one.item_id}", pydantic_core.to_json(one).decode(), ALWAYS) for one in items
-        ]
+        entries = [Entry(ITEMS, "item", f"item {one.item_id}", _to_json(one), ALWAYS) for one in items]
         await self._append([*entries, Entry(SERVICE, NEW_ITEMS, NEW_ITEMS, "", ALWAYS)])
 
-    async def read_items(self) -> list[NewItem]:
-        """Return the new items, the most recently put last."""
+    async def put_item_use(self, use: ItemUse) -> None:
+        """Set the counts of the use of new items."""
+        entries = [
+            Entry(ITEMS, ITEM_COUNTS, ITEM_COUNTS, _to_json(use), ALWAYS),
+            Entry(SERVICE, ITEM_COUNTS, ITEM_COUNTS, "", ALWAYS),
+        ]
+        await self._append(entries)
+
+    async def read_items(self) -> tuple[list[NewItem], ItemUse]:
+        """Return the new items, the most recently put last, and the counts of their use."""
         (entries,) = await self._read([ITEMS])
-        return read_new_items(entries, self._oldest_us())
+        return read_new_items(entries, self.oldest_us())
 
     async def read_lists(self) -> dict[str, tuple[str, ...]]:
         """Return the item lists by name."""
@@ -503,7 +527,7 @@ class Store:
 
     async def delete(self, user_id: str) -> None:
         """Delete a user: guests first, so that a repeated call finds those that an interrupted one left."""
-        (members,) = await read_members(self._read, [user_id], self._oldest_us())
+        (members,) = await read_members(self._read, [user_id], self.oldest_us())
         with self.watch("delete"):
             for owner in reversed(members):
                 await self.log.delete(owner)
@@ -511,7 +535,7 @@ class Store:
     async def purge(self) -> None:
         """Remove expired entries."""
         with self.watch("purge"):
-            await self.log.purge(self._oldest_us())
+            await self.log.purge(self.oldest_us())
 
     async def ping(self) -> None:
         """Check that the store is reachable."""
@@ -526,10 +550,33 @@ REFUSED_MERGES = {
 }
 
 
-def read_new_items(entries: Iterable[StoredEntry], oldest_us: int) -> list[NewItem]:
-    """Return the new items in log entries; expired and deleted ones are omitted."""
-    items = [NewItem(**pydantic_core.from_json(body)) for _, us, _, body in entries if us >= oldest_us]
-    return [one for one in items if one.values]
+def _to_json(value: NewItem | ItemUse) -> str:
+    return pydantic_core.to_json(value).decode()
+
+
+def read_new_items(entries: Iterable[StoredEntry], oldest_us: int) -> tuple[list[NewItem], ItemUse]:
+    """Return the new items in log entries, and the counts of their use; expired and deleted items are omitted."""
+    items = []
+    use = ItemUse()
+    for kind, us, _, body in entries:
+        values = pydantic_core.from_json(body)
+        if kind == ITEM_COUNTS:
+            use = ItemUse(**values)
+        elif us >= oldest_us and values["values"]:
+            items.append(NewItem(**values))
+    return items, use
+
+
+async def scan_changed(
+    log: Log, since_us: int, oldest_us: int
+) -> AsyncIterator[tuple[str, dict[str, StoredUser], StoredUser]]:
+    """Yield each user with entries after a time: the id, the logs of its person as from `read_members`, the person."""
+    changed = await log.find_owners(since_us)
+    for first in range(0, len(changed), USERS_AT_ONCE):
+        owners = changed[first : first + USERS_AT_ONCE]
+        for owner, members in zip(owners, await read_members(log.read, owners, oldest_us), strict=True):
+            yield owner, members, unite(members, oldest_us, {})
+        await asyncio.sleep(0)
 
 
 def _link(person_id: str, guest_id: str) -> list[tuple[str, Alias]]:

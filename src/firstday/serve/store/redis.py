@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -11,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from firstday.errors import MissingExtraError
-from firstday.serve.store.base import NOT_USERS, Entry, Log, Retention, StoredEntry, now_us
+from firstday.serve.store.base import DAY_US, NOT_USERS, Entry, Log, Retention, StoredEntry, now_us
 from firstday.serve.store.cool_down import CoolDown
 
 try:
@@ -25,8 +24,9 @@ except ModuleNotFoundError:  # pragma: no cover
     raise MissingExtraError("the Redis store", "redis") from None
 
 APPEND = """
--- KEYS: clock, retention; per owner: the log (hash: ID to 'TIME KIND IS_TOLD BODY'), ids by time of each capped kind
--- ARGV: time, retention in ms, oldest unexpired time, capped kinds, caps; per owner: (whether it is a user, entries)
+-- KEYS: clock, retention, users by time of their last entry;
+-- per owner: the log (hash: ID to 'TIME KIND IS_TOLD BODY'), ids by time of each capped kind
+-- ARGV: time, retention in ms, oldest unexpired time, capped kinds, caps; per owner: (id of a user or false, entries)
 -- Entry: number, kind, ID, body, replace_before_us, ID of the list whose impressions it reports
 local latest, now, ttl = tonumber(redis.call('GET', KEYS[1]) or 0), tonumber(ARGV[1]), tonumber(ARGV[2])
 local oldest, kinds, caps = tonumber(ARGV[3]), cjson.decode(ARGV[4]), cjson.decode(ARGV[5])
@@ -36,7 +36,7 @@ local function next_us()
   return string.format('%.0f', latest)
 end
 for number, owner in ipairs(cjson.decode(ARGV[6])) do
-  local first = 3 + (number - 1) * (1 + #kinds)
+  local first = 4 + (number - 1) * (1 + #kinds)
   local log, sets = KEYS[first], {}
   local function time_of(id)
     local text = redis.call('HGET', log, id)
@@ -77,8 +77,9 @@ for number, owner in ipairs(cjson.decode(ARGV[6])) do
     local excess = redis.call('ZCARD', sets[kind]) - caps[i]
     if excess > 0 then remove(sets[kind], redis.call('ZRANGE', sets[kind], 0, excess - 1)) end
   end
-  if owner[1] and ttl > 0 then
-    for i = first, first + #kinds do redis.call('PEXPIRE', KEYS[i], ttl) end
+  if owner[1] then
+    redis.call('ZADD', KEYS[3], string.format('%.0f', latest), owner[1])
+    for i = first, ttl > 0 and first + #kinds or 0 do redis.call('PEXPIRE', KEYS[i], ttl) end
   end
 end
 redis.call('MSET', KEYS[1], string.format('%.0f', latest), KEYS[2], string.format('%.0f', ttl))
@@ -108,6 +109,7 @@ class RedisLog(Log):
         self.rules, self.now_us = rules, now_us
         self._prefix = prefix
         self._facts = (f"{prefix}:clock", f"{prefix}:retention")
+        self._users = f"{prefix}:users"
         self._server = CoolDown(
             f"store: Redis at {urlsplit(url).netloc.rpartition('@')[2]}",
             retry_s,
@@ -153,11 +155,11 @@ class RedisLog(Log):
         values = (
             list(caps),
             list(caps.values()),
-            [(owner not in NOT_USERS, rows) for owner, rows in by_owner.items()],
+            [(owner not in NOT_USERS and owner, rows) for owner, rows in by_owner.items()],
         )
         with self._server.call():
             is_new = await self._append(
-                keys=[*self._facts, *(key for owner in by_owner for key in self._keys(owner))],
+                keys=[*self._facts, self._users, *(key for owner in by_owner for key in self._keys(owner))],
                 args=[self.now_us(), self.rules.retention_us // 1000, oldest_us, *map(json.dumps, values)],
             )
         return [new == 1 for new in is_new]
@@ -168,21 +170,24 @@ class RedisLog(Log):
             latest_us, retention_ms = await self._redis.mget(self._facts)
         return int(latest_us or 0), 1000 * int(retention_ms or 0)
 
-    async def find_owners(self, since_us: int) -> list[str]:  # noqa: ARG002
-        """Return all users: Redis has no index by time."""
-        prefix = f"{self._prefix}:log:"
+    async def find_owners(self, since_us: int) -> list[str]:
+        """See `Log.find_owners`."""
         with self._server.call():
-            keys = self._redis.scan_iter(match=glob.escape(prefix) + "*", count=500)
-            found = {str(key).removeprefix(prefix) async for key in keys}
-        return sorted(found.difference(NOT_USERS))
+            found = await self._redis.zrange(self._users, f"({since_us}", "+inf", byscore=True)
+        return sorted(map(str, found))
 
     async def delete(self, owner: str) -> None:
         """See `Log.delete`."""
+        pipe = self._redis.pipeline()
+        pipe.unlink(*self._keys(owner))
+        pipe.zrem(self._users, owner)
         with self._server.call():
-            await self._redis.unlink(*self._keys(owner))
+            await pipe.execute()
 
     async def purge(self, oldest_us: int) -> None:
-        """Do nothing: a user's keys expire in Redis, and each append removes expired entries."""
+        """Forget users whose keys have expired in Redis; each append removes a user's expired entries."""
+        with self._server.call():
+            await self._redis.zremrangebyscore(self._users, "-inf", oldest_us - DAY_US)
 
     async def close(self) -> None:
         """Close all connections."""
