@@ -68,7 +68,7 @@ STORES = (
     (REDIS, "if excess > 0 then", "if false then"),
     (REDIS, "if (time_of('user') or now) < oldest then", "if false then"),
     (REDIS, "latest = math.max(latest + 1, now)", "latest = now"),
-    (REDIS, "if owner[1] and ttl > 0 then", "if false then"),
+    (REDIS, "ttl > 0 and first + #kinds or 0", "0"),
     (POSTGRES, "(LOCK, *statements)", '("SELECT 1", *statements)'),
     (POSTGRES, "greatest(last_value + 1, %(now_us)s::bigint)", "%(now_us)s::bigint"),
     (POSTGRES, "log.us + 0 < touched.first_us", "false"),

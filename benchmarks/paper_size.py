@@ -131,7 +131,8 @@ def make_model(n_items: int = 50_000, n_segments: int = 1_000, dimensions: int =
         content=ItemContent(
             Ids.of([f"artist_id=artist-{ix:05}" for ix in range(sizes["artist"])]),
             np.pad(targets["artist"], ((0, 0), (0, 1))).astype(np.float32),
-            np.zeros(dimensions + 1, np.float32),
+            projection=np.zeros((0, dimensions + 1), np.float32),
+            centre=np.zeros(dimensions + 1, np.float32),
             n_hidden=n_items // 5,
             cosine=0.5,
             calibration=Calibration(-3.0, 4.0, 1.0, 0.0, n_items // 5),
