@@ -16,6 +16,8 @@ from firstday.serve.settings import load_settings
 from firstday.serve.store.base import NewItem, Store, now_us, to_time
 from firstday.serve.store.open import open_log
 
+LISTED_AT_ONCE = 20
+
 
 class BrokenPromiseError(AssertionError):
     """A durability promise was broken."""
@@ -219,8 +221,11 @@ def read_items(store_url: str) -> dict[str, NewItem]:
 
 
 def list_items(url: str, ids: Sequence[str]) -> dict[str, str]:
-    """Return the titles of those of some items that a worker lists."""
-    body = {"signals": {}, "k": len(ids), "rules": {"allow": ids}}
-    ((status, answer),) = send(url, write_request("POST", "/v1/recommendations", body))
-    check(status == 200, f"a list gave {status}")
-    return {item["item_id"]: item["title"] for item in answer["items"]}
+    """Return the titles of those of some items that a worker lists, in lists no longer than the model has items."""
+    listed = {}
+    for first in range(0, len(ids), LISTED_AT_ONCE):
+        body = {"signals": {}, "k": LISTED_AT_ONCE, "rules": {"allow": ids[first : first + LISTED_AT_ONCE]}}
+        ((status, answer),) = send(url, write_request("POST", "/v1/recommendations", body))
+        check(status == 200, f"a list gave {status}")
+        listed |= {item["item_id"]: item["title"] for item in answer["items"]}
+    return listed

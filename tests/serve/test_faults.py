@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,9 +18,6 @@ from serve_faults import (
 from serve_fuzz import fuzz
 from serve_reload import reload_under_load
 from store_servers import STORE_SERVERS, store_settings
-
-from firstday.recommend.recommender import Recommender
-from tests.tiny import make_content, make_model
 
 SERVERS = [
     pytest.param(kind, marks=pytest.mark.skipif(not server.is_installed(), reason=f"{kind} is not installed"))
@@ -47,8 +43,7 @@ def test_a_process_killed_during_merges_gives_nobody_what_others_did(model: Path
 
 
 @each_store
-def test_a_process_killed_during_puts_of_items_loses_none(tmp_path: Path, kind: str) -> None:
-    model = Recommender(replace(make_model(), content=make_content())).save(tmp_path / "model")
+def test_a_process_killed_during_puts_of_items_loses_none(model: Path, tmp_path: Path, kind: str) -> None:
     with store_settings(kind) as settings:
         done = kill_during_puts(model, tmp_path, 2, seed=4, settings=settings)
     assert done["acknowledged"] > 20
