@@ -2,7 +2,8 @@
 
 The server has a handmade model of five users and six items (`tests/tiny.py`), so responses are reproducible, except for
 times, versions and random ids, which are replaced by samples. Commands below a line ``<!-- server: keys -->`` go to a
-server with keys; ``<!-- lines: 6 -->`` above a command limits the lines of its response.
+server with keys; ``<!-- lines: 6 -->`` above a command limits the lines of its response. Responses between
+``<!-- brief -->`` and ``<!-- full -->`` lack their empty fields.
 """
 
 from __future__ import annotations
@@ -74,11 +75,12 @@ def read_request(arguments: Sequence[str]) -> dict[str, Any]:
     return request | ({"params": query} if query else {})
 
 
-def show(answer: httpx.Response, max_lines: int) -> tuple[str, str]:
+def show(answer: httpx.Response, max_lines: int, is_brief: bool) -> tuple[str, str]:
     """Return the language and the text of a response for the page."""
     language = "json" if answer.headers.get("content-type") == "application/json" else "text"
     if language == "json":
-        lines = write_json(_replace_samples(answer.json())).splitlines()
+        content = _replace_samples(answer.json())
+        lines = write_json(_without_empty(content) if is_brief else content).splitlines()
     else:
         lines = [f"HTTP/1.1 {answer.status_code} {answer.reason_phrase}"]
         if "content-type" in answer.headers:
@@ -102,6 +104,13 @@ def write_json(value: Any, depth: int = 0, before: int = 0) -> str:
     ]
     begin, end = "{}" if isinstance(value, dict) else "[]"
     return f"{begin}\n" + ",\n".join(parts) + f"\n{' ' * depth}{end}"
+
+
+def _without_empty(value: Any) -> Any:
+    """Return JSON without the fields that are null or an empty list."""
+    if isinstance(value, dict):
+        return {key: _without_empty(part) for key, part in value.items() if part is not None and part != []}
+    return [_without_empty(part) for part in value] if isinstance(value, list) else value
 
 
 def _replace_samples(value: Any, name: str = "") -> Any:
@@ -145,7 +154,8 @@ def render(page: str) -> tuple[str, list[tuple[str, str, int]]]:
             answer = client.request(**request)
             requests.append((request["method"], request["url"].partition("?")[0], answer.status_code))
             limit = re.search(r"<!-- lines: (\d+) -->\s*$", before)
-            language, text = show(answer, int(limit[1]) if limit else MAX_LINES)
+            is_brief = before.rfind("<!-- brief -->") > before.rfind("<!-- full -->")
+            language, text = show(answer, int(limit[1]) if limit else MAX_LINES, is_brief)
             return f"```sh\n{match[1]}```\n\n```{language}\n{text}```"
 
         return BLOCK.sub(ask, page), requests

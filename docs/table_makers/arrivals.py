@@ -19,31 +19,24 @@ WITH_NEW_ITEMS = ("service", "larger")
 
 
 def policies() -> list[str]:
-    """Return hits and regret of a user over ten days by policy, for each speed of drift."""
-    results = read_results("arrivals")
-    columns = ["policy"]
-    for title in DRIFTS.values():
-        columns += [f"{title}: hits", "regret"]
+    """Return the regret of a user over ten days by policy, for each speed of drift, and the hits of the oracle."""
+    services = [read_results("arrivals")[service] for service in DRIFTS]
     rows = []
-    for policy in results["service"]["hits"]:
-        cells = [f"`{policy}`"]
-        for service in DRIFTS:
-            for measure in ("hits", "regret"):
-                values = results[service][measure]
-                cells.append(_estimate(values[policy], ".2f") if policy in values else "-")
-        rows.append(cells)
-    return make_table(columns, rows)
+    for policy in services[0]["regret"]:
+        if policy != "oracle":
+            rows.append([f"`{policy}`", *(_estimate(of["regret"][policy], ".2f") for of in services)])
+    hits = [f"{of['hits']['oracle'][0]:.2f}" for of in services]
+    return make_table(("policy", *DRIFTS.values()), [*rows, ["hits of the oracle", *hits]])
 
 
 def new_items() -> list[str]:
     """Return what exploring finds of new items, and what it costs, in smaller and larger services."""
     columns = (
         "newcomers per day",
-        "days",
         "impressions of new items",
         "uses",
         f"use rate, first and last {N_DAYS} days",
-        "use rate of other items",
+        "other items",
         "best tenth: used",
         "best tenth: identified",
         "uses per user, minus `explore`",
@@ -57,7 +50,6 @@ def new_items() -> list[str]:
         rows.append(
             (
                 f"{service['newcomers']:,}",
-                str(service["days"]),
                 f"{sum(new['shown']):,}",
                 f"{sum(new['used']):,}",
                 _rates(new["used"], new["shown"]),
@@ -82,7 +74,7 @@ def hidden_items() -> list[str]:
         "counted: used before, after, %",
         "known: places",
         "used, %",
-        "uses per list: without, with new items",
+        "uses per list: without, with",
     )
     rows = []
     for dataset, found in read_results("new-items").items():

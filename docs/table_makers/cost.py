@@ -11,17 +11,13 @@ def list_growth() -> list[str]:
     first, *larger = results
     lines = []
     for strategy, costs in results[first].items():
-        for rule, cost in costs.items():
+        rules = costs if strategy == "auto" else ("no rules", "cap")  # the others grow as with `auto`
+        for rule in rules:
+            cost = costs[rule]
             ratios = (results[n][strategy][rule] for n in larger)
-            lines.append(
-                [
-                    f"`{strategy}`",
-                    rule,
-                    f"{cost['compiled']:.2f}",
-                    *(f"{of['compiled_ratio']:.2f} / {of['cold_ratio']:.2f}" for of in ratios),
-                ]
-            )
-    columns = ("strategy", "rule", f"{int(first):,} items, ms", *(f"x, {int(n):,} items" for n in larger))
+            cells = [f"`{strategy}`, {rule}", f"{cost['compiled']:.2f}"]
+            lines.append([*cells, *(f"{of['compiled_ratio']:.2f}/{of['cold_ratio']:.2f}" for of in ratios)])
+    columns = ("strategy, rule", f"{int(first):,} items, ms", *(f"x, {int(n):,} items" for n in larger))
     return make_table(columns, lines)
 
 
@@ -29,20 +25,25 @@ def list_varied() -> list[str]:
     """Return what a list costs with one number varied, relative to the usual case."""
     varied = read_results("list-growth")["varied"]
     usual = varied.pop("usual")
-    rows = [
-        [name.replace("=", ": "), *(f"{costs[f'{of}_ratio']:.2f}" for of in usual)] for name, costs in varied.items()
-    ]
+    costs_of: dict[str, dict[str, dict[str, float]]] = {}
+    for setting, costs in varied.items():
+        name, _, value = setting.partition("=")
+        costs_of.setdefault(name, {})[value] = costs
+    rows = []
+    for name, by_value in costs_of.items():
+        ratios = (", ".join(f"{costs[f'{of}_ratio']:.2f}" for costs in by_value.values()) for of in usual)
+        rows.append([f"{name}: {', '.join(by_value)}", *ratios])
     return make_table(("varied", *(f"`{of}`, x" for of in usual)), rows)
 
 
 def start() -> list[str]:
-    """Return when workers are ready, and their memory."""
+    """Say when workers are ready, and how much memory they need."""
     found = read_results("serve-start")
-    columns = ("worker", "ready after, s", "private memory, MiB", "with its part of the shared, MiB")
-    rows = zip(found["ready_s"], found["private_mib"], found["proportional_mib"], strict=True)
-    return make_table(
-        columns, [[str(n), f"{s:.1f}", f"{private:,}", f"{pss:,}"] for n, (s, private, pss) in enumerate(rows, 1)]
-    )
+    private, shared = (found[name] for name in ("private_mib", "proportional_mib"))
+    return [
+        f"ready after {min(found['ready_s']):.1f} to {max(found['ready_s']):.1f} s, with {min(private):,} to "
+        f"{max(private):,} MiB of private memory, or {min(shared):,} to {max(shared):,} with their part of the shared.",
+    ]
 
 
 def load() -> list[str]:

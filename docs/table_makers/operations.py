@@ -26,11 +26,14 @@ def clean_nights() -> list[str]:
 
 
 def damages() -> list[str]:
-    """Return what stopped each damage to tables, by log."""
+    """Return what stopped each damage to tables, by log; damages with the same outcome share a row."""
     logs = read_results("spoiled-tables")["logs"]
     first, *_ = logs.values()
-    rows = ([title, *(_name_signs(log["damaged"][title]) for log in logs.values())] for title in first["damaged"])
-    return make_table(("damage", *logs), rows)
+    damages_of: dict[tuple[str, ...], list[str]] = {}
+    for title in first["damaged"]:
+        outcomes = tuple(_name_signs(log["damaged"][title]) for log in logs.values())
+        damages_of.setdefault(outcomes, []).append(title)
+    return make_table(("damage", *logs), (["; ".join(titles), *outcomes] for outcomes, titles in damages_of.items()))
 
 
 def _name_signs(outcome: Mapping[str, str]) -> str:
@@ -42,23 +45,13 @@ def _name_signs(outcome: Mapping[str, str]) -> str:
 
 
 def recording() -> list[str]:
-    """Return what it costs to record lists."""
-    columns = (
-        "store, strategy",
-        "lists per second: without, with `record=true`",
-        "median ratio (range)",
-        "CPU time per list, µs: without, with",
-        "lists per second before any recording",
-    )
-    rows = []
+    """Say by how much recorded lists lower the throughput."""
+    parts = []
     for store in ("sqlite", "redis"):
         for row in read_results(f"serve-record-{store}")["by_strategy"]:
-            cells = [f"{store}, `{row['strategy']}`"]
-            cells.append(f"{row['plain_per_s']:,.0f}, {row['recorded_per_s']:,.0f}")
-            cells.append(f"{row['ratio']:.2f} ({min(row['ratios']):.2f} to {max(row['ratios']):.2f})")
-            cells.append(f"{row['plain_cpu_us']:,.0f}, {row['recorded_cpu_us']:,.0f}")
-            rows.append([*cells, f"{row['plain_before_any_list_per_s']:,.0f}"])
-    return make_table(columns, rows)
+            low, high = min(row["ratios"]), max(row["ratios"])
+            parts.append(f"{row['ratio']:.2f} ({low:.2f} to {high:.2f}) for `{row['strategy']}` with {store}")
+    return [", ".join(parts) + "."]
 
 
 def stores() -> list[str]:
@@ -145,6 +138,6 @@ def alerts() -> list[str]:
     """Return what the rules for Prometheus report."""
     (group,) = yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"]
     rows = (
-        (f"`{rule['alert']}`", rule["labels"]["severity"], rule["annotations"]["summary"]) for rule in group["rules"]
+        (f"`{rule['alert']}` ({rule['labels']['severity']})", rule["annotations"]["summary"]) for rule in group["rules"]
     )
-    return make_table(("alert", "severity", "meaning"), rows)
+    return make_table(("alert (severity)", "meaning"), rows)

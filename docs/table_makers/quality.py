@@ -15,45 +15,64 @@ MIN_USERS = 100
 """Minimum users of a day-one size to be shown: without an interval, figures of fewer say little."""
 
 
-def evaluated(name: str) -> list[str]:
-    """Return every strategy and baseline of one set, at 10 and at 50, by day-one size, and each minus `auto`."""
-    results = read_results(name)
-    rows = sorted(results["results"], key=lambda row: -float(row["precision"]))
-    counts = rows[0]["n_by_day_one_size"]
-    sizes = [size for size in SIZES if counts.get(size, 0) >= MIN_USERS]
-    columns = ["strategy", "P@10", "P@50"]
-    columns += [f"P@10 / P@50, {size} items ({counts[size]:,})" for size in sizes]
-    columns += ["P@10 minus `auto`", "P@50 minus `auto`"]
+def strategies() -> list[str]:
+    """Return every strategy and baseline on every set, at 10 and at 50, marked by the difference to `auto`."""
+    by_set = {name: {row["strategy"]: row for row in read_results(name)["results"]} for name in SETS}
+    ratios: dict[str, list[float]] = {}
+    for rows in by_set.values():
+        for name, row in rows.items():
+            ratios.setdefault(name, []).append(row["precision"] / rows["auto"]["precision"])
+    best_first = sorted(ratios, key=lambda name: -sum(ratios[name]) / len(ratios[name]))
     lines = []
-    for row in rows:
-        is_auto = row["strategy"] == "auto"
-        cells = [f"**`{row['strategy']}`**" if is_auto else f"`{row['strategy']}`"]
-        cells += [f"{row[key]:.1f}" for key in ("precision_at_10", "precision")]
-        cells += [f"{row['by_day_one_size_at_10'][size]:.1f} / {row['by_day_one_size'][size]:.1f}" for size in sizes]
-        cells += ["", ""] if is_auto else _differences(row["against"]["auto"])
-        lines.append(cells)
-    facts = f"Peak memory: {results['peak_mib'] / 1024:.1f} GiB."
-    if "cut_offs" in results:
-        facts = f"{len(results['cut_offs'])} cut-offs; target window: {results['target_days']:g} days. {facts}"
-    return [*make_table(columns, lines), "", facts]
+    for name in best_first:
+        cells = [_mark_both(rows[name]) if name in rows else "-" for rows in by_set.values()]
+        lines.append([f"`{name}`", *cells])
+    return make_table(("strategy", *SETS.values()), lines)
+
+
+def _mark_both(row: dict[str, Any]) -> str:
+    """Write both precisions: bold above `auto` beyond chance, italic within chance of it."""
+    parts = []
+    for key, difference in (("precision_at_10", "difference_at_10"), ("precision", "difference")):
+        low, high = (0, 0) if row["strategy"] == "auto" else row["against"]["auto"][f"{difference}_ci"]
+        mark = "**" if low > 0 else "" if high < 0 else "*"
+        parts.append(f"{mark}{row[key]:.1f}{mark}")
+    return "/".join(parts)
+
+
+def day_one_sizes() -> list[str]:
+    """Return some strategies by day-one size on every set."""
+    shown = ("auto", "segment", "popular")
+    lines = []
+    for name, title in SETS.items():
+        rows = {row["strategy"]: row for row in read_results(name)["results"]}
+        counts = rows["auto"]["n_by_day_one_size"]
+        for size in SIZES:
+            if counts.get(size, 0) >= MIN_USERS:
+                cells = (
+                    f"{rows[of]['by_day_one_size_at_10'][size]:.1f}/{rows[of]['by_day_one_size'][size]:.1f}"
+                    for of in shown
+                )
+                lines.append([title, size, f"{counts[size]:,}", *cells])
+                title = ""
+    return make_table(("dataset", "items", "users", *_code(shown)), lines)
 
 
 def clocks() -> list[str]:
-    """Return `auto` and the best baseline on every set, at 10 and at 50, with the paper's system and popularity."""
-    columns = ["dataset", "newcomers"]
+    """Return `auto` and the best baseline on every set, at 10 and at 50."""
+    columns = ["dataset", "newcomers", "target window, days", "memory, GiB"]
     for k in (10, 50):
         columns += [f"P@{k}: `auto`", "best baseline", "difference"]
-    columns += ["P@50: `segment`", "P@50: `popular`"]
     lines = []
     for name, title in SETS.items():
         results = read_results(name)
         rows = {row["strategy"]: row for row in results["results"]}
-        cells = [title, f"{results['n_cold']:,}"]
+        days = f"{results['target_days']:g}" if "target_days" in results else "-"
+        cells = [title, f"{results['n_cold']:,}", days, f"{results['peak_mib'] / 1024:.1f}"]
         for position, metric in enumerate(("precision_at_10", "precision")):
             best = best_baseline(results, metric)
             cells += [f"{rows['auto'][metric]:.1f}", f"{rows[best][metric]:.1f} `{best}`"]
             cells.append(_differences(rows["auto"]["against"][best])[position])
-        cells += [f"{rows[strategy]['precision']:.1f}" for strategy in ("segment", "popular")]
         lines.append(cells)
     return make_table(columns, lines)
 
@@ -97,28 +116,6 @@ def best_baseline(results: dict[str, Any], metric: str) -> str:
 def _differences(comparison: dict[str, Any]) -> list[str]:
     """Write the differences in P@10 and in P@50."""
     return [estimate(comparison[key], comparison[f"{key}_ci"], "+.1f") for key in ("difference_at_10", "difference")]
-
-
-def leads() -> list[str]:
-    """Return by how many per cent our strategies are above each baseline, best tuned baseline in bold."""
-    columns: dict[str, dict[str, str]] = {}
-    for name in ("movielens-100k", "deezer-europe"):
-        results = read_results(name)
-        rows = {row["strategy"]: row for row in results["results"]}
-        best = best_baseline(results, "precision")
-        for strategy in ("blend", "segment"):
-            against = rows[strategy]["against"]
-            cells = {baseline: _lead(against[baseline]) for baseline in (*tuned_baselines(results), "paper_segment")}
-            columns[f"`{strategy}`, {SETS[name]}"] = cells | {best: f"**{cells[best]}**"}
-    baselines = next(iter(columns.values()))
-    lines = [[f"`{baseline}`", *(cells[baseline] for cells in columns.values())] for baseline in baselines]
-    return make_table(("baseline", *columns), lines)
-
-
-def _lead(comparison: dict[str, Any]) -> str:
-    """Write a ratio as a gain in %, with the interval."""
-    gain, *ends = (100 * (ratio - 1) for ratio in (comparison["ratio"], *comparison["ratio_ci"]))
-    return estimate(gain, ends, "+.1f")
 
 
 ELSEWHERE = {
@@ -174,14 +171,10 @@ def components() -> list[str]:
 
 
 def blend_defaults() -> list[str]:
-    """Return what each default of `blend` would be, chosen on all sets but one, and what that is worth there."""
-    results = read_results("blend-defaults")
-    names = list(dict.fromkeys(name for chosen in results.values() for name in chosen))
-    lines = []
-    for default, chosen in results.items():
-        cells = ["{:g}: {:+.2f} / {:+.2f}".format(*chosen[name]) if name in chosen else "-" for name in names]
-        lines.append([default, *cells])
-    return make_table(("default", *names), lines)
+    """Return how much precision changes if each default of `blend` is chosen on all sets but one."""
+    chosen = [of_set for of_default in read_results("blend-defaults").values() for of_set in of_default.values()]
+    at_10, at_50 = (max(abs(of_set[position]) for of_set in chosen) for position in (1, 2))
+    return [f"P@10 on the third changes by at most {at_10:.2f} points, and P@50 by at most {at_50:.2f}."]
 
 
 def list_speed() -> list[str]:
@@ -226,62 +219,54 @@ def rules_equality() -> list[str]:
 def known_items(name: str) -> list[str]:
     """Return P@50 of some strategies by number of known items, on one dataset."""
     rows = read_results(f"known-items-{name}")["rows"]
-    strategies = [strategy for strategy in rows[0] if strategy != "known"]
-    lines = []
-    for row in rows:
-        figures = [row[strategy] for strategy in strategies]
-        lines.append([str(row["known"]), *(estimate(of["precision"], of["precision_ci"]) for of in figures)])
-    return make_table(("items known", *_code(strategies)), lines)
+    names = [strategy for strategy in rows[0] if strategy != "known"]
+    ends = [row[strategy]["precision_ci"] for row in rows for strategy in names]
+    widest = max(high - low for low, high in ends) / 2
+    lines = [[str(row["known"]), *(f"{row[strategy]['precision']:.1f}" for strategy in names)] for row in rows]
+    table = make_table(("items known", *_code(names)), lines)
+    return [*table, "", f"The 95 % intervals are at most ± {widest:.1f} points."]
 
 
 def calibration(*names: str) -> list[str]:
-    """Return predicted and actual shares of used items on several datasets, by method and rank."""
-    columns = ["dataset, users", "method", *(f"ranks {ranks}" for ranks in ("1-3", "4-10", "11-50")), "error, log loss"]
-    titles = {"item": "firstday", "item, half of the catalogue": "firstday, half of the items", "rank": "by rank"}
+    """Return predicted and actual shares of used items by rank, and the calibration errors of other ways."""
+    columns = ["dataset", "users", *(f"ranks {ranks}" for ranks in ("1-3", "4-10", "11-50")), "error"]
+    columns += ["half of the items", "by rank"]
     lines = []
     for name in names:
         results = read_results(f"calibration-{name}")
-        for way, title in titles.items():
-            row = results["rows"][way]
-            first = f"{results['dataset']}, {row['users']:,}" if way == "item" else ""
-            shares = [f"{said:.1f} / {used:.1f}" for said, used in row["by_rank"].values()]
-            lines.append([first, title, *shares, f"{row['error']:.1f}, {row['log_loss']:.3f}"])
+        item, half, rank = (results["rows"][way] for way in ("item", "item, half of the catalogue", "rank"))
+        shares = [f"{said:.1f}/{used:.1f}" for said, used in item["by_rank"].values()]
+        errors = [f"{way['error']:.1f}" for way in (item, half, rank)]
+        lines.append([results["dataset"], f"{item['users']:,}", *shares, *errors])
     return make_table(columns, lines)
 
 
 def clock_lists() -> list[str]:
-    """Return `auto` with and without the clock on every log, and `recent`."""
+    """Return what the clock adds to `auto` on every log, and what weights without knowledge of the future change."""
     lines = []
     for name, found in read_results("clock").items():
-        lists = found["lists"]
+        lists, weights = found["lists"], found["weights"]
         n_used = sum(clock["is_kept"] for clock in found["clocks"])
-        precision = {way: " / ".join(f"{value:.1f}" for value in values) for way, values in lists["precision"].items()}
         cells = [name, f"{lists['users']:,}", f"{n_used} of {len(found['clocks'])}"]
-        cells += [precision["clock"], precision["no clock"], *_write_pair(lists["difference"]["clock"])]
-        lines.append([*cells, precision["recent"], precision["popular"]])
-    columns = ("dataset", "newcomers", "clock at cut-offs", "`auto`", "without", "difference: P@10", "P@50")
-    return make_table((*columns, "`recent`", "`popular`"), lines)
-
-
-def clock_weights() -> list[str]:
-    """Return what weights fitted without knowledge of the future change, and the mean weights."""
-    results = {name: found["weights"] for name, found in read_results("clock").items() if found["weights"]["users"]}
-    names = list(dict.fromkeys(name for of in results.values() for name in of["mean"]["folds"]))
-    lines = []
-    for name, found in results.items():
-        means = (" -> ".join(f"{found['mean'][way].get(of, 0):.2f}" for way in ("folds", "snapshots")) for of in names)
-        lines.append([name, f"{found['users']:,}", *_write_pair(found["difference"]["snapshots"]), *means])
-    return make_table(("dataset", "newcomers", "difference: P@10", "P@50", *_code(names)), lines)
+        cells += _write_pair(lists["difference"]["clock"])
+        lines.append([*cells, f"{weights['users']:,}", *_write_pair(weights["difference"]["snapshots"])])
+    columns = ("dataset", "newcomers", "cut-offs with clock", "clock: P@10", "P@50")
+    return make_table((*columns, "newcomers", "weights of the past: P@10", "P@50"), lines)
 
 
 def clock_ages() -> list[str]:
-    """Return what renewed counts bring by the age of the model."""
+    """Return what renewed counts bring by the age of the model, where this is beyond chance."""
     lines = []
+    n_ages = 0
     for name, found in read_results("clock").items():
         for age, of_age in found["age"].items():
             if of_age["users"]:
-                lines.append([name, age, f"{of_age['users']:,}", *_write_pair(of_age["difference"]["renewed"])])
-    return make_table(("dataset", "age, days", "newcomers", "difference: P@10", "P@50"), lines)
+                n_ages += 1
+                pair = of_age["difference"]["renewed"]
+                if any(low > 0 or high < 0 for _, low, high in pair):
+                    lines.append([name, age, f"{of_age['users']:,}", *_write_pair(pair)])
+    table = make_table(("dataset", "age, days", "newcomers", "P@10", "P@50"), lines)
+    return [*table, "", f"The other {n_ages - len(lines)} of {n_ages} differences are within chance."]
 
 
 def _write_pair(intervals: list[list[float]]) -> list[str]:
@@ -298,13 +283,13 @@ def similar_items() -> list[str]:
     results = read_results("similar")
     columns = ["list for an item"]
     for name in results:
-        columns += [f"P@10, {SETS[name]}", "difference", "NDCG@10", "distinct items"]
+        columns += [f"P@10, {SETS[name]}", "difference", "distinct items"]
     lines = []
     for rows in zip(*(of_set["lists"] for of_set in results.values()), strict=True):
         cells = [rows[0]["name"]]
         for row in rows:
             difference = estimate(row["difference"], row["difference_ci"], "+.1f") if row["difference"] else ""
-            cells += [f"{row['precision']:.1f}", difference, f"{row['ndcg']:.1f}", f"{row['distinct_items']:,}"]
+            cells += [f"{row['precision']:.1f}", difference, f"{row['distinct_items']:,}"]
         lines.append(cells)
     return make_table(columns, lines)
 

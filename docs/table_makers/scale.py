@@ -10,15 +10,9 @@ STATISTICS = (
     ("users", "users", "", "100,000"),
     ("items", "items", "", "50,000"),
     ("interactions", "interactions", "", "-"),
-    (
-        "feature blocks (signal x entity); 4 more (stream, skip x artist, album) follow from items",
-        "blocks",
-        "",
-        "18",
-    ),
+    ("feature blocks (signal x entity), without the 4 that follow from items", "blocks", "", "18"),
     ("newcomers who stream on day one", "day_one_streams", " %", "77 %"),
     ("newcomers who leave only a profile on day one", "day_one_nothing", " %", "5 %"),
-    ("newcomers who answer the questionnaire", "day_one_questionnaire", " %", "-"),
     ("newcomers who stream in the 30 days after day one", "active_in_month", " %", "-"),
     ("their streams in these 30 days, mean", "streams_in_month", "", "-"),
     ("their distinct items in these 30 days, mean", "items_in_month", "", "-"),
@@ -27,9 +21,6 @@ STATISTICS = (
     ("interactions per user, mean", "interactions_per_user", "", "-"),
     ("interactions of the most active tenth of users", "interactions_most_active_tenth", " %", "-"),
     ("streams of the 1 % most streamed items", "streams_top_1_percent", " %", "-"),
-    ("streams of the 10 % most streamed items", "streams_top_10_percent", " %", "-"),
-    ("skips among plays", "skips_per_100_plays", " %", "-"),
-    ("friends per user, mean", "friends_per_user", "", "-"),
     ("friends in the same country", "same_country_friends", " %", "-"),
     ("strangers in the same country", "same_country_strangers", " %", "-"),
     ("items in common with a friend, mean", "common_items_friends", "", "-"),
@@ -50,10 +41,12 @@ def growth() -> list[str]:
 
 
 def repeats() -> list[str]:
-    """Return time and memory of reading and checking by number of interactions of the same users."""
-    results = read_results("growth")["by_events"]
-    rows = [(f"{row['users']:,}", f"{row['interactions']:,}", _cost(row["check"])) for row in results]
-    return make_table(("users", "interactions", "check"), rows)
+    """Say what it takes to read and check few and many interactions of the same users."""
+    few, *_, many = read_results("growth")["by_events"]
+    return [
+        f"Repeated interactions take time, but hardly memory: {few['interactions']:,} of {few['users']:,} users are "
+        f"checked in {_cost(few['check'])}, {many['interactions']:,} of the same users in {_cost(many['check'])}."
+    ]
 
 
 def spark_growth() -> list[str]:
@@ -73,21 +66,21 @@ def sample_cost() -> list[str]:
     """Return the precision with fewer learners, and its difference from that with all of them."""
     results = read_results("sample-cost")
     mllib = results["mllib"]
-    title = f"{mllib['users']:,} users: item vectors by MLlib, from all {mllib['warm']:,} warm users"
-    learners = [(f"{row['learned_from']:,} ({row['share']:g} %)", row) for row in results["rows"]]
-    learners += [(title, row) for row in mllib["rows"]]
-    columns = (
-        f"learners, of {results['users']:,} users ({results['seeds']} seed, {results['cold']:,} cold users)",
-        "strategy",
-        "P@50, % [95 % interval]",
-        "minus all learners",
-    )
-    rows = []
-    for name, row in learners:
-        precision = estimate(row["precision"], row["precision_ci"])
-        difference = estimate(row["difference"], row["difference_ci"], "+.1f")
-        rows.append([name, f"`{row['strategy']}`", precision, difference])
-    return make_table(columns, rows)
+    title = f"of {mllib['users']:,} users, all {mllib['warm']:,} warm ones: item vectors by MLlib"
+    by_learners: dict[str, list[str]] = {}
+    for row in results["rows"]:
+        cells = by_learners.setdefault(f"{row['learned_from']:,} ({row['share']:g} %)", [])
+        cells += _difference(row)
+    for row in mllib["rows"]:
+        by_learners.setdefault(title, []).extend(_difference(row))
+    columns = [f"learners, of {results['users']:,} users ({results['seeds']} seed, {results['cold']:,} cold users)"]
+    for row in mllib["rows"]:
+        columns += [f"P@50 of `{row['strategy']}`, %", "difference"]
+    return make_table(columns, ([learners, *cells] for learners, cells in by_learners.items()))
+
+
+def _difference(row: dict[str, Any]) -> list[str]:
+    return [f"{row['precision']:.1f}", estimate(row["difference"], row["difference_ci"], "+.1f")]
 
 
 def simulated() -> list[str]:

@@ -1,4 +1,4 @@
-"""Tables of settings, from their descriptions in the code."""
+"""Lists of settings, from their descriptions in the code."""
 
 from __future__ import annotations
 
@@ -10,24 +10,21 @@ from pydantic.fields import FieldInfo
 
 from firstday.config import Config
 from firstday.serve.settings import ServeSettings
-from table_makers.measured import make_table
-
-COLUMNS = ("setting", "default", "what it does")
 
 
 def serve_settings() -> list[str]:
     """Return the settings of the service."""
-    rows = []
+    lines = []
     for name, field in ServeSettings.model_fields.items():
         value = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
         text = str(value).lower() if isinstance(value, bool) else str(value)
         default = "empty" if value in ("", ()) else f"`{text}`"
-        rows.append((f"`{name.upper()}`", default, _describe(field)))
-    return make_table(COLUMNS, rows)
+        lines.append(f"- `{name.upper()}` ({default}): {_describe(field)}")
+    return lines
 
 
 def training_settings() -> list[str]:
-    """Return the settings of training, a table for each section."""
+    """Return the settings of training, a list for each section."""
     top: dict[str, FieldInfo] = {}
     sections: dict[str, type[BaseModel]] = {}
     for name, field in Config.model_fields.items():
@@ -37,23 +34,27 @@ def training_settings() -> list[str]:
         else:
             top[name] = field
     section_of: dict[Any, str] = {}
-    lines = ["## Top-level settings", "", *_tabulate(top, "", section_of)]
+    lines = ["## Top-level settings", "", *_list(top, "", section_of)]
     for name, section in sections.items():
         lines += ["", f"## `[{name}]`", "", str(section.__doc__).strip(), ""]
-        lines += _tabulate(section.model_fields, name, section_of)
+        lines += _list(section.model_fields, name, section_of)
     return lines
 
 
-def _tabulate(fields: Mapping[str, FieldInfo], section: str, section_of: dict[Any, str]) -> list[str]:
-    """Return the table of a section; `section_of` maps each setting to the first section that describes it."""
-    rows = []
+def _list(fields: Mapping[str, FieldInfo], section: str, section_of: dict[Any, str]) -> list[str]:
+    """Return the settings of a section; `section_of` maps each setting to the first section that describes it.
+
+    Settings that follow each other and are as in the same other section share a line.
+    """
+    names_of: dict[str, list[str]] = {}
     for name, field in fields.items():
         description = _describe(field)
         first = section_of.setdefault((name, description), section)
         if first != section and not description.startswith("As in "):
             description = f"As in `{first}`."
-        rows.append((f"`{name}`", _write_default(field.get_default(call_default_factory=True)), description))
-    return make_table(COLUMNS, rows)
+        default = _write_default(field.get_default(call_default_factory=True))
+        names_of.setdefault(description, []).append(f"`{name}` ({default})" if default else f"`{name}`")
+    return [f"- {', '.join(names)}: {description}" for description, names in names_of.items()]
 
 
 def _describe(field: FieldInfo) -> str:

@@ -202,14 +202,13 @@ class RegistrationProtocolConfig(Section):
     """The `registration` protocol: users who registered after a cut-off are cold, and day one is their first day."""
 
     cut_offs: PositiveInt = 6
-    """Number of cut-offs in `evaluate`; fewer if there are not 30 newcomers for each."""
+    """Maximum number of cut-offs in `evaluate`."""
     cut_off: AwareDatetime | None = None
-    """Time of the first cut-off, with time zone (2024-05-01T00:00:00Z). Empty: the first midnight (UTC) before which a
-    third of the users registered, and at which 500 newcomers (or half of all) are available for validation."""
+    """Time of the first cut-off, with time zone (2024-05-01T00:00:00Z). Empty: [by the
+    data](protocols.md#registration-for-logs-with-a-clock)."""
     target_days: Annotated[float, Field(gt=1)] | None = None
-    """End of the target window, in days after registration; the window starts when day one ends. Empty: the shortest of
-    30 (as in the paper), 60, 90, 180 and 365 for which most newcomers can be evaluated, or 14 or 7 if the log is too
-    short for these."""
+    """End of the target window, in days after registration; the window starts when day one ends. Empty: by the data.
+    Paper: 30."""
     day_one: Literal["24-hours", "calendar-day"] = "24-hours"
     """Definition of day one: 24 hours from registration, or until midnight in the user's time zone."""
     time_zone: str = "UTC"
@@ -226,8 +225,7 @@ class TrainingConfig(Section):
 
     most_users: PositiveInt = 1_000_000
     """Maximum number of warm users to train vectors, segments and networks on. If there are more, a hash of user ids
-    selects the same subset on every machine. Segment sizes and items, profile group means and popularity still count
-    everyone."""
+    selects the same subset on every machine. Counts still include everyone."""
     factors: Literal["sample", "mllib"] = "sample"
     """Source of item vectors: the `[embedding]` method on these users (`sample`), or Spark's own ALS on everyone
     (`mllib`, on Spark only)."""
@@ -463,9 +461,8 @@ class Config(Section):
     threads: int = Field(default=0, ge=0, le=256)
     """Training threads. 0: all cores."""
     device: DeviceName = "auto"
-    """Device to train networks on: cpu, cuda, mps (Apple), or auto, the first of cuda, mps and cpu available. On one
-    device with the same number of threads, the same seed gives the same model; on another, an equivalent but not
-    identical one. Models open on any machine."""
+    """Device to train networks on: cpu, cuda, mps (Apple), or auto, the first of cuda, mps and cpu available. The same
+    seed gives the same model on the same device with the same number of threads. Models open on any machine."""
     protocol: Literal["auto", "sampled", "registration"] = "auto"
     """How users are split and day ones are formed. `auto`: `registration` if the log has a clock
     ([protocols](protocols.md)), otherwise `sampled`."""
