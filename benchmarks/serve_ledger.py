@@ -222,7 +222,7 @@ def read_items(store_url: str) -> dict[str, NewItem]:
 
 def list_items(url: str, ids: Sequence[str]) -> dict[str, str]:
     """Return the titles of those of some items that a worker lists, in lists no longer than the model has items."""
-    listed = {}
+    listed: dict[str, str] = {}
     for first in range(0, len(ids), LISTED_AT_ONCE):
         body = {"signals": {}, "k": LISTED_AT_ONCE, "rules": {"allow": ids[first : first + LISTED_AT_ONCE]}}
         ((status, answer),) = send(url, write_request("POST", "/v1/recommendations", body))
