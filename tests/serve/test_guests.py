@@ -193,8 +193,10 @@ def test_a_guest_named_by_one_and_merged_into_another_is_the_others(kept: Mergin
 def test_a_guest_whose_person_became_a_guest_meanwhile_is_alone(kept: Merging) -> None:
     kept.add(("g", "e1"), ("p", "e2"), ("q", "e3"))
     kept.merge("q", "p")
-    kept.append("p", Alias("g", "p"))
-    kept.append("g", Alias("g", "p"))  # a merge at the same moment, which was refused
+    kept.add(("h", "e5"))
+    kept.append("p", Alias("g", "p"), Alias("h", "p"))
+    for guest in ("g", "h"):
+        kept.append(guest, Alias(guest, "p"))  # a merge at the same moment, which was refused
     assert kept.ids("g") == ["e1"]
     assert kept.read("g").person_id is None
     assert kept.ids("p") == kept.ids("q") == ["e2", "e3"]
