@@ -48,8 +48,8 @@ NOT_USERS = SERVICE, LISTS, ITEMS = "", "\x01lists", "\x01items"
 """Owners that are not users: of facts about the service, of item lists, and of new items."""
 NEW_ITEMS, ITEM_COUNTS = "new_items", "item_counts"
 """Kinds of the service's entries that record when new items, and the counts of their use, last changed."""
-USERS_AT_ONCE = 100
-"""Number of users that a scan reads at once."""
+USERS_AT_ONCE = 20
+"""Number of users that a scan reads at once; requests wait that long."""
 MAX_STORED_ITEMS = 10_000
 """Maximum number of new items to keep, including deleted ones; the most recently put ones are kept."""
 
