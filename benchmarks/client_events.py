@@ -13,7 +13,6 @@ from __future__ import annotations
 import random
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
 import threading
@@ -31,7 +30,7 @@ import typer
 from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
 from result_files import write_results
 from serve_ledger import check
-from serve_process import ServerProcess
+from serve_process import ServerProcess, free_port
 
 import firstday as fd
 
@@ -146,13 +145,6 @@ def running_shop(service_url: str, client: bytes) -> Iterator[str]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield origin
         server.shutdown()
-
-
-def free_port() -> int:
-    """Return a free port, so that a server has the same one after each kill."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
 
 
 @dataclass

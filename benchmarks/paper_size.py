@@ -28,7 +28,9 @@ from firstday.methods.direct import Ranker
 from firstday.methods.ease import ItemLinks
 from firstday.methods.people import FriendWeights, Neighborhood
 from firstday.methods.segments import SegmentLists
+from firstday.model.calibration import Calibration
 from firstday.model.folder import save_model
+from firstday.model.item_content import ItemContent
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
 from firstday.segment.segments import ItemCounts, Mixing, Segments, rank_items
@@ -126,6 +128,15 @@ def make_model(n_items: int = 50_000, n_segments: int = 1_000, dimensions: int =
             ),
             "auto": Guard(),
         },
+        content=ItemContent(
+            Ids.of([f"artist_id=artist-{ix:05}" for ix in range(sizes["artist"])]),
+            np.pad(targets["artist"], ((0, 0), (0, 1))).astype(np.float32),
+            projection=np.zeros((0, dimensions + 1), np.float32),
+            centre=np.zeros(dimensions + 1, np.float32),
+            n_hidden=n_items // 5,
+            cosine=0.5,
+            calibration=Calibration(-3.0, 4.0, 1.0, 0.0, n_items // 5),
+        ),
         facts={
             "data": {"dataset": "random", "warm_users": int(used.sizes.sum()), "items": n_items},
             "metrics": {"users": "none", "k": 50, "precision": {}},

@@ -6,10 +6,8 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
-import time
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -17,8 +15,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 import psycopg
-
-START_TIMEOUT_S = 30.0
+from serve_process import await_answer, free_port
 
 
 def find_programs() -> Path | None:
@@ -45,9 +42,7 @@ class PostgresProcess:
         if self._user:
             for path in (self.folder, self.folder / "password"):
                 shutil.chown(path, **self._user)
-        with socket.socket() as listening:
-            listening.bind(("127.0.0.1", 0))
-            self.port = int(listening.getsockname()[1])
+        self.port = free_port()
         self.url = f"postgresql://firstday:{self.password}@127.0.0.1:{self.port}/postgres"
         self._numbers = count(1)
         command = [str(self._programs / "initdb"), f"--pgdata={self.folder / 'data'}", "--encoding=UTF8", "--locale=C"]
@@ -68,11 +63,7 @@ class PostgresProcess:
             command += ["-c", f"{name}={value}"]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, **self._user, cwd=self.folder, stdout=log, stderr=log)
-        until = time.monotonic() + START_TIMEOUT_S
-        while not self._answers():
-            if self.process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError(f"Postgres did not start:\n{(self.folder / 'log').read_text(encoding='utf-8')}")
-            time.sleep(0.02)
+        await_answer(self.process, self._answers, self.folder / "log")
 
     def _answers(self) -> bool:
         try:

@@ -7,11 +7,10 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from typing import Self
 
-START_TIMEOUT_S = 10.0
+from serve_process import await_answer, free_port
 
 
 class RedisProcess:
@@ -19,9 +18,7 @@ class RedisProcess:
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="redis-"))
-        with socket.socket() as listening:
-            listening.bind(("127.0.0.1", 0))
-            self.port = int(listening.getsockname()[1])
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.start()
 
@@ -35,13 +32,9 @@ class RedisProcess:
         options = {"port": self.port, "bind": "127.0.0.1", "dir": self.folder, "save": "", "daemonize": "no"}
         options |= {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
         command = ["redis-server", *(str(part) for name, value in options.items() for part in (f"--{name}", value))]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until = time.monotonic() + START_TIMEOUT_S
-        while not self._answers():
-            if self.process.poll() is not None or time.monotonic() > until:
-                self.stop()
-                raise RuntimeError("redis-server did not start")
-            time.sleep(0.02)
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        await_answer(self.process, self._answers, self.folder / "log")
 
     def _answers(self) -> bool:
         try:

@@ -19,19 +19,45 @@ import sqlite3
 import subprocess
 import tempfile
 import time
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import typer
 from result_files import write_results
-from serve_ledger import Ledger, MergeLedger, check, read_events, read_persons, send, write_events, write_merge
+from serve_ledger import (
+    ItemLedger,
+    Ledger,
+    MergeLedger,
+    check,
+    list_items,
+    read_events,
+    read_items,
+    read_persons,
+    send,
+    write_events,
+    write_items,
+    write_merge,
+)
 from serve_process import Connection, ServerProcess, write_request
 from store_servers import STORE_SERVERS, store_settings
 
 N_WRITERS = 8
+ITEM_IDS = [f"new-{number}" for number in range(20 * N_WRITERS)]
+"""New items, of each writer in turn."""
 SETTINGS = {"max_events_per_user": 100_000, "log_requests": "false"}
+
+
+async def run_writers(write: Callable[[int], Coroutine[Any, Any, None]]) -> None:
+    """Run a writer of each number until its connection breaks."""
+
+    async def run(number: int) -> None:
+        with suppress(OSError):
+            await write(number)
+
+    await asyncio.gather(*map(run, range(N_WRITERS)))
 
 
 async def write_until_dead(url: str, ledger: Ledger, prefix: str, seed: int) -> None:
@@ -40,19 +66,16 @@ async def write_until_dead(url: str, ledger: Ledger, prefix: str, seed: int) -> 
     async def work(number: int) -> None:
         rng = random.Random(f"{seed}-{number}")
         user = f"{prefix}-{number}"
-        try:
-            connection = await Connection.open(url)
-            for batch in range(1_000_000):
-                ids = [f"{batch}-{at}" for at in range(rng.randint(1, 20))]
-                ledger.batches.append((user, ids, False))
-                at = len(ledger.batches) - 1
-                status, _ = await connection.send(write_events(user, ids))
-                check(status == 200, f"a write gave {status}")
-                ledger.batches[at] = (user, ids, True)
-        except OSError:
-            return
+        connection = await Connection.open(url)
+        for batch in range(1_000_000):
+            ids = [f"{batch}-{at}" for at in range(rng.randint(1, 20))]
+            ledger.batches.append((user, ids, False))
+            at = len(ledger.batches) - 1
+            status, _ = await connection.send(write_events(user, ids))
+            check(status == 200, f"a write gave {status}")
+            ledger.batches[at] = (user, ids, True)
 
-    await asyncio.gather(*(work(number) for number in range(N_WRITERS)))
+    await run_writers(work)
 
 
 def kill_during(server: ServerProcess, delay_s: float, work: Coroutine[Any, Any, None]) -> None:
@@ -91,20 +114,17 @@ async def merge_until_dead(url: str, ledger: MergeLedger, prefix: str, seed: int
 
     async def work(number: int) -> None:
         rng = random.Random(f"{seed}-{number}")
-        try:
-            connections = [await Connection.open(url), await Connection.open(url)]
-            person, rival = f"{prefix}-p{number}", f"{prefix}-r{number}"
-            for turn in range(1_000_000):
-                guest = f"{prefix}-g{number}-{turn}"
-                for part, owner in enumerate((guest, person, rival)):
-                    await write_batch(connections[0], owner, [f"{number}-{turn}-{part}-{at}" for at in range(3)])
-                if rng.random() < 0.5:
-                    await asyncio.gather(merge(connections[0], person, guest), merge(connections[1], rival, guest))
-                else:
-                    await merge(connections[0], person, guest)
-                await write_batch(connections[0], guest, [f"{number}-{turn}-late-{at}" for at in range(3)])
-        except OSError:
-            return
+        connections = [await Connection.open(url), await Connection.open(url)]
+        person, rival = f"{prefix}-p{number}", f"{prefix}-r{number}"
+        for turn in range(1_000_000):
+            guest = f"{prefix}-g{number}-{turn}"
+            for part, owner in enumerate((guest, person, rival)):
+                await write_batch(connections[0], owner, [f"{number}-{turn}-{part}-{at}" for at in range(3)])
+            if rng.random() < 0.5:
+                await asyncio.gather(merge(connections[0], person, guest), merge(connections[1], rival, guest))
+            else:
+                await merge(connections[0], person, guest)
+            await write_batch(connections[0], guest, [f"{number}-{turn}-late-{at}" for at in range(3)])
 
     async def write_batch(connection: Connection, owner: str, ids: list[str]) -> None:
         ledger.batches.append((owner, ids, False))
@@ -120,7 +140,7 @@ async def merge_until_dead(url: str, ledger: MergeLedger, prefix: str, seed: int
         check(status in (200, 409), f"a merge gave {status}")
         ledger.merges[at] = (person, guest, status == 200)
 
-    await asyncio.gather(*(work(number) for number in range(N_WRITERS)))
+    await run_writers(work)
 
 
 def kill_during_merges(
@@ -153,6 +173,53 @@ def kill_during_merges(
             counts["merges_sent_again"] += len(cut_off)
             counts["acknowledged"] += done["acknowledged"]
     return counts
+
+
+async def put_until_dead(urls: Sequence[str], ledger: ItemLedger, seed: int) -> None:
+    """Put and delete new items, at each worker in turn, until a connection breaks."""
+
+    async def work(number: int) -> None:
+        rng = random.Random(f"{seed}-{number}")
+        connections = [await Connection.open(url) for url in urls]
+        for turn, connection in enumerate(cycle(connections)):
+            ids = rng.sample(ITEM_IDS[number::N_WRITERS], rng.choice((1, 1, 1, 5, 20)))
+            title = f"Title {seed} {turn}" if len(ids) > 1 or rng.random() < 0.7 else None
+            ledger.send(number, dict.fromkeys(ids, title))
+            status, _ = await connection.send(write_items(ids, title))
+            check(status == (200 if title else 204), f"a write of items gave {status}")
+            ledger.acknowledge(number)
+
+    await run_writers(work)
+
+
+def kill_during_puts(
+    model: Path, folder: Path, n_kills: int, seed: int = 0, settings: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Kill a server at random moments while new items are put; check what is stored, and what each worker lists.
+
+    With a store server, there are two workers. The model must have learned what new items are like.
+    """
+    rng = random.Random(seed)
+    ledger = ItemLedger()
+    n_kept = 0
+    copy = folder / "copy.sqlite"
+    values = {**SETTINGS, "backup_file": copy, **(settings or {})}
+    with ExitStack() as stack:
+        names = ("first", "second") if settings else ("first",)
+        server, *others = (stack.enter_context(ServerProcess(model, folder / name, values)) for name in names)
+        for number in range(n_kills):
+            urls = [one.url for one in (server, *others)]
+            kill_during(server, rng.uniform(0.05, 0.6), put_until_dead(urls, ledger, seed + number))
+            if not settings:
+                ((status, _),) = send(server.url, write_request("POST", "/v1/store/backup"))
+                check(status == 200, f"a backup gave {status}")
+            stored = read_items(values.get("store", f"sqlite:///{copy}"))
+            n_kept += ledger.settle(stored)
+            titles = {name: item.values["title"] for name, item in stored.items()}
+            for one in (server, *others):
+                listed = list_items(one.url, ITEM_IDS)
+                check(listed == titles, f"a worker lists {listed}, not {titles}")
+    return {"kills": n_kills, "acknowledged": ledger.n_acknowledged, "unacknowledged_but_kept": n_kept}
 
 
 @contextmanager
@@ -306,6 +373,9 @@ def store_gone(model: Path, folder: Path, seconds: float, kind: str, *, frozen: 
     }
 
 
+KILLS = {"kill": kill_under_load, "kill_during_merges": kill_during_merges, "kill_during_puts": kill_during_puts}
+
+
 def main(model: Path, kills: int = 50, gone_s: float = 10, out: Path | None = None, store: str = "") -> None:
     """Run all faults, or with a store the kills alone, one after the other, and print the results."""
     results: dict[str, Any] = {}
@@ -317,9 +387,9 @@ def main(model: Path, kills: int = 50, gone_s: float = 10, out: Path | None = No
             with store_settings(kind) as settings:
                 place = folder / kind
                 results[f"kill{of_kind}"] = kill_under_load(model, place / "kill", kills, settings=settings)
-            with store_settings(kind) as settings:
-                merged = kill_during_merges(model, place / "merges", kills, settings=settings)
-                results[f"kill_during_merges{of_kind}"] = merged
+            for name, kill in KILLS.items():
+                with store_settings(kind) as settings:
+                    results[name + of_kind] = kill(model, place / name, kills, settings=settings)
         if not store:
             results["full_disk"] = full_disk(model, folder / "full")
             results["read_only_disk"] = read_only_disk(model, folder / "read_only")

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 from serve_process import Connection, write_request
+
+from firstday.serve.settings import load_settings
+from firstday.serve.store.base import NewItem, Store, now_us, to_time
+from firstday.serve.store.open import open_log
+
+LISTED_AT_ONCE = 20
 
 
 class BrokenPromiseError(AssertionError):
@@ -82,6 +91,63 @@ class MergeLedger(Ledger):
         return Ledger(batches).compare(events_of)
 
 
+class PutItem(NamedTuple):
+    """A new item's title, and the interval in which its id was first put, in microseconds since 1970."""
+
+    title: str
+    since_us: int
+    until_us: float = float("inf")
+
+
+@dataclass
+class ItemLedger:
+    """New items of several writers, each of whom has ids of its own, and awaits each answer."""
+
+    stored: defaultdict[int, dict[str, PutItem]] = field(default_factory=lambda: defaultdict(dict))
+    """By writer and id, as acknowledged."""
+    pending: dict[int, dict[str, PutItem]] = field(default_factory=dict)
+    """By writer and id, as the request without an answer makes them."""
+    n_acknowledged: int = 0
+
+    def send(self, writer: int, titles: Mapping[str, str | None]) -> None:
+        """Record that a writer puts items; None deletes one."""
+        items = dict(self.stored[writer])
+        for item_id, title in titles.items():
+            old = items.pop(item_id, None)
+            if title is not None:
+                items[item_id] = old._replace(title=title) if old else PutItem(title, now_us())
+        self.pending[writer] = items
+
+    def acknowledge(self, writer: int) -> None:
+        """Record that a writer was answered."""
+        until_us = now_us()
+        items = self.pending.pop(writer)
+        self.stored[writer] = {name: one._replace(until_us=min(one.until_us, until_us)) for name, one in items.items()}
+        self.n_acknowledged += 1
+
+    def settle(self, read: Mapping[str, NewItem]) -> int:
+        """Check that all items are stored as acknowledged, or as a later request made all of its items.
+
+        They were first put when they first were. Returns the number of requests that were not answered, but stored.
+        """
+        n_kept = 0
+        for writer, stored in list(self.stored.items()):
+            made = self.pending.get(writer, stored)
+            there = {name: read[name].values["title"] for name in stored.keys() | made.keys() if name in read}
+            before, after = ({name: one.title for name, one in items.items()} for items in (stored, made))
+            check(there in (before, after), f"items are {there}, not {before} or {after}")
+            if before != after == there:
+                self.stored[writer] = made
+                n_kept += 1
+            for name, one in self.stored[writer].items():
+                first_us, added_at = read[name].first_us, read[name].values["added_at"]
+                check(one.since_us <= first_us <= one.until_us, f"{name} was put first at {first_us}, not in {one}")
+                check(added_at == to_time(first_us).isoformat(), f"{name} was added at {added_at}, not {first_us}")
+        self.pending.clear()
+        check(read.keys() == set(chain.from_iterable(self.stored.values())), "deleted items are stored")
+        return n_kept
+
+
 def send(url: str, *requests: bytes) -> list[tuple[int, Any]]:
     """Send requests in sequence; return statuses and bodies."""
 
@@ -130,3 +196,36 @@ def read_persons(url: str, users: set[str]) -> dict[str, tuple[str, list[str]]]:
         if status == 200:
             found[user] = (body["user_id"], [event["event_id"] for event in body["events"]])
     return found
+
+
+def write_items(ids: Sequence[str], title: str | None) -> bytes:
+    """Return a request that puts new items, several in bulk, or deletes one."""
+    if title is None:
+        return write_request("DELETE", f"/v1/items/{ids[0]}")
+    if len(ids) == 1:
+        return write_request("PUT", f"/v1/items/{ids[0]}", {"title": title})
+    lines = [json.dumps({"item_id": item_id, "title": title}) for item_id in ids]
+    return write_request("POST", "/v1/items", "\n".join(lines).encode())
+
+
+def read_items(store_url: str) -> dict[str, NewItem]:
+    """Return the new items in a store that another process writes, or in a copy."""
+
+    async def run() -> list[NewItem]:
+        store = Store(open_log(load_settings({"store": store_url}), is_copy=True))
+        items, _ = await store.read_items()
+        await store.close()
+        return items
+
+    return {item.item_id: item for item in asyncio.run(run())}
+
+
+def list_items(url: str, ids: Sequence[str]) -> dict[str, str]:
+    """Return the titles of those of some items that a worker lists, in lists no longer than the model has items."""
+    listed: dict[str, str] = {}
+    for first in range(0, len(ids), LISTED_AT_ONCE):
+        body = {"signals": {}, "k": LISTED_AT_ONCE, "rules": {"allow": ids[first : first + LISTED_AT_ONCE]}}
+        ((status, answer),) = send(url, write_request("POST", "/v1/recommendations", body))
+        check(status == 200, f"a list gave {status}")
+        listed |= {item["item_id"]: item["title"] for item in answer["items"]}
+    return listed

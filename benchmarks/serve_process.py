@@ -6,10 +6,11 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -102,6 +103,22 @@ class ServerProcess:
         self.stop()
 
 
+def free_port() -> int:
+    """Return a free local port, so that a server has the same one after each start."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+def await_answer(process: subprocess.Popen[bytes], answers: Callable[[], bool], log: Path) -> None:
+    """Wait until a server that has just been started answers."""
+    until = time.monotonic() + START_TIMEOUT_S
+    while not answers():
+        if process.poll() is not None or time.monotonic() > until:
+            process.kill()
+            raise RuntimeError(f"the server did not start:\n{log.read_text(encoding='utf-8')}")
+        time.sleep(0.02)
+
+
 def cpu_seconds(pid: int) -> float:
     """Return the processor time a process has used, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -168,10 +185,12 @@ class Connection(asyncio.Protocol):
 
 
 def write_request(method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> bytes:
-    """Return the bytes of a request."""
-    content = b"" if body is None else json.dumps(body).encode()
+    """Return the bytes of a request; bytes as body are JSON Lines."""
+    is_stream = isinstance(body, bytes)
+    content = body if is_stream else b"" if body is None else json.dumps(body).encode()
     lines = [f"{method} {path} HTTP/1.1", "Host: localhost"]
     if body is not None:
-        lines += ["Content-Type: application/json", f"Content-Length: {len(content)}"]
+        kind = "application/x-ndjson" if is_stream else "application/json"
+        lines += [f"Content-Type: {kind}", f"Content-Length: {len(content)}"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     return "\r\n".join([*lines, "", ""]).encode() + content

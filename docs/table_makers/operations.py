@@ -104,6 +104,11 @@ def faults() -> list[str]:
             f"{fault['merges']:,} merges, {fault['merges_sent_again']:,} sent again; all {fault['acknowledged']:,} "
             "acknowledged events with their person, once, and with nobody else"
         )
+    for of_store, store in stores.items():
+        fault = broken[f"kill_during_puts{of_store}"]
+        rows[f"`kill -9` at random moments during writes of new items, {store}, {fault['kills']} times"] = (
+            f"all {fault['acknowledged']:,} acknowledged writes kept, no bulk in part, all workers list what is stored"
+        )
     for name, what in (("full_disk", "disk filled"), ("read_only_disk", "store's files made read-only")):
         fault = broken[name]
         rows[f"{what} under write load"] = (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -21,7 +20,7 @@ import pytest
 import yaml
 from postgres_process import PostgresProcess
 from prometheus_client.parser import text_string_to_metric_families
-from serve_process import ServerProcess
+from serve_process import ServerProcess, free_port
 
 from firstday.recommend.recommender import open_model
 from tests.environments import ROOT, run
@@ -261,7 +260,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         assert serve == ["serve", f"{make[-1]}/model"]
         service = ServerProcess(folder / "data" / "model", folder / "serving", settings)
         stack.callback(service.kill)
-        address = _free_address()
+        address = f"127.0.0.1:{free_port()}"
         process = subprocess.Popen(
             [
                 "prometheus",
@@ -277,12 +276,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         running = Running(postgres, service, f"http://{address}")
         _wait_for(running.is_ready, lambda: None)
         yield running
-
-
-def _free_address() -> str:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{listening.getsockname()[1]}"
 
 
 def _write_config(folder: Path, service: ServerProcess) -> Path:

@@ -19,12 +19,11 @@ from client_events import (
     READ_KEY,
     READER,
     SIGNING_KEY,
-    free_port,
     run,
     running_shop,
 )
 from playwright.sync_api import Browser, Error
-from serve_process import ServerProcess
+from serve_process import ServerProcess, free_port
 
 from firstday.recommend.recommender import Recommender
 

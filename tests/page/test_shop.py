@@ -14,9 +14,9 @@ from typing import Any
 
 import httpx
 import pytest
-from client_events import SIGNING_KEY, free_port
+from client_events import SIGNING_KEY
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-from serve_process import ServerProcess
+from serve_process import ServerProcess, free_port
 
 from firstday.data.load import load
 from firstday.training.fit import train

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 from lifecycle import run
 from serve_export import export_across_merges
-from serve_faults import full_disk, kill_during_merges, kill_under_load, read_only_disk, store_gone
+from serve_faults import (
+    full_disk,
+    kill_during_merges,
+    kill_during_puts,
+    kill_under_load,
+    read_only_disk,
+    store_gone,
+)
 from serve_fuzz import fuzz
 from serve_reload import reload_under_load
 from store_servers import STORE_SERVERS, store_settings
@@ -33,6 +40,13 @@ def test_a_process_killed_during_merges_gives_nobody_what_others_did(model: Path
         done = kill_during_merges(model, tmp_path, 2, seed=3, settings=settings)
     assert done["merges"] > 10
     assert done["acknowledged"] > 50
+
+
+@each_store
+def test_a_process_killed_during_puts_of_items_loses_none(model: Path, tmp_path: Path, kind: str) -> None:
+    with store_settings(kind) as settings:
+        done = kill_during_puts(model, tmp_path, 2, seed=4, settings=settings)
+    assert done["acknowledged"] > 20
 
 
 def test_exports_across_merges_lose_and_double_nothing(model: Path, tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 
 from firstday.recommend.variants import Experiment
-from firstday.serve.store.base import Alias, MergeError, Profile, ShownList, StoredUser
+from firstday.serve.store.base import Alias, MergeError, Profile, Retention, ShownList, Store, StoredUser
 from tests.serve.conftest import StartApp, add_events, assert_error, get_list, ids_of, read_body
-from tests.serve.store_harness import CAP, DAY_US, Harness, MakeLog, make_event, make_shown
+from tests.serve.store_harness import CAP, DAY_US, RETENTION_US, Harness, MakeLog, make_event, make_shown
 from tests.serve.test_access import ADMIN, READ, WRITE
 from tests.serve.test_export import Place, assert_same, place, shown_rows, time_of, use
 
@@ -122,47 +122,61 @@ def test_of_two_workers_one_gets_the_guest(kept: Merging) -> None:
     assert "e1" in kept.ids(winner)
 
 
-def test_of_two_merges_in_opposite_directions_at_most_one_succeeds(kept: Merging) -> None:
-    kept.add(("a", "e1"), ("b", "e2"))
+@pytest.fixture
+def workers(kept: Merging, make_log: MakeLog, store_settings: dict[str, Any]) -> Iterator[list[Store]]:
+    """Two stores of the same log, or twice the same one where a log has one process."""
+    if store_settings["store"].startswith("sqlite"):
+        yield [kept.store] * 2
+    else:
+        other = Store(make_log(Retention(CAP, RETENTION_US), kept.clock))
+        yield [kept.store, other]
+        kept.run(other.close())
 
-    async def merge_both() -> list[bool | BaseException]:
-        calls = [kept.store.merge("a", "b"), kept.store.merge("b", "a")]
+
+@pytest.mark.parametrize(
+    ("merges", "n_made"),
+    [
+        ("ab ba", {1}),
+        ("ab bc ca", {1}),
+        ("ab bc cd da", {1, 2}),
+        ("ab cb", {1}),
+        ("ab ac ad", {3}),
+        ("ab ac ba", {1, 2}),
+        ("ab ab ab", {3}),
+    ],
+)
+def test_merges_at_the_same_moment_are_made_one_after_the_other(
+    kept: Merging, workers: list[Store], merges: str, n_made: set[int]
+) -> None:
+    """The first to be written is made: none is refused for one that was refused, and circles come about nowhere."""
+
+    pairs = [(pair[0], pair[1]) for pair in merges.split()]
+
+    async def merge_all(suffix: str) -> list[bool | BaseException]:
+        calls = [
+            workers[number % 2].merge(person + suffix, guest + suffix) for number, (person, guest) in enumerate(pairs)
+        ]
         return await asyncio.gather(*calls, return_exceptions=True)
 
-    results = kept.run(merge_both())
-    assert results.count(True) <= 1
-    assert all(isinstance(one, MergeError) for one in results if one is not True)
-
-
-@pytest.mark.parametrize("n_written", [0, 1, 2])
-def test_a_merge_that_is_cut_off_gives_nothing_to_nobody_and_is_completed_by_the_next(
-    kept: Merging, n_written: int
-) -> None:
-    kept.add(("g", "e1"), ("p", "e2"))
-    plain = kept.store.append
-    n_left = n_written
-
-    async def append(records: Any) -> int:
-        nonlocal n_left
-        if not n_left:
-            raise OSError("killed")
-        n_left -= 1
-        return await plain(records)
-
-    kept.store.append = append  # type: ignore[method-assign]
-    if n_written < 2:
-        with pytest.raises(OSError, match="killed"):
-            kept.merge("p", "g")
-    else:
-        kept.merge("p", "g")
-    kept.store.append = plain  # type: ignore[method-assign]
-    kept.reopen()
-    is_merged = n_written == 2
-    assert kept.ids("p") == (["e1", "e2"] if is_merged else ["e2"])
-    assert kept.ids("g") == (["e1", "e2"] if is_merged else ["e1"])
-    assert kept.read("p").guest_ids == (("g",) if is_merged else ())
-    assert kept.merge("p", "g") is not is_merged
-    assert kept.ids("p") == ["e1", "e2"]
+    for number in range(10):
+        names = {name: f"{name}{number}" for name in "abcd"}
+        kept.add(*((owner, owner) for owner in names.values()))
+        results = kept.run(merge_all(str(number)))
+        assert all(isinstance(one, bool | MergeError) for one in results)
+        made = [pair for pair, one in zip(pairs, results, strict=True) if not isinstance(one, MergeError)]
+        assert len(made) in n_made
+        events_of = {name: {name} for name in names}
+        for person, guest in set(made):
+            events_of[person].add(guest)
+        for person, guest in set(made):
+            events_of[guest] = events_of[person]
+        for name, events in events_of.items():
+            assert set(kept.ids(names[name])) == {names[event] for event in events}
+        for person, guest in pairs:
+            if (person, guest) in made:
+                assert not kept.merge(names[person], names[guest])
+            else:
+                assert kept.refused(names[person], names[guest]) in ("is_guest", "has_guests", "has_person")
 
 
 def test_a_guest_named_by_one_and_merged_into_another_is_the_others(kept: Merging) -> None:
@@ -174,6 +188,33 @@ def test_a_guest_named_by_one_and_merged_into_another_is_the_others(kept: Mergin
     assert kept.read("p").guest_ids == ()
     kept.delete("p")
     assert kept.ids("other") == ["e1"]
+
+
+def test_a_guest_whose_person_became_a_guest_meanwhile_is_alone(kept: Merging) -> None:
+    kept.add(("g", "e1"), ("p", "e2"), ("q", "e3"))
+    kept.merge("q", "p")
+    kept.add(("h", "e5"))
+    kept.append("p", Alias("g", "p"), Alias("h", "p"))
+    for guest in ("g", "h"):
+        kept.append(guest, Alias(guest, "p"))  # a merge at the same moment, which was refused
+    assert kept.ids("g") == ["e1"]
+    assert kept.read("g").person_id is None
+    assert kept.ids("p") == kept.ids("q") == ["e2", "e3"]
+    kept.delete("q")
+    kept.add(("p", "e4"))
+    assert kept.ids("p") == ["e4"]
+    assert kept.ids("g") == ["e1"]
+    assert kept.merge("other", "g")
+    assert kept.ids("other") == ["e1"]
+
+
+def test_a_person_without_guests_may_become_a_guest(kept: Merging) -> None:
+    kept.add(("p", "e1"), ("g", "e2"))
+    kept.append("p", Alias("p", "p"), Alias("g", "p"))
+    assert kept.merge("q", "p")
+    assert kept.ids("q") == ["e1"]
+    assert kept.refused("p", "g") == "is_guest"
+    assert kept.ids("g") == ["e2"]
 
 
 def test_deletion_leaves_nothing_under_any_id_and_ends_the_merge(kept: Merging) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -217,6 +219,24 @@ def test_another_worker_lists_an_item_within_a_second(
         wait_for(lambda: "n1" in listed(other), timeout_s=POLL_S + 5)
         assert other.delete("/v1/items/n1").status_code == 204
         wait_for(lambda: "n1" not in listed(one), timeout_s=POLL_S + 5)
+
+
+def test_later_puts_keep_the_time_of_the_first(folder: Path, tmp_path: Path, redis: RedisProcess) -> None:
+    """At another worker too, and after a model was loaded."""
+    place = shutil.copytree(folder, tmp_path / "model")
+    settings = {"store": redis.url, "redis_prefix": "put-again"}
+    with ExitStack() as stack:
+        apps = [stack.enter_context(running_app(place, tmp_path, **settings)) for _ in range(2)]
+        clients = [stack.enter_context(app.open_client()) for app in apps]
+        first_us = []
+        for http in (*clients, clients[0]):
+            put(http)
+            (item,), _ = apps[0].run(apps[0].service.store.read_items())
+            assert item.values["added_at"] == base.to_time(item.first_us).isoformat()
+            first_us.append(item.first_us)
+            Recommender(replace(make_model(), content=make_content(cosine=len(first_us) / 10))).save(place)
+            assert read_body(clients[0].post("/v1/model/reload"))["changed"]
+        assert len(set(first_us)) == 1
 
 
 def test_stored_items_are_the_newest_of_each_id(make_log: MakeLog, monkeypatch: pytest.MonkeyPatch) -> None:

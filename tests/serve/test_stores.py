@@ -11,7 +11,17 @@ import pytest
 from redis_process import RedisProcess
 
 from firstday.features.signals import Impression, Signals
-from firstday.serve.store.base import Event, Profile, Retention, ShownList, Store, StoredUser, to_time
+from firstday.serve.store.base import (
+    NEVER,
+    Entry,
+    Event,
+    Profile,
+    Retention,
+    ShownList,
+    Store,
+    StoredUser,
+    to_time,
+)
 from tests.serve.store_harness import CAP, DAY_US, RETENTION_US, Harness, MakeLog, SetClock, make_event, make_shown
 
 
@@ -307,6 +317,25 @@ def test_who_comes_back_after_all_has_expired_has_no_variant(kept: Harness) -> N
     kept.clock.us += 20 * DAY_US
     kept.add(("u", "e1"))  # nothing was purged meanwhile
     assert kept.read("u").assignments == ()
+
+
+def test_of_entries_written_at_once_the_one_that_knows_the_newest_replaces_it(kept: Harness) -> None:
+    log = kept.store.log
+
+    async def append_all() -> list[list[bool]]:
+        await log.append([Entry("u", "alias", "alias", '"old"', NEVER)], 0)
+        newest_us = next(us for kind, us, *_ in (await log.read(["u"]))[0] if kind == "alias")
+        known = (NEVER, newest_us, newest_us + 1, newest_us + 1)
+        writes = [Entry("u", "alias", "alias", f'"{number}"', us) for number, us in enumerate(known)]
+        first = log.append([Entry("u", "use", "e", "{}", NEVER)], 0)
+        _, *is_new = await asyncio.gather(first, *(log.append([one], 0) for one in writes))
+        return is_new
+
+    is_new = kept.run(append_all())
+    assert is_new[:2] == [[False], [False]]
+    assert sorted(is_new[2:]) == [[False], [True]]
+    (entries,) = kept.run(log.read(["u"]))
+    assert [body for kind, *_, body in entries if kind == "alias"] == [f'"{is_new.index([True])}"']
 
 
 @pytest.mark.parametrize("store_settings", ["redis", "postgres"], indirect=True)

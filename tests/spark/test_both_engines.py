@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from firstday.engine.everyone import StatisticsTask, merge
 from firstday.engine.first_uses import count_warm_first_uses
 from firstday.engine.large import describe_warm, sum_parts, warm_affinity
 from firstday.engine.spark.cluster_dataset import ClusterDataset
-from firstday.engine.spark.recommend_on_spark import write_lists
+from firstday.engine.spark.recommend_on_spark import recommend_on_spark, write_lists
 from firstday.engine.spark.storage import Storage
 from firstday.engine.spark.work import count_others
 from firstday.errors import ConfigError, DataError
@@ -38,6 +39,7 @@ from tests.data.test_guests import make_tables, rows_of
 from tests.engine import test_everyone
 from tests.spark.conftest import checksums
 from tests.synthetic import brief_config
+from tests.tiny import make_content, make_model
 
 pytestmark = [pytest.mark.usefixtures("spark"), pytest.mark.slow]
 TABLES = ("users", "interactions", "items", "collections", "names", "friends", "assignments")
@@ -335,6 +337,36 @@ def test_a_given_model_gives_the_same_lists(
         other = engines.recommend_batch(trained, folder, strategy=strategy).sort(order)
         assert one.drop("score").equals(other.drop("score"))
         np.testing.assert_allclose(one["score"], other["score"], rtol=1e-5)
+
+
+def test_a_batch_with_new_items_gives_the_same_lists(spark: SparkSession, tmp_path: Path) -> None:
+    """The model of five users lists an item of the artist a1 for users of the east, whichever engine asks."""
+    model = Recommender(replace(make_model(), content=make_content()))
+    folder = tmp_path / "newcomers"
+    folder.mkdir()
+    pl.DataFrame({"user_id": ["u", "v"], "country": ["FR", "DE"]}).write_parquet(folder / "users.parquet")
+    rows = pl.DataFrame({"user_id": ["v"], "item_id": ["n2"]})
+    rows.write_parquet(folder / "interactions.parquet")
+    items = pl.DataFrame({"item_id": ["n1", "n2", "i1"], "title": ["Dawn", "Dusk", "I"], "artist_id": [["a1"]] * 3})
+    items.write_parquet(folder / "items.parquet")
+    order = ["user_id", "rank"]
+    local = engines.recommend_batch(model, folder, 6).sort(order)
+    frames = {path.stem: spark.read.parquet(f"file://{path}") for path in folder.glob("*.parquet")}
+    for tables in (f"file://{folder}", frames):
+        lists = engines.recommend_batch(model, tables, 6, engine="spark")
+        assert pl.DataFrame(lists.toArrow()).sort(order).drop("score").equals(local.drop("score"))
+    listed = {user: rows["item_id"].to_list() for (user,), rows in local.group_by("user_id")}
+    assert {"n1", "n2"} <= set(listed["u"])
+    assert listed["u"].count("i1") == 1
+    assert "n1" in listed["v"]
+    assert "n2" not in listed["v"]
+    without = replace(model, model=replace(model.model, content=None))
+    _, summary, _ = recommend_on_spark(without, frames, 3)
+    assert [note.partition(":")[0] for note in summary.notes] == ["items", "Unknown to the model and ignored"][::-1]
+    bad = frames | {"items": spark.createDataFrame([("Dawn",)], "title string")}
+    with pytest.raises(DataError) as caught:
+        engines.recommend_batch(model, bad, 3)
+    assert [(fault.code, fault.table) for fault in caught.value.faults] == [("missing_column", "items")]
 
 
 @pytest.mark.parametrize("ending", [".parquet", ".csv", ".tsv.gz", ".jsonl", ".ndjson.gz"])

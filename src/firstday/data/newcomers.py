@@ -77,11 +77,9 @@ def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Find
     guests = frames.pop("guests", None)
     if guests is not None:
         frames = {name: name_persons(frame, guests) for name, frame in frames.items()}
-    new_items = None
-    if (table := raw.get("items")) is not None:
-        new_items = check_table("items", table, {}, findings)
-        if findings.faults:
-            return None
+    new_items = check_new_items(raw, findings)
+    if findings.faults:
+        return None
     share_id_types(frames)
     users = pl.concat([frame["user_id"] for frame in frames.values()]).unique().sort().to_frame()
     rows = frames.pop("interactions", pl.DataFrame({"user_id": []}).with_columns(**ABSENT))
@@ -101,11 +99,17 @@ def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Find
     return replace(add_users(name, catalogue, frames, interactions, findings), new_items=new_items)
 
 
+def check_new_items(raw: Mapping[str, RawTable | None], findings: Findings) -> pl.DataFrame | None:
+    """Validate the table of new items, if there is one."""
+    table = raw.get("items")
+    return None if table is None else check_table("items", table, {}, findings)
+
+
 def load_items(table: Any) -> pl.DataFrame:
     """Load a table of new items, a data frame, which may be empty; raise DataError if it has faults."""
     findings = Findings(config=Config())
     _, raw = open_tables({"items": table}, findings, "a data frame")
-    items = None if raw["items"] is None else check_table("items", raw["items"], {}, findings)
+    items = check_new_items(raw, findings)
     if findings.faults or items is None:
         raise DataError(findings.faults)
     return items

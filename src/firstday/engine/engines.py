@@ -249,8 +249,8 @@ def recommend_batch(
     recommender
         The model.
     tables
-        `users`, `interactions` or both, of cold users, and optionally `friends`: a folder, or a mapping of table names
-        to data frames.
+        `users`, `interactions` or both, of cold users, and optionally `friends` and new `items`: a folder, or a mapping
+        of table names to data frames.
     k, strategy, keep_used, rules
         See `Recommender.recommend`.
     drop_bad_rows, engine

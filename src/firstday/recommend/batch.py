@@ -61,7 +61,16 @@ class BatchSummary:
             if counts:
                 signals = (f"{name} ({n:,})" for name, n in sorted(counts.items()))
                 sentences.append(f"{what}: {', '.join(signals)}.")
-        return replace(self, notes=(*sentences, *notes))
+        return replace(self, notes=(*sentences, *self.notes, *notes))
+
+
+def add_items(recommender: Recommender, items: pl.DataFrame | None) -> tuple[Recommender, tuple[str, ...]]:
+    """Return the recommender with the new items of a batch, and a note if its model ignores them."""
+    if items is None:
+        return recommender, ()
+    if recommender.model.content is None:
+        return recommender, ("items: Ignored, since the model has learned nothing about new items.",)
+    return replace(recommender, added=AddedItems.of(recommender.model, items)), ()
 
 
 def recommend_tables(
@@ -88,8 +97,6 @@ def recommend_tables(
         write_list_file(lists, staged, form)
     write_left_out(left_out_path(out), dataset.left_out)
     notes = [f"Rules: {note}." for note in compile_rules(recommender.model, [rules], {}).notes]
-    if dataset.new_items is not None and recommender.model.content is None:
-        notes.append("items: Ignored, since the model has learned nothing about new items.")
     return summary.with_notes([*dataset.notes, *notes])
 
 
@@ -102,7 +109,8 @@ def list_users(
     keep_used: bool,
     rules: Rules = NO_RULES,
 ) -> tuple[pl.DataFrame, BatchSummary]:
-    """Return the lists of all users of a dataset, see `frame_lists`, and a summary without notes."""
+    """Return the lists of all users of a dataset, see `frame_lists`, and a summary with notes on new items alone."""
+    recommender, notes = add_items(recommender, dataset.new_items)
     model = recommender.model
     users = np.arange(len(dataset.users))
     actions = dataset.actions()
@@ -110,12 +118,10 @@ def list_users(
     batch, unknown = model.catalogue.translate(dataset, users, actions, passed_over)
     additions = None
     added = recommender.added
-    if dataset.new_items is not None and model.content is not None:
-        added = AddedItems.of(model, dataset.new_items)
     if added is not None:
         of_all, unknown = added.catalogue.translate(dataset, users, actions, passed_over)
         additions = Additions.of(added, of_all, keep_used=keep_used)
-    summary = BatchSummary(len(users), unknown=Counter(unknown))
+    summary = BatchSummary(len(users), unknown=Counter(unknown), notes=notes)
     name = strategy or model.config.recommend.strategy
     frames = []
     for part in np.array_split(users, len(users) // USERS_AT_ONCE + 1):

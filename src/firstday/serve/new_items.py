@@ -42,6 +42,7 @@ class NewItemTable:
         self._store, self._holder = store, holder
         self._placed: tuple[int, str] | None = None
         self._counted_us = 0
+        self._first_us: Mapping[str, int] = {}
         self._turn = asyncio.Lock()
 
     async def poll(self) -> None:
@@ -54,6 +55,7 @@ class NewItemTable:
             if to_place == self._placed and counted_us == self._counted_us:
                 return
             items, use = await self._store.read_items()
+            self._first_us = {one.item_id: one.first_us for one in items}
             added = served.recommender.added
             if to_place != self._placed:
                 added = await asyncio.to_thread(place, served.trained, items, use)
@@ -62,7 +64,7 @@ class NewItemTable:
                 shown, used = (np.array([of_all.get(one, 0) for one in ids]) for of_all in (use.shown, use.used))
                 added = replace(added, shown=shown, used=used)
             if served is self._holder.current:  # otherwise another model was loaded meanwhile
-                self._holder.current = served.with_items(added, {one.item_id: one.first_us for one in items})
+                self._holder.current = served.with_items(added, self._first_us)
                 self._placed, self._counted_us = to_place, counted_us
 
     async def count(self) -> None:
@@ -91,10 +93,10 @@ class NewItemTable:
 
     async def put(self, items: Mapping[str, Mapping[str, Any] | None]) -> None:
         """Store items by id, all or none, or delete those that are None."""
-        put_us = self._holder.current.put_us
+        await self.poll()  # another worker may have put them first
         entries = []
         for item_id, values in items.items():
-            first_us = put_us.get(item_id, now_us())
+            first_us = self._first_us.get(item_id, now_us())
             dated = {} if values is None else {"added_at": to_time(first_us).isoformat(), **values}
             entries.append(NewItem(item_id, dated, first_us))
         await self._store.put_items(entries)
@@ -121,9 +123,8 @@ def describe_ignored(served: ServedModel, item_id: str, values: Mapping[str, Any
     for name, value in values.items():
         entity = entity_of_column(name)
         if name == "vector" and len(value) != added.content.n_numbers:
-            ignored.append(
-                f"the vector has {len(value)} numbers, but those of the model have {added.content.n_numbers}"
-            )
+            n_numbers = added.content.n_numbers or "none"
+            ignored.append(f"the vector has {len(value)} numbers, but those of the model's items have {n_numbers}")
         if name in COLUMNS:
             continue
         if name not in catalogue.columns:

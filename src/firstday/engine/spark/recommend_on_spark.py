@@ -9,7 +9,7 @@ from operator import add
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as fn
 
-from firstday.data.newcomers import FORGIVEN, NEWCOMER_TABLES, check_newcomer_tables
+from firstday.data.newcomers import FORGIVEN, NEWCOMER_TABLES, check_new_items, check_newcomer_tables
 from firstday.engine.large import Tables
 from firstday.engine.spark.cluster_dataset import collect_answers
 from firstday.engine.spark.read_tables import check_shapes, map_tables
@@ -18,7 +18,7 @@ from firstday.engine.spark.sources import take_tables
 from firstday.engine.spark.storage import Storage
 from firstday.engine.spark.work import count_parts, recommend_part, spread_lists
 from firstday.errors import ConfigError, DataError
-from firstday.recommend.batch import BatchSummary, list_users
+from firstday.recommend.batch import BatchSummary, add_items, list_users
 from firstday.recommend.list_files import find_list_form
 from firstday.recommend.recommender import Recommender, check_length
 from firstday.recommend.registry import find_supported
@@ -49,12 +49,14 @@ def recommend_on_spark(
     check_length(recommender.model, k)
     findings = Findings(drop_bad_rows > 0, FORGIVEN, recommender.model.config)
     with named_errors("tables"):
-        dataset_name, of_users, _ = take_tables(tables, findings)
+        dataset_name, of_users, shared = take_tables(tables, findings)
         newcomer_tables = {table: rows for table, rows in of_users.items() if table in NEWCOMER_TABLES}
         present, n_rows = check_shapes(newcomer_tables, findings, may_be_empty=("interactions", "friends"))
     check_newcomer_tables(dataset_name, present, findings)
+    items = check_new_items(shared, findings)
     if findings.faults or not present:
         raise DataError(findings.faults)
+    recommender, notes = add_items(recommender, items)
     list_newcomers = partial(list_users, k=k, strategy=name, keep_used=keep_used, rules=rules)
     function = partial(recommend_part, list_newcomers=list_newcomers, plugins=plugins, options=findings.fresh())
     parts = map_tables(present, count_parts(n_rows), function, recommender)
@@ -65,9 +67,10 @@ def recommend_on_spark(
     if findings.faults:
         parts.unpersist()
         raise DataError(findings.faults)
-    summary = reduce(add, counts).with_notes(findings.notes)
+    summary = reduce(add, counts).with_notes([*findings.notes, *notes])
     lists = parts.select("content").mapInArrow(spread_lists, LISTS_DDL)
-    for name, are_long in (("user_id", all(are_integers)), ("item_id", recommender.model.catalogue.items.are_integers)):
+    item_ids = (recommender.added or recommender.model).catalogue.items
+    for name, are_long in (("user_id", all(are_integers)), ("item_id", item_ids.are_integers)):
         if are_long:
             lists = lists.withColumn(name, fn.col(name).cast("long"))
     return lists, summary, findings.left_out

@@ -48,8 +48,8 @@ NOT_USERS = SERVICE, LISTS, ITEMS = "", "\x01lists", "\x01items"
 """Owners that are not users: of facts about the service, of item lists, and of new items."""
 NEW_ITEMS, ITEM_COUNTS = "new_items", "item_counts"
 """Kinds of the service's entries that record when new items, and the counts of their use, last changed."""
-USERS_AT_ONCE = 100
-"""Number of users that a scan reads at once."""
+USERS_AT_ONCE = 20
+"""Number of users that a scan reads at once; requests wait that long."""
 MAX_STORED_ITEMS = 10_000
 """Maximum number of new items to keep, including deleted ones; the most recently put ones are kept."""
 
@@ -199,9 +199,8 @@ class ItemUse:
 class Alias:
     """The person that a guest became.
 
-    The guest's log has it once, and it is never replaced: the first person keeps the guest. The person's log has a copy
-    for each guest, which counts only if the guest's log agrees, and an alias of the person itself, which keeps a person
-    with guests from becoming a guest.
+    It is in the guest's log, and in the person's next to those of other guests and an alias of the person itself. It
+    counts only if the logs agree: that the one is a person and names the guest, and that the other names the person.
     """
 
     guest_id: str
@@ -215,10 +214,10 @@ Record = Profile | Event | ShownList | Assignment | Alias
 class StoredUser:
     """Everything stored about a user, in order of receipt.
 
-    `first_us` is the time of first contact, None if unknown, and `seen_us` approximately that of the last write. If
-    guests were merged, these are the records of all ids, `person_id` names the person, and `n_left_out` counts events
-    and lists beyond the caps. Each field of the profile is the one put last; of several assignments in an experiment,
-    the first applies.
+    `first_us` is the time of first contact, None if unknown, and `seen_us` that of the newest entry. If guests were
+    merged, these are the records of all ids, `person_id` names the person, and `n_left_out` counts events and lists
+    beyond the caps. Each field of the profile is the one put last; of several assignments in an experiment, the first
+    applies.
     """
 
     profile: Profile | None = None
@@ -421,8 +420,11 @@ class Store:
         """
         oldest_us = self.oldest_us()
         entries = [_to_entry(owner, record, oldest_us) for owner, record in records]
+        return sum(await self._append(entries))
+
+    async def _append(self, entries: Sequence[Entry]) -> list[bool]:
         with self.watch("append"):
-            return sum(await self.log.append(entries, oldest_us))
+            return await self.log.append(entries, self.oldest_us())
 
     async def _read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
         with self.watch("read"):
@@ -449,30 +451,31 @@ class Store:
     async def merge(self, user_id: str, guest_id: str) -> bool:
         """Make a guest's records those of a user; return whether they were not before.
 
-        The person's log names the guest first. If the process dies before the guest's log names the person, nothing is
-        merged, and repeating the call completes it. Raises `MergeError` if the merge is not allowed.
+        Both aliases are written only if they are as they were read, and again each time, so that a merge that came
+        between makes this one start again. Raises `MergeError` if the merge is not allowed.
         """
-        links = _link(user_id, guest_id)
-        await self._check_merge(user_id, guest_id)
-        for of_one_log in (links[:-1], links[-1:]):
-            n_new = await self.append(of_one_log)
-            await self._check_merge(user_id, guest_id)  # another merge may have come first
-        return n_new == 1
-
-    async def _check_merge(self, user_id: str, guest_id: str) -> None:
-        """Raise `MergeError` if a guest cannot become a person: aliases, once written, do not change."""
-        if user_id == guest_id:
-            raise MergeError("The user and from are the same id; name a guest in from.", code="itself")
-        logs = await self._read([user_id, guest_id])
-        person, guest = (assemble(entries, self.oldest_us()) for entries in logs)
-        if person.person_id not in (None, user_id):
-            raise MergeError("The user was merged into another one; merge into that one instead.", code="is_guest")
-        if guest.person_id == guest_id:
-            text = "Guests were merged into the user named in from; merge the other way round, or keep both users."
-            raise MergeError(text, code="has_guests")
-        if guest.person_id not in (None, user_id):
-            text = "The guest was merged into another user before; give the new person another guest id."
-            raise MergeError(text, code="has_person")
+        links = [_to_entry(owner, alias, NEVER) for owner, alias in _link(user_id, guest_id)]
+        is_new = False
+        while True:
+            members, others = await read_members(self._read, [user_id, guest_id], self.oldest_us())
+            (person_id, *_), (owner_id, *guest_ids) = members, others
+            code = ""
+            if user_id == guest_id:
+                code = "itself"
+            elif person_id != user_id:
+                code = "is_guest"
+            elif owner_id == guest_id and guest_ids:
+                code = "has_guests"
+            elif owner_id not in (user_id, guest_id):
+                code = "has_person"
+            if code:
+                raise MergeError(REFUSED_MERGES[code], code=code)
+            is_new |= guest_id not in members
+            read_us = members[user_id].seen_us, NEVER, others[guest_id].seen_us
+            entries = [link._replace(replace_before_us=us + 1) for link, us in zip(links, read_us, strict=True)]
+            is_person, _, is_guest = await self._append(entries)
+            if is_person and is_guest:
+                return is_new
 
     async def start_experiment(self, experiment: str) -> int:
         """Return the start of an experiment, in microseconds since 1970; a new experiment starts now."""
@@ -484,9 +487,8 @@ class Store:
     async def put_list(self, name: str, items: Sequence[str] | None) -> None:
         """Set an item list, or delete it if `items` is None."""
         body = pydantic_core.to_json({"name": name, "items": items}).decode()
-        entries = [Entry(LISTS, "items", f"items {name}", body, ALWAYS), Entry(SERVICE, "items", "items", "", ALWAYS)]
-        with self.watch("append"):
-            await self.log.append(entries, self.oldest_us())
+        entry = Entry(LISTS, "items", f"items {name}", body, ALWAYS)
+        await self._append([entry, Entry(SERVICE, "items", "items", "", ALWAYS)])
 
     async def find_changes(self) -> Mapping[str, int]:
         """Return when item lists (``items``), `NEW_ITEMS` and `ITEM_COUNTS` last changed, in microseconds."""
@@ -496,8 +498,7 @@ class Store:
     async def put_items(self, items: Sequence[NewItem]) -> None:
         """Set the values of new items, all or none; an item without values is deleted."""
         entries = [Entry(ITEMS, "item", f"item {one.item_id}", _to_json(one), ALWAYS) for one in items]
-        with self.watch("append"):
-            await self.log.append([*entries, Entry(SERVICE, NEW_ITEMS, NEW_ITEMS, "", ALWAYS)], self.oldest_us())
+        await self._append([*entries, Entry(SERVICE, NEW_ITEMS, NEW_ITEMS, "", ALWAYS)])
 
     async def put_item_use(self, use: ItemUse) -> None:
         """Set the counts of the use of new items."""
@@ -505,8 +506,7 @@ class Store:
             Entry(ITEMS, ITEM_COUNTS, ITEM_COUNTS, _to_json(use), ALWAYS),
             Entry(SERVICE, ITEM_COUNTS, ITEM_COUNTS, "", ALWAYS),
         ]
-        with self.watch("append"):
-            await self.log.append(entries, self.oldest_us())
+        await self._append(entries)
 
     async def read_items(self) -> tuple[list[NewItem], ItemUse]:
         """Return the new items, the most recently put last, and the counts of their use."""
@@ -540,6 +540,14 @@ class Store:
     async def ping(self) -> None:
         """Check that the store is reachable."""
         await self._read([SERVICE])
+
+
+REFUSED_MERGES = {
+    "itself": "The user and from are the same id; name a guest in from.",
+    "is_guest": "The user was merged into another one; merge into that one instead.",
+    "has_guests": "Guests were merged into the user named in from; merge the other way round, or keep both users.",
+    "has_person": "The guest was merged into another user before; give the new person another guest id.",
+}
 
 
 def _to_json(value: NewItem | ItemUse) -> str:
@@ -632,12 +640,10 @@ def assemble(entries: Sequence[StoredEntry], oldest_us: int) -> StoredUser:
     fields: defaultdict[str, list[Any]] = defaultdict(list)
     is_alive = False
     contacts = []
-    seen_us = 0
     for kind, us, is_told, body in entries:
         is_alive |= us >= oldest_us
         if kind == "user":
             contacts.append(int(body))
-            seen_us = us
         elif us >= oldest_us or kind not in EXPIRING:
             name = FIELDS[kind]
             record = _READERS[name](f'{{"us":{us},{body[1:]}')
@@ -649,7 +655,7 @@ def assemble(entries: Sequence[StoredEntry], oldest_us: int) -> StoredUser:
         signals = {name: value for profile in profiles for name, value in profile.signals.items()}
         records["profile"] = replace(profiles[-1], signals=signals)
     (person_id, *_) = records.pop("person_id", (None,))
-    return StoredUser(person_id=person_id, first_us=min(contacts), seen_us=seen_us, entries=entries, **records)
+    return StoredUser(person_id=person_id, first_us=min(contacts), seen_us=entries[-1][1], entries=entries, **records)
 
 
 async def read_members(
@@ -669,8 +675,10 @@ async def read_members(
     all_members = []
     for user_id in user_ids:
         person_id = found[user_id].person_id or user_id
-        names = dict.fromkeys((person_id, *found[person_id].guest_ids, user_id))
-        all_members.append({name: found[name] for name in names if person_id in (name, found[name].person_id)})
+        person = found[person_id]
+        names = (person_id, *person.guest_ids) if person.person_id == person_id else ()
+        members = {name: found[name] for name in names if found[name].person_id == person_id}
+        all_members.append(members if user_id in members else {user_id: found[user_id]})
     return all_members
 
 
@@ -678,7 +686,7 @@ def unite(members: Mapping[str, StoredUser], oldest_us: int, caps: Mapping[str, 
     """Return the user whose members these are, the person first; only the newest records within the caps remain."""
     (person, *guests) = members.values()
     if not guests:
-        return replace(person, guest_ids=()) if person.guest_ids else person
+        return replace(person, person_id=None, guest_ids=()) if person.person_id else person
     entries = list(chain.from_iterable(one.entries for one in members.values()))
     kept: list[StoredEntry] = []
     for kind, of_kind in groupby(sorted(entries, key=itemgetter(0, 1)), key=itemgetter(0)):

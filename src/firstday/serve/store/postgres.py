@@ -37,8 +37,7 @@ Connection = psycopg.AsyncConnection[Any]
 PURGE_BATCH = 5_000
 """Maximum number of entries removed per transaction, so that other writes do not wait long."""
 
-SESSION = """SET statement_timeout = '{timeout_s}s'; SET idle_in_transaction_session_timeout = '{timeout_s}s';
-SET default_transaction_isolation = 'read committed';"""
+SESSION = """SET statement_timeout = '{timeout_s}s'; SET default_transaction_isolation = 'read committed';"""
 """The server ends what takes too long before the client does, so that none of it is stored. Each statement sees what
 was committed before it."""
 SCHEMA = """SET jit = off; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
@@ -86,10 +85,10 @@ WHERE log.owner = entry.owner AND log.id = entry.id AND log.us + 0 < entry.befor
 APPEND = f"""INSERT INTO firstday_log (owner, kind, id, body, us)
 SELECT owner, kind, id, body, {FIRST_US} + number FROM unnest(%(owner)s::text[], %(kind)s::text[], %(id)s::text[],
   %(body)s::text[], %(replace_before_us)s::bigint[]) WITH ORDINALITY AS entry (owner, kind, id, body, before_us, number)
-ORDER BY CASE WHEN before_us = {ALWAYS} THEN -number ELSE number END
+ORDER BY before_us DESC, CASE WHEN before_us = {ALWAYS} THEN -number ELSE number END
 ON CONFLICT DO NOTHING RETURNING us - {FIRST_US}"""  # noqa: S608
-"""Returns the numbers of new entries, from 1. Of entries with the same id, the first is appended, or the last if it
-always replaces."""
+"""Returns the numbers of new entries, from 1. Of entries with the same id, that which may replace the newest one is
+appended: of several, the first, or the last if it always replaces."""
 SET_TOLD = f"""UPDATE firstday_log AS list SET is_told = true
 FROM unnest(%(owner)s::text[], %(id)s::text[], %(list_key)s::text[])
   WITH ORDINALITY AS entry (owner, id, list_key, number)
@@ -189,12 +188,15 @@ class PostgresLog(Log):
         finally:
             timer.cancel()
 
-    @asynccontextmanager
-    async def _write(self) -> AsyncIterator[Connection]:
-        """Yield a connection with a transaction that holds the lock."""
-        async with self._connect("write") as connection, connection.pipeline(), connection.transaction():
-            await connection.execute(LOCK)
-            yield connection
+    async def _write(self, values: Any, *statements: str) -> psycopg.AsyncClientCursor[Any]:
+        """Run statements in one transaction that holds the lock; return a cursor at the last result.
+
+        They are one message: the server does not wait, holding the lock, for a process that hangs while it sends them.
+        """
+        async with self._connect("write") as connection:
+            cursor = psycopg.AsyncClientCursor(connection)
+            await cursor.execute(";".join((LOCK, *statements)), values)
+            return await cursor.set_result(-1)
 
     async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
         """See `Log.read`."""
@@ -210,7 +212,7 @@ class PostgresLog(Log):
         return await self._appends.write(entries)
 
     async def _append(self, entries: Sequence[Entry]) -> list[bool]:
-        """Append entries in one transaction, without waiting for the server between its statements."""
+        """Append entries in one transaction."""
         now_us, caps = self.now_us(), self.rules.caps
         values = {name: [getattr(entry, name) for entry in entries] for name in Entry._fields} | {
             "now_us": now_us,
@@ -220,15 +222,14 @@ class PostgresLog(Log):
             "kinds": list(caps),
             "caps": list(caps.values()),
         }
-        async with self._write() as connection:
-            done = [await connection.execute(statement, values) for statement in WRITE]
-        new = {number for (number,) in await done[WRITE.index(APPEND)].fetchall()}
+        done = await self._write(values, *WRITE)
+        await done.set_result(1 + WRITE.index(APPEND))
+        new = {number for (number,) in await done.fetchall()}
         return [number in new for number in range(1, len(entries) + 1)]
 
     async def find_facts(self) -> tuple[int, int]:
         """See `Log.find_facts`."""
-        async with self._write() as connection:
-            found = await connection.execute(FACTS)
+        found = await self._write((), FACTS)
         ((latest_us, retention_us),) = await found.fetchall()
         return latest_us, retention_us
 
@@ -240,9 +241,7 @@ class PostgresLog(Log):
 
     async def _remove(self, statement: str, of: str | int) -> int:
         """Remove entries in one transaction; return how many."""
-        async with self._write() as connection:
-            removed = await connection.execute(statement, (of,))
-        return removed.rowcount
+        return (await self._write((of,), statement)).rowcount
 
     async def delete(self, owner: str) -> None:
         """See `Log.delete`."""
