@@ -26,7 +26,10 @@ function showAll() {
     return make("option", { value: at, text: `${list}${method} ${decodeURIComponent(path)} → ${status}` });
   });
   which.replaceChildren(...options);
-  which.value = Math.max(0, record.findIndex(({ body }) => body?.strategy === state.ways[0]));
+  which.value = Math.max(
+    0,
+    record.findIndex(({ body }) => body?.strategy === state.ways[0]),
+  );
   showOne();
 }
 
