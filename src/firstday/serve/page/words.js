@@ -35,7 +35,7 @@ const GLOSSES = {
 export function sayHow(list) {
   const text = GLOSSES[list.strategy] ?? list.explanation.route;
   if (list.route === list.strategy || list.route === "blend" || !list.items.length) return text;
-  if (list.segment === null) return "Nothing is known of you yet, so it is what most people choose.";
+  if (list.segment === null) return `Nothing is known of you yet, so it is “${sayWay(list.route)}”.`;
   return `Too little is known of you for “${sayWay(list.strategy)}”, so it is “${sayWay(list.route)}”.`;
 }
 
@@ -53,7 +53,7 @@ export function sayEvidence(lists, row) {
   const untested = "so no test result is shown";
   if (filter) return `Only what meets ${filter} is listed. The ways were tested without conditions, ${untested}.`;
   if (lists.every(({ segment }) => segment === null))
-    return "Nothing is known of you yet, so all lists have what most people choose. Pick something, and they differ.";
+    return "Nothing is known of you yet, so no list is personal. Pick something, and they change.";
   if (hidden.length || shown.length) return `The ways were tested on picks alone, without rejections, ${untested}.`;
   const beginning = BEGINNINGS[lists[0].explanation.known];
   if (!row) return `The ways were not tested with ${beginning}, ${untested}.`;
