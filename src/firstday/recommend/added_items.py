@@ -168,6 +168,10 @@ class AddedItems:
         return make_offers(self.model, self)
 
 
+ListedItems = TrainedModel | AddedItems
+"""Items that lists consist of: those of a model, or also those added since."""
+
+
 def _find_vectors(items: pl.DataFrame, n_numbers: int) -> np.ndarray | None:
     """Return the own vectors of items, shape (n, n_numbers), NaN if missing; raise DataError for another length."""
     if not n_numbers or "vector" not in items.columns:

@@ -128,7 +128,7 @@ def list_users(
         query = Query(model, batch.take(part), check_length(model, k), keep_used)
         query = query.ask(additions=additions and additions.take(part))
         answer = answer_query(query, name, [rules], partial(read_profile, dataset, part))
-        frames.append(frame_lists((added or model).catalogue, dataset.users.take(part), answer))
+        frames.append(frame_lists(recommender.listed_items.catalogue, dataset.users.take(part), answer))
         counts = count_ineffective(query, name, answer.routes)
         summary += BatchSummary(0, frames[-1].height, Counter(answer.routes.tolist()), Counter(), *counts)
     return pl.concat(frames), summary

@@ -426,12 +426,9 @@ class Query:
 
     def take(self, rows: np.ndarray) -> Query:
         """Return the query for some rows; cached arrays, which have one row per user, are kept."""
-        computed = None if self.computed is None else self.computed.take(rows)
-        override = None if self.excluded_override is None else self.excluded_override.take(rows)
-        additions = None if self.additions is None else self.additions.take(rows)
-        query = replace(
-            self, signals=self.signals.take(rows), computed=computed, excluded_override=override, additions=additions
-        )
+        of_users = ("signals", "computed", "excluded_override", "additions")
+        parts = {name: getattr(self, name) for name in of_users}
+        query = replace(self, **{name: part and part.take(rows) for name, part in parts.items()})
         arrays = {name: value[rows] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
         query.__dict__.update(arrays)
         query._per_user.update({function: array[rows] for function, array in self._per_user.items()})

@@ -21,7 +21,7 @@ from firstday.features.signals import Signals
 from firstday.model.folder import KEEP, load_model, save_model
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import first_allowed, first_distinct
-from firstday.recommend.added_items import AddedItems
+from firstday.recommend.added_items import AddedItems, ListedItems
 from firstday.recommend.arrangement import arrange
 from firstday.recommend.effects import describe_ineffective
 from firstday.recommend.placement import place_additions
@@ -32,7 +32,6 @@ from firstday.recommend.rules.list_rules import (
     NO_RULES,
     AnyRules,
     ItemRules,
-    ListedItems,
     Row,
     Rules,
     compile_rules,
@@ -172,6 +171,16 @@ def check_length(model: TrainedModel, k: int | None) -> int:
     return min(int(length), model.n_items)
 
 
+def list_rows(
+    rows: Sequence[Row | Mapping[str, Any]], k: int | None, layers: Sequence[Rules]
+) -> dict[str, tuple[int | None, Sequence[Rules]]]:
+    """Return the length and the rules of the rows of a page, by name; raise ConfigError if two have the same name."""
+    lists = {row.name: (row.k or k, [*layers, row]) for row in map(Row.of, rows)}
+    if len(lists) < len(rows):
+        raise ConfigError("two rows have the same name; give each its own.", where="rows")
+    return lists
+
+
 def find_item(items: ListedItems, item: Any) -> int:
     """Return the index of an item, given its id; raise ConfigError if there is none."""
     index = items.catalogue.items.index_of(item)
@@ -302,13 +311,9 @@ class Recommender:
         dict
             The list of each row, by name, in order.
         """
-        named = {row.name: row for row in map(Row.of, rows)}
-        if len(named) < len(rows):
-            raise ConfigError("two rows have the same name; give each its own.", where="rows")
-        layers = read_layers(rules)
-        lists = [(row.k or k, [*layers, row]) for row in named.values()]
-        answers = self.answer_lists([Signals.of(user)], lists, strategy, keep_used=keep_used)
-        return {name: answer.row(0) for name, answer in zip(named, answers, strict=True)}
+        lists = list_rows(rows, k, read_layers(rules))
+        answers = self.answer_lists([Signals.of(user)], list(lists.values()), strategy, keep_used=keep_used)
+        return {name: answer.row(0) for name, answer in zip(lists, answers, strict=True)}
 
     def recommend_users(
         self,
@@ -433,8 +438,7 @@ class Recommender:
         >>> recommender.with_items(pl.DataFrame(items)).recommend({"age": 24})  # doctest: +SKIP
         """
         table = load_items(items)
-        added = AddedItems.of(self.model, table)
-        return replace(self, added=added if len(added) else None)
+        return replace(self, added=AddedItems.of(self.model, table) or None)
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         return self.model._repr_facts_()
