@@ -171,16 +171,6 @@ def check_length(model: TrainedModel, k: int | None) -> int:
     return min(int(length), model.n_items)
 
 
-def list_rows(
-    rows: Sequence[Row | Mapping[str, Any]], k: int | None, layers: Sequence[Rules]
-) -> dict[str, tuple[int | None, Sequence[Rules]]]:
-    """Return the length and the rules of the rows of a page, by name; raise ConfigError if two have the same name."""
-    lists = {row.name: (row.k or k, [*layers, row]) for row in map(Row.of, rows)}
-    if len(lists) < len(rows):
-        raise ConfigError("two rows have the same name; give each its own.", where="rows")
-    return lists
-
-
 def find_item(items: ListedItems, item: Any) -> int:
     """Return the index of an item, given its id; raise ConfigError if there is none."""
     index = items.catalogue.items.index_of(item)
@@ -311,9 +301,13 @@ class Recommender:
         dict
             The list of each row, by name, in order.
         """
-        lists = list_rows(rows, k, read_layers(rules))
-        answers = self.answer_lists([Signals.of(user)], list(lists.values()), strategy, keep_used=keep_used)
-        return {name: answer.row(0) for name, answer in zip(lists, answers, strict=True)}
+        named = {row.name: row for row in map(Row.of, rows)}
+        if len(named) < len(rows):
+            raise ConfigError("two rows have the same name; give each its own.", where="rows")
+        layers = read_layers(rules)
+        lists = [(row.k or k, [*layers, row]) for row in named.values()]
+        answers = self.answer_lists([Signals.of(user)], lists, strategy, keep_used=keep_used)
+        return {name: answer.row(0) for name, answer in zip(named, answers, strict=True)}
 
     def recommend_users(
         self,

@@ -14,7 +14,7 @@ from typing import Any
 from firstday.errors import ConfigError
 from firstday.features.signals import Signals
 from firstday.recommend.recommendation import Recommendation
-from firstday.recommend.recommender import find_item, list_rows
+from firstday.recommend.recommender import find_item
 from firstday.recommend.rules.list_rules import NO_RULES, Row, Rules
 from firstday.recommend.variants import Experiment, Variant
 from firstday.serve.http_errors import overloaded
@@ -159,13 +159,20 @@ class ListBatcher:
             first = group[0]
             layers = [] if first.rules == NO_RULES and not first.rows else [self._items.rules, first.rules]
             try:
-                recommender = model.recommender
-                signals = [request.signals for request in group]
-                lists = list(list_rows(first.rows, k, layers).values()) or [(k, layers)]
-                item = None if item_id is None else find_item(recommender.listed_items, item_id)
-                pages = list(recommender.answer_lists(signals, lists, strategy, keep_used=keep_used, item=item))
-                for row, request in enumerate(group):
-                    request.recommendations = [answers.row(row) for answers in pages]
+                if first.rows:
+                    page = model.recommender.recommend_rows(
+                        first.signals, first.rows, k, strategy, keep_used=keep_used, rules=layers
+                    )
+                    first.recommendations = list(page.values())
+                else:
+                    signals = [request.signals for request in group]
+                    lists = [(k, layers)]
+                    item = None if item_id is None else find_item(model.recommender.listed_items, item_id)
+                    answers = next(
+                        model.recommender.answer_lists(signals, lists, strategy, keep_used=keep_used, item=item)
+                    )
+                    for row, request in enumerate(group):
+                        request.recommendations = [answers.row(row)]
             except Exception as error:
                 for request in group:
                     request.error = error

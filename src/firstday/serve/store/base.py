@@ -231,7 +231,8 @@ class StoredUser:
     @property
     def received_us(self) -> list[int]:
         """Times of the events and lists, in microseconds since 1970."""
-        return [one.received_us for one in (*self.events, *self.lists)]
+        records: tuple[StoredEvent | ShownList, ...] = (*self.events, *self.lists)
+        return [one.received_us for one in records]
 
     @property
     def newest_us(self) -> int:
@@ -525,10 +526,6 @@ class Store:
         """Remove expired entries."""
         with self.watch("purge"):
             await self.log.purge(self.oldest_us())
-
-    async def ping(self) -> None:
-        """Check that the store is reachable."""
-        await self._read([SERVICE])
 
 
 REFUSED_MERGES = {
