@@ -70,7 +70,7 @@ def add_items(recommender: Recommender, items: pl.DataFrame | None) -> tuple[Rec
         return recommender, ()
     if recommender.model.content is None:
         return recommender, ("items: Ignored, since the model has learned nothing about new items.",)
-    return replace(recommender, added=AddedItems.of(recommender.model, items)), ()
+    return replace(recommender, added=AddedItems.of(recommender.model, items) or None), ()
 
 
 def recommend_tables(

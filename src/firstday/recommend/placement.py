@@ -21,7 +21,7 @@ def place_additions(query: Query, answer: Answer) -> Answer:
     random place new ones themselves.
     """
     additions = query.additions
-    if additions is None or not len(additions.items) or (answer.propensities < 1).any():
+    if additions is None or (answer.propensities < 1).any():
         return answer
     n_parts = query.n_users * (len(additions.items) + query.k) // MAX_CELLS + 1
     parts = np.array_split(np.arange(query.n_users), n_parts)

@@ -431,8 +431,7 @@ class Recommender:
         >>> items = [{"item_id": "n1", "title": "A new album", "artist_id": ["a7"]}]
         >>> recommender.with_items(pl.DataFrame(items)).recommend({"age": 24})  # doctest: +SKIP
         """
-        table = load_items(items)
-        return replace(self, added=AddedItems.of(self.model, table) or None)
+        return replace(self, added=AddedItems.of(self.model, load_items(items)) or None)
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         return self.model._repr_facts_()

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -168,14 +168,16 @@ class _Run:
             for assignment in user.assignments
             if self._is_new(assignment.assigned_us)
         ]
+        told = [shown.list_id for shown in person.lists if shown.is_told]
         for source, impression in person.find_impressions():
-            if source.received_us in own_us:
-                if isinstance(source, StoredEvent):
-                    rows["events"].append(_show(user_id, source.time_us, impression))
-                    rows["reported"] += [(member, source.list_id) for member in members]
-                else:
-                    rows["lists"].append(_show(user_id, source.received_us, impression))
-        rows["reported"] += [(member, shown.list_id) for shown in person.lists if shown.is_told for member in members]
+            if source.received_us not in own_us:
+                continue
+            if isinstance(source, StoredEvent):
+                rows["events"].append(_show(user_id, source.time_us, impression))
+                told.append(source.list_id)
+            else:
+                rows["lists"].append(_show(user_id, source.received_us, impression))
+        rows["reported"] += product(members, told)
         rows["events"] += [
             _use(user_id, event, event.time_us, event.list_id)
             for event in person.events
