@@ -168,7 +168,7 @@ class _Run:
             for assignment in user.assignments
             if self._is_new(assignment.assigned_us)
         ]
-        told = [shown.list_id for shown in person.lists if shown.is_told]
+        told: list[str | None] = [shown.list_id for shown in person.lists if shown.is_told]
         for source, impression in person.find_impressions():
             if source.received_us not in own_us:
                 continue
