@@ -74,7 +74,7 @@ def test_the_page_follows_a_new_model(
     expect(page.locator("#facts")).to_contain_text(version[:8])
     wait_until_calm(page)
     assert all(title.startswith("New ") for title in titles_in(page))
-    expect(page.locator("#look option").nth(1)).to_contain_text("New ")
+    expect(page.locator("#near button").first).to_contain_text("New ")
 
 
 def enter_a_wrong_key_then_the_right_one(page: Page) -> None:

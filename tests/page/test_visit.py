@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def test_each_pick_changes_three_lists_which_are_what_the_service_answers(page: 
         assert not any(first in items for items in after)
         assert before[WAYS.index(way)] != after[WAYS.index(way)]
         assert after == [ids_of(ask(server, picks_of(page), strategy))[:SIZE] for strategy in WAYS]
-        expect(page.locator("#moved")).to_contain_text(f"of {SIZE}")
+        expect(page.locator("#moved")).to_have_text(f"Picked {page.locator('#picked .title').last.text_content()}")
         places.append(place_on_map(page))
     assert len(set(places)) > 1
     expect(page.locator("#picked button")).to_have_count(3)
@@ -85,19 +86,34 @@ def test_precision_is_that_of_the_model_for_people_who_began_alike(
     model = recommender.model.with_learned(auto=Guard(classes))
     server = start_server(Recommender(model).save(tmp_path / "model"))
     page = open_page(server.url)
-    expect(page.locator(".score")).to_have_count(0)  # of nobody is known how often lists were right
+    scores, evidence = page.locator(".score strong"), page.locator("#evidence")
+
+    def assert_no_figures(why: str) -> None:
+        expect(scores).to_have_count(0)
+        expect(evidence).to_contain_text(why)
+
+    assert_no_figures("Nothing is known of you yet")
     pick(page, 0)
-    expect(page.locator(".score strong")).to_have_text(["43% right", "38% right", "31% right"])
-    expect(page.locator("#evidence")).to_contain_text("1,234 people")
+    figures = ["found 43%", "found 38%", "found 31%"]
+    expect(scores).to_have_text(figures)
+    expect(page.locator(".score").first).to_contain_text(re.compile(r"\(41.45%\)"))
+    expect(evidence).to_contain_text("1,234 other people, given one to three picks")
+    expect(evidence).to_contain_text(f"a list of {model.config.recommend.k} found")
     open_details(page)
     do(page, lambda: page.select_option("#way-1", "soft_segments"))
-    expect(page.locator(".score strong")).to_have_text(["43% right", "31% right"])  # nothing is known of this one
-    do(page, page.locator("#start-over").click)
-    expect(page.locator(".score")).to_have_count(0)
-    page.locator("#shelf button").first.click()
+    expect(scores).to_have_text(["found 43%", "found 31%"])
+    expect(page.locator(".score").nth(1)).to_have_text("Not tested")
+    do(page, lambda: page.select_option("#way-1", "segment"))
+    do(page, button_of(page, "hide").click)
+    assert_no_figures("without rejections")
+    do(page, page.locator("#crossed button").click)
+    do(page, page.locator("#others").click)
+    assert_no_figures("without rejections")
+    do(page, page.locator("#others-back").click)
+    expect(scores).to_have_text(figures)
     for place in range(1, 4):
         pick(page, place)
-    expect(page.locator(".score")).to_have_count(0)  # four picks are another class, without anybody
+    assert_no_figures("four or more picks")
 
 
 def test_a_pick_is_taken_back(page: Page) -> None:
@@ -125,13 +141,29 @@ def test_a_hidden_item_never_comes_back(page: Page, server: ServerProcess) -> No
     do(page, button_of(page, "pick", 3).click)
     check()
     open_details(page)
-    for strategy in page.locator("#way-0 option").evaluate_all("options => options.map(option => option.value)"):
+    for strategy in page.locator("#way-0 option:enabled").evaluate_all(
+        "options => options.map(option => option.value)"
+    ):
         do(page, lambda chosen=strategy: page.select_option("#way-0", chosen))  # type: ignore[misc]
         check()
     reload(page)
     check()
     answer = ask(server, picks_of(page), "auto", k=1000)
     assert hidden in ids_of(answer)  # which it would be in, had it not been hidden
+
+
+def test_a_cross_leaves_a_chip_which_takes_it_back(page: Page) -> None:
+    pick(page, 0)
+    before, crossed = lists_in(page), page.locator("#crossed button")
+    title = titles_in(page)[0]
+    do(page, button_of(page, "hide").click)
+    expect(crossed).to_have_text([title])
+    expect(page.locator("#moved")).to_have_text(f"Removed {title}")
+    reload(page)
+    do(page, crossed.click)
+    expect(crossed).to_have_count(0)
+    expect(page.locator("#crossed-name")).to_be_hidden()
+    assert lists_in(page) == before
 
 
 def test_the_shelf_shows_others_and_what_is_found(page: Page, server: ServerProcess) -> None:
@@ -146,6 +178,12 @@ def test_the_shelf_shows_others_and_what_is_found(page: Page, server: ServerProc
     assert shelf.all_text_contents() == [item["title"] for item in found]
     pick(page, 0)
     assert picks_of(page) == [str(found[0]["item_id"])]
+    page.fill("#search-text", "WÁRS star")
+    page.keyboard.press("Enter")  # moves to the first result
+    expect(page.locator("#shelf button:focus")).to_have_text(found[0]["title"])
+    assert shelf.all_text_contents() == [item["title"] for item in found]
+    search(page, "a")
+    expect(page.locator("#found")).to_have_text("First 12 found")
     page.click("#shelf-next")
     expect(shelf).to_have_count(12)
     search(page, "no such film")
@@ -173,7 +211,10 @@ def test_a_profile_changes_the_list_and_a_reload_keeps_what_was_said(page: Page,
     assert page.input_value("#profile-age") == "19"
     assert page.input_value("#profile select[name=occupation]") == "student"
     expect(page.locator("#options-said")).to_have_text("19 · student")
+    search(page, "star")
     do(page, page.locator("#start-over").click)
+    assert page.input_value("#search-text") == ""
+    expect(page.locator("#shelf button")).to_have_count(12)
     assert items_in(page) == first
     assert said(page) == {}
     assert page.evaluate("localStorage.length + sessionStorage.length") == 0
@@ -187,22 +228,32 @@ def test_other_ways_are_compared(page: Page, server: ServerProcess) -> None:
     do(page, lambda: page.select_option("#way-1", "personal"))
     expect(page.locator(".column:nth-child(2) h3")).to_have_text("Nearest to your taste")
     assert lists_in(page)[1] == ids_of(ask(server, picks_of(page), "personal"))[:SIZE]
+    offered = page.locator("#way-0 option:enabled").evaluate_all("all => all.map(one => one.value)")
+    assert {"auto", "segment"} < set(offered)
+    assert not {"personal", "popular"} & set(offered)  # which the other lists show
     page.click("#longer")
+    expect(page.locator("#longer")).to_be_in_viewport()
     assert lists_in(page)[1] == ids_of(ask(server, picks_of(page), "personal"))[:20]
     page.click("#longer")
     assert len(items_in(page)) == SIZE
 
 
 def test_a_group_is_looked_at(page: Page, server: ServerProcess) -> None:
-    group = httpx.get(f"{server.url}/v1/map").json()["segments"][0]
-    page.select_option("#look", str(group["segment"]))
-    rows = page.locator("#look-detail .title").all_text_contents()
-    assert rows == [item["title"] for item in group["apart"]]
-    expect(page.locator(".dot.chosen")).to_have_attribute("data-segment", str(group["segment"]))
-    other = page.locator(".dot:not(.chosen)").first
-    number = other.get_attribute("data-segment")
-    other.dispatch_event("click")
-    assert page.input_value("#look") == number
+    pick(page, 0)
+    groups = httpx.get(f"{server.url}/v1/map").json()["segments"]
+    near = ask(server, picks_of(page), "auto")["explanation"]["segments"][1]["segment"]
+
+    def assert_shown(group: dict[str, Any]) -> None:
+        expect(page.locator("#look-detail .title")).to_have_text([item["title"] for item in group["apart"]])
+        expect(page.locator(".dot.chosen")).to_have_attribute("data-segment", str(group["segment"]))
+
+    page.locator("#near button").nth(1).click()
+    assert_shown(next(group for group in groups if group["segment"] == near))
+    page.locator(".dot").first.dispatch_event("click")
+    assert_shown(groups[0])
+    page.focus("#map")
+    page.keyboard.press("ArrowLeft")
+    assert_shown(groups[-1])
 
 
 def test_a_map_that_comes_last_shows_where_the_visitor_is(page: Page) -> None:
@@ -222,9 +273,7 @@ def test_requests_are_shown_and_can_be_repeated(page: Page) -> None:
     pick(page, 0)
     page.click("#requests summary")
     page.wait_for_selector("#requests-which option", state="attached")
-    options = page.locator("#requests-which option").all_text_contents()
-    at = next(at for at, text in enumerate(options) if text.startswith("POST /v1/recommendations auto"))
-    page.select_option("#requests-which", str(at))
+    expect(page.locator("#requests-which option:checked")).to_have_text("For you: POST /v1/recommendations → 200")
     curl = page.locator("#requests-curl").text_content() or ""
     assert "/v1/recommendations'" in curl
     assert '"strategy":"auto"' in curl

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 
 from firstday.recommend.recommender import Recommender
+from firstday.serve.models import ServedModel
 from tests.serve.conftest import add_events, assert_error, ids_of
 
 
@@ -36,7 +39,23 @@ def test_items_are_found_by_a_part_of_the_title_and_by_id(by_hand: httpx.Client)
     assert find("T") == ["i3", "i2"]
     assert find("i4") == ["i4"]
     assert find("", 2) == ["i1", "i3"]
-    assert find("no such thing") == find("\n") == find(" ") == find("One\nTwo") == []
+    assert find("\n") == find(" ") == find("")
+    assert find("no such thing") == find("One\nTwo") == []
+
+
+def test_words_of_a_title_are_found_in_any_order_without_accents(tiny: Recommender) -> None:
+    titles = ("Château Musar", "Cabernet Sauvignon, Caymus", "Cabernet, Musar", "", "ÉTÉ", "e\u0301te\u0301 2")
+    catalogue = replace(tiny.model.catalogue, titles=titles)
+    served = ServedModel(Recommender(replace(tiny.model, catalogue=catalogue)), {}, datetime.now(UTC))
+
+    def find(text: str) -> set[str]:
+        return {titles[item] for item in served.find_items(text)}
+
+    assert find("chateau") == find("MUSAR  château") == {titles[0]}
+    assert find("caymus cabernet") == {titles[1]}
+    assert find("cab mus") == {titles[1], titles[2]}
+    assert find("ete") == find("été") == {titles[4], titles[5]}
+    assert find("cabernet chateau") == set()
 
 
 def test_similar_items_are_those_of_python(by_hand: httpx.Client, tiny: Recommender) -> None:

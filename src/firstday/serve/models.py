@@ -82,16 +82,23 @@ class ServedModel:
 
     @cached_property
     def _titles(self) -> pl.Series:
-        """Titles in lower case, most popular first."""
+        """Titles in lower case without accents, most popular first."""
         titles = [self.trained.catalogue.title_of(item) for item in self.trained.popular_items.tolist()]
-        return pl.Series(titles, dtype=pl.String).str.to_lowercase()
+        return _fold(pl.Series(titles, dtype=pl.String))
 
     def find_items(self, text: str) -> list[int]:
-        """Return the index of the item with this id, then of items whose title contains it, most popular first."""
+        """Return the index of the item with this id, then of items with every word in the title, most popular first."""
         exact = self.trained.catalogue.items.index_of(text)
-        has_text = self._titles.str.contains(text.lower(), literal=True)
-        matches = self.trained.popular_items[has_text.to_numpy()].tolist()
+        has_words = self._titles.is_not_null()
+        for word in _fold(pl.Series([text])).item().split():
+            has_words &= self._titles.str.contains(word, literal=True)
+        matches = self.trained.popular_items[has_words.to_numpy()].tolist()
         return list(dict.fromkeys([exact, *matches] if exact >= 0 else matches))
+
+
+def _fold(texts: pl.Series) -> pl.Series:
+    """Return texts in lower case, without accents."""
+    return texts.str.to_lowercase().str.normalize("NFKD").str.replace_all(r"\p{M}", "")
 
 
 def load_served(path: Path, strategy: str = "", needed: Sequence[str] = (), *, verify: bool = True) -> ServedModel:

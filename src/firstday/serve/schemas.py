@@ -342,7 +342,7 @@ class ItemsParameters(_Parameters):
     """Options of the item search."""
 
     query: str = Field(default="", max_length=ID_LENGTH)
-    """Part of a title (case-insensitive), or an id."""
+    """Words or parts of words of a title, in any order, without regard to case and accents; or an id."""
     limit: Limit = 20
 
 

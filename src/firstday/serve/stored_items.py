@@ -128,9 +128,8 @@ def describe_ignored(served: ServedModel, item_id: str, values: Mapping[str, Any
     for name, value in values.items():
         entity = entity_of_column(name)
         if name == "vector" and len(value) != added.content.n_numbers:
-            ignored.append(
-                f"the vector has {len(value)} numbers, but those of the model have {added.content.n_numbers}"
-            )
+            n_numbers = added.content.n_numbers or "none"
+            ignored.append(f"the vector has {len(value)} numbers, but those of the model's items have {n_numbers}")
         if name in COLUMNS:
             continue
         if name not in catalogue.columns:

@@ -86,7 +86,7 @@ export async function ask(path, { query = {}, body } = {}) {
     throw new KeyNeeded(message);
   }
   if ([429, 502, 503, 504].includes(status)) throw new Away(message);
-  throw new Refused(message);
+  throw new Refused(answer?.errors?.[0]?.message ?? message);
 }
 
 function read(text) {

@@ -1,6 +1,6 @@
 // The lists: one column per way, asked again whenever what the visitor said, the filter or the ways change.
 
-import { ask } from "./api.js";
+import { Refused, ask } from "./api.js";
 import { bar, count, icon, make, named, nameOf } from "./build.js";
 import { attempt } from "./connection.js";
 import { change, hide, say, state, togglePick, watch } from "./state.js";
@@ -10,7 +10,6 @@ const ASKED = 24;
 const LONG = 20;
 const SHORT = 8;
 const NARROW_SHORT = 5;
-const UNKNOWN = "Nobody knows you yet, so all lists have what most people choose. Pick something, and they part.";
 const MAX_SIGNALS = 1000; // of a kind in a request
 
 const narrow = matchMedia("(max-width: 799px)");
@@ -19,10 +18,12 @@ const columns = document.getElementById("columns");
 const longer = document.getElementById("longer");
 const others = document.getElementById("others");
 const back = document.getElementById("others-back");
+const lesson = document.getElementById("lesson");
+const moved = document.getElementById("moved");
 
 /** Initialize the lists. */
 export function startLists() {
-  watch(["model", "said", "filter", "ways"], refresh);
+  watch(["model", "said", "ways"], refresh);
   watch(["lists"], showLists);
   narrow.addEventListener("change", showLists);
   longer.addEventListener("click", () => {
@@ -32,8 +33,8 @@ export function startLists() {
     showLists();
   });
   others.addEventListener("click", () => {
-    const passed = shownOf(state.lists[0]).map(({ item }) => String(item.item_id));
-    say({ shown: [...state.said.shown, ...passed].slice(-MAX_SIGNALS) });
+    const passed = state.lists.flatMap(shownOf).map(({ item }) => String(item.item_id));
+    say({ shown: [...new Set([...state.said.shown, ...passed])].slice(-MAX_SIGNALS) });
   });
   back.addEventListener("click", () => {
     say({ shown: [] });
@@ -57,14 +58,14 @@ function readSignals() {
   return { age: profile.age, profile: profile.columns, interactions, shown };
 }
 
-/** Ask for one list. */
-export function askList(strategy, filter, k) {
+function askList(strategy) {
+  const { filter, hidden } = state.said;
   const rules = filter ? { filter } : {};
+  const k = ASKED + hidden.length;
   return ask("v1/recommendations", { body: { signals: readSignals(), k, strategy, rules, explain: true } });
 }
 
 let turn = 0;
-let seen = new Map(); // ids of the items last shown, by strategy
 
 /** Ask for all lists; a later call supersedes an earlier one. */
 async function refresh() {
@@ -73,11 +74,15 @@ async function refresh() {
   const isWanted = () => mine === turn;
   race.setAttribute("aria-busy", "true");
   await attempt(async () => {
-    const k = ASKED + state.said.hidden.length;
-    const lists = await Promise.all(state.ways.map((way) => askList(way, state.filter, k)));
-    if (!isWanted()) return;
-    lists.forEach((list) => (list.before = seen.get(list.strategy)));
-    change({ lists });
+    try {
+      const lists = await Promise.all(state.ways.map(askList));
+      if (isWanted()) change({ lists });
+    } catch (problem) {
+      if (!(problem instanceof Refused) || !state.said.filter) throw problem;
+      if (!isWanted()) return;
+      change({ fault: problem.message });
+      say({ filter: "" });
+    }
   }, isWanted);
   if (isWanted()) race.setAttribute("aria-busy", "false");
 }
@@ -92,98 +97,84 @@ function shownOf(list) {
 
 function showLists() {
   if (!state.lists) return;
-  const { lists } = state;
-  const focused = document.activeElement;
-  const place = placeOf(focused);
-  const scores = lists.map(findScore);
-  const measured = scores.find(Boolean);
-  const explained = measured ? sayEvidence(measured, state.model.default_k) : "";
-  const isUnknown = lists.every(({ segment }) => segment === null);
-  document.getElementById("evidence").textContent = isUnknown ? UNKNOWN : explained;
-  others.disabled = !shownOf(lists[0]).length;
-  back.hidden = !state.said.shown.length;
-  columns.replaceChildren(...lists.map((list, at) => makeColumn(list, at, measured ? makeScore(scores[at]) : null)));
-  columns.firstElementChild.append(make("div", { class: "below" }, others, back));
+  const { lists, model, said } = state;
+  const place = placeOf(document.activeElement);
+  const row = model.selection.find(({ known }) => known === lists[0].explanation.known);
+  const isOnPicksAlone = !said.filter && !said.hidden.length && !said.shown.length;
+  const isTested = row && isOnPicksAlone && lists.some(({ segment }) => segment !== null);
+  document.getElementById("evidence").textContent = sayEvidence(lists, row);
+  const { learned } = lists[0].explanation;
+  lesson.replaceChildren(...(learned ? sayLesson(learned) : []));
+  others.disabled = !lists.flatMap(shownOf).length;
+  back.hidden = !said.shown.length;
+  const scores = lists.map(({ route }) => (isTested ? makeScore(row, route) : null));
+  columns.replaceChildren(...lists.map((list, at) => makeColumn(list, at, scores[at])));
   if (place) focusAt(place);
-  else if (columns.contains(focused)) focused.focus({ preventScroll: true });
-  announce(lists[0]);
-  seen = new Map(lists.map((list) => [list.strategy, shownOf(list).map(({ item }) => item.item_id)]));
-}
-
-function announce(list) {
-  const shown = shownOf(list);
-  if (!list.before || !shown.length) return;
-  const n_new = shown.filter(({ item }) => !list.before.includes(item.item_id)).length;
-  document.getElementById("moved").textContent =
-    `${count(n_new)} of ${count(shown.length)} are new in “${sayWay(list.strategy)}”. First is ${nameOf(shown[0].item)}.`;
-}
-
-/** Return the precision of a list's strategy for the class of people who began alike; null if it was not measured. */
-function findScore({ route, explanation }) {
-  const row = state.model.selection.find(({ known }) => known === explanation.known);
-  if (row?.precision[route] === undefined) return null;
-  const [low, high] = row.precision_ci[route];
-  return { ...row, precision: row.precision[route], error: (high - low) / 2 };
+  document.activeElement.closest("#race .below")?.scrollIntoView({ block: "nearest" });
 }
 
 function makeColumn(list, at, score) {
   const id = `list-${at}`;
-  const { learned } = list.explanation;
   const entries = shownOf(list).map(({ item, place }, rank) => makeEntry(list, item, place, rank));
-  const nothing = make("p", { class: "small", text: "Nothing is left for this list." });
+  const text = state.said.filter ? "No item left to list meets this condition." : "Nothing is left for this list.";
   return make(
     "section",
     { class: "card column", "aria-labelledby": id, "data-way": list.strategy },
     make("h3", { id, text: sayWay(list.strategy) }),
     make("p", { class: "small how", text: sayHow(list) }),
     score,
-    learned && !at ? make("p", { class: "lesson" }, ...sayLesson(learned)) : null,
-    entries.length ? make("ol", { role: "list" }, ...entries) : nothing,
+    entries.length ? make("ol", { role: "list" }, ...entries) : make("p", { class: "small", text }),
   );
 }
 
-function makeScore(score) {
-  const place = make("p", { class: "score" });
-  if (!score) return place;
-  const number = make("strong", { text: `${Math.round(score.precision)}% right` });
-  place.append(number, make("span", { class: "small", text: ` ± ${Math.round(score.error)}` }), bar(score.precision));
+/** Show the precision of a route, for people who began as the visitor did. */
+function makeScore({ precision, precision_ci }, route) {
+  const place = make("p", { class: "score small" });
+  if (precision[route] === undefined) {
+    place.textContent = "Not tested";
+    return place;
+  }
+  const [low, high] = precision_ci[route].map(Math.round);
+  const number = make("strong", { text: `found ${Math.round(precision[route])}%` });
+  place.append("On other people: ", number, ` (${low}–${high}%)`, bar(precision[route]));
   return place;
 }
 
 function makeEntry(list, item, place, rank) {
-  const isNew = list.before && !list.before.includes(item.item_id);
-  const mark = isNew ? make("strong", { class: "new", text: "new " }) : null;
   return make(
     "li",
-    { class: "entry", "data-item": item.item_id },
+    { class: "entry", "data-item": item.item_id, tabindex: -1 },
     make("span", { class: "rank", text: count(rank + 1) }),
-    make(
-      "div",
-      {},
-      named("p", item, { class: "title" }),
-      make("p", { class: "reason" }, mark, ...sayReason(list, place)),
-    ),
-    makeAct("pick", "like", `Pick: ${nameOf(item)}`, () => togglePick(item)),
-    makeAct("hide", "no", `Never list: ${nameOf(item)}`, () => hide(item)),
+    make("div", {}, named("p", item, { class: "title" }), make("p", { class: "reason" }, ...sayReason(list, place))),
+    makeAct("pick", "like", "Pick", item, togglePick),
+    makeAct("hide", "no", "Not for me", item, hide),
   );
 }
 
-function makeAct(what, image, label, click) {
-  const attributes = { type: "button", class: `act ${what}`, "data-what": what, "aria-label": label, title: label };
-  return make("button", { ...attributes, on: { click } }, icon(image));
+/** Make a button of an entry, which afterwards gives the focus to the entry: a second press does nothing. */
+function makeAct(what, image, verb, item, act) {
+  const label = `${verb}: ${nameOf(item)}`;
+  const click = ({ currentTarget }) => {
+    currentTarget.closest(".entry").focus();
+    moved.textContent = `${what === "pick" ? "Picked" : "Removed"} ${nameOf(item)}`;
+    act(item);
+  };
+  const attributes = { type: "button", class: `act ${what}`, "aria-label": label, title: label };
+  return make("button", { ...attributes, "data-what": what, on: { click } }, icon(image));
 }
 
 const entriesOf = (column) => [...(column?.querySelectorAll(".entry") ?? [])];
 
-/** Return where a button of an entry is: column, row and what it does; null if it is none. */
-function placeOf(button) {
-  const entry = button.closest(".entry");
+/** Return where the focus is in an entry: column, row, and what its button does, if it is on one; null elsewhere. */
+function placeOf(focused) {
+  const entry = focused.closest(".entry");
   const column = [...columns.children].findIndex((one) => one.contains(entry));
-  return entry ? { column, row: entriesOf(columns.children[column]).indexOf(entry), what: button.dataset.what } : null;
+  return entry ? { column, row: entriesOf(columns.children[column]).indexOf(entry), what: focused.dataset.what } : null;
 }
 
-/** Focus the button that is now where another one was. */
+/** Focus what is now where the focus was. */
 function focusAt({ column, row, what }) {
   const entries = entriesOf(columns.children[column]);
-  entries[Math.min(row, entries.length - 1)]?.querySelector(`[data-what="${what}"]`).focus({ preventScroll: true });
+  const entry = entries[Math.min(row, entries.length - 1)] ?? race;
+  (entry.querySelector(`[data-what="${what}"]`) ?? entry).focus();
 }

@@ -27,9 +27,10 @@ function followModel() {
 
 function showFacts() {
   if (!state.model) return;
-  const { items, segments, model } = state.model;
+  const { items, segments, model, data } = state.model;
+  if (data.dataset) document.getElementById("source").textContent = `Learned from the choices in ${data.dataset}`;
   document.getElementById("facts").textContent =
-    `${count(items)} items · ${count(segments)} groups of people · model ${model.slice(0, 8)}`;
+    `Model ${model.slice(0, 8)}: ${count(items)} items, ${count(segments)} groups of people`;
 }
 
 startShelf();

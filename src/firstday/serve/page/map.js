@@ -6,42 +6,48 @@ import { state, watch } from "./state.js";
 
 const HALF = { width: 1.5, height: 1 };
 const PADDING = 0.06;
-const LETTERS = 22;
+const LETTERS = ["A", "B", "C"];
+const LETTER_RADIUS = 8;
+const MAX_LENGTH = 22;
 const YOU = { width: 38, height: 20 };
 const MIN_DISTANCE = 0.01;
 
 const place = document.getElementById("map");
-const look = document.getElementById("look");
 const detail = document.getElementById("look-detail");
 
 let scale = 1; // pixels per map unit
-let layers; // {svg, lines, dots, numbers, names, you}
+let layers; // {svg, lines, dots, letters, names, you}
+let chosen = -1; // place of the group looked at
 
 /** Initialize the map. */
 export function startMap() {
   watch(["map"], makeMap);
   watch(["lists", "map"], showNear);
-  look.addEventListener("change", () => showGroup(Number(look.value)));
+  place.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (!step || !layers) return;
+    event.preventDefault();
+    const n = state.map.segments.length;
+    showGroup((Math.max(chosen, step < 0 ? 0 : -1) + step + n) % n);
+  });
   new ResizeObserver(() => layers && layOut()).observe(place);
 }
 
 const toPixels = ({ x, y }) => ({ x: (x + HALF.width + PADDING) * scale, y: (HALF.height + PADDING - y) * scale });
+const isOf = (group) => (one) => one.segment === group.segment;
 const radiusOf = ({ radius }) => Math.max(3, radius * scale);
 const nameOfGroup = ({ apart }) => apart.slice(0, 2).map(nameOf).join(" · ") || "Nothing in common";
 
 function makeMap() {
   if (!state.map) return;
   const group = (name) => draw("g", { class: name });
-  layers = Object.fromEntries(["lines", "dots", "numbers", "names", "you"].map((name) => [name, group(name)]));
+  layers = Object.fromEntries(["lines", "dots", "letters", "names", "you"].map((name) => [name, group(name)]));
   layers.svg = draw("svg", { role: "img", "aria-label": "Map of the groups" }, ...Object.values(layers));
   const corner = { x: -YOU.width / 2, y: -YOU.height / 2, rx: YOU.height / 2, ...YOU };
   layers.you.append(draw("rect", corner), draw("text", { y: 4, "text-anchor": "middle", text: "you" }));
   place.replaceChildren(layers.svg);
-  const options = state.map.segments.map((one) =>
-    make("option", { value: one.segment, text: nameOfGroup(one), dir: "auto" }),
-  );
-  look.replaceChildren(make("option", { value: -1, text: "Choose one, or a dot" }), ...options);
-  look.disabled = false;
+  chosen = -1;
+  detail.replaceChildren();
   layOut();
 }
 
@@ -73,12 +79,12 @@ function layOut() {
   showNear();
 }
 
-function drawDot(segment) {
+function drawDot(segment, at) {
   const { x, y } = toPixels(segment);
   const title = draw("title", { text: `${count(segment.users)} people: ${nameOfGroup(segment)}` });
-  const on = { click: () => showGroup(segment.segment) };
+  const on = { click: () => showGroup(at) };
   const number = { "data-segment": segment.segment };
-  return draw("circle", { cx: x, cy: y, r: radiusOf(segment), class: "dot", ...number, on }, title);
+  return draw("circle", { cx: x, cy: y, class: "dot", ...number, on }, title);
 }
 
 function showNear() {
@@ -94,18 +100,22 @@ function showNear() {
       return draw("line", { x1: x, y1: y, x2: end.x, y2: end.y });
     }),
   );
-  layers.numbers.replaceChildren(...near.map(drawNumber));
+  layers.letters.replaceChildren(...near.map(drawLetter));
   document.getElementById("near-about").textContent = near.length
-    ? "The groups nearest to you, by what sets them apart:"
+    ? "The groups nearest to you in taste, which a flat map cannot always show:"
     : "You start in the middle.";
   document.getElementById("near").replaceChildren(
     ...near.map((one, rank) =>
       make(
         "li",
-        { "data-segment": one.segment },
-        make("span", { class: "rank", text: count(rank + 1) }),
-        make("span", { class: "title" }, ...namedTogether(one.apart.slice(0, 2))),
-        make("span", { class: "small", text: `${count(one.users)} people` }),
+        {},
+        make(
+          "button",
+          { type: "button", on: { click: () => showGroup(state.map.segments.findIndex(isOf(one))) } },
+          make("span", { class: "rank", text: LETTERS[rank] }),
+          make("span", { class: "title" }, ...namedTogether(one.apart.slice(0, 2))),
+          make("span", { class: "small", text: `${count(one.users)} people` }),
+        ),
       ),
     ),
   );
@@ -115,28 +125,30 @@ function showNear() {
   drawNames(near, { x, y, r: YOU.width / 2 });
 }
 
-/** Draw the rank of a near group on its dot. */
-function drawNumber(group, rank) {
+/** Draw the letter of a near group on its dot. */
+function drawLetter(group, rank) {
   const { x, y } = toPixels(group);
-  return draw("text", { x, y: y + 4, "text-anchor": "middle", text: count(rank + 1) });
+  return draw("text", { x, y: y + 4, "text-anchor": "middle", text: LETTERS[rank] });
 }
 
 function markDots(near) {
-  for (const dot of layers.dots.children) {
-    const number = Number(dot.dataset.segment);
-    dot.classList.toggle("close", near.some(({ segment }) => segment === number));
-    dot.classList.toggle("chosen", number === Number(look.value));
-  }
+  [...layers.dots.children].forEach((dot, at) => {
+    const group = state.map.segments[at];
+    const isNear = near.some(isOf(group));
+    dot.classList.toggle("close", isNear);
+    dot.setAttribute("r", Math.max(isNear ? LETTER_RADIUS : 0, radiusOf(group)));
+    dot.classList.toggle("chosen", at === chosen);
+  });
 }
 
 /** Name the dots, the nearest first, then the largest, as far as there is room. */
 function drawNames(near, you) {
-  const isNear = ({ segment }) => near.some((one) => one.segment === segment);
+  const isNear = (group) => near.some(isOf(group));
   const named = state.map.segments.filter(({ apart }) => apart.length);
   const ordered = [...named.filter(isNear), ...named.filter((one) => !isNear(one))].slice(0, 80);
   const labels = ordered.map((one) => {
     const name = nameOf(one.apart[0]);
-    const text = name.length > LETTERS ? `${name.slice(0, LETTERS).trimEnd()}…` : name;
+    const text = name.length > MAX_LENGTH ? `${name.slice(0, MAX_LENGTH).trimEnd()}…` : name;
     return draw("text", { class: isNear(one) ? "name close" : "name", text });
   });
   layers.names.replaceChildren(...labels);
@@ -157,14 +169,11 @@ function drawNames(near, you) {
   });
 }
 
-function showGroup(number) {
-  const one = state.map.segments.find(({ segment }) => segment === number);
-  look.value = String(one ? number : -1);
+/** Say what sets a group apart, given its place. */
+function showGroup(at) {
+  chosen = at;
+  const one = state.map.segments[at];
   markDots(findNear());
-  if (!one) {
-    detail.replaceChildren();
-    return;
-  }
   const rows = one.apart.map((item) =>
     make("li", {}, named("span", item, { class: "title" }), make("strong", { text: times(item.lift) })),
   );

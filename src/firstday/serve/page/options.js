@@ -1,15 +1,12 @@
 // Options of the lists: the visitor's profile, a filter, and the ways to compare. Each is shown if the model has it.
 
-import { Refused } from "./api.js";
 import { make, settled } from "./build.js";
-import { attempt } from "./connection.js";
-import { askList } from "./lists.js";
 import { change, say, state, watch } from "./state.js";
 import { sayColumn, sayValue, sayWay } from "./words.js";
 
 const profile = document.getElementById("profile");
 const field = document.getElementById("filter-text");
-const wrong = document.getElementById("filter-wrong");
+const ways = document.getElementById("ways");
 const ORDINALS = ["First list", "Second list", "Third list"];
 
 /** Initialize the options. */
@@ -17,8 +14,13 @@ export function startOptions() {
   watch(["profileColumns"], makeProfile);
   watch(["model"], makeFilter);
   watch(["model"], makeWays);
-  watch(["said", "filter", "profileColumns"], showSaid);
-  field.addEventListener("change", applyFilter);
+  watch(["model", "ways"], disableWaysInUse);
+  watch(["said", "profileColumns"], showSaid);
+  watch(["fault"], showFault);
+  field.addEventListener("change", () => {
+    change({ fault: "" });
+    say({ filter: field.value.trim() });
+  });
   document.getElementById("options-form").addEventListener("submit", (event) => event.preventDefault());
 }
 
@@ -62,45 +64,42 @@ function makeFilter() {
   document.getElementById("filter").hidden = !columns.length;
   field.placeholder = conditions.slice(0, 2).join(" and ");
   document.getElementById("filter-columns").replaceChildren(...conditions.map((value) => make("option", { value })));
+  document.getElementById("filter-about").textContent = `Columns: ${columns.map(({ name }) => name).join(", ")}`;
 }
 
-/** Filter all lists, unless the service refuses the condition. */
-async function applyFilter() {
-  const filter = field.value.trim();
-  let fault = "";
-  await attempt(async () => {
-    try {
-      await askList("popular", filter, 1);
-    } catch (problem) {
-      if (!(problem instanceof Refused)) throw problem;
-      fault = problem.message;
-    }
-  });
-  if (filter !== field.value.trim()) return; // a later one is being checked
-  wrong.textContent = fault;
-  field.setAttribute("aria-invalid", Boolean(fault));
-  if (!fault) change({ filter });
+function showFault() {
+  document.getElementById("filter-wrong").textContent = state.fault;
+  field.setAttribute("aria-invalid", Boolean(state.fault));
+  if (state.fault) document.getElementById("options").open = true;
 }
 
 function makeWays() {
   if (!state.model) return;
   const fields = state.ways.map((chosen, at) => {
-    const options = state.model.strategies.map((name) =>
-      make("option", { value: name, text: `${sayWay(name)} (${name})` }),
-    );
+    const options = state.model.strategies.map((name) => {
+      const text = sayWay(name);
+      return make("option", { value: name, text: text === name ? name : `${text} (${name})` });
+    });
     const choose = () => change({ ways: state.ways.with(at, select.value) });
     const select = make("select", { id: `way-${at}`, on: { change: choose } }, ...options);
     select.value = chosen;
     return labelled(ORDINALS[at], select);
   });
-  fill(document.getElementById("ways"), fields);
+  fill(ways, fields);
+}
+
+/** Offer in each select only what no other list shows. */
+function disableWaysInUse() {
+  for (const option of ways.querySelectorAll("option"))
+    option.disabled = !option.selected && state.ways.includes(option.value);
 }
 
 function showSaid() {
+  const { filter } = state.said;
   const { age, columns } = state.said.profile;
-  const field = document.getElementById("profile-age");
-  if (field && document.activeElement !== field) field.value = age ?? "";
+  const years = document.getElementById("profile-age");
+  if (years && document.activeElement !== years) years.value = age ?? "";
+  if (document.activeElement !== field && !state.fault) field.value = filter;
   for (const select of profile.querySelectorAll("select")) select.value = columns[select.name] ?? "";
-  const parts = [age, ...Object.values(columns), state.filter].filter((part) => part !== null && part !== "");
-  document.getElementById("options-said").textContent = parts.join(" · ");
+  document.getElementById("options-said").textContent = [age, ...Object.values(columns)].filter(Boolean).join(" · ");
 }

@@ -2,6 +2,8 @@
 
 import { asCurl, record, watchRecord } from "./api.js";
 import { make } from "./build.js";
+import { state } from "./state.js";
+import { sayWay } from "./words.js";
 
 const MAX_LENGTH = 60_000;
 const details = document.getElementById("requests");
@@ -19,10 +21,15 @@ export function startRequests() {
 
 function showAll() {
   if (!details.open) return;
-  const options = record.map(({ method, path, body, status }, at) =>
-    make("option", { value: at, text: `${method} ${decodeURIComponent(path)} ${body?.strategy ?? ""} → ${status}` }),
-  );
+  const options = record.map(({ method, path, body, status }, at) => {
+    const list = body ? `${sayWay(body.strategy)}: ` : "";
+    return make("option", { value: at, text: `${list}${method} ${decodeURIComponent(path)} → ${status}` });
+  });
   which.replaceChildren(...options);
+  which.value = Math.max(
+    0,
+    record.findIndex(({ body }) => body?.strategy === state.ways[0]),
+  );
   showOne();
 }
 

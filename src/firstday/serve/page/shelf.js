@@ -3,7 +3,7 @@
 import { ask } from "./api.js";
 import { count, icon, make, named, nameOf, settled } from "./build.js";
 import { attempt } from "./connection.js";
-import { isPicked, startOver, state, togglePick, watch } from "./state.js";
+import { isNothing, isPicked, startOver, state, togglePick, unhide, watch } from "./state.js";
 
 const SIZE = 12;
 const NARROW_SIZE = 4;
@@ -15,12 +15,15 @@ const next = document.getElementById("shelf-next");
 const text = document.getElementById("search-text");
 const found = document.getElementById("found");
 const picksName = document.getElementById("picks-name");
+const picks = document.getElementById("picks");
 const picked = document.getElementById("picked");
+const crossed = document.getElementById("crossed");
 const again = document.getElementById("start-over");
 
 let all = []; // items of the shelf, in order
 let from = 0; // number of items already seen
 let results = null; // items found; null: no search
+let searched = {}; // {query, done: promise} of the last search
 
 /** Initialize the shelf. */
 export function startShelf() {
@@ -30,10 +33,15 @@ export function startShelf() {
   next.addEventListener("click", showNext);
   again.addEventListener("click", () => {
     startOver();
+    text.value = "";
+    closeSearch();
     text.focus();
   });
   text.addEventListener("input", settled(search, 150));
-  document.getElementById("search").addEventListener("submit", (event) => event.preventDefault());
+  document.getElementById("search").addEventListener("submit", (event) => {
+    event.preventDefault();
+    search().then(() => shelf.querySelector("button")?.focus());
+  });
 }
 
 /** Collect the items by which groups stand out: first one of each group, then the second ones. */
@@ -50,7 +58,12 @@ function showNext() {
   const size = shelf.children.length;
   if (results) text.value = "";
   else from = from + size < all.length ? from + size : 0;
+  closeSearch();
+}
+
+function closeSearch() {
   results = null;
+  searched = {};
   found.textContent = "";
   showShelf();
 }
@@ -58,7 +71,7 @@ function showNext() {
 function showShelf() {
   const size = narrow.matches ? NARROW_SIZE : SIZE;
   const items = results ?? all.slice(from, from + size);
-  next.textContent = results ? "Back to the shelf" : "Show others";
+  next.textContent = results ? "Back to the shelf" : "Others to pick from";
   next.disabled = !results && all.length <= size;
   shelf.replaceChildren(...items.map(makeItem));
   markPicked();
@@ -76,18 +89,23 @@ function markPicked() {
   for (const button of shelf.querySelectorAll("button")) button.setAttribute("aria-pressed", isPicked(button.item));
 }
 
+/** Search for the text of the field, unless that was the last search. */
 async function search() {
   const query = text.value.trim();
-  if (!query) {
-    if (results) showNext();
-    return;
-  }
+  if (!query) closeSearch();
+  else if (query !== searched.query) searched = { query, done: find(query) };
+  await searched.done;
+}
+
+async function find(query) {
   const isWanted = () => text.value.trim() === query;
   await attempt(async () => {
     const { items } = await ask("v1/items", { query: { query, limit: SIZE } });
     if (!isWanted()) return;
     results = items;
-    found.textContent = items.length ? `${count(items.length)} found` : `Nothing has “${query}” in its title.`;
+    const n = items.length;
+    const text = n < SIZE ? `${count(n)} found` : `First ${SIZE} found`;
+    found.textContent = n ? text : `Nothing has “${query}” in its title.`;
     showShelf();
   }, isWanted);
 }
@@ -98,17 +116,20 @@ function sayPicks(n) {
 }
 
 function showPicks() {
-  const { picks, hidden } = state.said;
-  const at = [...picked.querySelectorAll("button")].indexOf(document.activeElement);
-  picksName.textContent = sayPicks(picks.length);
-  picked.replaceChildren(...picks.map(makePick));
-  again.hidden = !picks.length && !hidden.length;
-  if (at >= 0) (picked.querySelectorAll("button")[Math.min(at, picks.length - 1)] ?? text).focus();
+  const { said } = state;
+  const isInside = picks.contains(document.activeElement);
+  picksName.textContent = sayPicks(said.picks.length);
+  picked.replaceChildren(...said.picks.map((item) => makeChip(item, "Take back", togglePick)));
+  crossed.replaceChildren(...said.hidden.map((item) => makeChip(item, "Bring back", unhide)));
+  document.getElementById("crossed-name").hidden = !said.hidden.length;
+  again.hidden = isNothing();
+  if (isInside) picksName.focus(); // a second press does nothing
   markPicked();
 }
 
-function makePick(item) {
-  const on = { click: () => togglePick(item) };
-  const attributes = { type: "button", class: "pick", "aria-label": `Take back: ${nameOf(item)}`, on };
-  return make("li", {}, make("button", attributes, named("span", item, { class: "title" }), icon("no")));
+function makeChip(item, verb, act) {
+  const attributes = { type: "button", class: "chip", "aria-label": `${verb}: ${nameOf(item)}` };
+  const button = make("button", { ...attributes, on: { click: () => act(item) } });
+  button.append(named("span", item, { class: "title" }), icon("no"));
+  return make("li", {}, button);
 }

@@ -2,11 +2,12 @@
 // nothing of it.
 
 const KEPT = "firstday.said";
-const NOTHING = { picks: [], hidden: [], shown: [], profile: { age: null, columns: {} } };
+const NOTHING = { picks: [], hidden: [], shown: [], profile: { age: null, columns: {} }, filter: "" };
 
 export const state = {
-  said: readSaid(), // {picks, hidden: [{item_id, title}], shown: ids of items passed over, profile: {age, columns}}
-  filter: "", // condition on the columns of items
+  // {picks, hidden: [{item_id, title}], shown: ids of items passed over, profile: {age, columns}, filter: on items}
+  said: readSaid(),
+  fault: "", // why the service refused the filter
   ways: ["auto", "segment", "popular"], // strategies compared
   lists: null, // the answer of each way
   model: null, // GET v1/model
@@ -50,6 +51,7 @@ export function say(parts) {
 
 /** Forget everything that the visitor said. */
 export function startOver() {
+  change({ fault: "" });
   say(NOTHING);
   try {
     localStorage.removeItem(KEPT);
@@ -63,6 +65,9 @@ const without = (items, item) => items.filter(({ item_id }) => String(item_id) !
 /** Return whether an item is among the picks. */
 export const isPicked = (item) => without(state.said.picks, item).length < state.said.picks.length;
 
+/** Return whether the visitor said nothing. */
+export const isNothing = () => JSON.stringify(state.said) === JSON.stringify(NOTHING);
+
 /** Pick an item, or take it back. */
 export function togglePick(item) {
   const { picks, hidden } = state.said;
@@ -73,3 +78,6 @@ export function togglePick(item) {
 
 /** Never list an item again. */
 export const hide = ({ item_id, title }) => say({ hidden: [...state.said.hidden, { item_id, title }] });
+
+/** List a hidden item again. */
+export const unhide = (item) => say({ hidden: without(state.said.hidden, item) });

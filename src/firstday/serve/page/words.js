@@ -1,6 +1,7 @@
 // Texts of the page: names of ways to recommend, columns and values, and the reason for an item.
 
 import { count, make, namedTogether, nameOf, percent, times } from "./build.js";
+import { state } from "./state.js";
 
 const WAYS = {
   auto: "For you",
@@ -14,6 +15,7 @@ const WAYS = {
   friends: "What your friends use",
   blend: "Several ways, mixed",
   direct: "Learned from first days",
+  edlae: "What goes with your picks",
   explore: "Drawn from likely groups",
   fold_in: "Solved from your picks",
   day_one: "Near to your picks",
@@ -24,32 +26,41 @@ const WAYS = {
 export const sayWay = (name) => WAYS[name] ?? name;
 
 const GLOSSES = {
-  auto: "Made from your picks by several ways at once; the default of firstday (auto).",
-  segment: "What the group of people nearest to you chooses most; the published method (segment).",
-  popular: "What most people choose; the same for all (popular).",
+  auto: "Several ways of guessing from your picks, combined.",
+  segment: "What the group nearest to you chooses most, after the method of Deezer (2021).",
+  popular: "What most people choose, without what you picked or crossed out.",
 };
 
 /** Say in a sentence how a list was made. */
 export function sayHow(list) {
   const text = GLOSSES[list.strategy] ?? list.explanation.route;
-  if (list.route === list.strategy || list.route === "blend") return text;
-  if (list.segment === null) return "Nothing is known of you yet, so it is what most people choose.";
+  if (list.route === list.strategy || list.route === "blend" || !list.items.length) return text;
+  if (list.segment === null) return `Nothing is known of you yet, so it is “${sayWay(list.route)}”.`;
   return `Too little is known of you for “${sayWay(list.strategy)}”, so it is “${sayWay(list.route)}”.`;
 }
 
 const BEGINNINGS = {
   nothing: "nothing",
-  profile: "their profile alone",
-  friends: "their friends alone",
-  "1-3": "their first one to three picks",
-  "4+": "their first four or more picks",
+  profile: "only a profile",
+  friends: "only friends",
+  "1-3": "one to three picks",
+  "4+": "four or more picks",
 };
 
-/** Explain the precision of lists. */
-export function sayEvidence({ known, n_users }, k) {
+/** Explain the figures of the lists, or why there are none. `row` has those for people who began as the visitor did. */
+export function sayEvidence(lists, row) {
+  const { filter, hidden, shown } = state.said;
+  const untested = "so no test result is shown";
+  if (filter) return `Only what meets ${filter} is listed. The ways were tested without conditions, ${untested}.`;
+  if (lists.every(({ segment }) => segment === null))
+    return "Nothing is known of you yet, so no list is personal. Pick something, and they change.";
+  if (hidden.length || shown.length) return `The ways were tested on picks alone, without rejections, ${untested}.`;
+  const beginning = BEGINNINGS[lists[0].explanation.known];
+  if (!row) return `The ways were not tested with ${beginning}, ${untested}.`;
+  const k = state.model.default_k;
   return (
-    `Right: how much of what people chose later was in a list of ${k} made from ${BEGINNINGS[known]} (100%: all that ` +
-    `fit). Tested on ${count(n_users)} people held out of training.`
+    `Tested on ${count(row.n_users)} other people, given ${beginning}: the share of what each chose later ` +
+    `(${k} at most) that a list of ${k} found, with its 95% interval. This is about them, not about your lists.`
   );
 }
 
@@ -75,15 +86,20 @@ export function sayValue(column, value) {
  */
 export function sayReason(list, place) {
   const { score } = list.items[place];
-  const { share_of_segment, share_of_everyone: everyone, most_like } = list.explanation.items[place];
+  const { share_of_segment: share, share_of_everyone: everyone, most_like } = list.explanation.items[place];
   const all = `${percent(everyone)} of all people chose it`;
   if (list.route === "popular" || list.route === "recent") return [all];
   if (place >= list.n_ranked) return [`To fill the list: ${all}`];
-  if (list.route === "segment" && share_of_segment !== null) {
-    const average = everyone > 0 ? `, ${times(share_of_segment / everyone)} the average` : "";
-    return [`${percent(share_of_segment)} of your group chose it${average}`];
+  if (list.route === "segment" && share !== null) {
+    if (share <= everyone) return [`${all}, and ${percent(share)} of your group`];
+    const average = everyone > 0 ? `, ${times(share / everyone)} the average` : "";
+    return [`${percent(share)} of your group chose it${average}`];
   }
-  if (most_like) return ["Similar to your pick ", make("bdi", { text: nameOf(most_like) })];
+  if (most_like) {
+    const isOfUse = state.model.data.vectors !== "precomputed"; // vectors are learned from who chose what
+    const why = isOfUse ? "Chosen by people like those who chose " : "Similar to ";
+    return [why, make("bdi", { text: nameOf(most_like) })];
+  }
   const chance = list.score_scale === "probability of use" ? `${percent(score)} likely for you` : "Near to your taste";
   return [`${chance}; ${all}`];
 }
@@ -91,17 +107,15 @@ export function sayReason(list, place) {
 /** Format a probability, never as 0% or 100%. */
 const sayChance = (share) => (share > 0.99 ? "over 99%" : share < 0.01 ? "under 1%" : percent(share));
 
-function sayChange({ titles, before, after }) {
-  const names = namedTogether(titles.map((title) => ({ title })));
-  return [...names, ` (${sayChance(before)} → ${sayChance(after)})`];
-}
+const LARGE_CHANGE = 0.1;
 
-/** Say what was learned from items passed over, as nodes and strings. */
-export function sayLesson({ n_passed_over, risen: [most], fallen: [least] }) {
-  const parts = [`Learned from the ${n_passed_over} that you passed over: `];
-  if (most) parts.push("likelier you are one of those who chose ", ...sayChange(most));
-  if (most && least) parts.push("; ");
-  if (least) parts.push("less likely, of those who chose ", ...sayChange(least));
-  if (!most && !least) parts.push("nothing that tells people apart");
-  return [...parts, "."];
+/** Say what was passed over, and which groups became much likelier or less likely by it, as nodes and strings. */
+export function sayLesson({ n_passed_over, risen, fallen }) {
+  const large = [...risen, ...fallen].filter(({ before, after }) => Math.abs(after - before) >= LARGE_CHANGE);
+  const changes = large.flatMap(({ titles, before, after }) => [
+    ` You are ${after > before ? "more" : "less"} likely to be one of those who chose `,
+    ...namedTogether(titles.map((title) => ({ title }))),
+    ` (${sayChance(before)} → ${sayChance(after)}).`,
+  ]);
+  return [`${count(n_passed_over)} passed over.`, ...changes];
 }

@@ -56,7 +56,7 @@ async def read_segment(
 
 @reading.get("/items", response_model=ItemsAnswer, summary="Find items by title")
 async def find_items(served: ModelDep, parameters: Annotated[ItemsParameters, Query()]) -> dict[str, Any]:
-    """Return the item with this id, then items whose titles contain the text, most used first."""
+    """Return the item with this id, then items whose titles contain every word, most used first."""
     items = [
         {**served.name_item(item), "share_of_everyone": served.trained.popularity[item]}
         for item in served.find_items(parameters.query)[: parameters.limit]

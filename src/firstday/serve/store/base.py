@@ -46,8 +46,8 @@ from firstday.features.signals import (
 DAY_US = 86_400_000_000
 NOT_USERS = SERVICE, LISTS, ITEMS, ITEM_USE = "", "\x01item_lists", "\x01new_items", "\x01item_use"
 """Owners that are not users: of facts about the service, of item lists, of new items, and of counts of their use."""
-USERS_AT_ONCE = 100
-"""Number of users that a scan reads at once."""
+USERS_AT_ONCE = 20
+"""Number of users that a scan reads at once; requests wait that long."""
 MAX_STORED_ITEMS = 10_000
 """Maximum number of new items to keep, including deleted ones; the most recently put ones are kept."""
 
