@@ -25,7 +25,7 @@ from firstday.recommend.added_items import AddedItems, ListedItems
 from firstday.recommend.arrangement import arrange
 from firstday.recommend.effects import describe_ineffective
 from firstday.recommend.placement import place_additions
-from firstday.recommend.query import Additions, Answer, Query
+from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommendation import Recommendation, Recommendations
 from firstday.recommend.registry import LOAD, find_method, find_strategy, find_supported, value_type
 from firstday.recommend.rules.list_rules import (
@@ -74,9 +74,8 @@ def answer_query(
     for rows in map(np.array, users.values()):
         part = query if len(rows) == query.n_users else query.take(rows)
         part = part.ask(rules=compile_rules(query.model, layers, profile(rows[0])))
-        if (additions := part.additions) is not None:
-            of_all = compile_rules(additions.items, layers, profile(rows[0]))
-            part = part.ask(additions=replace(additions, rules=of_all))
+        if part.added is not None:
+            part = part.ask(listed_rules=compile_rules(part.added, layers, profile(rows[0])))
         parts.append((rows, _answer_together(part, strategy)))
     return Answer.join(parts)
 
@@ -382,8 +381,8 @@ class Recommender:
         batch, unknown = model.read_signals(users)
         query = Query(model, batch, 1, keep_used)
         if self.added is not None and item is None:
-            of_all, unknown = self.added.catalogue.read(users, model.config.signals)
-            query = query.ask(additions=Additions.of(self.added, of_all, keep_used=keep_used))
+            of_listed, unknown = self.added.catalogue.read(users, model.config.signals)
+            query = query.with_added(self.added, of_listed)
         recommend: str | Strategy = strategy
         if item is not None:
             strategy = SIMILAR
