@@ -48,7 +48,7 @@ def set_version(path: Path) -> None:
     [
         (write_text, "cannot be opened"),
         (Path.mkdir, "cannot be opened"),
-        (set_version, r"it has version 7, not 5\); give another file"),
+        (set_version, r"it has version 7, not 6\); give another file"),
     ],
 )
 def test_a_file_that_is_no_store_is_refused(path: Path, make: Callable[[Path], None], sentence: str) -> None:
