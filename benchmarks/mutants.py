@@ -84,7 +84,7 @@ STORES = (
     (POSTGRES, "SET statement_timeout = '{timeout_s}s';", ""),
     (POSTGRES, "IF to_regclass('firstday_log') IS NULL THEN", "IF true THEN"),
     (POSTGRES, "SESSION if is_copy else SESSION + SCHEMA", "SESSION + SCHEMA"),
-    (POSTGRES, "while await self._remove(statement, until_us):", "while False:"),
+    (POSTGRES, "while (await self._write((until_us,), statement)).rowcount:", "while False:"),
     (POSTGRES, "WHERE us > %s AND kind", "WHERE us < %s AND kind"),
     (POSTGRES, "kind IN {tuple(FIELDS)}", "kind IN {EXPIRING}"),
     (STORE, '"profile", body, ALWAYS', '"profile", body, NEVER'),

@@ -33,7 +33,7 @@ from firstday.data.user_rows import UserRows
 from firstday.leaderboard.board import find_sets, open_set
 from firstday.metrics import bootstrap_means
 from firstday.recommend.added_items import AddedItems
-from firstday.recommend.query import Additions, Answer, Query
+from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import answer_query
 from firstday.sparse import SparseRows
 from firstday.training.fit import cohort_query, fit
@@ -84,7 +84,7 @@ def measure_set(dataset: Dataset, config: Config, seeds: int) -> dict[str, Any]:
             "without": cohort_query(cold, holdout.newcomers, stripped, K).ask(excluded_override=used),
         }
         empty = SparseRows.empty(queries["without"].n_users, len(added.listed))
-        queries["new"] = queries["without"].ask(additions=Additions(added, empty))
+        queries["new"] = queries["without"].ask(added=added, added_excluded=empty)
         halves = np.arange(queries["new"].n_users) % 2 == 0
         for strategy in STRATEGIES:
             for kind, query in queries.items():
@@ -93,7 +93,7 @@ def measure_set(dataset: Dataset, config: Config, seeds: int) -> dict[str, Any]:
             told = tell(added, answer_query(queries["new"], strategy), holdout.cold, np.flatnonzero(halves))
             rest = np.flatnonzero(~halves)
             for kind, seen in (("before", added), ("told", told)):
-                query = queries["new"].take(rest).ask(additions=Additions(seen, empty.take(rest)))
+                query = queries["new"].take(rest).ask(added=seen, added_excluded=empty.take(rest))
                 answer = answer_query(query, strategy)
                 truth = replace(holdout.cold, truth=holdout.cold.truth.take(rest))
                 counts.setdefault(f"{strategy} {kind}", []).append(count_places(answer, query, truth, hidden))

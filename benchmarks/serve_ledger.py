@@ -211,13 +211,13 @@ def write_items(ids: Sequence[str], title: str | None) -> bytes:
 def read_items(store_url: str) -> dict[str, NewItem]:
     """Return the new items in a store that another process writes, or in a copy."""
 
-    async def run() -> list[NewItem]:
+    async def run() -> dict[str, NewItem]:
         store = Store(open_log(load_settings({"store": store_url}), is_copy=True))
         items, _ = await store.read_items()
         await store.close()
         return items
 
-    return {item.item_id: item for item in asyncio.run(run())}
+    return asyncio.run(run())
 
 
 def list_items(url: str, ids: Sequence[str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,11 @@ from redis_process import RedisProcess
 from firstday.data.ids import Ids
 from firstday.recommend.recommender import Recommender
 from firstday.serve.export import export
-from firstday.serve.item_lists import POLL_S
 from firstday.serve.item_table import to_table
 from firstday.serve.models import ModelHolder
-from firstday.serve.new_items import COUNT_EVERY_US, NewItemTable
 from firstday.serve.store import base
-from firstday.serve.store.base import ItemUse, NewItem, Retention, ShownList, Store
+from firstday.serve.store.base import ITEM_USE, ITEMS, LISTS, ItemUse, NewItem, Retention, ShownList, Store
+from firstday.serve.stored_items import COUNT_EVERY_US, POLL_S, StoredItems
 from firstday.serve.telemetry import Metrics
 from tests.serve.conftest import (
     StartServer,
@@ -121,7 +120,7 @@ def test_a_wrong_item_is_refused_and_nothing_is_stored(
     http: httpx.Client, app: RunningApp, body: dict[str, Any], field: str
 ) -> None:
     assert_error(http.put("/v1/items/n1", json=body), 422, "invalid", field)
-    assert app.run(app.service.store.read_items())[0] == []
+    assert app.run(app.service.store.read_items())[0] == {}
 
 
 def test_what_a_user_does_with_a_new_item_counts(http: httpx.Client) -> None:
@@ -187,7 +186,7 @@ def test_a_new_model_lists_what_its_users_used_as_it_learned(folder: Path, tmp_p
         renamed = replace(model.catalogue, items=Ids.of(ids))
         Recommender(replace(model, catalogue=renamed)).save(place)
         assert read_body(http.post("/v1/model/reload"))["changed"]
-        app.run(app.service.new_items.poll())
+        app.run(app.service.items.poll())
         added = app.service.holder.current.recommender.added
         assert added is not None
         assert added.ids.values.to_list() == ["n2"]
@@ -231,7 +230,8 @@ def test_later_puts_keep_the_time_of_the_first(folder: Path, tmp_path: Path, red
         first_us = []
         for http in (*clients, clients[0]):
             put(http)
-            (item,), _ = apps[0].run(apps[0].service.store.read_items())
+            items, _ = apps[0].run(apps[0].service.store.read_items())
+            item = items["n1"]
             assert item.values["added_at"] == base.to_time(item.first_us).isoformat()
             first_us.append(item.first_us)
             Recommender(replace(make_model(), content=make_content(cosine=len(first_us) / 10))).save(place)
@@ -244,20 +244,20 @@ def test_stored_items_are_the_newest_of_each_id(make_log: MakeLog, monkeypatch: 
 
     async def run() -> None:
         store = Store(make_log(Retention(10, 0), SetClock()))
-        assert await store.read_items() == ([], ItemUse())
-        assert base.NEW_ITEMS not in await store.find_changes()
-        await store.put_items([NewItem("a", {"title": "A"}, 7), NewItem("b", {"title": "B"}, 7)])
+        assert await store.read_items() == ({}, ItemUse())
+        assert ITEMS not in await store.find_changes()
+        await store.put(ITEMS, {"a": NewItem({"title": "A"}, 7), "b": NewItem({"title": "B"}, 7)})
         changes = await store.find_changes()
         use = ItemUse(5, {"a": 3}, {"a": 1})
-        await store.put_item_use(use)
-        await store.put_items([NewItem("a", {"title": "AA"}, 7), NewItem("b", {}, 7)])
+        await store.put(ITEM_USE, asdict(use))
+        await store.put(ITEMS, {"a": NewItem({"title": "AA"}, 7), "b": None})
         later = await store.find_changes()
-        assert later[base.NEW_ITEMS] > later[base.ITEM_COUNTS] > changes[base.NEW_ITEMS] > 0
-        assert "items" not in later
-        assert await store.read_items() == ([NewItem("a", {"title": "AA"}, 7)], use)
-        await store.put_items([NewItem(name, {"title": name}, 8) for name in "cdef"])
+        assert later[ITEMS] > later[ITEM_USE] > changes[ITEMS] > 0
+        assert LISTS not in later
+        assert await store.read_items() == ({"a": NewItem({"title": "AA"}, 7)}, use)
+        await store.put(ITEMS, {name: NewItem({"title": name}, 8) for name in "cdef"})
         items, found = await store.read_items()
-        assert ([one.item_id for one in items], found) == (["d", "e", "f"], use)
+        assert (list(items), found) == (["d", "e", "f"], use)
         assert await store.log.find_owners(0) == []
         await store.close()
 
@@ -269,7 +269,7 @@ def test_use_of_new_items_is_counted_once(make_log: MakeLog, folder: Path, worke
     """Users a and b are shown n1, b in a list that reports i1 alone; a and the guest of b use it, a twice."""
     harness = Harness(make_log)
     holders = [ModelHolder(folder, Metrics()) for _ in range(2)]
-    tables = [NewItemTable(harness.store, holder) for holder in holders]
+    tables = [StoredItems(harness.store, holder) for holder in holders]
 
     def find_use() -> tuple[list[float], list[float]]:
         harness.run(tables[1 - worker].poll())
@@ -277,7 +277,7 @@ def test_use_of_new_items_is_counted_once(make_log: MakeLog, folder: Path, worke
         assert added is not None
         return added.shown.tolist(), added.used.tolist()
 
-    harness.run(tables[worker].put({"n1": DAWN, "n2": DAWN}))
+    harness.run(tables[worker].put_items({"n1": DAWN, "n2": DAWN}))
     harness.append("a", make_shown("s1", "n1"), make_event("e1", "n1"), ShownList("l", "p", ("n1", "i1")))
     harness.append("b", ShownList("l", "p", ("n1", "i1")), make_shown("s2", "i1", list_id="l"))
     harness.append("g", make_shown("s3", "n1"), make_event("e2", "n1"), make_event("e3", "n1", signal="skip"))
@@ -294,7 +294,7 @@ def test_use_of_new_items_is_counted_once(make_log: MakeLog, folder: Path, worke
     harness.clock.us += 2 * COUNT_EVERY_US
     harness.run(tables[worker].count())
     assert find_use() == ([4, 0], [2, 0])
-    harness.run(tables[worker].put({"n1": None}))
+    harness.run(tables[worker].put_items({"n1": None}))
     assert find_use() == ([0], [0])
 
 
@@ -309,7 +309,7 @@ def test_a_vector_is_taken_if_the_model_has_such(http: httpx.Client) -> None:
 
 def test_values_of_other_types_than_those_of_the_model_are_missing() -> None:
     rows: list[dict[str, Any]] = [{"genre": "pop", "year": "late", "stock": True}, {"genre": ["jazz"], "year": 2026.0}]
-    items = [NewItem(f"n{row}", {"added_at": "2026-11-01T12:00:00Z", **values}, 7) for row, values in enumerate(rows)]
+    items = {f"n{row}": NewItem({"added_at": "2026-11-01T12:00:00Z", **one}, 7) for row, one in enumerate(rows)}
     table = to_table(items, ItemUse(), {"genre": pl.List(pl.String), "year": pl.Float64()})
     assert table["genre"].to_list() == [["pop"], ["jazz"]]
     assert table["year"].to_list() == [None, 2026]

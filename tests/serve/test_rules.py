@@ -15,7 +15,7 @@ import pytest
 from redis_process import RedisProcess
 
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.serve.item_lists import POLL_S
+from firstday.serve.stored_items import POLL_S
 from tests.recommend.test_rules import with_columns
 from tests.serve.conftest import (
     StartServer,

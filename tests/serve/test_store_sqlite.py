@@ -48,7 +48,7 @@ def set_version(path: Path) -> None:
     [
         (write_text, "cannot be opened"),
         (Path.mkdir, "cannot be opened"),
-        (set_version, r"it has version 7, not 5\); give another file"),
+        (set_version, r"it has version 7, not 6\); give another file"),
     ],
 )
 def test_a_file_that_is_no_store_is_refused(path: Path, make: Callable[[Path], None], sentence: str) -> None:
@@ -63,17 +63,17 @@ def test_a_file_that_was_moved_takes_no_writes(path: Path) -> None:
     async def move_and_return() -> None:
         store = make_store(path)
         await store.append([("u", Profile({"age": 20}))])
-        await store.ping()
+        await store.find_changes()
         for replace in (False, True):
             elsewhere = path.rename(path.with_suffix(".away"))
             if replace:
                 path.write_bytes(elsewhere.read_bytes())
-            for call in (store.ping(), store.read(["u"]), store.append([("u", Profile({"age": 30}))])):
+            for call in (store.find_changes(), store.read(["u"]), store.append([("u", Profile({"age": 30}))])):
                 with pytest.raises(StoreError, match="was moved, replaced or deleted; restart the service"):
                     await call
             elsewhere.replace(path)
         await store.append([("u", Profile({"age": 40}))])
-        await store.ping()
+        await store.find_changes()
         (user,) = await store.read(["u"])
         assert user.profile is not None
         assert user.profile.signals == {"age": 40}

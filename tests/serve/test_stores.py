@@ -48,7 +48,7 @@ def list_ids(user: StoredUser) -> list[str]:
 def test_nothing_is_known_of_a_stranger(kept: Harness) -> None:
     assert kept.read("stranger") == StoredUser()
     assert kept.read("stranger").to_signals() == Signals()
-    kept.run(kept.store.ping())
+    kept.run(kept.store.find_changes())
 
 
 def test_records_come_back_as_they_came_and_in_their_order(kept: Harness) -> None:

@@ -192,10 +192,10 @@ def assemble_catalogue(
     content_vectors = None
     entities = vocabulary.entities
     if "embeddings/items" in frames:
-        item_vectors = _collect_vectors(frames["embeddings/items"], "item_id", vocabulary.items)
+        item_vectors = collect_vectors(frames["embeddings/items"], "item_id", vocabulary.items)
         precomputed = PrecomputedVectors(item_vectors[:0], item_vectors)
     if "vector" in table.columns and table["vector"].count():
-        content_vectors = _collect_vectors(table.drop_nulls("vector"), "item_id", vocabulary.items)
+        content_vectors = collect_vectors(table.drop_nulls("vector"), "item_id", vocabulary.items)
     return Dataset(
         name="catalogue",
         users=Ids.of([]),
@@ -249,7 +249,7 @@ def add_users(
     users = Ids.of(table["user_id"])
     precomputed = catalogue.precomputed
     if precomputed is not None:
-        vectors = _collect_vectors(frames["embeddings/users"], "user_id", users, precomputed.item_vectors.shape[1])
+        vectors = collect_vectors(frames["embeddings/users"], "user_id", users, precomputed.item_vectors.shape[1])
         precomputed = replace(precomputed, user_vectors=vectors)
     groups = {}
     for column, group in catalogue.groups.items():
@@ -344,7 +344,7 @@ def _index_friends(friends: pl.DataFrame, users: Ids, friend_ids: Ids, findings:
     return _link(users, pairs["user_id"], friend_ids, pairs["friend_id"])
 
 
-def _collect_vectors(rows: pl.DataFrame, column: str, ids: Ids, dimensions: int = -1) -> np.ndarray:
+def collect_vectors(rows: pl.DataFrame, column: str, ids: Ids, dimensions: int = -1) -> np.ndarray:
     """Return float32 vectors in index order, shape (n_ids, d); rows without a vector are NaN."""
     numbers = rows["vector"].explode().to_numpy().astype(np.float32).reshape(rows.height, dimensions)
     vectors = np.full((len(ids), numbers.shape[1]), np.nan, dtype=np.float32)

@@ -51,8 +51,7 @@ def recommend_explore(query: Query) -> Answer:
     items = np.full(shape, NO_ITEM, dtype=np.int32)
     scores = np.zeros(shape, dtype=np.float32)
     propensities = np.ones(shape, dtype=np.float32)
-    additions = query.additions
-    new_items = query.model.derive(make_offers) if additions is None else additions.items.offers
+    new_items = query.model.derive(make_offers) if query.added is None else query.added.offers
     factors = query.list_rules.factors
     for row, belief in enumerate(believe_segments(query, np.arange(query.n_users))):
         likely = np.flatnonzero(belief >= min(LEAST_BELIEF, belief.max()))

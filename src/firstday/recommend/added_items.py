@@ -6,6 +6,7 @@ own.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -14,14 +15,13 @@ import numpy as np
 import polars as pl
 
 from firstday.data.ids import Ids
-from firstday.data.load import find_item_columns
+from firstday.data.load import collect_vectors, find_item_columns
 from firstday.display import readable
 from firstday.errors import ConfigError, DataError
 from firstday.features.signals import Catalogue
 from firstday.model.item_content import TEXTS, ItemContent
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
-from firstday.recommend.rules.filters import Columns
 from firstday.segment.new_items import NewItems
 from firstday.tables.schema import RECOMMENDABLE
 
@@ -94,7 +94,7 @@ class AddedItems:
         is_new = (known < 0) | (model.popularity[known] == 0)
         items = items.filter(is_new)
         known = known[is_new]
-        ids = Ids.of(items["item_id"]).values
+        ids = Ids.of(items["item_id"])
         n = items.height
         if n > MAX_ADDED:
             raise DataError(
@@ -105,7 +105,7 @@ class AddedItems:
         columns = _conform(catalogue.columns, own_columns, n)
         blank = pl.repeat("", n, eager=True)
         texts = {name: items.get_column(name, default=blank).fill_null("") for name in TEXTS}
-        vectors, log_use = content.predict({**texts, **columns}, n, _find_vectors(items, content.n_numbers))
+        vectors, log_use = content.predict({**texts, **columns}, n, _find_vectors(items, ids, content.n_numbers))
         shown, used = (own_columns.get(name, pl.repeat(0.0, n, eager=True)).fill_null(0).to_numpy() for name in COUNTS)
         is_unknown = known < 0
         unknown = pl.Series(np.flatnonzero(is_unknown))
@@ -114,7 +114,8 @@ class AddedItems:
             catalogue,
             items=Ids(
                 pl.concat(
-                    [catalogue.items.values.to_frame("id"), ids.gather(unknown).to_frame("id")], how="vertical_relaxed"
+                    [catalogue.items.values.to_frame("id"), ids.values.gather(unknown).to_frame("id")],
+                    how="vertical_relaxed",
                 )["id"]
             ),
             titles=(*(catalogue.titles or [""] * model.n_items), *texts["title"].gather(unknown)),
@@ -122,7 +123,7 @@ class AddedItems:
         )
         return cls(
             model,
-            Ids(ids),
+            ids,
             joined,
             np.append(model.listed, recommendable.gather(unknown).to_numpy()),
             vectors,
@@ -168,21 +169,24 @@ class AddedItems:
         return make_offers(self.model, self)
 
 
-def _find_vectors(items: pl.DataFrame, n_numbers: int) -> np.ndarray | None:
+ListedItems = TrainedModel | AddedItems
+"""Items that lists consist of: those of a model, or also those added since."""
+
+
+def _find_vectors(items: pl.DataFrame, ids: Ids, n_numbers: int) -> np.ndarray | None:
     """Return the own vectors of items, shape (n, n_numbers), NaN if missing; raise DataError for another length."""
     if not n_numbers or "vector" not in items.columns:
         return None
-    missing = pl.lit([np.nan] * n_numbers, pl.List(pl.Float32))
-    vectors = items.select(pl.col("vector").fill_null(missing))["vector"]
-    if others := set(vectors.list.len()) - {n_numbers}:
+    given = items.drop_nulls("vector")
+    if others := set(given["vector"].list.len()) - {n_numbers}:
         text = (
             f"has {others.pop()} numbers, but the vectors of the model's items have {n_numbers}; use the same source."
         )
         raise DataError(text, where="items.vector")
-    return np.array(vectors.to_list(), np.float32).reshape(-1, n_numbers)
+    return collect_vectors(given, "item_id", ids, n_numbers)
 
 
-def _conform(model_columns: Columns, columns: Columns, n: int) -> dict[str, pl.Series]:
+def _conform(model_columns: Mapping[str, pl.Series], columns: Mapping[str, pl.Series], n: int) -> dict[str, pl.Series]:
     """Return the model's columns for n items, in its types; raise DataError if a column has another type."""
     conformed = {}
     for name, column in model_columns.items():

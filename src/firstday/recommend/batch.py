@@ -22,7 +22,7 @@ from firstday.files import replaced
 from firstday.recommend.added_items import AddedItems
 from firstday.recommend.effects import count_ineffective
 from firstday.recommend.list_files import find_list_form, write_list_file
-from firstday.recommend.query import Additions, Query
+from firstday.recommend.query import Query
 from firstday.recommend.recommendation import frame_lists
 from firstday.recommend.recommender import Recommender, answer_query, check_length
 from firstday.recommend.rules.list_rules import NO_RULES, Rules, compile_rules
@@ -70,7 +70,7 @@ def add_items(recommender: Recommender, items: pl.DataFrame | None) -> tuple[Rec
         return recommender, ()
     if recommender.model.content is None:
         return recommender, ("items: Ignored, since the model has learned nothing about new items.",)
-    return replace(recommender, added=AddedItems.of(recommender.model, items)), ()
+    return replace(recommender, added=AddedItems.of(recommender.model, items) or None), ()
 
 
 def recommend_tables(
@@ -116,19 +116,19 @@ def list_users(
     actions = dataset.actions()
     passed_over = collect_passed_over(dataset, users, actions, model.config.signals)
     batch, unknown = model.catalogue.translate(dataset, users, actions, passed_over)
-    additions = None
+    listed = batch
     added = recommender.added
     if added is not None:
-        of_all, unknown = added.catalogue.translate(dataset, users, actions, passed_over)
-        additions = Additions.of(added, of_all, keep_used=keep_used)
+        listed, unknown = added.catalogue.translate(dataset, users, actions, passed_over)
     summary = BatchSummary(len(users), unknown=Counter(unknown), notes=notes)
     name = strategy or model.config.recommend.strategy
     frames = []
     for part in np.array_split(users, len(users) // USERS_AT_ONCE + 1):
         query = Query(model, batch.take(part), check_length(model, k), keep_used)
-        query = query.ask(additions=additions and additions.take(part))
+        if added is not None:
+            query = query.with_added(added, listed.take(part))
         answer = answer_query(query, name, [rules], partial(read_profile, dataset, part))
-        frames.append(frame_lists((added or model).catalogue, dataset.users.take(part), answer))
+        frames.append(frame_lists(recommender.listed_items.catalogue, dataset.users.take(part), answer))
         counts = count_ineffective(query, name, answer.routes)
         summary += BatchSummary(0, frames[-1].height, Counter(answer.routes.tolist()), Counter(), *counts)
     return pl.concat(frames), summary

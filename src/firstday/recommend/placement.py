@@ -20,12 +20,12 @@ def place_additions(query: Query, answer: Answer) -> Answer:
     not calibrated to probabilities, the use in the user's segment stands for these. Strategies that draw items at
     random place new ones themselves.
     """
-    additions = query.additions
-    if additions is None or not len(additions.items) or (answer.propensities < 1).any():
+    added = query.added
+    if added is None or (answer.propensities < 1).any():
         return answer
-    n_parts = query.n_users * (len(additions.items) + query.k) // MAX_CELLS + 1
+    n_parts = query.n_users * (len(added) + query.k) // MAX_CELLS + 1
     parts = np.array_split(np.arange(query.n_users), n_parts)
-    return Answer.join([(rows, _place(query.take(rows), additions.items, answer.take(rows))) for rows in parts])
+    return Answer.join([(rows, _place(query.take(rows), added, answer.take(rows))) for rows in parts])
 
 
 def _place(query: Query, added: AddedItems, answer: Answer) -> Answer:

@@ -62,35 +62,6 @@ class ComputedDays:
         return ComputedDays(self.features[rows], self.means[rows])
 
 
-@readable
-@dataclass(frozen=True, eq=False)
-class Additions:
-    """Items added since training, for the users of a query.
-
-    `excluded` are those excluded from each user's list, in the indexes of lists; `rules` are compiled for all items,
-    None: without rules.
-    """
-
-    items: AddedItems
-    excluded: SparseRows
-    rules: ItemRules | None = None
-
-    @classmethod
-    def of(cls, items: AddedItems, signals: SignalBatch, *, keep_used: bool) -> Additions:
-        """Exclude what users used, banned or passed over, given their signals as the joined catalogue reads them."""
-        config = items.model.config.signals
-        excluded = SparseRows.empty(signals.n_users, signals.n_items)
-        if not keep_used:
-            excluded = signals.excluded_items(config)
-            if (passed_over := signals.passed_over) is not None:
-                excluded = union_rows([excluded, passed_over.keep(passed_over.weights > MAX_PASSED_OVER)])
-        return cls(items, excluded)
-
-    def take(self, rows: np.ndarray) -> Additions:
-        """Return the additions for some users."""
-        return replace(self, excluded=self.excluded.take(rows))
-
-
 class LearnedScores(Protocol):
     """Learned value (what training returns, and the model stores) of a method that scores items by liked items."""
 
@@ -125,8 +96,12 @@ class Query:
         over are still excluded, unless `keep_used`.
     rules
         The service's rules, the same for all users of the query; None: all but the model's unlisted items are allowed.
-    additions
-        Items added since training, which are placed in the lists; None: there are none.
+    added
+        Items added since training, which are placed in the lists; None: there are none. See `with_added`.
+    added_excluded
+        Items excluded per user because of what they did with added items, shape (n_users, n_items + n_added).
+    listed_rules
+        Rules compiled for the model's items and added ones; None: without rules.
     """
 
     model: TrainedModel
@@ -136,7 +111,9 @@ class Query:
     computed: ComputedDays | None = None
     excluded_override: SparseRows | None = None
     rules: ItemRules | None = None
-    additions: Additions | None = None
+    added: AddedItems | None = None
+    added_excluded: SparseRows | None = None
+    listed_rules: ItemRules | None = None
     components: dict[str, Any] = field(default_factory=dict, init=False, repr=False)  # cache of `blend`, by method
     _per_user: dict[Any, np.ndarray] = field(default_factory=dict, init=False, repr=False)  # cache of `per_user`
 
@@ -180,16 +157,16 @@ class Query:
     @property
     def list_rules(self) -> ItemRules:
         """Compiled rules of complete lists: those of the model's items, followed by added ones."""
-        if self.additions is None:
+        if self.added is None:
             return self.item_rules
-        return self.additions.rules or compile_rules(self.additions.items, [NO_RULES], {})
+        return self.listed_rules or compile_rules(self.added, [NO_RULES], {})
 
     @cached_property
     def list_excluded(self) -> SparseRows:
         """Items excluded from each user's complete list, shape (n_users, n_items + n_added)."""
-        if self.additions is None:
+        added = self.added_excluded
+        if added is None:
             return self.excluded
-        added = self.additions.excluded
         return union_rows([replace(self.excluded, n_columns=added.n_columns), added])
 
     @cached_property
@@ -399,13 +376,23 @@ class Query:
         items, scores = take_lists(lists, scores, choice, self.excluded, self.k, allowed)
         return Answer.from_lists(answered, route, items, scores)
 
+    def with_added(self, added: AddedItems, signals: SignalBatch) -> Query:
+        """Return the query with items added since training, given the signals as their catalogue reads them."""
+        config = self.model.config.signals
+        excluded = SparseRows.empty(signals.n_users, signals.n_items)
+        if not self.keep_used:
+            excluded = signals.excluded_items(config)
+            if (passed_over := signals.passed_over) is not None:
+                excluded = union_rows([excluded, passed_over.keep(passed_over.weights > MAX_PASSED_OVER)])
+        return self.ask(added=added, added_excluded=excluded)
+
     def without(self, listed: SparseRows) -> Query:
         """Return the query without the items of other lists, shape (n_users, n_items + n_added)."""
-        additions = self.additions
-        if additions is not None:
-            additions = replace(additions, excluded=union_rows([additions.excluded, listed]))
+        added = self.added_excluded
+        if added is not None:
+            added = union_rows([added, listed])
             listed = listed.keep_columns(np.arange(self.model.n_items))
-        return self.ask(excluded_override=union_rows([self.always_excluded, listed]), additions=additions)
+        return self.ask(excluded_override=union_rows([self.always_excluded, listed]), added_excluded=added)
 
     @cached_property
     def without_impressions(self) -> Query:
@@ -426,12 +413,9 @@ class Query:
 
     def take(self, rows: np.ndarray) -> Query:
         """Return the query for some rows; cached arrays, which have one row per user, are kept."""
-        computed = None if self.computed is None else self.computed.take(rows)
-        override = None if self.excluded_override is None else self.excluded_override.take(rows)
-        additions = None if self.additions is None else self.additions.take(rows)
-        query = replace(
-            self, signals=self.signals.take(rows), computed=computed, excluded_override=override, additions=additions
-        )
+        of_users = ("signals", "computed", "excluded_override", "added_excluded")
+        parts = {name: getattr(self, name) for name in of_users}
+        query = replace(self, **{name: part and part.take(rows) for name, part in parts.items()})
         arrays = {name: value[rows] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
         query.__dict__.update(arrays)
         query._per_user.update({function: array[rows] for function, array in self._per_user.items()})

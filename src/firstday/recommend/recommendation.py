@@ -17,8 +17,8 @@ from firstday.data.ids import Ids
 from firstday.display import readable, write_table
 from firstday.features.signals import Catalogue
 from firstday.model.trained_model import TrainedModel
+from firstday.recommend.added_items import ListedItems
 from firstday.recommend.query import Answer
-from firstday.recommend.rules.list_rules import ListedItems
 from firstday.recommend.scales import FILLS_UP, is_fraction
 from firstday.recommend.spec import OWN_SCALE
 

@@ -21,18 +21,17 @@ from firstday.features.signals import Signals
 from firstday.model.folder import KEEP, load_model, save_model
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import first_allowed, first_distinct
-from firstday.recommend.added_items import AddedItems
+from firstday.recommend.added_items import AddedItems, ListedItems
 from firstday.recommend.arrangement import arrange
 from firstday.recommend.effects import describe_ineffective
 from firstday.recommend.placement import place_additions
-from firstday.recommend.query import Additions, Answer, Query
+from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommendation import Recommendation, Recommendations
 from firstday.recommend.registry import LOAD, find_method, find_strategy, find_supported, value_type
 from firstday.recommend.rules.list_rules import (
     NO_RULES,
     AnyRules,
     ItemRules,
-    ListedItems,
     Row,
     Rules,
     compile_rules,
@@ -75,9 +74,8 @@ def answer_query(
     for rows in map(np.array, users.values()):
         part = query if len(rows) == query.n_users else query.take(rows)
         part = part.ask(rules=compile_rules(query.model, layers, profile(rows[0])))
-        if (additions := part.additions) is not None:
-            of_all = compile_rules(additions.items, layers, profile(rows[0]))
-            part = part.ask(additions=replace(additions, rules=of_all))
+        if part.added is not None:
+            part = part.ask(listed_rules=compile_rules(part.added, layers, profile(rows[0])))
         parts.append((rows, _answer_together(part, strategy)))
     return Answer.join(parts)
 
@@ -383,8 +381,8 @@ class Recommender:
         batch, unknown = model.read_signals(users)
         query = Query(model, batch, 1, keep_used)
         if self.added is not None and item is None:
-            of_all, unknown = self.added.catalogue.read(users, model.config.signals)
-            query = query.ask(additions=Additions.of(self.added, of_all, keep_used=keep_used))
+            of_listed, unknown = self.added.catalogue.read(users, model.config.signals)
+            query = query.with_added(self.added, of_listed)
         recommend: str | Strategy = strategy
         if item is not None:
             strategy = SIMILAR
@@ -432,9 +430,7 @@ class Recommender:
         >>> items = [{"item_id": "n1", "title": "A new album", "artist_id": ["a7"]}]
         >>> recommender.with_items(pl.DataFrame(items)).recommend({"age": 24})  # doctest: +SKIP
         """
-        table = load_items(items)
-        added = AddedItems.of(self.model, table)
-        return replace(self, added=added if len(added) else None)
+        return replace(self, added=AddedItems.of(self.model, load_items(items)) or None)
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         return self.model._repr_facts_()

@@ -13,13 +13,12 @@ from fastapi import APIRouter, FastAPI
 import firstday
 from firstday.errors import FirstdayError
 from firstday.serve.http_errors import add_error_handlers
-from firstday.serve.item_lists import POLL_S
 from firstday.serve.middleware import Gate, Right, require_right
-from firstday.serve.new_items import COUNT_EVERY_US
 from firstday.serve.routes import health, id_lists, lists, model, new_items, newcomers, onboarding, page, users
 from firstday.serve.schemas import ErrorBody
 from firstday.serve.service import Service
 from firstday.serve.store.base import StoreError
+from firstday.serve.stored_items import COUNT_EVERY_US, POLL_S
 
 DESCRIPTION = """\
 Recommendations for users never seen before: user -> segment -> items. Every list names the model version that made it.
@@ -85,12 +84,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         with suppress(StoreError):  # already counted; the next list request tries again
             await service.enrolment.start()
     with suppress(StoreError):  # already counted; the background task tries again
-        await service.item_lists.poll()
-        await service.new_items.poll()
+        await service.items.poll()
     jobs = (
-        (service.item_lists.poll, POLL_S),
-        (service.new_items.poll, POLL_S),
-        (service.new_items.count, COUNT_EVERY_US / 10_000_000),
+        (service.items.poll, POLL_S),
+        (service.items.count, COUNT_EVERY_US / 10_000_000),
         (service.store.purge, settings.purge_every_s),
         (service.back_up, settings.backup_file and settings.backup_every_s),
         (service.holder.poll, settings.model_poll_s),

@@ -18,10 +18,10 @@ from firstday.recommend.recommender import find_item
 from firstday.recommend.rules.list_rules import NO_RULES, Row, Rules
 from firstday.recommend.variants import Experiment, Variant
 from firstday.serve.http_errors import overloaded
-from firstday.serve.item_lists import ItemLists
 from firstday.serve.models import ModelHolder, ServedModel
 from firstday.serve.schemas import ListOptions, Source
 from firstday.serve.store.base import Assignment, ShownList, Store, StoredUser, StoreError
+from firstday.serve.stored_items import StoredItems
 
 BATCH_SIZE = 32
 """Maximum requests per batch; bounds how long a request waits for the others."""
@@ -94,9 +94,9 @@ class ListBatcher:
     """
 
     def __init__(
-        self, holder: ModelHolder, store: Store, item_lists: ItemLists, max_wait_s: float, enrolment: Enrolment | None
+        self, holder: ModelHolder, store: Store, items: StoredItems, max_wait_s: float, enrolment: Enrolment | None
     ) -> None:
-        self._holder, self._store, self._item_lists, self._enrolment = holder, store, item_lists, enrolment
+        self._holder, self._store, self._items, self._enrolment = holder, store, items, enrolment
         self._max_wait_s = max_wait_s
         self._waiting: list[ListRequest] = []
         self._batch: asyncio.Task[None]
@@ -157,7 +157,7 @@ class ListBatcher:
             if not group:
                 continue
             first = group[0]
-            layers = [] if first.rules == NO_RULES and not first.rows else [self._item_lists.rules, first.rules]
+            layers = [] if first.rules == NO_RULES and not first.rows else [self._items.rules, first.rules]
             try:
                 if first.rows:
                     page = model.recommender.recommend_rows(

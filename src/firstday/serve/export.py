@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,9 @@ from firstday.config import SHOWN
 from firstday.data.events import ITEM
 from firstday.errors import ConfigError
 from firstday.features.signals import Impression, Interaction, Signals
+from firstday.files import write_file
 from firstday.serve.item_table import to_table
 from firstday.serve.store.base import (
-    ITEMS,
     Log,
     Retention,
     StoredEvent,
@@ -100,9 +100,7 @@ async def export(log: Log, out: Path, since: datetime | None = None) -> ExportSu
     run = _Run(out, to_us(start), until_us)
     async for user_id, members, person in scan_changed(log, run.since_us, oldest_us):
         run.take(user_id, members, person)
-    (entries,) = await log.read([ITEMS])
-    items, use = read_new_items(entries, oldest_us)
-    run.stage("new_items", to_table(items, use))
+    run.stage("new_items", to_table(*await read_new_items(log.read, oldest_us)))
     done = run.publish()
     _write_state(out, max(until, start))
     return done
@@ -125,9 +123,7 @@ def _begin(out: Path, since: datetime | None) -> datetime:
 
 
 def _write_state(out: Path, until: datetime) -> None:
-    staged = out / f"{STATE}.new"
-    staged.write_text(json.dumps({"until": str(until)}) + "\n", encoding="utf-8")
-    staged.replace(out / STATE)
+    write_file(out / STATE, json.dumps({"until": str(until)}) + "\n")
 
 
 class _Run:
@@ -172,14 +168,16 @@ class _Run:
             for assignment in user.assignments
             if self._is_new(assignment.assigned_us)
         ]
+        told: list[str | None] = [shown.list_id for shown in person.lists if shown.is_told]
         for source, impression in person.find_impressions():
-            if source.received_us in own_us:
-                if isinstance(source, StoredEvent):
-                    rows["events"].append(_show(user_id, source.time_us, impression))
-                    rows["reported"] += [(member, source.list_id) for member in members]
-                else:
-                    rows["lists"].append(_show(user_id, source.received_us, impression))
-        rows["reported"] += [(member, shown.list_id) for shown in person.lists if shown.is_told for member in members]
+            if source.received_us not in own_us:
+                continue
+            if isinstance(source, StoredEvent):
+                rows["events"].append(_show(user_id, source.time_us, impression))
+                told.append(source.list_id)
+            else:
+                rows["lists"].append(_show(user_id, source.received_us, impression))
+        rows["reported"] += product(members, told)
         rows["events"] += [
             _use(user_id, event, event.time_us, event.list_id)
             for event in person.events

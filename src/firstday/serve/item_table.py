@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from itertools import chain
 from typing import Any
@@ -22,17 +22,19 @@ COLUMNS: Mapping[str, pl.DataType] = {
 }
 
 
-def to_table(items: Sequence[NewItem], use: ItemUse, types: Mapping[str, pl.DataType] | None = None) -> pl.DataFrame:
+def to_table(
+    items: Mapping[str, NewItem], use: ItemUse, types: Mapping[str, pl.DataType] | None = None
+) -> pl.DataFrame:
     """Return items with columns of some types, in which other values are null, or with all columns that they have."""
     rows = [
         {
             **one.values,
-            "item_id": one.item_id,
+            "item_id": item_id,
             "added_at": datetime.fromisoformat(one.values["added_at"]),
-            "n_shown": use.shown.get(one.item_id, 0),
-            "n_used": use.used.get(one.item_id, 0),
+            "n_shown": use.shown.get(item_id, 0),
+            "n_used": use.used.get(item_id, 0),
         }
-        for one in items
+        for item_id, one in items.items()
     ]
     names = dict.fromkeys(chain.from_iterable(rows))
     table = []

@@ -53,10 +53,9 @@ _USER_ID = rf"^[^{BAD_CHARACTERS}/]*[^{BAD_CHARACTERS}/.][^{BAD_CHARACTERS}/]*$"
 """Not only dots, so that it can be part of a path."""
 
 UserIdText = Annotated[str, Field(min_length=1, max_length=ID_LENGTH, pattern=_USER_ID)]
+_PathId = Annotated[UserIdText, BeforeValidator(integer_as_text, json_schema_input_type=UserIdText | Integer)]
 UserId = Annotated[
-    UserIdText,
-    BeforeValidator(integer_as_text, json_schema_input_type=UserIdText | Integer),
-    Field(description="Your user id, without slashes and control characters, and not only dots."),
+    _PathId, Field(description="Your user id, without slashes and control characters, and not only dots.")
 ]
 _LIST_NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
 
@@ -319,7 +318,7 @@ class ItemBody(_Request):
 class ItemLine(ItemBody):
     """A line of a stream of new items."""
 
-    item_id: Annotated[UserIdText, BeforeValidator(integer_as_text, json_schema_input_type=UserIdText | Integer)]
+    item_id: _PathId
     """Your item id."""
 
 

@@ -10,20 +10,19 @@ from fastapi import Depends, Request
 
 from firstday.recommend.variants import Experiment
 from firstday.serve.batching import Enrolment, ListBatcher
-from firstday.serve.item_lists import ItemLists
 from firstday.serve.middleware import Keys
 from firstday.serve.models import ModelHolder, ServedModel
-from firstday.serve.new_items import NewItemTable
 from firstday.serve.settings import ServeSettings
 from firstday.serve.store.base import Store, StoreError
 from firstday.serve.store.open import open_log
+from firstday.serve.stored_items import StoredItems
 from firstday.serve.telemetry import Metrics
 
 _log = logging.getLogger("firstday.serve")
 
 
 class Service:
-    """Process-wide state: settings, metrics, keys, model, store, item lists and experiment."""
+    """Process-wide state: settings, metrics, keys, model, store, stored items and experiment."""
 
     def __init__(self, model: Path, settings: ServeSettings) -> None:
         experiment = Experiment.parse(settings.experiment) if settings.experiment else None
@@ -32,9 +31,8 @@ class Service:
         self.holder = ModelHolder(model, self.metrics, settings.strategy, needed)
         self.store = Store(open_log(settings), self.metrics.store_call)
         self.enrolment = Enrolment(experiment, self.store) if experiment else None
-        self.item_lists = ItemLists(self.store)
-        self.new_items = NewItemTable(self.store, self.holder)
-        self.lists = ListBatcher(self.holder, self.store, self.item_lists, settings.max_wait_s, self.enrolment)
+        self.items = StoredItems(self.store, self.holder)
+        self.lists = ListBatcher(self.holder, self.store, self.items, settings.max_wait_s, self.enrolment)
         self.is_draining = False
         """Whether the process is shutting down."""
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any, Protocol, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 import polars as pl
@@ -15,7 +15,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from firstday.config import Section, parse_settings
 from firstday.display import readable
-from firstday.features.signals import Catalogue, as_text, as_whole
+from firstday.features.signals import as_text, as_whole
+from firstday.recommend.added_items import ListedItems
 from firstday.recommend.rules.filters import MAX_FILTER_LENGTH, Filter, find_column, list_values, parse_filter
 from firstday.sparse import SparseRows
 
@@ -134,25 +135,6 @@ class Row(Rules):
     """Name of the row, unique in the page."""
     k: Length | None = None
     """Length of the list; defaults to that of the page."""
-
-
-class ListedItems(Protocol):
-    """Items that lists consist of: those of a `TrainedModel`, or also those added since."""
-
-    @property
-    def catalogue(self) -> Catalogue:
-        """Ids, titles and columns."""
-        ...
-
-    @property
-    def listed(self) -> np.ndarray:
-        """Mask of items that may be listed, bool, shape (n_items,)."""
-        ...
-
-    @property
-    def compiled_rules(self) -> dict[Any, Any]:
-        """Cache used by `compile_rules`."""
-        ...
 
 
 @readable

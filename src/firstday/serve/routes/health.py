@@ -38,7 +38,7 @@ async def is_ready(service: ServiceDep) -> ReadyAnswer:
     if service.is_draining:
         raise ApiError(503, "draining", "The process is shutting down; send requests elsewhere.")
     try:
-        await service.store.ping()
+        await service.store.find_changes()
         reached = True
     except StoreError:
         reached = False

@@ -20,21 +20,21 @@ NamePath = Annotated[FilterName, Path(description="Name of the list, as in lists
 @writing.put("/{name}", summary="Set a list", dependencies=[Depends(require_json)])
 async def put_list(service: ServiceDep, name: NamePath, body: ItemListBody) -> ItemListAnswer:
     """Create or replace a list. It is durable once this responds, and every worker uses it within a second."""
-    await service.item_lists.put(name, body.items)
+    await service.items.put_list(name, body.items)
     return ItemListAnswer(name=name, items=body.items)
 
 
 @writing.delete("/{name}", status_code=204, summary="Delete a list")
 async def delete_list(service: ServiceDep, name: NamePath) -> Response:
     """Delete a list. Requests whose filters read it are rejected from then on."""
-    await service.item_lists.put(name, None)
+    await service.items.put_list(name, None)
     return Response(status_code=204)
 
 
 @reading.get("/{name}", summary="Read a list")
 async def read_list(service: ServiceDep, name: NamePath) -> ItemListAnswer:
     """Return the ids of a list; 404 if there is no list with this name."""
-    items = service.item_lists.rules.lists.get(name)
+    items = service.items.rules.lists.get(name)
     if items is None:
         raise ApiError(404, "not_found", f"There is no list {name}.")
     return ItemListAnswer(name=name, items=list(items))
@@ -43,4 +43,4 @@ async def read_list(service: ServiceDep, name: NamePath) -> ItemListAnswer:
 @reading.get("", summary="List the lists")
 async def name_lists(service: ServiceDep) -> ItemListsAnswer:
     """Return the number of ids of each list, by name."""
-    return ItemListsAnswer(lists={name: len(items) for name, items in sorted(service.item_lists.rules.lists.items())})
+    return ItemListsAnswer(lists={name: len(items) for name, items in sorted(service.items.rules.lists.items())})

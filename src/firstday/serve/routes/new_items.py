@@ -11,9 +11,9 @@ from pydantic import TypeAdapter
 from firstday.serve.event_stream import store_stream
 from firstday.serve.http_errors import ApiError
 from firstday.serve.middleware import STREAM_TYPES, require_json
-from firstday.serve.new_items import describe_ignored
 from firstday.serve.schemas import ItemBody, ItemLine, ItemPutAnswer, ItemStreamAnswer, UserIdText
 from firstday.serve.service import ServiceDep
+from firstday.serve.stored_items import describe_ignored
 
 router = APIRouter(prefix="/v1/items", tags=["items"])
 
@@ -33,7 +33,7 @@ async def put_item(service: ServiceDep, item_id: ItemIdPath, body: ItemBody) -> 
     used are predicted from its words and entities. Once users of a model used it, what the model learned counts.
     """
     values = body.model_dump(mode="json", exclude_defaults=True)
-    await service.new_items.put({item_id: values})
+    await service.items.put_items({item_id: values})
     served = service.holder.current
     return ItemPutAnswer(item_id=item_id, model=served.version, ignored=describe_ignored(served, item_id, values))
 
@@ -41,7 +41,7 @@ async def put_item(service: ServiceDep, item_id: ItemIdPath, body: ItemBody) -> 
 @router.delete("/{item_id}", status_code=204, summary="Delete a new item")
 async def delete_item(service: ServiceDep, item_id: ItemIdPath) -> Response:
     """Delete an item that was put. Items of the model stay; deny them by a rule. The response is always the same."""
-    await service.new_items.put({item_id: None})
+    await service.items.put_items({item_id: None})
     return Response(status_code=204)
 
 
@@ -62,8 +62,8 @@ async def add_items(service: ServiceDep, request: Request) -> ItemStreamAnswer:
             line.item_id: line.model_dump(mode="json", exclude_defaults=True, exclude={"item_id"}) for line in lines
         }
         if items:
-            await service.new_items.put(items)
+            await service.items.put_items(items)
         return {"accepted": len(lines)}
 
     totals, errors = await store_stream(request.stream(), _LINES, store, "items")
-    return ItemStreamAnswer(accepted=totals["accepted"], refused=totals["refused"], errors=errors)
+    return ItemStreamAnswer(**totals, errors=errors)

@@ -44,10 +44,8 @@ from firstday.features.signals import (
 )
 
 DAY_US = 86_400_000_000
-NOT_USERS = SERVICE, LISTS, ITEMS = "", "\x01lists", "\x01items"
-"""Owners that are not users: of facts about the service, of item lists, and of new items."""
-NEW_ITEMS, ITEM_COUNTS = "new_items", "item_counts"
-"""Kinds of the service's entries that record when new items, and the counts of their use, last changed."""
+NOT_USERS = SERVICE, LISTS, ITEMS, ITEM_USE = "", "\x01item_lists", "\x01new_items", "\x01item_use"
+"""Owners that are not users: of facts about the service, of item lists, of new items, and of counts of their use."""
 USERS_AT_ONCE = 20
 """Number of users that a scan reads at once; requests wait that long."""
 MAX_STORED_ITEMS = 10_000
@@ -179,9 +177,8 @@ class Profile:
 
 @dataclass(frozen=True)
 class NewItem:
-    """An item added since training: its row of the table `items`, empty if deleted, and when its id was first put."""
+    """An item added since training: its row of the table `items`, and when its id was first put."""
 
-    item_id: str
     values: Mapping[str, Any]
     first_us: int
 
@@ -232,16 +229,20 @@ class StoredUser:
     entries: Sequence[StoredEntry] = ()
 
     @property
+    def received_us(self) -> list[int]:
+        """Times of the events and lists, in microseconds since 1970."""
+        records: tuple[StoredEvent | ShownList, ...] = (*self.events, *self.lists)
+        return [one.received_us for one in records]
+
+    @property
     def newest_us(self) -> int:
         """Time of the newest entry that affects recommendations, in microseconds since 1970; 0 without any."""
-        records: list[StoredEvent | ShownList] = [*self.events, *self.lists]
         put_us = self.profile.put_us if self.profile else 0
-        return max(put_us, *(one.received_us for one in records), 0)
+        return max([put_us, *self.received_us])
 
     def received_between(self, since_us: int, until_us: int) -> set[int]:
         """Return the times of the events and lists received after one time and until another."""
-        records: list[StoredEvent | ShownList] = [*self.events, *self.lists]
-        return {one.received_us for one in records if since_us < one.received_us <= until_us}
+        return {us for us in self.received_us if since_us < us <= until_us}
 
     def as_of(self, us: int) -> StoredUser:
         """Return the user without the events and lists received after a time."""
@@ -304,7 +305,7 @@ class Retention:
             "use": self.max_events_per_user,
             "shown": self.max_shown_per_user,
             "list": self.max_lists_per_user,
-            "item": MAX_STORED_ITEMS,
+            ITEMS: MAX_STORED_ITEMS,
         }
 
 
@@ -348,6 +349,8 @@ FIELDS = {
 
 StoredEntry = tuple[str, int, bool, str]
 """An entry as read: kind, time, whether impressions of it were reported, body."""
+Reader = Callable[[Sequence[str]], Awaitable[list[list[StoredEntry]]]]
+"""A call to `Log.read`."""
 
 
 class Log(Protocol):
@@ -484,40 +487,27 @@ class Store:
         (entries,) = await self._read([SERVICE])
         return next(us for _, us, _, body in entries if body == _dump(start))
 
-    async def put_list(self, name: str, items: Sequence[str] | None) -> None:
-        """Set an item list, or delete it if `items` is None."""
-        body = pydantic_core.to_json({"name": name, "items": items}).decode()
-        entry = Entry(LISTS, "items", f"items {name}", body, ALWAYS)
-        await self._append([entry, Entry(SERVICE, "items", "items", "", ALWAYS)])
+    async def put(self, owner: str, values: Mapping[str, Any]) -> None:
+        """Set values of an owner that is not a user, by name, all or none; None deletes one."""
+        entries = [
+            Entry(owner, owner, name, pydantic_core.to_json((name, value)).decode(), ALWAYS)
+            for name, value in values.items()
+        ]
+        await self._append([*entries, Entry(SERVICE, owner, owner, "", ALWAYS)])
 
     async def find_changes(self) -> Mapping[str, int]:
-        """Return when item lists (``items``), `NEW_ITEMS` and `ITEM_COUNTS` last changed, in microseconds."""
+        """Return when the values of each owner last changed, in microseconds."""
         (entries,) = await self._read([SERVICE])
         return {kind: us for kind, us, *_ in entries}
 
-    async def put_items(self, items: Sequence[NewItem]) -> None:
-        """Set the values of new items, all or none; an item without values is deleted."""
-        entries = [Entry(ITEMS, "item", f"item {one.item_id}", _to_json(one), ALWAYS) for one in items]
-        await self._append([*entries, Entry(SERVICE, NEW_ITEMS, NEW_ITEMS, "", ALWAYS)])
-
-    async def put_item_use(self, use: ItemUse) -> None:
-        """Set the counts of the use of new items."""
-        entries = [
-            Entry(ITEMS, ITEM_COUNTS, ITEM_COUNTS, _to_json(use), ALWAYS),
-            Entry(SERVICE, ITEM_COUNTS, ITEM_COUNTS, "", ALWAYS),
-        ]
-        await self._append(entries)
-
-    async def read_items(self) -> tuple[list[NewItem], ItemUse]:
-        """Return the new items, the most recently put last, and the counts of their use."""
-        (entries,) = await self._read([ITEMS])
-        return read_new_items(entries, self.oldest_us())
-
-    async def read_lists(self) -> dict[str, tuple[str, ...]]:
+    async def read_lists(self) -> dict[str, Any]:
         """Return the item lists by name."""
         (entries,) = await self._read([LISTS])
-        lists = (pydantic_core.from_json(body) for *_, body in entries)
-        return {one["name"]: tuple(one["items"]) for one in lists if one["items"] is not None}
+        return _read_values(entries)
+
+    async def read_items(self) -> tuple[dict[str, NewItem], ItemUse]:
+        """Return the new items by id, the most recently put last, and the counts of their use."""
+        return await read_new_items(self._read, self.oldest_us())
 
     async def assign(self, user_id: str, new: Assignment) -> Assignment:
         """Assign a variant to a user who has none; return the assignment that applies."""
@@ -537,10 +527,6 @@ class Store:
         with self.watch("purge"):
             await self.log.purge(self.oldest_us())
 
-    async def ping(self) -> None:
-        """Check that the store is reachable."""
-        await self._read([SERVICE])
-
 
 REFUSED_MERGES = {
     "itself": "The user and from are the same id; name a guest in from.",
@@ -550,21 +536,17 @@ REFUSED_MERGES = {
 }
 
 
-def _to_json(value: NewItem | ItemUse) -> str:
-    return pydantic_core.to_json(value).decode()
+async def read_new_items(read: Reader, oldest_us: int) -> tuple[dict[str, NewItem], ItemUse]:
+    """Return the new items by id, except expired ones, and the counts of their use."""
+    entries, counts = await read([ITEMS, ITEM_USE])
+    items = _read_values(entry for entry in entries if entry[1] >= oldest_us)
+    return {item_id: NewItem(**item) for item_id, item in items.items()}, ItemUse(**_read_values(counts))
 
 
-def read_new_items(entries: Iterable[StoredEntry], oldest_us: int) -> tuple[list[NewItem], ItemUse]:
-    """Return the new items in log entries, and the counts of their use; expired and deleted items are omitted."""
-    items = []
-    use = ItemUse()
-    for kind, us, _, body in entries:
-        values = pydantic_core.from_json(body)
-        if kind == ITEM_COUNTS:
-            use = ItemUse(**values)
-        elif us >= oldest_us and values["values"]:
-            items.append(NewItem(**values))
-    return items, use
+def _read_values(entries: Iterable[StoredEntry]) -> dict[str, Any]:
+    """Return values set by `Store.put`, by name."""
+    named = (pydantic_core.from_json(body) for *_, body in entries)
+    return {name: value for name, value in named if value is not None}
 
 
 async def scan_changed(
@@ -658,9 +640,7 @@ def assemble(entries: Sequence[StoredEntry], oldest_us: int) -> StoredUser:
     return StoredUser(person_id=person_id, first_us=min(contacts), seen_us=entries[-1][1], entries=entries, **records)
 
 
-async def read_members(
-    read: Callable[[Sequence[str]], Awaitable[list[list[StoredEntry]]]], user_ids: Sequence[str], oldest_us: int
-) -> list[dict[str, StoredUser]]:
+async def read_members(read: Reader, user_ids: Sequence[str], oldest_us: int) -> list[dict[str, StoredUser]]:
     """Return what each user's log has, by id: of a merged user, those of the person, first, and of the guests.
 
     Calls `read` again only if some of the users were merged.

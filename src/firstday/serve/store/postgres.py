@@ -239,18 +239,14 @@ class PostgresLog(Log):
             changed = await connection.execute(CHANGED, (since_us,))
         return [owner for (owner,) in await changed.fetchall()]
 
-    async def _remove(self, statement: str, of: str | int) -> int:
-        """Remove entries in one transaction; return how many."""
-        return (await self._write((of,), statement)).rowcount
-
     async def delete(self, owner: str) -> None:
         """See `Log.delete`."""
-        await self._remove(DELETE, owner)
+        await self._write((owner,), DELETE)
 
     async def purge(self, oldest_us: int) -> None:
         """See `Log.purge`."""
         for statement, until_us in zip(PURGE, (oldest_us, oldest_us - DAY_US), strict=True):
-            while await self._remove(statement, until_us):
+            while (await self._write((until_us,), statement)).rowcount:
                 pass
 
     async def close(self) -> None:

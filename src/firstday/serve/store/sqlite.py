@@ -27,7 +27,7 @@ from firstday.serve.store.group_commit import GroupCommit
 
 Work = Callable[[sqlite3.Connection], Any]
 
-VERSION = 5
+VERSION = 6
 BUSY_TIMEOUT_S = 5.0
 PURGE_BATCH = 5_000
 """Maximum number of entries removed per transaction, so that other writes do not wait long."""

@@ -1,24 +1,25 @@
-"""Items put since training, held by every worker as part of the served model."""
+"""Item lists and new items, as stored; every worker holds them in memory, new items as part of the served model."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from firstday.data.events import ITEM
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.added_items import AddedItems
+from firstday.recommend.rules.list_rules import Rules
 from firstday.serve.item_table import COLUMNS, as_list, to_table
 from firstday.serve.models import ModelHolder, ServedModel
 from firstday.serve.store.base import (
-    ITEM_COUNTS,
-    NEW_ITEMS,
+    ITEM_USE,
+    ITEMS,
+    LISTS,
     ItemUse,
     NewItem,
     Store,
@@ -28,44 +29,49 @@ from firstday.serve.store.base import (
 )
 from firstday.tables.categories import entity_of_column
 
+POLL_S = 0.5
+"""Seconds between checks for changes by other workers."""
 COUNT_EVERY_US = 600_000_000
 """Microseconds from one count of the use of new items to the next, and from an impression to its first count."""
 
 
-class NewItemTable:
-    """The stored new items; `poll` makes them part of the current model's lists, `count` learns from their use.
+class StoredItems:
+    """The stored item lists and new items, held in memory; `poll` reads what other workers changed.
 
-    Those that users of the model used are left out. If the store fails, the last items read remain in use.
+    New items are part of the current model's lists, except those that users of the model used; `count` learns from
+    their use. A request reads `rules`, whose `lists` are the item lists, once and uses them throughout. If the store
+    fails, what was read last remains in use.
     """
 
     def __init__(self, store: Store, holder: ModelHolder) -> None:
-        self._store, self._holder = store, holder
-        self._placed: tuple[int, str] | None = None
-        self._counted_us = 0
+        self._store, self._holder, self.rules = store, holder, Rules()
+        self._lists_us = -1
+        self._placed: tuple[int, int, str] | None = None
         self._first_us: Mapping[str, int] = {}
         self._turn = asyncio.Lock()
 
     async def poll(self) -> None:
-        """Read the items if they have changed, or the model has, or their use was counted."""
+        """Read the lists if they have changed, and the items if they have, or the model, or their use was counted."""
         async with self._turn:
             changes = await self._store.find_changes()
+            if changes.get(LISTS, 0) != self._lists_us:
+                self.rules = Rules.model_construct(lists=await self._store.read_lists())
+                self._lists_us = changes.get(LISTS, 0)
             served = self._holder.current
-            to_place = changes.get(NEW_ITEMS, 0), served.version
-            counted_us = changes.get(ITEM_COUNTS, 0)
-            if to_place == self._placed and counted_us == self._counted_us:
+            to_place = changes.get(ITEMS, 0), changes.get(ITEM_USE, 0), served.version
+            if to_place == self._placed:
                 return
             items, use = await self._store.read_items()
-            self._first_us = {one.item_id: one.first_us for one in items}
-            added = served.recommender.added
-            if to_place != self._placed:
-                added = await asyncio.to_thread(place, served.trained, items, use)
-            elif added is not None:
-                ids = added.ids.values.to_list()
-                shown, used = (np.array([of_all.get(one, 0) for one in ids]) for of_all in (use.shown, use.used))
-                added = replace(added, shown=shown, used=used)
+            self._first_us = {item_id: one.first_us for item_id, one in items.items()}
+            added = await asyncio.to_thread(place, served.trained, items, use)
             if served is self._holder.current:  # otherwise another model was loaded meanwhile
                 self._holder.current = served.with_items(added, self._first_us)
-                self._placed, self._counted_us = to_place, counted_us
+                self._placed = to_place
+
+    async def put_list(self, name: str, items: Sequence[str] | None) -> None:
+        """Store an item list, or delete it if `items` is None."""
+        await self._store.put(LISTS, {name: items})
+        await self.poll()
 
     async def count(self) -> None:
         """Count impressions and users of the new items since the last count, by any worker.
@@ -77,8 +83,7 @@ class NewItemTable:
         items, last = await self._store.read_items()
         if not items or until_us < last.until_us + COUNT_EVERY_US:
             return
-        since_us = last.until_us or min(one.first_us for one in items)
-        counted = {one.item_id for one in items}
+        since_us = last.until_us or min(one.first_us for one in items.values())
         signals = self._holder.current.trained.config.signals.use
         shown, used = Counter(last.shown), Counter(last.used)
         async for owner, members, person in scan_changed(self._store.log, since_us, self._store.oldest_us()):
@@ -88,22 +93,22 @@ class NewItemTable:
             first_us = {one.entity_id: one.received_us for one in uses}
             shown.update(one.item_id for one in impressions)
             used.update(item for item, us in first_us.items() if us in received)
-        totals = ({item: n for item, n in of_all.items() if item in counted} for of_all in (shown, used))
-        await self._store.put_item_use(ItemUse(until_us, *totals))
+        totals = ({item: n for item, n in of_all.items() if item in items} for of_all in (shown, used))
+        await self._store.put(ITEM_USE, asdict(ItemUse(until_us, *totals)))
 
-    async def put(self, items: Mapping[str, Mapping[str, Any] | None]) -> None:
-        """Store items by id, all or none, or delete those that are None."""
+    async def put_items(self, items: Mapping[str, Mapping[str, Any] | None]) -> None:
+        """Store new items by id, all or none, or delete those that are None."""
         await self.poll()  # another worker may have put them first
-        entries = []
+        stored: dict[str, NewItem | None] = dict.fromkeys(items)
         for item_id, values in items.items():
-            first_us = self._first_us.get(item_id, now_us())
-            dated = {} if values is None else {"added_at": to_time(first_us).isoformat(), **values}
-            entries.append(NewItem(item_id, dated, first_us))
-        await self._store.put_items(entries)
+            if values is not None:
+                first_us = self._first_us.get(item_id, now_us())
+                stored[item_id] = NewItem({"added_at": to_time(first_us).isoformat(), **values}, first_us)
+        await self._store.put(ITEMS, stored)
         await self.poll()
 
 
-def place(model: TrainedModel, items: Sequence[NewItem], use: ItemUse) -> AddedItems | None:
+def place(model: TrainedModel, items: Mapping[str, NewItem], use: ItemUse) -> AddedItems | None:
     """Return the items that no user of the model used; None if there are none, or nothing was learned of any."""
     if model.content is None or not items:
         return None
