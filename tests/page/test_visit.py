@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -304,3 +305,27 @@ def test_titles_of_the_lists_are_those_of_the_service(page: Page, server: Server
     pick(page, 4)
     expected = [item["title"] for item in ask(server, picks_of(page), "auto")["items"]]
     assert titles_in(page) == expected[:SIZE]
+
+
+def test_the_question_that_tells_most_is_answered_by_keyboard(page: Page, server: ServerProcess) -> None:
+    """Yes picks the item, no only leads to the next question."""
+    asked = page.locator("#asked strong")
+    expect(asked).to_have_text(find_question(server))
+    for answer in ("no", "yes", "no"):
+        title = asked.text_content() or ""
+        before = lists_in(page)
+        button = page.locator(f"#answer-{answer}")
+        do(page, partial(button.press, "Enter"))
+        expect(button).to_be_focused()
+        if answer == "yes":
+            expect(page.locator("#picked .title")).to_have_text(title)
+        else:
+            assert lists_in(page) == before
+        expect(asked).to_have_text(find_question(server, liked=picks_of(page), passed=said(page)["refused"]))
+        expect(asked).not_to_have_text(title)
+    do(page, page.locator("#start-over").click)
+    expect(asked).to_have_text(find_question(server))
+
+
+def find_question(server: ServerProcess, **answers: list[str]) -> str:
+    return str(httpx.get(f"{server.url}/v1/onboarding", params=answers).json()["question"]["title"])

@@ -52,7 +52,9 @@ export const watchRecord = (act) => watchers.push(act);
  */
 export async function ask(path, { query = {}, body } = {}) {
   const url = new URL(path, BASE);
-  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+  for (const [name, values] of Object.entries(query)) {
+    for (const value of [values].flat()) url.searchParams.append(name, value);
+  }
   const method = body === undefined ? "GET" : "POST";
   const used = key;
   const headers = {};

@@ -6,6 +6,7 @@ import { askForKey, attempt, whenKeyGiven } from "./connection.js";
 import { startLists } from "./lists.js";
 import { startMap } from "./map.js";
 import { startOptions } from "./options.js";
+import { startQuestion } from "./question.js";
 import { startRequests } from "./requests.js";
 import { startShelf } from "./shelf.js";
 import { change, state, watch } from "./state.js";
@@ -34,6 +35,7 @@ function showFacts() {
 }
 
 startShelf();
+startQuestion();
 startOptions();
 startLists();
 startMap();

@@ -2,10 +2,11 @@
 // nothing of it.
 
 const KEPT = "firstday.said";
-const NOTHING = { picks: [], hidden: [], shown: [], profile: { age: null, columns: {} }, filter: "" };
+const NOTHING = { picks: [], hidden: [], refused: [], shown: [], profile: { age: null, columns: {} }, filter: "" };
 
 export const state = {
-  // {picks, hidden: [{item_id, title}], shown: ids of items passed over, profile: {age, columns}, filter: on items}
+  // {picks, hidden: [{item_id, title}], refused: ids of items answered with no, shown: ids of items passed over,
+  // profile: {age, columns}, filter: on items}
   said: readSaid(),
   fault: "", // why the service refused the filter
   ways: ["auto", "segment", "popular"], // strategies compared
