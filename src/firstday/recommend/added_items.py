@@ -158,8 +158,9 @@ class AddedItems:
         """Use of each item relative to what was expected of its impressions, shape (n,); one use is added to both."""
         segments = self.model.segments
         expected = self.expect(unit_rows(segments.centroids))
-        weights = expected * segments.items.sizes[:, None]  # lists show an item to those who probably use it
-        rates = (weights * expected).sum(axis=0) / np.maximum(weights.sum(axis=0), 1e-9)
+        sizes = segments.items.sizes.astype(np.float64)
+        # Lists show an item to those who probably use it.
+        rates = np.einsum("s,sn,sn->n", sizes, expected, expected) / np.maximum(sizes @ expected, 1e-9)
         response, _ = measure_response(self.model)
         return (1 + self.used) / (1 + response * rates * self.shown)
 

@@ -115,7 +115,9 @@ def place(model: TrainedModel, items: Mapping[str, NewItem], use: ItemUse) -> Ad
     types = {name: column.dtype for name, column in model.catalogue.columns.items()}
     table = to_table(items, use, types)
     is_of_model = pl.col("vector").list.len() == model.content.n_numbers
-    return AddedItems.of(model, table.with_columns(pl.when(is_of_model).then("vector"))) or None
+    added = AddedItems.of(model, table.with_columns(pl.when(is_of_model).then("vector")))
+    added.chances(model.segments.centroids[:1])  # computes what is cached before lists need it
+    return added or None
 
 
 def describe_ignored(served: ServedModel, item_id: str, values: Mapping[str, Any]) -> list[str]:
