@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -78,16 +79,27 @@ async def write_until_dead(url: str, ledger: Ledger, prefix: str, seed: int) -> 
     await run_writers(work)
 
 
-def kill_during(server: ServerProcess, delay_s: float, work: Coroutine[Any, Any, None]) -> None:
-    """Kill a server while it is at work, after a delay; start it again, which fails unless the store opens."""
+def kill_during(
+    server: ServerProcess, delay_s: float, work: Coroutine[Any, Any, None], has_begun: Callable[[], bool]
+) -> None:
+    """Kill a server a delay after its first acknowledgement; start it again, which fails unless the store opens."""
 
     async def run() -> None:
-        asyncio.get_running_loop().call_later(delay_s, server.process.kill)
-        await work
+        working = asyncio.create_task(work)
+        while not (has_begun() or working.done()):
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(delay_s)
+        server.process.kill()
+        await working
 
     asyncio.run(run())
     server.process.wait()
     server.start()
+
+
+def has_acknowledged(calls: Sequence[tuple[str, Any, bool]]) -> bool:
+    """Return whether one of the calls was acknowledged."""
+    return any(is_acknowledged for *_, is_acknowledged in calls)
 
 
 def kill_under_load(
@@ -99,7 +111,8 @@ def kill_under_load(
     with ServerProcess(model, folder, {**SETTINGS, **(settings or {})}) as server:
         for number in range(n_kills):
             this = Ledger()
-            kill_during(server, rng.uniform(0.02, 0.6), write_until_dead(server.url, this, f"k{number}", number))
+            writing = write_until_dead(server.url, this, f"k{number}", number)
+            kill_during(server, rng.uniform(0.02, 0.6), writing, partial(has_acknowledged, this.batches))
             this.compare(read_events(server.url, this.users()))
             ledger.batches += this.batches
         counted = ledger.compare(read_events(server.url, ledger.users()))
@@ -156,7 +169,7 @@ def kill_during_merges(
         for number in range(n_kills):
             ledger = MergeLedger()
             merging = merge_until_dead(server.url, ledger, f"m{seed}-{number}", number)
-            kill_during(server, rng.uniform(0.05, 0.6), merging)
+            kill_during(server, rng.uniform(0.05, 0.6), merging, partial(has_acknowledged, ledger.merges))
             read = read_persons(server.url, ledger.users())
             ledger.compare_persons(read)
             settled = {guest for _, guest, is_acknowledged in ledger.merges if is_acknowledged}
@@ -209,7 +222,11 @@ def kill_during_puts(
         server, *others = (stack.enter_context(ServerProcess(model, folder / name, values)) for name in names)
         for number in range(n_kills):
             urls = [one.url for one in (server, *others)]
-            kill_during(server, rng.uniform(0.05, 0.6), put_until_dead(urls, ledger, seed + number))
+
+            def has_put(before: int = ledger.n_acknowledged) -> bool:
+                return ledger.n_acknowledged > before
+
+            kill_during(server, rng.uniform(0.05, 0.6), put_until_dead(urls, ledger, seed + number), has_put)
             if not settings:
                 ((status, _),) = send(server.url, write_request("POST", "/v1/store/backup"))
                 check(status == 200, f"a backup gave {status}")
