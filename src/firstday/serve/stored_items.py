@@ -48,6 +48,7 @@ class StoredItems:
         self._lists_us = -1
         self._placed: tuple[int, int, str] | None = None
         self._first_us: Mapping[str, int] = {}
+        self._use = ItemUse()
         self._turn = asyncio.Lock()
 
     async def poll(self) -> None:
@@ -61,9 +62,9 @@ class StoredItems:
             to_place = changes.get(ITEMS, 0), changes.get(ITEM_USE, 0), served.version
             if to_place == self._placed:
                 return
-            items, use = await self._store.read_items()
+            items, self._use = await self._store.read_items()
             self._first_us = {item_id: one.first_us for item_id, one in items.items()}
-            added = await asyncio.to_thread(place, served.trained, items, use)
+            added = await asyncio.to_thread(place, served.trained, items, self._use)
             if served is self._holder.current:  # otherwise another model was loaded meanwhile
                 self._holder.current = served.with_items(added, self._first_us)
                 self._placed = to_place
@@ -79,11 +80,12 @@ class StoredItems:
         If two workers count at once, either result is complete. The last minutes are left to the next count, as lists
         may still be told which of their items were seen.
         """
+        await self.poll()  # another worker may have counted
+        items, last = self._first_us, self._use
         until_us = self._store.log.now_us() - COUNT_EVERY_US
-        items, last = await self._store.read_items()
         if not items or until_us < last.until_us + COUNT_EVERY_US:
             return
-        since_us = last.until_us or min(one.first_us for one in items.values())
+        since_us = last.until_us or min(items.values())
         signals = self._holder.current.trained.config.signals.use
         shown, used = Counter(last.shown), Counter(last.used)
         async for owner, members, person in scan_changed(self._store.log, since_us, self._store.oldest_us()):
