@@ -101,7 +101,7 @@ class PutItem(NamedTuple):
 
 @dataclass
 class ItemLedger:
-    """New items of several writers, each of whom has ids of its own, and awaits each answer."""
+    """New items of several writers, each with ids of its own, that await each answer."""
 
     stored: defaultdict[int, dict[str, PutItem]] = field(default_factory=lambda: defaultdict(dict))
     """By writer and id, as acknowledged."""

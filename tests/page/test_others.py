@@ -1,4 +1,4 @@
-"""What was passed over does not come back, what was learned from it is told, and it can be brought back."""
+"""What was passed over does not come back, what was learned from it is shown, and it can be brought back."""
 
 from __future__ import annotations
 

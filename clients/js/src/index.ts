@@ -24,7 +24,7 @@ export interface Options {
   token: () => string | Promise<string>;
   /** Where events wait to be sent. Default: localStorage in browsers, else memory. */
   storage?: Storage;
-  /** Told of events that the service refuses as invalid; they are not sent again. */
+  /** Receives events that the service refuses as invalid; they are not sent again. */
   onRefused?: (event: Event, message: string) => void;
 }
 

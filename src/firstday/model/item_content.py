@@ -1,6 +1,6 @@
 """Item content: the vector and the use of a new item, predicted from its words, entities and the caller's own vectors.
 
-A word or a member of an entity is a term, which stands for the mean of the items that have it. Own vectors are
+A word or a member of an entity is a term, which is represented by the mean of the items that have it. Own vectors are
 projected by ridge regression. What both are worth is learned by hiding some items from them.
 """
 

@@ -17,7 +17,7 @@ def place_additions(query: Query, answer: Answer) -> Answer:
     """Insert the added items that fit better than a list's last ones.
 
     An item precedes those with a lower probability of use, and takes the score of the first of them. Where scores are
-    not calibrated to probabilities, the use in the user's segment stands for these. Strategies that draw items at
+    not calibrated to probabilities, the use in the user's segment replaces them. Strategies that draw items at
     random place new ones themselves.
     """
     added = query.added

@@ -16,7 +16,7 @@ export function draw(tag, attributes = {}, ...children) {
 function fill(element, { text, on = {}, ...attributes }, children) {
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   if (text !== undefined) element.textContent = text;
-  for (const [name, heed] of Object.entries(on)) element.addEventListener(name, heed);
+  for (const [name, listener] of Object.entries(on)) element.addEventListener(name, listener);
   element.append(...children.filter((child) => child !== null));
   return element;
 }

@@ -177,6 +177,6 @@ function showGroup(at) {
   const rows = one.apart.map((item) =>
     make("li", {}, named("span", item, { class: "title" }), make("strong", { text: times(item.lift) })),
   );
-  const text = `${count(one.users)} people, who chose these so many times as often as everyone:`;
+  const text = `${count(one.users)} people, and how many times as often as everyone they chose these:`;
   detail.replaceChildren(make("p", { class: "small", text }), make("ul", { role: "list" }, ...rows));
 }
