@@ -70,10 +70,13 @@ class RunningApp:
         """Do some work on the application's event loop."""
         return self.start(work).result(timeout=60)
 
-    async def send_unfinished(self, path: str) -> list[Any]:
+    async def send_unfinished(self, path: str, key: str = "", kind: str = "application/json") -> list[Any]:
         """Post a body that never arrives whole; return what is sent back."""
         sent: list[Any] = []
-        headers = [(b"host", b"localhost"), (b"content-type", b"application/json"), (b"content-length", b"100")]
+        texts = {"host": "localhost", "content-type": kind, "content-length": "100"}
+        if key:
+            texts["authorization"] = f"Bearer {key}"
+        headers = [(name.encode(), text.encode()) for name, text in texts.items()]
         scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}
         parts = iter([{"type": "http.request", "body": b"{", "more_body": True}])
 

@@ -181,7 +181,7 @@ def test_a_stream_that_breaks_off_leaves_whole_groups(server: ServerProcess) -> 
 
 
 def test_a_stream_has_a_size_and_may_not_be_silent(start_server: StartServer) -> None:
-    server = start_server(max_stream_bytes=200_000, body_timeout_s=0.5)
+    server = start_server(max_stream_bytes=200_000, client_timeout_s=0.5)
     events = [write_event(number, f"z{number % 50}") for number in range(5_000)]
     with open_client(server) as http:
         assert_error(post(http, b"".join(events)), 413, "body_too_large")

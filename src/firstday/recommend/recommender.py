@@ -35,6 +35,7 @@ from firstday.recommend.rules.list_rules import (
     Row,
     Rules,
     compile_rules,
+    is_compiled,
     read_layers,
 )
 from firstday.recommend.scales import scale_answer
@@ -160,6 +161,11 @@ def _explain(
         yield f"{query.model.fallback} fills the list up from rank {rules.after + n_ranked + 1:,}"
     if n_listed < query.k:
         yield f"the rules and the user's history leave {n_listed:,} items for {query.k:,} ranks"
+
+
+def _profile_of(user: Signals) -> dict[str, Any]:
+    """Return what filters read as ``user.NAME``."""
+    return {"age": user.age, **user.groups}
 
 
 def check_length(model: TrainedModel, k: int | None) -> int:
@@ -393,7 +399,7 @@ class Recommender:
         segments = np.full(len(users), -1, dtype=np.int64)
         if query.has_features.any():  # predicts for all users at once; `Query.take` keeps the cached rows
             segments = np.where(query.has_features, query.nearest_segments, -1)
-        profiles = [{"age": user.age, **user.groups} for user in users]
+        profiles = list(map(_profile_of, users))
         for k, layers in lists:
             query = query.ask(k=check_length(model, k))
             answer = answer_query(query, recommend, layers, profiles.__getitem__)
@@ -408,6 +414,14 @@ class Recommender:
             yield Recommendations(self.listed_items, model, strategy, answer, segments, ignored, notes, ids)
             listed = SparseRows.from_lists([items[items >= 0] for items in answer.items], len(query.list_rules.allowed))
             query = query.without(listed)
+
+    def has_compiled(self, users: Sequence[Signals], layers: Sequence[Rules]) -> bool:
+        """Return whether the rules are compiled for all users, so that `answer_lists` is quick."""
+        return all(
+            is_compiled(items, layers, _profile_of(user))
+            for items in (self.model, self.listed_items)
+            for user in (users if layers else ())
+        )
 
     def with_items(self, items: Any) -> Recommender:
         """Return a recommender whose lists also have items added since training.

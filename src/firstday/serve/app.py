@@ -6,9 +6,11 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import lru_cache
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request, Response
+from starlette.responses import JSONResponse
 
 import firstday
 from firstday.errors import FirstdayError
@@ -60,7 +62,7 @@ def make_app(service: Service) -> Gate:
         description=DESCRIPTION,
         docs_url=None,  # these pages load scripts from a CDN
         redoc_url=None,
-        openapi_url="/v1/openapi.json",
+        openapi_url=None,  # would be rendered for each request
         redirect_slashes=False,
         responses=ERRORS,
         lifespan=_lifespan,
@@ -71,8 +73,18 @@ def make_app(service: Service) -> Gate:
         app.include_router(
             router, dependencies=require_right(service.keys, right) if right and service.keys.any else []
         )
+    app.add_route("/v1/openapi.json", _send_document)
     add_error_handlers(app)
     return Gate(app, service.settings, service.keys, service.metrics, lists.quick_route)
+
+
+async def _send_document(request: Request) -> Response:
+    return await asyncio.to_thread(_render_document, request.app)
+
+
+@lru_cache(1)
+def _render_document(app: FastAPI) -> Response:
+    return JSONResponse(app.openapi())
 
 
 @asynccontextmanager

@@ -6,10 +6,12 @@ import asyncio
 import secrets
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from firstday.errors import ConfigError
 from firstday.features.signals import Signals
@@ -17,7 +19,7 @@ from firstday.recommend.recommendation import Recommendation
 from firstday.recommend.recommender import find_item
 from firstday.recommend.rules.list_rules import NO_RULES, Row, Rules
 from firstday.recommend.variants import Experiment, Variant
-from firstday.serve.http_errors import overloaded
+from firstday.serve.http_errors import ApiError, overloaded
 from firstday.serve.models import ModelHolder, ServedModel
 from firstday.serve.schemas import ListOptions, Source
 from firstday.serve.store.base import Assignment, ShownList, Store, StoredUser, StoreError
@@ -25,6 +27,10 @@ from firstday.serve.stored_items import StoredItems
 
 BATCH_SIZE = 32
 """Maximum requests per batch; bounds how long a request waits for the others."""
+N_THREADS = 2
+"""Number of threads for long work."""
+
+T = TypeVar("T")
 
 
 @dataclass(eq=False)
@@ -39,6 +45,7 @@ class ListRequest:
     record: bool = False
     signals: Signals = field(default_factory=Signals)
     item: str | None = None  # item whose similar items are listed
+    has_token: bool = False  # whether a page sends the request
     enrol: bool = False  # whether a new variant assignment of the user may be stored
     arrived_s: float = field(default_factory=time.monotonic)
     source: Source = "request"
@@ -49,6 +56,22 @@ class ListRequest:
     error: Exception | None = None
     list_ids: Sequence[str] = ()  # of the recorded lists
     not_recorded: str | None = None  # why recording failed
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def n_comparisons(self) -> int:
+        """Approximate number of comparisons of all items that the rules need, see `Rules.n_comparisons`."""
+        return max(1, len(self.rows)) * self.rules.n_comparisons + sum(row.n_comparisons for row in self.rows)
+
+    @property
+    def strategy(self) -> str | None:
+        """Strategy of the variant or of the request."""
+        return self.variant.strategy if self.variant else self.options.strategy
+
+    def finish(self, recommendations: Sequence[Recommendation] = (), error: Exception | None = None) -> None:
+        """Set the outcome."""
+        self.recommendations, self.error = recommendations, error
+        self.done.set()
 
 
 class Enrolment:
@@ -90,7 +113,8 @@ class ListBatcher:
 
     There is no batching delay: a request that arrives alone is answered alone. Under load, requests that arrive during
     one batch form the next, so the cost per request falls with the load. A request that has waited `max_wait_s` is
-    refused, so that a burst delays later requests no longer than that.
+    refused, so that a burst delays later requests no longer than that. Rows, and rules that are not compiled, are left
+    to threads.
     """
 
     def __init__(
@@ -98,26 +122,40 @@ class ListBatcher:
     ) -> None:
         self._holder, self._store, self._items, self._enrolment = holder, store, items, enrolment
         self._max_wait_s = max_wait_s
+        self._pool = ThreadPoolExecutor(N_THREADS, "lists")
         self._waiting: list[ListRequest] = []
-        self._batch: asyncio.Task[None]
+        self._tasks = set[asyncio.Task[None]]()
 
     async def make(self, request: ListRequest) -> ListRequest:
         """Answer a request and return it; raise `ConfigError` if the model does not support the strategy."""
         if len(self._waiting) % BATCH_SIZE == 0:
             self._waiting = []
-            self._batch = asyncio.create_task(self._answer(self._waiting))
+            self._start(self._answer(self._waiting))
         self._waiting.append(request)
-        await asyncio.shield(self._batch)
+        await request.done.wait()
         if request.error is not None:
             raise request.error
         if request.record:
             await self._record(request)
         return request
 
+    async def run(self, work: Callable[[], T], arrived_s: float) -> T:
+        """Return the result of work in a thread, or refuse a request that it would make late."""
+        future = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        try:
+            return await asyncio.wait_for(future, arrived_s + self._max_wait_s - time.monotonic())
+        except TimeoutError:
+            raise overloaded() from None
+
     async def read_signals(self, user_id: str) -> tuple[Signals, Source]:
         """Return a user's stored signals and their source; no signals if the store fails."""
         (user,), source = await self._read_users([user_id])
         return user.to_signals(user.person_id or user_id), source
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)  # the event loop has only weak references
+        task.add_done_callback(self._tasks.discard)
 
     async def _read_users(self, user_ids: list[str]) -> tuple[list[StoredUser], Source]:
         try:
@@ -126,68 +164,72 @@ class ListBatcher:
             return [StoredUser()] * len(user_ids), "store_unavailable"
 
     async def _answer(self, requests: list[ListRequest]) -> None:
-        """Answer requests with equal options together; set the recommendations or the error of each request."""
+        """Answer requests with equal options together, or start threads that do."""
         if requests is self._waiting:
             self._waiting = []
-        stored = [request for request in requests if request.user_id]
-        if stored:
-            users, source = await self._read_users([request.user_id for request in stored])
-            for request, user in zip(stored, users, strict=True):
-                try:
-                    request.source = source
-                    self._read_signals(request, user)
-                except Exception as error:  # fails this request only
-                    request.error = error
-            if self._enrolment is not None and source == "store":
-                await asyncio.gather(*map(self._enrolment.enrol, stored, users))
-        model = self._holder.current
         groups: defaultdict[tuple[Any, ...], list[ListRequest]] = defaultdict(list)
-        for request in requests:
-            if request.error is None:
-                request.model = model
-                options = request.options
-                unshared = id(request) if request.rows else 0
-                strategy = request.variant.strategy if request.variant else options.strategy
-                key = (options.k, strategy, options.keep_used, request.item, request.rules.text, unshared)
-                groups[key].append(request)
-        for (k, strategy, keep_used, item_id, _, _), together in groups.items():
-            if len(groups) > 1:
-                await asyncio.sleep(0)  # rules may take long to compile; probes must not wait for all
-            group = self._refuse_late(together)
-            if not group:
-                continue
-            first = group[0]
+        try:
+            await self._prepare(requests)
+            for request in requests:
+                if not request.done.is_set():
+                    groups[_options_of(request)].append(request)
+        except Exception as error:
+            for request in requests:
+                request.finish(error=error)
+        for group in groups.values():
+            self._start(self._answer_group(group))
+            await asyncio.sleep(0)  # probes must not wait for all
+
+    async def _answer_group(self, together: list[ListRequest]) -> None:
+        """Answer requests with equal options."""
+        group = self._refuse_late(together)
+        if not group:
+            return
+        first = group[0]
+        try:
             layers = [] if first.rules == NO_RULES and not first.rows else [self._items.rules, first.rules]
+            make = partial(_make_lists, group, layers)
+            signals = [request.signals for request in group]
+            is_quick = not first.rows and first.model.recommender.has_compiled(signals, layers)
+            lists = make() if is_quick else await self.run(make, first.arrived_s)
+        except Exception as error:
+            for request in group:
+                request.finish(error=error)
+        else:
+            for request, of_request in zip(group, lists, strict=True):
+                request.finish(of_request)
+
+    async def _prepare(self, requests: list[ListRequest]) -> None:
+        """Set the model, and the signals and variants of stored users."""
+        for request in requests:
+            request.model = self._holder.current
+        stored = [request for request in requests if request.user_id]
+        if not stored:
+            return
+        users, source = await self._read_users([request.user_id for request in stored])
+        for request, user in zip(stored, users, strict=True):
             try:
-                if first.rows:
-                    page = model.recommender.recommend_rows(
-                        first.signals, first.rows, k, strategy, keep_used=keep_used, rules=layers
-                    )
-                    first.recommendations = list(page.values())
-                else:
-                    signals = [request.signals for request in group]
-                    lists = [(k, layers)]
-                    item = None if item_id is None else find_item(model.recommender.listed_items, item_id)
-                    answers = next(
-                        model.recommender.answer_lists(signals, lists, strategy, keep_used=keep_used, item=item)
-                    )
-                    for row, request in enumerate(group):
-                        request.recommendations = [answers.row(row)]
-            except Exception as error:
-                for request in group:
-                    request.error = error
+                request.source = source
+                self._read_signals(request, user)
+            except Exception as error:  # fails this request only
+                request.finish(error=error)
+        if self._enrolment is not None and source == "store":
+            await asyncio.gather(*map(self._enrolment.enrol, stored, users))
 
     def _refuse_late(self, requests: list[ListRequest]) -> list[ListRequest]:
-        """Set the error of requests that have waited too long; return the others."""
+        """Refuse requests that have waited too long; return the others."""
         earliest_s = time.monotonic() - self._max_wait_s
         for request in requests:
             if request.arrived_s < earliest_s:
-                request.error = overloaded()
-        return [request for request in requests if request.error is None]
+                request.finish(error=overloaded())
+        return [request for request in requests if not request.done.is_set()]
 
     def _read_signals(self, request: ListRequest, user: StoredUser) -> None:
         """Set the signals of a stored user; a continued list uses the signals and items of its first page."""
-        request.user_id = user.person_id or request.user_id
+        person_id = user.person_id or request.user_id
+        if request.has_token and person_id != request.user_id:
+            raise ApiError(403, "merged", "This guest has logged in; ask for a token of the user.")
+        request.user_id = person_id
         served = self._holder.current
         request.as_of = max(user.newest_us, served.newest_us)
         if request.after:
@@ -223,3 +265,26 @@ class ListBatcher:
             request.list_ids = [one.list_id for one in shown]
         except StoreError as error:
             request.not_recorded = f"{error} The list is not recorded."
+
+
+def _options_of(request: ListRequest) -> tuple[Any, ...]:
+    """Return what requests must have in common to be answered together."""
+    options = request.options
+    unshared = id(request) if request.rows else 0
+    return options.k, request.strategy, options.keep_used, request.item, request.rules.text, unshared
+
+
+def _make_lists(group: Sequence[ListRequest], layers: Sequence[Rules]) -> list[Sequence[Recommendation]]:
+    """Return the lists of requests with equal options, or the rows of a single one."""
+    first = group[0]
+    recommender, options, strategy = first.model.recommender, first.options, first.strategy
+    if first.rows:
+        page = recommender.recommend_rows(
+            first.signals, first.rows, options.k, strategy, keep_used=options.keep_used, rules=layers
+        )
+        return [list(page.values())]
+    item = None if first.item is None else find_item(recommender.listed_items, first.item)
+    signals = [request.signals for request in group]
+    lists = [(options.k, layers)]
+    answers = next(recommender.answer_lists(signals, lists, strategy, keep_used=options.keep_used, item=item))
+    return [[answers.row(row)] for row in range(len(group))]

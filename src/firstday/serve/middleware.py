@@ -8,6 +8,10 @@ import logging
 import random
 import re
 import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any, Literal, get_args
 
 from fastapi import Depends, Request
@@ -27,8 +31,10 @@ Right = Literal["read", "write", "items", "admin"]
 STREAM_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 """Content types of event streams."""
 STREAM_PATHS = ("/v1/events", "/v1/items")
-PROBES = ("/healthz", "/readyz")
-"""Exempt from the concurrency limit: an overloaded process must not appear dead."""
+OPEN_PATH = re.compile(r"/healthz|/readyz|/v1/openapi\.json|/|/page/[^/]+")
+"""Paths that need no key."""
+MAX_TOKEN_REQUESTS = 8
+"""Maximum concurrent requests with tokens of one user."""
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 MAX_DISCARDED_BYTES = 2**25
 """Maximum bytes of a too large body to read and discard before responding. A client that is still sending could not
@@ -105,10 +111,15 @@ def require_right(keys: Keys, right: Right) -> list[Any]:
     return [Depends(HTTPBearer(scheme_name=right, description=f"A {right} key.", auto_error=False)), Depends(check)]
 
 
-def is_foreign(request: Request) -> bool:
+def too_many(wait_s: int) -> ApiError:
+    """Return the 429 error for a user of tokens who may try again in `wait_s` seconds."""
+    text = f"The user has sent too many requests; try again in {wait_s} s."
+    return ApiError(429, "too_many_requests", text, headers={"Retry-After": str(wait_s)})
+
+
+def is_foreign(scope: Scope, headers: Headers) -> bool:
     """Return whether a browser sends a request for a page of another site, which has no token."""
-    site = request.headers.get("sec-fetch-site", "none")
-    return site not in ("none", "same-origin") and not request.scope["firstday.token_user"]
+    return headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not scope["firstday.token_user"]
 
 
 def _content_type(headers: Headers) -> str:
@@ -129,9 +140,9 @@ class Gate:
     """
 
     def __init__(self, app: ASGIApp, settings: ServeSettings, keys: Keys, metrics: Metrics, quick: Route) -> None:
-        self.app, self._settings, self._keys, self._metrics, self._quick = app, settings, keys, metrics, quick
+        self.app, self.settings, self._keys, self._metrics, self._quick = app, settings, keys, metrics, quick
         self._rate_limit = RateLimit(settings.token_requests)
-        self._in_work = 0
+        self._n_current = Counter[str]()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer or refuse a request."""
@@ -145,7 +156,7 @@ class Gate:
         if not REQUEST_ID.fullmatch(request_id):
             request_id = f"{random.getrandbits(64):016x}"
         origin = headers.get("origin", "")
-        is_for_pages = origin in self._settings.origins and TOKEN_PATH.fullmatch(scope["path"])
+        is_for_pages = origin in self.settings.origins and TOKEN_PATH.fullmatch(scope["path"])
         cors = [(b"access-control-allow-origin", origin.encode()), *CORS] if is_for_pages else []
 
         async def send_with_headers(message: Message) -> None:
@@ -157,13 +168,12 @@ class Gate:
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *cors, *missing]
             await send(message)
 
-        self._in_work += 1
         try:
-            receive_limited = self._admit(scope, headers, receive)
+            self._check_host(headers)
             if cors and scope["method"] == "OPTIONS":
                 await Response(status_code=204)(scope, receive, send_with_headers)
             else:
-                await self._pass_on(scope, receive_limited, send_with_headers)
+                await self._answer(scope, headers, receive, send_with_headers)
         except Exception as error:
             failure = as_api_error(error)
             if status or failure.code == INTERNAL:  # status set: headers are sent, only the log can report it
@@ -171,8 +181,53 @@ class Gate:
             if not status:
                 await error_response(failure)(scope, receive, send_with_headers)
         finally:
-            self._in_work -= 1
             self._log_request(scope, request_id, status, time.perf_counter() - began)
+
+    def _check_host(self, headers: Headers) -> None:
+        host = re.sub(r":\d+$", "", headers.get("host", "")).strip("[]").lower()
+        if not self._keys.any and not is_loopback(host):  # any other name indicates DNS rebinding
+            raise ApiError(
+                403,
+                "host_not_allowed",
+                "No keys are set, so only requests to localhost are answered; set keys to allow others.",
+            )
+
+    async def _answer(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        """Identify the caller, read the body, and pass the request on.
+
+        What needs no key is exempt from `max_concurrent`, so that an overloaded process does not appear dead.
+        """
+        scope["firstday.token_user"] = user_id = self._admit_token(scope, headers)
+        token_rights: frozenset[Right] = frozenset(("read", "write") if user_id else ())
+        scope["firstday.rights"] = rights = self._keys.rights_of(headers.get("authorization", "")) | token_rights
+        if OPEN_PATH.fullmatch(scope["path"]):
+            await self._pass_on(scope, receive, send)
+            return
+        if self._keys.any and not rights:
+            raise unauthorized("a write or read key", headers)
+        if is_foreign(scope, headers) and scope["method"] not in ("GET", "HEAD", "OPTIONS"):
+            raise ApiError(403, "forbidden", "Pages of other sites cannot change anything; use your own server.")
+        with ExitStack() as stack:
+            if user_id:
+                stack.enter_context(self._count(f"token {user_id}", MAX_TOKEN_REQUESTS, partial(too_many, 1)))
+                stack.enter_context(self._count("tokens", self.settings.max_concurrent, overloaded))
+            if "content-length" in headers or "transfer-encoding" in headers:
+                receive = await self._read_body(scope, headers, receive)
+            stack.enter_context(self._count("all", self.settings.max_concurrent, overloaded))
+            await self._pass_on(scope, receive, send)
+
+    @contextmanager
+    def _count(self, whose: str, most: int, refusal: Callable[[], ApiError]) -> Iterator[None]:
+        """Count a request as current, or refuse it if there are `most` already."""
+        if self._n_current[whose] >= most:
+            raise refusal()
+        self._n_current[whose] += 1
+        try:
+            yield
+        finally:
+            self._n_current[whose] -= 1
+            if not self._n_current[whose]:
+                del self._n_current[whose]
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request by the quick route if it matches, else by the application."""
@@ -188,7 +243,7 @@ class Gate:
         method = scope["method"] if scope["method"] in METHODS else "other"
         route = getattr(scope.get("route"), "path", "none")
         self._metrics.count_request(method, route, status, seconds)
-        if self._settings.log_requests:
+        if self.settings.log_requests:
             fields = {
                 "request_id": request_id,
                 "method": method,
@@ -199,36 +254,9 @@ class Gate:
             }
             _requests.info("request", extra={"fields": fields})
 
-    def _admit(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:
-        """Run the checks that do not depend on the route; return the callable that receives the body."""
-        scope["firstday.token_user"] = user_id = self._admit_token(scope, headers)
-        token_rights: frozenset[Right] = frozenset(("read", "write") if user_id else ())
-        scope["firstday.rights"] = rights = self._keys.rights_of(headers.get("authorization", "")) | token_rights
-        host = re.sub(r":\d+$", "", headers.get("host", "")).strip("[]").lower()
-        if not self._keys.any and not is_loopback(host):  # any other name indicates DNS rebinding
-            raise ApiError(
-                403,
-                "host_not_allowed",
-                "No keys are set, so only requests to localhost are answered; set keys to allow others.",
-            )
-        if scope["path"] in PROBES:
-            return receive
-        if self._in_work > self._settings.max_concurrent:
-            raise overloaded()
-        if "content-length" not in headers and "transfer-encoding" not in headers:
-            return receive
-        if self._keys.any and not rights:  # FastAPI would read the body before its dependencies check keys
-            raise unauthorized("a write or read key", headers)
-        is_stream = not user_id and scope["path"] in STREAM_PATHS and _content_type(headers) in STREAM_TYPES
-        scope["firstday.is_stream"] = is_stream
-        has_ids = scope["path"].startswith("/v1/lists/") or scope["path"].endswith("/recommendations")
-        max_bytes = self._settings.max_rules_bytes if has_ids and not user_id else self._settings.max_body_bytes
-        max_bytes = self._settings.max_stream_bytes if is_stream else max_bytes
-        return _limit_body(receive, headers, max_bytes, self._settings.body_timeout_s, is_stream=is_stream)
-
     def _admit_token(self, scope: Scope, headers: Headers) -> str | None:
         """Return the user of a valid token; refuse its other uses, and too many."""
-        claims = read_token(headers.get("authorization", "").rpartition(" ")[2], self._keys.token_keys)
+        claims = read_token(headers.get("authorization", ""), self._keys.token_keys)
         if claims is None:
             return None
         if headers.get("origin", claims.aud[0]) not in claims.aud:
@@ -237,9 +265,30 @@ class Gate:
             raise ApiError(403, "forbidden", "A token opens only its user's lists and events; ask your own server.")
         wait_s = self._rate_limit.wait_s(claims.sub)
         if wait_s:
-            text = f"The user has sent too many requests; try again in {wait_s} s."
-            raise ApiError(429, "too_many_requests", text, headers={"Retry-After": str(wait_s)})
+            raise too_many(wait_s)
         return claims.sub
+
+    async def _read_body(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:
+        """Receive a body, or the start of a stream, within the limits on size and time; return a callable for it."""
+        settings, user_id = self.settings, scope["firstday.token_user"]
+        is_stream = not user_id and scope["path"] in STREAM_PATHS and _content_type(headers) in STREAM_TYPES
+        scope["firstday.is_stream"] = is_stream
+        if is_stream:
+            return _limit_body(receive, headers, settings.max_stream_bytes, settings.client_timeout_s, is_stream=True)
+        has_ids = scope["path"].startswith("/v1/lists/") or scope["path"].endswith("/recommendations")
+        max_bytes = settings.max_rules_bytes if has_ids and not user_id else settings.max_body_bytes
+        receive_limited = _limit_body(receive, headers, max_bytes, settings.client_timeout_s, is_stream=False)
+        message = await receive_limited()
+        parts = [message.get("body", b"")]
+        while message.get("more_body"):
+            message = await receive_limited()
+            parts.append(message.get("body", b""))
+        whole = iter([{**message, "body": b"".join(parts)}])
+
+        async def receive_whole() -> Message:
+            return next(whole, None) or await receive()
+
+        return receive_whole
 
 
 def _limit_body(receive: Receive, headers: Headers, max_bytes: int, timeout_s: float, *, is_stream: bool) -> Receive:

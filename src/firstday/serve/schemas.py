@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -21,6 +22,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from firstday.errors import ConfigError
 from firstday.features.signals import (
     BAD_CHARACTERS,
     ID_LENGTH,
@@ -46,6 +48,8 @@ MAX_EVENTS = 1000
 MAX_INTERACTIONS = 1000
 MAX_PICKS = 100
 MAX_COLUMNS = 50
+MAX_FILTERS_LENGTH = 10_000
+"""Maximum characters of all filters and boosts of a request."""
 MAX_ITEM_BYTES = 2**15
 MAX_NUMBERS = 4096
 
@@ -193,11 +197,26 @@ class ListOptions(_Parameters):
     """Allow items that the user has used, banned or passed over."""
 
 
+def _limit_filters(layers: Iterable[Any]) -> None:
+    """Raise ConfigError for more filters than can be parsed at once, before any of them is."""
+    size = sum(len(f"{one.get('filter')}{one.get('boost')}") for one in layers if isinstance(one, dict))
+    if size > MAX_FILTERS_LENGTH:
+        raise ConfigError(f"filters and boosts have {size:,} characters; give at most {MAX_FILTERS_LENGTH:,}.")
+
+
 class _RulesBody(ListOptions, _Request):
     rules: Rules = NO_RULES
     """Rules on the list, or on all rows."""
     rows: list[Row] = Field(default=[], max_length=20)
     """Rows of a page: several lists without repeats, each with its own rules. Empty: one list."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _limit_filters(cls, body: Any) -> Any:
+        if isinstance(body, dict):
+            rows = body.get("rows")
+            _limit_filters([body.get("rules"), *(rows if isinstance(rows, list) else ())])
+        return body
 
 
 class RecommendBody(_RulesBody):
@@ -259,6 +278,7 @@ class _RuleParameters(_Parameters):
     def rules(self) -> Rules:
         """Return the rules; raise `ConfigError` if one is invalid."""
         values = self.model_dump(include={"filter", *REPEATED}, exclude_defaults=True)
+        _limit_filters([values])
         return Rules.of(values) if values else NO_RULES
 
 

@@ -17,30 +17,12 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from firstday.errors import ConfigError
 from firstday.serve.app import make_app
-from firstday.serve.http_errors import ApiError, error_response
+from firstday.serve.protocol import Protocol
 from firstday.serve.service import Service
 from firstday.serve.settings import ServeSettings
-
-_ANSWER = error_response(ApiError(400, "bad_request", "This is not a valid HTTP request; see RFC 9110."))
-
-
-class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol with a JSON error body for unparsable requests."""
-
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002
-        """Send the error and close the connection."""
-        body = bytes(_ANSWER.body)
-        head = (
-            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
-        self.transport.close()
-
 
 _log = logging.getLogger("firstday.serve")
 

@@ -110,8 +110,8 @@ class ServeSettings(BaseSettings):
     """Maximum size of a body with rules or a list of items. 100,000 ids need about 2 MB."""
     max_stream_bytes: Bytes = 2**28
     """Maximum size of an event stream."""
-    body_timeout_s: PositiveFloat = 10.0
-    """Seconds to wait for a request body, or for the next part of a stream."""
+    client_timeout_s: PositiveFloat = 10.0
+    """Seconds that a client has to send the headers, the body or the next part of a stream, and to read a response."""
     max_concurrent: Count = 512
     """Maximum concurrent requests. Further ones get 503 at once."""
     max_wait_s: PositiveFloat = 1.0
@@ -156,6 +156,8 @@ class ServeSettings(BaseSettings):
                 f"host {self.host} can be reached from other machines and no key is set; set {PREFIX}READ_KEYS, "
                 f"{PREFIX}WRITE_KEYS and {PREFIX}ADMIN_KEYS, or listen on 127.0.0.1"
             )
+        if self.origins and not self.token_keys:
+            raise ValueError(f"{PREFIX}ORIGINS is for tokens, and no key signs any; set {PREFIX}TOKEN_KEYS")
         return self
 
     @property

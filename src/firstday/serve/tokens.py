@@ -51,21 +51,25 @@ class Claims(BaseModel, strict=True):
     sub: Annotated[str, Field(min_length=1)]
     aud: Annotated[list[str], Field(min_length=1)]
     exp: FiniteFloat
+    nbf: FiniteFloat = 0
 
 
-def read_token(token: str, keys: Sequence[str]) -> Claims | None:
-    """Return the claims of a token that one of the keys has signed, or None if it is invalid or expired.
+def read_token(authorization: str, keys: Sequence[str]) -> Claims | None:
+    """Return the claims of the token in an Authorization header, or None if no key signed it or it is not valid now.
 
-    The header is signed but not read: whatever algorithm it names, the signature must be HMAC-SHA256.
+    The token's header is signed but not read: whatever algorithm it names, the signature must be HMAC-SHA256.
     """
-    text, _, signature = token.encode("latin-1").rpartition(b".")
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer":
+        return None
+    text, _, signature = token.strip().encode("latin-1").rpartition(b".")
     if not any(hmac.compare_digest(_sign(text, key), signature) for key in keys):
         return None
     try:
         claims = Claims.model_validate_json(base64.urlsafe_b64decode(text.partition(b".")[2] + b"=="))
     except ValueError:
         return None
-    return claims if claims.exp > time.time() else None
+    return claims if claims.nbf <= time.time() < claims.exp else None
 
 
 def _sign(text: bytes, key: str) -> bytes:

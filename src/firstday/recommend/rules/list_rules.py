@@ -11,19 +11,28 @@ from typing import Annotated, Any, Self
 
 import numpy as np
 import polars as pl
+import pydantic_core
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from firstday.config import Section, parse_settings
 from firstday.display import readable
 from firstday.features.signals import as_text, as_whole
 from firstday.recommend.added_items import ListedItems
-from firstday.recommend.rules.filters import MAX_FILTER_LENGTH, Filter, find_column, list_values, parse_filter
+from firstday.recommend.rules.filters import (
+    MAX_FILTER_LENGTH,
+    Filter,
+    find_column,
+    list_values,
+    parse_filter,
+)
 from firstday.sparse import SparseRows
 
 MAX_IDS = 100_000
 """Maximum number of ids in `Rules.allow`, in `Rules.deny`, and in each of `Rules.lists`."""
 MAX_COMPILED_RULES = 64
 """Maximum number of compiled rules that a model keeps in memory."""
+MAX_FACTOR = np.float32(1e30)
+"""Maximum product of the boosts of an item."""
 ID = "item_id"
 PAIR = re.compile(r"(\d+|.+)[=:]([^=:].*)", re.DOTALL)
 """KEY=VALUE or KEY:VALUE. If KEY is a rank, it ends at the first separator; a column or filter ends at the last one."""
@@ -58,6 +67,14 @@ def _check_filter(text: str) -> str:
     return text
 
 
+def _check_context(context: Mapping[str, Any]) -> Mapping[str, Any]:
+    try:
+        pydantic_core.to_json(context, fallback=str)
+    except ValueError:  # half of a surrogate pair
+        raise ValueError("contains characters that are not allowed") from None
+    return context
+
+
 Count = Annotated[int, Field(strict=True, ge=0, le=100_000), BeforeValidator(as_whole)]
 Length = Annotated[int, Field(strict=True, ge=1, le=1000), BeforeValidator(as_whole)]
 _Text = Annotated[str, Field(max_length=200)]
@@ -82,7 +99,7 @@ class Rules(Section):
     """Ids of the only items to list."""
     deny: ItemIds = ()
     """Ids of items not to list."""
-    cap: Annotated[Mapping[str, Annotated[int, Field(ge=1)]], Pairs] = Field(default={})
+    cap: Annotated[Mapping[_Text, Annotated[int, Field(ge=1)]], Pairs] = Field(default={})
     """Maximum number of items per value of a column, such as 2 per `artist`. Items without a value are not limited; an
     item with several values counts for each."""
     pin: Annotated[Mapping[Annotated[int, Field(ge=1, le=1000)], Pins], Pairs] = Field(default={})
@@ -94,9 +111,9 @@ class Rules(Section):
     """Factor of the scores of items that meet a filter."""
     after: Count = 0
     """Number of ranks to skip, for the next page of the same ranking."""
-    context: Mapping[str, Any] = Field(default={})
+    context: Annotated[Mapping[str, Any], AfterValidator(_check_context)] = Field(default={})
     """Values of the request, read in filters as `user.NAME`. They take precedence over the user's profile."""
-    lists: Mapping[str, ItemIds] = Field(default={})
+    lists: Mapping[_Text, ItemIds] = Field(default={})
     """Lists of ids, read in filters as `lists.NAME`: `item_id not in lists.sold_out`."""
 
     @classmethod
@@ -116,6 +133,15 @@ class Rules(Section):
         """Names of the user's values and of the lists that the filters read."""
         trees = map(parse_filter, (self.filter, *self.boost))
         return [node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+
+    @cached_property
+    def n_comparisons(self) -> int:
+        """Approximate number of times that a column or the ids of all items are compared to compile the rules."""
+        n = len(self.cap) + (self.allow is not None) + bool(self.deny)
+        for tree in map(parse_filter, filter(None, (self.filter, *self.boost))):
+            nodes = list(ast.walk(tree))
+            n += max(1, *(sum(isinstance(node, kind) for node in nodes) for kind in (ast.cmpop, ast.Name)))
+        return n
 
 
 NO_RULES = Rules()
@@ -214,9 +240,8 @@ def compile_rules(model: ListedItems, layers: Sequence[Rules], profile: Mapping[
     Items must obey all layers, such as the rules of a page and of a row. In caps, lists and context, later layers take
     precedence. The context takes precedence over the profile. Pins and ranks to skip are those of the last layer.
     """
-    values = {**profile, **_merge(layers, "context")}
-    user = {name: values.get(name) for rules in layers for name in rules.names}
-    key = (*(rules.text for rules in layers), str(user))
+    user = _values_of(layers, profile)
+    key = _key(layers, user)
     cache = model.compiled_rules
     compiled: ItemRules | None = cache.get(key)
     if compiled is None:
@@ -224,6 +249,21 @@ def compile_rules(model: ListedItems, layers: Sequence[Rules], profile: Mapping[
             cache.clear()  # possibly while another thread reads
         compiled = cache[key] = _compile(model, layers, user)
     return compiled
+
+
+def is_compiled(model: ListedItems, layers: Sequence[Rules], profile: Mapping[str, Any]) -> bool:
+    """Return whether `compile_rules` would find the rules in memory."""
+    return _key(layers, _values_of(layers, profile)) in model.compiled_rules
+
+
+def _values_of(layers: Sequence[Rules], profile: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that filters read as ``user.NAME``."""
+    values = {**profile, **_merge(layers, "context")}
+    return {name: values.get(name) for rules in layers for name in rules.names}
+
+
+def _key(layers: Sequence[Rules], user: Mapping[str, Any]) -> tuple[str, ...]:
+    return (*(rules.text for rules in layers), str(user))
 
 
 def check_rules(rules: Rules, items: pl.Series, columns: Mapping[str, pl.Series]) -> None:
@@ -252,7 +292,8 @@ def _compile(model: ListedItems, layers: Sequence[Rules], user: Mapping[str, Any
     for rules in layers:
         allowed &= Filter(rules.filter, columns, values, notes).find_items()
         for text, factor in rules.boost.items():
-            factors[Filter(text, columns, values, notes).find_items()] *= factor
+            is_met = Filter(text, columns, values, notes).find_items()
+            factors[is_met] = np.minimum(factors[is_met] * np.float32(factor), MAX_FACTOR)
         for given, is_allowed in ((rules.allow, True), (rules.deny, False)):
             if given is not None:
                 is_given = texts.is_in(pl.Series(given, dtype=pl.String).implode()).to_numpy()

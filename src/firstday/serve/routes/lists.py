@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import zip_longest
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.routing import Route
 
+from firstday.errors import ConfigError
 from firstday.features.signals import IdText, Signals
 from firstday.recommend.recommendation import Recommendation
 from firstday.serve.batching import ListRequest
@@ -33,6 +35,10 @@ from firstday.serve.service import Service, ServiceDep, service_of
 
 MAX_IGNORED_SIGNALS = 20
 """Maximum sentences in `ignored`."""
+MAX_COMPARISONS = 200
+"""Maximum `ListRequest.n_comparisons`."""
+MAX_TOKEN_COMPARISONS = 20
+"""The same for a page with a token."""
 PATH = "/users/{user_id}/recommendations"
 JSON = [Depends(require_json)]
 
@@ -57,14 +63,17 @@ async def recommend_to_user(
 
 async def _recommend(service: Service, request: Request, list_request: ListRequest) -> Response:
     """Answer for a stored user; check the rights to record and to enrol."""
+    list_request.has_token = bool(request.scope["firstday.token_user"])
     if list_request.record:
         service.keys.check(request, "write")
-        if is_foreign(request):
+        if is_foreign(request.scope, request.headers):
             raise ApiError(
                 403, "forbidden", "Pages of other sites cannot record lists; send the request from your own server."
             )
     list_request.enrol = (
-        service.enrolment is not None and service.keys.opens(request, "write") and not is_foreign(request)
+        service.enrolment is not None
+        and service.keys.opens(request, "write")
+        and not is_foreign(request.scope, request.headers)
     )
     return await _answer(service, list_request)
 
@@ -130,9 +139,20 @@ async def recommend_similar(
 
 async def _answer(service: Service, list_request: ListRequest) -> Response:
     """Make and count the lists; return a `ListAnswer`, or a `PageAnswer` for rows."""
+    most = MAX_TOKEN_COMPARISONS if list_request.has_token else MAX_COMPARISONS
+    if list_request.n_comparisons > most:
+        raise ConfigError(
+            f"need about {list_request.n_comparisons:,} comparisons of all items; give at most {most}, over filters, "
+            "boosts, caps and rows.",
+            where="rules",
+        )
     await service.lists.make(list_request)
     recorded = zip_longest(list_request.recommendations, list_request.list_ids)
     lists = [_as_json(service, list_request, recommendation, list_id) for recommendation, list_id in recorded]
+    if list_request.options.explain:
+        for one, recommendation in zip(lists, list_request.recommendations, strict=True):
+            work = partial(explain_list, list_request, recommendation)
+            one["explanation"] = await service.lists.run(work, list_request.arrived_s)
     if not list_request.rows:
         return json_response(lists[0])
     return json_response(
@@ -166,5 +186,4 @@ def _as_json(
         "not_recorded": list_request.not_recorded,
         "experiment": experiment,
         "variant": variant,
-        **({"explanation": explain_list(list_request, recommendation)} if list_request.options.explain else {}),
     }

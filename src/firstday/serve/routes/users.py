@@ -15,7 +15,7 @@ from firstday.features.encoder import understand_picks
 from firstday.features.signals import Signals
 from firstday.serve.event_stream import store_stream
 from firstday.serve.http_errors import ApiError
-from firstday.serve.middleware import is_foreign, require_json
+from firstday.serve.middleware import require_json
 from firstday.serve.schemas import (
     EventBody,
     EventsAnswer,
@@ -151,16 +151,12 @@ async def read_user(service: ServiceDep, user_id: UserIdPath) -> dict[str, Any]:
 
 
 @writing.post("/users/{user_id}/merge", summary="Merge a guest into a user", dependencies=[Depends(require_json)])
-async def merge_guest(service: ServiceDep, request: Request, user_id: UserIdPath, body: MergeBody) -> MergeAnswer:
+async def merge_guest(service: ServiceDep, user_id: UserIdPath, body: MergeBody) -> MergeAnswer:
     """Make everything stored about a guest, and all that follows, that of the user. Repeating the call is safe.
 
     A guest has one person, a person with guests cannot become a guest, and only deletion ends a merge. The first day
     begins with the guest's first event, and the earliest experiment variant applies.
     """
-    if is_foreign(request):
-        raise ApiError(
-            403, "forbidden", "Pages of other sites cannot merge users; send the request from your own server."
-        )
     is_new = await service.store.merge(user_id, body.guest_id)
     (user,) = await service.store.read([user_id])
     return MergeAnswer(user_id=user_id, guest_ids=list(user.guest_ids), is_new=is_new, n_left_out=user.n_left_out)
