@@ -20,7 +20,7 @@ from firstday.errors import ConfigError
 from firstday.recommend.rules.list_rules import Rules
 from firstday.serve.middleware import MAX_TOKEN_REQUESTS
 from firstday.serve.protocol import MAX_HEAD_BYTES
-from firstday.serve.routes.lists import MAX_COMPARISONS, MAX_TOKEN_COMPARISONS
+from firstday.serve.routes.lists import MAX_COMPARISONS, MAX_TOKEN_COMPARISONS, MAX_TOKEN_ITEMS
 from firstday.serve.schemas import MAX_FILTERS_LENGTH
 from firstday.serve.settings import load_settings
 from tests.serve.conftest import StartApp, assert_error, connect, open_client, read_body, wait_for
@@ -191,6 +191,18 @@ def test_a_page_has_fewer_comparisons(start_app: StartApp) -> None:
             rules = {"filter": " and ".join(filters(n))}
             assert page.get(LISTS, params=rules).status_code == status
             assert page.post(LISTS, json={"rules": rules}).status_code == status
+
+
+def test_a_page_gets_few_items(start_app: StartApp) -> None:
+    rows = [{"name": str(number), "k": MAX_TOKEN_ITEMS // 2} for number in range(3)]
+    with open_token(start_app(**SETTINGS)) as page:
+        for body, status in (
+            ({"k": MAX_TOKEN_ITEMS}, 200),
+            ({"k": MAX_TOKEN_ITEMS + 1}, 422),
+            ({"rows": rows[:2]}, 200),
+            ({"rows": rows}, 422),
+        ):
+            assert page.post(LISTS, json=body).status_code == status
 
 
 @pytest.mark.parametrize("wrong", ["'", "1"])

@@ -39,6 +39,8 @@ MAX_COMPARISONS = 200
 """Maximum `ListRequest.n_comparisons`."""
 MAX_TOKEN_COMPARISONS = 20
 """The same for a page with a token."""
+MAX_TOKEN_ITEMS = 200
+"""Maximum length of all lists of a request of such a page. Recorded lists are read with each later one."""
 PATH = "/users/{user_id}/recommendations"
 JSON = [Depends(require_json)]
 
@@ -139,13 +141,7 @@ async def recommend_similar(
 
 async def _answer(service: Service, list_request: ListRequest) -> Response:
     """Make and count the lists; return a `ListAnswer`, or a `PageAnswer` for rows."""
-    most = MAX_TOKEN_COMPARISONS if list_request.has_token else MAX_COMPARISONS
-    if list_request.n_comparisons > most:
-        raise ConfigError(
-            f"need about {list_request.n_comparisons:,} comparisons of all items; give at most {most}, over filters, "
-            "boosts, caps and rows.",
-            where="rules",
-        )
+    _check_price(list_request, service.holder.current.trained.config.recommend.k)
     await service.lists.make(list_request)
     recorded = zip_longest(list_request.recommendations, list_request.list_ids)
     lists = [_as_json(service, list_request, recommendation, list_id) for recommendation, list_id in recorded]
@@ -158,6 +154,19 @@ async def _answer(service: Service, list_request: ListRequest) -> Response:
     return json_response(
         {"rows": [{"name": row.name, **one} for row, one in zip(list_request.rows, lists, strict=True)]}
     )
+
+
+def _check_price(list_request: ListRequest, default_k: int) -> None:
+    """Raise ConfigError for lists that cost too much."""
+    n = list_request.n_comparisons
+    most = MAX_TOKEN_COMPARISONS if list_request.has_token else MAX_COMPARISONS
+    if n > most:
+        text = f"need about {n:,} comparisons of all items; give at most {most}, over filters, boosts, caps and rows."
+        raise ConfigError(text, where="rules")
+    k = list_request.options.k or default_k
+    n_items = sum(row.k or k for row in list_request.rows) if list_request.rows else k
+    if list_request.has_token and n_items > MAX_TOKEN_ITEMS:
+        raise ConfigError(f"is {n_items:,} in all; pages get at most {MAX_TOKEN_ITEMS} items at once.", where="k")
 
 
 def _as_json(
