@@ -12,6 +12,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from postgres_process import PostgresProcess
+from redis import Redis
+from redis_process import RedisProcess
 from serve_load import burst
 from serve_process import ServerProcess, write_request
 from serve_reload import damage, relabel
@@ -44,21 +47,72 @@ def test_it_says_when_it_is_ready_and_answers_at_once(server: ServerProcess, mod
     assert server.ready_s < 15  # far less, where the machine is not busy
     with open_client(server) as http:
         assert http.get("/healthz").json() == {"status": "ok"}
-        assert http.get("/readyz").json() == {"status": "ready", "model": version, "store": "ok"}
+        assert http.get("/readyz").json() == {
+            "status": "ready",
+            "model": version,
+            "store_reads": "ok",
+            "store_writes": "ok",
+        }
+
+
+def store_state(http: httpx.Client) -> tuple[str, str]:
+    """Return what `/readyz` says of reads and writes, which the gauges confirm."""
+    ready = http.get("/readyz")
+    assert ready.status_code == 200
+    state = ready.json()["store_reads"], ready.json()["store_writes"]
+    metrics = http.get("/metrics").text
+    for use, of_use in zip(("reads", "writes"), state, strict=True):
+        assert f'firstday_store_up{{for="{use}"}} {float(of_use == "ok")}' in metrics
+    return state
 
 
 def test_readiness_says_that_the_store_is_away(start_app: StartApp, tmp_path: Path) -> None:
-    app = start_app()
-    with app.open_client() as http:
-        assert http.get("/readyz").json()["store"] == "ok"
+    with start_app().open_client() as http:
+        assert store_state(http) == ("ok", "ok")
         (file,) = tmp_path.rglob("users.sqlite")
         file.rename(file.with_suffix(".away"))
-        ready = http.get("/readyz")
-        assert (ready.status_code, ready.json()["store"]) == (200, "unavailable")
-        assert_error(http.put("/v1/users/u", json={"age": 20}), 503, "store_unavailable")
+        body = assert_error(http.put("/v1/users/u", json={"age": 20}), 503, "store_unavailable")
+        assert str(tmp_path) not in body["message"]
         assert get_list(http, "u")["signals_from"] == "store_unavailable"
+        assert store_state(http) == ("unavailable", "unavailable")
         file.with_suffix(".away").rename(file)
-        assert http.get("/readyz").json()["store"] == "ok"
+        assert http.put("/v1/users/u", json={"age": 20}).status_code == 200
+        wait_for(lambda: store_state(http) == ("ok", "ok"))
+
+
+@pytest.mark.parametrize("cause", ["full", "replica"])
+def test_readiness_finds_a_redis_that_refuses_writes(
+    redis: RedisProcess, start_app: StartApp, monkeypatch: pytest.MonkeyPatch, cause: str
+) -> None:
+    monkeypatch.setattr("firstday.serve.app.PROBE_S", 0.1)
+    with Redis.from_url(redis.url) as client, start_app(store=redis.url, redis_prefix=cause).open_client() as http:
+        wait_for(lambda: store_state(http) == ("ok", "ok"))
+        try:
+            client.config_set("maxmemory", 1) if cause == "full" else client.replicaof("127.0.0.1", 1)
+            wait_for(lambda: store_state(http) == ("ok", "unavailable"))
+            assert get_list(http, "u", record=True)["list_id"] is None
+            assert "firstday_lists_not_recorded_total 1.0" in http.get("/metrics").text
+            assert http.delete("/v1/users/u").status_code == (204 if cause == "full" else 503)
+        finally:
+            client.config_set("maxmemory", 0)
+            client.replicaof("NO", "ONE")
+        wait_for(lambda: store_state(http) == ("ok", "ok"))
+
+
+def test_readiness_finds_a_postgres_that_is_read_only(
+    postgres: PostgresProcess, start_app: StartApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("firstday.serve.app.PROBE_S", 0.1)
+    with start_app(store=postgres.make_schema()).open_client() as http:
+        wait_for(lambda: store_state(http) == ("ok", "ok"))
+        try:
+            postgres.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+            postgres.execute("SELECT pg_reload_conf()")
+            wait_for(lambda: store_state(http) == ("ok", "unavailable"))
+        finally:
+            postgres.execute("ALTER SYSTEM RESET default_transaction_read_only")
+            postgres.execute("SELECT pg_reload_conf()")
+        wait_for(lambda: store_state(http) == ("ok", "ok"))
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux's /proc")
@@ -257,7 +311,8 @@ def test_every_request_is_logged_and_counted(log: Callable[[], str], start_app: 
         'firstday_requests_total{method="GET",route="/v1/users/{user_id}/recommendations",status="200"} 1.0',
         'firstday_request_seconds_count{method="GET",route="/v1/users/{user_id}"} 1.0',
         'firstday_recommendations_total{answered_by="popular",strategy="segment"} 1.0',
-        "firstday_store_up 1.0",
+        'firstday_store_up{for="reads"} 1.0',
+        'firstday_store_up{for="writes"} 1.0',
         "process_resident_memory_bytes",
     ):
         assert series in counted.text

@@ -16,10 +16,10 @@ import pytest
 
 from firstday.errors import ConfigError
 from firstday.serve.settings import load_settings
-from firstday.serve.store.base import Assignment, Profile, Retention, ShownList, Store, StoredUser, StoreError
+from firstday.serve.store.base import Assignment, Profile, Retention, ShownList, Store, StoredUser, StoreError, now_us
 from firstday.serve.store.open import open_log
 from firstday.serve.store.sqlite import PURGE_BATCH, SqliteLog
-from tests.serve.store_harness import DAY_US, SetClock, make_event
+from tests.serve.store_harness import DAY_US, age, make_event
 
 RULES = Retention(1000, 10 * DAY_US)
 
@@ -158,13 +158,14 @@ def test_a_failed_group_keeps_nothing_and_the_next_works(path: Path) -> None:
 
 
 def test_expired_rows_leave_the_file_in_parts(path: Path) -> None:
-    clock = SetClock()
-    store = make_store(path, Retention(100_000, DAY_US), now_us=clock)
+    store = make_store(path, Retention(100_000, DAY_US))
+
+    began_us = now_us()
 
     async def run() -> None:
         await store.append([(f"u{number % 5}", make_event(f"e{number}")) for number in range(PURGE_BATCH + 10)])
         await store.append([("u", Profile({"age": 20}))])
-        clock.us += 2 * DAY_US
+        await age(store.log, 2 * DAY_US)
         await store.append([("u", make_event("young"))])
         await store.purge()
         await store.close()
@@ -172,7 +173,7 @@ def test_expired_rows_leave_the_file_in_parts(path: Path) -> None:
     asyncio.run(run())
     with sqlite3.connect(path) as connection:
         found = connection.execute(
-            "SELECT kind FROM log WHERE us < ? AND kind NOT IN ('user', 'retention') OR kind = 'use'", (clock.us,)
+            "SELECT kind FROM log WHERE us < ? AND kind NOT IN ('user', 'retention') OR kind = 'use'", (began_us,)
         )
         assert found.fetchall() == [("use",)]
 

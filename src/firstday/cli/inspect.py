@@ -35,6 +35,9 @@ def inspect(
     as_json: JsonFlag = False,
     plugin: PluginOption = None,
     report: ReportOption = None,
+    knows: Annotated[
+        str | None, typer.Option(metavar="USER_ID", help="Only say whether the model has stored the user of this id.")
+    ] = None,
     card: Annotated[
         Path | None,
         typer.Option(
@@ -49,12 +52,21 @@ def inspect(
     Example: firstday inspect model --segments 5 --report model.html
 
     Example: firstday inspect model --card card.html
+
+    Example: firstday inspect model --knows u81
     """
     load_plugins(plugin)
     check_output(None if str(card) == "-" else card, ".md", ".html")
     check_output(report, ".html")
     manifest = read_manifest(model)
     trained_model = open_model(model).model
+    if knows is not None:
+        stored = trained_model.warm
+        is_known = stored is not None and stored.ids.index_of(knows) >= 0
+        typer.echo(
+            f"{knows} is {'' if is_known else 'not '}among the users that version {manifest['version']} has stored."
+        )
+        return
     if report is not None:
         write_file(report, render_model(trained_model, manifest, command_line()))
     if card is not None:
