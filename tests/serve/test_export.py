@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -358,6 +359,44 @@ def _line(out: Path, interactions: int) -> str:
 
 def test_without_a_file_for_copies_there_is_none(http: httpx.Client) -> None:
     assert_error(http.post("/v1/store/backup"), 409, "no_backup_file")
+
+
+def test_the_store_may_come_from_the_environment_and_only_its_owner_reads_the_tables(
+    place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.append("u", use(1), listed("l1"))
+    place.export()
+    expected = {name: place.table(name) for name in ("interactions", "users")}
+    url = place.settings["store"]
+    monkeypatch.setenv("FIRSTDAY_SERVE_STORE", f"sqlite:///{place.folder}/copy.sqlite" if "sqlite" in url else url)
+    monkeypatch.setenv("FIRSTDAY_SERVE_REDIS_PREFIX", place.settings.get("redis_prefix", "firstday"))
+    place.out = place.folder / "other"
+    status, text = run_command(capsys, "export", "--out", str(place.out))
+    assert status == 0, text
+    assert_same(expected, {name: place.table(name) for name in expected})
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in place.out.rglob("*.parquet")}
+    assert len(modes) > 2
+    assert set(modes.values()) == {0o600}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:secret/word@h:6379/0",
+        "redis://user:12/secret@h",
+        "redis://u:12#secret@h/0",
+        "rediss://u:12?secret@h/0",
+        "redis://u:secret@h:port/0",
+        "redis://u:secret@[h/0",
+        "postgresql://u:secret/word@h/d",
+    ],
+)
+def test_a_url_that_is_no_url_is_told_without_its_password(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, text = run_command(capsys, "export", url, "--out", str(tmp_path / "tables"))
+    assert (status, text.count("\n")) == (2, 1)
+    assert "secret" not in text
 
 
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

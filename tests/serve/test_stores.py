@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -375,6 +376,25 @@ def test_times_increase_across_workers_and_what_a_scan_may_read_is_complete(kept
     assert len(scans) > 5
     for until_us, seen in scans:
         assert {us for us in times if us <= until_us} <= seen
+
+
+@pytest.mark.parametrize("store_settings", ["redis", "postgres"], indirect=True)
+def test_a_worker_whose_clock_is_ahead_erases_nothing(
+    kept: Harness, make_log: MakeLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept.append("u", PROFILE, make_event("e1"), LIST)
+    kept.add(("v", "e1"))
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time_ns", lambda now_ns=time.time_ns: now_ns() + 100 * DAY_US * 1000)
+        ahead = Store(make_log(Retention(CAP, RETENTION_US)))
+        assert kept.run(ahead.append([("u", make_event("e1")), ("u", make_event("e2"))])) == 1
+        kept.run(ahead.purge())
+        assert [len(user.events) for user in kept.run(ahead.read(["u", "v"]))] == [2, 1]
+        kept.run(ahead.close())
+    user = kept.read("u")
+    assert user.profile is not None
+    assert (kept.ids("u"), kept.ids("v"), len(user.lists)) == (["e1", "e2"], ["e1"], 1)
+    assert user.newest_us <= now_us()
 
 
 def test_redis_forgets_users_by_itself(redis: RedisProcess, tmp_path: Path) -> None:

@@ -335,6 +335,7 @@ NEVER, ALWAYS = 0, 2**53
 """Values of `replace_before_us`: an existing entry is never replaced, or always."""
 EXPIRING = ("use", "shown", "list", "profile", ITEMS)
 """Kinds of entries that expire by their own time."""
+EXPIRING_SQL = "'{}'".format("', '".join(EXPIRING))
 FIELDS = {
     "use": "events",
     "shown": "events",

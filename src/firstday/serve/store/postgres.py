@@ -14,7 +14,7 @@ from firstday.errors import ConfigError, MissingExtraError
 from firstday.serve.store.base import (
     ALWAYS,
     DAY_US,
-    EXPIRING,
+    EXPIRING_SQL,
     FIELDS,
     NOT_USERS,
     Entry,
@@ -40,7 +40,6 @@ PURGE_BATCH = 5_000
 NOW_US = "(extract(epoch FROM now()) * 1000000)::bigint"
 OLDEST_US = f"coalesce({NOW_US} - nullif(%(retention_us)s::bigint, 0), 0)"
 """The time before which entries have expired; 0 if retention is unlimited."""
-EXPIRING_KINDS = "', '".join(EXPIRING)
 
 SESSION = """SET statement_timeout = '{timeout_s}s'; SET default_transaction_isolation = 'read committed';"""
 """The server ends what takes too long before the client does, so that none of it is stored. Each statement sees what
@@ -90,7 +89,7 @@ are removed. Adding 0 keeps Postgres from using the index by time, which spans a
 REMOVE_REPLACED = f"""DELETE FROM firstday_log AS log
 USING unnest(%(owner)s::text[], %(id)s::text[], %(replace_before_us)s::bigint[]) AS entry (owner, id, before_us)
 WHERE log.owner = entry.owner AND log.id = entry.id
-  AND (log.us + 0 < entry.before_us OR log.us + 0 < {OLDEST_US} AND log.kind IN ('{EXPIRING_KINDS}'))"""  # noqa: S608
+  AND (log.us + 0 < entry.before_us OR log.us + 0 < {OLDEST_US} AND log.kind IN ({EXPIRING_SQL}))"""  # noqa: S608
 APPEND = f"""INSERT INTO firstday_log (owner, kind, id, body, us)
 SELECT owner, kind, id, body, {FIRST_US} + number FROM unnest(%(owner)s::text[], %(kind)s::text[], %(id)s::text[],
   %(body)s::text[], %(replace_before_us)s::bigint[]) WITH ORDINALITY AS entry (owner, kind, id, body, before_us, number)
@@ -113,7 +112,7 @@ WHERE log.owner = capped.owner AND log.kind = capped.kind AND log.us + 0 <= newe
 WRITE = TAKE_TIMES, TOUCH_USERS, REMOVE_REPLACED, APPEND, SET_TOLD, KEEP_NEWEST
 PURGE = (
     f"""DELETE FROM firstday_log WHERE (owner, id) IN
-    (SELECT owner, id FROM firstday_log WHERE kind IN ('{EXPIRING_KINDS}') AND us < {OLDEST_US} LIMIT {PURGE_BATCH})""",  # noqa: S608
+    (SELECT owner, id FROM firstday_log WHERE kind IN ({EXPIRING_SQL}) AND us < {OLDEST_US} LIMIT {PURGE_BATCH})""",  # noqa: S608
     f"""DELETE FROM firstday_log WHERE owner IN
     (SELECT owner FROM firstday_log WHERE kind = 'user' AND us < {OLDEST_US} - {DAY_US} LIMIT {PURGE_BATCH})""",  # noqa: S608
 )

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from firstday.errors import ConfigError
 from firstday.serve.store.base import (
     DAY_US,
-    EXPIRING,
+    EXPIRING_SQL,
     FIELDS,
     NOT_USERS,
     Entry,
@@ -28,7 +28,6 @@ from firstday.serve.store.base import (
 from firstday.serve.store.group_commit import GroupCommit
 
 Work = Callable[[sqlite3.Connection], Any]
-EXPIRING_KINDS = "', '".join(EXPIRING)
 
 VERSION = 6
 BUSY_TIMEOUT_S = 5.0
@@ -63,11 +62,9 @@ DELETE_OLDER = (
     "DELETE FROM log WHERE owner = ?1 AND +us < "
     "(SELECT CAST(body AS INTEGER) FROM log WHERE owner = ?1 AND id = 'user')"
 )
-APPEND = (
-    "INSERT INTO log (owner, kind, id, body, us) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET "
-    "kind = excluded.kind, body = excluded.body, us = excluded.us, is_told = 0 "
-    f"WHERE us < ?6 OR us < ?7 AND kind IN ('{EXPIRING_KINDS}')"
-)
+APPEND = f"""INSERT INTO log (owner, kind, id, body, us) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET
+kind = excluded.kind, body = excluded.body, us = excluded.us, is_told = 0
+WHERE us < ?6 OR us < ?7 AND kind IN ({EXPIRING_SQL})"""  # noqa: S608
 SET_TOLD = "UPDATE log SET is_told = 1 WHERE owner = ? AND id = ?"
 KEEP_NEWEST = (
     "DELETE FROM log WHERE owner = ?1 AND +kind = ?2 AND +us <= "
@@ -76,7 +73,7 @@ KEEP_NEWEST = (
 """The unary plus keeps SQLite from using the index by time, which spans all owners."""
 PURGE = (
     f"""DELETE FROM log WHERE (owner, id) IN
-    (SELECT owner, id FROM log WHERE kind IN ('{EXPIRING_KINDS}') AND us < ? LIMIT ?)""",  # noqa: S608
+    (SELECT owner, id FROM log WHERE kind IN ({EXPIRING_SQL}) AND us < ? LIMIT ?)""",  # noqa: S608
     "DELETE FROM log WHERE owner IN (SELECT owner FROM log WHERE kind = 'user' AND us < ? LIMIT ?)",
 )
 CHANGED = f"""SELECT DISTINCT owner FROM log
