@@ -35,9 +35,7 @@ def inspect(
     as_json: JsonFlag = False,
     plugin: PluginOption = None,
     report: ReportOption = None,
-    knows: Annotated[
-        str | None, typer.Option(metavar="USER_ID", help="Only say whether the model has stored the user of this id.")
-    ] = None,
+    knows: Annotated[str | None, typer.Option(help="Id of a user: only print whether the model stores it.")] = None,
     card: Annotated[
         Path | None,
         typer.Option(
@@ -62,10 +60,7 @@ def inspect(
     trained_model = open_model(model).model
     if knows is not None:
         stored = trained_model.warm
-        is_known = stored is not None and stored.ids.index_of(knows) >= 0
-        typer.echo(
-            f"{knows} is {'' if is_known else 'not '}among the users that version {manifest['version']} has stored."
-        )
+        typer.echo("yes" if stored is not None and stored.ids.index_of(knows) >= 0 else "no")
         return
     if report is not None:
         write_file(report, render_model(trained_model, manifest, command_line()))

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal
 
 import pydantic_core
@@ -92,12 +93,10 @@ class Metrics:
             "events_not_understood", "Events with a signal, entity or id that the model does not know.", **options
         )
         self._store_errors = Counter("store_errors", "Calls to the store that failed.", ["call"], **options)
-        self._store_up = Gauge(
-            "store_up", "1 if the last read or write of the store succeeded, else 0.", ["for"], **options
-        )
-        self.store: dict[str, Literal["ok", "unavailable"]] = {}
-        for use in ("reads", "writes"):
-            self._note_store(use, is_up=True)
+        self.store_up = {"reads": True, "writes": True}
+        up = Gauge("store_up", "1 if the last read or write of the store succeeded, else 0.", ["for"], **options)
+        for use in self.store_up:
+            up.labels(use).set_function(partial(self.store_up.__getitem__, use))
         self.lists_not_recorded = Counter("lists_not_recorded", "Lists that could not be recorded.", **options)
         self.reloads = Counter("model_reloads", "Reloads of the model.", ["outcome"], **options)
         self.backups = Counter("store_backups", "Backups of the store.", ["outcome"], **options)
@@ -119,17 +118,13 @@ class Metrics:
             yield
         except StoreError as error:
             self._store_errors.labels(call).inc()
-            if self.store[use] == "ok":
+            if self.store_up[use]:
                 _log.error("store failed", extra={"fields": {"call": call, "error": str(error)}})
-            self._note_store(use, is_up=False)
+            self.store_up[use] = False
             raise
-        if self.store[use] != "ok":
+        if not self.store_up[use]:
             _log.warning("store recovered", extra={"fields": {"call": call}})
-            self._note_store(use, is_up=True)
-
-    def _note_store(self, use: str, *, is_up: bool) -> None:
-        self.store[use] = "ok" if is_up else "unavailable"
-        self._store_up.labels(use).set(is_up)
+            self.store_up[use] = True
 
     def set_model(self, version: str, loaded_at_s: float) -> None:
         """Set the version and load time of the current model."""

@@ -37,8 +37,8 @@ async def is_ready(service: ServiceDep) -> ReadyAnswer:
     """
     if service.is_draining:
         raise ApiError(503, "draining", "The process is shutting down; send requests elsewhere.")
-    state = service.metrics.store
-    return ReadyAnswer(model=service.holder.current.version, store_reads=state["reads"], store_writes=state["writes"])
+    store = {f"store_{use}": "ok" if is_up else "unavailable" for use, is_up in service.metrics.store_up.items()}
+    return ReadyAnswer.model_validate({"model": service.holder.current.version, **store})
 
 
 @counting.get("/metrics", summary="Read metrics", response_class=Response, responses=_TEXT)

@@ -356,9 +356,7 @@ Reader = Callable[[Sequence[str]], Awaitable[list[list[StoredEntry]]]]
 
 def keep_unexpired(owner: str, entries: list[StoredEntry], oldest_us: int) -> list[StoredEntry]:
     """Return the unexpired entries of an owner, given all in order of time; none of a user who has expired."""
-    if not entries or entries[0][1] >= oldest_us:
-        return entries
-    if entries[-1][1] < oldest_us and owner not in NOT_USERS:
+    if entries and entries[-1][1] < oldest_us and owner not in NOT_USERS:
         return []
     return [entry for entry in entries if entry[1] >= oldest_us or entry[0] not in EXPIRING]
 
@@ -514,7 +512,8 @@ class Store:
 
     async def read_items(self) -> tuple[dict[str, NewItem], ItemUse]:
         """Return the new items by id, the most recently put last, and the counts of their use."""
-        return await read_new_items(self._read)
+        items, counts = map(_read_values, await self._read([ITEMS, ITEM_USE]))
+        return {item_id: NewItem(**item) for item_id, item in items.items()}, ItemUse(**counts)
 
     async def assign(self, user_id: str, new: Assignment) -> Assignment:
         """Assign a variant to a user who has none; return the assignment that applies."""
@@ -525,11 +524,10 @@ class Store:
     async def delete(self, user_id: str) -> None:
         """Delete a user with all guests; again if one of them was merged meanwhile."""
         is_deleted = False
-        while not is_deleted:
-            with self.watch("read"):
+        with self.watch("delete"):
+            while not is_deleted:
                 until_us, _ = await self.log.find_facts()
-            (members,) = await read_members(self._read, [user_id])
-            with self.watch("delete"):
+                (members,) = await read_members(self.log.read, [user_id])
                 is_deleted = await self.log.delete(list(members), until_us)
 
     async def purge(self) -> None:
@@ -548,12 +546,6 @@ REFUSED_MERGES = {
     "has_guests": "Guests were merged into the user named in from; merge the other way round, or keep both users.",
     "has_person": "The guest was merged into another user before; give the new person another guest id.",
 }
-
-
-async def read_new_items(read: Reader) -> tuple[dict[str, NewItem], ItemUse]:
-    """Return the new items by id, and the counts of their use."""
-    items, counts = map(_read_values, await read([ITEMS, ITEM_USE]))
-    return {item_id: NewItem(**item) for item_id, item in items.items()}, ItemUse(**counts)
 
 
 def _read_values(entries: Iterable[StoredEntry]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Any
 from urllib.parse import urlsplit
 
-from firstday.errors import ConfigError, MissingExtraError
+from firstday.errors import MissingExtraError
 from firstday.serve.store.base import DAY_US, NOT_USERS, Entry, Log, Retention, StoredEntry, keep_unexpired
 from firstday.serve.store.cool_down import CoolDown
 
@@ -112,7 +112,7 @@ class RedisLog(Log):
     persistence settings. After a failed connection, calls fail at once for `retry_s` seconds. A call times out after
     `timeout_s` seconds. All keys start with `prefix`.
 
-    Raises `ConfigError` if the URL is not valid.
+    Raises `ValueError`, which may quote the password, if the URL is not valid.
     """
 
     def __init__(
@@ -127,29 +127,20 @@ class RedisLog(Log):
         self._prefix = prefix
         self._facts = (f"{prefix}:clock", f"{prefix}:retention")
         self._users = f"{prefix}:users"
-        try:
-            address, *others = urlsplit(url)[1:]
-            if "@" in "".join(others):  # a password with a special character, cut off there
-                raise ValueError
-            self._redis: Redis = Redis.from_url(
-                url,
-                decode_responses=True,
-                socket_timeout=timeout_s,
-                socket_connect_timeout=timeout_s,
-                # One immediate retry: an idle connection may have been closed.
-                retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-                max_connections=64,
-            )
-        except ValueError:  # its message may quote the password
-            raise ConfigError(
-                "store: the URL of Redis is not valid; give redis://USER:PASSWORD@HOST:PORT/NUMBER, and percent-encode "
-                "special characters."
-            ) from None
         self._server = CoolDown(
-            f"store: Redis at {address.rpartition('@')[2]}",
+            f"store: Redis at {urlsplit(url).netloc.rpartition('@')[2]}",
             retry_s,
             RedisError,
             lambda error: isinstance(error, RedisConnectionError | RedisTimeoutError),
+        )
+        self._redis: Redis = Redis.from_url(
+            url,
+            decode_responses=True,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            # One immediate retry: an idle connection may have been closed.
+            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+            max_connections=64,
         )
         self._append, self._delete = map(self._redis.register_script, (APPEND, DELETE))
 
@@ -165,8 +156,8 @@ class RedisLog(Log):
         pipe.time()
         logs: list[list[StoredEntry]] = []
         with self._server.call():
-            *found, now = await pipe.execute()
-        self.now_us = _to_us(now)
+            *found, (seconds, us) = await pipe.execute()
+        self.now_us = seconds * 1_000_000 + us
         oldest_us = self.rules.oldest_us(self.now_us)
         for owner, fields in zip(owners, found, strict=True):
             parts = (text.split(" ", 3) for text in fields.values())
@@ -214,14 +205,9 @@ class RedisLog(Log):
     async def purge(self) -> None:
         """Forget users whose keys have expired in Redis; each append removes a user's expired entries."""
         with self._server.call():
-            oldest_us = self.rules.oldest_us(_to_us(await self._redis.time()))
+            oldest_us = self.rules.oldest_us(self.now_us)
             await self._redis.zremrangebyscore(self._users, "-inf", oldest_us - DAY_US)
 
     async def close(self) -> None:
         """Close all connections."""
         await self._redis.aclose()
-
-
-def _to_us(time: tuple[int, int]) -> int:
-    """Convert what TIME returns to microseconds since 1970."""
-    return time[0] * 1_000_000 + time[1]

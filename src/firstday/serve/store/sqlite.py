@@ -18,6 +18,7 @@ from firstday.serve.store.base import (
     EXPIRING_SQL,
     FIELDS,
     NOT_USERS,
+    SERVICE,
     Entry,
     Retention,
     StoredEntry,
@@ -103,8 +104,8 @@ class SqliteLog:
         *,
         is_copy: bool = False,
     ) -> None:
-        self.rules, self._latest_us = rules, 0
-        self._clock_us = now_us() - _monotonic_us()
+        self.rules, self.now_us, self._latest_us = rules, 0, 0
+        self._clock_us = now_us() - time.monotonic_ns() // 1000
         self._path, self._synchronous, self._is_copy = path, synchronous, is_copy
         try:
             if not is_copy:
@@ -154,18 +155,11 @@ class SqliteLog:
             connection.executescript(OPEN.format(self._synchronous))
         return connection
 
-    @property
-    def now_us(self) -> int:
-        """The time of this machine."""
-        return now_us()
-
-    def _is_ahead(self) -> bool:
-        """Return whether the clock was set ahead by more than a day since the start."""
-        return now_us() - _monotonic_us() > self._clock_us + DAY_US
-
     def _oldest_us(self) -> int:
-        """Return the time before which entries have expired; none expires by a clock that was set ahead."""
-        return 0 if self._is_ahead() else self.rules.oldest_us(now_us())
+        """Return the time before which entries have expired; 0 once the clock was set ahead by more than a day."""
+        self.now_us = now_us()
+        is_ahead = self.now_us > self._clock_us + time.monotonic_ns() // 1000 + DAY_US
+        return 0 if is_ahead else self.rules.oldest_us(self.now_us)
 
     async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
         """See `Log.read`."""
@@ -187,8 +181,9 @@ class SqliteLog:
 
     async def find_facts(self) -> tuple[int, int]:
         """See `Log.find_facts`."""
-        latest, retention = (self._reader.execute(FACT, (name,)).fetchone() for name in ("latest", "retention"))
-        return latest[0], retention[0]
+        (entries,) = await self.read([SERVICE])
+        facts = {kind: us for kind, us, *_ in entries}
+        return facts["latest"], facts["retention"]
 
     async def find_owners(self, since_us: int) -> list[str]:
         """See `Log.find_owners`."""
@@ -241,9 +236,9 @@ class SqliteLog:
 
     async def purge(self) -> None:
         """See `Log.purge`."""
-        if self._is_ahead():
-            raise StoreError("store: the clock was set ahead by more than a day; nothing expires until a restart.")
         oldest_us = self._oldest_us()
+        if self.rules.retention_us and not oldest_us:
+            raise StoreError("store: the clock was set ahead by more than a day; nothing expires until a restart.")
         self._has_removed = True
         for statement, until_us in zip(PURGE, (oldest_us, oldest_us - DAY_US), strict=True):
             work = methodcaller("execute", statement, (until_us, PURGE_BATCH))
@@ -296,7 +291,3 @@ class SqliteLog:
             with suppress(sqlite3.Error):  # the next commit tries again
                 (self._has_removed, *_) = self._writer.execute(CHECKPOINT).fetchone()
         return results
-
-
-def _monotonic_us() -> int:
-    return time.monotonic_ns() // 1000
