@@ -253,7 +253,7 @@ def test_a_clock_that_is_set_ahead_erases_nothing(path: Path, monkeypatch: pytes
 def test_a_copy_is_readable_by_its_owner_alone_while_it_is_written(path: Path) -> None:
     store = make_store(path)
     target = path.with_name("copy.sqlite")
-    modes = set()
+    modes: set[int] = set()
 
     async def run() -> None:
         await store.append([("u", make_event(f"e{number}")) for number in range(1000)])
