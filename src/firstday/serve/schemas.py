@@ -851,8 +851,10 @@ class ReadyAnswer(_Answer):
 
     status: Literal["ready"] = "ready"
     model: str
-    store: Literal["ok", "unavailable"]
-    """unavailable: until the store is back, lists are served without stored signals and writes fail."""
+    store_reads: Literal["ok", "unavailable"]
+    """unavailable: until the store is back, lists are served without stored signals."""
+    store_writes: Literal["ok", "unavailable"]
+    """unavailable: writes fail, and lists cannot be recorded."""
 
 
 class AgeRange(_Answer):

@@ -23,7 +23,6 @@ from firstday.serve.store.base import (
     ItemUse,
     NewItem,
     Store,
-    now_us,
     scan_changed,
     to_time,
 )
@@ -82,13 +81,13 @@ class StoredItems:
         """
         await self.poll()  # another worker may have counted
         items, last = self._first_us, self._use
-        until_us = self._store.log.now_us() - COUNT_EVERY_US
+        until_us = self._store.log.now_us - COUNT_EVERY_US
         if not items or until_us < last.until_us + COUNT_EVERY_US:
             return
         since_us = last.until_us or min(items.values())
         signals = self._holder.current.trained.config.signals.use
         shown, used = Counter(last.shown), Counter(last.used)
-        async for owner, members, person in scan_changed(self._store.log, since_us, self._store.oldest_us()):
+        async for owner, members, person in scan_changed(self._store.log, since_us):
             received = members[owner].received_between(since_us, until_us)
             impressions = [one for source, one in person.find_impressions() if source.received_us in received]
             uses = [one for one in reversed(person.events) if one.entity == ITEM and one.signal in signals]
@@ -104,7 +103,7 @@ class StoredItems:
         stored: dict[str, NewItem | None] = dict.fromkeys(items)
         for item_id, values in items.items():
             if values is not None:
-                first_us = self._first_us.get(item_id, now_us())
+                first_us = self._first_us.get(item_id, self._store.log.now_us)
                 stored[item_id] = NewItem({"added_at": to_time(first_us).isoformat(), **values}, first_us)
         await self._store.put(ITEMS, stored)
         await self.poll()
