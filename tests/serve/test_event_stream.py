@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import tracemalloc
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import chain, repeat
@@ -142,6 +143,15 @@ def test_a_line_without_an_end_is_not_held() -> None:
         tracemalloc.stop()
     assert len(events) == 1
     assert refused == [LineError(line=1, field="", message="Has more than 65,536 bytes")]
+
+
+def test_blank_lines_cost_next_to_nothing() -> None:
+    blank = b"\n" * 10_000_000 + b" \r\n" * 3_000_000
+    began = time.process_time()
+    events, refused = read([blank[at : at + 2**16] for at in range(0, len(blank), 2**16)] + [write_event(1) + b"odd"])
+    assert time.process_time() - began < 1
+    assert len(events) == 1
+    assert [error.line for error in refused] == [13_000_002]
 
 
 def test_what_was_acknowledged_outlives_a_kill(start_server: StartServer) -> None:
