@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -36,7 +37,7 @@ class Ids:
         return self.values.dtype == pl.Int64
 
     @cached_property
-    def _index(self) -> dict[str, int]:
+    def _index(self) -> Mapping[str, int]:
         return {str(value): ix for ix, value in enumerate(self.values.to_list())}
 
     def index_of(self, value: Any) -> int:
@@ -50,6 +51,13 @@ class Ids:
         table = pl.DataFrame({"id": self.values.cast(kind), "ix": np.arange(len(self), dtype=np.int32)})
         rows = values.cast(kind, strict=False).to_frame("id")
         return rows.join(table, on="id", how="left", maintain_order="left")["ix"].fill_null(-1).to_numpy()
+
+    def extend(self, values: pl.Series) -> Ids:
+        """Return these ids followed by others, at a cost that depends on the others alone."""
+        joined = Ids(pl.concat([self.values.to_frame("id"), values.to_frame("id")], how="vertical_relaxed")["id"])
+        later = {str(value): ix for ix, value in enumerate(values.to_list(), len(self))}
+        vars(joined)["_index"] = ChainMap(later, self._index)
+        return joined
 
     def take(self, ix: np.ndarray) -> pl.Series:
         """Return the ids at the given indexes as a Series."""

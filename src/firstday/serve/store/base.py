@@ -362,8 +362,11 @@ class Log(Protocol):
     rules: Retention
     now_us: Callable[[], int]
 
-    async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
-        """Return the entries of each owner in order of time; some may have expired."""
+    async def read(self, owners: Sequence[str], since_us: int = 0) -> list[list[StoredEntry]]:
+        """Return the entries of each owner in order of time; some may have expired.
+
+        With `since_us`, only those after this time; the owners have one kind each, which is capped and named like them.
+        """
         ...
 
     async def append(self, entries: Sequence[Entry], oldest_us: int) -> list[bool]:
@@ -429,9 +432,9 @@ class Store:
         with self.watch("append"):
             return await self.log.append(entries, self.oldest_us())
 
-    async def _read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
+    async def _read(self, owners: Sequence[str], since_us: int = 0) -> list[list[StoredEntry]]:
         with self.watch("read"):
-            return await self.log.read(owners)
+            return await self.log.read(owners, since_us)
 
     async def read(self, user_ids: Sequence[str]) -> list[StoredUser]:
         """Return what is stored about each user."""
@@ -505,9 +508,15 @@ class Store:
         (entries,) = await self._read([LISTS])
         return _read_values(entries)
 
-    async def read_items(self) -> tuple[dict[str, NewItem], ItemUse]:
-        """Return the new items by id, the most recently put last, and the counts of their use."""
-        return await read_new_items(self._read, self.oldest_us())
+    async def read_items(self, since_us: int) -> list[StoredEntry]:
+        """Return the new items that were put or deleted after a time, in this order, except expired ones."""
+        (entries,) = await self._read([ITEMS], max(since_us, self.oldest_us()))
+        return entries
+
+    async def read_item_use(self) -> ItemUse:
+        """Return the counts of the use of new items."""
+        (entries,) = await self._read([ITEM_USE])
+        return ItemUse(**_read_values(entries))
 
     async def assign(self, user_id: str, new: Assignment) -> Assignment:
         """Assign a variant to a user who has none; return the assignment that applies."""
@@ -537,7 +546,7 @@ REFUSED_MERGES = {
 
 
 async def read_new_items(read: Reader, oldest_us: int) -> tuple[dict[str, NewItem], ItemUse]:
-    """Return the new items by id, except expired ones, and the counts of their use."""
+    """Return all new items by id, the most recently put last, and the counts of their use."""
     entries, counts = await read([ITEMS, ITEM_USE])
     items = _read_values(entry for entry in entries if entry[1] >= oldest_us)
     return {item_id: NewItem(**item) for item_id, item in items.items()}, ItemUse(**_read_values(counts))

@@ -60,7 +60,7 @@ LOCK = "SELECT pg_advisory_xact_lock('firstday_log'::regclass::bigint)"
 """A writing transaction holds this lock until its end, so that entries become readable in the order of their times. It
 leaves no dead rows behind, unlike a lock on a row that holds the time."""
 FACTS = "SELECT last_value, us FROM firstday_latest, firstday_log WHERE owner = '' AND id = 'retention'"
-READ = "SELECT owner, kind, us, is_told, body FROM firstday_log WHERE owner = ANY(%s) ORDER BY us"
+READ = "SELECT owner, kind, us, is_told, body FROM firstday_log WHERE owner = ANY(%s) AND us + 0 > %s ORDER BY us"
 DELETE = "DELETE FROM firstday_log WHERE owner = %s"
 
 FIRST_US = "((SELECT last_value FROM firstday_latest) - %(n)s::bigint)"
@@ -198,10 +198,10 @@ class PostgresLog(Log):
             await cursor.execute(";".join((LOCK, *statements)), values)
             return await cursor.set_result(-1)
 
-    async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
+    async def read(self, owners: Sequence[str], since_us: int = 0) -> list[list[StoredEntry]]:
         """See `Log.read`."""
         async with self._connect("read") as connection:
-            found = await connection.execute(READ, (list(owners),))
+            found = await connection.execute(READ, (list(owners), since_us))
         logs: defaultdict[str, list[StoredEntry]] = defaultdict(list)
         for owner, *entry in await found.fetchall():
             logs[owner].append(tuple(entry))

@@ -45,7 +45,8 @@ SET_FACT = "INSERT OR REPLACE INTO log (owner, id, kind, us, body) VALUES ('', ?
 """Upserts a fact owned by the service: the time of the last entry, even if it has been deleted (`latest`), or the
 retention (`retention`), both in microseconds."""
 FACT = "SELECT us FROM log WHERE owner = '' AND id = ?"
-READ = "SELECT kind, us, is_told, body FROM log WHERE owner = ? ORDER BY us"
+READ = "SELECT kind, us, is_told, body FROM log WHERE owner = ?1 AND +us > ?2 ORDER BY us"
+READ_VALUES = "SELECT kind, us, is_told, body FROM log WHERE +owner = ?1 AND kind = ?1 AND us > ?2 ORDER BY us"
 DELETE = "DELETE FROM log WHERE owner = ?"
 TOUCH_USER = (
     "INSERT INTO log (owner, id, kind, us, body) VALUES (?1, 'user', 'user', ?2, ?2) ON CONFLICT DO UPDATE SET "
@@ -67,6 +68,11 @@ KEEP_NEWEST = (
     "(SELECT us FROM log WHERE owner = ?1 AND +kind = ?2 ORDER BY +us DESC LIMIT 1 OFFSET ?3)"
 )
 """The unary plus keeps SQLite from using the index by time, which spans all owners."""
+KEEP_NEWEST_VALUES = (
+    "DELETE FROM log WHERE +owner = ?1 AND kind = ?2 AND us <= "
+    "(SELECT us FROM log WHERE +owner = ?1 AND kind = ?2 ORDER BY us DESC LIMIT 1 OFFSET ?3)"
+)
+"""The same by the index, for an owner who alone has the kind: the bodies of all entries are not read."""
 PURGE = (
     f"DELETE FROM log WHERE (owner, id) IN (SELECT owner, id FROM log WHERE kind IN {EXPIRING} AND us < ? LIMIT ?)",  # noqa: S608
     "DELETE FROM log WHERE owner IN (SELECT owner FROM log WHERE kind = 'user' AND us < ? LIMIT ?)",
@@ -148,11 +154,12 @@ class SqliteLog:
             connection.executescript(OPEN.format(self._synchronous))
         return connection
 
-    async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
+    async def read(self, owners: Sequence[str], since_us: int = 0) -> list[list[StoredEntry]]:
         """See `Log.read`."""
         self._check_place()
+        statement = READ_VALUES if since_us else READ
         try:
-            return [self._reader.execute(READ, (owner,)).fetchall() for owner in owners]
+            return [self._reader.execute(statement, (owner, since_us)).fetchall() for owner in owners]
         except sqlite3.Error as error:
             raise StoreError(f"store: cannot be read ({error}); try again.") from error
 
@@ -194,7 +201,7 @@ class SqliteLog:
                 if is_new[-1] and entry.list_key:
                     execute(SET_TOLD, (entry.owner, entry.list_key))
             for owner, kind in dict.fromkeys((entry.owner, entry.kind) for entry in entries if entry.kind in caps):
-                execute(KEEP_NEWEST, (owner, kind, caps[kind]))
+                execute(KEEP_NEWEST_VALUES if owner == kind else KEEP_NEWEST, (owner, kind, caps[kind]))
             return is_new
 
         (is_new,) = await self._commits.write([work])
