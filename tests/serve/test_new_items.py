@@ -339,6 +339,31 @@ def test_values_of_other_types_than_those_of_the_model_are_missing() -> None:
     assert to_table(items, ItemUse())["year"].to_list() == ["late", "2026.0"]
 
 
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        *(
+            (f'"year": {value}', "year")
+            for value in ("NaN", "-Infinity", "1e999", "9" * 400, 2**53, "[1, NaN]", f"[{2**53}]")
+        ),
+        *((f'"vector": [{value}]', "vector[0]") for value in ("NaN", "Infinity", "1e999", "9" * 400)),
+    ],
+)
+def test_numbers_that_not_every_json_parser_reads_are_refused(
+    http: httpx.Client, app: RunningApp, values: str, field: str
+) -> None:
+    answer = http.put("/v1/items/n1", content=f"{{{values}}}", headers={"Content-Type": "application/json"})
+    assert_error(answer, 422, "invalid", field)
+    assert_error(add_lines(http, f'{{"item_id": "n1", {values}}}'), 422, "invalid", f"line 1, {field}")
+    assert read_items(app) == {}
+
+
+def test_the_largest_numbers_are_kept(http: httpx.Client, app: RunningApp) -> None:
+    put(http, year=2**53 - 1, mood=-(2**53) + 1, price=1.5e15)
+    values = read_items(app)["n1"].values
+    assert (values["year"], values["mood"], values["price"]) == (2**53 - 1, -(2**53) + 1, 1.5e15)
+
+
 def test_all_items_have_a_maximum_size(folder: Path, tmp_path: Path) -> None:
     with running_app(folder, tmp_path, max_items_bytes=10_000) as app, app.open_client() as http:
         http.put("/v1/users/u", json=EAST)
