@@ -111,6 +111,8 @@ class AddedItems:
         unknown = predicted.filter(is_unknown)
         recommendable = unknown.get_column(RECOMMENDABLE, default=pl.repeat(True, unknown.height, eager=True))
         numbers = predicted["vector"].to_numpy()
+        log_use, freshness, rates = numbers[:, -3:].T
+        shown, used = predicted[COUNTS].to_numpy().T
         return cls(
             model,
             Ids.of(predicted["item_id"]),
@@ -122,8 +124,11 @@ class AddedItems:
             ),
             np.append(model.listed, recommendable.fill_null(True).to_numpy()),
             numbers[:, :-3],
-            *numbers[:, -3:].T,
-            *predicted[COUNTS].to_numpy().T,
+            log_use,
+            freshness,
+            rates,
+            shown,
+            used,
             np.where(is_unknown, model.n_items + is_unknown.cumsum() - 1, known),
         )
 

@@ -19,6 +19,8 @@ from firstday.serve.store.base import StoreError
 T = TypeVar("T")
 MAX_LINE_BYTES = 2**16
 """Longer lines are rejected without being buffered in full."""
+MAX_BATCH_BYTES = 2**20
+"""Approximate size of a batch; other requests wait while it is read."""
 _NOT_BLANK = re.compile(rb"\S[^\n]*")
 
 
@@ -54,14 +56,15 @@ async def store_stream(
 async def read_stream(
     chunks: AsyncIterable[bytes], kind: TypeAdapter[T]
 ) -> AsyncIterator[tuple[int, list[T], list[LineError]]]:
-    """Read a stream, whose chunks may end anywhere, in batches of about `MAX_EVENTS` lines, each of the same kind.
+    """Read a stream, whose chunks may end anywhere, in batches of about `MAX_EVENTS` lines or `MAX_BATCH_BYTES`.
 
     Yields the number of lines read so far, the records of the batch, and the errors in its lines.
     """
     records: list[T] = []
     faults: list[LineError] = []
-    number = 0
+    number = n_bytes = 0
     async for number, line in _split_lines(chunks):
+        n_bytes += len(line)
         if len(line) > MAX_LINE_BYTES:
             faults.append(LineError(line=number, field="", message=f"Has more than {MAX_LINE_BYTES:,} bytes"))
         else:
@@ -72,8 +75,9 @@ async def read_stream(
                     LineError(line=number, field=field, message=message)
                     for field, message in map(describe_fault, error.errors(include_url=False))
                 ]
-        if len(records) + len(faults) >= MAX_EVENTS:
+        if len(records) + len(faults) >= MAX_EVENTS or n_bytes >= MAX_BATCH_BYTES:
             yield number, records, faults
+            n_bytes = 0
             records = []
             faults = []
             await asyncio.sleep(0)  # other requests
