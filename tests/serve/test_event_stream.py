@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from serve_process import ServerProcess
 
-from firstday.serve.event_stream import MAX_LINE_BYTES, read_stream
+from firstday.serve.event_stream import MAX_BATCH_BYTES, MAX_LINE_BYTES, read_stream
 from firstday.serve.schemas import MAX_EVENTS, EventBody, LineError, StreamAnswer
 from firstday.serve.store.base import Event, StoreError
 from tests.serve.conftest import StartApp, StartServer, assert_error, connect, open_client, wait_for
@@ -143,6 +143,18 @@ def test_a_line_without_an_end_is_not_held() -> None:
         tracemalloc.stop()
     assert len(events) == 1
     assert refused == [LineError(line=1, field="", message="Has more than 65,536 bytes")]
+
+
+def test_a_batch_has_a_maximum_size() -> None:
+    async def send() -> AsyncIterator[bytes]:
+        yield b"".join(write_event(number, "u" + " " * 50_000) for number in range(100))
+
+    async def find_sizes() -> list[int]:
+        return [len(faults) async for _, _, faults in read_stream(send(), TypeAdapter(EventBody))]
+
+    sizes = asyncio.run(find_sizes())
+    assert sum(sizes) == 100
+    assert max(sizes) <= 1 + MAX_BATCH_BYTES // 50_000
 
 
 def test_blank_lines_cost_next_to_nothing() -> None:
