@@ -22,9 +22,9 @@ from firstday.files import write_file
 from firstday.serve.item_table import to_table
 from firstday.serve.store.base import (
     Log,
-    Store,
     StoredEvent,
     StoredUser,
+    read_new_items,
     scan_changed,
     to_time,
     to_us,
@@ -99,7 +99,7 @@ async def export(log: Log, out: Path, since: datetime | None = None) -> ExportSu
     run = _Run(out, to_us(start), until_us)
     async for user_id, members, person in scan_changed(log, run.since_us):
         run.take(user_id, members, person)
-    run.stage("new_items", to_table(*await Store(log).read_items()))
+    run.stage("new_items", to_table(*await read_new_items(log)))
     done = run.publish()
     _write_state(out, max(until, start))
     return done

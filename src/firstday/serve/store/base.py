@@ -371,8 +371,11 @@ class Log(Protocol):
     rules: Retention
     now_us: int
 
-    async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
-        """Return the unexpired entries of each owner in order of time."""
+    async def read(self, owners: Sequence[str], since_us: int = 0) -> list[list[StoredEntry]]:
+        """Return the unexpired entries of each owner in order of time.
+
+        With `since_us`, only those after this time; the owners have one kind each, which is capped and named like them.
+        """
         ...
 
     async def append(self, entries: Sequence[Entry]) -> list[bool]:
@@ -432,9 +435,9 @@ class Store:
         with self.watch("append"):
             return await self.log.append(entries)
 
-    async def _read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
+    async def _read(self, owners: Sequence[str], since_us: int = 0) -> list[list[StoredEntry]]:
         with self.watch("read"):
-            return await self.log.read(owners)
+            return await self.log.read(owners, since_us)
 
     async def read(self, user_ids: Sequence[str]) -> list[StoredUser]:
         """Return what is stored about each user."""
@@ -510,10 +513,15 @@ class Store:
         (entries,) = await self._read([LISTS])
         return _read_values(entries)
 
-    async def read_items(self) -> tuple[dict[str, NewItem], ItemUse]:
-        """Return the new items by id, the most recently put last, and the counts of their use."""
-        items, counts = map(_read_values, await self._read([ITEMS, ITEM_USE]))
-        return {item_id: NewItem(**item) for item_id, item in items.items()}, ItemUse(**counts)
+    async def read_items(self, since_us: int) -> list[StoredEntry]:
+        """Return the new items that were put or deleted after a time, in this order."""
+        (entries,) = await self._read([ITEMS], since_us)
+        return entries
+
+    async def read_item_use(self) -> ItemUse:
+        """Return the counts of the use of new items."""
+        (entries,) = await self._read([ITEM_USE])
+        return ItemUse(**_read_values(entries))
 
     async def assign(self, user_id: str, new: Assignment) -> Assignment:
         """Assign a variant to a user who has none; return the assignment that applies."""
@@ -546,6 +554,12 @@ REFUSED_MERGES = {
     "has_guests": "Guests were merged into the user named in from; merge the other way round, or keep both users.",
     "has_person": "The guest was merged into another user before; give the new person another guest id.",
 }
+
+
+async def read_new_items(log: Log) -> tuple[dict[str, NewItem], ItemUse]:
+    """Return all new items by id, the most recently put last, and the counts of their use."""
+    items, counts = map(_read_values, await log.read([ITEMS, ITEM_USE]))
+    return {item_id: NewItem(**item) for item_id, item in items.items()}, ItemUse(**counts)
 
 
 def _read_values(entries: Iterable[StoredEntry]) -> dict[str, Any]:

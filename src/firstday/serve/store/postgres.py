@@ -64,7 +64,7 @@ LOCK = "SELECT pg_advisory_xact_lock('firstday_log'::regclass::bigint)"
 """A writing transaction holds this lock until its end, so that entries become readable in the order of their times. It
 leaves no dead rows behind, unlike a lock on a row that holds the time."""
 FACTS = "SELECT last_value, us FROM firstday_latest, firstday_log WHERE owner = '' AND id = 'retention'"
-READ = f"""SELECT owner, kind, us, is_told, body FROM firstday_log WHERE owner = ANY(%s)
+READ = f"""SELECT owner, kind, us, is_told, body FROM firstday_log WHERE owner = ANY(%s) AND us + 0 > %s
 UNION ALL SELECT NULL, 'now', {NOW_US}, false, '' ORDER BY us"""  # noqa: S608
 DELETE = """DELETE FROM firstday_log WHERE owner = ANY(%(owners)s) AND NOT EXISTS (SELECT FROM firstday_log
   WHERE owner = ANY(%(owners)s) AND kind IN ('alias', 'guest') AND us + 0 > %(until_us)s)"""
@@ -205,10 +205,10 @@ class PostgresLog(Log):
             await cursor.execute(";".join((LOCK, *statements)), values)
             return await cursor.set_result(-1)
 
-    async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
+    async def read(self, owners: Sequence[str], since_us: int = 0) -> list[list[StoredEntry]]:
         """See `Log.read`."""
         async with self._connect("read") as connection:
-            found = await connection.execute(READ, (list(owners),))
+            found = await connection.execute(READ, (list(owners), since_us))
         logs: defaultdict[str | None, list[StoredEntry]] = defaultdict(list)
         for owner, *entry in await found.fetchall():
             logs[owner].append(tuple(entry))

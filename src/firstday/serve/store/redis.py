@@ -148,19 +148,24 @@ class RedisLog(Log):
         """Return an owner's keys: the log, and a sorted set for each capped kind."""
         return [f"{self._prefix}:{kind}:{owner}" for kind in ("log", *self.rules.caps)]
 
-    async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
+    async def read(self, owners: Sequence[str], since_us: int = 0) -> list[list[StoredEntry]]:
         """See `Log.read`."""
         pipe = self._redis.pipeline(transaction=False)
-        for owner in owners:
-            pipe.hgetall(self._keys(owner)[0])
-        pipe.time()
         logs: list[list[StoredEntry]] = []
         with self._server.call():
+            for owner in owners:
+                log = self._keys(owner)[0]
+                if since_us:
+                    by_time = f"{self._prefix}:{owner}:{owner}"
+                    pipe.hmget(log, ["", *await self._redis.zrange(by_time, f"({since_us}", "+inf", byscore=True)])
+                else:
+                    pipe.hvals(log)
+            pipe.time()
             *found, (seconds, us) = await pipe.execute()
         self.now_us = seconds * 1_000_000 + us
         oldest_us = self.rules.oldest_us(self.now_us)
-        for owner, fields in zip(owners, found, strict=True):
-            parts = (text.split(" ", 3) for text in fields.values())
+        for owner, texts in zip(owners, found, strict=True):
+            parts = (text.split(" ", 3) for text in texts if text)  # some may have been removed meanwhile
             entries = ((kind, int(us), is_told == "1", body) for us, kind, is_told, body in parts)
             logs.append(keep_unexpired(owner, sorted(entries, key=itemgetter(1)), oldest_us))
         return logs

@@ -50,7 +50,8 @@ SET_FACT = "INSERT OR REPLACE INTO log (owner, id, kind, us, body) VALUES ('', ?
 """Upserts a fact owned by the service: the time of the last entry, even if it has been deleted (`latest`), or the
 retention (`retention`), both in microseconds."""
 FACT = "SELECT us FROM log WHERE owner = '' AND id = ?"
-READ = "SELECT kind, us, is_told, body FROM log WHERE owner = ? ORDER BY us"
+READ = "SELECT kind, us, is_told, body FROM log WHERE owner = ?1 AND +us > ?2 ORDER BY us"
+READ_VALUES = "SELECT kind, us, is_told, body FROM log WHERE +owner = ?1 AND kind = ?1 AND us > ?2 ORDER BY us"
 DELETE = "DELETE FROM log WHERE owner = ?"
 WAS_MERGED = "SELECT 1 FROM log WHERE owner = ? AND +kind IN ('alias', 'guest') AND +us > ?"
 TOUCH_USER = (
@@ -72,6 +73,11 @@ KEEP_NEWEST = (
     "(SELECT us FROM log WHERE owner = ?1 AND +kind = ?2 ORDER BY +us DESC LIMIT 1 OFFSET ?3)"
 )
 """The unary plus keeps SQLite from using the index by time, which spans all owners."""
+KEEP_NEWEST_VALUES = (
+    "DELETE FROM log WHERE +owner = ?1 AND kind = ?2 AND us <= "
+    "(SELECT us FROM log WHERE +owner = ?1 AND kind = ?2 ORDER BY us DESC LIMIT 1 OFFSET ?3)"
+)
+"""The same by the index, for an owner who alone has the kind: the bodies of all entries are not read."""
 PURGE = (
     f"""DELETE FROM log WHERE (owner, id) IN
     (SELECT owner, id FROM log WHERE kind IN ({EXPIRING_SQL}) AND us < ? LIMIT ?)""",  # noqa: S608
@@ -161,16 +167,16 @@ class SqliteLog:
         is_ahead = self.now_us > self._clock_us + time.monotonic_ns() // 1000 + DAY_US
         return 0 if is_ahead else self.rules.oldest_us(self.now_us)
 
-    async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
+    async def read(self, owners: Sequence[str], since_us: int = 0) -> list[list[StoredEntry]]:
         """See `Log.read`."""
         self._check_place()
         oldest_us = self._oldest_us()
+        statement = READ_VALUES if since_us else READ
         try:
-            return [
-                keep_unexpired(owner, self._reader.execute(READ, (owner,)).fetchall(), oldest_us) for owner in owners
-            ]
+            logs = [self._reader.execute(statement, (owner, since_us)).fetchall() for owner in owners]
         except sqlite3.Error as error:
             raise StoreError(f"store: cannot be read ({error}); try again.") from error
+        return [keep_unexpired(owner, log, oldest_us) for owner, log in zip(owners, logs, strict=True)]
 
     def _check_place(self) -> None:
         """Raise `StoreError` if the file is no longer where it was opened: writes would be lost with this process."""
@@ -214,7 +220,7 @@ class SqliteLog:
                 if is_new[-1] and entry.list_key:
                     execute(SET_TOLD, (entry.owner, entry.list_key))
             for owner, kind in dict.fromkeys((entry.owner, entry.kind) for entry in entries if entry.kind in caps):
-                execute(KEEP_NEWEST, (owner, kind, caps[kind]))
+                execute(KEEP_NEWEST_VALUES if owner == kind else KEEP_NEWEST, (owner, kind, caps[kind]))
             return is_new
 
         (is_new,) = await self._commits.write([work])
