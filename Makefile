@@ -9,7 +9,7 @@
 # make distributions PYTHONS="python3.11 python3.12"   try wheel and sdist in clean environments
 # make release check the state of the repository, build wheel and sdist, and print the command that tags
 #
-# All targets install the versions of requirements.lock and check its hashes; with LOCKED=no, the newest, in .venv-newest.
+# All targets install what requirements.lock pins, and check its hashes; with LOCKED=no, the newest, in .venv-newest.
 # torch comes without CUDA, which saves 3 GB; with CUDA: make demo TORCH_INDEX=
 # Requires Python 3.11 or newer, make and a package index. Another interpreter: make PYTHON=python3.13 demo
 # Another package index: UV_DEFAULT_INDEX and PIP_INDEX_URL
