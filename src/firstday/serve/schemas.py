@@ -257,7 +257,6 @@ class UserListBody(_OfUser, _RulesBody):
 
 
 Repeated = Annotated[list[RuleText], Field(max_length=MAX_COLUMNS)]
-Ids = Annotated[list[IdText], Field(max_length=MAX_EVENTS)]
 
 
 class _RuleParameters(_Parameters):
@@ -265,9 +264,9 @@ class _RuleParameters(_Parameters):
 
     filter: RuleText = ""
     """Condition on item columns that all listed items meet."""
-    allow: Ids | None = None
+    allow: list[IdText] | None = Field(None, max_length=MAX_EVENTS)
     """Ids of items that may be listed. All if omitted."""
-    deny: Ids = []
+    deny: list[IdText] = Field([], max_length=MAX_EVENTS)
     """Ids of items that may not be listed."""
     cap: Repeated = []
     """COLUMN:NUMBER, the maximum number of items per value of a column."""
