@@ -93,7 +93,7 @@ class Reader:
         elif program == "pip":
             assert arguments[0] == "install"
             if arguments[1:] != ["torch", "--index-url", CPU_INDEX]:
-                assert arguments[2:] in ([], ["--extra-index-url", CPU_INDEX])
+                assert arguments[2:] == []
                 assert_extras_exist(arguments[1])
         elif program == "make":
             for target in arguments:
