@@ -130,7 +130,8 @@ class Attack:
     def measure(self, model: Path, folder: Path) -> Row:
         """Attack a server of its own; return what that achieved."""
         with ExitStack() as stack:
-            store = stack.enter_context(STORE_SERVERS[self.store]()) if self.store in STORE_SERVERS else None
+            store: Any = STORE_SERVERS[self.store]() if self.store in STORE_SERVERS else nullcontext()
+            store = stack.enter_context(store)
             settings = {**SETTINGS, **({"store": store.url} if store else {}), **self.settings}
             try:
                 server = ServerProcess(model, folder, settings)
@@ -206,7 +207,7 @@ def describe(answer: httpx.Response) -> str:
 def page_of(user: str, scheme: str = "Bearer", **claims: Any) -> dict[str, str]:
     """Return the headers of a page with a token of a user."""
     values = {"sub": user, "aud": [ORIGIN], "exp": time.time() + 86_400, **claims}
-    text = f"{_encode({'alg': 'HS256'})}.{_encode(values)}"
+    text = f"{_encode({'alg': 'HS256', 'typ': 'JWT'})}.{_encode(values)}"
     signature = _encode(hmac.digest(SIGNING_KEY.encode(), text.encode(), "sha256"))
     return {"Authorization": f"{scheme} {text}.{signature}", "Origin": ORIGIN}
 
@@ -439,7 +440,7 @@ def find_modes(victim: Victim) -> str:
     with victim.serve(store=f"sqlite:///{folder / 'db'}", backup_file=copy) as other:
         other.ask("POST", "/v1/events", json=make_events("u", 3))
         other.ask("POST", "/v1/store/backup")
-    command = [sys.executable, "-m", "firstday", "export", copy, "--out", folder / "export"]
+    command: list[str | Path] = [sys.executable, "-m", "firstday", "export", copy, "--out", folder / "export"]
     subprocess.run(command, check=True, capture_output=True)
     paths = (copy, *(folder / "export").iterdir())
     return ", ".join(f"{path.name} {oct(path.stat().st_mode)[-3:]}" for path in paths)
