@@ -33,6 +33,8 @@ STREAM_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl
 STREAM_PATHS = ("/v1/events", "/v1/items")
 OPEN_PATH = re.compile(r"/healthz|/readyz|/v1/openapi\.json|/|/page/[^/]+")
 """Paths that need no key."""
+MAX_TOKEN_BYTES = 2**16
+"""Maximum size of a body sent with a token."""
 MAX_TOKEN_REQUESTS = 8
 """Maximum concurrent requests with tokens of one user."""
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -276,7 +278,8 @@ class Gate:
         if is_stream:
             return _limit_body(receive, headers, settings.max_stream_bytes, settings.client_timeout_s, is_stream=True)
         has_ids = scope["path"].startswith("/v1/lists/") or scope["path"].endswith("/recommendations")
-        max_bytes = settings.max_rules_bytes if has_ids and not user_id else settings.max_body_bytes
+        max_bytes = settings.max_rules_bytes if has_ids else settings.max_body_bytes
+        max_bytes = MAX_TOKEN_BYTES if user_id else max_bytes
         receive_limited = _limit_body(receive, headers, max_bytes, settings.client_timeout_s, is_stream=False)
         message = await receive_limited()
         parts = [message.get("body", b"")]

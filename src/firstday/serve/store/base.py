@@ -371,7 +371,7 @@ class Log(Protocol):
     rules: Retention
     now_us: int
 
-    async def read(self, owners: Sequence[str], since_us: int = 0) -> list[list[StoredEntry]]:
+    async def read(self, owners: Sequence[str], since_us: int = -1) -> list[list[StoredEntry]]:
         """Return the unexpired entries of each owner in order of time.
 
         With `since_us`, only those after this time; the owners have one kind each, which is capped and named like them.
@@ -435,7 +435,7 @@ class Store:
         with self.watch("append"):
             return await self.log.append(entries)
 
-    async def _read(self, owners: Sequence[str], since_us: int = 0) -> list[list[StoredEntry]]:
+    async def _read(self, owners: Sequence[str], since_us: int = -1) -> list[list[StoredEntry]]:
         with self.watch("read"):
             return await self.log.read(owners, since_us)
 

@@ -205,7 +205,7 @@ class PostgresLog(Log):
             await cursor.execute(";".join((LOCK, *statements)), values)
             return await cursor.set_result(-1)
 
-    async def read(self, owners: Sequence[str], since_us: int = 0) -> list[list[StoredEntry]]:
+    async def read(self, owners: Sequence[str], since_us: int = -1) -> list[list[StoredEntry]]:
         """See `Log.read`."""
         async with self._connect("read") as connection:
             found = await connection.execute(READ, (list(owners), since_us))

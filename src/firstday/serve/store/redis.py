@@ -148,14 +148,14 @@ class RedisLog(Log):
         """Return an owner's keys: the log, and a sorted set for each capped kind."""
         return [f"{self._prefix}:{kind}:{owner}" for kind in ("log", *self.rules.caps)]
 
-    async def read(self, owners: Sequence[str], since_us: int = 0) -> list[list[StoredEntry]]:
+    async def read(self, owners: Sequence[str], since_us: int = -1) -> list[list[StoredEntry]]:
         """See `Log.read`."""
         pipe = self._redis.pipeline(transaction=False)
         logs: list[list[StoredEntry]] = []
         with self._server.call():
             for owner in owners:
                 log = self._keys(owner)[0]
-                if since_us:
+                if since_us >= 0:
                     by_time = f"{self._prefix}:{owner}:{owner}"
                     pipe.hmget(log, ["", *await self._redis.zrange(by_time, f"({since_us}", "+inf", byscore=True)])
                 else:

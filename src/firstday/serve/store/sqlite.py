@@ -167,11 +167,11 @@ class SqliteLog:
         is_ahead = self.now_us > self._clock_us + time.monotonic_ns() // 1000 + DAY_US
         return 0 if is_ahead else self.rules.oldest_us(self.now_us)
 
-    async def read(self, owners: Sequence[str], since_us: int = 0) -> list[list[StoredEntry]]:
+    async def read(self, owners: Sequence[str], since_us: int = -1) -> list[list[StoredEntry]]:
         """See `Log.read`."""
         self._check_place()
         oldest_us = self._oldest_us()
-        statement = READ_VALUES if since_us else READ
+        statement = READ_VALUES if since_us >= 0 else READ
         try:
             logs = [self._reader.execute(statement, (owner, since_us)).fetchall() for owner in owners]
         except sqlite3.Error as error:
