@@ -52,6 +52,7 @@ class ListRequest:
     as_of: int = 0  # time of the newest stored entry that the list is based on, in microseconds since 1970
     variant: Variant | None = None
     model: ServedModel = field(init=False)
+    key: tuple[Any, ...] = ()  # see `_key_of`
     recommendations: Sequence[Recommendation] = ()  # one list, or one per row
     error: Exception | None = None
     list_ids: Sequence[str] = ()  # of the recorded lists
@@ -109,12 +110,13 @@ class Enrolment:
 
 
 class ListBatcher:
-    """Batches requests that arrive in the same turn of the event loop.
+    """Answers requests in batches.
 
     There is no batching delay: a request that arrives alone is answered alone. Under load, requests that arrive during
-    one batch form the next, so the cost per request falls with the load. A request that has waited `max_wait_s` is
-    refused, so that a burst delays later requests no longer than that. Rows, and rules that are not compiled, are left
-    to threads.
+    one batch form the next, so the cost per request falls with the load. A batch begins once all requests that have
+    arrived are part of it: most of its cost does not depend on their number, so smaller batches delay everybody. A
+    request that has waited `max_wait_s` is refused, so that a burst delays later requests no longer than that. Rows,
+    and rules that are not compiled, are left to threads.
     """
 
     def __init__(
@@ -124,14 +126,18 @@ class ListBatcher:
         self._max_wait_s = max_wait_s
         self._pool = ThreadPoolExecutor(N_THREADS, "lists")
         self._waiting: list[ListRequest] = []
+        self._prepared: list[ListRequest] = []
+        self._n_arrived = 0
+        self._is_answering = False
         self._tasks = set[asyncio.Task[None]]()
 
     async def make(self, request: ListRequest) -> ListRequest:
         """Answer a request and return it; raise `ConfigError` if the model does not support the strategy."""
         if len(self._waiting) % BATCH_SIZE == 0:
             self._waiting = []
-            self._start(self._answer(self._waiting))
+            self._start(self._prepare(self._waiting))
         self._waiting.append(request)
+        self._n_arrived += 1
         await request.done.wait()
         if request.error is not None:
             raise request.error
@@ -163,22 +169,38 @@ class ListBatcher:
         except StoreError:
             return [StoredUser()] * len(user_ids), "store_unavailable"
 
-    async def _answer(self, requests: list[ListRequest]) -> None:
-        """Answer requests with equal options together, or start threads that do."""
+    async def _prepare(self, requests: list[ListRequest]) -> None:
+        """Read what is stored about users, and pass the requests on to `_answer`."""
         if requests is self._waiting:
             self._waiting = []
-        groups: defaultdict[tuple[Any, ...], list[ListRequest]] = defaultdict(list)
         try:
-            await self._prepare(requests)
+            await self._read(requests)
             for request in requests:
-                if not request.done.is_set():
-                    groups[_options_of(request)].append(request)
+                request.model = self._holder.current
+                request.key = _key_of(request)
         except Exception as error:
             for request in requests:
                 request.finish(error=error)
-        for group in groups.values():
-            self._start(self._answer_group(group))
-            await asyncio.sleep(0)  # probes must not wait for all
+        self._prepared += requests
+        if not self._is_answering:
+            self._is_answering = True
+            self._start(self._answer())
+
+    async def _answer(self) -> None:
+        """Answer prepared requests, those with equal options together."""
+        while self._prepared:
+            n_arrived = -1
+            while n_arrived != self._n_arrived and len(self._prepared) < BATCH_SIZE:
+                n_arrived = self._n_arrived
+                await asyncio.sleep(0)
+            groups: defaultdict[tuple[Any, ...], list[ListRequest]] = defaultdict(list)
+            for request in self._prepared[:BATCH_SIZE]:
+                groups[request.key].append(request)
+            self._prepared = self._prepared[BATCH_SIZE:]
+            for group in groups.values():
+                self._start(self._answer_group(group))
+                await asyncio.sleep(0)  # probes must not wait for all
+        self._is_answering = False
 
     async def _answer_group(self, together: list[ListRequest]) -> None:
         """Answer requests with equal options."""
@@ -199,10 +221,8 @@ class ListBatcher:
             for request, of_request in zip(group, lists, strict=True):
                 request.finish(of_request)
 
-    async def _prepare(self, requests: list[ListRequest]) -> None:
-        """Set the model, and the signals and variants of stored users."""
-        for request in requests:
-            request.model = self._holder.current
+    async def _read(self, requests: list[ListRequest]) -> None:
+        """Set the signals and variants of stored users."""
         stored = [request for request in requests if request.user_id]
         if not stored:
             return
@@ -267,11 +287,11 @@ class ListBatcher:
             request.not_recorded = f"{STORE_UNAVAILABLE} The list is not recorded."
 
 
-def _options_of(request: ListRequest) -> tuple[Any, ...]:
+def _key_of(request: ListRequest) -> tuple[Any, ...]:
     """Return what requests must have in common to be answered together."""
     options = request.options
     unshared = id(request) if request.rows else 0
-    return options.k, request.strategy, options.keep_used, request.item, request.rules.text, unshared
+    return request.model, options.k, request.strategy, options.keep_used, request.item, request.rules.text, unshared
 
 
 def _make_lists(group: Sequence[ListRequest], layers: Sequence[Rules]) -> list[Sequence[Recommendation]]:
