@@ -99,10 +99,10 @@ LOWEST := .venv-lowest/bin
 lowest: | .venv-lowest/bin/python
 	$(LOWEST)/python -m pip install --quiet uv
 	$(LOWEST)/uv pip compile --quiet --resolution lowest-direct --no-annotate --no-header \
-		$(foreach extra,train word2vec tune experiment redis postgres,--extra $(extra)) --output-file .venv-lowest/lowest.txt pyproject.toml
+		$(foreach extra,train word2vec experiment redis postgres,--extra $(extra)) --output-file .venv-lowest/lowest.txt pyproject.toml
 	$(LOWEST)/uv pip install --quiet --python $(LOWEST)/python --constraint .venv-lowest/lowest.txt \
 		$(EXTRA_INDEX) --index-strategy unsafe-best-match \
-		--editable '.[train,word2vec,tune,experiment,redis,postgres,test]'
+		--editable '.[train,word2vec,experiment,redis,postgres,test]'
 	$(LOWEST)/python -m pytest -n auto --dist worksteal --ignore tests/spark --ignore tests/page --ignore tests/docs \
 		--ignore tests/test_notebooks.py $(ARGS)
 

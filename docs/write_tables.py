@@ -23,7 +23,6 @@ from table_makers import (
     quality,
     scale,
     settings,
-    tuning,
 )
 
 DOCS = Path(__file__).parent
@@ -64,7 +63,6 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "onboarding_speed": onboarding.onboarding_speed,
     "ab_tests": experiments.ab_tests,
     "replay": bandit.replay,
-    "tune": tuning.tune,
     "leaderboard_sets": leaderboard.leaderboard_sets,
     "paper_scale": paper.paper_scale,
     "paper_stages": paper.paper_stages,

@@ -20,7 +20,7 @@ from tests.environments import ROOT, make_environment, pip, run, serve
 
 TRAINING = (
     *("torch", "scipy", "sklearn", "implicit", "faiss", "onnx", "onnxruntime", "gensim", "matplotlib", "jinja2"),
-    *("pyspark", "pyarrow", "pandas", "optuna", "tomli_w", "tea_tasting"),
+    *("pyspark", "pyarrow", "pandas", "tea_tasting"),
 )
 
 RECOMMEND = """

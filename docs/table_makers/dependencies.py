@@ -35,8 +35,6 @@ PURPOSES = {
     "threadpoolctl": "limits the threads of libraries",
     "torch": "trains the networks",
     "gensim": "word2vec vectors",
-    "optuna": "search of `firstday tune`",
-    "tomli-w": "writes the settings found",
     "tea-tasting": "intervals and tests of experiments",
     "redis": "a store shared by several processes",
     "psycopg": "the same, in Postgres",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 import firstday
 from firstday.cli.check import check
@@ -29,10 +30,26 @@ from firstday.cli.serve import serve
 from firstday.cli.similar import similar
 from firstday.cli.simulate import simulate
 from firstday.cli.train import train
-from firstday.cli.tune import tune
-from firstday.errors import FirstdayError
+from firstday.errors import ConfigError, FirstdayError
+
+REPLACEMENTS = {
+    "tune": "search settings with Optuna (docs/configuration.md, Search for better settings)",
+}
+"""What replaces each removed command."""
+
+
+class Commands(TyperGroup):
+    """The commands, and what replaces the removed ones."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command; raise ConfigError for a removed one."""
+        if cmd_name in REPLACEMENTS:
+            raise ConfigError(f"{cmd_name}: is no longer a command; {REPLACEMENTS[cmd_name]}.")
+        return super().get_command(ctx, cmd_name)
+
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -60,7 +77,7 @@ def _callback(
 
 COMMANDS: tuple[Callable[..., None], ...] = (
     demo, check, train, refresh, rollback, recommend, similar, onboarding, serve, export, simulate, evaluate, replay,
-    reproduce, inspect, tune, experiment, leaderboard,
+    reproduce, inspect, experiment, leaderboard,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(cls=Command, epilog=NAMES if command in (evaluate, replay, reproduce, leaderboard) else None)(command)
