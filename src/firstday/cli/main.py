@@ -17,7 +17,6 @@ from firstday.cli.evaluate import NAMES, evaluate
 from firstday.cli.experiment import experiment
 from firstday.cli.export import export
 from firstday.cli.inspect import inspect
-from firstday.cli.leaderboard import leaderboard
 from firstday.cli.onboarding import onboarding
 from firstday.cli.options import Command
 from firstday.cli.printing import print_error
@@ -33,6 +32,7 @@ from firstday.cli.train import train
 from firstday.errors import ConfigError, FirstdayError
 
 REPLACEMENTS = {
+    "leaderboard": "use firstday evaluate --baselines",
     "tune": "search settings with Optuna (docs/configuration.md, Search for better settings)",
 }
 """What replaces each removed command."""
@@ -77,10 +77,10 @@ def _callback(
 
 COMMANDS: tuple[Callable[..., None], ...] = (
     demo, check, train, refresh, rollback, recommend, similar, onboarding, serve, export, simulate, evaluate, replay,
-    reproduce, inspect, experiment, leaderboard,
+    reproduce, inspect, experiment,
 )  # fmt: skip
 for command in COMMANDS:
-    app.command(cls=Command, epilog=NAMES if command in (evaluate, replay, reproduce, leaderboard) else None)(command)
+    app.command(cls=Command, epilog=NAMES if command in (evaluate, replay, reproduce) else None)(command)
 
 
 def main() -> None:
