@@ -18,8 +18,7 @@ RUN pip install --no-cache-dir --constraint requirements.lock ${TORCH_INDEX:+--e
 
 USER firstday
 # Reachable from outside the container, so it starts only with keys.
-ENV ORT_DISABLE_TELEMETRY=1 \
-    FIRSTDAY_SERVE_HOST=0.0.0.0 \
+ENV FIRSTDAY_SERVE_HOST=0.0.0.0 \
     FIRSTDAY_SERVE_PORT=8000 \
     FIRSTDAY_SERVE_STORE=sqlite:////data/users.sqlite
 VOLUME ["/data"]

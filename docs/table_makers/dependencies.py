@@ -29,7 +29,6 @@ PURPOSES = {
     "implicit": "ALS vectors of users and items",
     "jinja2": "HTML reports",
     "matplotlib": "plots in reports",
-    "onnx": "writes networks for other runtimes (`cold/onnx_export.py`)",
     "scikit-learn": "calibration of probabilities",
     "scipy": "sparse matrices, statistics",
     "threadpoolctl": "limits the threads of libraries",
