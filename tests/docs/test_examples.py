@@ -94,6 +94,16 @@ def test_the_search_for_settings_works(folder: Path) -> None:
     assert set(study.best_params) == {"embedding.als_confidence", "embedding.als_regularization"}
 
 
+def test_the_questionnaire_works(tiny: Recommender, folder: Path) -> None:
+    tiny.save(folder / "model")
+    examples = read_examples(ROOT / "docs" / "onboarding.md")
+    with Reader(folder) as reader:
+        reader.run_example(next(example for example in examples if example.language == "python"))
+    question = reader.names["question"]
+    assert tiny.model.catalogue.items[question.target] == "i1"
+    assert reader.names["answers"].yes == (question.target,)
+
+
 def test_the_documented_experiment_of_the_service_works(
     tiny: Recommender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,6 @@ from firstday.cli.evaluate import NAMES, evaluate
 from firstday.cli.experiment import experiment
 from firstday.cli.export import export
 from firstday.cli.inspect import inspect
-from firstday.cli.onboarding import onboarding
 from firstday.cli.options import Command
 from firstday.cli.printing import print_error
 from firstday.cli.recommend import recommend
@@ -33,6 +32,7 @@ from firstday.errors import ConfigError, FirstdayError
 
 REPLACEMENTS = {
     "leaderboard": "use firstday evaluate --baselines",
+    "onboarding": "use GET /v1/onboarding of firstday serve, or Python (docs/onboarding.md)",
     "tune": "search settings with Optuna (docs/configuration.md, Search for better settings)",
 }
 """What replaces each removed command."""
@@ -76,7 +76,7 @@ def _callback(
 
 
 COMMANDS: tuple[Callable[..., None], ...] = (
-    demo, check, train, refresh, rollback, recommend, similar, onboarding, serve, export, simulate, evaluate, replay,
+    demo, check, train, refresh, rollback, recommend, similar, serve, export, simulate, evaluate, replay,
     reproduce, inspect, experiment,
 )  # fmt: skip
 for command in COMMANDS:
