@@ -1,4 +1,4 @@
-# make demo    train on MovieLens 100K, print a list and its quality, open the page (creates .venv first)
+# make demo    train on MovieLens 100K, print a list and its quality, serve the page (creates .venv first)
 # make test    run the tests on all cores; some of them: make test ARGS='-x tests/data'
 # make coverage   run the tests and report which lines of src they ran
 # make check   check format, lint, types and import rules
@@ -59,7 +59,11 @@ $(VENV)/.dev:
 install: $(VENV)/.dev
 
 demo: $(VENV)/.train
-	$(BIN)/firstday demo --train
+	$(BIN)/firstday train movielens-100k --out demo/model
+	$(BIN)/firstday recommend demo/model -k 10 --user '{"age": 24, "interactions": [["stream", "item", "1"]]}'
+	$(BIN)/firstday evaluate movielens-100k --strategy auto --strategy segment --strategy popular --against popular \
+		--report demo/report.html
+	@if [ -t 1 ]; then set -x; $(BIN)/firstday serve demo/model; else echo "The page: $(BIN)/firstday serve demo/model"; fi
 
 # Tests also wait for servers and browsers, hence one process more than cores.
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)

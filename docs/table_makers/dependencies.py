@@ -67,7 +67,8 @@ def first_lists() -> list[str]:
         seconds = measured["seconds"]
         parts = [f"{seconds[step]:.0f}" for step in ("download", "install", "list")]
         total = f"{sum(seconds.values()):.0f}"
-        rows.append((f"`{measured['install']}`", f"`{measured['demo']}`", f"{measured['mb']:.0f}", *parts, total))
+        commands = ", ".join(f"`{command}`" for command in measured["commands"])
+        rows.append((f"`{measured['install']}`", commands, f"{measured['mb']:.0f}", *parts, total))
     return make_table(("install", "list by", "download, MB", "seconds: download", "install", "list", "in all"), rows)
 
 

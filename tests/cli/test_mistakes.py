@@ -26,7 +26,6 @@ MISTAKES = [
         "no signal of use (stream, favorite) has a positive",
     ),
     ("train tables --out model --set recommend.strategy=nope", "strategy: 'nope' is unknown; choose one of popular"),
-    ("demo --seeds 2", "demo: --path and --seeds need --train; add it, or leave them out."),
     ("train tables --out notes", "notes: is not empty and contains no model; give a new folder."),
     ("check tables --set seed=5000000000", "seed is 5000000000"),
     ("check tables --drop-bad-rows some", "'some' is not a share of rows; give one such as 1% or 0.01"),
