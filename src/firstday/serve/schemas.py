@@ -381,15 +381,6 @@ class OnboardingParameters(_Parameters):
     """Length of the list based on all answers. No list if omitted."""
 
 
-class NearParameters(_Parameters):
-    """Options of the segments near a user."""
-
-    limit: int = Field(default=5, ge=1, le=32)
-    """Maximum number of segments; those with the highest weights are returned."""
-    items: int = Field(default=20, ge=0, le=MAX_LIMIT)
-    """Number of items per segment."""
-
-
 ItemId = int | str
 Source = Literal["store", "request", "store_unavailable"]
 """Source of a user's signals."""
@@ -921,35 +912,6 @@ class MapAnswer(_ByModel):
     """Share of the centroids' variance explained by the two dimensions, before dots are spread and pushed apart."""
     segments: list[SegmentDot]
     """Largest first."""
-
-
-class ListedItem(SegmentItem):
-    """An item recommended by a near segment."""
-
-    most_like: NearSignal | None
-    """The user's most similar liked item."""
-
-
-class NearbySegment(_Segment):
-    """A segment near a user's predicted vector, with its list."""
-
-    weight: float
-    """Weight in the list of soft_segments, from 0 to 1."""
-    apart: list[DistinctiveItem] = Field(validation_alias="distinctive")
-    """Most distinctive items, best first."""
-    items: list[ListedItem]
-    """Most used items, excluding those that the user has used or banned."""
-
-
-class NearAnswer(_ByModel):
-    """The segments near a user."""
-
-    user_id: str
-    signals_from: Source
-    place: MapPoint
-    """Weighted mean of the near segments' positions."""
-    segments: list[NearbySegment]
-    """By descending weight; empty if nothing is known about the user."""
 
 
 def json_response(values: Any) -> Response:
