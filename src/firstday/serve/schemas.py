@@ -470,17 +470,6 @@ class NearSegment(SegmentAnswer):
     """Distance from the predicted vector to the centroid."""
 
 
-class MovedBy(_Answer):
-    """Effect of one signal on the prediction."""
-
-    signal: str
-    """The signal, such as favorite item i81, favorite artist a7 (Nina), or country FR."""
-    moved: float
-    """Distance between the vectors predicted with and without this signal: 1 - cosine, from 0 to 2."""
-    segment_without: int | None
-    """Segment predicted without this signal; null if nothing else is known about the user."""
-
-
 class NearSignal(_Named):
     """The user's liked item that is most similar to a listed item."""
 
@@ -532,10 +521,6 @@ class Explanation(_Answer):
     """The strategy that answered, and what its list is based on."""
     segments: list[NearSegment]
     """Nearest segments, nearest first."""
-    moved_by: list[MovedBy]
-    """Effect of each signal, largest first."""
-    signals_left_out: int
-    """Number of signals not evaluated because the user has too many: the oldest ones."""
     items: list[ItemReason]
     learned: Learned | None = None
     """Present only if items were passed over."""
