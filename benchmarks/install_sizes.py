@@ -93,7 +93,7 @@ def reach_first_list(extras: str, *commands: str) -> dict[str, Any]:
         began = perf_counter()
         environment = {**os.environ, "FIRSTDAY_CACHE": str(folder / "cache")}
         for command in commands:
-            line = [python.with_name(PROJECT), *shlex.split(command)]
+            line: list[str | Path] = [python.with_name(PROJECT), *shlex.split(command)]
             subprocess.run(line, cwd=folder, env=environment, stdout=subprocess.DEVNULL, check=True)
         seconds["list"] = perf_counter() - began
         mb = sum(path.stat().st_size for path in wheels.iterdir()) / 1e6

@@ -37,7 +37,7 @@ def explain(list_request: ListRequest, recommendation: Recommendation) -> dict[s
     query = Query(model, model.read_signals([signals])[0], k=1)
     spec = find_strategy(recommendation.route)
     is_known = bool(query.has_features[0])
-    explanation = {
+    explanation: dict[str, Any] = {
         "route": (
             f"{recommendation.route} answers for {recommendation.strategy}. "
             if recommendation.route != recommendation.strategy
