@@ -12,7 +12,13 @@ ARG TORCH_INDEX=
 WORKDIR /app
 COPY pyproject.toml requirements.lock README.md LICENSE ./
 COPY src ./src
-RUN pip install --no-cache-dir --constraint requirements.lock ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} ".[$EXTRAS]" \
+# uv checks the hashes of the lock. torch's builds differ in theirs, so one from another index comes first, alone.
+RUN sed -n '/^uv==/,/[^\\]$/p' requirements.lock | pip install --no-cache-dir --require-hashes --requirement /dev/stdin \
+    && if [ -n "$TORCH_INDEX" ]; then pip install --no-cache-dir --no-deps --index-url "$TORCH_INDEX" \
+        "$(grep -o '^torch==[0-9.]*' requirements.lock)"; fi \
+    && uv pip install --system --no-cache --compile-bytecode --constraint requirements.lock \
+        --build-constraint requirements.lock ".[$EXTRAS]" \
+    && pip uninstall --yes uv \
     && useradd --system --uid 10001 --no-create-home firstday \
     && install --directory --owner=firstday --mode=0700 /data
 

@@ -9,19 +9,22 @@
 # make distributions PYTHONS="python3.11 python3.12"   try wheel and sdist in clean environments
 # make release check the state of the repository, build wheel and sdist, and print the command that tags
 #
-# All targets install the versions of requirements.lock; with LOCKED=no, the newest, in .venv-newest.
+# All targets install what requirements.lock pins, and check its hashes; with LOCKED=no, the newest, in .venv-newest.
 # torch comes without CUDA, which saves 3 GB; with CUDA: make demo TORCH_INDEX=
 # Requires Python 3.11 or newer, make and a package index. Another interpreter: make PYTHON=python3.13 demo
+# Another package index: UV_DEFAULT_INDEX and PIP_INDEX_URL
 
 PYTHON ?= python3
 LOCKED ?= yes
 ifeq ($(LOCKED),no)
 VENV := .venv-newest
-CHOICE := --upgrade --upgrade-strategy eager
+TORCH := torch
+FRESH := --clear
 EACH_TIME := always # new versions may have appeared
 else ifeq ($(LOCKED),yes)
 VENV := .venv
-CHOICE := --constraint requirements.lock
+TORCH = $$(grep -o '^torch==[0-9.]*' requirements.lock)
+PINS := --constraint requirements.lock --build-constraint requirements.lock
 MARK := .venv/.locked # read by tests/test_lock.py
 else
 $(error LOCKED is '$(LOCKED)'; set it to yes or no)
@@ -30,10 +33,14 @@ BIN := $(VENV)/bin
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 # pip retries an unreachable index for minutes, so ask for it first.
 ASK := import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=5)
-EXTRA_INDEX = $(if $(TORCH_INDEX),$(shell \
-	if $(PYTHON) -c '$(ASK)' $(TORCH_INDEX)/torch/ 2>/dev/null; then echo --extra-index-url $(TORCH_INDEX); \
+FROM_INDEX = $(if $(TORCH_INDEX),$(shell \
+	if $(PYTHON) -c '$(ASK)' $(TORCH_INDEX)/torch/ 2>/dev/null; then echo --index-url $(TORCH_INDEX); \
 	else echo "note: $(TORCH_INDEX) cannot be reached; torch comes from the default package index." >&2; fi))
-INSTALL = $(BIN)/python -m pip install --quiet $(CHOICE) $(EXTRA_INDEX) --editable
+# Builds of torch differ in their hashes, so it comes first, alone, without them; uv checks those of all other packages.
+define INSTALL
+$(BIN)/python -m pip install --quiet --no-deps $(FROM_INDEX) $(TORCH)
+$(BIN)/uv pip install --quiet --python $(BIN)/python $(PINS) --editable
+endef
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test coverage check format docs site lock lowest distributions release clean always
@@ -41,12 +48,14 @@ INSTALL = $(BIN)/python -m pip install --quiet $(CHOICE) $(EXTRA_INDEX) --editab
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
 
-%/bin/python:
+%/bin/uv: $(EACH_TIME)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: $(PYTHON) is older than Python 3.11; run: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
-	$(PYTHON) -m venv $*
+	$(PYTHON) -m venv $(FRESH) $*
+	sed -n '/^uv==/,/[^\\]$$/p' requirements.lock | \
+		$*/bin/python -m pip install --quiet --require-hashes --requirement /dev/stdin
 
-$(VENV)/.train $(VENV)/.dev: pyproject.toml requirements.lock $(EACH_TIME) | $(BIN)/python
+$(VENV)/.train $(VENV)/.dev: pyproject.toml requirements.lock $(EACH_TIME) | $(BIN)/uv
 
 $(VENV)/.train:
 	$(INSTALL) '.[train]'
@@ -93,19 +102,18 @@ site: $(VENV)/.dev
 	$(BIN)/sphinx-build --fail-on-warning --keep-going -q -j auto -c docs -d build/doctrees . build/site
 	@echo build/site/index.html
 
-lock: | .venv-lock/bin/python
-	.venv-lock/bin/python -m pip install --quiet uv
-	.venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest \
-		--all-extras --annotation-style line --custom-compile-command 'make lock' \
-		--output-file requirements.lock pyproject.toml
+MAX_TORCH := 2.13.0 # newest version tested; raise it after make test LOCKED=no
+lock: | .venv-lock/bin/uv
+	echo 'torch<=$(MAX_TORCH)' | .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+		--fork-strategy fewest --all-extras --generate-hashes --annotation-style line \
+		--custom-compile-command 'make lock' --constraint - --output-file requirements.lock pyproject.toml
 
 LOWEST := .venv-lowest/bin
-lowest: | .venv-lowest/bin/python
-	$(LOWEST)/python -m pip install --quiet uv
+lowest: | .venv-lowest/bin/uv
 	$(LOWEST)/uv pip compile --quiet --resolution lowest-direct --no-annotate --no-header \
 		$(foreach extra,train word2vec experiment redis postgres,--extra $(extra)) --output-file .venv-lowest/lowest.txt pyproject.toml
+	$(LOWEST)/python -m pip install --quiet --no-deps $(FROM_INDEX) $$(grep -o '^torch==[0-9.]*' .venv-lowest/lowest.txt)
 	$(LOWEST)/uv pip install --quiet --python $(LOWEST)/python --constraint .venv-lowest/lowest.txt \
-		$(EXTRA_INDEX) --index-strategy unsafe-best-match \
 		--editable '.[train,word2vec,experiment,redis,postgres,test]'
 	$(LOWEST)/python -m pytest -n auto --dist worksteal --ignore tests/spark --ignore tests/page --ignore tests/docs \
 		--ignore tests/test_notebooks.py $(ARGS)

@@ -3,8 +3,8 @@
 python benchmarks/install_sizes.py
 
 Sizes are those of the package files in the running environment; `make install` installs all of them. The packages of
-the base install and of each extra are found by following the declared dependencies. The first list is
-made in a new environment, without caches; pip uses the configured index (for another one: PIP_EXTRA_INDEX_URL).
+the base install and of each extra are found by following the declared dependencies. The first list is made in a new
+environment, without caches, in the versions of the running one, from the configured index.
 """
 
 from __future__ import annotations
@@ -80,10 +80,12 @@ def reach_first_list(extras: str, *commands: str) -> dict[str, Any]:
         wheels = folder / "wheels"
         python = folder / "venv" / "bin" / "python"
         pip: list[str | Path] = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-cache-dir"]
-        locked: list[str | Path] = ["--constraint", ROOT / "requirements.lock"]
+        versions = folder / "versions.txt"
+        freeze = [sys.executable, "-m", "pip", "freeze", "--exclude-editable"]
+        versions.write_text(subprocess.run(freeze, check=True, capture_output=True, text=True).stdout)
         steps: dict[str, list[str | Path]] = {
             "environment": [sys.executable, "-m", "venv", folder / "venv"],
-            "download": [*pip, "wheel", *locked, "--wheel-dir", wheels, f"{ROOT}{extras}"],
+            "download": [*pip, "wheel", "--constraint", versions, "--wheel-dir", wheels, f"{ROOT}{extras}"],
             "install": [*pip, "install", "--no-index", "--find-links", wheels, f"{PROJECT}{extras}"],
         }
         for step, arguments in steps.items():

@@ -52,7 +52,13 @@ HISTORIES = "data/splits/histories.py"
 CLOCK = "training/clock.py"
 
 STORES = (
-    (SQLITE, "is_told = 0 WHERE us < ?6", "is_told = 0 WHERE ?6 = ?6"),
+    (SQLITE, "WHERE us < ?6 OR us < ?7", "WHERE ?6 = ?6 OR us < ?7"),
+    (SQLITE, "OR us < ?7 AND kind", "OR false AND ?7 AND kind"),
+    (SQLITE, "AND +us > ?", "AND +us < 0 * ?"),
+    (SQLITE, "if self._has_removed and not", "if False and not"),
+    (SQLITE, "self._has_removed and not self._copying.locked()", "self._has_removed"),
+    (SQLITE, "return 0 if is_ahead else", "return"),
+    (SQLITE, "staged.touch(0o600)", "pass"),
     (SQLITE, "if is_new[-1] and entry.list_key:", "if False:"),
     (SQLITE, "execute(KEEP_NEWEST, (owner, kind, caps[kind]))", "pass"),
     (SQLITE, "execute(DELETE_OLDER, (user_id,))", "pass"),
@@ -69,9 +75,12 @@ STORES = (
     (REDIS, "if excess > 0 then", "if false then"),
     (REDIS, "if (time_of('user') or now) < oldest then", "if false then"),
     (REDIS, "latest = math.max(latest + 1, now)", "latest = now"),
-    (REDIS, "ttl > 0 and first + #kinds or 0", "0"),
+    (REDIS, "retention > 0 and first + #kinds or 0", "0"),
     (POSTGRES, "(LOCK, *statements)", '("SELECT 1", *statements)'),
-    (POSTGRES, "greatest(last_value + 1, %(now_us)s::bigint)", "%(now_us)s::bigint"),
+    (REDIS, "tonumber(us) > tonumber(ARGV[1])", "false"),
+    (POSTGRES, "us + 0 > %(until_us)s", "us + 0 < %(until_us)s - us"),
+    (POSTGRES, "greatest(last_value + 1, {NOW_US})", "{NOW_US}"),
+    (POSTGRES, "log.us + 0 < {OLDEST_US} AND log.kind", "false AND log.kind"),
     (POSTGRES, "log.us + 0 < touched.first_us", "false"),
     (POSTGRES, "log.us + 0 < entry.before_us", "false"),
     (POSTGRES, "THEN -number ELSE", "THEN number ELSE"),
@@ -84,7 +93,11 @@ STORES = (
     (POSTGRES, "SET statement_timeout = '{timeout_s}s';", ""),
     (POSTGRES, "IF to_regclass('firstday_log') IS NULL THEN", "IF true THEN"),
     (POSTGRES, "SESSION if is_copy else SESSION + SCHEMA", "SESSION + SCHEMA"),
-    (POSTGRES, "while (await self._write((until_us,), statement)).rowcount:", "while False:"),
+    (
+        POSTGRES,
+        'while (await self._write({"retention_us": self.rules.retention_us}, statement)).rowcount:',
+        "while False:",
+    ),
     (POSTGRES, "WHERE us > %s AND kind", "WHERE us < %s AND kind"),
     (POSTGRES, "kind IN {tuple(FIELDS)}", "kind IN {EXPIRING}"),
     (STORE, '"profile", body, ALWAYS', '"profile", body, NEVER'),
@@ -93,8 +106,10 @@ STORES = (
     (STORE, "if person.person_id == person_id else ()", ""),
     (STORE, "replace_before_us=us + 1", "replace_before_us=ALWAYS"),
     (SIGNALS, "return self.signal == SHOWN and self.entity == ITEM", "return False"),
-    (STORE, "elif us >= oldest_us or kind not in EXPIRING:", "else:"),
-    (SQLITE, "self._latest_us = max(self._latest_us + 1, self.now_us())", "self._latest_us = self.now_us()"),
+    (STORE, "if entry[1] >= oldest_us or entry[0] not in EXPIRING", ""),
+    (STORE, "entries[-1][1] < oldest_us and owner", "False and owner"),
+    (STORE, "if await self.append(links):", "if not await self.append(links):"),
+    (SQLITE, "self._latest_us = max(self._latest_us + 1, now_us())", "self._latest_us = now_us()"),
 )
 """Promises of the stores: file, code, and its replacement."""
 TOKENS = (

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from serve_process import Connection, write_request
 
 from firstday.serve.settings import load_settings
-from firstday.serve.store.base import NewItem, Store, now_us, to_time
+from firstday.serve.store.base import NewItem, Store, now_us, read_new_items, to_time
 from firstday.serve.store.open import open_log
 
 LISTED_AT_ONCE = 20
@@ -213,7 +213,7 @@ def read_items(store_url: str) -> dict[str, NewItem]:
 
     async def run() -> dict[str, NewItem]:
         store = Store(open_log(load_settings({"store": store_url}), is_copy=True))
-        items, _ = await store.read_items()
+        items, _ = await read_new_items(store.log)
         await store.close()
         return items
 

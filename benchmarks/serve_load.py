@@ -1,8 +1,9 @@
 """Capacity of one server process on one core, at the paper's size; needs Linux and two cores.
 
-    python benchmarks/serve_load.py MODEL [--seconds 10] [--rounds 3] [--only-ratio] [--out OUT]
-    python benchmarks/serve_load.py MODEL --only-record [--strategy STRATEGY] [--store redis] [--out OUT]
-    python benchmarks/serve_load.py MODEL --only-stores [--strategy STRATEGY] [--out OUT]
+    python benchmarks/serve_load.py MODEL [--seconds 10] [--rounds 3] [--only ratio] [--out OUT]
+    python benchmarks/serve_load.py MODEL --only record [--strategy STRATEGY] [--store redis] [--out OUT]
+    python benchmarks/serve_load.py MODEL --only stores [--strategy STRATEGY] [--out OUT]
+    python benchmarks/serve_load.py MODEL --only queue [--before SRC] [--out OUT]
 
 The server runs on core 0, this load generator on core 1. MODEL is made by benchmarks/paper_size.py. It measures lists
 of 50 by `auto`, the default, for stored users with 10 events: the throughput with all connections busy, then the
@@ -11,12 +12,15 @@ even if the generator was late. Events in batches of 100 follow, then each strat
 
 The same requests also go, in turns, to a bare FastAPI application (serve_bare.py) on the same core, which always
 returns the bytes of one of the lists. The median ratio of the two is the cost of the service relative to its framework,
-on any machine. `--only-ratio` skips the rest.
+on any machine. `--only ratio` skips the rest.
 
-`--only-record` only compares lists with and without record=true, in turns. Both read the same recorded lists from the
+`--only record` only compares lists with and without record=true, in turns. Both read the same recorded lists from the
 store. The throughput before the first list was recorded is reported, too.
 
-`--only-stores` compares SQLite, Redis and Postgres, in turns: lists, recorded lists, events in batches of 100, and
+`--only queue` measures latencies from a tenth of the capacity to more than all of it, also of the code in another
+folder (`--before`).
+
+`--only stores` compares SQLite, Redis and Postgres, in turns: lists, recorded lists, events in batches of 100, and
 single events. A server of a store runs on either core, at the expense of the service or of the load generator.
 """
 
@@ -37,13 +41,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from unittest.mock import patch
 
 import numpy as np
 import typer
 from result_files import write_results
 from serve_process import Connection, ServerProcess, cpu_seconds, write_request
 from store_servers import STORE_SERVERS, store_settings
+
+import firstday
 
 SERVER_CORE = 0
 CLIENT_CORE = 1
@@ -56,6 +63,8 @@ STEADY_RATE = 1_400
 """Requests per second, the same on every machine: 70 % of 2,000."""
 BATCH = 100
 BURST = 1_000
+LOADS = (0.1, 0.3, 0.5, 0.7, 0.9, 1.2)
+"""Shares of the capacity, the throughput with all connections busy."""
 
 
 def describe_user(rng: random.Random, user: int, catalogue: dict[str, int]) -> tuple[dict[str, Any], list[Any]]:
@@ -129,7 +138,7 @@ async def saturate(url: str, make: Callable[[], bytes], seconds: float, connecti
 
 
 async def time_at_rate(url: str, make: Callable[[], bytes], rate: float, seconds: float) -> np.ndarray:
-    """Return the latencies, in ms, of requests with random arrivals, `rate` per second on average."""
+    """Return the latencies, in ms, of requests with random arrivals, `rate` per second on average; NaN if refused."""
     rng = random.Random(2)
     free = [await Connection.open(url) for _ in range(128)]
     latencies: list[float] = []
@@ -137,8 +146,10 @@ async def time_at_rate(url: str, make: Callable[[], bytes], rate: float, seconds
 
     async def one(due: float) -> None:
         connection = free.pop() if free else await Connection.open(url)
-        await expect_ok(connection, make())
-        latencies.append(1000 * (time.perf_counter() - due))
+        status, body = await connection.send(make())
+        if status not in (200, 503):
+            raise RuntimeError(f"status {status}: {body[:300]!r}")
+        latencies.append(1000 * (time.perf_counter() - due) if status == 200 else float("nan"))
         free.append(connection)
 
     due = time.perf_counter()
@@ -224,8 +235,9 @@ def bare_server(answer: bytes, folder: Path, core: int) -> Iterator[tuple[str, i
 
 
 def quantiles(latencies: np.ndarray) -> dict[str, float]:
-    """Summarise latencies, in ms."""
-    return {f"p{q:g}_ms": float(np.percentile(latencies, q)) for q in (50, 95, 99, 99.9)}
+    """Summarise latencies, in ms, and the share of refused requests."""
+    of_answered = {f"p{q:g}_ms": float(np.nanpercentile(latencies, q)) for q in (50, 95, 99, 99.9)}
+    return of_answered | {"refused": float(np.isnan(latencies).mean())}
 
 
 async def compare(
@@ -377,6 +389,26 @@ async def compare_stores(
     return {"strategy": strategy, "users": N_USERS, "k": K, "cores": os.cpu_count(), "by_store": results}
 
 
+async def measure_queue(server: ServerProcess, seconds: float) -> dict[str, Any]:
+    """Measure one list alone, and latencies with random arrivals at shares of the capacity."""
+    await fill(server.url)
+    rng = random.Random(3)
+    ask = partial(rng.choice, [list_request(user) for user in range(N_USERS)])
+    await saturate(server.url, ask, 1)
+    per_s = await saturate(server.url, ask, seconds)
+    return {
+        "alone_ms": 1000 / await saturate(server.url, ask, seconds, 1),
+        "capacity_per_s": per_s,
+        "at_loads": {load: quantiles(await time_at_rate(server.url, ask, load * per_s, seconds)) for load in LOADS},
+        "burst": await burst(server.url, ask),
+    }
+
+
+def list_request(user: int, strategy: str = STRATEGY) -> bytes:
+    """Return a request for a list."""
+    return write_request("GET", f"/v1/users/u{user}/recommendations?strategy={strategy}&k={K}")
+
+
 async def measure(
     server: ServerProcess, folder: Path, seconds: float, rounds: int, strategies: list[str], *, only_ratio: bool
 ) -> dict[str, Any]:
@@ -385,8 +417,7 @@ async def measure(
     facts = await fill(server.url)
 
     def ask_for(strategy: str) -> Callable[[], bytes]:
-        paths = (f"/v1/users/u{user}/recommendations?strategy={strategy}&k={K}" for user in range(N_USERS))
-        return partial(rng.choice, [write_request("GET", path) for path in paths])
+        return partial(rng.choice, [list_request(user, strategy) for user in range(N_USERS)])
 
     ask = ask_for(STRATEGY)
     await saturate(server.url, ask, 1)
@@ -425,10 +456,8 @@ def main(
     seconds: float = 10,
     rounds: int = 3,
     strategy: list[str] = [],
-    *,
-    only_ratio: bool = False,
-    only_record: bool = False,
-    only_stores: bool = False,
+    only: Literal["", "ratio", "record", "stores", "queue"] = "",
+    before: Path | None = None,
     store: str = "sqlite",
     out: Path | None = None,
 ) -> None:
@@ -437,17 +466,26 @@ def main(
     gc.disable()  # its pauses would count as the server's
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if only_record:
+        if only == "record":
             strategies = strategy or [STRATEGY]
             results = compare_recordings(model, folder, seconds, rounds, strategies, store)
-        elif only_stores:
+        elif only == "queue":
+            sources = {"before": before, "now": Path(firstday.__file__).parents[1]}
+            results = {}
+            for version in filter(sources.get, sources):
+                with (
+                    patch.dict(os.environ, PYTHONPATH=str(sources[version])),
+                    ServerProcess(model, folder / version, {}, core=SERVER_CORE) as server,
+                ):
+                    results[version] = asyncio.run(measure_queue(server, seconds))
+        elif only == "stores":
             with ExitStack() as stack:
                 kinds = ["sqlite", *(kind for kind, server in STORE_SERVERS.items() if server.is_installed())]
                 servers = {kind: stack.enter_context(served(model, folder / kind, kind)) for kind in kinds}
                 results = asyncio.run(compare_stores(servers, (strategy or [STRATEGY])[0], seconds, rounds))
         else:
             with ServerProcess(model, folder, {}, core=SERVER_CORE) as server:
-                results = asyncio.run(measure(server, folder, seconds, rounds, strategy, only_ratio=only_ratio))
+                results = asyncio.run(measure(server, folder, seconds, rounds, strategy, only_ratio=only == "ratio"))
     write_results(results, out)
 
 

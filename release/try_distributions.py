@@ -26,8 +26,9 @@ def try_python(python: str, wheel: Path, sdist: Path, folder: Path) -> str:
     began = perf_counter()
     subprocess.run([python, "-m", "venv", folder / "venv"], check=True)
     interpreter = folder / "venv" / "bin" / "python"
-    index = os.environ.get("TORCH_INDEX")
-    install = [interpreter, *INSTALL, *(["--extra-index-url", index] if index else [])]
+    install = [interpreter, *INSTALL]
+    if index := os.environ.get("TORCH_INDEX"):
+        _run(folder, *install, "--no-deps", "--index-url", index, "torch")
     _run(folder, *install, f"firstday @ {wheel.as_uri()}")
     run_demo(folder / "of-base", interpreter)
     _run(folder, *install, f"firstday[train] @ {wheel.as_uri()}")

@@ -16,7 +16,7 @@ from firstday.errors import MissingExtraError
 from firstday.features.signals import Signals
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import strategy_names
-from tests.environments import ROOT, make_environment, pip, run, serve
+from tests.environments import make_environment, pip, run, serve
 
 TRAINING = (
     *("torch", "scipy", "sklearn", "implicit", "faiss", "gensim", "matplotlib", "jinja2"),
@@ -46,8 +46,10 @@ except MissingExtraError as error:
 @pytest.mark.slow
 def test_a_base_install_recommends_as_the_full_one(tiny: Recommender, tmp_path: Path) -> None:
     model = tiny.save(tmp_path / "model")
-    locked = ["--constraint", str(ROOT / "requirements.lock")] if Path(sys.prefix, ".locked").exists() else []
-    python = make_environment(tmp_path / "bare", *locked)
+    versions = tmp_path / "versions.txt"
+    versions.write_text(run(sys.executable, "-m", "pip", "freeze", "--exclude-editable", folder=tmp_path))
+    same = ["--constraint", str(versions)]
+    python = make_environment(tmp_path / "bare", *same)
 
     names = list(strategy_names())
     printed = run(python, "-c", RECOMMEND, model, json.dumps(TRAINING), json.dumps(names), folder=tmp_path)
@@ -71,7 +73,7 @@ def test_a_base_install_recommends_as_the_full_one(tiny: Recommender, tmp_path: 
     # the line that an error names where an extra is missing works before firstday is on any index
     line = re.search("pip (install .*)$", str(MissingExtraError("the Redis store", "redis")))
     assert line is not None
-    pip("--python", python, *shlex.split(line[1]), *locked)
+    pip("--python", python, *shlex.split(line[1]), *same)
     run(python, "-c", "import redis", folder=tmp_path)
 
 

@@ -1,9 +1,12 @@
-"""The lock pins every dependency within its range, and an environment that make installed holds just that."""
+"""The lock pins every dependency within its range, and make installs just that."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import itertools
+import re
+import shutil
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -29,9 +32,26 @@ PLACES = [
 ]
 
 
+LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+PIN = re.compile(r"^(\S+==.*?)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$", re.MULTILINE)
+SMALL = """
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[project]
+name = "small"
+version = "1"
+dependencies = ["annotated-types"]
+optional-dependencies = { train = [] }
+
+[tool.hatch.build.targets.wheel]
+bypass-selection = true
+"""
+
+
 def read_pins() -> list[Requirement]:
-    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
-    return [Requirement(line.partition("#")[0]) for line in lines if not line.startswith("#")]
+    return [Requirement(pin) for pin, _ in PIN.findall(LOCK)]
 
 
 def applies(requirement: Requirement, place: dict[str, str] | None = None) -> bool:
@@ -40,7 +60,7 @@ def applies(requirement: Requirement, place: dict[str, str] | None = None) -> bo
 
 def test_each_line_of_the_lock_pins_a_public_version() -> None:
     pins = read_pins()
-    assert pins
+    assert len(pins) == len(re.findall(r"^[^\s#]", LOCK, re.MULTILINE)), "a line has no hash"
     for pin in pins:
         (specifier,) = pin.specifier
         assert specifier.operator == "==", pin
@@ -72,3 +92,23 @@ def test_a_locked_environment_holds_the_pinned_versions() -> None:
         if not pins[name].specifier.contains(installed.get(name, "0"))
     ]
     assert different == [], "run make install; after a change by hand remove .venv first"
+
+
+def test_make_refuses_packages_whose_hashes_are_not_those_of_the_lock(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "pyproject.toml").write_text(SMALL)
+    command = ["make", ".venv/.train", f"PYTHON={sys.executable}", "LOCKED=yes", "TORCH_INDEX=", "TORCH=pip"]
+
+    def install(spoiled: str) -> bool:
+        lock = PIN.sub(
+            lambda pin: re.sub(r"(?<=sha256:)\w{8}", "0" * 8, pin[0]) if pin[0].startswith(spoiled) else pin[0], LOCK
+        )
+        (tmp_path / "requirements.lock").write_text(lock)
+        return subprocess.run(command, cwd=tmp_path, check=False, capture_output=True).returncode == 0
+
+    assert [install(name) for name in ("uv==", "hatchling==", "annotated-types==", "nothing")] == [
+        False,
+        False,
+        False,
+        True,
+    ]

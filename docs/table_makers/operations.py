@@ -105,6 +105,12 @@ def faults() -> list[str]:
             "acknowledged events with their person, once, and with nobody else"
         )
     for of_store, store in stores.items():
+        fault = broken[f"delete_during_merges{of_store}"]
+        rows[f"a guest merged and person or guest deleted at once, {store}, {fault['deletions']:,} times"] = (
+            "all acknowledged, nothing of the deleted user left; "
+            f"{fault['merges_after_the_deletion']:,} merges came after the deletion"
+        )
+    for of_store, store in stores.items():
         fault = broken[f"kill_during_puts{of_store}"]
         rows[f"`kill -9` at random moments during writes of new items, {store}, {fault['kills']} times"] = (
             f"all {fault['acknowledged']:,} acknowledged writes kept, no bulk in part, all workers list what is stored"

@@ -13,6 +13,7 @@ import typer
 
 from firstday.cli.main import app
 from firstday.config import load_config
+from firstday.recommend.recommender import open_model
 from firstday.recommend.registry import strategies_with
 from tests.cli.conftest import Run
 from tests.synthetic import SEED
@@ -127,6 +128,15 @@ def test_the_protocol_is_said_and_can_be_asked_for(run: Run, timed_tables: Path,
     assert "evaluation will train at 1 cut-off (2024-05-" in shown.stderr
     assert "newcomers after 1 cut-off(s) (2024-05-" in shown.stdout
     assert "95 % interval over users" in " ".join(shown.stdout.split())
+
+
+def test_inspect_says_whether_a_model_knows_a_user(run: Run, model: Path, tiny_model: Path) -> None:
+    stored = open_model(model).model.warm
+    assert stored is not None
+    known = stored.ids[0]
+    assert run("inspect", model, "--knows", known).stdout == "yes\n"
+    for path, user in ((model, f"0{known}"), (tiny_model, "stranger")):
+        assert run("inspect", path, "--knows", user).stdout == "no\n"
 
 
 def test_inspect_writes_the_card_of_a_model(run: Run, tiny_model: Path, tmp_path: Path) -> None:

@@ -137,7 +137,14 @@ def popular_lists(share: str) -> dict[str, str]:
 
 CASES = {
     "FirstdayDown": Case({'up{job="firstday"}': "1 0x9"}, {'up{job="firstday"}': "1x8 0 1"}, 9, 'job="firstday"'),
-    "FirstdayStoreDown": Case({"firstday_store_up": "1 0x9"}, {"firstday_store_up": "1x10"}),
+    "FirstdayStoreDown": Case(
+        {'firstday_store_up{for="writes"}': "1 0x9", 'firstday_store_up{for="reads"}': "1x10"},
+        {'firstday_store_up{for="writes"}': "1x10", 'firstday_store_up{for="reads"}': "1x10"},
+        labels='for="writes"',
+    ),
+    "FirstdayNotRecorded": Case(
+        {"firstday_lists_not_recorded_total": "0x5 1x20"}, {"firstday_lists_not_recorded_total": "1x25"}
+    ),
     "FirstdayErrors": Case(
         {'firstday_requests_total{status="200"}': "0+98x20", 'firstday_requests_total{status="503"}': "0+2x20"},
         {'firstday_requests_total{status="200"}': "0+995x20", 'firstday_requests_total{status="503"}': "0+5x20"},

@@ -172,14 +172,14 @@ def make_log(store_settings: dict[str, Any]) -> MakeLog:
     """Open the log of the test, again if it was."""
     url = store_settings["store"]
     if url.startswith("sqlite"):
-        return lambda rules, clock: SqliteLog(Path(url.removeprefix("sqlite:///")), rules, now_us=clock)
+        return lambda rules: SqliteLog(Path(url.removeprefix("sqlite:///")), rules)
     if url.startswith("postgresql"):
         from firstday.serve.store.postgres import PostgresLog
 
-        return lambda rules, clock: PostgresLog(url, rules, timeout_s=10, now_us=clock)
+        return lambda rules: PostgresLog(url, rules, timeout_s=10)
     from firstday.serve.store.redis import RedisLog
 
-    return lambda rules, clock: RedisLog(url, rules, prefix=store_settings["redis_prefix"], now_us=clock)
+    return lambda rules: RedisLog(url, rules, prefix=store_settings["redis_prefix"])
 
 
 def ids_of(answer: dict[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""A store with what a test needs around it: a clock to set, an event loop, and short calls."""
+"""A store with what a test needs around it: entries that age, an event loop, and short calls."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from firstday.serve.store.base import Assignment, Event, Log, Record, Retention, Store, StoredUser
+from firstday.serve.store.sqlite import SqliteLog
 
 T = TypeVar("T")
 
@@ -15,16 +16,36 @@ DAY_US = 86_400_000_000
 RETENTION_US = 10 * DAY_US
 
 
-class SetClock:
-    """A clock that the test sets."""
-
-    us = 1_700_000_000_000_000
-
-    def __call__(self) -> int:
-        return self.us
+MakeLog = Callable[[Retention], Log]
 
 
-MakeLog = Callable[[Retention, SetClock], Log]
+async def age(log: Any, us: int) -> None:
+    """Move everything that a log has into the past, as if time had passed; by a negative number, into the future."""
+    where = "WHERE id != 'retention'"
+    if isinstance(log, SqliteLog):
+        log._latest_us -= us
+        body = "CASE kind WHEN 'user' THEN CAST(CAST(body AS INTEGER) - ?1 AS TEXT) ELSE body END"
+        change = f"UPDATE log SET us = us - ?1, body = {body} {where}"
+        await log._commits.write([lambda connection: connection.execute(change, (us,))])
+        return
+    if hasattr(log, "_connect"):
+        body = "CASE kind WHEN 'user' THEN (body::bigint - %(us)s)::text ELSE body END"
+        change = f"UPDATE firstday_log SET us = us - %(us)s, body = {body} {where}"
+        await log._write(
+            {"us": us}, change, "SELECT setval('firstday_latest', last_value - %(us)s) FROM firstday_latest"
+        )
+        return
+    await log._redis.decrby(log._facts[0], us)
+    for key in [key for key in await log._redis.keys() if key.startswith(f"{log._prefix}:")]:
+        kind = await log._redis.type(key)
+        if kind == "zset":
+            for member, score in await log._redis.zrange(key, 0, -1, withscores=True):
+                await log._redis.zadd(key, {member: int(score) - us})
+        if kind == "hash":
+            for field, text in (await log._redis.hgetall(key)).items():
+                time, name, is_told, body = text.split(" ", 3)
+                body = str(int(body) - us) if name == "user" else body
+                await log._redis.hset(key, field, f"{int(time) - us} {name} {is_told} {body}")
 
 
 def make_event(event_id: str, entity_id: str = "i1", **fields: Any) -> Event:
@@ -39,13 +60,12 @@ class Harness:
     """A store with what a test needs around it."""
 
     def __init__(self, make: MakeLog) -> None:
-        self.clock = SetClock()
         self._make = make
         self._loop = asyncio.new_event_loop()
         self.open()
 
     def open(self, max_events_per_user: int = CAP, retention_us: int = RETENTION_US, **caps: int) -> None:
-        self.store = Store(self._make(Retention(max_events_per_user, retention_us, **caps), self.clock))
+        self.store = Store(self._make(Retention(max_events_per_user, retention_us, **caps)))
 
     def reopen(self, **rules: int) -> None:
         """Close the store and open it again, as a process that starts again does."""
@@ -57,6 +77,9 @@ class Harness:
             return await call
 
         return self._loop.run_until_complete(wait())
+
+    def age(self, us: int) -> None:
+        self.run(age(self.store.log, us))
 
     def append(self, user_id: str, *records: Record) -> int:
         return self.run(self.store.append([(user_id, record) for record in records]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -107,6 +108,13 @@ def test_the_document_names_the_keys_where_there_are_any(guarded: RunningApp, ht
     assert document["paths"]["/v1/events"]["post"]["security"] == [{"write": []}]
     assert "security" not in document["paths"]["/healthz"]["get"]
     assert "securitySchemes" not in http.get("/v1/openapi.json").json()["components"]
+
+
+def test_the_document_has_every_schema_that_it_refers_to(http: httpx.Client) -> None:
+    response = http.get("/v1/openapi.json")
+    named = set(re.findall(r'"#/components/schemas/([^"]+)"', response.text))
+    assert named
+    assert named - response.json()["components"]["schemas"].keys() == set()
 
 
 def test_no_key_is_in_the_log(log: Callable[[], str], start_app: StartApp) -> None:

@@ -75,6 +75,8 @@ def test_similar_items_obey_rules_and_know_the_user(by_hand: httpx.Client) -> No
 
     assert find() == ["i2", "i3", "i4"]
     assert find(deny=["i2", "i5"], pin="1:i4") == ["i4", "i3", "i6"]
+    assert find(allow="i3") == ["i3"]
+    assert find(allow=["i3", "i4"]) == ["i3", "i4"]
     assert by_hand.put("/v1/users/northern", json={"profile": {"country": "DE"}}).status_code == 200
     assert find(user="northern") == ["i3", "i2", "i4"]
     add_events(by_hand, "northern", "i3")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import tracemalloc
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import chain, repeat
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from serve_process import ServerProcess
 
-from firstday.serve.event_stream import MAX_LINE_BYTES, read_stream
+from firstday.serve.event_stream import MAX_BATCH_BYTES, MAX_LINE_BYTES, read_stream
 from firstday.serve.schemas import MAX_EVENTS, EventBody, LineError, StreamAnswer
 from firstday.serve.store.base import Event, StoreError
 from tests.serve.conftest import StartApp, StartServer, assert_error, connect, open_client, wait_for
@@ -142,6 +143,27 @@ def test_a_line_without_an_end_is_not_held() -> None:
         tracemalloc.stop()
     assert len(events) == 1
     assert refused == [LineError(line=1, field="", message="Has more than 65,536 bytes")]
+
+
+def test_a_batch_has_a_maximum_size() -> None:
+    async def send() -> AsyncIterator[bytes]:
+        yield b"".join(write_event(number, "u" + " " * 50_000) for number in range(100))
+
+    async def find_sizes() -> list[int]:
+        return [len(faults) async for _, _, faults in read_stream(send(), TypeAdapter(EventBody))]
+
+    sizes = asyncio.run(find_sizes())
+    assert sum(sizes) == 100
+    assert max(sizes) <= 1 + MAX_BATCH_BYTES // 50_000
+
+
+def test_blank_lines_cost_next_to_nothing() -> None:
+    blank = b"\n" * 10_000_000 + b" \r\n" * 3_000_000
+    began = time.process_time()
+    events, refused = read([blank[at : at + 2**16] for at in range(0, len(blank), 2**16)] + [write_event(1) + b"odd"])
+    assert time.process_time() - began < 1
+    assert len(events) == 1
+    assert [error.line for error in refused] == [13_000_002]
 
 
 def test_what_was_acknowledged_outlives_a_kill(start_server: StartServer) -> None:

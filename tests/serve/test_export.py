@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -158,7 +159,6 @@ def test_a_second_run_adds_what_is_new(place: Place) -> None:
     assert (again.interactions, again.users, again.assignments) == (0, 0, 0)
     assert place.table("users").equals(before)
     place.delete("gone")  # what was exported stays
-    place.clock.us += DAY_US
     place.append("u", profile(25, "i2", "f2", plan="x"), use(1, 99), use(2))
     place.append("new", use(1, 3))
     place.assign("u", "second", "b")
@@ -229,9 +229,8 @@ def test_large_exports_are_in_several_files(place: Place, monkeypatch: pytest.Mo
 
 def test_only_what_came_since_a_time_where_the_folder_is_new(place: Place) -> None:
     place.append("u", use(1))
-    place.clock.us += DAY_US
-    since = time_of(place.clock.us)
-    place.clock.us += 1
+    place.age(DAY_US)
+    since = time_of(now_us())
     place.append("u", use(2))
     place.export(since=since)
     assert items(place) == ["i2"]
@@ -260,7 +259,6 @@ def test_nothing_is_written_over(place: Place, tmp_path: Path) -> None:
 def test_an_older_copy_is_refused(place: Place, tmp_path: Path) -> None:
     place.append("u", use(1))
     place.run(place.store.back_up(tmp_path / "old.sqlite"))
-    place.clock.us += DAY_US
     place.append("u", use(2))
     place.export()
     with pytest.raises(ConfigError, match="but this store ends at"):
@@ -270,11 +268,11 @@ def test_an_older_copy_is_refused(place: Place, tmp_path: Path) -> None:
 def test_what_has_expired_is_in_no_table(place: Place) -> None:
     """By the retention of the service that had the store, and as of the export."""
     place.reopen(retention_us=10 * DAY_US)
-    place.clock.us = now_us() - 11 * DAY_US
     place.append("u", profile(24, "i9", "f", country="FR"), listed("l1"), use(1), show(1, "i1"))
     place.append("gone", listed("l1"))
-    place.clock.us += 2 * DAY_US
+    place.age(2 * DAY_US)
     place.append("u", use(2))
+    place.age(9 * DAY_US)
     done = place.export()
     assert (done.interactions, done.users) == (1, 1)
     table = place.table("interactions")
@@ -301,16 +299,15 @@ def test_a_told_list_is_not_shown_again_where_what_was_told_is_forgotten(place: 
     assert_same(small, place.export_whole())
 
 
-@pytest.mark.parametrize("clock_goes_back_us", [0, 500])
-def test_no_time_is_given_twice_where_the_newest_is_gone(place: Place, clock_goes_back_us: int) -> None:
-    """Nor does a deleted user make the next copy an older one."""
+@pytest.mark.parametrize("behind_us", [0, DAY_US])
+def test_no_time_is_given_twice_where_the_newest_is_gone(place: Place, behind_us: int) -> None:
+    """Also by a clock that was put back. Nor does a deleted user make the next copy an older one."""
     place.append("u", use(1))
-    place.clock.us += 1000
+    place.age(-behind_us)
     place.append("newest", use(2))
     place.export()
     place.delete("newest")
     assert place.export().interactions == 0
-    place.clock.us -= clock_goes_back_us
     place.reopen()
     place.append("late", use(3))
     assert place.export().interactions == 1
@@ -362,6 +359,44 @@ def _line(out: Path, interactions: int) -> str:
 
 def test_without_a_file_for_copies_there_is_none(http: httpx.Client) -> None:
     assert_error(http.post("/v1/store/backup"), 409, "no_backup_file")
+
+
+def test_the_store_may_come_from_the_environment_and_only_its_owner_reads_the_tables(
+    place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.append("u", use(1), listed("l1"))
+    place.export()
+    expected = {name: place.table(name) for name in ("interactions", "users")}
+    url = place.settings["store"]
+    monkeypatch.setenv("FIRSTDAY_SERVE_STORE", f"sqlite:///{place.folder}/copy.sqlite" if "sqlite" in url else url)
+    monkeypatch.setenv("FIRSTDAY_SERVE_REDIS_PREFIX", place.settings.get("redis_prefix", "firstday"))
+    place.out = place.folder / "other"
+    status, text = run_command(capsys, "export", "--out", str(place.out))
+    assert status == 0, text
+    assert_same(expected, {name: place.table(name) for name in expected})
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in place.out.rglob("*.parquet")}
+    assert len(modes) > 2
+    assert set(modes.values()) == {0o600}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:secret/word@h:6379/0",
+        "redis://user:12/secret@h",
+        "redis://u:12#secret@h/0",
+        "rediss://u:12?secret@h/0",
+        "redis://u:secret@h:port/0",
+        "redis://u:secret@[h/0",
+        "postgresql://u:secret/word@h/d",
+    ],
+)
+def test_a_url_that_is_no_url_is_told_without_its_password(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, text = run_command(capsys, "export", url, "--out", str(tmp_path / "tables"))
+    assert (status, text.count("\n")) == (2, 1)
+    assert "secret" not in text
 
 
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

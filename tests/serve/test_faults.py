@@ -8,6 +8,7 @@ import pytest
 from lifecycle import run
 from serve_export import export_across_merges
 from serve_faults import (
+    delete_during_merges,
     full_disk,
     kill_during_merges,
     kill_during_puts,
@@ -40,6 +41,13 @@ def test_a_process_killed_during_merges_gives_nobody_what_others_did(model: Path
         done = kill_during_merges(model, tmp_path, 2, seed=3, settings=settings)
     assert done["merges"] > 0
     assert done["acknowledged"] > 0
+
+
+@each_store
+def test_nothing_of_a_user_deleted_during_a_merge_is_left(model: Path, tmp_path: Path, kind: str) -> None:
+    with store_settings(kind) as settings:
+        done = delete_during_merges(model, tmp_path, 60, seed=5, settings=settings)
+    assert done["deletions"] == 60
 
 
 @each_store

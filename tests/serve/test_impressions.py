@@ -92,7 +92,8 @@ def test_a_store_that_fails_costs_the_record_and_not_the_list(start_app: StartAp
         bad = ask(http, "v", record=True)
         assert bad["items"] == good["items"]
         assert bad["list_id"] is None
-        assert "The list is not recorded." in bad["not_recorded"]
+        assert "disk full" not in bad["not_recorded"]
+        assert "firstday_lists_not_recorded_total 1.0" in http.get("/metrics").text
         app.service.store.append = append  # type: ignore[method-assign]
         assert ask(http, "u", record=True)["list_id"]
         assert len(http.get("/v1/users/u").json()["lists"]) == 2

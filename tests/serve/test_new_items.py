@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import polars as pl
 import pytest
 from redis_process import RedisProcess
@@ -19,10 +21,23 @@ from redis_process import RedisProcess
 from firstday.data.ids import Ids
 from firstday.recommend.recommender import Recommender
 from firstday.serve.export import export
+from firstday.serve.http_errors import ApiError
 from firstday.serve.item_table import to_table
 from firstday.serve.models import ModelHolder
 from firstday.serve.store import base
-from firstday.serve.store.base import ITEM_USE, ITEMS, LISTS, ItemUse, NewItem, Retention, ShownList, Store
+from firstday.serve.store.base import (
+    ITEM_USE,
+    ITEMS,
+    LISTS,
+    SERVICE,
+    ItemUse,
+    NewItem,
+    Retention,
+    ShownList,
+    Store,
+    StoredEntry,
+    read_new_items,
+)
 from firstday.serve.stored_items import COUNT_EVERY_US, POLL_S, StoredItems
 from firstday.serve.telemetry import Metrics
 from tests.serve.conftest import (
@@ -36,7 +51,7 @@ from tests.serve.conftest import (
     wait_for,
 )
 from tests.serve.in_process import RunningApp, running_app
-from tests.serve.store_harness import Harness, MakeLog, SetClock, make_event, make_shown
+from tests.serve.store_harness import RETENTION_US, Harness, MakeLog, make_event, make_shown
 from tests.tiny import make_content, make_model
 
 DAWN = {"title": "Dawn", "artist_id": ["a1"], "genre": ["jazz"], "year": 2026, "in_stock": True}
@@ -66,8 +81,16 @@ def put(http: httpx.Client, item_id: str = "n1", **values: Any) -> dict[str, Any
     return read_body(http.put(f"/v1/items/{item_id}", json={**DAWN, **values}))
 
 
+def add_lines(http: httpx.Client, *lines: str) -> httpx.Response:
+    return http.post("/v1/items", content="\n".join(lines), headers={"Content-Type": "application/x-ndjson"})
+
+
 def listed(http: httpx.Client, **parameters: Any) -> list[str]:
     return ids_of(get_list(http, "u", **parameters))
+
+
+def read_items(app: RunningApp) -> dict[str, NewItem]:
+    return app.run(read_new_items(app.service.store.log))[0]
 
 
 def test_an_item_is_in_lists_until_it_is_deleted(http: httpx.Client) -> None:
@@ -120,7 +143,7 @@ def test_a_wrong_item_is_refused_and_nothing_is_stored(
     http: httpx.Client, app: RunningApp, body: dict[str, Any], field: str
 ) -> None:
     assert_error(http.put("/v1/items/n1", json=body), 422, "invalid", field)
-    assert app.run(app.service.store.read_items())[0] == {}
+    assert read_items(app) == {}
 
 
 def test_what_a_user_does_with_a_new_item_counts(http: httpx.Client) -> None:
@@ -230,8 +253,7 @@ def test_later_puts_keep_the_time_of_the_first(folder: Path, tmp_path: Path, red
         first_us = []
         for http in (*clients, clients[0]):
             put(http)
-            items, _ = apps[0].run(apps[0].service.store.read_items())
-            item = items["n1"]
+            item = read_items(apps[0])["n1"]
             assert item.values["added_at"] == base.to_time(item.first_us).isoformat()
             first_us.append(item.first_us)
             Recommender(replace(make_model(), content=make_content(cosine=len(first_us) / 10))).save(place)
@@ -243,8 +265,8 @@ def test_stored_items_are_the_newest_of_each_id(make_log: MakeLog, monkeypatch: 
     monkeypatch.setattr(base, "MAX_STORED_ITEMS", 3)
 
     async def run() -> None:
-        store = Store(make_log(Retention(10, 0), SetClock()))
-        assert await store.read_items() == ({}, ItemUse())
+        store = Store(make_log(Retention(10, 0)))
+        assert await read_new_items(store.log) == ({}, ItemUse())
         assert ITEMS not in await store.find_changes()
         await store.put(ITEMS, {"a": NewItem({"title": "A"}, 7), "b": NewItem({"title": "B"}, 7)})
         changes = await store.find_changes()
@@ -254,9 +276,9 @@ def test_stored_items_are_the_newest_of_each_id(make_log: MakeLog, monkeypatch: 
         later = await store.find_changes()
         assert later[ITEMS] > later[ITEM_USE] > changes[ITEMS] > 0
         assert LISTS not in later
-        assert await store.read_items() == ({"a": NewItem({"title": "AA"}, 7)}, use)
+        assert await read_new_items(store.log) == ({"a": NewItem({"title": "AA"}, 7)}, use)
         await store.put(ITEMS, {name: NewItem({"title": name}, 8) for name in "cdef"})
-        items, found = await store.read_items()
+        items, found = await read_new_items(store.log)
         assert (list(items), found) == (["d", "e", "f"], use)
         assert await store.log.find_owners(0) == []
         await store.close()
@@ -269,13 +291,18 @@ def test_use_of_new_items_is_counted_once(make_log: MakeLog, folder: Path, worke
     """Users a and b are shown n1, b in a list that reports i1 alone; a and the guest of b use it, a twice."""
     harness = Harness(make_log)
     holders = [ModelHolder(folder, Metrics()) for _ in range(2)]
-    tables = [StoredItems(harness.store, holder) for holder in holders]
+    tables = [StoredItems(harness.store, holder, 2**26) for holder in holders]
 
     def find_use() -> tuple[list[float], list[float]]:
         harness.run(tables[1 - worker].poll())
         added = holders[1 - worker].current.recommender.added
         assert added is not None
         return added.shown.tolist(), added.used.tolist()
+
+    def pass_time() -> None:
+        harness.age(2 * COUNT_EVERY_US)
+        use = harness.run(harness.store.read_item_use())
+        harness.run(harness.store.put(ITEM_USE, {"until_us": use.until_us - 2 * COUNT_EVERY_US}))
 
     harness.run(tables[worker].put_items({"n1": DAWN, "n2": DAWN}))
     harness.append("a", make_shown("s1", "n1"), make_event("e1", "n1"), ShownList("l", "p", ("n1", "i1")))
@@ -285,13 +312,13 @@ def test_use_of_new_items_is_counted_once(make_log: MakeLog, folder: Path, worke
     harness.run(tables[worker].count())
     assert find_use() == ([0, 0], [0, 0])  # too early
     for _ in range(2):
-        harness.clock.us += 2 * COUNT_EVERY_US
+        pass_time()
         for table in tables:
             harness.run(table.count())
         assert find_use() == ([3, 0], [2, 0])
         harness.append("a", make_event("e4", "n1"))
     harness.append("c", make_shown("s4", "n1"))
-    harness.clock.us += 2 * COUNT_EVERY_US
+    pass_time()
     harness.run(tables[worker].count())
     assert find_use() == ([4, 0], [2, 0])
     harness.run(tables[worker].put_items({"n1": None}))
@@ -315,3 +342,122 @@ def test_values_of_other_types_than_those_of_the_model_are_missing() -> None:
     assert table["year"].to_list() == [None, 2026]
     assert "stock" not in table.columns
     assert to_table(items, ItemUse())["year"].to_list() == ["late", "2026.0"]
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        *(
+            (f'"year": {value}', "year")
+            for value in ("NaN", "-Infinity", "1e999", "9" * 400, 2**53, "[1, NaN]", f"[{2**53}]")
+        ),
+        *((f'"vector": [{value}]', "vector[0]") for value in ("NaN", "Infinity", "1e999", "9" * 400)),
+    ],
+)
+def test_numbers_that_not_every_json_parser_reads_are_refused(
+    http: httpx.Client, app: RunningApp, values: str, field: str
+) -> None:
+    answer = http.put("/v1/items/n1", content=f"{{{values}}}", headers={"Content-Type": "application/json"})
+    assert_error(answer, 422, "invalid", field)
+    assert_error(add_lines(http, f'{{"item_id": "n1", {values}}}'), 422, "invalid", f"line 1, {field}")
+    assert read_items(app) == {}
+
+
+def test_the_largest_numbers_are_kept(http: httpx.Client, app: RunningApp) -> None:
+    put(http, year=2**53 - 1, mood=-(2**53) + 1, price=1.5e15)
+    values = read_items(app)["n1"].values
+    assert (values["year"], values["mood"], values["price"]) == (2**53 - 1, -(2**53) + 1, 1.5e15)
+
+
+def test_all_items_have_a_maximum_size(folder: Path, tmp_path: Path) -> None:
+    with running_app(folder, tmp_path, max_items_bytes=10_000) as app, app.open_client() as http:
+        http.put("/v1/users/u", json=EAST)
+        for _ in range(2):
+            for item_id in ("n1", "n2"):
+                put(http, item_id, description="x" * 4_000)
+        assert_error(http.put("/v1/items/n3", json={"description": "x" * 2_000}), 409, "items_full")
+        assert_error(add_lines(http, *(f'{{"item_id": "n{n}"}}' for n in range(3, 40))), 409, "items_full")
+        assert read_items(app).keys() == {"n1", "n2"}
+        assert http.delete("/v1/items/n1").status_code == 204
+        put(http, "n3", description="x" * 2_000)
+        assert {"n2", "n3"} <= set(listed(http, k=6))
+    with running_app(folder, tmp_path, max_items_bytes=1_024) as app, app.open_client() as http:
+        assert_error(http.put("/v1/items/n4", json={}), 409, "items_full")
+        assert http.delete("/v1/items/n2").status_code == 204
+
+
+def test_expired_items_have_no_size(make_log: MakeLog, folder: Path) -> None:
+    harness = Harness(make_log)
+    table = StoredItems(harness.store, ModelHolder(folder, Metrics()), 10_000)
+    for _ in range(2):
+        harness.run(table.put_items({"n1": {"description": "x" * 6_000}}))
+        with pytest.raises(ApiError):
+            harness.run(table.put_items({"n2": {"description": "x" * 6_000}}))
+        harness.age(2 * RETENTION_US)
+        harness.run(table.put_items({"n2": {"description": "x" * 6_000}}))
+        harness.run(table.put_items({"n2": None}))
+    harness.close()
+
+
+def test_a_put_reads_and_predicts_what_changed(make_log: MakeLog, folder: Path) -> None:
+    """Puts, deletions and counts in random order give the same arrays as a new process, bit by bit."""
+    rng = random.Random(0)
+    harness = Harness(make_log)
+    tables = [StoredItems(harness.store, ModelHolder(folder, Metrics()), 2**26) for _ in range(2)]
+    harness.run(tables[0].put_items({f"n{number}": make_values(rng) for number in range(300)}))
+    harness.run(tables[1].poll())
+    read = harness.store.read_items
+    n_read = list[int]()
+
+    async def read_and_count(since_us: int) -> list[StoredEntry]:
+        entries = await read(since_us)
+        n_read.append(len(entries))
+        return entries
+
+    harness.store.read_items = read_and_count  # type: ignore[method-assign]
+    for step in range(12):
+        changed = rng.sample(range(-2, 310), rng.choice([1, 1, 5]))  # nobody uses i6 of the model
+        items = {f"n{number}" if number > 0 else f"i{6 + number}": make_values(rng) for number in changed}
+        harness.run(tables[step % 2].put_items(items))
+        if step == 8:
+            harness.run(harness.store.put(ITEM_USE, asdict(ItemUse(5, {"n3": 7, "n4": 2}, {"n3": 2}))))
+        for table in tables:
+            harness.run(table.poll())
+        assert max(n_read) <= 5
+    fresh = StoredItems(harness.store, ModelHolder(folder, Metrics()), 2**26)
+    harness.run(fresh.poll())
+    assert n_read.pop() >= 300
+    for table in tables:
+        assert_same(table, fresh)
+    harness.run(harness.store.log.delete([SERVICE, ITEMS], 2**60))  # as if an empty copy of the store was restored
+    harness.run(fresh.poll())
+    assert fresh._holder.current.recommender.added is None
+    harness.close()
+
+
+def make_values(rng: random.Random) -> dict[str, Any] | None:
+    """Make an item, or None to delete it."""
+    values: dict[str, Any] = {
+        "title": rng.choice(["Dawn", "east", "north of east"]),
+        "artist_id": rng.sample(["a1", "a2", "a3"], 2),
+        "year": rng.randrange(2000, 2030),
+        "vector": [rng.random() for _ in range(rng.choice([2, 2, 3]))],
+        "added_at": rng.choice(["2026-11-01T12:00:00Z", "2020-11-01T12:00:00Z"]),
+    }
+    return rng.choice([{name: values[name] for name in rng.sample(list(values), 4)}] * 3 + [None])
+
+
+def assert_same(one: StoredItems, other: StoredItems) -> None:
+    """Assert that lists have the same items, with the same predictions."""
+    added, expected = (table._holder.current.recommender.added for table in (one, other))
+    assert added is not None
+    assert expected is not None
+    for name in ("listed", "vectors", "log_use", "freshness", "rates", "shown", "used", "index", "successes"):
+        np.testing.assert_array_equal(getattr(added, name), getattr(expected, name), name)
+    assert added.ids.values.equals(expected.ids.values)
+    assert added.catalogue.titles == expected.catalogue.titles
+    assert added.catalogue.items.values.equals(expected.catalogue.items.values)
+    for name, column in expected.catalogue.columns.items():
+        assert added.catalogue.columns[name].equals(column)
+    assert one._holder.current.put_us == other._holder.current.put_us
+    assert [added.catalogue.items.index_of(item) for item in added.ids.values] == added.index.tolist()

@@ -11,7 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
+from postgres_process import PostgresProcess
+from redis import Redis
+from redis_process import RedisProcess
 from serve_load import burst
 from serve_process import ServerProcess, write_request
 from serve_reload import damage, relabel
@@ -44,21 +48,75 @@ def test_it_says_when_it_is_ready_and_answers_at_once(server: ServerProcess, mod
     assert server.ready_s < 15  # far less, where the machine is not busy
     with open_client(server) as http:
         assert http.get("/healthz").json() == {"status": "ok"}
-        assert http.get("/readyz").json() == {"status": "ready", "model": version, "store": "ok"}
+        assert http.get("/readyz").json() == {
+            "status": "ready",
+            "model": version,
+            "store_reads": "ok",
+            "store_writes": "ok",
+        }
+
+
+def wait_for_store(http: httpx.Client, reads: str, writes: str) -> None:
+    """Wait until `/readyz` and the gauges say this of the store."""
+
+    def is_so() -> bool:
+        ready, metrics = http.get("/readyz"), http.get("/metrics").text
+        assert ready.status_code == 200
+        return (ready.json()["store_reads"], ready.json()["store_writes"]) == (reads, writes) and all(
+            f'firstday_store_up{{for="{use}"}} {float(state == "ok")}' in metrics
+            for use, state in (("reads", reads), ("writes", writes))
+        )
+
+    wait_for(is_so)
 
 
 def test_readiness_says_that_the_store_is_away(start_app: StartApp, tmp_path: Path) -> None:
-    app = start_app()
-    with app.open_client() as http:
-        assert http.get("/readyz").json()["store"] == "ok"
+    with start_app().open_client() as http:
+        wait_for_store(http, "ok", "ok")
         (file,) = tmp_path.rglob("users.sqlite")
         file.rename(file.with_suffix(".away"))
-        ready = http.get("/readyz")
-        assert (ready.status_code, ready.json()["store"]) == (200, "unavailable")
-        assert_error(http.put("/v1/users/u", json={"age": 20}), 503, "store_unavailable")
+        body = assert_error(http.put("/v1/users/u", json={"age": 20}), 503, "store_unavailable")
+        assert str(tmp_path) not in body["message"]
         assert get_list(http, "u")["signals_from"] == "store_unavailable"
+        wait_for_store(http, "unavailable", "unavailable")
         file.with_suffix(".away").rename(file)
-        assert http.get("/readyz").json()["store"] == "ok"
+        assert http.put("/v1/users/u", json={"age": 20}).status_code == 200
+        wait_for_store(http, "ok", "ok")
+
+
+@pytest.mark.parametrize("cause", ["full", "replica"])
+def test_readiness_finds_a_redis_that_refuses_writes(
+    redis: RedisProcess, start_app: StartApp, monkeypatch: pytest.MonkeyPatch, cause: str
+) -> None:
+    monkeypatch.setattr("firstday.serve.app.PROBE_S", 0.1)
+    with Redis.from_url(redis.url) as client, start_app(store=redis.url, redis_prefix=cause).open_client() as http:
+        wait_for_store(http, "ok", "ok")
+        try:
+            client.config_set("maxmemory", 1) if cause == "full" else client.replicaof("127.0.0.1", 1)
+            wait_for_store(http, "ok", "unavailable")
+            assert get_list(http, "u", record=True)["list_id"] is None
+            assert "firstday_lists_not_recorded_total 1.0" in http.get("/metrics").text
+            assert http.delete("/v1/users/u").status_code == (204 if cause == "full" else 503)
+        finally:
+            client.config_set("maxmemory", 0)
+            client.replicaof("NO", "ONE")
+        wait_for_store(http, "ok", "ok")
+
+
+def test_readiness_finds_a_postgres_that_is_read_only(
+    postgres: PostgresProcess, start_app: StartApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("firstday.serve.app.PROBE_S", 0.1)
+    with start_app(store=postgres.make_schema()).open_client() as http:
+        wait_for_store(http, "ok", "ok")
+        try:
+            postgres.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+            postgres.execute("SELECT pg_reload_conf()")
+            wait_for_store(http, "ok", "unavailable")
+        finally:
+            postgres.execute("ALTER SYSTEM RESET default_transaction_read_only")
+            postgres.execute("SELECT pg_reload_conf()")
+        wait_for_store(http, "ok", "ok")
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux's /proc")
@@ -227,9 +285,11 @@ def test_what_expired_is_removed_and_the_store_copied_beside_the_work(start_app:
     copy = tmp_path / "copy.sqlite"
     app = start_app(retention_days=1e-5, purge_every_s=0.1, backup_file=str(copy), backup_every_s=0.1)
     with app.open_client() as http:
+        sqlite_log = app.service.store.log._reader  # type: ignore[attr-defined]
         add_events(http, "u", "i001")
         wait_for(lambda: http.get("/v1/users/u").status_code == 404)
-        wait_for(lambda: [entry[0] for entry in app.run(app.service.store.log.read(["u"]))[0]] == ["user"])
+        kinds = "SELECT kind FROM log WHERE owner = 'u'"
+        wait_for(lambda: sqlite_log.execute(kinds).fetchall() == [("user",)])
         wait_for(copy.is_file)
         assert 'firstday_store_backups_total{outcome="done"}' in http.get("/metrics").text
 
@@ -257,7 +317,8 @@ def test_every_request_is_logged_and_counted(log: Callable[[], str], start_app: 
         'firstday_requests_total{method="GET",route="/v1/users/{user_id}/recommendations",status="200"} 1.0',
         'firstday_request_seconds_count{method="GET",route="/v1/users/{user_id}"} 1.0',
         'firstday_recommendations_total{answered_by="popular",strategy="segment"} 1.0',
-        "firstday_store_up 1.0",
+        'firstday_store_up{for="reads"} 1.0',
+        'firstday_store_up{for="writes"} 1.0',
         "process_resident_memory_bytes",
     ):
         assert series in counted.text

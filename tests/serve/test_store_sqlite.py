@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,10 @@ import pytest
 
 from firstday.errors import ConfigError
 from firstday.serve.settings import load_settings
-from firstday.serve.store.base import Assignment, Profile, Retention, ShownList, Store, StoredUser, StoreError
+from firstday.serve.store.base import Assignment, Profile, Retention, ShownList, Store, StoredUser, StoreError, now_us
 from firstday.serve.store.open import open_log
 from firstday.serve.store.sqlite import PURGE_BATCH, SqliteLog
-from tests.serve.store_harness import DAY_US, SetClock, make_event
+from tests.serve.store_harness import DAY_US, age, make_event
 
 RULES = Retention(1000, 10 * DAY_US)
 
@@ -158,13 +159,14 @@ def test_a_failed_group_keeps_nothing_and_the_next_works(path: Path) -> None:
 
 
 def test_expired_rows_leave_the_file_in_parts(path: Path) -> None:
-    clock = SetClock()
-    store = make_store(path, Retention(100_000, DAY_US), now_us=clock)
+    store = make_store(path, Retention(100_000, DAY_US))
+
+    began_us = now_us()
 
     async def run() -> None:
         await store.append([(f"u{number % 5}", make_event(f"e{number}")) for number in range(PURGE_BATCH + 10)])
         await store.append([("u", Profile({"age": 20}))])
-        clock.us += 2 * DAY_US
+        await age(store.log, 2 * DAY_US)
         await store.append([("u", make_event("young"))])
         await store.purge()
         await store.close()
@@ -172,7 +174,7 @@ def test_expired_rows_leave_the_file_in_parts(path: Path) -> None:
     asyncio.run(run())
     with sqlite3.connect(path) as connection:
         found = connection.execute(
-            "SELECT kind FROM log WHERE us < ? AND kind NOT IN ('user', 'retention') OR kind = 'use'", (clock.us,)
+            "SELECT kind FROM log WHERE us < ? AND kind NOT IN ('user', 'retention') OR kind = 'use'", (began_us,)
         )
         assert found.fetchall() == [("use",)]
 
@@ -190,9 +192,14 @@ def test_a_deleted_user_is_overwritten_in_the_file(path: Path) -> None:
     async def run() -> set[str]:
         await store.append([(user, record) for record in records])
         names = {entry.name for entry in path.parent.iterdir()}
+        assert b"private" in read_all()
         await store.delete(user)
+        assert b"private" not in read_all()
         await store.close()
         return names
+
+    def read_all() -> bytes:
+        return b"".join(file.read_bytes() for file in path.parent.iterdir())
 
     names = asyncio.run(run())
     assert b"private" not in path.read_bytes()
@@ -202,6 +209,62 @@ def test_a_deleted_user_is_overwritten_in_the_file(path: Path) -> None:
         "users.sqlite-wal",
     }  # no mapped file, by which a broken disk could kill the process
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_what_expired_or_was_deleted_during_a_copy_is_in_no_file(path: Path) -> None:
+    log = SqliteLog(path, RULES)
+    store = Store(log)
+
+    async def run() -> None:
+        for user in ("expired", "deleted"):
+            await store.append([(user, Profile({"profile": {"country": "private"}}))])
+            if user == "expired":
+                await age(log, 20 * DAY_US)
+                await store.purge()
+                assert b"private" not in read_all()
+        async with log._copying:
+            await store.delete("deleted")
+            assert b"private" in read_all()
+        await store.probe()  # as every ten seconds
+        assert b"private" not in read_all()
+        await store.close()
+
+    def read_all() -> bytes:
+        return b"".join(file.read_bytes() for file in path.parent.iterdir())
+
+    asyncio.run(run())
+
+
+def test_a_clock_that_is_set_ahead_erases_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = make_store(path)
+
+    async def run() -> None:
+        await store.append([("u", make_event("e1")), ("v", make_event("e1"))])
+        monkeypatch.setattr(time, "time_ns", lambda now_ns=time.time_ns: now_ns() + 100 * DAY_US * 1000)
+        with pytest.raises(StoreError):
+            await store.purge()
+        await store.append([("u", make_event("e2"))])
+        assert [len(user.events) for user in await store.read(["u", "v"])] == [2, 1]
+        await store.close()
+
+    asyncio.run(run())
+
+
+def test_a_copy_is_readable_by_its_owner_alone_while_it_is_written(path: Path) -> None:
+    store = make_store(path)
+    target = path.with_name("copy.sqlite")
+    modes: set[int] = set()
+
+    async def run() -> None:
+        await store.append([("u", make_event(f"e{number}")) for number in range(1000)])
+        copying = asyncio.create_task(store.back_up(target))
+        while not copying.done():
+            modes.update(stat.S_IMODE(file.stat().st_mode) for file in path.parent.glob(".copy*"))
+            await asyncio.sleep(0)
+        await store.close()
+
+    asyncio.run(run())
+    assert modes == {0o600}
 
 
 def test_a_copy_is_whole_while_writes_go_on(path: Path) -> None:

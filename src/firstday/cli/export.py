@@ -15,7 +15,11 @@ from firstday.errors import ConfigError
 def export(
     store: Annotated[
         str,
-        typer.Argument(help="Backup of a SQLite store, its file if no service has it open, redis:// or postgresql://."),
+        typer.Argument(
+            envvar="FIRSTDAY_SERVE_STORE",
+            help="Backup of a SQLite store, its file if no service has it open, redis:// or postgresql://. In the "
+            "variable, a password is not visible to other users.",
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder of tables: new, or from an earlier export to extend.")],
     since: Annotated[
@@ -25,7 +29,9 @@ def export(
             help="For a new folder: skip data received before this time, such as 2026-01-31.",
         ),
     ] = None,
-    redis_prefix: Annotated[str, typer.Option(help="Prefix of all Redis keys.")] = "firstday",
+    redis_prefix: Annotated[
+        str, typer.Option(envvar="FIRSTDAY_SERVE_REDIS_PREFIX", help="Prefix of all Redis keys.")
+    ] = "firstday",
 ) -> None:
     """Export STORE as tables for check and train. Later runs add only new data.
 

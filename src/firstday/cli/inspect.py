@@ -35,6 +35,7 @@ def inspect(
     as_json: JsonFlag = False,
     plugin: PluginOption = None,
     report: ReportOption = None,
+    knows: Annotated[str | None, typer.Option(help="Id of a user: only print whether the model stores it.")] = None,
     card: Annotated[
         Path | None,
         typer.Option(
@@ -49,12 +50,18 @@ def inspect(
     Example: firstday inspect model --segments 5 --report model.html
 
     Example: firstday inspect model --card card.html
+
+    Example: firstday inspect model --knows u81
     """
     load_plugins(plugin)
     check_output(None if str(card) == "-" else card, ".md", ".html")
     check_output(report, ".html")
     manifest = read_manifest(model)
     trained_model = open_model(model).model
+    if knows is not None:
+        stored = trained_model.warm
+        typer.echo("yes" if stored is not None and stored.ids.index_of(knows) >= 0 else "no")
+        return
     if report is not None:
         write_file(report, render_model(trained_model, manifest, command_line()))
     if card is not None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -20,6 +20,7 @@ class Ids:
     """External ids in index order: distinct, without nulls, of type String or Int64."""
 
     values: pl.Series
+    _first: ClassVar[Ids | None] = None
 
     @classmethod
     def of(cls, values: Sequence[Any] | pl.Series) -> Ids:
@@ -37,11 +38,13 @@ class Ids:
 
     @cached_property
     def _index(self) -> dict[str, int]:
-        return {str(value): ix for ix, value in enumerate(self.values.to_list())}
+        n_first = len(self._first or ())
+        return {str(value): ix for ix, value in enumerate(self.values[n_first:].to_list(), n_first)}
 
     def index_of(self, value: Any) -> int:
         """Return the index of an id, or -1; ``81`` and ``"81"`` are the same id, ``"081"`` is a different one."""
-        return self._index.get(str(value), -1)
+        index = self._index.get(str(value), -1)
+        return self._first.index_of(value) if index < 0 and self._first else index
 
     def lookup(self, values: pl.Series) -> np.ndarray:
         """Return the index of each id, int32, shape (n,), -1 if unknown or null."""
@@ -50,6 +53,13 @@ class Ids:
         table = pl.DataFrame({"id": self.values.cast(kind), "ix": np.arange(len(self), dtype=np.int32)})
         rows = values.cast(kind, strict=False).to_frame("id")
         return rows.join(table, on="id", how="left", maintain_order="left")["ix"].fill_null(-1).to_numpy()
+
+    def extend(self, values: pl.Series) -> Ids:
+        """Return these ids followed by others, at a cost that depends on the others alone."""
+        frames = [self.values.to_frame("id"), values.to_frame("id")]
+        joined = Ids(pl.concat(frames, how="vertical_relaxed")["id"])
+        vars(joined)["_first"] = self
+        return joined
 
     def take(self, ix: np.ndarray) -> pl.Series:
         """Return the ids at the given indexes as a Series."""

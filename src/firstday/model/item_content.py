@@ -75,12 +75,13 @@ class ItemContent:
         """Return vectors, float32, shape (n, d), and logarithms of popularity, shape (n,), of items.
 
         `columns` are as in `find_terms`, `own_vectors` have the shape (n, c), rows without one are NaN. Items without
-        known terms and without a vector are average.
+        known terms and without a vector are average. What is predicted of an item does not depend on the others.
         """
         rows = index_terms(find_terms(columns), self.terms, n_items)
         found = self.centre + rows.mean_vectors(self.means)
         if own_vectors is not None:
-            found += scale_vectors(own_vectors) @ self.projection
+            # One product per item, as rounding depends on the shape.
+            found += (scale_vectors(own_vectors)[:, None] @ self.projection)[:, 0]
         return found[:, :-1], found[:, -1]
 
     @property
@@ -101,10 +102,10 @@ class ItemContent:
     def chances(self, users: np.ndarray, vectors: np.ndarray, log_use: np.ndarray) -> np.ndarray:
         """Return the probability that each user uses each item, float64, shape (n_users, n_items).
 
-        `users` are unit vectors, zero if nothing is known about the user.
+        `users` are unit vectors, zero if nothing is known about the user. Items may be stacked.
         """
         fitted = self.calibration
-        log_odds = fitted.intercept + fitted.slope * (users @ vectors.T) + fitted.level * log_use
+        log_odds = fitted.intercept + fitted.slope * (users @ vectors.mT) + fitted.level * log_use
         chances: np.ndarray = 0.5 + 0.5 * np.tanh(log_odds / 2)
         return chances
 

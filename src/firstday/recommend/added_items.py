@@ -31,7 +31,7 @@ MAX_OFFERED = 1_000
 """Maximum number of new items that `explore` offers; those with the highest expected rates are taken."""
 MAX_RATE = 0.5
 """Maximum prior rate of a new item."""
-COUNTS = ("n_shown", "n_used")
+COUNTS = ["n_shown", "n_used"]
 """Columns of `items`: numbers of impressions since an item was added, and of users who used it since."""
 PRIOR_RATE = 0.01
 """Prior rate of use per impression of a new item of which nothing is known."""
@@ -58,6 +58,8 @@ class AddedItems:
         Logarithms of their predicted popularity, shape (n,).
     freshness
         Factor on their probability of use, by their age, shape (n,).
+    rates
+        Use expected per impression, before the factor, shape (n,).
     shown, used
         Numbers of impressions since they were added, and of users who used them since, float64, shape (n,).
     index
@@ -73,6 +75,7 @@ class AddedItems:
     vectors: np.ndarray
     log_use: np.ndarray
     freshness: np.ndarray
+    rates: np.ndarray
     shown: np.ndarray
     used: np.ndarray
     index: np.ndarray
@@ -80,7 +83,7 @@ class AddedItems:
 
     @classmethod
     def of(cls, model: TrainedModel, items: pl.DataFrame) -> AddedItems:
-        """Predict vectors and use of the items of a table that no user of the model used; the others are left out.
+        """Build from the items of a table; those that a user of the model used are left out.
 
         Raises
         ------
@@ -89,46 +92,41 @@ class AddedItems:
         DataError
             There are more than `MAX_ADDED` new items, or a column has another type than in the model.
         """
+        added = cls.join(model, predict_items(model, items))
+        if len(added) > MAX_ADDED:
+            text = f"{len(added):,} items are new to the model; add at most {MAX_ADDED:,}, the newest, or train again."
+            raise DataError(f"items: {text}")
+        return added
+
+    @classmethod
+    def join(cls, model: TrainedModel, predicted: pl.DataFrame) -> AddedItems:
+        """Build from rows of `predict_items`, which may be of several calls."""
         catalogue = model.catalogue
-        known = catalogue.items.lookup(items["item_id"])
+        # `Ids.lookup` would cost as much as the catalogue is large.
+        known = np.array([catalogue.items.index_of(item) for item in predicted["item_id"]], dtype=np.int64)
         is_new = (known < 0) | (model.popularity[known] == 0)
-        items = items.filter(is_new)
+        predicted = predicted.filter(is_new)
         known = known[is_new]
-        ids = Ids.of(items["item_id"])
-        n = items.height
-        if n > MAX_ADDED:
-            raise DataError(
-                f"items: {n:,} items are new to the model; add at most {MAX_ADDED:,}, the newest, or train again."
-            )
-        content = find_content(model)
-        own_columns = find_item_columns(items)
-        columns = _conform(catalogue.columns, own_columns, n)
-        blank = pl.repeat("", n, eager=True)
-        texts = {name: items.get_column(name, default=blank).fill_null("") for name in TEXTS}
-        vectors, log_use = content.predict({**texts, **columns}, n, _find_vectors(items, ids, content.n_numbers))
-        shown, used = (own_columns.get(name, pl.repeat(0.0, n, eager=True)).fill_null(0).to_numpy() for name in COUNTS)
         is_unknown = known < 0
-        unknown = pl.Series(np.flatnonzero(is_unknown))
-        recommendable = columns.get(RECOMMENDABLE, pl.repeat(True, n, eager=True)).fill_null(True)
-        joined = replace(
-            catalogue,
-            items=Ids(
-                pl.concat(
-                    [catalogue.items.values.to_frame("id"), ids.values.gather(unknown).to_frame("id")],
-                    how="vertical_relaxed",
-                )["id"]
-            ),
-            titles=(*(catalogue.titles or [""] * model.n_items), *texts["title"].gather(unknown)),
-            columns={name: pl.concat([own, columns[name].gather(unknown)]) for name, own in catalogue.columns.items()},
-        )
+        unknown = predicted.filter(is_unknown)
+        recommendable = unknown.get_column(RECOMMENDABLE, default=pl.repeat(True, unknown.height, eager=True))
+        numbers = predicted["vector"].to_numpy()
+        log_use, freshness, rates = numbers[:, -3:].T
+        shown, used = predicted[COUNTS].to_numpy().T
         return cls(
             model,
-            ids,
-            joined,
-            np.append(model.listed, recommendable.gather(unknown).to_numpy()),
-            vectors,
+            Ids.of(predicted["item_id"]),
+            replace(
+                catalogue,
+                items=catalogue.items.extend(unknown["item_id"]),
+                titles=(catalogue.titles or ("",) * model.n_items) + tuple(unknown["title"]),
+                columns={name: pl.concat([own, unknown[name]]) for name, own in catalogue.columns.items()},
+            ),
+            np.append(model.listed, recommendable.fill_null(True).to_numpy()),
+            numbers[:, :-3],
             log_use,
-            content.find_freshness(own_columns.get("added_at"), n),
+            freshness,
+            rates,
             shown,
             used,
             np.where(is_unknown, model.n_items + is_unknown.cumsum() - 1, known),
@@ -156,18 +154,42 @@ class AddedItems:
     @cached_property
     def successes(self) -> np.ndarray:
         """Use of each item relative to what was expected of its impressions, shape (n,); one use is added to both."""
-        segments = self.model.segments
-        expected = self.expect(unit_rows(segments.centroids))
-        sizes = segments.items.sizes.astype(np.float64)
-        # Lists show an item to those who probably use it.
-        rates = np.einsum("s,sn,sn->n", sizes, expected, expected) / np.maximum(sizes @ expected, 1e-9)
-        response, _ = measure_response(self.model)
-        return (1 + self.used) / (1 + response * rates * self.shown)
+        response, _ = self.model.derive(measure_response)
+        return (1 + self.used) / (1 + response * self.freshness * self.rates * self.shown)
 
     @cached_property
     def offers(self) -> NewItems:
         """The items as `explore` offers them, with those of the model that nobody used."""
         return make_offers(self.model, self)
+
+
+def predict_items(model: TrainedModel, items: pl.DataFrame) -> pl.DataFrame:
+    """Return what lists need of the items of a table; see `AddedItems.of`. No row depends on others.
+
+    `vector` has the predicted vector, the logarithm of the popularity, the freshness and the rate.
+    """
+    content = find_content(model)
+    n = items.height
+    own_columns = find_item_columns(items)
+    columns = _conform(model.catalogue.columns, own_columns, n)
+    blank, zeros = (pl.repeat(value, n, eager=True) for value in ("", 0.0))
+    texts = {name: items.get_column(name, default=blank).fill_null("") for name in TEXTS}
+    ids = Ids.of(items["item_id"])
+    vectors, log_use = content.predict({**texts, **columns}, n, _find_vectors(items, ids, content.n_numbers))
+    centroids = unit_rows(model.segments.centroids)
+    chances = content.chances(centroids, vectors[:, None], log_use[:, None, None])[..., 0]
+    used = model.segments.items.sizes * chances
+    rates = (used * chances).sum(axis=1) / np.maximum(used.sum(axis=1), 1e-9)  # lists show items to probable users
+    freshness = content.find_freshness(own_columns.get("added_at"), n)
+    return pl.DataFrame(
+        {
+            **columns,
+            "item_id": ids.values,
+            "title": texts["title"],
+            "vector": np.column_stack([vectors, log_use, freshness, rates]).astype(np.float32),
+            **{name: own_columns.get(name, zeros).fill_null(0) for name in COUNTS},
+        }
+    )
 
 
 ListedItems = TrainedModel | AddedItems
@@ -227,7 +249,7 @@ def make_offers(model: TrainedModel, added: AddedItems | None = None) -> NewItem
     n_segments = len(model.segments)
     centroids = unit_rows(model.segments.centroids)
     shares = np.full((n_segments, len(items)), PRIOR_RATE)
-    response, usual = measure_response(model)
+    response, usual = model.derive(measure_response)
     if model.content is not None:
         columns = {name: column.gather(pl.Series(items)) for name, column in model.catalogue.columns.items()}
         columns["title"] = pl.Series(map(model.catalogue.title_of, items.tolist()), dtype=pl.String)

@@ -22,6 +22,9 @@ from firstday.serve.service import Service
 from firstday.serve.store.base import StoreError
 from firstday.serve.stored_items import COUNT_EVERY_US, POLL_S
 
+PROBE_S = 10.0
+"""Seconds between writes that find out whether the store accepts any."""
+
 DESCRIPTION = """\
 Recommendations for users never seen before: user -> segment -> items. Every list names the model version that made it.
 Every error has the body `{status, code, message, errors: [{field, message}]}`. If keys are set, send one as
@@ -101,6 +104,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         (service.items.poll, POLL_S),
         (service.items.count, COUNT_EVERY_US / 10_000_000),
         (service.store.purge, settings.purge_every_s),
+        (service.store.probe, PROBE_S),
         (service.back_up, settings.backup_file and settings.backup_every_s),
         (service.holder.poll, settings.model_poll_s),
     )

@@ -19,7 +19,7 @@ from firstday.recommend.recommendation import Recommendation
 from firstday.recommend.recommender import find_item
 from firstday.recommend.rules.list_rules import NO_RULES, Row, Rules
 from firstday.recommend.variants import Experiment, Variant
-from firstday.serve.http_errors import ApiError, overloaded
+from firstday.serve.http_errors import STORE_UNAVAILABLE, ApiError, overloaded
 from firstday.serve.models import ModelHolder, ServedModel
 from firstday.serve.schemas import ListOptions, Source
 from firstday.serve.store.base import Assignment, ShownList, Store, StoredUser, StoreError
@@ -263,8 +263,8 @@ class ListBatcher:
         try:
             await self._store.append([(request.user_id, one) for one in shown])
             request.list_ids = [one.list_id for one in shown]
-        except StoreError as error:
-            request.not_recorded = f"{error} The list is not recorded."
+        except StoreError:
+            request.not_recorded = f"{STORE_UNAVAILABLE} The list is not recorded."
 
 
 def _options_of(request: ListRequest) -> tuple[Any, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections import Counter
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
@@ -17,6 +19,9 @@ from firstday.serve.store.base import StoreError
 T = TypeVar("T")
 MAX_LINE_BYTES = 2**16
 """Longer lines are rejected without being buffered in full."""
+MAX_BATCH_BYTES = 2**20
+"""Approximate size of a batch; other requests wait while it is read."""
+_NOT_BLANK = re.compile(rb"\S[^\n]*")
 
 
 async def store_stream(
@@ -51,18 +56,18 @@ async def store_stream(
 async def read_stream(
     chunks: AsyncIterable[bytes], kind: TypeAdapter[T]
 ) -> AsyncIterator[tuple[int, list[T], list[LineError]]]:
-    """Read a stream, whose chunks may end anywhere, in batches of about `MAX_EVENTS` lines, each of the same kind.
+    """Read a stream, whose chunks may end anywhere, in batches of about `MAX_EVENTS` lines or `MAX_BATCH_BYTES`.
 
     Yields the number of lines read so far, the records of the batch, and the errors in its lines.
     """
     records: list[T] = []
     faults: list[LineError] = []
-    number = 0
-    async for line in _split_lines(chunks):
-        number += 1
+    number = n_bytes = 0
+    async for number, line in _split_lines(chunks):
+        n_bytes += len(line)
         if len(line) > MAX_LINE_BYTES:
             faults.append(LineError(line=number, field="", message=f"Has more than {MAX_LINE_BYTES:,} bytes"))
-        elif line.strip():
+        else:
             try:
                 records.append(kind.validate_json(line))
             except ValidationError as error:
@@ -70,20 +75,26 @@ async def read_stream(
                     LineError(line=number, field=field, message=message)
                     for field, message in map(describe_fault, error.errors(include_url=False))
                 ]
-        if len(records) + len(faults) >= MAX_EVENTS:
+        if len(records) + len(faults) >= MAX_EVENTS or n_bytes >= MAX_BATCH_BYTES:
             yield number, records, faults
+            n_bytes = 0
             records = []
             faults = []
+            await asyncio.sleep(0)  # other requests
     yield number, records, faults
 
 
-async def _split_lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    """Yield the lines; buffer at most `MAX_LINE_BYTES` + 1 bytes between chunks."""
-    rest = b""
+async def _split_lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[tuple[int, bytes]]:
+    """Yield number and text of lines that are not blank; buffer at most `MAX_LINE_BYTES` + 1 bytes between chunks."""
+    number, rest = 1, b""
     async for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield line
-        rest = rest[: MAX_LINE_BYTES + 1]
+        text = rest + chunk
+        at, end = 0, text.rfind(b"\n") + 1
+        for line in _NOT_BLANK.finditer(text, 0, end):
+            number += text.count(b"\n", at, line.start())
+            at = line.start()
+            yield number, line[0]
+        number += text.count(b"\n", at, end)
+        rest = text[end:].lstrip()[: MAX_LINE_BYTES + 1]
     if rest:
-        yield rest
+        yield number, rest

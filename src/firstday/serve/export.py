@@ -6,7 +6,7 @@ import json
 import shutil
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain, product
 from pathlib import Path
@@ -22,10 +22,8 @@ from firstday.files import write_file
 from firstday.serve.item_table import to_table
 from firstday.serve.store.base import (
     Log,
-    Retention,
     StoredEvent,
     StoredUser,
-    now_us,
     read_new_items,
     scan_changed,
     to_time,
@@ -83,6 +81,7 @@ async def export(log: Log, out: Path, since: datetime | None = None) -> ExportSu
 
     An interrupted run is safe: the next run writes the same rows again. Files are staged, moved into place at the end,
     and named after the start time of the run's interval; the state is written last. The log may be written meanwhile.
+    Only the user who exports can read the files.
 
     Rows keep the id under which they were received; `users.guest_ids` names the guests who became a user.
 
@@ -96,11 +95,11 @@ async def export(log: Log, out: Path, since: datetime | None = None) -> ExportSu
             f"{out}: has data up to {start:%Y-%m-%d %H:%M:%S}, but this store ends at {until:%Y-%m-%d %H:%M:%S}; give "
             "its newest copy, or another folder."
         )
-    oldest_us = Retention(1, retention_us).oldest_us(now_us())
+    log.rules = replace(log.rules, retention_us=retention_us)
     run = _Run(out, to_us(start), until_us)
-    async for user_id, members, person in scan_changed(log, run.since_us, oldest_us):
+    async for user_id, members, person in scan_changed(log, run.since_us):
         run.take(user_id, members, person)
-    run.stage("new_items", to_table(*await read_new_items(log.read, oldest_us)))
+    run.stage("new_items", to_table(*await read_new_items(log)))
     done = run.publish()
     _write_state(out, max(until, start))
     return done
@@ -134,6 +133,7 @@ class _Run:
         self._rows: defaultdict[str, list[Any]] = defaultdict(list)
         self._staging = out / ".staging"
         shutil.rmtree(self._staging, ignore_errors=True)
+        self._staging.mkdir(0o700)
         self._summary = ExportSummary(to_time(until_us))
 
     def _is_new(self, us: int) -> bool:
@@ -231,6 +231,7 @@ class _Run:
             path.unlink()
         folder.mkdir(exist_ok=True)
         for path in self._staging.rglob("*.parquet"):
+            path.chmod(0o600)
             path.replace(self._out / path.relative_to(self._staging))
         shutil.rmtree(self._staging, ignore_errors=True)
         return self._summary

@@ -18,6 +18,7 @@ from firstday.serve.store.base import MergeError, StoreError
 MAX_ERRORS = 20
 """Maximum field errors per response; a body can have thousands."""
 
+STORE_UNAVAILABLE = "The store is unavailable; try again in a second. The log has the details."
 INTERNAL = "internal_error"
 """Code of unexpected errors."""
 
@@ -74,7 +75,7 @@ def as_api_error(error: Exception) -> ApiError:
     if isinstance(error, ClientDisconnect):
         return ApiError(400, "cut_off", "The connection was closed before the request was complete.")
     if isinstance(error, StoreError):
-        return ApiError(503, "store_unavailable", str(error), headers={"Retry-After": "1"})
+        return ApiError(503, "store_unavailable", STORE_UNAVAILABLE, headers={"Retry-After": "1"})
     if isinstance(error, MergeError):
         return ApiError(409, error.code, str(error))
     if isinstance(error, ConfigError | DataError):

@@ -26,6 +26,7 @@ from firstday.errors import ConfigError
 from firstday.features.signals import (
     BAD_CHARACTERS,
     ID_LENGTH,
+    MAX_INTEGER,
     RESERVED,
     Age,
     AnyImpression,
@@ -72,12 +73,12 @@ def _check_list_name(name: str) -> str:
 
 def _check_item_value(value: Any) -> Any:
     values = value if isinstance(value, list) else [value]
-    if not all(isinstance(one, str | int | float) for one in values):
-        raise ValueError("give a text, a number, true, false, or a list of ids")
+    if not all(isinstance(one, str) or (isinstance(one, int | float) and abs(one) <= MAX_INTEGER) for one in values):
+        raise ValueError(f"give a text, true, false, a list of ids, or a number of at most {MAX_INTEGER:,}")
     return value
 
 
-_Scalar = bool | float | str
+_Scalar = bool | Annotated[float, Field(ge=-MAX_INTEGER, le=MAX_INTEGER)] | str
 ItemValue = Annotated[Any, BeforeValidator(_check_item_value, json_schema_input_type=_Scalar | list[_Scalar])]
 FilterName = Annotated[str, Field(pattern=_LIST_NAME), BeforeValidator(_check_list_name)]
 RuleText = Annotated[str, Field(max_length=MAX_FILTER_LENGTH)]
@@ -256,7 +257,6 @@ class UserListBody(_OfUser, _RulesBody):
 
 
 Repeated = Annotated[list[RuleText], Field(max_length=MAX_COLUMNS)]
-Ids = Annotated[list[IdText], Field(max_length=MAX_EVENTS)]
 
 
 class _RuleParameters(_Parameters):
@@ -264,9 +264,9 @@ class _RuleParameters(_Parameters):
 
     filter: RuleText = ""
     """Condition on item columns that all listed items meet."""
-    allow: Ids | None = None
+    allow: list[IdText] | None = Field(None, max_length=MAX_EVENTS)
     """Ids of items that may be listed. All if omitted."""
-    deny: Ids = []
+    deny: list[IdText] = Field([], max_length=MAX_EVENTS)
     """Ids of items that may not be listed."""
     cap: Repeated = []
     """COLUMN:NUMBER, the maximum number of items per value of a column."""
@@ -827,8 +827,10 @@ class ReadyAnswer(_Answer):
 
     status: Literal["ready"] = "ready"
     model: str
-    store: Literal["ok", "unavailable"]
-    """unavailable: until the store is back, lists are served without stored signals and writes fail."""
+    store_reads: Literal["ok", "unavailable"]
+    """unavailable: until the store is back, lists are served without stored signals."""
+    store_writes: Literal["ok", "unavailable"]
+    """unavailable: writes fail, and lists cannot be recorded."""
 
 
 class AgeRange(_Answer):

@@ -31,7 +31,7 @@ class Service:
         self.holder = ModelHolder(model, self.metrics, settings.strategy, needed)
         self.store = Store(open_log(settings), self.metrics.store_call)
         self.enrolment = Enrolment(experiment, self.store) if experiment else None
-        self.items = StoredItems(self.store, self.holder)
+        self.items = StoredItems(self.store, self.holder, settings.max_items_bytes)
         self.lists = ListBatcher(self.holder, self.store, self.items, settings.max_wait_s, self.enrolment)
         self.is_draining = False
         """Whether the process is shutting down."""

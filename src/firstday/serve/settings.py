@@ -108,6 +108,8 @@ class ServeSettings(BaseSettings):
     """Maximum size of a request body."""
     max_rules_bytes: Bytes = 8_388_608
     """Maximum size of a body with rules or a list of items. 100,000 ids need about 2 MB."""
+    max_items_bytes: Bytes = 2**26
+    """Maximum size of all stored new items. Further ones get 409."""
     max_stream_bytes: Bytes = 2**28
     """Maximum size of an event stream."""
     client_timeout_s: PositiveFloat = 10.0

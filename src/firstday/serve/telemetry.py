@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal
 
 import pydantic_core
@@ -92,8 +93,11 @@ class Metrics:
             "events_not_understood", "Events with a signal, entity or id that the model does not know.", **options
         )
         self._store_errors = Counter("store_errors", "Calls to the store that failed.", ["call"], **options)
-        self._store_up = Gauge("store_up", "1 if the last call to the store succeeded, else 0.", **options)
-        self._note_store(is_up=True)
+        self.store_up = {"reads": True, "writes": True}
+        up = Gauge("store_up", "1 if the last read or write of the store succeeded, else 0.", ["for"], **options)
+        for use in self.store_up:
+            up.labels(use).set_function(partial(self.store_up.__getitem__, use))
+        self.lists_not_recorded = Counter("lists_not_recorded", "Lists that could not be recorded.", **options)
         self.reloads = Counter("model_reloads", "Reloads of the model.", ["outcome"], **options)
         self.backups = Counter("store_backups", "Backups of the store.", ["outcome"], **options)
         for counter, failure in ((self.reloads, "refused"), (self.backups, "failed")):
@@ -108,22 +112,19 @@ class Metrics:
 
     @contextmanager
     def store_call(self, call: str) -> Iterator[None]:
-        """Count a failed call to the store; log only the first of consecutive failures."""
+        """Count a failed call to the store; log only the first of consecutive failures to read or to write."""
+        use = "reads" if call == "read" else "writes"
         try:
             yield
         except StoreError as error:
             self._store_errors.labels(call).inc()
-            if self._is_up:
+            if self.store_up[use]:
                 _log.error("store failed", extra={"fields": {"call": call, "error": str(error)}})
-            self._note_store(is_up=False)
+            self.store_up[use] = False
             raise
-        if not self._is_up:
+        if not self.store_up[use]:
             _log.warning("store recovered", extra={"fields": {"call": call}})
-            self._note_store(is_up=True)
-
-    def _note_store(self, *, is_up: bool) -> None:
-        self._is_up = is_up
-        self._store_up.set(is_up)
+            self.store_up[use] = True
 
     def set_model(self, version: str, loaded_at_s: float) -> None:
         """Set the version and load time of the current model."""

@@ -10,7 +10,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from firstday.serve.http_errors import ApiError
 from firstday.serve.schemas import ReadyAnswer
 from firstday.serve.service import ServiceDep
-from firstday.serve.store.base import StoreError
 
 watching = APIRouter(tags=["health"])
 counting = APIRouter(tags=["health"])
@@ -33,16 +32,13 @@ async def is_alive() -> dict[str, str]:
 async def is_ready(service: ServiceDep) -> ReadyAnswer:
     """Return 200 while the model is served and 503 once shutdown begins. Needs no key.
 
-    An unreachable store is reported, but does not make the service unready: lists are still served.
+    A store that fails is reported, as of its last read and its last write, at most ten seconds ago. It does not make
+    the service unready: lists are still served.
     """
     if service.is_draining:
         raise ApiError(503, "draining", "The process is shutting down; send requests elsewhere.")
-    try:
-        await service.store.find_changes()
-        reached = True
-    except StoreError:
-        reached = False
-    return ReadyAnswer(model=service.holder.current.version, store="ok" if reached else "unavailable")
+    store = {f"store_{use}": "ok" if is_up else "unavailable" for use, is_up in service.metrics.store_up.items()}
+    return ReadyAnswer.model_validate({"model": service.holder.current.version, **store})
 
 
 @counting.get("/metrics", summary="Read metrics", response_class=Response, responses=_TEXT)

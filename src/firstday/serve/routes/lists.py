@@ -143,6 +143,8 @@ async def _answer(service: Service, list_request: ListRequest) -> Response:
     """Make and count the lists; return a `ListAnswer`, or a `PageAnswer` for rows."""
     _check_price(list_request, service.holder.current.trained.config.recommend.k)
     await service.lists.make(list_request)
+    if list_request.not_recorded:
+        service.metrics.lists_not_recorded.inc()
     recorded = zip_longest(list_request.recommendations, list_request.list_ids)
     lists = [_as_json(service, list_request, recommendation, list_id) for recommendation, list_id in recorded]
     if list_request.options.explain:

@@ -327,14 +327,15 @@ class Entry(NamedTuple):
     kind: str
     id: str  # unique per owner
     body: str
-    replace_before_us: int  # an existing entry with this id is replaced only if it is older
+    replace_before_us: int  # an existing entry with this id is replaced only if it is older, or has expired
     list_key: str | None = None  # id of the list entry whose impressions this entry reports, which sets its `is_told`
 
 
 NEVER, ALWAYS = 0, 2**53
 """Values of `replace_before_us`: an existing entry is never replaced, or always."""
-EXPIRING = ("use", "shown", "list", "profile")
+EXPIRING = ("use", "shown", "list", "profile", ITEMS)
 """Kinds of entries that expire by their own time."""
+EXPIRING_SQL = "'{}'".format("', '".join(EXPIRING))
 FIELDS = {
     "use": "events",
     "shown": "events",
@@ -353,29 +354,40 @@ Reader = Callable[[Sequence[str]], Awaitable[list[list[StoredEntry]]]]
 """A call to `Log.read`."""
 
 
+def keep_unexpired(owner: str, entries: list[StoredEntry], oldest_us: int) -> list[StoredEntry]:
+    """Return the unexpired entries of an owner, given all in order of time; none of a user who has expired."""
+    if entries and entries[-1][1] < oldest_us and owner not in NOT_USERS:
+        return []
+    return [entry for entry in entries if entry[1] >= oldest_us or entry[0] not in EXPIRING]
+
+
 class Log(Protocol):
     """A log of entries that supports scans during writes.
 
-    When a call returns, its changes are durable; when it raises `StoreError`, nothing has changed.
+    When a call returns, its changes are durable; when it raises `StoreError`, nothing has changed. Times of entries,
+    and what has expired, follow the clock of the store, not that of a worker. `now_us` is its time at the last read.
     """
 
     rules: Retention
-    now_us: Callable[[], int]
+    now_us: int
 
-    async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
-        """Return the entries of each owner in order of time; some may have expired."""
+    async def read(self, owners: Sequence[str], since_us: int = 0) -> list[list[StoredEntry]]:
+        """Return the unexpired entries of each owner in order of time.
+
+        With `since_us`, only those after this time; the owners have one kind each, which is capped and named like them.
+        """
         ...
 
-    async def append(self, entries: Sequence[Entry], oldest_us: int) -> list[bool]:
-        """Append all entries or none; return which are new. Removes entries beyond the caps or before `oldest_us`."""
+    async def append(self, entries: Sequence[Entry]) -> list[bool]:
+        """Append all entries or none; return which are new. Removes the owners' entries beyond the caps."""
         ...
 
-    async def delete(self, owner: str) -> None:
-        """Remove all entries of an owner."""
+    async def delete(self, owners: Sequence[str], until_us: int) -> bool:
+        """Remove all entries of owners, unless one was merged after a time; return whether they were removed."""
         ...
 
-    async def purge(self, oldest_us: int) -> None:
-        """Remove entries older than `oldest_us`."""
+    async def purge(self) -> None:
+        """Remove expired entries."""
         ...
 
     async def back_up(self, target: Path) -> None:
@@ -412,44 +424,40 @@ class Store:
         self.log, self.watch = log, watch
         self.back_up, self.close = log.back_up, log.close
 
-    def oldest_us(self) -> int:
-        """Return the time before which entries have expired; 0 if retention is unlimited."""
-        return self.log.rules.oldest_us(self.log.now_us())
-
     async def append(self, records: Iterable[tuple[str, Record]]) -> int:
         """Append (owner, record) pairs, all or none; return how many are new.
 
         A profile replaces the previous one. An event, a list or an assignment that the owner already has is ignored.
         """
-        oldest_us = self.oldest_us()
-        entries = [_to_entry(owner, record, oldest_us) for owner, record in records]
-        return sum(await self._append(entries))
+        return sum(await self._append([_to_entry(owner, record) for owner, record in records]))
 
     async def _append(self, entries: Sequence[Entry]) -> list[bool]:
         with self.watch("append"):
-            return await self.log.append(entries, self.oldest_us())
+            return await self.log.append(entries)
 
-    async def _read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
+    async def _read(self, owners: Sequence[str], since_us: int = 0) -> list[list[StoredEntry]]:
         with self.watch("read"):
-            return await self.log.read(owners)
+            return await self.log.read(owners, since_us)
 
     async def read(self, user_ids: Sequence[str]) -> list[StoredUser]:
         """Return what is stored about each user."""
-        oldest_us = self.oldest_us()
         users = []
-        for members in await read_members(self._read, user_ids, oldest_us):
-            users.append(unite(members, oldest_us, self.log.rules.caps))
+        for members in await read_members(self._read, user_ids):
+            users.append(unite(members, self.log.rules.caps))
             if len(members) > 1:
-                await self._renew(members, oldest_us)
+                await self._renew(members)
         return users
 
-    async def _renew(self, members: Mapping[str, StoredUser], oldest_us: int) -> None:
+    async def _renew(self, members: Mapping[str, StoredUser]) -> None:
         """Keep all members as long as one of them, by a write once a member has half expired."""
+        now_us = self.log.now_us
         seen_us = [member.seen_us for member in members.values()]
-        if min(seen_us) < (oldest_us + self.log.now_us()) // 2 < max(seen_us):
+        if min(seen_us) < (self.log.rules.oldest_us(now_us) + now_us) // 2 < max(seen_us):
             person_id, *guest_ids = members
             with suppress(StoreError):  # already counted; the next read tries again
-                await self.append(chain.from_iterable(_link(person_id, guest_id) for guest_id in guest_ids))
+                links = chain.from_iterable(_link(person_id, guest_id) for guest_id in guest_ids)
+                if await self.append(links):  # they were deleted meanwhile
+                    await self.delete(person_id)
 
     async def merge(self, user_id: str, guest_id: str) -> bool:
         """Make a guest's records those of a user; return whether they were not before.
@@ -457,10 +465,10 @@ class Store:
         Both aliases are written only if they are as they were read, and again each time, so that a merge that came
         between makes this one start again. Raises `MergeError` if the merge is not allowed.
         """
-        links = [_to_entry(owner, alias, NEVER) for owner, alias in _link(user_id, guest_id)]
+        links = [_to_entry(owner, alias) for owner, alias in _link(user_id, guest_id)]
         is_new = False
         while True:
-            members, others = await read_members(self._read, [user_id, guest_id], self.oldest_us())
+            members, others = await read_members(self._read, [user_id, guest_id])
             (person_id, *_), (owner_id, *guest_ids) = members, others
             code = ""
             if user_id == guest_id:
@@ -505,9 +513,15 @@ class Store:
         (entries,) = await self._read([LISTS])
         return _read_values(entries)
 
-    async def read_items(self) -> tuple[dict[str, NewItem], ItemUse]:
-        """Return the new items by id, the most recently put last, and the counts of their use."""
-        return await read_new_items(self._read, self.oldest_us())
+    async def read_items(self, since_us: int) -> list[StoredEntry]:
+        """Return the new items that were put or deleted after a time, in this order."""
+        (entries,) = await self._read([ITEMS], since_us)
+        return entries
+
+    async def read_item_use(self) -> ItemUse:
+        """Return the counts of the use of new items."""
+        (entries,) = await self._read([ITEM_USE])
+        return ItemUse(**_read_values(entries))
 
     async def assign(self, user_id: str, new: Assignment) -> Assignment:
         """Assign a variant to a user who has none; return the assignment that applies."""
@@ -516,16 +530,22 @@ class Store:
         return next((old for old in user.assignments if old.experiment == new.experiment), new)
 
     async def delete(self, user_id: str) -> None:
-        """Delete a user: guests first, so that a repeated call finds those that an interrupted one left."""
-        (members,) = await read_members(self._read, [user_id], self.oldest_us())
+        """Delete a user with all guests; again if one of them was merged meanwhile."""
+        is_deleted = False
         with self.watch("delete"):
-            for owner in reversed(members):
-                await self.log.delete(owner)
+            while not is_deleted:
+                until_us, _ = await self.log.find_facts()
+                (members,) = await read_members(self.log.read, [user_id])
+                is_deleted = await self.log.delete(list(members), until_us)
 
     async def purge(self) -> None:
         """Remove expired entries."""
         with self.watch("purge"):
-            await self.log.purge(self.oldest_us())
+            await self.log.purge()
+
+    async def probe(self) -> None:
+        """Write an entry of the service, to find out whether the store accepts writes."""
+        await self._append([Entry(SERVICE, "probe", "probe", "", ALWAYS)])
 
 
 REFUSED_MERGES = {
@@ -536,11 +556,10 @@ REFUSED_MERGES = {
 }
 
 
-async def read_new_items(read: Reader, oldest_us: int) -> tuple[dict[str, NewItem], ItemUse]:
-    """Return the new items by id, except expired ones, and the counts of their use."""
-    entries, counts = await read([ITEMS, ITEM_USE])
-    items = _read_values(entry for entry in entries if entry[1] >= oldest_us)
-    return {item_id: NewItem(**item) for item_id, item in items.items()}, ItemUse(**_read_values(counts))
+async def read_new_items(log: Log) -> tuple[dict[str, NewItem], ItemUse]:
+    """Return all new items by id, the most recently put last, and the counts of their use."""
+    items, counts = map(_read_values, await log.read([ITEMS, ITEM_USE]))
+    return {item_id: NewItem(**item) for item_id, item in items.items()}, ItemUse(**counts)
 
 
 def _read_values(entries: Iterable[StoredEntry]) -> dict[str, Any]:
@@ -549,15 +568,13 @@ def _read_values(entries: Iterable[StoredEntry]) -> dict[str, Any]:
     return {name: value for name, value in named if value is not None}
 
 
-async def scan_changed(
-    log: Log, since_us: int, oldest_us: int
-) -> AsyncIterator[tuple[str, dict[str, StoredUser], StoredUser]]:
+async def scan_changed(log: Log, since_us: int) -> AsyncIterator[tuple[str, dict[str, StoredUser], StoredUser]]:
     """Yield each user with entries after a time: the id, the logs of its person as from `read_members`, the person."""
     changed = await log.find_owners(since_us)
     for first in range(0, len(changed), USERS_AT_ONCE):
         owners = changed[first : first + USERS_AT_ONCE]
-        for owner, members in zip(owners, await read_members(log.read, owners, oldest_us), strict=True):
-            yield owner, members, unite(members, oldest_us, {})
+        for owner, members in zip(owners, await read_members(log.read, owners), strict=True):
+            yield owner, members, unite(members, {})
         await asyncio.sleep(0)
 
 
@@ -567,20 +584,20 @@ def _link(person_id: str, guest_id: str) -> list[tuple[str, Alias]]:
     return [(person_id, Alias(person_id, person_id)), (person_id, alias), (guest_id, alias)]
 
 
-def _to_entry(owner: str, record: Record, oldest_us: int) -> Entry:
+def _to_entry(owner: str, record: Record) -> Entry:
     """Convert a record to an entry; a profile replaces the previous one, an assignment never does."""
     body = _dump(record)
     match record:
         case Assignment():
             return Entry(owner, "assignment", f"assignments {record.experiment}", body, NEVER)
         case ShownList():
-            return Entry(owner, "list", f"lists {record.list_id}", body, oldest_us)
+            return Entry(owner, "list", f"lists {record.list_id}", body, NEVER)
         case Event():
             key = f"events {record.event_id}"
             if not record.is_impression:
-                return Entry(owner, "use", key, body, oldest_us)
+                return Entry(owner, "use", key, body, NEVER)
             list_key = f"lists {record.list_id}" if record.list_id else None
-            return Entry(owner, "shown", key, body, oldest_us, list_key)
+            return Entry(owner, "shown", key, body, NEVER, list_key)
         case Profile():
             return Entry(owner, "profile", "profile", body, ALWAYS)
         case Alias(guest_id=guest_id):
@@ -617,20 +634,18 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
 }
 
 
-def assemble(entries: Sequence[StoredEntry], oldest_us: int) -> StoredUser:
-    """Build a user from log entries; expired entries are omitted."""
+def assemble(entries: Sequence[StoredEntry]) -> StoredUser:
+    """Build a user from log entries."""
     fields: defaultdict[str, list[Any]] = defaultdict(list)
-    is_alive = False
     contacts = []
     for kind, us, is_told, body in entries:
-        is_alive |= us >= oldest_us
         if kind == "user":
             contacts.append(int(body))
-        elif us >= oldest_us or kind not in EXPIRING:
+        else:
             name = FIELDS[kind]
             record = _READERS[name](f'{{"us":{us},{body[1:]}')
             fields[name].append(replace(record, is_told=True) if is_told else record)
-    if not is_alive or not contacts:
+    if not contacts:
         return StoredUser()
     records: dict[str, Any] = {name: tuple(of_field) for name, of_field in fields.items()}
     if profiles := records.pop("profile", ()):
@@ -640,7 +655,7 @@ def assemble(entries: Sequence[StoredEntry], oldest_us: int) -> StoredUser:
     return StoredUser(person_id=person_id, first_us=min(contacts), seen_us=entries[-1][1], entries=entries, **records)
 
 
-async def read_members(read: Reader, user_ids: Sequence[str], oldest_us: int) -> list[dict[str, StoredUser]]:
+async def read_members(read: Reader, user_ids: Sequence[str]) -> list[dict[str, StoredUser]]:
     """Return what each user's log has, by id: of a merged user, those of the person, first, and of the guests.
 
     Calls `read` again only if some of the users were merged.
@@ -649,7 +664,7 @@ async def read_members(read: Reader, user_ids: Sequence[str], oldest_us: int) ->
     unread = user_ids
     while unread:
         logs = await read(unread)
-        found |= {owner: assemble(entries, oldest_us) for owner, entries in zip(unread, logs, strict=True)}
+        found |= zip(unread, map(assemble, logs), strict=True)
         named = chain.from_iterable((user.person_id, *user.guest_ids) for user in found.values() if user.person_id)
         unread = list(set(named) - found.keys())
     all_members = []
@@ -662,7 +677,7 @@ async def read_members(read: Reader, user_ids: Sequence[str], oldest_us: int) ->
     return all_members
 
 
-def unite(members: Mapping[str, StoredUser], oldest_us: int, caps: Mapping[str, int]) -> StoredUser:
+def unite(members: Mapping[str, StoredUser], caps: Mapping[str, int]) -> StoredUser:
     """Return the user whose members these are, the person first; only the newest records within the caps remain."""
     (person, *guests) = members.values()
     if not guests:
@@ -671,11 +686,10 @@ def unite(members: Mapping[str, StoredUser], oldest_us: int, caps: Mapping[str, 
     kept: list[StoredEntry] = []
     for kind, of_kind in groupby(sorted(entries, key=itemgetter(0, 1)), key=itemgetter(0)):
         kept += list(of_kind)[-caps.get(kind, len(entries)) :]
-    user = assemble(sorted(kept, key=itemgetter(1)), oldest_us)
+    user = assemble(sorted(kept, key=itemgetter(1)))
     reported = {event.list_id for event in user.events if event.is_impression}
     return replace(
         user,
-        events=tuple({event.event_id: event for event in reversed(user.events)}.values())[::-1],
         lists=tuple(replace(one, is_told=one.is_told or one.list_id in reported) for one in user.lists),
         guest_ids=tuple(members)[1:],
         n_left_out=len(entries) - len(kept),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from firstday.errors import ConfigError
@@ -24,12 +25,14 @@ def open_log(settings: ServeSettings, *, is_copy: bool = False) -> Log:
         from firstday.serve.store.postgres import PostgresLog
 
         return PostgresLog(settings.store_url, rules, *timeouts_s, is_copy=is_copy)
-    if re.match("rediss?://[^/?#]", settings.store_url):
+    if re.fullmatch("rediss?://[^/?#]+([/?][^@#]*)?", settings.store_url):
         from firstday.serve.store.redis import RedisLog
 
-        return RedisLog(settings.store_url, rules, settings.redis_prefix, *timeouts_s)
+        with suppress(ValueError):  # it may quote the password
+            return RedisLog(settings.store_url, rules, settings.redis_prefix, *timeouts_s)
     if file := re.fullmatch("sqlite:///(.+)", settings.store_url):
         return SqliteLog(Path(file[1]), rules, settings.sqlite_synchronous, is_copy=is_copy)
     raise ConfigError(
-        "store: the URL is not supported; give sqlite:///PATH, postgresql://HOST/DATABASE, redis://HOST or rediss://HOST."
+        "store: the URL is not supported; give sqlite:///PATH, postgresql://HOST/DATABASE, redis://HOST or "
+        "rediss://HOST, and percent-encode special characters of a password."
     )

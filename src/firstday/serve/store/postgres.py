@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
@@ -14,14 +14,14 @@ from firstday.errors import ConfigError, MissingExtraError
 from firstday.serve.store.base import (
     ALWAYS,
     DAY_US,
-    EXPIRING,
+    EXPIRING_SQL,
     FIELDS,
     NOT_USERS,
     Entry,
     Log,
     Retention,
     StoredEntry,
-    now_us,
+    keep_unexpired,
 )
 from firstday.serve.store.cool_down import CoolDown
 from firstday.serve.store.group_commit import GroupCommit
@@ -36,6 +36,10 @@ Connection = psycopg.AsyncConnection[Any]
 
 PURGE_BATCH = 5_000
 """Maximum number of entries removed per transaction, so that other writes do not wait long."""
+
+NOW_US = "(extract(epoch FROM now()) * 1000000)::bigint"
+OLDEST_US = f"coalesce({NOW_US} - nullif(%(retention_us)s::bigint, 0), 0)"
+"""The time before which entries have expired; 0 if retention is unlimited."""
 
 SESSION = """SET statement_timeout = '{timeout_s}s'; SET default_transaction_isolation = 'read committed';"""
 """The server ends what takes too long before the client does, so that none of it is stored. Each statement sees what
@@ -60,28 +64,32 @@ LOCK = "SELECT pg_advisory_xact_lock('firstday_log'::regclass::bigint)"
 """A writing transaction holds this lock until its end, so that entries become readable in the order of their times. It
 leaves no dead rows behind, unlike a lock on a row that holds the time."""
 FACTS = "SELECT last_value, us FROM firstday_latest, firstday_log WHERE owner = '' AND id = 'retention'"
-READ = "SELECT owner, kind, us, is_told, body FROM firstday_log WHERE owner = ANY(%s) ORDER BY us"
-DELETE = "DELETE FROM firstday_log WHERE owner = %s"
+READ = f"""SELECT owner, kind, us, is_told, body FROM firstday_log WHERE owner = ANY(%s) AND us + 0 > %s
+UNION ALL SELECT NULL, 'now', {NOW_US}, false, '' ORDER BY us"""  # noqa: S608
+DELETE = """DELETE FROM firstday_log WHERE owner = ANY(%(owners)s) AND NOT EXISTS (SELECT FROM firstday_log
+  WHERE owner = ANY(%(owners)s) AND kind IN ('alias', 'guest') AND us + 0 > %(until_us)s)"""
+IS_DELETED = "SELECT NOT EXISTS (SELECT FROM firstday_log WHERE owner = ANY(%(owners)s))"
 
 FIRST_US = "((SELECT last_value FROM firstday_latest) - %(n)s::bigint)"
 """The first time that a transaction has taken: that of `user` entries; those of the other `n` entries follow."""
-TAKE_TIMES = """SELECT setval('firstday_latest', greatest(last_value + 1, %(now_us)s::bigint) + %(n)s::bigint)
-FROM firstday_latest"""
+TAKE_TIMES = f"""SELECT setval('firstday_latest', greatest(last_value + 1, {NOW_US}) + %(n)s::bigint)
+FROM firstday_latest"""  # noqa: S608
 TOUCH_USERS = f"""WITH touched AS (
   INSERT INTO firstday_log AS log (owner, id, kind, us, body)
   SELECT DISTINCT owner, 'user', 'user', {FIRST_US}, {FIRST_US}::text FROM unnest(%(owner)s::text[]) AS seen (owner)
   WHERE owner != ALL (%(not_users)s::text[]) AND NOT EXISTS (SELECT FROM firstday_log AS old
     WHERE old.owner = seen.owner AND old.id = 'user' AND old.us + 0 >= {FIRST_US} - {DAY_US})
   ON CONFLICT (owner, id) DO UPDATE SET us = excluded.us,
-    body = CASE WHEN log.us < %(oldest_us)s::bigint - {DAY_US} THEN excluded.body ELSE log.body END
+    body = CASE WHEN log.us < {OLDEST_US} - {DAY_US} THEN excluded.body ELSE log.body END
   RETURNING owner, body::bigint AS first_us)
 DELETE FROM firstday_log AS log USING touched
 WHERE log.owner = touched.owner AND log.us + 0 < touched.first_us AND log.id != 'user'"""  # noqa: S608
 """Upserts `user` entries whose time lags more than a day behind. An expired user counts as new; the remaining entries
 are removed. Adding 0 keeps Postgres from using the index by time, which spans all owners."""
-REMOVE_REPLACED = """DELETE FROM firstday_log AS log
+REMOVE_REPLACED = f"""DELETE FROM firstday_log AS log
 USING unnest(%(owner)s::text[], %(id)s::text[], %(replace_before_us)s::bigint[]) AS entry (owner, id, before_us)
-WHERE log.owner = entry.owner AND log.id = entry.id AND log.us + 0 < entry.before_us"""
+WHERE log.owner = entry.owner AND log.id = entry.id
+  AND (log.us + 0 < entry.before_us OR log.us + 0 < {OLDEST_US} AND log.kind IN ({EXPIRING_SQL}))"""  # noqa: S608
 APPEND = f"""INSERT INTO firstday_log (owner, kind, id, body, us)
 SELECT owner, kind, id, body, {FIRST_US} + number FROM unnest(%(owner)s::text[], %(kind)s::text[], %(id)s::text[],
   %(body)s::text[], %(replace_before_us)s::bigint[]) WITH ORDINALITY AS entry (owner, kind, id, body, before_us, number)
@@ -104,9 +112,9 @@ WHERE log.owner = capped.owner AND log.kind = capped.kind AND log.us + 0 <= newe
 WRITE = TAKE_TIMES, TOUCH_USERS, REMOVE_REPLACED, APPEND, SET_TOLD, KEEP_NEWEST
 PURGE = (
     f"""DELETE FROM firstday_log WHERE (owner, id) IN
-    (SELECT owner, id FROM firstday_log WHERE kind IN {EXPIRING} AND us < %s LIMIT {PURGE_BATCH})""",  # noqa: S608
+    (SELECT owner, id FROM firstday_log WHERE kind IN ({EXPIRING_SQL}) AND us < {OLDEST_US} LIMIT {PURGE_BATCH})""",  # noqa: S608
     f"""DELETE FROM firstday_log WHERE owner IN
-    (SELECT owner FROM firstday_log WHERE kind = 'user' AND us < %s LIMIT {PURGE_BATCH})""",  # noqa: S608
+    (SELECT owner FROM firstday_log WHERE kind = 'user' AND us < {OLDEST_US} - {DAY_US} LIMIT {PURGE_BATCH})""",  # noqa: S608
 )
 CHANGED = f"""SELECT DISTINCT owner FROM firstday_log
 WHERE us > %s AND kind IN {tuple(FIELDS)} AND owner != '' ORDER BY owner"""  # noqa: S608
@@ -128,7 +136,6 @@ class PostgresLog(Log):
         rules: Retention,
         timeout_s: float = 1.0,
         retry_s: float = 1.0,
-        now_us: Callable[[], int] = now_us,
         *,
         is_copy: bool = False,
     ) -> None:
@@ -139,7 +146,7 @@ class PostgresLog(Log):
                 "store: the URL of Postgres is not valid; give postgresql://USER:PASSWORD@HOST:PORT/DATABASE, and "
                 "percent-encode special characters."
             ) from None
-        self.rules, self.now_us = rules, now_us
+        self.rules, self.now_us = rules, 0
         self._url, self._timeout_s = url, timeout_s
         self._set_up = (SESSION if is_copy else SESSION + SCHEMA).format(
             timeout_s=0.8 * timeout_s, retention_us=rules.retention_us
@@ -198,25 +205,26 @@ class PostgresLog(Log):
             await cursor.execute(";".join((LOCK, *statements)), values)
             return await cursor.set_result(-1)
 
-    async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
+    async def read(self, owners: Sequence[str], since_us: int = 0) -> list[list[StoredEntry]]:
         """See `Log.read`."""
         async with self._connect("read") as connection:
-            found = await connection.execute(READ, (list(owners),))
-        logs: defaultdict[str, list[StoredEntry]] = defaultdict(list)
+            found = await connection.execute(READ, (list(owners), since_us))
+        logs: defaultdict[str | None, list[StoredEntry]] = defaultdict(list)
         for owner, *entry in await found.fetchall():
             logs[owner].append(tuple(entry))
-        return [logs[owner] for owner in owners]
+        ((_, self.now_us, *_),) = logs[None]
+        oldest_us = self.rules.oldest_us(self.now_us)
+        return [keep_unexpired(owner, logs[owner], oldest_us) for owner in owners]
 
-    async def append(self, entries: Sequence[Entry], oldest_us: int) -> list[bool]:  # noqa: ARG002
-        """See `Log.append`; `oldest_us` is that of the commit."""
+    async def append(self, entries: Sequence[Entry]) -> list[bool]:
+        """See `Log.append`."""
         return await self._appends.write(entries)
 
     async def _append(self, entries: Sequence[Entry]) -> list[bool]:
         """Append entries in one transaction."""
-        now_us, caps = self.now_us(), self.rules.caps
+        caps = self.rules.caps
         values = {name: [getattr(entry, name) for entry in entries] for name in Entry._fields} | {
-            "now_us": now_us,
-            "oldest_us": self.rules.oldest_us(now_us),
+            "retention_us": self.rules.retention_us,
             "n": len(entries),
             "not_users": list(NOT_USERS),
             "kinds": list(caps),
@@ -239,14 +247,16 @@ class PostgresLog(Log):
             changed = await connection.execute(CHANGED, (since_us,))
         return [owner for (owner,) in await changed.fetchall()]
 
-    async def delete(self, owner: str) -> None:
+    async def delete(self, owners: Sequence[str], until_us: int) -> bool:
         """See `Log.delete`."""
-        await self._write((owner,), DELETE)
+        values = {"owners": list(owners), "until_us": until_us}
+        ((is_deleted,),) = await (await self._write(values, DELETE, IS_DELETED)).fetchall()
+        return is_deleted
 
-    async def purge(self, oldest_us: int) -> None:
+    async def purge(self) -> None:
         """See `Log.purge`."""
-        for statement, until_us in zip(PURGE, (oldest_us, oldest_us - DAY_US), strict=True):
-            while (await self._write((until_us,), statement)).rowcount:
+        for statement in PURGE:
+            while (await self._write({"retention_us": self.rules.retention_us}, statement)).rowcount:
                 pass
 
     async def close(self) -> None:

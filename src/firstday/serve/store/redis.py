@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
 from urllib.parse import urlsplit
 
 from firstday.errors import MissingExtraError
-from firstday.serve.store.base import DAY_US, NOT_USERS, Entry, Log, Retention, StoredEntry, now_us
+from firstday.serve.store.base import DAY_US, NOT_USERS, Entry, Log, Retention, StoredEntry, keep_unexpired
 from firstday.serve.store.cool_down import CoolDown
 
 try:
@@ -26,16 +26,17 @@ except ModuleNotFoundError:  # pragma: no cover
 APPEND = """
 -- KEYS: clock, retention, users by time of their last entry;
 -- per owner: the log (hash: ID to 'TIME KIND IS_TOLD BODY'), ids by time of each capped kind
--- ARGV: time, retention in ms, oldest unexpired time, capped kinds, caps; per owner: (id of a user or false, entries)
+-- ARGV: retention in microseconds, capped kinds, caps; per owner: (id of a user or false, entries)
 -- Entry: number, kind, ID, body, replace_before_us, ID of the list whose impressions it reports
-local latest, now, ttl = tonumber(redis.call('GET', KEYS[1]) or 0), tonumber(ARGV[1]), tonumber(ARGV[2])
-local oldest, kinds, caps = tonumber(ARGV[3]), cjson.decode(ARGV[4]), cjson.decode(ARGV[5])
+local latest, retention, time = tonumber(redis.call('GET', KEYS[1]) or 0), tonumber(ARGV[1]), redis.call('TIME')
+local now, kinds, caps = time[1] * 1000000 + time[2], cjson.decode(ARGV[2]), cjson.decode(ARGV[3])
+local oldest = retention > 0 and now - retention or 0
 local result = {}
 local function next_us()
   latest = math.max(latest + 1, now)
   return string.format('%.0f', latest)
 end
-for number, owner in ipairs(cjson.decode(ARGV[6])) do
+for number, owner in ipairs(cjson.decode(ARGV[4])) do
   local first = 4 + (number - 1) * (1 + #kinds)
   local log, sets = KEYS[first], {}
   local function time_of(id)
@@ -56,7 +57,7 @@ for number, owner in ipairs(cjson.decode(ARGV[6])) do
   end
   for i, kind in ipairs(kinds) do
     sets[kind] = KEYS[first + i]
-    remove(sets[kind], redis.call('ZRANGEBYSCORE', sets[kind], '-inf', '(' .. ARGV[3]))
+    remove(sets[kind], redis.call('ZRANGEBYSCORE', sets[kind], '-inf', string.format('(%.0f', oldest)))
   end
   for _, entry in ipairs(owner[2]) do
     local number, kind, id, body, since, list = unpack(entry)
@@ -79,14 +80,29 @@ for number, owner in ipairs(cjson.decode(ARGV[6])) do
   end
   if owner[1] then
     redis.call('ZADD', KEYS[3], string.format('%.0f', latest), owner[1])
-    for i = first, ttl > 0 and first + #kinds or 0 do redis.call('PEXPIRE', KEYS[i], ttl) end
+    for i = first, retention > 0 and first + #kinds or 0 do
+      redis.call('PEXPIRE', KEYS[i], string.format('%.0f', retention / 1000))
+    end
   end
 end
-redis.call('MSET', KEYS[1], string.format('%.0f', latest), KEYS[2], string.format('%.0f', ttl))
+redis.call('MSET', KEYS[1], string.format('%.0f', latest), KEYS[2], ARGV[1])
 return result
 """
 """Atomically appends the entries of several owners, by the same rules as in SQLite. Times increase strictly across
 workers. The retention is stored for `firstday export`, which does not know the service's settings."""
+DELETE = """
+-- KEYS: users by time of their last entry; the keys of each owner, its log first
+-- ARGV: time of the last alias that may be deleted, owners
+for i = 2, #KEYS, (#KEYS - 1) / (#ARGV - 1) do
+  for _, text in ipairs(redis.call('HVALS', KEYS[i])) do
+    local us, kind = string.match(text, '^(%d+) (%l+)')
+    if (kind == 'alias' or kind == 'guest') and tonumber(us) > tonumber(ARGV[1]) then return 0 end
+  end
+end
+for i = 2, #KEYS do redis.call('UNLINK', KEYS[i]) end
+for i = 2, #ARGV do redis.call('ZREM', KEYS[1], ARGV[i]) end
+return 1
+"""
 
 
 class RedisLog(Log):
@@ -95,6 +111,8 @@ class RedisLog(Log):
     Acknowledged writes survive the end of this process. Whether they survive the end of Redis depends on its
     persistence settings. After a failed connection, calls fail at once for `retry_s` seconds. A call times out after
     `timeout_s` seconds. All keys start with `prefix`.
+
+    Raises `ValueError`, which may quote the password, if the URL is not valid.
     """
 
     def __init__(
@@ -104,9 +122,8 @@ class RedisLog(Log):
         prefix: str = "firstday",
         timeout_s: float = 1.0,
         retry_s: float = 1.0,
-        now_us: Callable[[], int] = now_us,
     ) -> None:
-        self.rules, self.now_us = rules, now_us
+        self.rules, self.now_us = rules, 0
         self._prefix = prefix
         self._facts = (f"{prefix}:clock", f"{prefix}:retention")
         self._users = f"{prefix}:users"
@@ -125,27 +142,35 @@ class RedisLog(Log):
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
             max_connections=64,
         )
-        self._append = self._redis.register_script(APPEND)
+        self._append, self._delete = map(self._redis.register_script, (APPEND, DELETE))
 
     def _keys(self, owner: str) -> list[str]:
         """Return an owner's keys: the log, and a sorted set for each capped kind."""
         return [f"{self._prefix}:{kind}:{owner}" for kind in ("log", *self.rules.caps)]
 
-    async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
+    async def read(self, owners: Sequence[str], since_us: int = 0) -> list[list[StoredEntry]]:
         """See `Log.read`."""
         pipe = self._redis.pipeline(transaction=False)
-        for owner in owners:
-            pipe.hgetall(self._keys(owner)[0])
         logs: list[list[StoredEntry]] = []
         with self._server.call():
-            found = await pipe.execute()
-        for fields in found:
-            parts = (text.split(" ", 3) for text in fields.values())
+            for owner in owners:
+                log = self._keys(owner)[0]
+                if since_us:
+                    by_time = f"{self._prefix}:{owner}:{owner}"
+                    pipe.hmget(log, ["", *await self._redis.zrange(by_time, f"({since_us}", "+inf", byscore=True)])
+                else:
+                    pipe.hvals(log)
+            pipe.time()
+            *found, (seconds, us) = await pipe.execute()
+        self.now_us = seconds * 1_000_000 + us
+        oldest_us = self.rules.oldest_us(self.now_us)
+        for owner, texts in zip(owners, found, strict=True):
+            parts = (text.split(" ", 3) for text in texts if text)  # some may have been removed meanwhile
             entries = ((kind, int(us), is_told == "1", body) for us, kind, is_told, body in parts)
-            logs.append(sorted(entries, key=itemgetter(1)))
+            logs.append(keep_unexpired(owner, sorted(entries, key=itemgetter(1)), oldest_us))
         return logs
 
-    async def append(self, entries: Sequence[Entry], oldest_us: int) -> list[bool]:
+    async def append(self, entries: Sequence[Entry]) -> list[bool]:
         """See `Log.append`."""
         by_owner: defaultdict[str, list[Any]] = defaultdict(list)
         for number, entry in enumerate(entries, 1):
@@ -160,15 +185,15 @@ class RedisLog(Log):
         with self._server.call():
             is_new = await self._append(
                 keys=[*self._facts, self._users, *(key for owner in by_owner for key in self._keys(owner))],
-                args=[self.now_us(), self.rules.retention_us // 1000, oldest_us, *map(json.dumps, values)],
+                args=[self.rules.retention_us, *map(json.dumps, values)],
             )
         return [new == 1 for new in is_new]
 
     async def find_facts(self) -> tuple[int, int]:
         """See `Log.find_facts`."""
         with self._server.call():
-            latest_us, retention_ms = await self._redis.mget(self._facts)
-        return int(latest_us or 0), 1000 * int(retention_ms or 0)
+            latest_us, retention_us = await self._redis.mget(self._facts)
+        return int(latest_us or 0), int(retention_us or 0)
 
     async def find_owners(self, since_us: int) -> list[str]:
         """See `Log.find_owners`."""
@@ -176,17 +201,16 @@ class RedisLog(Log):
             found = await self._redis.zrange(self._users, f"({since_us}", "+inf", byscore=True)
         return sorted(map(str, found))
 
-    async def delete(self, owner: str) -> None:
+    async def delete(self, owners: Sequence[str], until_us: int) -> bool:
         """See `Log.delete`."""
-        pipe = self._redis.pipeline()
-        pipe.unlink(*self._keys(owner))
-        pipe.zrem(self._users, owner)
+        keys = [self._users, *(key for owner in owners for key in self._keys(owner))]
         with self._server.call():
-            await pipe.execute()
+            return await self._delete(keys=keys, args=[until_us, *owners]) == 1
 
-    async def purge(self, oldest_us: int) -> None:
+    async def purge(self) -> None:
         """Forget users whose keys have expired in Redis; each append removes a user's expired entries."""
         with self._server.call():
+            oldest_us = self.rules.oldest_us(self.now_us)
             await self._redis.zremrangebyscore(self._users, "-inf", oldest_us - DAY_US)
 
     async def close(self) -> None:

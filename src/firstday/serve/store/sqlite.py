@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from operator import methodcaller
@@ -14,13 +15,15 @@ from typing import Any, Literal
 from firstday.errors import ConfigError
 from firstday.serve.store.base import (
     DAY_US,
-    EXPIRING,
+    EXPIRING_SQL,
     FIELDS,
     NOT_USERS,
+    SERVICE,
     Entry,
     Retention,
     StoredEntry,
     StoreError,
+    keep_unexpired,
     now_us,
 )
 from firstday.serve.store.group_commit import GroupCommit
@@ -34,7 +37,9 @@ PURGE_BATCH = 5_000
 
 OPEN = """PRAGMA journal_mode = WAL; PRAGMA synchronous = {}; PRAGMA secure_delete = ON;
 PRAGMA journal_size_limit = 67108864"""
-"""`secure_delete` overwrites deleted data instead of only unlinking it."""
+"""`secure_delete` overwrites deleted data in the file instead of only unlinking it."""
+CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
+"""Removes deleted data from the WAL; the result begins with 1 if a reader prevented that."""
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS log (owner TEXT NOT NULL, id TEXT NOT NULL, kind TEXT NOT NULL, us INTEGER NOT NULL, "
     "is_told INTEGER NOT NULL DEFAULT 0, body TEXT NOT NULL, PRIMARY KEY (owner, id)) WITHOUT ROWID, STRICT",
@@ -45,8 +50,10 @@ SET_FACT = "INSERT OR REPLACE INTO log (owner, id, kind, us, body) VALUES ('', ?
 """Upserts a fact owned by the service: the time of the last entry, even if it has been deleted (`latest`), or the
 retention (`retention`), both in microseconds."""
 FACT = "SELECT us FROM log WHERE owner = '' AND id = ?"
-READ = "SELECT kind, us, is_told, body FROM log WHERE owner = ? ORDER BY us"
+READ = "SELECT kind, us, is_told, body FROM log WHERE owner = ?1 AND +us > ?2 ORDER BY us"
+READ_VALUES = "SELECT kind, us, is_told, body FROM log WHERE +owner = ?1 AND kind = ?1 AND us > ?2 ORDER BY us"
 DELETE = "DELETE FROM log WHERE owner = ?"
+WAS_MERGED = "SELECT 1 FROM log WHERE owner = ? AND +kind IN ('alias', 'guest') AND +us > ?"
 TOUCH_USER = (
     "INSERT INTO log (owner, id, kind, us, body) VALUES (?1, 'user', 'user', ?2, ?2) ON CONFLICT DO UPDATE SET "
     "us = excluded.us, body = CASE WHEN us < ?3 THEN excluded.body ELSE body END WHERE us < ?4"
@@ -57,18 +64,23 @@ DELETE_OLDER = (
     "DELETE FROM log WHERE owner = ?1 AND +us < "
     "(SELECT CAST(body AS INTEGER) FROM log WHERE owner = ?1 AND id = 'user')"
 )
-APPEND = (
-    "INSERT INTO log (owner, kind, id, body, us) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET "
-    "kind = excluded.kind, body = excluded.body, us = excluded.us, is_told = 0 WHERE us < ?6"
-)
+APPEND = f"""INSERT INTO log (owner, kind, id, body, us) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET
+kind = excluded.kind, body = excluded.body, us = excluded.us, is_told = 0
+WHERE us < ?6 OR us < ?7 AND kind IN ({EXPIRING_SQL})"""  # noqa: S608
 SET_TOLD = "UPDATE log SET is_told = 1 WHERE owner = ? AND id = ?"
 KEEP_NEWEST = (
     "DELETE FROM log WHERE owner = ?1 AND +kind = ?2 AND +us <= "
     "(SELECT us FROM log WHERE owner = ?1 AND +kind = ?2 ORDER BY +us DESC LIMIT 1 OFFSET ?3)"
 )
 """The unary plus keeps SQLite from using the index by time, which spans all owners."""
+KEEP_NEWEST_VALUES = (
+    "DELETE FROM log WHERE +owner = ?1 AND kind = ?2 AND us <= "
+    "(SELECT us FROM log WHERE +owner = ?1 AND kind = ?2 ORDER BY us DESC LIMIT 1 OFFSET ?3)"
+)
+"""The same by the index, for an owner who alone has the kind: the bodies of all entries are not read."""
 PURGE = (
-    f"DELETE FROM log WHERE (owner, id) IN (SELECT owner, id FROM log WHERE kind IN {EXPIRING} AND us < ? LIMIT ?)",  # noqa: S608
+    f"""DELETE FROM log WHERE (owner, id) IN
+    (SELECT owner, id FROM log WHERE kind IN ({EXPIRING_SQL}) AND us < ? LIMIT ?)""",  # noqa: S608
     "DELETE FROM log WHERE owner IN (SELECT owner FROM log WHERE kind = 'user' AND us < ? LIMIT ?)",
 )
 CHANGED = f"""SELECT DISTINCT owner FROM log
@@ -95,11 +107,11 @@ class SqliteLog:
         path: Path,
         rules: Retention,
         synchronous: Literal["full", "normal"] = "full",
-        now_us: Callable[[], int] = now_us,
         *,
         is_copy: bool = False,
     ) -> None:
-        self.rules, self.now_us, self._latest_us = rules, now_us, 0
+        self.rules, self.now_us, self._latest_us = rules, 0, 0
+        self._clock_us = now_us() - time.monotonic_ns() // 1000
         self._path, self._synchronous, self._is_copy = path, synchronous, is_copy
         try:
             if not is_copy:
@@ -125,6 +137,7 @@ class SqliteLog:
         self._writer: sqlite3.Connection | None = None
         self._commits = GroupCommit(lambda batch: asyncio.to_thread(self._commit, batch))
         self._copying = asyncio.Lock()
+        self._has_removed = False
 
     def _create(self) -> None:
         """Create the schema and restore the last time used."""
@@ -148,13 +161,22 @@ class SqliteLog:
             connection.executescript(OPEN.format(self._synchronous))
         return connection
 
-    async def read(self, owners: Sequence[str]) -> list[list[StoredEntry]]:
+    def _oldest_us(self) -> int:
+        """Return the time before which entries have expired; 0 once the clock was set ahead by more than a day."""
+        self.now_us = now_us()
+        is_ahead = self.now_us > self._clock_us + time.monotonic_ns() // 1000 + DAY_US
+        return 0 if is_ahead else self.rules.oldest_us(self.now_us)
+
+    async def read(self, owners: Sequence[str], since_us: int = 0) -> list[list[StoredEntry]]:
         """See `Log.read`."""
         self._check_place()
+        oldest_us = self._oldest_us()
+        statement = READ_VALUES if since_us else READ
         try:
-            return [self._reader.execute(READ, (owner,)).fetchall() for owner in owners]
+            logs = [self._reader.execute(statement, (owner, since_us)).fetchall() for owner in owners]
         except sqlite3.Error as error:
             raise StoreError(f"store: cannot be read ({error}); try again.") from error
+        return [keep_unexpired(owner, log, oldest_us) for owner, log in zip(owners, logs, strict=True)]
 
     def _check_place(self) -> None:
         """Raise `StoreError` if the file is no longer where it was opened: writes would be lost with this process."""
@@ -165,8 +187,9 @@ class SqliteLog:
 
     async def find_facts(self) -> tuple[int, int]:
         """See `Log.find_facts`."""
-        latest, retention = (self._reader.execute(FACT, (name,)).fetchone() for name in ("latest", "retention"))
-        return latest[0], retention[0]
+        (entries,) = await self.read([SERVICE])
+        facts = {kind: us for kind, us, *_ in entries}
+        return facts["latest"], facts["retention"]
 
     async def find_owners(self, since_us: int) -> list[str]:
         """See `Log.find_owners`."""
@@ -174,15 +197,16 @@ class SqliteLog:
 
     def _next_us(self) -> int:
         """Return the time of the next entry: later than all previous ones, even if the clock was set back."""
-        self._latest_us = max(self._latest_us + 1, self.now_us())
+        self._latest_us = max(self._latest_us + 1, now_us())
         return self._latest_us
 
-    async def append(self, entries: Sequence[Entry], oldest_us: int) -> list[bool]:
+    async def append(self, entries: Sequence[Entry]) -> list[bool]:
         """See `Log.append`."""
 
         def work(connection: sqlite3.Connection) -> list[bool]:
             execute = connection.execute
             next_us = self._next_us
+            oldest_us = self._oldest_us()
             caps = self.rules.caps
             for user_id in dict.fromkeys(entry.owner for entry in entries if entry.owner not in NOT_USERS):
                 seen_us = next_us()
@@ -190,22 +214,38 @@ class SqliteLog:
                     execute(DELETE_OLDER, (user_id,))
             is_new = []
             for entry in entries:
-                is_new.append(execute(APPEND, (*entry[:4], next_us(), entry.replace_before_us)).rowcount == 1)
+                is_new.append(
+                    execute(APPEND, (*entry[:4], next_us(), entry.replace_before_us, oldest_us)).rowcount == 1
+                )
                 if is_new[-1] and entry.list_key:
                     execute(SET_TOLD, (entry.owner, entry.list_key))
             for owner, kind in dict.fromkeys((entry.owner, entry.kind) for entry in entries if entry.kind in caps):
-                execute(KEEP_NEWEST, (owner, kind, caps[kind]))
+                execute(KEEP_NEWEST_VALUES if owner == kind else KEEP_NEWEST, (owner, kind, caps[kind]))
             return is_new
 
         (is_new,) = await self._commits.write([work])
         return is_new
 
-    async def delete(self, owner: str) -> None:
+    async def delete(self, owners: Sequence[str], until_us: int) -> bool:
         """See `Log.delete`."""
-        await self._commits.write([lambda connection: connection.execute(DELETE, (owner,))])
 
-    async def purge(self, oldest_us: int) -> None:
+        def work(connection: sqlite3.Connection) -> bool:
+            if any(connection.execute(WAS_MERGED, (owner, until_us)).fetchone() for owner in owners):
+                return False
+            for owner in owners:
+                connection.execute(DELETE, (owner,))
+            return True
+
+        self._has_removed = True
+        (is_deleted,) = await self._commits.write([work])
+        return is_deleted
+
+    async def purge(self) -> None:
         """See `Log.purge`."""
+        oldest_us = self._oldest_us()
+        if self.rules.retention_us and not oldest_us:
+            raise StoreError("store: the clock was set ahead by more than a day; nothing expires until a restart.")
+        self._has_removed = True
         for statement, until_us in zip(PURGE, (oldest_us, oldest_us - DAY_US), strict=True):
             work = methodcaller("execute", statement, (until_us, PURGE_BATCH))
             while (await self._commits.write([work]))[0].rowcount:
@@ -215,12 +255,12 @@ class SqliteLog:
         """See `Log.back_up`."""
 
         def work() -> None:
+            staged = target.with_name(f".{target.name}.new")
+            staged.unlink(missing_ok=True)
+            staged.touch(0o600)
             with closing(self._connect()) as connection:
-                staged = target.with_name(f".{target.name}.new")
-                staged.unlink(missing_ok=True)
                 connection.execute("VACUUM INTO ?", (str(staged),))
-                staged.chmod(0o600)
-                staged.replace(target)
+            staged.replace(target)
 
         try:
             async with self._copying:
@@ -237,7 +277,10 @@ class SqliteLog:
                 connection.close()
 
     def _commit(self, batch: Sequence[Work]) -> list[Any]:
-        """Run all writes in one transaction; return their results."""
+        """Run all writes in one transaction; return their results.
+
+        After a removal, the WAL is written to the file and truncated, by a later commit if a copy is being made.
+        """
         self._check_place()
         try:
             self._writer = self._writer or self._connect()
@@ -250,4 +293,7 @@ class SqliteLog:
                 self._writer.close()  # rolls back
                 self._writer = None
             raise StoreError(f"store: cannot be written ({error}); nothing was stored, try again.") from error
+        if self._has_removed and not self._copying.locked():
+            with suppress(sqlite3.Error):  # the next commit tries again
+                (self._has_removed, *_) = self._writer.execute(CHECKPOINT).fetchone()
         return results
