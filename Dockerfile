@@ -24,8 +24,7 @@ RUN sed -n '/^uv==/,/[^\\]$/p' requirements.lock | pip install --no-cache-dir --
 
 USER firstday
 # Reachable from outside the container, so it starts only with keys.
-ENV ORT_DISABLE_TELEMETRY=1 \
-    FIRSTDAY_SERVE_HOST=0.0.0.0 \
+ENV FIRSTDAY_SERVE_HOST=0.0.0.0 \
     FIRSTDAY_SERVE_PORT=8000 \
     FIRSTDAY_SERVE_STORE=sqlite:////data/users.sqlite
 VOLUME ["/data"]

@@ -1,4 +1,4 @@
-# make demo    train on MovieLens 100K, print a list and its quality, open the page (creates .venv first)
+# make demo    train on MovieLens 100K, print a list and its quality, serve the page (creates .venv first)
 # make test    run the tests on all cores; some of them: make test ARGS='-x tests/data'
 # make coverage   run the tests and report which lines of src they ran
 # make check   check format, lint, types and import rules
@@ -68,7 +68,11 @@ $(VENV)/.dev:
 install: $(VENV)/.dev
 
 demo: $(VENV)/.train
-	$(BIN)/firstday demo --train
+	$(BIN)/firstday train movielens-100k --out demo/model
+	$(BIN)/firstday recommend demo/model -k 10 --user '{"age": 24, "interactions": [["stream", "item", "1"]]}'
+	$(BIN)/firstday evaluate movielens-100k --strategy auto --strategy segment --strategy popular --against popular \
+		--report demo/report.html
+	@if [ -t 1 ]; then set -x; $(BIN)/firstday serve demo/model; else echo "The page: $(BIN)/firstday serve demo/model"; fi
 
 # Tests also wait for servers and browsers, hence one process more than cores.
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
@@ -107,10 +111,10 @@ lock: | .venv-lock/bin/uv
 LOWEST := .venv-lowest/bin
 lowest: | .venv-lowest/bin/uv
 	$(LOWEST)/uv pip compile --quiet --resolution lowest-direct --no-annotate --no-header \
-		$(foreach extra,train word2vec tune experiment redis postgres,--extra $(extra)) --output-file .venv-lowest/lowest.txt pyproject.toml
+		$(foreach extra,train word2vec experiment redis postgres,--extra $(extra)) --output-file .venv-lowest/lowest.txt pyproject.toml
 	$(LOWEST)/python -m pip install --quiet --no-deps $(FROM_INDEX) $$(grep -o '^torch==[0-9.]*' .venv-lowest/lowest.txt)
 	$(LOWEST)/uv pip install --quiet --python $(LOWEST)/python --constraint .venv-lowest/lowest.txt \
-		--editable '.[train,word2vec,tune,experiment,redis,postgres,test]'
+		--editable '.[train,word2vec,experiment,redis,postgres,test]'
 	$(LOWEST)/python -m pytest -n auto --dist worksteal --ignore tests/spark --ignore tests/page --ignore tests/docs \
 		--ignore tests/test_notebooks.py $(ARGS)
 

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import typer
+from real_data import find_sets, open_set
 from result_files import RESULTS, read_results, write_results
 
 from firstday.config import Config
@@ -31,7 +32,6 @@ from firstday.data.splits.holdout import find_cut_offs, hold_out
 from firstday.data.splits.registration import collect_newcomers
 from firstday.data.splits.snapshot import take_snapshot
 from firstday.features.signals import map_columns
-from firstday.leaderboard.board import find_sets, open_set
 from firstday.methods.blend import Blending
 from firstday.metrics import Interval, bootstrap_means, measure
 from firstday.model.trained_model import TrainedModel

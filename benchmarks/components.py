@@ -21,11 +21,11 @@ from unittest.mock import patch
 
 import numpy as np
 import typer
+from real_data import find_sets, open_set
 from result_files import RESULTS, read_results, write_results
 
 from firstday.config import Config
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
-from firstday.leaderboard.board import find_sets, open_set
 from firstday.methods import blend, ease
 from firstday.metrics import bootstrap_means, measure
 from firstday.progress import Progress, no_progress, open_progress

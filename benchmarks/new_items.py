@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import typer
+from real_data import find_sets, open_set
 from result_files import RESULTS, read_results, write_results
 
 from firstday.config import Config
@@ -30,7 +31,6 @@ from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
 from firstday.data.splits.snapshot import find_first_seen
 from firstday.data.splits.split import Actions, Cohort
 from firstday.data.user_rows import UserRows
-from firstday.leaderboard.board import find_sets, open_set
 from firstday.metrics import bootstrap_means
 from firstday.recommend.added_items import AddedItems
 from firstday.recommend.query import Answer, Query

@@ -12,30 +12,35 @@ Renews docs/results/NAME.json and docs/images/NAME-*.svg.
 from __future__ import annotations
 
 import resource
-import tomllib
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
 import typer
-from result_files import write_results
+from result_files import read_results, write_results
 
 from firstday.cli.printing import print_results
+from firstday.config import Config, suit_config
+from firstday.data.dataset import Dataset
+from firstday.data.load import BUILT_IN, LOCAL_FILES, load
+from firstday.data.sources import movielens
 from firstday.data.splits.holdout import protocol_of
 from firstday.evaluation.comparisons import plot_cut_offs, plot_day_one_sizes
 from firstday.evaluation.plots import standalone
 from firstday.evaluation.run import evaluate
 from firstday.evaluation.slices import REFERENCE
-from firstday.leaderboard.board import SIMULATED, find_sets, open_set
 from firstday.methods.popularity import RECENT
 from firstday.progress import open_progress
 from firstday.recommend.registry import searched_names
 from firstday.recommend.spec import PAPER_SEGMENT
+from firstday.simulate.simulation_settings import SimulationSettings
+from firstday.simulate.tables import simulate
 
 DOCS = Path(__file__).parents[1] / "docs"
-RECORD = Path(__file__).parents[1] / "src" / "firstday" / "leaderboard" / "options.toml"
-"""Recorded options of baselines, chosen earlier on validation users."""
+SIMULATED = "simulated"
+SIMULATED_SERVICE = SimulationSettings(n_users=10_000, n_items=4_000, days=60)
 
 
 def main(
@@ -46,9 +51,32 @@ def main(
     on_record: list[str] = [],
     out: Path = DOCS,
 ) -> None:
-    """Evaluate datasets, by default all in `data`; recorded options of baselines are not tuned again."""
+    """Evaluate datasets, by default all in `data`; `on_record` names baselines that keep their earlier options."""
     for name, copy in find_sets(only, data).items():
         evaluate_set(name, copy, seeds, cut_offs, on_record, out)
+
+
+def find_sets(names: Sequence[str], data: Sequence[Path]) -> dict[str, Path | None]:
+    """Return the datasets named, each with the folder in `data` that has its local copy, or None without one.
+
+    Without names: MovieLens 100K, the simulated service, and every built-in dataset found in `data`.
+    """
+    copies = {name: folder for folder in data for name, file in LOCAL_FILES.items() if (folder / file).exists()}
+    names = names or (movielens.NAME, SIMULATED, *copies)
+    for name in names:
+        if name not in (*BUILT_IN, SIMULATED):
+            raise typer.BadParameter(f"{name!r} is not one of {', '.join((*BUILT_IN, SIMULATED))}")
+    return {name: copies.get(name) for name in names}
+
+
+def open_set(name: str, copy: Path | None) -> tuple[Dataset, Config]:
+    """Load a dataset and its settings: its preset, or the defaults."""
+    if name == SIMULATED:
+        with tempfile.TemporaryDirectory() as folder:
+            simulate(SIMULATED_SERVICE, Path(folder) / SIMULATED)
+            return load(Path(folder) / SIMULATED), Config()
+    config = suit_config(name)
+    return load(name, path=copy, config=config), config
 
 
 def evaluate_set(
@@ -61,8 +89,9 @@ def evaluate_set(
         config = config.override("registration.cut_offs", cut_offs)
     recent = [RECENT.name] if protocol_of(dataset, config) == "registration" else []
     rivals = (*searched_names(), PAPER_SEGMENT, *recent)
-    record = tomllib.loads(RECORD.read_text(encoding="utf-8")).get(name, {})
-    config = config.override("plugins", {**config.plugins, **{rival: record[rival] for rival in on_record}})
+    file = out / "results" / (f"{name}-clock.json" if name == SIMULATED else f"{name}.json")
+    record = {rival: read_results(file)["options"][rival]["by_seed"][0]["options"] for rival in on_record}
+    config = config.override("plugins", {**config.plugins, **record})
     with open_progress() as progress:
         results = evaluate(
             dataset,
@@ -75,11 +104,10 @@ def evaluate_set(
         )
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print_results(results)
-    (out / "results").mkdir(parents=True, exist_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     (out / "images").mkdir(exist_ok=True)
     content = {**results.to_json(), "seconds": round(perf_counter() - began, 1), "peak_mib": round(peak_mib)}
-    file = f"{name}-clock" if name == SIMULATED else name
-    write_results(content, out / "results" / f"{file}.json")
+    write_results(content, file)
     ours = replace(results, figures=tuple(of for of in results.figures if of.strategy not in searched_names()))
     plots = {
         "strategies": ours.plot_strategies(),
@@ -88,7 +116,7 @@ def evaluate_set(
     }
     for kind, svg in plots.items():
         if svg is not None:
-            (out / "images" / f"{file}-{kind}.svg").write_text(standalone(svg), encoding="utf-8")
+            (out / "images" / f"{file.stem}-{kind}.svg").write_text(standalone(svg), encoding="utf-8")
 
 
 if __name__ == "__main__":

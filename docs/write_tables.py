@@ -16,14 +16,12 @@ from table_makers import (
     demo,
     dependencies,
     experiments,
-    leaderboard,
     onboarding,
     operations,
     paper,
     quality,
     scale,
     settings,
-    tuning,
 )
 
 DOCS = Path(__file__).parent
@@ -64,8 +62,6 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "onboarding_speed": onboarding.onboarding_speed,
     "ab_tests": experiments.ab_tests,
     "replay": bandit.replay,
-    "tune": tuning.tune,
-    "leaderboard_sets": leaderboard.leaderboard_sets,
     "paper_scale": paper.paper_scale,
     "paper_stages": paper.paper_stages,
     "paper_figures": paper.paper_figures,

@@ -32,7 +32,7 @@ def try_python(python: str, wheel: Path, sdist: Path, folder: Path) -> str:
     _run(folder, *install, f"firstday @ {wheel.as_uri()}")
     run_demo(folder / "of-base", interpreter)
     _run(folder, *install, f"firstday[train] @ {wheel.as_uri()}")
-    run_demo(folder / "of-wheel", interpreter, "--train")
+    _run(folder, interpreter.parent / "firstday", "train", "movielens-100k", "--out", folder / "trained")
     _run(folder, interpreter, "-m", "pip", "uninstall", "--quiet", "--yes", "firstday")
     _run(folder, *install, f"firstday[train,redis,postgres,test] @ {sdist.as_uri()}")
     run_demo(folder / "of-sdist", interpreter)
@@ -47,9 +47,9 @@ def try_python(python: str, wheel: Path, sdist: Path, folder: Path) -> str:
     return f"{version}: wheel and sdist installed, demo run from both, {said}; {perf_counter() - began:.0f} s"
 
 
-def run_demo(out: Path, python: Path, *options: str) -> None:
+def run_demo(out: Path, python: Path) -> None:
     """Run the demo without the page, and check that it printed a figure and left a model."""
-    said = _run(out.parent, python.parent / "firstday", "demo", "--no-open", "--out", out, *options)
+    said = _run(out.parent, python.parent / "firstday", "demo", "--no-open", "--out", out)
     assert "beat popularity by" in said
     assert (out / "model" / "manifest.json").is_file()
 

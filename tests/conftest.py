@@ -97,7 +97,7 @@ def fresh_registry() -> Iterator[None]:
 
 LONG = (
     *("spark", "test_examples.py", "test_notebooks.py", "test_bare_environment.py", "test_plugin.py", "test_demo.py"),
-    *("test_faults.py", "test_site.py", "test_versions.py", "test_leaderboard.py", "test_distribution.py"),
+    *("test_faults.py", "test_site.py", "test_versions.py", "test_distribution.py"),
 )
 """Files and folders of tests that take long. What comes first is run by one process: only that one starts Spark."""
 

@@ -19,8 +19,8 @@ from firstday.recommend.registry import strategy_names
 from tests.environments import make_environment, pip, run, serve
 
 TRAINING = (
-    *("torch", "scipy", "sklearn", "implicit", "faiss", "onnx", "onnxruntime", "gensim", "matplotlib", "jinja2"),
-    *("pyspark", "pyarrow", "pandas", "optuna", "tomli_w", "tea_tasting"),
+    *("torch", "scipy", "sklearn", "implicit", "faiss", "gensim", "matplotlib", "jinja2"),
+    *("pyspark", "pyarrow", "pandas", "tea_tasting"),
 )
 
 RECOMMEND = """

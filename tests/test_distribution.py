@@ -53,7 +53,7 @@ def test_the_page_on_pypi_leads_nowhere_else_and_needs_no_checkout(built: tuple[
     assert page.startswith("# firstday\n")
     commands = [line for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
     assert commands[0].startswith("pip install 'firstday[train]'")
-    assert commands[1].startswith("firstday demo --train")
+    assert commands[1].startswith("firstday train movielens-100k")
     assert {line.split()[0] for line in commands} == {"pip", "firstday"}
     for remnant in (
         "`make",

@@ -29,14 +29,11 @@ PURPOSES = {
     "implicit": "ALS vectors of users and items",
     "jinja2": "HTML reports",
     "matplotlib": "plots in reports",
-    "onnx": "writes networks for other runtimes (`cold/onnx_export.py`)",
     "scikit-learn": "calibration of probabilities",
     "scipy": "sparse matrices, statistics",
     "threadpoolctl": "limits the threads of libraries",
     "torch": "trains the networks",
     "gensim": "word2vec vectors",
-    "optuna": "search of `firstday tune`",
-    "tomli-w": "writes the settings found",
     "tea-tasting": "intervals and tests of experiments",
     "redis": "a store shared by several processes",
     "psycopg": "the same, in Postgres",
@@ -70,7 +67,8 @@ def first_lists() -> list[str]:
         seconds = measured["seconds"]
         parts = [f"{seconds[step]:.0f}" for step in ("download", "install", "list")]
         total = f"{sum(seconds.values()):.0f}"
-        rows.append((f"`{measured['install']}`", f"`{measured['demo']}`", f"{measured['mb']:.0f}", *parts, total))
+        commands = ", ".join(f"`{command}`" for command in measured["commands"])
+        rows.append((f"`{measured['install']}`", commands, f"{measured['mb']:.0f}", *parts, total))
     return make_table(("install", "list by", "download, MB", "seconds: download", "install", "list", "in all"), rows)
 
 

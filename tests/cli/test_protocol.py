@@ -14,8 +14,6 @@ COMMANDS = (
     "evaluate tables",
     "refresh tables --out model",
     "replay tables",
-    "tune tables --out tuned.toml --trials 2",
-    "leaderboard tables",
 )
 OF_SAMPLED, OF_REGISTRATION = "of 3 users have at least 20 used items", "can be trained on (at least 2 used items)"
 """Parts of the refusals of tables with too few users, by protocol."""

@@ -80,6 +80,30 @@ def test_the_readme_works(folder: Path) -> None:
         assert (folder / name).is_file(), name
 
 
+@pytest.mark.slow
+def test_the_search_for_settings_works(folder: Path) -> None:
+    sizes = [part for name in ("--users", "--items") for part in (name, SMALLER[name])]
+    assert CliRunner().invoke(app, ["simulate", "tables", *sizes]).exit_code == 0
+    examples = read_examples(ROOT / "docs" / "configuration.md")
+    (search,) = (example for example in examples if example.language == "python")
+    search.text = search.text.replace("n_trials=20", "n_trials=1")
+    with Reader(folder) as reader:
+        reader.run_example(search)
+    study = reader.names["study"]
+    assert study.best_value > 0
+    assert set(study.best_params) == {"embedding.als_confidence", "embedding.als_regularization"}
+
+
+def test_the_questionnaire_works(tiny: Recommender, folder: Path) -> None:
+    tiny.save(folder / "model")
+    examples = read_examples(ROOT / "docs" / "onboarding.md")
+    with Reader(folder) as reader:
+        reader.run_example(next(example for example in examples if example.language == "python"))
+    question = reader.names["question"]
+    assert tiny.model.catalogue.items[question.target] == "i1"
+    assert reader.names["answers"].yes == (question.target,)
+
+
 def test_the_documented_experiment_of_the_service_works(
     tiny: Recommender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from firstday.evaluation.report.render import render_model
-from firstday.leaderboard.board import read_published, write_leaderboard
 from firstday.model.folder import read_manifest
 from firstday.recommend.recommender import Recommender
 from tests.evaluation.reports import MEANS, PROFILES, render, results
@@ -110,25 +109,4 @@ def test_labels_that_cover_each_other_would_be_noticed(browser: Any) -> None:
         '<text x="280" y="90">too far out</text></svg>'
     )
     assert page.evaluate(OVERLAPS) == ["one name covers another", "too far out is cut off"]
-    page.close()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("width", [WIDE, PHONE])
-def test_the_leaderboard_is_in_order_and_sorts(width: int, browser: Any, tmp_path: Path) -> None:
-    file = tmp_path / "leaderboard.html"
-    write_leaderboard(read_published(), file)
-    look_at(browser, file, width, "dark")
-    page = browser.new_page(viewport={"width": width, "height": 900})
-    page.goto(file.as_uri())
-
-    def read() -> list[str]:
-        cells = page.locator("tbody").first.locator("td:nth-child(2)").all_inner_texts()
-        return [text.split()[0] for text in cells]
-
-    best_first = read()
-    for order, ascending in ((best_first[::-1], 1), (best_first, 0)):
-        page.locator("thead button").first.click()
-        assert page.locator("th[aria-sort=ascending]").count() == ascending
-        assert read() == order != best_first[:1]
     page.close()

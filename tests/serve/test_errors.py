@@ -56,7 +56,6 @@ def test_what_is_not_there_and_what_is_not_taken(http: httpx.Client) -> None:
         ("/v1/users/u/recommendations?k=0", ["k"]),
         ("/v1/users/u/recommendations?k=1001&strategy=best&explain=perhaps", ["k", "strategy", "explain"]),
         ("/v1/users/u/recommendations?n=5", ["n"]),
-        ("/v1/users/u/segments?limit=33&items=-1", ["limit", "items"]),
         (f"/v1/users/{'x' * 129}/recommendations", ["user_id"]),
         ("/v1/users/a%00b/recommendations", ["user_id"]),
         ("/v1/users/%ff%fe/recommendations", ["user_id"]),

@@ -6,15 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 
-from firstday.features.signals import Signals
 from firstday.methods.auto import ClassEvidence, Guard
 from firstday.model.trained_model import KNOWLEDGE
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import strategy_names
-from firstday.serve.explain import MAX_VARIANTS
 from tests.serve.conftest import StartApp, get_list, ids_of, post_list
 
 DONE = [("favorite", "item", "i001"), ("stream", "item", "i005"), ("stream", "artist", "a07"), ("skip", "item", "i002")]
@@ -22,50 +19,6 @@ DONE = [("favorite", "item", "i001"), ("stream", "item", "i005"), ("stream", "ar
 
 def ask(http: httpx.Client, signals: dict[str, Any], **wanted: Any) -> dict[str, Any]:
     return post_list(http, signals, explain=True, **wanted)
-
-
-def predict(opened: Recommender, signals: dict[str, Any]) -> np.ndarray:
-    batch, _ = opened.model.catalogue.read([Signals.of(signals)])
-    predicted: np.ndarray = opened.model.cold.predict(opened.model.encoder.encode(batch))[0]
-    return predicted
-
-
-def test_signals_are_judged_by_leaving_each_out(http: httpx.Client, opened: Recommender) -> None:
-    said = {"age": 24, "profile": {"country": "FR"}, "friends": [f"u{ix:03}" for ix in range(8)], "interactions": DONE}
-    without: dict[str, dict[str, Any]] = {
-        "age 24": {"age": None},
-        "country FR": {"profile": {}},
-        "friends: 8": {"friends": []},
-    }
-    without |= {" ".join(one): {"interactions": [other for other in DONE if other != one]} for one in DONE}
-    answer = ask(http, said)
-    whole = predict(opened, said)
-    told = answer["explanation"]["moved_by"]
-    assert {entry["signal"] for entry in told} == set(without)
-    moved = [entry["moved"] for entry in told]
-    assert moved == sorted(moved, reverse=True)
-    assert moved[0] > 0.001
-    for entry in told:
-        other = predict(opened, said | without[entry["signal"]])
-        assert entry["moved"] == pytest.approx(1 - float(whole @ other), abs=1e-5)
-        assert entry["segment_without"] == int(opened.model.segments.assign(other[None])[0])
-    assert answer["explanation"]["signals_left_out"] == 0
-
-
-def test_a_signal_told_twice_is_left_out_whole(http: httpx.Client) -> None:
-    told = ask(http, {"interactions": [DONE[0], DONE[0], DONE[1]]})["explanation"]["moved_by"]
-    assert len(told) == 2
-    alone = ask(http, {"interactions": [DONE[0]]})["explanation"]["moved_by"]
-    assert alone[0]["segment_without"] is None  # nothing would be known
-
-
-@pytest.mark.parametrize(("n_done", "n_tried"), [(MAX_VARIANTS + 10, MAX_VARIANTS), (1000, 10)])
-def test_only_the_newest_of_many_signals_are_tried(http: httpx.Client, n_done: int, n_tried: int) -> None:
-    """Fewer of those of users who did very much."""
-    done = [("stream", "item", f"i{number % 121:03}") for number in range(n_done)]
-    explanation = ask(http, {"interactions": done})["explanation"]
-    assert explanation["signals_left_out"] == len(set(done)) - n_tried
-    assert {entry["signal"] for entry in explanation["moved_by"]} == {" ".join(one) for one in done[-n_tried:]}
 
 
 @pytest.mark.parametrize(
@@ -121,7 +74,6 @@ def test_every_strategy_can_be_explained_with_and_without_signals(http: httpx.Cl
 def test_an_explanation_comes_only_where_asked_for(http: httpx.Client) -> None:
     assert "explanation" not in post_list(http, {})
     explanation = get_list(http, "who", explain=True)["explanation"]
-    assert explanation["moved_by"] == []
     assert explanation["items"][0]["most_like"] is None
     assert explanation["items"][0]["why"].endswith(" of all users use it.")
 

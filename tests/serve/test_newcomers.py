@@ -1,4 +1,4 @@
-"""What the page shows a newcomer: profile columns, the map, and the segments near to them with their lists."""
+"""What the page shows a newcomer: the map of segments."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from firstday.recommend.recommender import Recommender
 from firstday.segment.segments import ItemCounts
 from firstday.serve.segment_map import HALF_HEIGHT, HALF_WIDTH, SegmentMap, make_segment_map
 from firstday.sparse import SparseRows
-from tests.serve.conftest import add_events, ids_of
 
 
 def test_every_segment_has_a_place_and_is_named_by_what_sets_it_apart(by_hand: httpx.Client) -> None:
@@ -24,31 +23,6 @@ def test_every_segment_has_a_place_and_is_named_by_what_sets_it_apart(by_hand: h
     for dot, lifts in ((east, {"i1": 1.5, "i2": 1.5, "i3": 13 / 12}), (north, {"i4": 2, "i5": 2, "i3": 8 / 9})):
         assert {item["item_id"]: item["lift"] for item in dot["apart"]} == pytest.approx(lifts)
     assert answer["everyone"] == pytest.approx({axis: (3 * east[axis] + 2 * north[axis]) / 5 for axis in "xy"})
-
-
-def test_the_nearest_segments_speak_as_soft_segments_weighs_them(by_hand: httpx.Client) -> None:
-    """The vector of i5 is predicted, (.25, .75): north weighs 2^(1/2) times as much. What is banned is in no list."""
-    add_events(by_hand, "near", "i5")
-    add_events(by_hand, "near", "i3", signal="ban")
-    answer = by_hand.get("/v1/users/near/segments", params={"limit": 2, "items": 1}).json()
-    east, north = by_hand.get("/v1/map").json()["segments"]
-    first, second = answer["segments"]
-    weights = 2**0.5 / (1 + 2**0.5), 1 / (1 + 2**0.5)
-    place = {axis: weights[0] * north[axis] + weights[1] * east[axis] for axis in "xy"}
-    assert answer["place"] == pytest.approx(place, abs=1e-3)
-    for one, dot, weight, item in zip((first, second), (north, east), weights, ("i4", "i1"), strict=True):
-        assert (one["segment"], one["apart"]) == (dot["segment"], dot["apart"])
-        assert one["weight"] == pytest.approx(weight, abs=1e-4)
-        (listed,) = one["items"]
-        assert (listed["item_id"], listed["share"], listed["most_like"]["item_id"]) == (item, 1, "i5")
-    whole = by_hand.get("/v1/users/near/segments", params={"items": 200}).json()["segments"]
-    assert [ids_of(one) for one in whole] == [["i4"], ["i1", "i2"]]
-
-
-def test_somebody_unknown_is_in_the_middle_and_no_segment_speaks(http: httpx.Client) -> None:
-    answer = http.get("/v1/users/nobody-yet/segments").json()
-    assert answer["segments"] == []
-    assert answer["place"] == http.get("/v1/map").json()["everyone"]
 
 
 def lay_out(trained: TrainedModel, centroids: np.ndarray, sizes: np.ndarray) -> SegmentMap:

@@ -12,7 +12,7 @@ import pytest
 
 from firstday.recommend.questionnaire import Answers, Questionnaire, recommend_after_questions
 from firstday.recommend.recommender import Recommender
-from tests.serve.conftest import StartApp, add_events, assert_error, ids_of, post_list, read_body
+from tests.serve.conftest import StartApp, add_events, assert_error, ids_of, read_body
 
 K = 4
 
@@ -114,6 +114,3 @@ def test_questions_about_artists_have_their_names(tiny: Recommender, start_app: 
         http.put("/v1/users/fan", json={"picks": [{"entity": "artist", "entity_id": "a1"}, {"entity_id": "i4"}]})
         assert ask(http, entity="artist", user_id="fan")["answered"] == 1
         assert_error(http.get("/v1/onboarding?entity=label"), 422, "invalid", "entity")
-        answer = post_list(http, {"interactions": [["favorite", "artist", "a1"]]}, explain=True)
-        (moved_by,) = answer["explanation"]["moved_by"]
-        assert moved_by["signal"] == "favorite artist a1 (Ada)"

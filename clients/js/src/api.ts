@@ -88,8 +88,6 @@ export interface components {
         Explanation: {
             route: string;
             segments: components["schemas"]["NearSegment"][];
-            moved_by: components["schemas"]["MovedBy"][];
-            signals_left_out: number;
             items: components["schemas"]["ItemReason"][];
             learned?: components["schemas"]["Learned"] | null;
             known: string;
@@ -140,11 +138,6 @@ export interface components {
             experiment?: string | null;
             variant?: string | null;
             explanation?: components["schemas"]["Explanation"] | null;
-        };
-        MovedBy: {
-            signal: string;
-            moved: number;
-            segment_without: number | null;
         };
         NearSegment: {
             segment: number;

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 import firstday
 from firstday.cli.check import check
@@ -16,8 +17,6 @@ from firstday.cli.evaluate import NAMES, evaluate
 from firstday.cli.experiment import experiment
 from firstday.cli.export import export
 from firstday.cli.inspect import inspect
-from firstday.cli.leaderboard import leaderboard
-from firstday.cli.onboarding import onboarding
 from firstday.cli.options import Command
 from firstday.cli.printing import print_error
 from firstday.cli.recommend import recommend
@@ -29,10 +28,28 @@ from firstday.cli.serve import serve
 from firstday.cli.similar import similar
 from firstday.cli.simulate import simulate
 from firstday.cli.train import train
-from firstday.cli.tune import tune
-from firstday.errors import FirstdayError
+from firstday.errors import ConfigError, FirstdayError
+
+REPLACEMENTS = {
+    "leaderboard": "use firstday evaluate --baselines",
+    "onboarding": "use GET /v1/onboarding of firstday serve, or Python (docs/onboarding.md)",
+    "tune": "search settings with Optuna (docs/configuration.md, Search for better settings)",
+}
+"""What replaces each removed command."""
+
+
+class Commands(TyperGroup):
+    """The commands, and what replaces the removed ones."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command; raise ConfigError for a removed one."""
+        if cmd_name in REPLACEMENTS:
+            raise ConfigError(f"{cmd_name}: is no longer a command; {REPLACEMENTS[cmd_name]}.")
+        return super().get_command(ctx, cmd_name)
+
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -59,11 +76,11 @@ def _callback(
 
 
 COMMANDS: tuple[Callable[..., None], ...] = (
-    demo, check, train, refresh, rollback, recommend, similar, onboarding, serve, export, simulate, evaluate, replay,
-    reproduce, inspect, tune, experiment, leaderboard,
+    demo, check, train, refresh, rollback, recommend, similar, serve, export, simulate, evaluate, replay,
+    reproduce, inspect, experiment,
 )  # fmt: skip
 for command in COMMANDS:
-    app.command(cls=Command, epilog=NAMES if command in (evaluate, replay, reproduce, leaderboard) else None)(command)
+    app.command(cls=Command, epilog=NAMES if command in (evaluate, replay, reproduce) else None)(command)
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -411,7 +411,7 @@ class Results:
         return {
             "chosen_on": f"validation users of {'the first cut-off' if self.cut_offs else users}",
             "grid": {name: list(values) for name, values in tunings[0].grid.items()},
-            "fit_seconds": round(mean_fit_seconds(tunings), 3),
+            "fit_seconds": round(sum(tuning.fit_seconds for tuning in tunings) / len(tunings), 3),
             "by_seed": by_seed,
         }
 
@@ -433,8 +433,3 @@ def with_ends(key: str, figure: Figure | Interval | None) -> dict[str, Any]:
 
 def _n(figure: Figure | None) -> int:
     return 0 if figure is None else figure.n
-
-
-def mean_fit_seconds(tunings: Sequence[Tuning]) -> float:
-    """Return the time to fit a baseline with the chosen options, mean over seeds."""
-    return sum(tuning.fit_seconds for tuning in tunings) / len(tunings)

@@ -466,11 +466,6 @@ class Catalogue:
             return self.title_of(target)
         return self.names[entity][target] if entity in self.names else ""
 
-    def find_name(self, entity: str, identity: Any) -> str:
-        """Return the title or name for an id; "" if the id is unknown or has none."""
-        is_unknown = self.find_unknown(None, entity, identity)
-        return "" if is_unknown else self.name_of(entity, self.ids_of(entity).index_of(identity))
-
     def ids_of(self, entity: str) -> Ids:
         """Return the ids of items, or of another known entity's members."""
         return self._ids[entity]

@@ -1,16 +1,15 @@
-"""Explanations of lists: the route, the signals that moved the prediction, and a reason for each item."""
+"""Explanations of lists: the route, the nearest segments, and a reason for each item."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from firstday.data.events import ITEM
 from firstday.features.encoder import understand_picks
-from firstday.features.signals import Catalogue, Signals
+from firstday.features.signals import Signals
 from firstday.model.trained_model import KNOWLEDGE, TrainedModel
 from firstday.ranking import unit_rows
 from firstday.recommend.belief import believe_segments
@@ -29,27 +28,16 @@ N_CHANGED = 3
 """Maximum number of risen segments, and of fallen ones."""
 N_TITLES = 3
 """Number of item titles that label a segment."""
-MAX_VARIANTS = 50
-"""Maximum number of leave-one-out variants; the newest signals come first."""
 
 
 def explain(list_request: ListRequest, recommendation: Recommendation) -> dict[str, Any]:
-    """Explain a list of an answered request; return an `Explanation` as JSON values.
-
-    Leave-one-out: the vector is predicted again without each signal, in one batch. This explains the *prediction*,
-    which some strategies do not use (`popular`, `group`, `day_one`, `fold_in`, `input_clusters`). The field `route`
-    says what the list is based on.
-    """
+    """Explain a list of an answered request; return an `Explanation` as JSON values."""
     model = list_request.model.trained
     signals = understand_picks(model.encoder, list_request.signals)
-    n_signals = (signals.age is not None) + len(signals.groups) + bool(signals.friends) + len(set(signals.interactions))
-    # About 10,000 interactions in all variants together, to limit the time for very active users.
-    n_variants = min(MAX_VARIANTS, max(5, 10_000 // max(1, len(signals.interactions))))
-    variants = list(islice(_leave_each_out(signals, model.catalogue), n_variants))
-    query = Query(model, model.read_signals([signals, *(signals.copy(**change) for _, change in variants)])[0], k=1)
+    query = Query(model, model.read_signals([signals])[0], k=1)
     spec = find_strategy(recommendation.route)
     is_known = bool(query.has_features[0])
-    explanation = {
+    explanation: dict[str, Any] = {
         "route": (
             f"{recommendation.route} answers for {recommendation.strategy}. "
             if recommendation.route != recommendation.strategy
@@ -57,29 +45,12 @@ def explain(list_request: ListRequest, recommendation: Recommendation) -> dict[s
         )
         + (spec.explain or spec.describe),
         "segments": _near_segments(recommendation, query) if is_known else [],
-        "moved_by": _moved_by(query, [name for name, _ in variants]) if is_known else [],
-        "signals_left_out": n_signals - len(variants),
         "known": KNOWLEDGE[query.knowledge[0]],
         "items": _reasons(list_request.model, recommendation, query),
     }
     if signals.shown and (learned := describe_learned(model, signals)):
         explanation["learned"] = learned
     return Explanation.model_validate(explanation, from_attributes=True).model_dump(exclude_unset=True)
-
-
-def _leave_each_out(signals: Signals, catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each signal's label and the changes that remove it: profile, friends, then interactions, newest first."""
-    if signals.age is not None:
-        yield f"age {signals.age}", {"age": None}
-    for name, value in signals.groups.items():
-        yield f"{name} {value}", {name: None}
-    if signals.friends:
-        yield f"friends: {len(signals.friends):,}", {"friends": ()}
-    for action in dict.fromkeys(reversed(signals.interactions)):
-        name = catalogue.find_name(action.entity, action.entity_id) if action.entity != ITEM else ""
-        others = [other for other in signals.interactions if other != action]
-        label = f"{action.signal} {action.entity} {action.entity_id}"
-        yield f"{label} ({name})" if name else label, {"interactions": others}
 
 
 def _near_segments(recommendation: Recommendation, query: Query) -> list[dict[str, Any]]:
@@ -97,17 +68,6 @@ def _near_segments(recommendation: Recommendation, query: Query) -> list[dict[st
             "distance": distances[segment],
         }
         for segment in np.argsort(distances, kind="stable")[:3].tolist()
-    ]
-
-
-def _moved_by(query: Query, names: list[str]) -> list[dict[str, Any]]:
-    """Return how far the prediction moves if each signal is removed, largest change first."""
-    moved = 1 - query.predicted[1:] @ query.predicted[0]
-    predictions = zip(query.has_features[1:], query.nearest_segments[1:], strict=True)
-    segments = [nearest if is_known else None for is_known, nearest in predictions]
-    return [
-        {"signal": names[row], "moved": max(0.0, moved[row]), "segment_without": segments[row]}
-        for row in np.argsort(-moved, kind="stable").tolist()
     ]
 
 

@@ -381,15 +381,6 @@ class OnboardingParameters(_Parameters):
     """Length of the list based on all answers. No list if omitted."""
 
 
-class NearParameters(_Parameters):
-    """Options of the segments near a user."""
-
-    limit: int = Field(default=5, ge=1, le=32)
-    """Maximum number of segments; those with the highest weights are returned."""
-    items: int = Field(default=20, ge=0, le=MAX_LIMIT)
-    """Number of items per segment."""
-
-
 ItemId = int | str
 Source = Literal["store", "request", "store_unavailable"]
 """Source of a user's signals."""
@@ -479,17 +470,6 @@ class NearSegment(SegmentAnswer):
     """Distance from the predicted vector to the centroid."""
 
 
-class MovedBy(_Answer):
-    """Effect of one signal on the prediction."""
-
-    signal: str
-    """The signal, such as favorite item i81, favorite artist a7 (Nina), or country FR."""
-    moved: float
-    """Distance between the vectors predicted with and without this signal: 1 - cosine, from 0 to 2."""
-    segment_without: int | None
-    """Segment predicted without this signal; null if nothing else is known about the user."""
-
-
 class NearSignal(_Named):
     """The user's liked item that is most similar to a listed item."""
 
@@ -541,10 +521,6 @@ class Explanation(_Answer):
     """The strategy that answered, and what its list is based on."""
     segments: list[NearSegment]
     """Nearest segments, nearest first."""
-    moved_by: list[MovedBy]
-    """Effect of each signal, largest first."""
-    signals_left_out: int
-    """Number of signals not evaluated because the user has too many: the oldest ones."""
     items: list[ItemReason]
     learned: Learned | None = None
     """Present only if items were passed over."""
@@ -923,35 +899,6 @@ class MapAnswer(_ByModel):
     """Share of the centroids' variance explained by the two dimensions, before dots are spread and pushed apart."""
     segments: list[SegmentDot]
     """Largest first."""
-
-
-class ListedItem(SegmentItem):
-    """An item recommended by a near segment."""
-
-    most_like: NearSignal | None
-    """The user's most similar liked item."""
-
-
-class NearbySegment(_Segment):
-    """A segment near a user's predicted vector, with its list."""
-
-    weight: float
-    """Weight in the list of soft_segments, from 0 to 1."""
-    apart: list[DistinctiveItem] = Field(validation_alias="distinctive")
-    """Most distinctive items, best first."""
-    items: list[ListedItem]
-    """Most used items, excluding those that the user has used or banned."""
-
-
-class NearAnswer(_ByModel):
-    """The segments near a user."""
-
-    user_id: str
-    signals_from: Source
-    place: MapPoint
-    """Weighted mean of the near segments' positions."""
-    segments: list[NearbySegment]
-    """By descending weight; empty if nothing is known about the user."""
 
 
 def json_response(values: Any) -> Response:

@@ -1,1 +1,0 @@
-"""Leaderboard: all methods on the same cold users of the same datasets."""
