@@ -34,6 +34,7 @@ STORE_TESTS = (
     "tests/serve/test_export.py",
     "tests/serve/test_guests.py",
 )
+TOKEN_TESTS = ("tests/serve/test_tokens.py", "tests/serve/test_limits.py", "tests/serve/test_users.py")
 SPLIT_TESTS = ("tests/data", "tests/features/test_clock.py", "tests/training")
 CLOCK_TESTS = ("tests/training/test_clock.py", "tests/engine/test_first_uses.py", "tests/training/test_renew.py")
 LIST_TESTS = ("tests/recommend/test_lists_by_hand.py", "tests/recommend")
@@ -43,6 +44,8 @@ POSTGRES = "serve/store/postgres.py"
 STORE = "serve/store/base.py"
 SIGNED = "serve/tokens.py"
 GATE = "serve/middleware.py"
+LISTS = "serve/routes/lists.py"
+PROTOCOL = "serve/protocol.py"
 OWN_PATHS = 'scope["path"] not in ("/v1/events", f"/v1/users/{claims.sub}/recommendations")'
 SIGNALS = "features/signals.py"
 SNAPSHOT = "data/splits/snapshot.py"
@@ -54,13 +57,13 @@ CLOCK = "training/clock.py"
 STORES = (
     (SQLITE, "WHERE us < ?6 OR us < ?7", "WHERE ?6 = ?6 OR us < ?7"),
     (SQLITE, "OR us < ?7 AND kind", "OR false AND ?7 AND kind"),
-    (SQLITE, "AND +us > ?", "AND +us < 0 * ?"),
+    (SQLITE, "'guest') AND +us > ?", "'guest') AND +us < 0 * ?"),
     (SQLITE, "if self._has_removed and not", "if False and not"),
     (SQLITE, "self._has_removed and not self._copying.locked()", "self._has_removed"),
     (SQLITE, "return 0 if is_ahead else", "return"),
     (SQLITE, "staged.touch(0o600)", "pass"),
     (SQLITE, "if is_new[-1] and entry.list_key:", "if False:"),
-    (SQLITE, "execute(KEEP_NEWEST, (owner, kind, caps[kind]))", "pass"),
+    (SQLITE, "execute(KEEP_NEWEST_VALUES if owner == kind else KEEP_NEWEST, (owner, kind, caps[kind]))", "pass"),
     (SQLITE, "execute(DELETE_OLDER, (user_id,))", "pass"),
     (SQLITE, '"DELETE FROM log WHERE owner = ?"', "\"DELETE FROM log WHERE owner = ? AND kind != 'assignment'\""),
     (SQLITE, "self._latest_us = latest_us", "pass"),
@@ -114,17 +117,31 @@ STORES = (
 """Promises of the stores: file, code, and its replacement."""
 TOKENS = (
     (SIGNED, "not any(hmac", "False and any(hmac"),
-    (SIGNED, "claims.exp > time.time()", "claims.exp"),
+    (SIGNED, "time.time() < claims.exp", "time.time()"),
+    (SIGNED, "claims.nbf <= time.time()", "time.time()"),
+    (SIGNED, 'scheme.lower() != "bearer"', "False"),
     (SIGNED, "<= self._most", "<= 1e9"),
     (SIGNED, "self._counts.clear()", "pass"),
     (GATE, 'headers.get("origin", claims.aud[0]) not in claims.aud', "False"),
     (GATE, OWN_PATHS, "False"),
     (GATE, OWN_PATHS, 'not TOKEN_PATH.fullmatch(scope["path"])'),
-    (GATE, "origin in self._settings.origins and", "origin and"),
+    (GATE, "origin in self.settings.origins and", "origin and"),
     (GATE, ' and TOKEN_PATH.fullmatch(scope["path"])', ""),
     (GATE, "is_stream = not user_id and", "is_stream ="),
-    (GATE, "has_ids and not user_id", "has_ids"),
-    (GATE, ' and not request.scope["firstday.token_user"]', ""),
+    (GATE, "MAX_TOKEN_BYTES if user_id else max_bytes", "max_bytes"),
+    (GATE, ' and not scope["firstday.token_user"]', ""),
+    (GATE, "if is_foreign(scope, headers) and", "if False and"),
+    (GATE, "if self._n_current[whose] >= most:", "if False:"),
+    (GATE, 'f"token {user_id}", MAX_TOKEN_REQUESTS', 'f"token {user_id}", 999'),
+    ("serve/batching.py", "if request.has_token and person_id", "if False and person_id"),
+    (LISTS, "if n > most:", "if False:"),
+    (LISTS, "if list_request.has_token and n_items", "if False and n_items"),
+    (LISTS, "list_request.n_comparisons", "list_request.rules.n_comparisons"),
+    ("serve/schemas.py", "if size > MAX_FILTERS_LENGTH:", "if False:"),
+    (PROTOCOL, "if size > MAX_HEAD_BYTES:", "if False:"),
+    (PROTOCOL, "if self._unread > MAX_HEAD_BYTES:\n            self._refuse(TOO_LARGE)", "if False:\n            pass"),
+    (PROTOCOL, "self._head_timer = self._call_later(partial(self._refuse, TOO_SLOW))", "pass"),
+    (PROTOCOL, "self._write_timer = self._call_later(self.transport.abort)", "pass"),
     ("serve/routes/users.py", "token_user and dict(events)", "False and dict(events)"),
 )
 LEAKAGE = (
@@ -188,7 +205,7 @@ def make_mutants() -> Iterator[Mutant]:
     yield from without_rules(SOURCES / "tables" / "rules.py")
     yield from without_rules(SOURCES / "data" / "interactions.py")
     listed = [("stores", *change, STORE_TESTS) for change in STORES] + [("leakage", *change) for change in LEAKAGE]
-    listed += [("tokens", *change, ("tests/serve/test_tokens.py",)) for change in TOKENS]
+    listed += [("tokens", *change, TOKEN_TESTS) for change in TOKENS]
     for kind, file, code, instead, tests in listed:
         text = (SOURCES / file).read_text(encoding="utf-8")
         if text.count(code) != 1:
