@@ -164,6 +164,7 @@ def test_a_user_has_few_requests_at_once(start_app: StartApp) -> None:
         ({"filter": "year == user.year"}, 2),
         ({"boost": {"True": 2.0, "year > 1": 3.0}}, 2),
         ({"cap": {"artist": 1, "genre": 2}, "allow": [], "deny": ["a"], "pin": {1: ["a"]}}, 4),
+        ({"pin": {rank: ["a"] for rank in range(1, 31)}}, 3),
     ],
 )
 def test_the_price_of_rules(rules: dict[str, Any], n: int) -> None:
@@ -224,6 +225,7 @@ def test_long_filters_are_refused_before_they_are_parsed(http: httpx.Client, wro
     "rules",
     [
         {"filter": 'item_id == "\ud800"'},
+        {"filter": r"item_id == '\ud800'"},
         {"context": {"a": "\ud800"}, "filter": "item_id != user.a"},
         {"context": {"\ud800": 1}},
         {"cap": {"\ud800": 1}},
