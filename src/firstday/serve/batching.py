@@ -27,9 +27,6 @@ from firstday.serve.stored_items import StoredItems
 
 BATCH_SIZE = 32
 """Maximum requests per batch; bounds how long a request waits for the others."""
-N_THREADS = 2
-"""Number of threads for long work."""
-
 T = TypeVar("T")
 
 
@@ -116,7 +113,7 @@ class ListBatcher:
     one batch form the next, so the cost per request falls with the load. A batch begins once all requests that have
     arrived are part of it: most of its cost does not depend on their number, so smaller batches delay everybody. A
     request that has waited `max_wait_s` is refused, so that a burst delays later requests no longer than that. Rows,
-    and rules that are not compiled, are left to threads.
+    and rules that are not compiled, are left to a thread.
     """
 
     def __init__(
@@ -124,7 +121,7 @@ class ListBatcher:
     ) -> None:
         self._holder, self._store, self._items, self._enrolment = holder, store, items, enrolment
         self._max_wait_s = max_wait_s
-        self._pool = ThreadPoolExecutor(N_THREADS, "lists")
+        self._pool = ThreadPoolExecutor(1, "lists")  # more would take turns with the event loop
         self._waiting: list[ListRequest] = []
         self._prepared: list[ListRequest] = []
         self._n_arrived = 0
@@ -146,7 +143,7 @@ class ListBatcher:
         return request
 
     async def run(self, work: Callable[[], T], arrived_s: float) -> T:
-        """Return the result of work in a thread, or refuse a request that it would make late."""
+        """Return the result of work in the thread, or refuse a request that it would make late."""
         future = asyncio.get_running_loop().run_in_executor(self._pool, work)
         try:
             return await asyncio.wait_for(future, arrived_s + self._max_wait_s - time.monotonic())
