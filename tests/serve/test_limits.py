@@ -240,7 +240,8 @@ def test_half_of_a_surrogate_pair_is_refused(http: httpx.Client, rules: dict[str
 def test_rules_are_compiled_in_a_thread_in_time(start_app: StartApp) -> None:
     app = start_app(max_wait_s=0.3)
     with app.open_client() as http:
-        assert http.get(LISTS, params={"filter": ONE}).status_code == 200
+        for _ in range(2):  # the first compiles the filter, the second finds that a list is quick
+            assert http.get(LISTS, params={"filter": ONE}).status_code == 200
         app.service.lists._pool.submit(time.sleep, 1)
         for path, options in (
             (LISTS, {"params": {"filter": "item_id != 'y'"}}),
