@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from simulated_arrivals import ArrivalSettings
 
-from firstday.simulate import behavior, music, people, world
-from firstday.simulate.simulation_settings import SimulationSettings
+from firstday.lab.simulate import behavior, music, people, world
+from firstday.lab.simulate.simulation_settings import SimulationSettings
 
 PAGE = " ".join((Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8").split())
 S = SimulationSettings(20_000, 10_000)

@@ -11,9 +11,9 @@ import pytest
 
 from firstday.data.dataset import Dataset
 from firstday.engine.engines import load
+from firstday.lab.simulate.simulation_settings import SimulationSettings
+from firstday.lab.simulate.tables import simulate
 from firstday.model.folder import read_manifest
-from firstday.simulate.simulation_settings import SimulationSettings
-from firstday.simulate.tables import simulate
 from firstday.training.fit import train
 from tests.data.same import assert_equal
 from tests.data.test_frames import LIBRARIES

@@ -18,10 +18,10 @@ from firstday.data.dataset import Dataset
 from firstday.data.splits import roles
 from firstday.engine import engines
 from firstday.engine.spark import work
+from firstday.lab.simulate.simulation_settings import SimulationSettings
+from firstday.lab.simulate.tables import simulate
 from firstday.model.folder import MANIFEST
 from firstday.recommend.recommender import Recommender
-from firstday.simulate.simulation_settings import SimulationSettings
-from firstday.simulate.tables import simulate
 from firstday.training.fit import train
 from tests.synthetic import brief_config
 

@@ -21,14 +21,14 @@ from firstday.cli.options import Command
 from firstday.cli.printing import print_error
 from firstday.cli.recommend import recommend
 from firstday.cli.refresh import refresh
-from firstday.cli.replay import replay
-from firstday.cli.reproduce import reproduce
 from firstday.cli.rollback import rollback
 from firstday.cli.serve import serve
 from firstday.cli.similar import similar
-from firstday.cli.simulate import simulate
 from firstday.cli.train import train
 from firstday.errors import ConfigError, FirstdayError
+from firstday.lab.replay.command import replay
+from firstday.lab.reproduce.command import reproduce
+from firstday.lab.simulate.command import simulate
 
 REPLACEMENTS = {
     "leaderboard": "use firstday evaluate --baselines",

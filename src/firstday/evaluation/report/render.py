@@ -7,7 +7,6 @@ from typing import Any
 
 import firstday
 from firstday.config import Config
-from firstday.data.sources.deezer_kdd21 import Space
 from firstday.errors import needs_extra
 from firstday.evaluation.comparisons import (
     compare_cut_offs,
@@ -20,11 +19,12 @@ from firstday.evaluation.comparisons import (
     plot_cut_offs,
     plot_day_one_sizes,
 )
-from firstday.evaluation.paper_figures import compare_with_paper
 from firstday.evaluation.plots import plot_training, theme_css
 from firstday.evaluation.results import HEAD_METRICS, MINUS, UNKNOWN_VECTORS, Results
 from firstday.evaluation.slices import BASELINE, MIN_USERS
 from firstday.evaluation.text_table import write_signed
+from firstday.lab.reproduce.deezer_kdd21 import Space
+from firstday.lab.reproduce.paper_figures import compare_with_paper
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.model_card import describe_data, make_card
 from firstday.recommend.registry import find_strategy, is_plugin, strategy_names
