@@ -40,6 +40,8 @@ from firstday.recommend.list_files import LIST_ENDINGS, find_list_form
 from firstday.recommend.recommendation import Recommendation
 from firstday.recommend.registry import strategy_names
 
+PLACE = 7  # in firstday --help
+
 
 def recommend(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Model folder.")],

@@ -35,6 +35,8 @@ from firstday.recommend.model_card import describe_default, describe_selection
 from firstday.recommend.registry import with_methods
 from firstday.training.fit import train as run_training
 
+PLACE = 4  # in firstday --help
+
 
 def train(
     tables: TablesArgument,

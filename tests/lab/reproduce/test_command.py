@@ -1,4 +1,4 @@
-"""firstday reproduce on the command line: the table, JSON, the report, and mistakes."""
+"""firstday lab reproduce on the command line: the table, JSON, the report, and mistakes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ QUICK = ["--strategy", "popular", "--strategy", "segment", "--segments", "8", "-
 
 
 def test_the_table_stands_beside_the_papers(released: Path) -> None:
-    done = runner.invoke(app, ["reproduce", str(released), *QUICK, "--config", write_settings(released)])
+    done = runner.invoke(app, ["lab", "reproduce", str(released), *QUICK, "--config", write_settings(released)])
     assert done.exit_code == 0, done.output
     lines = [line.split() for line in done.stdout.splitlines()]
     assert ["popular", "paper", "8.92", "±", "0.21", "3.01", "±", "0.08", "9.72", "±", "0.20"] in lines
@@ -41,7 +41,7 @@ def test_json_and_report_go_to_files(released: Path, tmp_path: Path) -> None:
     out = tmp_path / "table.json"
     page = tmp_path / "table.html"
     options = ["--space", "mf", "--json", str(out), "--report", str(page), "--config", write_settings(released)]
-    done = runner.invoke(app, ["reproduce", str(released), *QUICK, *options])
+    done = runner.invoke(app, ["lab", "reproduce", str(released), *QUICK, *options])
     assert done.exit_code == 0, done.output
     values = json.loads(out.read_text())
     assert (values["space"], values["dimensions"]) == ("mf", 9)
@@ -49,6 +49,7 @@ def test_json_and_report_go_to_files(released: Path, tmp_path: Path) -> None:
     assert "reading" in values["seconds"]
     text = page.read_text()
     assert "Next to the paper\N{RIGHT SINGLE QUOTATION MARK}s Table 1" in text
+    assert "cold users are those of the paper" in text
     assert "Deezer, semi-personalised" in text
     assert "19.00" in text
     assert "simulated" not in text
@@ -57,14 +58,14 @@ def test_json_and_report_go_to_files(released: Path, tmp_path: Path) -> None:
 def test_simulated_data_is_named_everywhere(simulated: Path, tmp_path: Path) -> None:
     page = tmp_path / "table.html"
     options = ["--report", str(page), "--json", "-", "--strategy", "popular", "--config", write_settings(tmp_path)]
-    done = runner.invoke(app, ["reproduce", str(simulated), *options])
+    done = runner.invoke(app, ["lab", "reproduce", str(simulated), *options])
     assert done.exit_code == 0, done.output
     values = json.loads(done.stdout)
     assert values["simulated"] is True
     assert values["notes"][0] == SIMULATED_NOTE
     assert "<title>Cold users of deezer-kdd21, simulated: firstday report</title>" in page.read_text()
     assert SIMULATED_NOTE.partition(",")[0] in page.read_text()
-    shown = runner.invoke(app, ["reproduce", str(simulated), "--strategy", "popular", *options[-2:]])
+    shown = runner.invoke(app, ["lab", "reproduce", str(simulated), "--strategy", "popular", *options[-2:]])
     assert shown.stdout.startswith("deezer-kdd21, simulated: Table 1 of the paper (svd)")
     assert f"note: {SIMULATED_NOTE}" in shown.stderr
 
@@ -77,7 +78,16 @@ def test_mistakes_are_sentences(released: Path, tmp_path: Path) -> None:
         ([str(released), "--report", str(tmp_path)], ConfigError, "is a folder; give the name of a file"),
         ([str(released), "--segments", "500", "--strategy", "popular"], ConfigError, "is 500, with 240 warm users"),
     ):
-        done = runner.invoke(app, ["reproduce", *arguments])
+        done = runner.invoke(app, ["lab", "reproduce", *arguments])
         assert isinstance(done.exception, kind)
         assert sentence in str(done.exception)
-    assert runner.invoke(app, ["reproduce", str(released), "--space", "w2v"]).exit_code == 2
+    assert runner.invoke(app, ["lab", "reproduce", str(released), "--space", "w2v"]).exit_code == 2
+
+
+def test_a_missing_device_is_named_before_anything_is_read() -> None:
+    import torch
+
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    for device in (name for name, is_there in present.items() if not is_there):
+        done = runner.invoke(app, ["lab", "reproduce", "no", "--device", device])
+        assert str(done.exception).startswith(f"device: '{device}' is not available")

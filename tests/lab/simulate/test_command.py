@@ -1,4 +1,4 @@
-"""firstday simulate as a user calls it."""
+"""firstday lab simulate as a user calls it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SIZES = ("--users", "60", "--items", "40", "--days", "10")
 
 
 def test_it_says_what_was_written_and_what_to_do_next(tmp_path: Path) -> None:
-    done = runner.invoke(app, ["simulate", str(tmp_path / "t"), *SIZES])
+    done = runner.invoke(app, ["lab", "simulate", str(tmp_path / "t"), *SIZES])
     assert done.exit_code == 0, done.output
     said, following = done.stdout.splitlines()
     n = pl.read_parquet(tmp_path / "t" / "interactions" / "*.parquet").height
@@ -25,7 +25,7 @@ def test_it_says_what_was_written_and_what_to_do_next(tmp_path: Path) -> None:
 
 
 def test_json_is_for_scripts(tmp_path: Path) -> None:
-    done = runner.invoke(app, ["simulate", str(tmp_path), *SIZES, "--seed", "5", "--layout", "tables", "--json"])
+    done = runner.invoke(app, ["lab", "simulate", str(tmp_path), *SIZES, "--seed", "5", "--layout", "tables", "--json"])
     assert done.exit_code == 0, done.output
     names = ("interactions/*", "users", "friends", "items", "collections", "names")
     rows = {name.removesuffix("/*"): pl.read_parquet(tmp_path / f"{name}.parquet").height for name in names}

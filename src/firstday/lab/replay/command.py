@@ -1,4 +1,4 @@
-"""firstday replay: strategies that show slates to cold users in rounds and learn from the outcome."""
+"""firstday lab replay: strategies that show slates to cold users in rounds and learn from the outcome."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ def replay(
     NAME@once shows one long list slate by slate; NAME@uses learns only from uses; epsilon and ucb are simple bandit
     baselines.
 
-    Example: firstday replay movielens-100k --rounds 10 --slate 12 --visible 3 --json replay.json
+    Example: firstday lab replay movielens-100k --rounds 10 --slate 12 --visible 3 --json replay.json
 
-    Example: firstday replay tables --strategy explore --strategy blend --filter in_stock --picture replay.svg
+    Example: firstday lab replay tables --strategy explore --strategy blend --filter in_stock --picture replay.svg
     """
     trainable = load_plugins(plugin)
     check_output(json_out)

@@ -1,4 +1,4 @@
-"""firstday reproduce: our version of the paper's Table 1 next to the original, from the released data."""
+"""firstday lab reproduce: our version of the paper's Table 1 next to the original, from the released data."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from firstday.evaluation.report.render import render_evaluation
 from firstday.files import write_file
 from firstday.lab.reproduce.deezer_kdd21 import NAME, Space, read_paper_data
 from firstday.lab.reproduce.paper_figures import compare_with_paper
-from firstday.lab.reproduce.table import Reproduction, choose_strategies, configure, reproduce_table
+from firstday.lab.reproduce.table import PROTOCOL_TEXT, Reproduction, choose_strategies, configure, reproduce_table
 from firstday.progress import open_progress
 from firstday.recommend.registry import find_strategy
 
@@ -67,7 +67,7 @@ def reproduce(
 ) -> None:
     """Train on the paper's released data and print our Table 1 next to the paper's.
 
-    Example: firstday reproduce deezer-kdd21 --space svd --json table.json --report table.html
+    Example: firstday lab reproduce deezer-kdd21 --space svd --json table.json --report table.html
     """
     began = perf_counter()
     load_plugins(plugin)
@@ -97,7 +97,8 @@ def reproduce(
             },
             config=table.config,
             command=command_line(),
-            space=table.space,
+            protocol=PROTOCOL_TEXT,
+            paper=compare_with_paper(table.results, table.space),
         )
         write_file(report, page)
 

@@ -32,6 +32,10 @@ from firstday.training.validation import Fold
 from firstday.training.weights import choose_blending
 
 PROTOCOL = "kdd21"
+PROTOCOL_TEXT = (
+    "Warm and cold users are those of the paper. Only the features of day one are known; lists are scored on what "
+    "users streamed in their first 30 days, without exclusions."
+)
 USERS_PER_SEGMENT, MOST_SEGMENTS = 70, 1000
 """Default number of segments: training users / 70, at most 1,000. For the paper's 70,000 users this is its 1,000."""
 SIMULATED_NOTE = "The data was simulated, so the results say nothing about the paper's users."

@@ -1,4 +1,4 @@
-"""firstday simulate: simulate a music service over time, as tables or in the layout of the paper's data."""
+"""firstday lab simulate: simulate a music service over time, as tables or in the layout of the paper's data."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def simulate(
 ) -> None:
     """Simulate a music service over time and write its tables to OUT, in chunks.
 
-    Example: firstday simulate tables --users 20000 --items 10000
+    Example: firstday lab simulate tables --users 20000 --items 10000
     """
     began = perf_counter()
     write = simulate_tables
@@ -42,7 +42,7 @@ def simulate(
 
         write = simulate_released
         key = "folder"
-        next_command = f"reproduce {out} --space svd"
+        next_command = f"lab reproduce {out} --space svd"
     with open_progress() as progress:
         rows = write(SimulationSettings(users, items, days=days, seed=seed), out, progress=progress)
     if as_json:

@@ -11,7 +11,7 @@ from simulated_arrivals import ArrivalSettings
 from firstday.lab.simulate import behavior, music, people, world
 from firstday.lab.simulate.simulation_settings import SimulationSettings
 
-PAGE = " ".join((Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8").split())
+PAGE = " ".join((Path(__file__).parents[3] / "docs" / "simulator.md").read_text(encoding="utf-8").split())
 S = SimulationSettings(20_000, 10_000)
 A = ArrivalSettings()
 
