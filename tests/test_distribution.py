@@ -108,6 +108,7 @@ def test_workflows_run_what_make_has_and_publish_without_a_password() -> None:
 
 
 def test_the_form_for_bugs_asks_for_commands_that_exist() -> None:
+    pytest.importorskip("firstday.lab")
     form = (ROOT / ".github" / "ISSUE_TEMPLATE" / "bug.yml").read_text(encoding="utf-8")
     commands = set(re.findall(r"`firstday ((?:lab )?\w+)", form))
     assert commands == {"check", "lab simulate"}

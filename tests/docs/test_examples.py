@@ -33,6 +33,7 @@ def test_every_block_has_a_language(page: Path) -> None:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the reader's working folder."""
+    pytest.importorskip("firstday.lab")  # simulates the tables
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(roles, "ENOUGH_VALIDATION", ENOUGH_VALIDATION)
     return tmp_path

@@ -67,7 +67,7 @@ def train(
     """
     trainable = load_plugins(plugin)
     start_engine(engine, spark_master, spark_conf)
-    location = ModelPlace(out, on_cluster=engine == "spark")
+    location = ModelPlace(out, engine)
     location.check()
     settings = read_settings(tables, config, overrides, protocol, device)
     dataset = load(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows, engine=engine)
