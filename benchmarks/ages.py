@@ -1,7 +1,7 @@
 """Effect of pooling neighboring years of age (`features.age_users`): docs/results/ages-NAME.json.
 
 python benchmarks/ages.py movielens-100k --seeds 5
-firstday simulate small --users 6000 --items 3000 --days 60 && python benchmarks/ages.py small --seeds 5
+firstday lab simulate small --users 6000 --items 3000 --days 60 && python benchmarks/ages.py small --seeds 5
 
 Models are trained with the default and without pooling. Their input on test users is all of day one, the profile alone,
 or the age alone; the rest is hidden from every strategy. Differences are paired by user and day one, with a 95 %

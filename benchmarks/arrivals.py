@@ -38,10 +38,10 @@ from simulated_arrivals import (
 from firstday.config import Config
 from firstday.data.load import load
 from firstday.evaluation.plots import draw, draw_lines, standalone
+from firstday.lab.simulate.simulation_settings import SimulationSettings
+from firstday.lab.simulate.tables import simulate
 from firstday.metrics import Interval, bootstrap_means
 from firstday.model.trained_model import TrainedModel
-from firstday.simulate.simulation_settings import SimulationSettings
-from firstday.simulate.tables import simulate
 from firstday.training.fit import train
 
 PRIOR_USED, PRIOR_IGNORED = 1, 99

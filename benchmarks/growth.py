@@ -59,7 +59,7 @@ def grow_users(folder: Path, n_users: int, n_items: int, train_up_to: int, evalu
     model = folder / "model"
     row: dict[str, Any] = {"users": n_users, "items": n_items}
     sizes = ("--users", str(n_users), "--items", str(n_items))
-    row["simulate"] = run("simulate", str(tables), *sizes)
+    row["simulate"] = run("lab", "simulate", str(tables), *sizes)
     row["check"] = run("check", str(tables))
     row["interactions"] = count(tables)
     if n_users <= train_up_to:
@@ -80,7 +80,7 @@ def grow_users(folder: Path, n_users: int, n_items: int, train_up_to: int, evalu
 def grow_events(folder: Path, n_items: int) -> list[dict[str, Any]]:
     """Repeat each user's interactions several times, a second later each time, so that only events grow."""
     tables = folder / "repeated"
-    run("simulate", str(tables), "--users", str(REPEATED_USERS), "--items", str(n_items))
+    run("lab", "simulate", str(tables), "--users", str(REPEATED_USERS), "--items", str(n_items))
     original = sorted((tables / "interactions").iterdir())
     rows = []
     there = 1

@@ -1,6 +1,6 @@
 """Cost of a list by strategy relative to `segment`, and agreement of fast lists with the full computation.
 
-    firstday simulate /tmp/service --users 100000 --items 50000
+    firstday lab simulate /tmp/service --users 100000 --items 50000
     firstday train /tmp/service --out /tmp/service-model
     python benchmarks/list_speed.py /tmp/service /tmp/service-model        renews docs/results/list-speed.json
 

@@ -68,7 +68,7 @@ def measure(folder: Path, scale: float, given: Path | None) -> dict[str, Any]:
 def reproduce(folder: Path, released: Path, *options: str) -> dict[str, Any]:
     """Reproduce the table; return time, memory, seconds per stage, and figures."""
     out = folder / "table.json"
-    took = run("reproduce", str(released), *options, "--json", str(out))
+    took = run("lab", "reproduce", str(released), *options, "--json", str(out))
     values = json.loads(out.read_text(encoding="utf-8"))
     for stage, seconds in values["seconds"].items():
         print(f"  {stage:16} {seconds:8.1f} s")
@@ -80,7 +80,9 @@ def reproduce(folder: Path, released: Path, *options: str) -> dict[str, Any]:
 
 def simulate(released: Path, n_users: int, n_songs: int) -> dict[str, float]:
     """Simulate the released layout; return time and memory."""
-    return run("simulate", str(released), "--users", str(n_users), "--items", str(n_songs), "--layout", "deezer-kdd21")
+    return run(
+        "lab", "simulate", str(released), "--users", str(n_users), "--items", str(n_songs), "--layout", "deezer-kdd21"
+    )
 
 
 def compare_training(place: Path | None, given: Path | None) -> None:

@@ -31,12 +31,12 @@ from firstday.evaluation.comparisons import plot_cut_offs, plot_day_one_sizes
 from firstday.evaluation.plots import standalone
 from firstday.evaluation.run import evaluate
 from firstday.evaluation.slices import REFERENCE
+from firstday.lab.simulate.simulation_settings import SimulationSettings
+from firstday.lab.simulate.tables import simulate
 from firstday.methods.popularity import RECENT
 from firstday.progress import open_progress
 from firstday.recommend.registry import searched_names
 from firstday.recommend.spec import PAPER_SEGMENT
-from firstday.simulate.simulation_settings import SimulationSettings
-from firstday.simulate.tables import simulate
 
 DOCS = Path(__file__).parents[1] / "docs"
 SIMULATED = "simulated"

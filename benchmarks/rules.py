@@ -1,6 +1,6 @@
 """What rules cost, and whether lists under filters are those of ranking everything and filtering.
 
-    firstday simulate /tmp/service --users 100000 --items 50000
+    firstday lab simulate /tmp/service --users 100000 --items 50000
     firstday train /tmp/service --out /tmp/service-model
     python benchmarks/rules.py /tmp/service /tmp/service-model        renews docs/results/rules.json
 

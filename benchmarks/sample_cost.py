@@ -22,10 +22,10 @@ from firstday.data.load import load
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
 from firstday.embed.embeddings import compute_affinity
 from firstday.engine.large import Learners
+from firstday.lab.simulate.simulation_settings import SimulationSettings
+from firstday.lab.simulate.tables import simulate
 from firstday.metrics import bootstrap_mean, measure
 from firstday.recommend.recommender import Recommender, answer_query
-from firstday.simulate.simulation_settings import SimulationSettings
-from firstday.simulate.tables import simulate
 from firstday.training.fit import cohort_query, fit
 
 SHARES = (100, 30, 10, 3)

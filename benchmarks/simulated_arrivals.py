@@ -17,21 +17,21 @@ import numpy as np
 import polars as pl
 
 from firstday.data.events import ITEM, Pair
-from firstday.evaluation.replay import ONCE, draw_depths
-from firstday.evaluation.replay_results import ReplaySettings
 from firstday.features.signals import PICK_SIGNAL, SignalBatch
+from firstday.lab.replay.replay import ONCE, draw_depths
+from firstday.lab.replay.replay_results import ReplaySettings
+from firstday.lab.simulate import behavior
+from firstday.lab.simulate.behavior import ARTIST_SHARES, FAVORITE_ARTISTS, ONBOARDING_ARTISTS, QUESTIONNAIRE_SHARE
+from firstday.lab.simulate.choices import Choices
+from firstday.lab.simulate.music import MusicCatalogue, make_catalogue
+from firstday.lab.simulate.people import TASTE_SCENES, People, make_people
+from firstday.lab.simulate.simulation_settings import SimulationSettings
+from firstday.lab.simulate.world import AGES, COUNTRIES, World, make_world
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import NO_ITEM
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import answer_query
 from firstday.segment.shown_counts import ShownCounts, add_shown
-from firstday.simulate import behavior
-from firstday.simulate.behavior import ARTIST_SHARES, FAVORITE_ARTISTS, ONBOARDING_ARTISTS, QUESTIONNAIRE_SHARE
-from firstday.simulate.choices import Choices
-from firstday.simulate.music import MusicCatalogue, make_catalogue
-from firstday.simulate.people import TASTE_SCENES, People, make_people
-from firstday.simulate.simulation_settings import SimulationSettings
-from firstday.simulate.world import AGES, COUNTRIES, World, make_world
 from firstday.sparse import SparseRows
 
 ORACLE = "oracle"
@@ -192,7 +192,7 @@ class TrueTastes:
     def of_day(self, users: np.ndarray, day: int) -> np.ndarray:
         """Return the probability that users use each item if seen on a day: float32, shape (n_users, n_items).
 
-        The same mixture as in the streams of `firstday.simulate.behavior`: autoplay, the country's charts, favorite
+        The same mixture as in the streams of `firstday.lab.simulate.behavior`: autoplay, the country's charts, favorite
         artists, and scenes of that day's taste.
         """
         arrivals = self.arrivals

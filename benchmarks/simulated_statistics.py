@@ -15,9 +15,9 @@ import polars as pl
 import typer
 from result_files import RESULTS, write_results
 
+from firstday.lab.simulate.simulation_settings import SimulationSettings
+from firstday.lab.simulate.tables import simulate
 from firstday.progress import open_progress
-from firstday.simulate.simulation_settings import SimulationSettings
-from firstday.simulate.tables import simulate
 
 SETTINGS = SimulationSettings(20_000, 10_000)
 DAY = pl.duration(days=1)

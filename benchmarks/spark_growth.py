@@ -50,7 +50,7 @@ def grow(sizes: list[int], items: int = 50_000, folder: Path | None = None) -> N
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         for n_users in sizes:
             tables = Path(scratch) / "tables"
-            run("simulate", str(tables), "--users", str(n_users), "--items", str(items))
+            run("lab", "simulate", str(tables), "--users", str(n_users), "--items", str(items))
             service = {"users": n_users, "interactions": count(tables)}
             rows += [
                 {**service, "engine": engine, **measure(tables, engine, Path(scratch))} for engine in ("local", "spark")
@@ -141,7 +141,7 @@ def weigh() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         tables = Path(scratch) / "tables"
         local = Path(scratch) / "local"
-        run("simulate", str(tables), "--users", "20000", "--items", "5000")
+        run("lab", "simulate", str(tables), "--users", "20000", "--items", "5000")
         dataset = load(tables)
         open_session(
             "local[1]", {"spark.local.dir": str(local), "spark.driver.host": HOST, "spark.ui.enabled": "false"}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from firstday.errors import was_interrupted
+
 
 def main() -> None:
     """Run the command line."""
@@ -18,18 +20,10 @@ def main() -> None:
 
         run()
     except (KeyboardInterrupt, ImportError) as error:
-        if not _was_interrupted(error):
+        if not was_interrupted(error):
             raise
         sys.stderr.write("error: interrupted; nothing was written.\n")
         sys.exit(130)
-
-
-def _was_interrupted(error: BaseException) -> bool:
-    """Whether an error is a KeyboardInterrupt, or was caused by one during an import."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, KeyboardInterrupt):
-        cause = cause.__cause__ or cause.__context__
-    return cause is not None
 
 
 if __name__ == "__main__":

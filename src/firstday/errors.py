@@ -125,6 +125,14 @@ def needs_extra(feature: str, extra: str) -> Iterator[None]:
         raise MissingExtraError(feature, extra) from None
 
 
+def was_interrupted(error: BaseException) -> bool:
+    """Whether an error is a KeyboardInterrupt, or was caused by one during an import."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__cause__ or cause.__context__
+    return cause is not None
+
+
 def count_of(n: int, total: int, noun: str) -> str:
     """Return "37 of 9,120 rows", for messages."""
     return f"{n:,} of {total:,} {noun}"

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-import typer
 
-from firstday.cli.main import app
 from firstday.config import load_config
 from firstday.recommend.recommender import open_model
 from firstday.recommend.registry import strategies_with
 from tests.cli.conftest import Run
+from tests.cli.test_commands import ORDER
 from tests.synthetic import SEED
 
 
@@ -74,18 +73,6 @@ def test_baselines_are_in_help_and_evaluated_with_strategies(run: Run, tables: P
     assert "…" not in done.stdout
 
 
-def test_replay_writes_json_and_a_plot_or_prints_a_table(
-    run: Run, tables: Path, settings: Path, tmp_path: Path
-) -> None:
-    command = ("replay", tables, "--config", settings, "--strategy", "popular", "--strategy", "segment@once")
-    short = ("--rounds", 2, "--slate", 5)
-    found = json.loads(run(*command, *short, "--json", "--picture", tmp_path / "replay.svg").stdout)
-    assert (found["rounds"], found["slate"], found["against"]) == (2, 5, "segment@once")
-    assert {row["policy"]: len(row["hits_by_round"]) for row in found["results"]} == {"popular": 2, "segment@once": 2}
-    assert "</svg>" in (tmp_path / "replay.svg").read_text()
-    assert "2 round(s) of 5 items; users see 5 positions" in run(*command, *short, "--visible", 5).stdout
-
-
 def test_inspect_shows_data_training_and_segments(run: Run, model: Path, tmp_path: Path) -> None:
     done = run("inspect", model, "--segments", 3, "--report", tmp_path / "page.html")
     assert "3 of 8 segments, largest first" in done.stdout
@@ -99,7 +86,7 @@ def test_inspect_shows_data_training_and_segments(run: Run, model: Path, tmp_pat
 
 
 def test_help_of_every_command_has_an_example(run: Run) -> None:
-    for command in typer.main.get_command(app).commands:  # type: ignore[attr-defined]
+    for command in ORDER:
         assert f"Example: firstday {command}" in run(command, "--help").stdout
 
 

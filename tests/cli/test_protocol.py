@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,6 @@ COMMANDS = (
     "train tables --out model",
     "evaluate tables",
     "refresh tables --out model",
-    "replay tables",
 )
 OF_SAMPLED, OF_REGISTRATION = "of 3 users have at least 20 used items", "can be trained on (at least 2 used items)"
 """Parts of the refusals of tables with too few users, by protocol."""
@@ -36,7 +36,11 @@ def protocol(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_takes_the_same_protocol(run: Run, command: str, protocol: str) -> None:
-    done = run(*command.split(), status=2)
+    assert_protocol(run(*command.split(), status=2), protocol)
+
+
+def assert_protocol(done: subprocess.CompletedProcess[str], protocol: str) -> None:
+    """Assert that a command said the protocol, and failed for lack of users."""
     told = " ".join((done.stdout + done.stderr).split())
     assert told.count(f"Protocol {protocol} (setting auto): ") == 1
     assert told.count("`registration` can hold out ") == told.count(" and `sampled` ") == 1

@@ -81,7 +81,6 @@ def test_the_device_is_an_option_and_one_that_is_missing_is_named_before_anythin
         for command in (
             ("train", "nowhere", "--out", tmp_path / "other"),
             ("evaluate", "nowhere"),
-            ("reproduce", "no"),
         ):
             done = run(*command, "--device", device, status=2)
             assert done.stderr.startswith(f"error: device: '{device}' is not available")

@@ -83,7 +83,7 @@ class Reader:
             self.server = ServerProcess(Path("model"), self.folder / "serving")
         elif program == "firstday":
             smaller = [SMALLER.get(before, own) for before, own in zip(["", *arguments], arguments, strict=False)]
-            brief = BRIEF if arguments[0] in ("train", "evaluate", "replay", "refresh") else ()
+            brief = () if {"train", "evaluate", "replay", "refresh"}.isdisjoint(arguments[:2]) else BRIEF
             done = CliRunner().invoke(app, [*smaller, *brief], catch_exceptions=False)
             assert done.exit_code == 0, (command, done.output)
         elif program == "curl":

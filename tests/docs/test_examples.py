@@ -33,6 +33,7 @@ def test_every_block_has_a_language(page: Path) -> None:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the reader's working folder."""
+    pytest.importorskip("firstday.lab")  # simulates the tables
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(roles, "ENOUGH_VALIDATION", ENOUGH_VALIDATION)
     return tmp_path
@@ -70,7 +71,7 @@ def test_the_tutorial_works(folder: Path) -> None:
 @pytest.mark.slow
 def test_the_readme_works(folder: Path) -> None:
     sizes = [part for name in ("--users", "--items") for part in (name, SMALLER[name])]
-    assert CliRunner().invoke(app, ["simulate", "tables", *sizes]).exit_code == 0
+    assert CliRunner().invoke(app, ["lab", "simulate", "tables", *sizes]).exit_code == 0
     make_newcomers()
     with Reader(folder) as reader:
         for example in read_examples(ROOT / "README.md"):
@@ -83,7 +84,7 @@ def test_the_readme_works(folder: Path) -> None:
 @pytest.mark.slow
 def test_the_search_for_settings_works(folder: Path) -> None:
     sizes = [part for name in ("--users", "--items") for part in (name, SMALLER[name])]
-    assert CliRunner().invoke(app, ["simulate", "tables", *sizes]).exit_code == 0
+    assert CliRunner().invoke(app, ["lab", "simulate", "tables", *sizes]).exit_code == 0
     examples = read_examples(ROOT / "docs" / "configuration.md")
     (search,) = (example for example in examples if example.language == "python")
     search.text = search.text.replace("n_trials=20", "n_trials=1")

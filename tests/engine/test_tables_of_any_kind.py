@@ -12,8 +12,6 @@ import pytest
 from firstday.data.dataset import Dataset
 from firstday.engine.engines import load
 from firstday.model.folder import read_manifest
-from firstday.simulate.simulation_settings import SimulationSettings
-from firstday.simulate.tables import simulate
 from firstday.training.fit import train
 from tests.data.same import assert_equal
 from tests.data.test_frames import LIBRARIES
@@ -27,7 +25,8 @@ GENRES = ("folk", "jazz", "pop", "rock")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
     """A simulated service with lists, missing numbers, and times of microseconds."""
     folder = tmp_path_factory.mktemp("service") / "tables"
-    simulate(SimulationSettings(n_users=600, n_items=300, seed=5), folder)
+    lab = pytest.importorskip("firstday.lab.simulate.tables")
+    lab.simulate(lab.SimulationSettings(n_users=600, n_items=300, seed=5), folder)
     frames = {
         name: pl.read_parquet(folder / f"{name}.parquet") for name in ("users", "items", "collections", "friends")
     }

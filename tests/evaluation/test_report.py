@@ -191,7 +191,6 @@ def test_other_protocols_and_conventions_are_named() -> None:
     assert "Precision (P@50) is hits / K, a mean" in text
     assert "registered between a cut-off and the next one" in text
     assert UNKNOWN_VECTORS in text
-    assert "cold users are those of the paper" in Page(render(results(protocol="kdd21"))).text
 
 
 def test_changed_settings_are_shown_as_json_that_reads_back() -> None:

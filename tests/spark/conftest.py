@@ -20,8 +20,6 @@ from firstday.engine import engines
 from firstday.engine.spark import work
 from firstday.model.folder import MANIFEST
 from firstday.recommend.recommender import Recommender
-from firstday.simulate.simulation_settings import SimulationSettings
-from firstday.simulate.tables import simulate
 from firstday.training.fit import train
 from tests.synthetic import brief_config
 
@@ -93,7 +91,8 @@ def few() -> Iterator[None]:
 def service(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A simulated service of 600 users with all tables: to half of its users lists were shown, in an experiment."""
     folder = tmp_path_factory.mktemp("service") / "tables"
-    simulate(SimulationSettings(n_users=600, n_items=300, seed=5), folder)
+    lab = pytest.importorskip("firstday.lab.simulate.tables")
+    lab.simulate(lab.SimulationSettings(n_users=600, n_items=300, seed=5), folder)
     add_lists(folder)
     return folder
 

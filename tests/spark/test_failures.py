@@ -87,8 +87,8 @@ def test_models_and_lists_in_another_file_system(
     Storage(spark, tables).put(tmp_path)
     assert engines.check(tables, engine="spark").summary == engines.check(tmp_path).summary
     with pytest.raises(ArtifactError, match="contains no model"):
-        engines.ModelPlace(tables, on_cluster=True).check()
-    place = engines.ModelPlace(f"{lake}/models/day-one", on_cluster=True)
+        engines.ModelPlace(tables, "spark").check()
+    place = engines.ModelPlace(f"{lake}/models/day-one", "spark")
     place.save(tiny)
 
     def refuse(storage: Storage, source: str, target: str) -> None:

@@ -34,6 +34,7 @@ from firstday.errors import ConfigError, DataError
 from firstday.evaluation.text_table import Table
 from firstday.recommend.rules.filters import describe_columns
 
+PLACE = 2  # in firstday --help
 COUNT_LABELS = {
     "ages": "users with an age",
     "dated": "users with a registration time",

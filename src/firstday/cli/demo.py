@@ -22,6 +22,7 @@ from firstday.model.folder import check_target
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.serve.settings import load_settings
 
+PLACE = 1  # in firstday --help
 MODEL = Path(__file__).with_name("demo_model.zip")
 """Model folder of X-Wines; `benchmarks/demo_model.py` writes it."""
 PICKS = (

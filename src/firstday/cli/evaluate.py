@@ -47,7 +47,8 @@ from firstday.progress import open_progress
 from firstday.recommend.registry import check_evaluable, strategy_names, with_methods
 from firstday.recommend.spec import PAPER_SEGMENT
 
-NAMES = f"Strategies: {', '.join(strategy_names())}; only in evaluations: {PAPER_SEGMENT}."
+PLACE = 3  # in firstday --help
+EPILOG = f"Strategies: {', '.join(strategy_names())}; only in evaluations: {PAPER_SEGMENT}."
 
 
 def evaluate(

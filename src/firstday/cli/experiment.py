@@ -33,6 +33,7 @@ from firstday.experiment.experiment_tables import take_experiment
 from firstday.files import write_file
 from firstday.recommend.list_files import read_list_file
 
+PLACE = 12  # in firstday --help
 MISMATCH = 3
 """Exit status on a sample ratio mismatch."""
 

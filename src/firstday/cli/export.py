@@ -11,6 +11,8 @@ import typer
 
 from firstday.errors import ConfigError
 
+PLACE = 10  # in firstday --help
+
 
 def export(
     store: Annotated[

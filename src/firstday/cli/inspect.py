@@ -28,6 +28,8 @@ from firstday.recommend.model_card import describe_default, describe_selection, 
 from firstday.recommend.recommender import open_model
 from firstday.recommend.segment_description import SegmentRow, describe_segments
 
+PLACE = 11  # in firstday --help
+
 
 def inspect(
     model: ModelArgument,

@@ -1,51 +1,84 @@
-"""The command `firstday`. Each command has a file; errors print one sentence and exit with status 2."""
+"""The command `firstday`: commands of all installed packages; errors print one sentence and exit with status 2.
+
+Packages declare commands as entry points in the group ``firstday.commands``, in pyproject.toml::
+
+    [project.entry-points."firstday.commands"]
+    my_command = "my_package.my_module:my_command"
+
+A command is a function with annotations for Typer, or a `typer.Typer` with several. Its module may say more about it:
+`PLACE`, its place in ``firstday --help`` (without one it comes last, by name), and `EPILOG`, the end of its help.
+"""
 
 from __future__ import annotations
 
+import math
 import sys
 import warnings
-from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 import firstday
-from firstday.cli.check import check
-from firstday.cli.demo import demo
-from firstday.cli.evaluate import NAMES, evaluate
-from firstday.cli.experiment import experiment
-from firstday.cli.export import export
-from firstday.cli.inspect import inspect
 from firstday.cli.options import Command
 from firstday.cli.printing import print_error
-from firstday.cli.recommend import recommend
-from firstday.cli.refresh import refresh
-from firstday.cli.replay import replay
-from firstday.cli.reproduce import reproduce
-from firstday.cli.rollback import rollback
-from firstday.cli.serve import serve
-from firstday.cli.similar import similar
-from firstday.cli.simulate import simulate
-from firstday.cli.train import train
-from firstday.errors import ConfigError, FirstdayError
+from firstday.errors import ConfigError, FirstdayError, hint_at, was_interrupted
 
+GROUP = "firstday.commands"
 REPLACEMENTS = {
     "leaderboard": "use firstday evaluate --baselines",
     "onboarding": "use GET /v1/onboarding of firstday serve, or Python (docs/onboarding.md)",
     "tune": "search settings with Optuna (docs/configuration.md, Search for better settings)",
+    **{name: f"use firstday lab {name}" for name in ("replay", "reproduce", "simulate")},
 }
 """What replaces each removed command."""
 
 
 class Commands(TyperGroup):
-    """The commands, and what replaces the removed ones."""
+    """The commands of all installed packages, imported on first use, and what replaces removed ones."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Import all commands, and return their names in the order of their places."""
+        loaded = sorted(map(_load, entry_points(group=GROUP)), key=lambda command: command[:2])
+        self.commands = {name: command for _, name, command in loaded}
+        return super().list_commands(ctx)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return a command; raise ConfigError for a removed one."""
+        """Return a command; raise ConfigError if there is none of this name."""
+        if cmd_name in self.commands:
+            return super().get_command(ctx, cmd_name)
+        entries = entry_points(group=GROUP)
+        found = entries.select(name=cmd_name)
+        if len(found) > 1:
+            values = ", ".join(entry.value for entry in found)
+            raise ConfigError(f"commands: {cmd_name} is taken by several packages ({values}); uninstall all but one.")
+        if found:
+            return _load(*found)[2]
         if cmd_name in REPLACEMENTS:
             raise ConfigError(f"{cmd_name}: is no longer a command; {REPLACEMENTS[cmd_name]}.")
-        return super().get_command(ctx, cmd_name)
+        hint = hint_at(cmd_name, tuple(sorted(entries.names)))
+        raise ConfigError(f"{cmd_name}: is not a command{hint}; see firstday --help.")
+
+
+def _load(entry: EntryPoint) -> tuple[float, str, Any]:
+    """Import a command; return its place, its name and itself."""
+    try:
+        command = entry.load()
+    except Exception as error:
+        if was_interrupted(error):
+            raise
+        raise ConfigError(
+            f"commands: {entry.name} cannot be loaded from {entry.value} ({type(error).__name__}: {error}); correct or "
+            "reinstall its package."
+        ) from error
+    module = vars(sys.modules[entry.module])
+    group = typer.Typer()
+    if isinstance(command, typer.Typer):
+        group.add_typer(command, name=entry.name)
+    else:
+        group.command(entry.name, cls=Command, epilog=module.get("EPILOG"))(command)
+    return module.get("PLACE", math.inf), entry.name, typer.main.get_group(group).commands[entry.name]
 
 
 app = typer.Typer(
@@ -75,14 +108,6 @@ def _callback(
     """Recommendations for a user's first day: user -> segment -> items."""
 
 
-COMMANDS: tuple[Callable[..., None], ...] = (
-    demo, check, train, refresh, rollback, recommend, similar, serve, export, simulate, evaluate, replay,
-    reproduce, inspect, experiment,
-)  # fmt: skip
-for command in COMMANDS:
-    app.command(cls=Command, epilog=NAMES if command in (evaluate, replay, reproduce) else None)(command)
-
-
 def main() -> None:
     """Run the command line; expected errors are printed without a traceback, warnings without a location."""
     warnings.showwarning = lambda message, *_arguments: typer.echo(f"Warning: {message}", err=True)
@@ -92,7 +117,7 @@ def main() -> None:
         _fail(str(error), hint=getattr(error, "hint", ""))
     except _UsageError as error:
         message = str(getattr(error, "format_message", error.__str__)()).replace("Value error, ", "")
-        if len(sys.argv) == 1:  # without arguments, the message is the help text
+        if type(error).__name__ == "NoArgsIsHelpError":  # the message is the help text
             typer.echo(message)
             sys.exit(2)
         _fail(f"{message.strip().rstrip('.')}; see --help.")

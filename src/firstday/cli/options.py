@@ -22,7 +22,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.left_out import left_out_path, write_left_out
 from firstday.data.load import BUILT_IN, load
 from firstday.data.splits.histories import Protocol
-from firstday.engine.engines import Engine, explain_protocol
+from firstday.engine.engines import explain_protocol, find_engine
 from firstday.errors import ConfigError, DataError, needs_extra
 from firstday.features.signals import Signals
 from firstday.files import write_file
@@ -129,7 +129,7 @@ BoostOption = Annotated[
 UserOption = Annotated[str | None, typer.Option(help="Data of one user, as JSON; - reads from standard input.")]
 KeepUsedOption = Annotated[bool, typer.Option(help="Allow items that the user has used, banned or passed over.")]
 EngineOption = Annotated[
-    Engine | None,
+    str | None,
     typer.Option(
         help="Process users on this machine, or on a Spark cluster that can read the tables (hdfs://, s3a://, file://; "
         "needs the extra spark). Default: local."
@@ -158,16 +158,14 @@ def split_pairs(option: str, texts: Iterable[str] | None, example: str) -> dict[
     return pairs
 
 
-def start_engine(engine: Engine | None, master: str | None, conf: Sequence[str] | None) -> None:
-    """Start the Spark session if the engine is Spark."""
-    if engine != "spark":
-        if master is not None or conf:
-            raise ConfigError("--spark-master and --spark-conf need --engine spark; add it, or leave them out.")
-        return
-    settings = split_pairs("--spark-conf", conf, "spark.executor.memory=2g")
-    with needs_extra("the engine Spark", "spark"):
-        from firstday.engine.spark.session import open_session
-    open_session(master, settings)
+def start_engine(engine: str | None, master: str | None, conf: Sequence[str] | None) -> Any:
+    """Start an engine and return it; None for this machine."""
+    cluster = find_engine(engine)
+    if cluster is not None:
+        cluster.open_session(master, split_pairs("--spark-conf", conf, "spark.executor.memory=2g"))
+    elif master is not None or conf:
+        raise ConfigError("--spark-master and --spark-conf need --engine spark; add it, or leave them out.")
+    return cluster
 
 
 class Command(TyperCommand):

@@ -32,13 +32,15 @@ from firstday.cli.options import (
     start_engine,
 )
 from firstday.cli.printing import print_table
-from firstday.engine.engines import ModelPlace
+from firstday.engine.engines import LOCAL, ModelPlace
 from firstday.errors import ConfigError
 from firstday.evaluation.text_table import Table
 from firstday.recommend.batch import recommend_tables
 from firstday.recommend.list_files import LIST_ENDINGS, find_list_form
 from firstday.recommend.recommendation import Recommendation
 from firstday.recommend.registry import strategy_names
+
+PLACE = 7  # in firstday --help
 
 
 def recommend(
@@ -81,18 +83,19 @@ def recommend(
 
     Example: firstday recommend model --user '{}' --filter 'in_stock and genre == "jazz"' --cap artist=2
     """
+    is_local = engine in (None, LOCAL)
     if (user is None) == (batch is None) or (batch is None) != (out is None):
         raise ConfigError("recommend: give either --user, or --batch and --out.")
-    if user is not None and (drop_bad_rows or engine == "spark"):
+    if user is not None and (drop_bad_rows or not is_local):
         raise ConfigError("recommend: --drop-bad-rows and --engine spark need --batch; add it, or leave them out.")
     rules = read_rules(filter, allow, deny, cap=cap, pin=pin, boost=boost, after=after)
     load_plugins(plugin)
     if out is not None:
         find_list_form(out)
-        if engine != "spark":
+        if is_local:
             check_output(Path(out))
-    start_engine(engine, spark_master, spark_conf)
-    recommender = ModelPlace(model, on_cluster=engine == "spark").open()
+    cluster = start_engine(engine, spark_master, spark_conf)
+    recommender = ModelPlace(model, engine).open()
     if batch is None or out is None:
         assert user is not None
         answer = recommender.recommend(read_user(user), k, strategy, keep_used=keep_used, rules=rules)
@@ -101,10 +104,8 @@ def recommend(
         else:
             print_answer(answer)
         return
-    if engine == "spark":
-        from firstday.engine.spark.recommend_on_spark import recommend_on_spark, write_lists
-
-        lists, batch_result, left_out = recommend_on_spark(
+    if cluster is not None:
+        lists, batch_result, left_out = cluster.recommend_batch(
             recommender,
             batch,
             k,
@@ -114,7 +115,7 @@ def recommend(
             drop_bad_rows=drop_bad_rows,
             plugins=tuple(plugin or ()),
         )
-        write_lists(lists, out, left_out)
+        cluster.write_lists(lists, out, left_out)
     else:
         batch_result = recommend_tables(
             recommender,

@@ -31,6 +31,8 @@ from firstday.recommend.registry import with_methods
 from firstday.training.refresh_model import GATE, MIN_SIZE
 from firstday.training.refresh_model import refresh as run_refresh
 
+PLACE = 5  # in firstday --help
+
 REFUSED, BUSY = 3, 4
 """Exit statuses."""
 

@@ -10,6 +10,8 @@ from firstday.cli.options import JsonFlag, ModelArgument, print_json
 from firstday.model.folder import list_versions
 from firstday.model.folder import rollback as restore
 
+PLACE = 6  # in firstday --help
+
 
 def rollback(
     model: ModelArgument,

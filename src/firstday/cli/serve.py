@@ -8,6 +8,8 @@ import typer
 
 from firstday.cli.options import ModelArgument, PluginOption, load_plugins
 
+PLACE = 9  # in firstday --help
+
 
 def serve(
     model: ModelArgument,

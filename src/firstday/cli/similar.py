@@ -27,6 +27,8 @@ from firstday.cli.options import (
 from firstday.cli.recommend import print_answer
 from firstday.recommend.recommender import open_model
 
+PLACE = 8  # in firstday --help
+
 
 def similar(
     model: ModelArgument,

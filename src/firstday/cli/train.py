@@ -35,6 +35,8 @@ from firstday.recommend.model_card import describe_default, describe_selection
 from firstday.recommend.registry import with_methods
 from firstday.training.fit import train as run_training
 
+PLACE = 4  # in firstday --help
+
 
 def train(
     tables: TablesArgument,
@@ -65,7 +67,7 @@ def train(
     """
     trainable = load_plugins(plugin)
     start_engine(engine, spark_master, spark_conf)
-    location = ModelPlace(out, on_cluster=engine == "spark")
+    location = ModelPlace(out, engine)
     location.check()
     settings = read_settings(tables, config, overrides, protocol, device)
     dataset = load(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows, engine=engine)

@@ -1,12 +1,13 @@
-"""Entry point to both engines: open tables of any kind, locally or on a Spark cluster."""
+"""Open tables of any kind on this machine, or with an engine of the entry points ``firstday.engines``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
@@ -19,7 +20,7 @@ from firstday.data.splits.protocol import describe_protocol
 from firstday.data.summary import Summary
 from firstday.display import readable
 from firstday.engine.large import LargeDataset, Tables, read_facts
-from firstday.errors import ConfigError, DataError, Fault, expect, needs_extra
+from firstday.errors import ConfigError, DataError, Fault, expect
 from firstday.model.folder import KEEP, check_target
 from firstday.recommend.batch import list_users
 from firstday.recommend.model_card import put_card
@@ -27,7 +28,9 @@ from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.rules.list_rules import Rules
 from firstday.tables.faults import Findings
 
-Engine = Literal["local", "spark"]
+GROUP = "firstday.engines"
+LOCAL = "local"
+"""Name of the engine of this machine."""
 
 
 @readable
@@ -68,7 +71,7 @@ def load(
     path: str | Path | None = None,
     config: Config | None = None,
     drop_bad_rows: float = 0.0,
-    engine: Engine | None = None,
+    engine: str | None = None,
 ) -> Dataset | LargeDataset:
     """Load and check tables.
 
@@ -116,7 +119,7 @@ def check(
     path: str | Path | None = None,
     config: Config | None = None,
     drop_bad_rows: float = 0.0,
-    engine: Engine | None = None,
+    engine: str | None = None,
 ) -> Check:
     """Check tables, and preview training and evaluation; faults are returned, not raised.
 
@@ -150,39 +153,38 @@ def _open(
     path: str | Path | None,
     config: Config,
     drop_bad_rows: float,
-    engine: Engine | None,
+    engine: str | None,
 ) -> tuple[Dataset | LargeDataset | None, Findings]:
     """Open tables with the engine they need."""
-    if _choose_engine(tables, engine) == "local":
+    cluster = _choose_engine(tables, engine)
+    if cluster is None:
         return check_tables(tables, path=path, config=config, drop_bad_rows=drop_bad_rows)
-    with needs_extra("the engine Spark", "spark"):
-        from firstday.engine.spark.read_tables import open_tables
-    return open_tables(tables, config, drop_bad_rows)
+    opened: tuple[LargeDataset | None, Findings] = cluster.open_tables(tables, config, drop_bad_rows)
+    return opened
 
 
 @dataclass(frozen=True)
 class ModelPlace:
-    """A model folder, on this machine or in a file system of the cluster.
+    """A model folder, on this machine or in a file system of a cluster.
 
     Parameters
     ----------
     place
         A path, or a URI such as ``s3a://bucket/model``.
-    on_cluster
-        Whether the cluster reads the folder; a path without a scheme is then in the cluster's default file system.
+    engine
+        Engine that reads the folder, such as ``spark``: a path without a scheme is then in the cluster's default file
+        system. None: this machine.
     """
 
     place: str
-    on_cluster: bool = False
+    engine: str | None = None
 
     @cached_property
     def _local(self) -> Path | None:
         """The folder on this machine; None if it is in another file system of the cluster."""
-        if self.on_cluster:
-            from firstday.engine.spark.session import open_session
-            from firstday.engine.spark.storage import Storage
-
-            return Storage(open_session(), self.place).local
+        if cluster := find_engine(self.engine):
+            local: Path | None = cluster.find_local(self.place)
+            return local
         if "://" in self.place:
             raise ConfigError(f"{self.place}: is an address on a cluster; add --engine spark, or give a local path.")
         return Path(self.place)
@@ -196,9 +198,7 @@ class ModelPlace:
             The folder contains something other than a model.
         """
         if self._local is None:
-            from firstday.engine.spark.models import check_place
-
-            check_place(self.place)
+            find_engine(self.engine).check_place(self.place)
         else:
             check_target(self._local)
 
@@ -208,9 +208,7 @@ class ModelPlace:
         The last `keep` versions are kept; in a file system of the cluster, only the new version.
         """
         if self._local is None:
-            from firstday.engine.spark.models import save_on_cluster
-
-            save_on_cluster(recommender, self.place, left_out)
+            find_engine(self.engine).save_on_cluster(recommender, self.place, left_out)
             return
         path = recommender.save(self._local, keep=keep)
         put_card(recommender.model, path)
@@ -225,9 +223,8 @@ class ModelPlace:
             The folder contains no model, or the model is damaged.
         """
         if self._local is None:
-            from firstday.engine.spark.models import open_on_cluster
-
-            return open_on_cluster(self.place)
+            opened: Recommender = find_engine(self.engine).open_on_cluster(self.place)
+            return opened
         return open_model(self._local)
 
 
@@ -240,7 +237,7 @@ def recommend_batch(
     keep_used: bool = False,
     rules: Rules | Mapping[str, Any] | None = None,
     drop_bad_rows: float = 0.0,
-    engine: Engine | None = None,
+    engine: str | None = None,
 ) -> Any:
     """Recommend to all cold users of some tables.
 
@@ -270,10 +267,8 @@ def recommend_batch(
         The strategy is unknown or not supported by the model.
     """
     expect("recommender", recommender, Recommender, "a model, such as fd.open_model('model/')")
-    if _choose_engine(tables, engine) == "spark":
-        with needs_extra("the engine Spark", "spark"):
-            from firstday.engine.spark.recommend_on_spark import recommend_on_spark
-        lists, _, _ = recommend_on_spark(
+    if cluster := _choose_engine(tables, engine):
+        lists, _, _ = cluster.recommend_batch(
             recommender, tables, k, strategy, keep_used=keep_used, rules=Rules.of(rules), drop_bad_rows=drop_bad_rows
         )
         return lists
@@ -282,17 +277,26 @@ def recommend_batch(
     return to_library(frame, library_of(tables))
 
 
-def _choose_engine(tables: Tables, engine: Engine | None) -> Engine:
-    """Return the requested engine, or the one the tables need."""
+def find_engine(name: str | None) -> Any:
+    """Import an engine: a module with the functions of `firstday.engine.spark.engine`; None for this machine."""
+    if name in (None, LOCAL):
+        return None
+    entries = entry_points(group=GROUP)
+    if name not in entries.names:
+        names = ", ".join((LOCAL, *sorted(entries.names)))
+        raise ConfigError(f"engine: is {name!r}; give one of {names}.")
+    return entries[name].load()
+
+
+def _choose_engine(tables: Tables, engine: str | None) -> Any:
+    """Import the requested engine, or the one the tables need; None for this machine."""
     expect(
         "tables",
         tables,
         (str, Path, Mapping),
         "a folder of tables, the name of a built-in dataset, or data frames by the names of their tables",
     )
-    if engine not in (None, "local", "spark"):
-        raise ConfigError(f"engine: is {engine!r}; give 'local' or 'spark'.")
-    if engine is None:  # a Spark DataFrame is recognised without importing PySpark
-        frames = tables.values() if isinstance(tables, Mapping) else ()
-        return "spark" if any(type(frame).__module__.startswith("pyspark.sql") for frame in frames) else "local"
-    return engine
+    frames = tables.values() if isinstance(tables, Mapping) else ()
+    if engine is None and any(type(frame).__module__.startswith("pyspark.sql") for frame in frames):
+        engine = "spark"  # recognised without importing PySpark
+    return find_engine(engine)

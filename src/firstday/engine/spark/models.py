@@ -14,6 +14,11 @@ from firstday.model.folder import MANIFEST, STAGING_PREFIX, VERSION_PATTERN, rea
 from firstday.recommend.recommender import Recommender, open_model
 
 
+def find_local(uri: str) -> Path | None:
+    """Return a folder of the cluster as a path; None if it is not on this machine."""
+    return Storage(open_session(), uri).local
+
+
 def check_place(uri: str) -> None:
     """Raise an error if a model cannot be saved in a folder; create the folder if it is missing."""
     storage = Storage(open_session(), uri)

@@ -7,7 +7,6 @@ from typing import Any
 
 import firstday
 from firstday.config import Config
-from firstday.data.sources.deezer_kdd21 import Space
 from firstday.errors import needs_extra
 from firstday.evaluation.comparisons import (
     compare_cut_offs,
@@ -20,11 +19,10 @@ from firstday.evaluation.comparisons import (
     plot_cut_offs,
     plot_day_one_sizes,
 )
-from firstday.evaluation.paper_figures import compare_with_paper
 from firstday.evaluation.plots import plot_training, theme_css
 from firstday.evaluation.results import HEAD_METRICS, MINUS, UNKNOWN_VECTORS, Results
 from firstday.evaluation.slices import BASELINE, MIN_USERS
-from firstday.evaluation.text_table import write_signed
+from firstday.evaluation.text_table import Table, write_signed
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.model_card import describe_data, make_card
 from firstday.recommend.registry import find_strategy, is_plugin, strategy_names
@@ -34,8 +32,6 @@ PROTOCOLS = {
     "registration": "Cold users registered between a cut-off and the next one; training saw nothing after the cut-off. "
     "Day one is 24 hours from registration, unless registration.day_one says otherwise; lists are scored on what users "
     "used in the rest of their target window.",
-    "kdd21": "Warm and cold users are those of the paper. Only the features of day one are known; lists are scored on "
-    "what users streamed in their first 30 days, without exclusions.",
     "sampled": "Cold users are drawn at random; training saw none of their actions. Some of their items, at most half, "
     "are drawn as day one; lists are scored on the rest.",
 }
@@ -48,18 +44,19 @@ def render_evaluation(
     dataset_summary: Mapping[str, Any],
     config: Config,
     command: str | None = None,
-    space: Space | None = None,
+    protocol: str | None = None,
+    paper: Table | None = None,
 ) -> str:
     """Render the report of an evaluation as a page.
 
-    `dataset_summary` is `Dataset.summary`, and `command` reproduces the results. `space` is the embedding space of the
-    paper's data, to compare with the paper's figures.
+    `dataset_summary` is `Dataset.summary`, and `command` reproduces the results. `protocol` describes a protocol that
+    is not in `PROTOCOLS`, and `paper` compares the results with the paper's.
     """
     metrics = ("precision", HEAD_METRICS[0]) if results.has_head else ("precision",)
     content = {
         "results": results,
         **_main_finding(results),
-        "protocols": PROTOCOLS,
+        "protocol": protocol or PROTOCOLS[results.protocol],
         "about": {name: find_strategy(name).describe for name in results.best_first if name in strategy_names()},
         "strategies": results.compare_strategies(),
         "sizes": [compare_sizes(results, metric) for metric in metrics],
@@ -75,7 +72,7 @@ def render_evaluation(
         "data": describe_data({"dataset": results.dataset, **dataset_summary}),
         "settings": config.model_dump_json(exclude_defaults=True, indent=1),
         "command": command,
-        "paper": space and compare_with_paper(results, space),
+        "paper": paper,
     }
     plots = {
         "strategies": results.plot_strategies(),

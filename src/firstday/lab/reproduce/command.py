@@ -1,0 +1,116 @@
+"""firstday lab reproduce: our version of the paper's Table 1 next to the original, from the released data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated
+
+import typer
+
+from firstday.cli.options import (
+    ConfigOption,
+    DeviceOption,
+    JsonOption,
+    KOption,
+    PluginOption,
+    ReportOption,
+    SeedsOption,
+    SetOption,
+    StrategiesOption,
+    check_output,
+    command_line,
+    load_plugins,
+    print_notes,
+    read_settings,
+    write_json,
+)
+from firstday.cli.printing import print_line, print_table
+from firstday.evaluation.report.render import render_evaluation
+from firstday.files import write_file
+from firstday.lab.reproduce.deezer_kdd21 import NAME, Space, read_paper_data
+from firstday.lab.reproduce.paper_figures import compare_with_paper
+from firstday.lab.reproduce.table import PROTOCOL_TEXT, Reproduction, choose_strategies, configure, reproduce_table
+from firstday.progress import open_progress
+from firstday.recommend.registry import find_strategy
+
+
+def reproduce(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the paper's released files.")],
+    space: Annotated[Space, typer.Option(help="Embedding: TT-SVD or UT-ALS.")] = "svd",
+    segments: Annotated[
+        int | None, typer.Option(min=1, help="Number of segments (default: training users / 70, at most 1,000).")
+    ] = None,
+    input_clusters: Annotated[
+        int | None, typer.Option(min=1, help="Number of input clusters (default: 100, at most training users / 10).")
+    ] = None,
+    as_published: Annotated[
+        bool, typer.Option("--as-published", help="Train like the released code: constant rate 1e-5, 130 epochs.")
+    ] = False,
+    strategies: StrategiesOption = None,
+    plugin: PluginOption = None,
+    without_baselines: Annotated[
+        bool,
+        typer.Option(
+            "--without-baselines",
+            help="Skip DropoutNet and MeLU, which take minutes to train.",
+        ),
+    ] = False,
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    seeds: SeedsOption = 1,
+    k: KOption = None,
+    device: DeviceOption = None,
+    json_out: JsonOption = None,
+    report: ReportOption = None,
+) -> None:
+    """Train on the paper's released data and print our Table 1 next to the paper's.
+
+    Example: firstday lab reproduce deezer-kdd21 --space svd --json table.json --report table.html
+    """
+    began = perf_counter()
+    load_plugins(plugin)
+    for name in strategies or ():
+        find_strategy(name)
+    check_output(json_out)
+    check_output(report, ".html")
+    settings = read_settings(NAME, config, overrides, device=device)
+    settings = settings if k is None else settings.override("recommend.k", k)
+    with open_progress() as progress:
+        data = read_paper_data(folder, space, progress=progress)
+        reading_s = perf_counter() - began
+        settings = configure(settings, len(data.train), segments, input_clusters, as_published=as_published)
+        methods = choose_strategies(strategies or (), with_baselines=not without_baselines)
+        table = reproduce_table(data, settings, methods, n_seeds=seeds, progress=progress)
+    table = replace(table, seconds={"reading": reading_s, **table.seconds})
+    if not write_json(table.to_json(), json_out):
+        print_notes(table.results.notes)
+        _print(table)
+    if report is not None:
+        page = render_evaluation(
+            table.results,
+            dataset_summary={
+                "warm_users": table.results.n_warm,
+                "validation_users": table.summary["n_validation"],
+                "items": table.summary["items"],
+            },
+            config=table.config,
+            command=command_line(),
+            protocol=PROTOCOL_TEXT,
+            paper=compare_with_paper(table.results, table.space),
+        )
+        write_file(report, page)
+
+
+def _print(reproduction: Reproduction) -> None:
+    """Print our figure, the paper's and the difference for each strategy, with an explanation."""
+    results = reproduction.results
+    summary = reproduction.summary
+    print_table(compare_with_paper(results, reproduction.space))
+    print_line(
+        f"{results.n_warm:,} training, {summary['n_validation']:,} validation and {results.n_cold:,} test users, "
+        f"{summary['items']:,} items, {len(results.seeds)} seed(s). Precision is hits / min({results.k}, "
+        "relevant). ±: standard deviation over random fifths of the test users, as in the paper. "
+        f"Time: {sum(reproduction.seconds.values()):.0f} s."
+    )

@@ -1,0 +1,210 @@
+"""Reproduction of the paper's Table 1 from its released data, for comparison with the published figures."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from firstday.cold.cold_model import Epoch
+from firstday.config import Config
+from firstday.data.splits.split import Cohort
+from firstday.display import readable
+from firstday.errors import ConfigError
+from firstday.evaluation.results import Results
+from firstday.evaluation.run import join_runs, score_strategies
+from firstday.lab.reproduce.deezer_kdd21 import COUNTED_BLOCKS, NAME, PaperData, Space
+from firstday.lab.reproduce.paper_figures import LEARNED_BASELINES, TABLE, TITLES, subtract_paper
+from firstday.lab.reproduce.paper_model import DAY_ONE_BLOCK, ask_for, fit_paper_model
+from firstday.progress import Progress, no_progress
+from firstday.recommend.recommender import answer_query
+from firstday.recommend.registry import describe_absent, find_strategy, strategy_names, with_methods_of
+from firstday.recommend.spec import KEPT_USERS, RANKER
+from firstday.sparse import SparseRows
+from firstday.training.learn import METHOD_STAGE
+from firstday.training.option_search import search_options
+from firstday.training.validation import Fold
+from firstday.training.weights import choose_blending
+
+PROTOCOL = "kdd21"
+PROTOCOL_TEXT = (
+    "Warm and cold users are those of the paper. Only the features of day one are known; lists are scored on what "
+    "users streamed in their first 30 days, without exclusions."
+)
+USERS_PER_SEGMENT, MOST_SEGMENTS = 70, 1000
+"""Default number of segments: training users / 70, at most 1,000. For the paper's 70,000 users this is its 1,000."""
+SIMULATED_NOTE = "The data was simulated, so the results say nothing about the paper's users."
+
+
+@readable
+@dataclass(frozen=True)
+class Reproduction:
+    """Reproduced table, to be compared with the paper's.
+
+    `summary` has the numbers of items, dimensions, inputs and validation users, `history` is the training history of
+    the last seed, and `seconds` the time per stage, summed over seeds.
+    """
+
+    results: Results
+    space: Space
+    simulated: bool
+    config: Config
+    summary: Mapping[str, int]
+    history: tuple[Epoch, ...]
+    seconds: Mapping[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values, with figures in %; `paper` is null for strategies that the paper's table lacks."""
+        values = self.results.to_json()
+        for row in values["results"]:
+            name = row["strategy"]
+            minus = subtract_paper(self.results, name, self.space)
+            row["title"], row["paper"] = TITLES.get(name, name), TABLE[self.space].get(name)
+            row["minus_paper"] = minus and {metric: round(points, 4) for metric, points in minus.items()}
+        head = {"dataset": values.pop("dataset"), "space": self.space, "simulated": self.simulated, **self.summary}
+        seconds = {stage: round(took, 2) for stage, took in self.seconds.items()}
+        kept = next((epoch for epoch in self.history if epoch.kept), None)
+        training = {
+            "epochs": len(self.history),
+            "kept": kept and kept.number,
+            "validation_precision": kept and kept.precision,
+        }
+        return {
+            **head,
+            **values,
+            "training": training,
+            "seconds": seconds,
+            "config": self.config.model_dump(mode="json"),
+        }
+
+
+_WEIGHTED = {"soft_segments", "neighbors", "blend"}
+"""Strategies whose settings are chosen on validation users."""
+
+
+def _with_needs_of(config: Config, strategies: Sequence[str]) -> Config:
+    """Return the configuration that trains and keeps what some strategies need, and nothing else.
+
+    Raise ConfigError for a strategy whose options are searched: the search needs interactions.
+    """
+    for name in strategies:
+        if find_strategy(name).learns_in_search:
+            raise ConfigError(
+                f"strategy: {name} has options to search, but the released data has no interactions; omit it."
+            )
+    config = with_methods_of(config, strategies)
+    has_blend = "blend" in strategies
+    needs = {need for name in strategies for need in find_strategy(name).needs}
+    changes = {
+        "ranker.enabled": has_blend or RANKER in needs,
+        "recommend.item_weights": False,  # the data does not list the items of day one
+        "plugins": {**config.plugins, "segment": {"smoothing": 0.0}},  # the paper does not smooth segments
+    }
+    config = config.override(changes)
+    if not (has_blend or KEPT_USERS in needs):
+        config = config.override("recommend.warm_users", 0)
+    return config
+
+
+def choose_strategies(named: Sequence[str] = (), *, with_baselines: bool = True) -> tuple[str, ...]:
+    """Return the named strategies; if none are named, those of the paper's table, optionally without its baselines."""
+    return tuple(named) or tuple(
+        name for name in TITLES if name in strategy_names() and (with_baselines or name not in LEARNED_BASELINES)
+    )
+
+
+def configure(
+    config: Config, n_train: int, n_segments: int | None, n_input_clusters: int | None, *, as_published: bool
+) -> Config:
+    """Return the settings for the paper's data.
+
+    Numbers of clusters that are None are those of `config` or, if unset there, follow from the number of training
+    users: 1,000 and 100 for the paper's data. With `as_published`, training follows the released code: Adam with a
+    constant learning rate of 1e-5, 130 epochs, batches of 512.
+    """
+    n_segments = n_segments or config.segments.n_segments or max(1, min(MOST_SEGMENTS, n_train // USERS_PER_SEGMENT))
+    changes: dict[str, Any] = {"segments.n_segments": n_segments}
+    if n_input_clusters is not None:
+        changes["recommend.input_clusters"] = n_input_clusters
+    if as_published:
+        flat = {"schedule": "flat", "learning_rate": 1e-5, "weight_decay": 0.0, "epochs": 130, "batch_size": 512}
+        changes |= {f"cold_model.{name}": value for name, value in {**flat, "patience": 130}.items()}
+    return config.override(changes)
+
+
+def reproduce_table(
+    data: PaperData,
+    config: Config,
+    strategies: Sequence[str],
+    *,
+    n_seeds: int = 1,
+    progress: Progress = no_progress,
+) -> Reproduction:
+    """Train on the paper's training users and evaluate strategies on its test users.
+
+    Clustering and training are repeated with `n_seeds` seeds, starting from `config.seed`. No items are excluded from
+    lists, since the data has only the mean vector of the songs streamed on day one.
+
+    References
+    ----------
+    PAPER, table 1 and "Offline protocol".
+    """
+    config = _with_needs_of(config, strategies)
+    progress, seconds = _time_stages(progress)
+    counts = data.test.counts()
+    n_streamed = counts[:, COUNTED_BLOCKS.index(DAY_ONE_BLOCK)]
+    rows, columns = np.nonzero(counts)
+    used = SparseRows.from_pairs(rows, columns, None, *counts.shape)
+    cold = Cohort(np.arange(len(data.test)), {("stream", "block"): used}, data.test.songs, n_streamed)
+    runs = []
+    for number, seed in enumerate(range(config.seed, config.seed + n_seeds)):
+        progress(f"seed {seed}", number, n_seeds)
+        began = perf_counter()
+        model = fit_paper_model(data, config.override("seed", seed), progress=progress)
+        if _WEIGHTED & set(strategies):
+            folds = [Fold(ask_for(model, data.validation), data.validation.songs)]
+            model, folds, _ = search_options(folds, model, progress)
+            blending, _ = choose_blending(folds)
+            model = model.with_learned(blend=blending)
+        fit_seconds = perf_counter() - began
+        runs.append(
+            score_strategies(
+                ask_for(model, data.test),
+                cold,
+                {name: partial(answer_query, strategy=name) for name in strategies},
+                progress=progress,
+                seed=seed,
+                fit_seconds=fit_seconds,
+                notes=(*((SIMULATED_NOTE,) if data.simulated else ()), *describe_absent(model)),
+            )
+        )
+    progress("done", n_seeds, n_seeds)
+    results = join_runs(runs, dataset=f"{NAME}, simulated" if data.simulated else NAME, protocol=PROTOCOL)
+    summary = {
+        "items": len(data.items),
+        "dimensions": data.item_vectors.shape[1],
+        "inputs": data.train.features.shape[1],
+        "n_validation": len(data.validation),
+    }
+    return Reproduction(results, data.space, data.simulated, config, summary, model.cold.history, seconds)
+
+
+def _time_stages(report: Progress) -> tuple[Progress, dict[str, float]]:
+    """Return a progress that forwards calls, and the time of each stage so far."""
+    seconds: dict[str, float] = defaultdict(float)
+    last = perf_counter()
+
+    def progress(stage: str, done: int, total: int) -> None:
+        nonlocal last
+        now = perf_counter()
+        if not stage.startswith(("seed ", METHOD_STAGE)) and stage != "done":
+            seconds[stage] += now - last if done else 0.0
+        last = now
+        report(stage, done, total)
+
+    return progress, seconds
