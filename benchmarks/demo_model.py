@@ -21,8 +21,8 @@ import typer
 from firstday.cli.demo import MODEL
 from firstday.config import Config
 from firstday.data.load import load
-from firstday.data.sources.x_wines import NAME
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
+from firstday.lab.datasets.x_wines import NAME
 from firstday.metrics import HEAD, bootstrap_ratios, measure
 from firstday.model.trained_model import TrainedModel
 from firstday.progress import open_progress

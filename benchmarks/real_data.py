@@ -25,12 +25,12 @@ from firstday.cli.printing import print_results
 from firstday.config import Config, suit_config
 from firstday.data.dataset import Dataset
 from firstday.data.load import BUILT_IN, LOCAL_FILES, load
-from firstday.data.sources import movielens
 from firstday.data.splits.holdout import protocol_of
 from firstday.evaluation.comparisons import plot_cut_offs, plot_day_one_sizes
 from firstday.evaluation.plots import standalone
 from firstday.evaluation.run import evaluate
 from firstday.evaluation.slices import REFERENCE
+from firstday.lab.datasets import movielens
 from firstday.lab.simulate.simulation_settings import SimulationSettings
 from firstday.lab.simulate.tables import simulate
 from firstday.methods.popularity import RECENT

@@ -24,8 +24,8 @@ from firstday.features.signals import Signals
 from firstday.ranking import unit_rows
 from firstday.recommend.recommender import Recommender, open_model
 from tests.cli.conftest import Run
-from tests.data.test_timed_sources import WINES, needs_wines
 from tests.environments import ROOT
+from tests.lab.datasets.test_timed_sources import WINES, needs_wines
 
 SHOW_PAGE = """
 import sys

