@@ -16,8 +16,8 @@ from firstday.errors import DataError
 from firstday.lab.datasets.complete_journey import HOUSEHOLDS, PRODUCTS, TRANSACTIONS
 from firstday.lab.datasets.x_wines import RATINGS
 from firstday.lab.datasets.x_wines import WINES as WINES_FILE
+from tests.environments import SHARED
 
-SHARED = Path(__file__).parents[3].parent / "shared" / "data"
 RETAIL = SHARED / "online_retail_2009_2010.parquet"
 FILMS = SHARED / "movietweetings_100k.zip"
 WINES = SHARED / "xwines_slim.zip"
