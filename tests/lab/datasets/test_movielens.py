@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from firstday.data.load import load
-from firstday.data.sources import movielens
 from firstday.errors import DataError
+from firstday.lab.datasets import movielens
 
 FILMS = [
     ("1", "Toy Story (1995)", ["Animation", "Children's", "Comedy"]),

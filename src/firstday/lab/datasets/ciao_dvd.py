@@ -10,7 +10,8 @@ from pathlib import Path
 
 import polars as pl
 
-NAME = "ciao-dvd"
+from firstday.sources import Source
+
 FILE = "ciao_dvd_2000_2005.parquet"
 
 
@@ -18,7 +19,7 @@ def read_tables(path: str | Path) -> dict[str, pl.DataFrame]:
     """Read the ratings as tables: a rating is a ``stream``, with its `rating`; films have the entity genre.
 
     `path` is the Parquet file or the folder that contains it. Trust is not read, see
-    `firstday.data.sources.ciao_dvd_friends`.
+    `firstday.lab.datasets.ciao_dvd_friends`.
     """
     file = Path(path)
     file = file / FILE if file.is_dir() else file
@@ -28,3 +29,6 @@ def read_tables(path: str | Path) -> dict[str, pl.DataFrame]:
         "interactions": ratings.select("user_id", "item_id", "rating", timestamp=timestamp),
         "items": ratings.select("item_id", "genre_id").unique("item_id", keep="first", maintain_order=True),
     }
+
+
+SOURCE = Source(read_tables, file=FILE)

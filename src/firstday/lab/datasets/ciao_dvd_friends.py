@@ -9,9 +9,9 @@ from pathlib import Path
 
 import polars as pl
 
-from firstday.data.sources import ciao_dvd
+from firstday.lab.datasets import ciao_dvd
+from firstday.sources import Source
 
-NAME = "ciao-dvd-friends"
 FILE = "ciao_dvd_2000_2005_trust.parquet"
 
 
@@ -20,3 +20,6 @@ def read_tables(path: str | Path) -> dict[str, pl.DataFrame]:
     folder = Path(path)
     folder = folder if folder.is_dir() else folder.parent
     return {**ciao_dvd.read_tables(folder), "friends": pl.read_parquet(folder / FILE, glob=False)}
+
+
+SOURCE = Source(read_tables, file=FILE)

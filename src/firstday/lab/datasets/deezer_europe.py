@@ -11,9 +11,9 @@ from pathlib import Path
 
 import polars as pl
 
-from firstday.data.sources.published import read_files
+from firstday.lab.datasets.published import read_files
+from firstday.sources import Source
 
-NAME = "deezer-europe"
 FILE = "deezer_europe.zip"
 FEATURES_FILE = "deezer_europe_features.json"
 EDGES = "deezer_europe_edges.csv"
@@ -36,3 +36,6 @@ def read_tables(path: str | Path) -> dict[str, pl.DataFrame]:
         "users": users.cast({"user_id": pl.Int64, "gender": pl.String}),
         "friends": pl.concat([edges, edges.select(user_id="friend_id", friend_id="user_id")]),
     }
+
+
+SOURCE = Source(read_tables, file=FILE, preset=Path(__file__).with_name("deezer-europe.toml"))

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import polars as pl
 
-from firstday.data.sources.published import parse_seconds, read_files
+from firstday.lab.datasets.published import parse_seconds, read_files
+from firstday.sources import Source
 
-NAME = "movietweetings"
 FILE = "movietweetings_100k.zip"
 RATINGS = "ratings.dat"
 FILMS = "movies.dat"
@@ -39,3 +39,6 @@ def _split(content: bytes) -> pl.DataFrame:
     """Split lines at double colons."""
     lines = pl.Series("line", content.decode().splitlines(), pl.String)
     return lines.str.split_exact("::", 3).struct.unnest()
+
+
+SOURCE = Source(read_tables, file=FILE)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import polars as pl
 
-from firstday.data.sources.published import read_files
+from firstday.lab.datasets.published import read_files
+from firstday.sources import Source
 
-NAME = "x-wines"
 FILE = "xwines_slim.zip"
 RATINGS = "XWines_Slim_150K_ratings.csv"
 WINES = "XWines_Slim_1K_wines.csv"
@@ -52,3 +52,6 @@ def read_tables(path: str | Path) -> dict[str, pl.DataFrame]:
         "items": items,
         "names": pl.concat([wineries, regions]),
     }
+
+
+SOURCE = Source(read_tables, file=FILE)
