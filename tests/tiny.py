@@ -35,18 +35,18 @@ from firstday.embed.embeddings import FoldIn
 from firstday.embed.kept_users import WarmUsers
 from firstday.features.encoder import Encoder
 from firstday.features.signals import Catalogue
-from firstday.methods.als_fold_in import AlsFoldIn, Penalty
+from firstday.lab.baselines.als_fold_in import AlsFoldIn, Penalty
+from firstday.lab.baselines.dropoutnet import DropoutNet
+from firstday.lab.baselines.item_item import ItemItem
+from firstday.lab.baselines.melu import Melu
+from firstday.lab.baselines.mult_dae import MultDae
+from firstday.lab.baselines.user_user import UserUser
 from firstday.methods.auto import Guard
 from firstday.methods.blend import Blending
 from firstday.methods.direct import Ranker
-from firstday.methods.dropoutnet import DropoutNet
 from firstday.methods.ease import Ease, ItemLinks
-from firstday.methods.item_item import ItemItem
-from firstday.methods.melu import Melu
-from firstday.methods.mult_dae import MultDae
 from firstday.methods.people import FriendWeights, Neighborhood
 from firstday.methods.segments import SegmentLists
-from firstday.methods.user_user import UserUser
 from firstday.model.calibration import Calibration
 from firstday.model.clock import Clock
 from firstday.model.item_content import ItemContent

@@ -15,10 +15,10 @@ from firstday.cold.device import choose_device
 from firstday.cold.train_cold_model import train_cold_model
 from firstday.config import Config, DeviceName
 from firstday.errors import ConfigError
+from firstday.lab.baselines.dropoutnet import fit_dropoutnet
+from firstday.lab.baselines.melu import fit_melu
+from firstday.lab.baselines.mult_dae import train_autoencoder
 from firstday.methods.direct import fit_ranker
-from firstday.methods.dropoutnet import fit_dropoutnet
-from firstday.methods.melu import fit_melu
-from firstday.methods.mult_dae import train_autoencoder
 from firstday.progress import no_progress
 from firstday.recommend.spec import UseData
 from tests.networks import network_bytes

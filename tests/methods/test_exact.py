@@ -12,13 +12,13 @@ from implicit.cpu.als import AlternatingLeastSquares
 from scipy import sparse
 
 from firstday.cold.cold_model import Epoch
+from firstday.lab.baselines.als_fold_in import N_ITERATIONS, Penalty, divide_rows, prepare_als_fold_in
+from firstday.lab.baselines.item_item import prepare_item_item
+from firstday.lab.baselines.mult_dae import prepare_mult_dae
+from firstday.lab.baselines.user_user import prepare_user_user
 from firstday.methods import ease as ease_module
 from firstday.methods import item_scores
-from firstday.methods.als_fold_in import N_ITERATIONS, Penalty, divide_rows, prepare_als_fold_in
 from firstday.methods.ease import REGULARIZATION, Ease, fit_ease, fit_links
-from firstday.methods.item_item import prepare_item_item
-from firstday.methods.mult_dae import prepare_mult_dae
-from firstday.methods.user_user import prepare_user_user
 from firstday.progress import no_progress
 from firstday.recommend.spec import UseData
 from firstday.sparse import SparseRows

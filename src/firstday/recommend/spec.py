@@ -438,15 +438,15 @@ BUILT_IN_METHODS: Mapping[str, str] = {
     "direct": "firstday.methods.direct:DIRECT",
     "edlae": "firstday.methods.ease:EDLAE",
     "blend": "firstday.methods.blend:BLEND",
-    "item_item": "firstday.methods.item_item:ITEM_ITEM",
-    "user_user": "firstday.methods.user_user:USER_USER",
+    "item_item": "firstday.lab.baselines.item_item:ITEM_ITEM",
+    "user_user": "firstday.lab.baselines.user_user:USER_USER",
     "ease": "firstday.methods.ease:EASE",
-    "als_fold_in": "firstday.methods.als_fold_in:ALS_FOLD_IN",
-    "mult_dae": "firstday.methods.mult_dae:MULT_DAE",
+    "als_fold_in": "firstday.lab.baselines.als_fold_in:ALS_FOLD_IN",
+    "mult_dae": "firstday.lab.baselines.mult_dae:MULT_DAE",
     "explore": "firstday.methods.explore:EXPLORE",
     "auto": "firstday.methods.auto:AUTO",
-    "dropoutnet": "firstday.methods.dropoutnet:DROPOUTNET",
-    "melu": "firstday.methods.melu:MELU",
+    "dropoutnet": "firstday.lab.baselines.dropoutnet:DROPOUTNET",
+    "melu": "firstday.lab.baselines.melu:MELU",
 }
 """Import paths of the built-in methods, which are imported on first use."""
 BUILT_IN_COLD_MODELS = ("dropoutnet", "melu")

@@ -14,8 +14,8 @@ from torch.func import functional_call, grad, vmap
 from firstday.cold.train_cold_model import hidden_layers
 from firstday.cold.training_loop import FixedLength, export_network
 from firstday.config import MeluConfig
+from firstday.lab.baselines.melu import Melu, _sample_columns, fit_melu
 from firstday.methods.item_scores import find_later
-from firstday.methods.melu import Melu, _sample_columns, fit_melu
 from firstday.progress import no_progress
 from firstday.ranking import unit_rows
 from firstday.sparse import SparseRows, stack_rows
@@ -156,7 +156,7 @@ def test_users_are_adapted_a_part_at_a_time_with_the_same_result(
     liked = SparseRows.from_lists(LISTS, N_ITEMS)
     whole = melu.predict(features, liked, item_vectors())
     for n_users in (1, 2, 4):
-        monkeypatch.setattr("firstday.methods.melu.ADAPTED_USERS", n_users)
+        monkeypatch.setattr("firstday.lab.baselines.melu.ADAPTED_USERS", n_users)
         np.testing.assert_allclose(melu.predict(features, liked, item_vectors()), whole, atol=1e-6)
     nobody = melu.predict(features[:0], liked.take(np.zeros(0, np.int64)), item_vectors())
     assert nobody.shape == (0, D)

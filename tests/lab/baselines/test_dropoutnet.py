@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from firstday.methods.dropoutnet import DropoutNet, fit_dropoutnet
+from firstday.lab.baselines.dropoutnet import DropoutNet, fit_dropoutnet
 from firstday.progress import no_progress
 from tests.obvious import CONFIG, Rising, make_data, mean_cosine
 
