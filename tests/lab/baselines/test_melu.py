@@ -13,8 +13,7 @@ from torch.func import functional_call, grad, vmap
 
 from firstday.cold.train_cold_model import hidden_layers
 from firstday.cold.training_loop import FixedLength, export_network
-from firstday.config import MeluConfig
-from firstday.lab.baselines.melu import Melu, _sample_columns, fit_melu
+from firstday.lab.baselines.melu import Melu, MeluConfig, _sample_columns, fit_melu
 from firstday.methods.item_scores import find_later
 from firstday.progress import no_progress
 from firstday.ranking import unit_rows
@@ -115,7 +114,7 @@ def test_numpy_adapts_as_torch_does_with_a_layer_for_each_user(
 
 def test_training_goes_through_the_adaptation(monkeypatch: pytest.MonkeyPatch) -> None:
     """The loss of a batch, on drawn later items, and its gradients are those of whole layers that are adapted."""
-    data, _ = make_data(CONFIG.override("melu", SETTINGS.model_dump()))
+    data, _ = make_data(CONFIG.override("plugins.melu", SETTINGS.model_dump()))
     users = np.arange(12)
     found: dict[str, Any] = {}
 
