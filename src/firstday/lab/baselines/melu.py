@@ -7,9 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from firstday.cold.cold_model import ColdModel
-from firstday.config import MeluConfig
+from firstday.config import Section
 from firstday.display import readable
 from firstday.methods.item_scores import find_later
 from firstday.progress import Progress
@@ -24,6 +25,21 @@ SUPPORT_ITEMS = 50
 """Maximum number of support items per day-one sample in training, sampled if there are more. Inference uses all."""
 ADAPTED_USERS = 1024
 """Number of users adapted per batch; bounds the memory for the item vectors."""
+
+
+class MeluConfig(Section):
+    """MeLU (Lee et al., KDD 2019), a baseline for the cold model."""
+
+    inner_steps: NonNegativeInt = 1
+    """Gradient steps of the last layer per user, on day-one items."""
+    inner_rate: PositiveFloat = 0.1
+    """Learning rate of these steps for biases; for weights, it is divided by the layer's width."""
+    negative_weight: NonNegativeFloat = 20.0
+    """Weight of the mean over all items relative to the mean over used items, in the loss."""
+    query_items: PositiveInt = 32
+    """Items from after day one on which an adapted user is evaluated in training, redrawn at every step."""
+    learning_rate: PositiveFloat = 1e-2
+    """As in `cold_model`."""
 
 
 @readable
@@ -87,7 +103,7 @@ def fit_melu(data: LearningData, validate: VectorPrecision, progress: Progress) 
     matrix. The network takes the features of our encoder and returns a vector, not a rating, so only the user side is
     adapted.
 
-    Settings used, of `melu`: the adaptation, query items, learning rate; of `cold_model`: layers, schedule, epochs,
+    Settings used, beside `MeluConfig`, of `cold_model`: layers, schedule, epochs,
     batch size, patience; seed, threads and device.
 
     H. Lee, J. Im, S. Jang, H. Cho, S. Chung, "MeLU: Meta-Learned User Preference Estimator for Cold-Start
@@ -102,7 +118,7 @@ def fit_melu(data: LearningData, validate: VectorPrecision, progress: Progress) 
     from firstday.cold.training_loop import FixedLength, export_network, run_epochs
 
     config = data.config
-    settings = config.melu
+    settings: MeluConfig = MELU.settings_in(config)
     device = choose_device(config.device, config.threads)
     item_vectors = data.embeddings.scoring_vectors
     n_items, d = item_vectors.shape
@@ -190,6 +206,7 @@ MELU = ColdModelSpec(
     name="melu",
     title="MeLU",
     describe="MeLU (Lee et al., KDD 2019): adapts its last layer to each user by gradient steps on the day's items.",
+    settings=MeluConfig,
     fit=fit_melu,
     value=Melu,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from firstday.methods.dropoutnet import DropoutNet, fit_dropoutnet
+from firstday.lab.baselines.dropoutnet import DropoutNet, fit_dropoutnet
 from firstday.progress import no_progress
 from tests.obvious import CONFIG, Rising, make_data, mean_cosine
 
@@ -13,7 +13,7 @@ from tests.obvious import CONFIG, Rising, make_data, mean_cosine
 def train(**settings: object) -> DropoutNet:
     config = CONFIG
     for name, value in settings.items():
-        config = config.override(f"dropoutnet.{name}", value)
+        config = config.override(f"plugins.dropoutnet.{name}", value)
     return fit_dropoutnet(make_data(config)[0], Rising(), no_progress)
 
 

@@ -6,13 +6,26 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from pydantic import PositiveFloat, PositiveInt
 
 from firstday.cold.cold_model import ColdModel
+from firstday.config import Fraction, Section
 from firstday.display import readable
 from firstday.progress import Progress
 from firstday.ranking import unit_rows
 from firstday.recommend.spec import ColdModelSpec, LearningData, VectorPrecision
 from firstday.sparse import SparseRows
+
+
+class DropoutNetConfig(Section):
+    """DropoutNet (Volkovs et al., NeurIPS 2017), a baseline for the cold model."""
+
+    preference_dropout: Fraction = 0.5
+    """Share of users whose warm vector is hidden from the input, redrawn at every step."""
+    items_per_step: PositiveInt = 1000
+    """Items whose scores the network learns to reproduce, redrawn at every step."""
+    learning_rate: PositiveFloat = 1e-2
+    """As in `cold_model`."""
 
 
 @readable
@@ -47,7 +60,7 @@ def fit_dropoutnet(data: LearningData, validate: VectorPrecision, progress: Prog
     a random subset of users are replaced by zeros. The loss is the mean squared difference of scores on items sampled
     at every step. Unlike in the article, item vectors are fixed: there is no second network for cold items.
 
-    Settings used, of `dropoutnet`: dropout, items per step, learning rate; of `cold_model`: layers, schedule, epochs,
+    Settings used, beside `DropoutNetConfig`, of `cold_model`: layers, schedule, epochs,
     batch size, patience; seed, threads and device.
 
     M. Volkovs, G. Yu, T. Poutanen, "DropoutNet: Addressing Cold Start in Recommender Systems", NeurIPS 2017,
@@ -60,7 +73,7 @@ def fit_dropoutnet(data: LearningData, validate: VectorPrecision, progress: Prog
     from firstday.cold.training_loop import export_network, run_epochs
 
     config = data.config
-    settings = config.dropoutnet
+    settings: DropoutNetConfig = DROPOUTNET.settings_in(config)
     device = choose_device(config.device, config.threads)
     item_vectors = data.embeddings.scoring_vectors
     n_warm, d = data.embeddings.user_vectors.shape
@@ -99,6 +112,7 @@ DROPOUTNET = ColdModelSpec(
     title="DropoutNet",
     describe="DropoutNet (Volkovs et al., NeurIPS 2017): "
     "trained to work without the vector that a cold user does not have yet.",
+    settings=DropoutNetConfig,
     fit=fit_dropoutnet,
     value=DropoutNet,
 )

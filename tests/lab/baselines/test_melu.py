@@ -13,9 +13,8 @@ from torch.func import functional_call, grad, vmap
 
 from firstday.cold.train_cold_model import hidden_layers
 from firstday.cold.training_loop import FixedLength, export_network
-from firstday.config import MeluConfig
+from firstday.lab.baselines.melu import Melu, MeluConfig, _sample_columns, fit_melu
 from firstday.methods.item_scores import find_later
-from firstday.methods.melu import Melu, _sample_columns, fit_melu
 from firstday.progress import no_progress
 from firstday.ranking import unit_rows
 from firstday.sparse import SparseRows, stack_rows
@@ -115,7 +114,7 @@ def test_numpy_adapts_as_torch_does_with_a_layer_for_each_user(
 
 def test_training_goes_through_the_adaptation(monkeypatch: pytest.MonkeyPatch) -> None:
     """The loss of a batch, on drawn later items, and its gradients are those of whole layers that are adapted."""
-    data, _ = make_data(CONFIG.override("melu", SETTINGS.model_dump()))
+    data, _ = make_data(CONFIG.override("plugins.melu", SETTINGS.model_dump()))
     users = np.arange(12)
     found: dict[str, Any] = {}
 
@@ -156,7 +155,7 @@ def test_users_are_adapted_a_part_at_a_time_with_the_same_result(
     liked = SparseRows.from_lists(LISTS, N_ITEMS)
     whole = melu.predict(features, liked, item_vectors())
     for n_users in (1, 2, 4):
-        monkeypatch.setattr("firstday.methods.melu.ADAPTED_USERS", n_users)
+        monkeypatch.setattr("firstday.lab.baselines.melu.ADAPTED_USERS", n_users)
         np.testing.assert_allclose(melu.predict(features, liked, item_vectors()), whole, atol=1e-6)
     nobody = melu.predict(features[:0], liked.take(np.zeros(0, np.int64)), item_vectors())
     assert nobody.shape == (0, D)
