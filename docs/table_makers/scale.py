@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from table_makers.measured import estimate, make_table, read_results
+from table_makers.measured import make_table, read_results
 
 STATISTICS = (
     ("users", "users", "", "100,000"),
@@ -47,40 +47,6 @@ def repeats() -> list[str]:
         f"Repeated interactions take time, but hardly memory: {few['interactions']:,} of {few['users']:,} users are "
         f"checked in {_cost(few['check'])}, {many['interactions']:,} of the same users in {_cost(many['check'])}."
     ]
-
-
-def spark_growth() -> list[str]:
-    """Return time and peak memory of both engines by number of users."""
-    results = read_results("spark-growth")["rows"]
-    processes = ", ".join(results[0]["peak_gib"])
-    columns = ("users", "interactions", "engine", "check", "train", f"peak memory, GiB: {processes}")
-    rows = []
-    for row in results:
-        memory = ", ".join(f"{gib:.1f}" if gib else "-" for gib in row["peak_gib"].values())
-        seconds = [f"{row[stage]:,.0f} s" for stage in ("check_seconds", "train_seconds")]
-        rows.append([f"{row['users']:,}", f"{row['interactions']:,}", f"`{row['engine']}`", *seconds, memory])
-    return make_table(columns, rows)
-
-
-def sample_cost() -> list[str]:
-    """Return the precision with fewer learners, and its difference from that with all of them."""
-    results = read_results("sample-cost")
-    mllib = results["mllib"]
-    title = f"of {mllib['users']:,} users, all {mllib['warm']:,} warm ones: item vectors by MLlib"
-    by_learners: dict[str, list[str]] = {}
-    for row in results["rows"]:
-        cells = by_learners.setdefault(f"{row['learned_from']:,} ({row['share']:g} %)", [])
-        cells += _difference(row)
-    for row in mllib["rows"]:
-        by_learners.setdefault(title, []).extend(_difference(row))
-    columns = [f"learners, of {results['users']:,} users ({results['seeds']} seed, {results['cold']:,} cold users)"]
-    for row in mllib["rows"]:
-        columns += [f"P@50 of `{row['strategy']}`, %", "difference"]
-    return make_table(columns, ([learners, *cells] for learners, cells in by_learners.items()))
-
-
-def _difference(row: dict[str, Any]) -> list[str]:
-    return [f"{row['precision']:.1f}", estimate(row["difference"], row["difference_ci"], "+.1f")]
 
 
 def simulated() -> list[str]:
