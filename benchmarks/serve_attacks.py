@@ -40,7 +40,7 @@ from result_files import write_results
 from serve_faults import small_disk
 from serve_load import expect_ok
 from serve_process import Connection, ServerProcess, write_request
-from store_servers import STORE_SERVERS
+from store_servers import STORE_SERVERS, installed_stores
 
 import firstday as fd
 
@@ -69,7 +69,6 @@ FOREIGN = {"Origin": ORIGIN, "Sec-Fetch-Site": "cross-site"}
 LISTS = "/v1/users/u/recommendations"
 USERS = [f"u{number}" for number in range(20)]
 IDS = [f"item-{at:05}" for at in range(70_000)]
-KINDS = [kind for kind, server in STORE_SERVERS.items() if server.is_installed()]
 HTTP = httpx.Client(timeout=PATIENCE_S, trust_env=False)
 
 
@@ -582,7 +581,7 @@ def main(
     for version, (path, of_version) in versions.items():
         with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, PYTHONPATH=str(path)):
             for number, (name, attack) in enumerate(ATTACKS.items()):
-                if name.startswith(tuple(only or [""])) and attack.store in ("sqlite", *KINDS):
+                if name.startswith(tuple(only or [""])) and attack.store in installed_stores():
                     row = attack.measure(of_version, Path(folder) / f"{number}")
                     results.setdefault(version, {})[name] = row
                     print(version, name, row, file=sys.stderr, flush=True)
