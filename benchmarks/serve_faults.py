@@ -70,11 +70,7 @@ async def write_until_dead(url: str, ledger: Ledger, prefix: str, seed: int) -> 
         connection = await Connection.open(url)
         for batch in range(1_000_000):
             ids = [f"{batch}-{at}" for at in range(rng.randint(1, 20))]
-            ledger.batches.append((user, ids, False))
-            at = len(ledger.batches) - 1
-            status, _ = await connection.send(write_events(user, ids))
-            check(status == 200, f"a write gave {status}")
-            ledger.batches[at] = (user, ids, True)
+            await ledger.write(connection, user, ids)
 
     await run_writers(work)
 
@@ -132,19 +128,12 @@ async def merge_until_dead(url: str, ledger: MergeLedger, prefix: str, seed: int
         for turn in range(1_000_000):
             guest = f"{prefix}-g{number}-{turn}"
             for part, owner in enumerate((guest, person, rival)):
-                await write_batch(connections[0], owner, [f"{number}-{turn}-{part}-{at}" for at in range(3)])
+                await ledger.write(connections[0], owner, [f"{number}-{turn}-{part}-{at}" for at in range(3)])
             if rng.random() < 0.5:
                 await asyncio.gather(merge(connections[0], person, guest), merge(connections[1], rival, guest))
             else:
                 await merge(connections[0], person, guest)
-            await write_batch(connections[0], guest, [f"{number}-{turn}-late-{at}" for at in range(3)])
-
-    async def write_batch(connection: Connection, owner: str, ids: list[str]) -> None:
-        ledger.batches.append((owner, ids, False))
-        at = len(ledger.batches) - 1
-        status, _ = await connection.send(write_events(owner, ids))
-        check(status == 200, f"a write gave {status}")
-        ledger.batches[at] = (owner, ids, True)
+            await ledger.write(connections[0], guest, [f"{number}-{turn}-late-{at}" for at in range(3)])
 
     async def merge(connection: Connection, person: str, guest: str) -> None:
         ledger.merges.append((person, guest, False))

@@ -30,7 +30,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -38,7 +37,7 @@ from typing import Any, Literal
 import numpy as np
 import typer
 from result_files import write_results
-from serve_process import Connection, ServerProcess, cpu_seconds, write_request
+from serve_process import Connection, ServerProcess, write_request
 from store_servers import installed_stores, store_settings
 
 SERVER_CORE = 0
@@ -181,40 +180,30 @@ async def burst(url: str, ask: Callable[[], bytes], n: int = BURST) -> dict[str,
     return results | {f"slowest_{names[status]}_ms": max(times) for status, times in by_status.items()}
 
 
-@dataclass
-class Turns:
-    """Results of alternating load, by side and turn: requests per second, and processor time per request in µs."""
-
-    rates: dict[str, list[float]]
-    costs: dict[str, list[float]]
-
-
-async def take_turns(sides: Mapping[str, tuple[str, int, Callable[[], bytes]]], seconds: float, rounds: int) -> Turns:
-    """Load sides in turns, with all connections busy; each has a URL, a process id and a request factory."""
-    turns = Turns({side: [] for side in sides}, {side: [] for side in sides})
+async def take_turns(
+    sides: Mapping[str, tuple[str, Callable[[], bytes]]], seconds: float, rounds: int
+) -> dict[str, list[float]]:
+    """Load sides in turns, each a URL and a request factory, with all connections busy; return requests per second."""
+    rates: dict[str, list[float]] = {side: [] for side in sides}
     for number in range(rounds):
         for side in sorted(sides, reverse=bool(number % 2)):
-            url, process, ask = sides[side]
-            cpu_s = cpu_seconds(process)
-            rate = await saturate(url, ask, seconds)
-            turns.rates[side].append(rate)
-            turns.costs[side].append(1e6 * (cpu_seconds(process) - cpu_s) / (rate * seconds))
-    return turns
+            rates[side].append(await saturate(*sides[side], seconds))
+    return rates
 
 
 @contextmanager
-def bare_server(answer: bytes, folder: Path, core: int) -> Iterator[tuple[str, int]]:
-    """Run a bare FastAPI application with a fixed answer; yield its URL and process id."""
+def bare_server(answer: bytes, folder: Path) -> Iterator[str]:
+    """Run a bare FastAPI application with a fixed answer; yield its URL."""
     (folder / "answer").write_bytes(answer)
     command = [sys.executable, str(Path(__file__).with_name("serve_bare.py")), str(folder / "answer")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        os.sched_setaffinity(process.pid, {core})
+        os.sched_setaffinity(process.pid, {SERVER_CORE})
         try:
             assert process.stdout is not None
             url = process.stdout.readline().strip()
             if not url:
                 raise RuntimeError("the bare application did not start")
-            yield url, process.pid
+            yield url
         finally:
             process.terminate()
 
@@ -226,39 +215,27 @@ def quantiles(latencies: np.ndarray) -> dict[str, float]:
 
 
 async def compare(
-    server: ServerProcess,
-    ask: Callable[[], bytes],
-    folder: Path,
-    seconds: float,
-    rounds: int,
-    core: int = SERVER_CORE,
+    server: ServerProcess, ask: Callable[[], bytes], folder: Path, seconds: float, rounds: int
 ) -> dict[str, Any]:
     """Load the server and the bare application in turns, with all connections busy, then each at 70 % of its rate."""
     connection = await Connection.open(server.url)
     answer = await expect_ok(connection, ask())
     connection.close()
-    with bare_server(answer, folder, core) as (url, pid):
-        sides = {"firstday": (server.url, server.process.pid, ask), "bare": (url, pid, ask)}
+    with bare_server(answer, folder) as url:
+        sides = {"firstday": (server.url, ask), "bare": (url, ask)}
         await saturate(url, ask, min(1, seconds))
-        turns = await take_turns(sides, seconds, rounds)
-        medians = {side: float(np.median(turns.rates[side])) for side in sides}
+        rates = await take_turns(sides, seconds, rounds)
+        medians = {side: float(np.median(rates[side])) for side in sides}
         at_70_percent = {
             side: quantiles(await time_at_rate(address, ask, 0.7 * medians[side], seconds))
-            for side, (address, _, _) in sides.items()
+            for side, (address, _) in sides.items()
         }
-    ratios = np.array(turns.rates["firstday"]) / np.array(turns.rates["bare"])
+    ratios = np.array(rates["firstday"]) / np.array(rates["bare"])
     return {
         "ratio": float(np.median(ratios)),
         "ratios": ratios.tolist(),
         "bytes": len(answer),
-        **{
-            side: {
-                "per_s": medians[side],
-                "cpu_us": float(np.median(turns.costs[side])),
-                "at_70_percent": at_70_percent[side],
-            }
-            for side in sides
-        },
+        **{side: {"per_s": medians[side], "at_70_percent": at_70_percent[side]} for side in sides},
     }
 
 
@@ -308,14 +285,13 @@ async def compare_stores(
     }
     results: dict[str, Any] = {}
     for name, (ask, n_each) in asks.items():
-        sides = {kind: (server.url, server.process.pid, ask) for kind, server in servers.items()}
+        sides = {kind: (server.url, ask) for kind, server in servers.items()}
         await take_turns(sides, min(1, seconds), 1)
-        turns = await take_turns(sides, seconds, rounds)
-        for kind, rates in turns.rates.items():
+        rates_of = await take_turns(sides, seconds, rounds)
+        for kind, rates in rates_of.items():
             per_s = results.setdefault(kind, {})
             per_s[f"{name}_per_s"] = n_each * float(np.median(rates))
             per_s[f"{name}_range_per_s"] = [n_each * min(rates), n_each * max(rates)]
-            per_s[f"{name}_service_cpu_us"] = float(np.median(turns.costs[kind])) / n_each
     return {"strategy": strategy, "users": N_USERS, "k": K, "cores": os.cpu_count(), "by_store": results}
 
 

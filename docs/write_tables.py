@@ -35,8 +35,6 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "elsewhere": quality.elsewhere,
     "nothing_known": quality.nothing_known,
     "growth": scale.growth,
-    "repeats": scale.repeats,
-    "simulated": scale.simulated,
     "ab_tests": experiments.ab_tests,
     "replay": bandit.replay,
     "paper_scale": paper.paper_scale,
