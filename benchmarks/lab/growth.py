@@ -1,7 +1,8 @@
 """Scaling of time and memory with users: writes docs/results/growth.json.
 
-PYTHONPATH=benchmarks python benchmarks/lab/growth.py                                  10,000 and 100,000 users
-PYTHONPATH=benchmarks python benchmarks/lab/growth.py --users 1000000 --no-evaluate    takes most of an hour on 2 cores, and up to 24 GiB
+export PYTHONPATH=benchmarks
+python benchmarks/lab/growth.py                                  10,000 and 100,000 users
+python benchmarks/lab/growth.py --users 1000000 --no-evaluate    takes most of an hour on 2 cores, and up to 24 GiB
 
 Sizes and stages that are not measured keep their earlier figures. Each stage runs in its own process; peak memory is
 reported by the operating system.

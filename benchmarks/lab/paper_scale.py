@@ -1,7 +1,8 @@
 """Reproduce the paper's table at the size of its data: time per stage, peak memory and figures.
 
-PYTHONPATH=benchmarks python benchmarks/lab/paper_scale.py                 a tenth, a third and all of it: docs/results/paper-scale.json
-PYTHONPATH=benchmarks python benchmarks/lab/paper_scale.py --scales 0.1    a tenth alone, a minute or two
+export PYTHONPATH=benchmarks
+python benchmarks/lab/paper_scale.py                 a tenth, a third and all of it: docs/results/paper-scale.json
+python benchmarks/lab/paper_scale.py --scales 0.1    a tenth alone, a minute or two
 
 Data is simulated in the released layout (50,000 songs, 70,000 + 20,000 + 10,000 users). Each stage, from files on disk
 to the table, runs in its own process; times include loading libraries.
