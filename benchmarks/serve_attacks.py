@@ -1,11 +1,10 @@
 """Attacks on a service, by someone who has a token of a page, or only a socket, and what they achieve.
 
-    python benchmarks/serve_attacks.py MODEL [--before SRC] [--only H1] [--out docs/results/serve-attacks.json]
+    python benchmarks/serve_attacks.py MODEL [--only H1] [--out OUT]
 
 Each attack has a server of its own on the loopback address, is bounded in count and time, and gives one row: the
 longest time that `/healthz` took, which another process asks all the time, memory added at the peak, the share of lists
-answered to a client with a key, and what was answered or read. With `--before`, every attack also meets the code in
-that folder, such as the `src` of a checkout of an earlier commit, whose models may differ (`--before-model`). MODEL is
+answered to a client with a key, and what was answered or read. MODEL is
 made by benchmarks/paper_size.py. Needs Linux, and root to fill a disk; Redis and Postgres take part if installed.
 """
 
@@ -40,9 +39,7 @@ from result_files import write_results
 from serve_faults import small_disk
 from serve_load import expect_ok
 from serve_process import Connection, ServerProcess, write_request
-from store_servers import STORE_SERVERS
-
-import firstday as fd
+from store_servers import STORE_SERVERS, installed_stores
 
 PATIENCE_S = 30.0
 """Longest time to wait for any answer; times of this length are as long or longer."""
@@ -69,7 +66,6 @@ FOREIGN = {"Origin": ORIGIN, "Sec-Fetch-Site": "cross-site"}
 LISTS = "/v1/users/u/recommendations"
 USERS = [f"u{number}" for number in range(20)]
 IDS = [f"item-{at:05}" for at in range(70_000)]
-KINDS = [kind for kind, server in STORE_SERVERS.items() if server.is_installed()]
 HTTP = httpx.Client(timeout=PATIENCE_S, trust_env=False)
 
 
@@ -410,7 +406,7 @@ time.time = lambda now=time.time: now() + 8_640_000
 time.time_ns = lambda now=time.time_ns: now() + 8_640_000 * 10**9
 """
     (folder / "sitecustomize.py").write_text(code, encoding="utf-8")
-    path = {"PYTHONPATH": f"{folder}{os.pathsep}{os.environ['PYTHONPATH']}"}
+    path = {"PYTHONPATH": f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     state = "the worker does not start"
     with patch.dict(os.environ, path), suppress(RuntimeError), victim.serve(purge_every_s=0.5) as ahead:
         state = ", ".join({describe(ahead.ask("POST", "/v1/events", json=make_events(user, 1))) for user in USERS})
@@ -551,45 +547,20 @@ ATTACKS: Mapping[str, Attack] = {
 }
 
 
-def render(results: Mapping[str, Mapping[str, Row]]) -> str:
-    """Return a Markdown table with the values of all versions in one row per attack."""
-    lines = ["| attack | /healthz, ms | memory added, MiB | lists answered, % | found |", "|---|---:|---:|---:|---|"]
-    for name in next(iter(results.values())):
-        rows = [
-            [
-                *("-" if one is None else f"{one:,.0f}" for one in (row.healthz_ms, row.added_mib)),
-                "-" if row.lists_answered is None else f"{row.lists_answered:.0%}",
-                row.found,
-            ]
-            for row in (of_version[name] for of_version in results.values())
-        ]
-        lines.append(f"| {' | '.join([name, *map(' → '.join, zip(*rows, strict=True))])} |")
-    return "\n".join(lines)
-
-
-def main(
-    model: Path,
-    src: Path = Path(fd.__file__).parents[1],
-    before: Path | None = None,
-    before_model: Path | None = None,
-    only: list[str] = [],
-    out: Path | None = None,
-) -> None:
-    """Run the attacks, or those whose names begin so, on one or two versions; print the results and the table."""
-    versions = {"before": (before, before_model or model)} if before else {}
-    versions["now"] = (src, model)
-    results: dict[str, dict[str, Row]] = {}
-    for version, (path, of_version) in versions.items():
-        with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, PYTHONPATH=str(path)):
-            for number, (name, attack) in enumerate(ATTACKS.items()):
-                if name.startswith(tuple(only or [""])) and attack.store in ("sqlite", *KINDS):
-                    row = attack.measure(of_version, Path(folder) / f"{number}")
-                    results.setdefault(version, {})[name] = row
-                    print(version, name, row, file=sys.stderr, flush=True)
-    write_results(
-        {version: {name: asdict(row) for name, row in rows.items()} for version, rows in results.items()}, out
-    )
-    print(render(results))
+def main(model: Path, only: list[str] = [], out: Path | None = None) -> None:
+    """Run the attacks, or those whose names begin so; print the results and a Markdown table."""
+    rows: dict[str, Row] = {}
+    kinds = installed_stores()
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (name, attack) in enumerate(ATTACKS.items()):
+            if name.startswith(tuple(only or [""])) and attack.store in kinds:
+                rows[name] = attack.measure(model, Path(folder) / f"{number}")
+                print(name, rows[name], file=sys.stderr, flush=True)
+    write_results({name: asdict(row) for name, row in rows.items()}, out)
+    print("| attack | /healthz, ms | memory added, MiB | lists answered | found |\n|---|---:|---:|---:|---|")
+    for name, row in rows.items():
+        numbers = ("-" if one is None else f"{one:,.2f}" for one in (row.healthz_ms, row.added_mib, row.lists_answered))
+        print(f"| {' | '.join((name, *numbers, row.found))} |")
 
 
 if __name__ == "__main__":

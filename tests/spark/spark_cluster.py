@@ -25,7 +25,7 @@ HOST = "127.0.0.1"
 START_SECONDS = 300
 """Timeout of a start in seconds; it takes 10 seconds, a minute on a busy machine."""
 STOP_SECONDS = 20
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 QUICK_START = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
 """JVM options for a faster start at the price of slower computation; classes of Spark's own jars are not verified."""
 DEPLOY = "org.apache.spark.deploy"
@@ -83,7 +83,6 @@ def spark_environment(folder: Path) -> dict[str, str]:
     paths = [
         str(Path(firstday.__file__).parents[1]),
         str(ROOT),
-        str(ROOT / "benchmarks"),
         os.environ.get("PYTHONPATH", ""),
     ]
     return {
@@ -188,6 +187,6 @@ def read_log(log: Path, pattern: str) -> str:
 
 def count_workers(web_url: str) -> int:
     """Return the number of workers alive according to the master."""
-    with contextlib.suppress(OSError), urllib.request.urlopen(web_url, timeout=10) as answer:  # noqa: S310  loopback
+    with contextlib.suppress(OSError), urllib.request.urlopen(web_url, timeout=10) as answer:
         return int(json.load(answer)["aliveworkers"])
     return 0

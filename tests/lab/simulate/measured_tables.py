@@ -1,25 +1,13 @@
-"""Simulate a service and measure statistics of its tables: the source of docs/results/simulated.json.
-
-python benchmarks/simulated_statistics.py                  20,000 users and 10,000 items over 90 days
-python benchmarks/simulated_statistics.py --tables DIR     of tables that are there already; results are only printed
-"""
+"""Statistics of simulated tables, some of which are in docs/simulator.md."""
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
-import typer
-from result_files import RESULTS, write_results
 
-from firstday.lab.simulate.simulation_settings import SimulationSettings
-from firstday.lab.simulate.tables import simulate
-from firstday.progress import open_progress
-
-SETTINGS = SimulationSettings(20_000, 10_000)
 DAY = pl.duration(days=1)
 TARGET = pl.duration(days=30)
 K = 50
@@ -28,18 +16,6 @@ AGE_YEARS = 8
 """Width of an age group, in years."""
 LEAST_GROUP = 50
 """Minimum users for a profile group to have its own list."""
-
-
-def main(tables: Path | None = None) -> None:
-    """Simulate, measure, write."""
-    if tables:
-        write_results(measure_tables(tables), None)
-        return
-    with tempfile.TemporaryDirectory() as folder, open_progress() as progress:
-        out = Path(folder) / "tables"
-        simulate(SETTINGS, out, progress=progress)
-        found = {"days": SETTINGS.days, "seed": SETTINGS.seed, **measure_tables(out)}
-    write_results(found, RESULTS / "simulated.json")
 
 
 def measure_tables(folder: Path) -> dict[str, Any]:
@@ -166,7 +142,3 @@ def _friends(friends: pl.DataFrame, users: pl.DataFrame, streams: pl.DataFrame) 
         found[f"same_country_{name}"] = _percent(country["country"] == country["country_right"])
         found[f"common_items_{name}"] = _round(common.height / rows.height)
     return found
-
-
-if __name__ == "__main__":
-    typer.run(main)

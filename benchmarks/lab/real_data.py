@@ -1,8 +1,9 @@
 """Evaluate every strategy, tuned baselines and the paper's own settings on datasets by name, for figures in docs.
 
-python benchmarks/real_data.py --data data                            all sets
-python benchmarks/real_data.py --data data --only online-retail --only movietweetings
-python benchmarks/real_data.py --data data --only deezer-europe --on-record ease --on-record als_fold_in
+export PYTHONPATH=benchmarks
+python benchmarks/lab/real_data.py --data data                            all sets
+python benchmarks/lab/real_data.py --data data --only online-retail --only movietweetings
+python benchmarks/lab/real_data.py --data data --only deezer-europe --on-record ease --on-record als_fold_in
 
 Datasets with timestamps are evaluated at their cut-offs, the others with several seeds. Options of baselines are chosen
 on the validation users of the first training, and kept; cold users are used only for the final evaluation.
@@ -38,7 +39,7 @@ from firstday.recommend.registry import searched_names
 from firstday.recommend.spec import PAPER_SEGMENT
 from firstday.sources import load_source, source_names
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 SIMULATED = "simulated"
 SIMULATED_SERVICE = SimulationSettings(n_users=10_000, n_items=4_000, days=60)
 

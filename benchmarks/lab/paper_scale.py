@@ -1,8 +1,8 @@
 """Reproduce the paper's table at the size of its data: time per stage, peak memory and figures.
 
-python benchmarks/paper_scale.py                 a tenth, a third and all of it: docs/results/paper-scale.json
-python benchmarks/paper_scale.py --scales 0.1    a tenth alone, a minute or two
-python benchmarks/paper_scale.py --training      how long to train at the full size: docs/results/paper-training.json
+export PYTHONPATH=benchmarks
+python benchmarks/lab/paper_scale.py                 a tenth, a third and all of it: docs/results/paper-scale.json
+python benchmarks/lab/paper_scale.py --scales 0.1    a tenth alone, a minute or two
 
 Data is simulated in the released layout (50,000 songs, 70,000 + 20,000 + 10,000 users). Each stage, from files on disk
 to the table, runs in its own process; times include loading libraries.
@@ -24,26 +24,14 @@ N_USERS = 100_000
 N_SONGS = 50_000
 AUTHORS_S = {"data": 5084, "training": 9, "full evaluation": 1418, "clustering": 14672, "semi evaluation": 991}
 """Times in seconds that the authors' script states for TT-SVD on "a standard machine", training on a GPU."""
-SCHEDULES = {
-    "one-cycle, 5 epochs": "epochs = 5\npatience = 5",
-    "one-cycle, 10 epochs": "epochs = 10\npatience = 10",
-    "one-cycle, 20 epochs": "epochs = 20\npatience = 20",
-    "as published (flat 1e-5, 130 epochs)": None,
-}
-"""Schedules that `--training` compares: settings of [cold_model], or None for `--as-published`."""
 
 
 def main(
     scales: list[float] = [0.1, 1 / 3, 1.0],
     folder: Path | None = None,
     released: Path | None = None,
-    *,
-    training: bool = False,
 ) -> None:
     """Simulate in `folder` and reproduce at each size; `released` is existing data of the full size, if any."""
-    if training:
-        compare_training(folder, released)
-        return
     found: dict[str, Any] = {"cores": os.cpu_count(), "authors_seconds": AUTHORS_S, "scales": []}
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         for scale in scales:
@@ -83,25 +71,6 @@ def simulate(released: Path, n_users: int, n_songs: int) -> dict[str, float]:
     return run(
         "lab", "simulate", str(released), "--users", str(n_users), "--items", str(n_songs), "--layout", "deezer-kdd21"
     )
-
-
-def compare_training(place: Path | None, given: Path | None) -> None:
-    """Train with different schedules at full size; write precision on validation and test users."""
-    rows = []
-    with tempfile.TemporaryDirectory(dir=place) as folder:
-        released = given or Path(folder) / "released"
-        if given is None:
-            simulate(released, N_USERS, N_SONGS)
-        # Two input clusters, since they do not matter here.
-        few = ("--strategy", "personal", "--strategy", "segment", "--input-clusters", "2", "--space", "svd")
-        for name, settings in SCHEDULES.items():
-            options = ["--as-published"]
-            if settings is not None:
-                file = Path(folder) / "settings.toml"
-                file.write_text(f"[segments]\nrestarts = 1\n[cold_model]\n{settings}\n", encoding="utf-8")
-                options = ["--config", str(file)]
-            rows.append({"name": name, **reproduce(Path(folder), released, *few, *options)})
-            write_results(rows, RESULTS / "paper-training.json")
 
 
 if __name__ == "__main__":
