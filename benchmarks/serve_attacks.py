@@ -1,6 +1,6 @@
 """Attacks on a service, by someone who has a token of a page, or only a socket, and what they achieve.
 
-    python benchmarks/serve_attacks.py MODEL [--only H1] [--out OUT]
+    python benchmarks/serve_attacks.py MODEL [--only "slow readers"] [--out OUT]
 
 Each attack has a server of its own on the loopback address, is bounded in count and time, and gives one row: the
 longest time that `/healthz` took, which another process asks all the time, memory added at the peak, the share of lists
@@ -492,57 +492,57 @@ NUMBERS = {"NaN": "NaN", "Infinity": "Infinity", "400 digits": "1" * 400}
 ADMIN_PATHS = ("/v1/model/reload", "/v1/store/backup")
 
 ATTACKS: Mapping[str, Attack] = {
-    "H1 470 boosts of 1,900 characters": Attack(
+    "470 boosts of 1,900 characters": Attack(
         send("POST", LISTS, json={"rules": {"boost": make_boosts(470 * N_COMPARISONS)}})
     ),
-    "H1 50 boosts of 1,900 characters": Attack(
+    "50 boosts of 1,900 characters": Attack(
         send("POST", LISTS, json={"rules": {"boost": make_boosts(50 * N_COMPARISONS)}})
     ),
-    "H1 one filter of 330 comparisons": Attack(
+    "one filter of 330 comparisons": Attack(
         send("POST", LISTS, json={"rules": {"filter": "item_id" + "==1==item_id" * 165}})
     ),
-    "H1 20 rows of 5 boosts": Attack(send("POST", LISTS, json={"rows": make_rows(100 * N_COMPARISONS)})),
-    "H2 slow readers of openapi.json, without a key": Attack(partial(read_slowly, OPENAPI, 0)),
-    "H2 slow readers of lists of 1,000, explained": Attack(partial(read_slowly, LONG_LIST, 0.02)),
-    "H3 token of a merged guest": Attack(read_person),
-    "M1 150 MB of headers": Attack(partial(pour, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n", HEADER, 150_000)),
-    "M1 URL of 100 MB": Attack(partial(pour, b"GET /healthz?", b"a" * 50_000, 2_000)),
-    "M1 half a header": Attack(send_half),
-    "M2 nine slow bodies with one token, of eight slots": Attack(send_slowly, settings={"max_concurrent": 8}),
-    "M3 SQLite, disk full": Attack(fill_disk),
+    "20 rows of 5 boosts": Attack(send("POST", LISTS, json={"rows": make_rows(100 * N_COMPARISONS)})),
+    "slow readers of openapi.json, without a key": Attack(partial(read_slowly, OPENAPI, 0)),
+    "slow readers of lists of 1,000, explained": Attack(partial(read_slowly, LONG_LIST, 0.02)),
+    "token of a merged guest": Attack(read_person),
+    "150 MB of headers": Attack(partial(pour, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n", HEADER, 150_000)),
+    "URL of 100 MB": Attack(partial(pour, b"GET /healthz?", b"a" * 50_000, 2_000)),
+    "half a header": Attack(send_half),
+    "nine slow bodies with one token, of eight slots": Attack(send_slowly, settings={"max_concurrent": 8}),
+    "SQLite, disk full": Attack(fill_disk),
     **{
-        f"M3 Redis, {name}": Attack(partial(order_redis, command), "redis")
+        f"Redis, {name}": Attack(partial(order_redis, command), "redis")
         for name, command in {
             "out of memory": ("CONFIG", "SET", "maxmemory", 1),
             "a replica": ("REPLICAOF", "127.0.0.1", 1),
         }.items()
     },
-    "M3 Postgres, read-only": Attack(make_read_only, "postgres"),
-    **{f"M4 merge while deleting, {kind}": Attack(merge_while_deleting, kind) for kind in ("sqlite", *STORE_SERVERS)},
-    **{f"M5 deleted data in files, {kind}": Attack(search_deleted, kind) for kind in ("sqlite", *STORE_SERVERS)},
-    **{f"M6 worker 100 days ahead, {kind}": Attack(set_clock_ahead, kind) for kind in STORE_SERVERS},
-    "M7 6,000 new items of 30 kB": Attack(put_large_items),
-    "L lone surrogate in a filter": Attack(send("POST", LISTS, {**PAGE, **JSON}, content=SURROGATE)),
+    "Postgres, read-only": Attack(make_read_only, "postgres"),
+    **{f"merge while deleting, {kind}": Attack(merge_while_deleting, kind) for kind in ("sqlite", *STORE_SERVERS)},
+    **{f"deleted data in files, {kind}": Attack(search_deleted, kind) for kind in ("sqlite", *STORE_SERVERS)},
+    **{f"worker 100 days ahead, {kind}": Attack(set_clock_ahead, kind) for kind in STORE_SERVERS},
+    "6,000 new items of 30 kB": Attack(put_large_items),
+    "lone surrogate in a filter": Attack(send("POST", LISTS, {**PAGE, **JSON}, content=SURROGATE)),
     **{
-        f"L item with {name}": Attack(send("PUT", "/v1/items/n", {**KEYED, **JSON}, content=f'{{"year": {number}}}'))
+        f"item with {name}": Attack(send("PUT", "/v1/items/n", {**KEYED, **JSON}, content=f'{{"year": {number}}}'))
         for name, number in NUMBERS.items()
     },
-    "L token not valid yet (nbf)": Attack(send("GET", LISTS, page_of("u", nbf=time.time() + 86_400))),
-    "L token with the scheme Basic": Attack(send("GET", LISTS, page_of("u", "Basic"))),
-    "L stream of 60 MB of newlines": Attack(send("POST", "/v1/events", STREAM, content=b"\n" * 60_000_000)),
-    "L write by an origin, without keys": Attack(
+    "token not valid yet (nbf)": Attack(send("GET", LISTS, page_of("u", nbf=time.time() + 86_400))),
+    "token with the scheme Basic": Attack(send("GET", LISTS, page_of("u", "Basic"))),
+    "stream of 60 MB of newlines": Attack(send("POST", "/v1/events", STREAM, content=b"\n" * 60_000_000)),
+    "write by an origin, without keys": Attack(
         send("POST", "/v1/events", FOREIGN, json=make_events("any", 1)), settings=NO_KEYS
     ),
-    "L modes of files": Attack(find_modes),
-    "L read by an origin, without keys": Attack(send("GET", LISTS, FOREIGN), settings=NO_KEYS),
+    "modes of files": Attack(find_modes),
+    "read by an origin, without keys": Attack(send("GET", LISTS, FOREIGN), settings=NO_KEYS),
     **{
-        f"L POST {path} by another site, without keys": Attack(send("POST", path, FOREIGN), settings=NO_ORIGINS)
+        f"POST {path} by another site, without keys": Attack(send("POST", path, FOREIGN), settings=NO_ORIGINS)
         for path in ADMIN_PATHS
     },
-    "L password with / in the URL of a store": Attack(
+    "password with / in the URL of a store": Attack(
         lambda _: "it starts", settings={"store": "redis://:secret/password@127.0.0.1:1/0"}
     ),
-    **{f"L error while {kind} is gone": Attack(stop_store, kind) for kind in STORE_SERVERS},
+    **{f"error while {kind} is gone": Attack(stop_store, kind) for kind in STORE_SERVERS},
     "Single requests of a token, ms of the loop": Attack(send_costly_requests, settings={"token_requests": 100_000}),
 }
 

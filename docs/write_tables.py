@@ -49,6 +49,7 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "clean_nights": operations.clean_nights,
     "damages": operations.damages,
     "stores": operations.stores,
+    "attacks": operations.attacks,
     "faults": operations.faults,
     "alerts": operations.alerts,
 }

@@ -123,3 +123,12 @@ def alerts() -> list[str]:
         (f"`{rule['alert']}` ({rule['labels']['severity']})", rule["annotations"]["summary"]) for rule in group["rules"]
     )
     return make_table(("alert (severity)", "meaning"), rows)
+
+
+def attacks() -> list[str]:
+    """Return what attacks on a service achieve."""
+    rows = [
+        (name, "" if (ms := row["healthz_ms"]) is None else f"{ms:,.0f}", row["found"].replace("|", "\\|"))
+        for name, row in read_results("serve-attacks").items()
+    ]
+    return make_table(("attack", "longest /healthz, ms", "result"), rows)
