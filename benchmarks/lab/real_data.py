@@ -27,6 +27,7 @@ from firstday.config import Config, suit_config
 from firstday.data.dataset import Dataset
 from firstday.data.load import load
 from firstday.data.splits.holdout import protocol_of
+from firstday.datasets import dataset_names, load_source
 from firstday.evaluation.comparisons import plot_cut_offs, plot_day_one_sizes
 from firstday.evaluation.plots import standalone
 from firstday.evaluation.run import evaluate
@@ -37,7 +38,6 @@ from firstday.methods.popularity import RECENT
 from firstday.progress import open_progress
 from firstday.recommend.registry import searched_names
 from firstday.recommend.spec import PAPER_SEGMENT
-from firstday.sources import load_source, source_names
 
 DOCS = Path(__file__).parents[2] / "docs"
 SIMULATED = "simulated"
@@ -62,12 +62,12 @@ def find_sets(names: Sequence[str], data: Sequence[Path]) -> dict[str, Path | No
 
     Without names: MovieLens 100K, the simulated service, and every dataset known by name that `data` has a copy of.
     """
-    files = {name: file for name in source_names() if (file := load_source(name).file)}
+    files = {name: file for name in dataset_names() if (file := load_source(name).file)}
     copies = {name: folder for folder in data for name, file in files.items() if (folder / file).exists()}
     names = names or ("movielens-100k", SIMULATED, *copies)
     for name in names:
-        if name not in (*source_names(), SIMULATED):
-            raise typer.BadParameter(f"{name!r} is not one of {', '.join((*source_names(), SIMULATED))}")
+        if name not in (*dataset_names(), SIMULATED):
+            raise typer.BadParameter(f"{name!r} is not one of {', '.join((*dataset_names(), SIMULATED))}")
     return {name: copies.get(name) for name in names}
 
 

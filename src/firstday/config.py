@@ -28,9 +28,9 @@ from pydantic import (
     model_validator,
 )
 
+from firstday.datasets import dataset_names, list_datasets, load_source
 from firstday.display import readable, shorten
 from firstday.errors import ConfigError, expect
-from firstday.sources import list_sources, load_source, source_names
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -585,12 +585,12 @@ def load_preset(name: str) -> Config:
     ConfigError
         There is no dataset with this name.
     """
-    if name not in source_names():
-        raise ConfigError(f"load_preset: {name!r} is not a dataset; give the name of one ({list_sources()}).")
+    if name not in dataset_names():
+        raise ConfigError(f"load_preset: {name!r} is not a dataset; give the name of one ({list_datasets()}).")
     preset = load_source(name).preset
     return Config() if preset is None else load_config(preset)
 
 
 def suit_config(tables: str) -> Config:
     """Return the preset of a dataset known by name, or the defaults for any other tables."""
-    return load_preset(tables) if tables in source_names() else Config()
+    return load_preset(tables) if tables in dataset_names() else Config()

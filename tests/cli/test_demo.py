@@ -19,11 +19,11 @@ from demo_model import find_holdout, measure_gain
 
 from firstday.cli import demo
 from firstday.cli.options import program_name
+from firstday.datasets import dataset_names
 from firstday.errors import ArtifactError
 from firstday.features.signals import Signals
 from firstday.ranking import unit_rows
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.sources import source_names
 from tests.cli.conftest import Run
 from tests.environments import ROOT, SHARED
 
@@ -58,7 +58,7 @@ def test_the_model_of_the_demo_is_small_and_has_no_data_of_individuals(shipped: 
 
 
 @pytest.mark.skipif(not WINES.exists(), reason=f"no {WINES.name} in ../shared/data")
-@pytest.mark.skipif("x-wines" not in source_names(), reason=NO_LAB)
+@pytest.mark.skipif("x-wines" not in dataset_names(), reason=NO_LAB)
 def test_the_figures_of_the_demo_are_those_of_its_model_on_people_it_does_not_know(shipped: Recommender) -> None:
     holdout = find_holdout(WINES)
     facts = shipped.model.facts
@@ -101,7 +101,7 @@ def test_the_demo_shows_everyones_list_beside_a_newcomers(run: Run, shipped: Rec
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("movielens-100k" not in source_names(), reason=NO_LAB)
+@pytest.mark.skipif("movielens-100k" not in dataset_names(), reason=NO_LAB)
 def test_make_demo_shows_a_list_its_quality_and_the_page(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 
 from firstday.data.load import load
+from firstday.datasets import list_datasets
 from firstday.engine.engines import check as check_tables
 from firstday.errors import DataError
-from firstday.sources import list_sources
 from firstday.tables.zstd import compress
 
 Tables = dict[str, pl.DataFrame]
@@ -174,7 +174,7 @@ def test_a_column_of_the_file_comes_before_its_partition(tmp_path: Path) -> None
 
 
 def test_what_is_asked_for_has_to_exist(tmp_path: Path) -> None:
-    names = list_sources()
+    names = list_datasets()
     file = tmp_path / "interactions.csv"
     file.write_text(INTERACTIONS)
     for place, path, sentence in (

@@ -36,6 +36,7 @@ from firstday.cli.options import (
 from firstday.cli.printing import print_datasets, print_results
 from firstday.data.load import load
 from firstday.data.splits.holdout import find_cut_offs
+from firstday.datasets import dataset_names, list_datasets
 from firstday.errors import ConfigError
 from firstday.evaluation.report.render import render_comparison, render_evaluation
 from firstday.evaluation.results import Results
@@ -44,7 +45,6 @@ from firstday.files import write_file
 from firstday.progress import open_progress
 from firstday.recommend.registry import check_evaluable, strategy_names, with_methods
 from firstday.recommend.spec import PAPER_SEGMENT
-from firstday.sources import list_sources, source_names
 
 PLACE = 3  # in firstday --help
 EPILOG = f"Strategies: {', '.join(strategy_names())}; only in evaluations: {PAPER_SEGMENT}."
@@ -54,7 +54,7 @@ def evaluate(
     tables: Annotated[
         list[str],
         typer.Argument(
-            help=f"Folders of tables, or dataset names ({list_sources()}). Several datasets share one table."
+            help=f"Folders of tables, or dataset names ({list_datasets()}). Several datasets share one table."
         ),
     ],
     path: Annotated[
@@ -133,7 +133,7 @@ def evaluate(
     trainable = load_plugins(plugin)
     for name in tables:
         read_settings(name, config, overrides, protocol, device)
-        if name not in source_names() and not Path(name).is_dir():
+        if name not in dataset_names() and not Path(name).is_dir():
             load(name)  # raises the error now, not after hours of evaluating the others
     copies: Mapping[str, str] = dict(zip(tables, path or (), strict=False))
     if len(tables) > 1:

@@ -22,16 +22,16 @@ from firstday.data.dataset import Dataset
 from firstday.data.left_out import left_out_path, write_left_out
 from firstday.data.load import load
 from firstday.data.splits.histories import Protocol
+from firstday.datasets import list_datasets
 from firstday.engine.engines import explain_protocol, find_engine
 from firstday.errors import ConfigError, DataError, needs_extra
 from firstday.features.signals import Signals
 from firstday.files import write_file
 from firstday.recommend.registry import load_plugin, optional_names
 from firstday.recommend.rules.list_rules import Rules
-from firstday.sources import list_sources
 from firstday.training.learn import check_device
 
-TablesArgument = Annotated[str, typer.Argument(help=f"Folder of tables, or a dataset name ({list_sources()}).")]
+TablesArgument = Annotated[str, typer.Argument(help=f"Folder of tables, or a dataset name ({list_datasets()}).")]
 ModelArgument = Annotated[Path, typer.Argument(help="Model folder.")]
 PathOption = Annotated[Path | None, typer.Option(help="With a dataset name: local copy, a zip or a folder.")]
 ConfigOption = Annotated[

@@ -18,8 +18,8 @@ from firstday.data.events import Events
 from firstday.data.ids import Ids
 from firstday.data.interactions import Interactions, Vocabulary, check_tallies, find_ids, read_interactions
 from firstday.data.user_rows import NEVER
+from firstday.datasets import dataset_names, list_datasets, load_source
 from firstday.errors import DataError
-from firstday.sources import list_sources, load_source, source_names
 from firstday.sparse import SparseRows
 from firstday.tables.categories import entity_of_column
 from firstday.tables.faults import Findings
@@ -61,13 +61,13 @@ def check_tables(
     Raises DataError if the folder or dataset does not exist, or its local copy is unusable.
     """
     findings = Findings(drop=drop_bad_rows > 0, config=config or Config())
-    if isinstance(tables, str) and tables in source_names():
+    if isinstance(tables, str) and tables in dataset_names():
         name = tables
         raw = _read_source(tables, path)
     else:
         if path is not None:
-            raise DataError(f"{tables}: a path is allowed only with a dataset name ({list_sources()}); omit it.")
-        name, raw = open_tables(tables, findings, f"a folder of tables, or a dataset name ({list_sources()})")
+            raise DataError(f"{tables}: a path is allowed only with a dataset name ({list_datasets()}); omit it.")
+        name, raw = open_tables(tables, findings, f"a folder of tables, or a dataset name ({list_datasets()})")
     dataset = None
     try:
         check_presence(raw, findings)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from firstday.sources import Source
+from firstday.datasets import Source
 
 FILE = "ciao_dvd_2000_2005.parquet"
 

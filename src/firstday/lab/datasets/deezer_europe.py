@@ -11,8 +11,8 @@ from pathlib import Path
 
 import polars as pl
 
+from firstday.datasets import Source
 from firstday.lab.datasets.published import read_files
-from firstday.sources import Source
 
 FILE = "deezer_europe.zip"
 FEATURES_FILE = "deezer_europe_features.json"

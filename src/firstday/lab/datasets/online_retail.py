@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from firstday.sources import Source
+from firstday.datasets import Source
 
 FILE = "online_retail_2009_2010.parquet"
 PRODUCT = r"^\d{5}"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import polars as pl
 
+from firstday.datasets import Source
 from firstday.lab.datasets.published import read_files
-from firstday.sources import Source
 
 FILE = "xwines_slim.zip"
 RATINGS = "XWines_Slim_150K_ratings.csv"

@@ -45,18 +45,18 @@ def _entries() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group="firstday.datasets")}
 
 
-def source_names() -> tuple[str, ...]:
+def dataset_names() -> tuple[str, ...]:
     """Return the names of all datasets, sorted."""
     return tuple(sorted(_entries()))
 
 
-def list_sources() -> str:
+def list_datasets() -> str:
     """Return the names of all datasets, for messages."""
-    return ", ".join(source_names()) or "none installed"
+    return ", ".join(dataset_names()) or "none installed"
 
 
 def load_source(name: str) -> Source:
-    """Import the source of a dataset, given one of `source_names`; raise ConfigError if its package is faulty."""
+    """Import the source of a dataset, given one of `dataset_names`; raise ConfigError if its package is faulty."""
     entry = _entries()[name]
     try:
         source = entry.load()

@@ -12,7 +12,7 @@ import pytest
 READER = """
 from pathlib import Path
 import polars as pl
-from firstday.sources import Source
+from firstday.datasets import Source
 
 def read_tables(path):
     return {"interactions": pl.DataFrame({"user_id": [1, 2], "item_id": [3, 4]})}
