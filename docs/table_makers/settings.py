@@ -9,6 +9,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from firstday.config import Config
+from firstday.recommend.registry import find_learner, optional_names
 from firstday.serve.settings import ServeSettings
 
 
@@ -33,6 +34,9 @@ def training_settings() -> list[str]:
             sections[name] = section
         else:
             top[name] = field
+    for method in map(find_learner, optional_names()):
+        if method.settings is not None:
+            sections[f"plugins.{method.name}"] = method.settings
     section_of: dict[Any, str] = {}
     lines = ["## Top-level settings", "", *_list(top, "", section_of)]
     for name, section in sections.items():

@@ -243,7 +243,7 @@ export interface components {
             share_of_everyone: number;
         };
         /** @enum {string} */
-        StrategyName: "popular" | "recent" | "group" | "day_one" | "input_clusters" | "fold_in" | "personal" | "segment" | "soft_segments" | "neighbors" | "friends" | "direct" | "edlae" | "blend" | "item_item" | "user_user" | "ease" | "als_fold_in" | "mult_dae" | "explore" | "auto" | "dropoutnet_personal" | "dropoutnet_segment" | "melu_personal" | "melu_segment";
+        StrategyName: "als_fold_in" | "auto" | "blend" | "day_one" | "direct" | "ease" | "edlae" | "explore" | "fold_in" | "friends" | "group" | "input_clusters" | "item_item" | "mult_dae" | "neighbors" | "personal" | "popular" | "recent" | "segment" | "soft_segments" | "user_user" | "dropoutnet_personal" | "dropoutnet_segment" | "melu_personal" | "melu_segment";
         StreamAnswer: {
             accepted: number;
             duplicates: number;
