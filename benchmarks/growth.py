@@ -67,10 +67,10 @@ def grow_users(folder: Path, n_users: int, n_items: int, train_up_to: int, evalu
         row["warm_users"] = json.loads((model / "manifest.json").read_text())["data"]["warm_users"]
     if n_users <= evaluate_up_to:
         results = folder / "results.json"
-        asked = ("--strategy", "popular", "--strategy", "segment", "--json", str(results))
-        row["evaluate"] = run("evaluate", str(tables), *asked)
+        row["evaluate"] = run("evaluate", str(tables), "--json", str(results))
         found = json.loads(results.read_text())
-        row["precision"] = {result["strategy"]: result["precision"] for result in found["results"]}
+        precision = {result["strategy"]: result["precision"] for result in found["results"]}
+        row["precision"] = {name: precision[name] for name in ("popular", "segment")}
         row["cold_users"] = found["n_cold"]
     for place in (tables, model):
         shutil.rmtree(place, ignore_errors=True)

@@ -30,6 +30,7 @@ def main(tables: str, path: Path | None = None, seeds: int = 3) -> None:
         row = {"known": size} | {
             found["strategy"]: {key: found[key] for key in ("precision", "precision_ci")}
             for found in results["results"]
+            if found["strategy"] in STRATEGIES
         }
         rows.append(row)
         content = {"dataset": dataset.name, "seeds": seeds, "rows": rows}
