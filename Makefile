@@ -70,8 +70,7 @@ install: $(VENV)/.dev
 demo: $(VENV)/.train
 	$(BIN)/firstday train movielens-100k --out demo/model
 	$(BIN)/firstday recommend demo/model -k 10 --user '{"age": 24, "interactions": [["stream", "item", "1"]]}'
-	$(BIN)/firstday evaluate movielens-100k --strategy auto --strategy segment --strategy popular --against popular \
-		--report demo/report.html
+	$(BIN)/firstday evaluate movielens-100k --report demo/report.html
 	@if [ -t 1 ]; then set -x; $(BIN)/firstday serve demo/model; else echo "The page: $(BIN)/firstday serve demo/model"; fi
 
 # Tests also wait for servers and browsers, hence one process more than cores.

@@ -107,10 +107,10 @@ def test_a_strangers_package_goes_all_the_way(place: Path) -> None:
 
     evaluated = call(
         place, "firstday", "evaluate", "tables", "--config", "settings.toml", "--plugin", "my_methods", "--json", "-",
-        "--strategy", "popular", "--strategy", "tamed", "--strategy", "linear_personal", "--strategy", "linear_segment",
+        "--strategy", "tamed", "--strategy", "linear_personal", "--strategy", "linear_segment",
     )  # fmt: skip
     results = {row["strategy"]: row for row in json.loads(evaluated)["results"]}
-    assert list(results) == ["popular", "tamed", "linear_personal", "linear_segment"]
+    assert list(results)[-3:] == ["tamed", "linear_personal", "linear_segment"]
     assert all(results[name]["routes"][name] > 0 for name in ("tamed", "linear_personal", "linear_segment"))
 
     call(place, "firstday", "train", "tables", "--config", "settings.toml", "--out", "model")

@@ -49,10 +49,10 @@ def grow(folder: Path, n_users: int, n_items: int, *, evaluate: bool) -> dict[st
     row["warm_users"] = json.loads((model / "manifest.json").read_text())["data"]["warm_users"]
     if evaluate:
         results = folder / "results.json"
-        asked = ("--strategy", "popular", "--strategy", "segment", "--json", str(results))
-        row["evaluate"] = run("evaluate", str(tables), *asked)
+        row["evaluate"] = run("evaluate", str(tables), "--json", str(results))
         found = json.loads(results.read_text())
-        row["precision"] = {result["strategy"]: result["precision"] for result in found["results"]}
+        precision = {result["strategy"]: result["precision"] for result in found["results"]}
+        row["precision"] = {name: precision[name] for name in ("popular", "segment")}
         row["cold_users"] = found["n_cold"]
     return row
 

@@ -98,6 +98,7 @@ def evaluate_set(
         results = evaluate(
             dataset,
             config,
+            all_strategies=True,
             baselines=True,
             tune_once=True,
             n_seeds=1 if recent else seeds,

@@ -72,12 +72,12 @@ def test_evaluate_trains_once_for_each_seed(world: Dataset) -> None:
     results = evaluate(
         world,
         brief_config(),
-        strategies=("segment", "popular"),
+        strategies=("segment", "day_one"),
         n_seeds=2,
         k=10,
         progress=lambda stage, done, total: told.append((stage, done, total)),
     )
     assert (results.k, results.seeds, results.n_cold, results.n_warm) == (10, SEEDS, 80, 280)
-    assert results.strategies == ("segment", "popular")
+    assert results.strategies == ("auto", "popular", "group", "segment", "ease", "day_one")  # no recent: drawn at random
     assert [at for at in told if at[0].startswith("seed")] == [(f"seed {seed}", at, 2) for at, seed in enumerate(SEEDS)]
     assert told[-1] == ("done", 2, 2)

@@ -16,7 +16,7 @@ from firstday.data.events import ITEM
 from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Split
 from firstday.errors import ConfigError
-from firstday.evaluation.run import evaluate
+from firstday.evaluation.run import SIMPLE, evaluate
 from firstday.features.signals import SignalBatch, Signals
 from firstday.model.trained_model import TrainedModel
 from firstday.progress import no_progress
@@ -264,10 +264,9 @@ def test_what_cold_users_did_changes_no_choice(
 
 def test_baselines_are_tuned_and_evaluated_like_strategies(world: Dataset, small_grids: None) -> None:
     config = brief_config()
-    names = ["segment", "ease", "user_user"]
-    results = evaluate(world, config, strategies=names, n_seeds=2, k=K, against=["segment", "ease"])
+    results = evaluate(world, config, strategies=["user_user"], n_seeds=2, k=K, against=["segment", "ease"])
     values = json.loads(json.dumps(results.to_json()))
-    assert [row["strategy"] for row in values["results"]] == names
+    assert [row["strategy"] for row in values["results"]][-2:] == ["ease", "user_user"]
     assert set(values["results"][-1]["against"]) == {"segment", "ease"}
     assert set(values["options"]) == {"ease", "user_user"}
     ease = values["options"]["ease"]
@@ -275,7 +274,7 @@ def test_baselines_are_tuned_and_evaluated_like_strategies(world: Dataset, small
     assert {name: tuple(tried) for name, tried in ease["grid"].items()} == grid
     assert ease["chosen_on"] == "validation users of each seed"
     assert [seed["seed"] for seed in ease["by_seed"]] == [SEED, SEED + 1]
-    once = evaluate(world, config, strategies=["ease"], n_seeds=2, k=K, tune_once=True)
+    once = evaluate(world, config, n_seeds=2, k=K, tune_once=True)
     first, second = once.tunings["ease"]
     assert first.grid == grid
     assert second.grid == {name: (value,) for name, value in first.options.items()}
@@ -285,16 +284,15 @@ def test_baselines_are_tuned_and_evaluated_like_strategies(world: Dataset, small
 
 def test_all_baselines_are_asked_for_at_once(world: Dataset, small_grids: None) -> None:
     config = brief_config()
-    results = evaluate(world, config, strategies=["popular"], baselines=True, k=K)
-    assert results.strategies == ("popular", *searched_names(), PAPER_SEGMENT)
+    results = evaluate(world, config, baselines=True, k=K)
+    assert set(results.strategies) == {"auto", *SIMPLE, *searched_names(), PAPER_SEGMENT} - {"recent"}
     assert set(results.tunings) == {*searched_names(), PAPER_SEGMENT}
     assert results.tunings["paper_segment"][0].options["cold_model"]["epochs"] == 130
-    assert results.find("popular", "precision_minus:segment") is None  # segment was not asked for
 
 
 def test_references_must_be_among_the_strategies(world: Dataset) -> None:
-    with pytest.raises(ConfigError, match=r"^against: ease is not among the strategies; add it to them\.$"):
-        evaluate(world, strategies=["popular"], against=["ease"])
+    with pytest.raises(ConfigError, match=r"^against: user_user is not among the strategies; add it to them\.$"):
+        evaluate(world, against=["user_user"])
 
 
 def test_the_lists_of_segments_lean_on_everyone_as_validation_users_say(tiny: Recommender) -> None:

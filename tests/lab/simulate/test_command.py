@@ -21,7 +21,7 @@ def test_it_says_what_was_written_and_what_to_do_next(tmp_path: Path) -> None:
     said, following = done.stdout.splitlines()
     n = pl.read_parquet(tmp_path / "t" / "interactions" / "*.parquet").height
     assert re.fullmatch(rf"Wrote {tmp_path}/t in \d+ s: {n:,} interactions, 60 users, .*", said)
-    assert following == f"Next: firstday evaluate {tmp_path}/t --strategy popular --strategy segment"
+    assert following == f"Next: firstday evaluate {tmp_path}/t"
 
 
 def test_json_is_for_scripts(tmp_path: Path) -> None:

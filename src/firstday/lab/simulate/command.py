@@ -36,7 +36,7 @@ def simulate(
     began = perf_counter()
     write = simulate_tables
     key = "tables"
-    next_command = f"evaluate {out} --strategy popular --strategy segment"
+    next_command = f"evaluate {out}"
     if layout == "deezer-kdd21":
         from firstday.lab.simulate.released import simulate_released  # loads the training libraries
 
