@@ -264,12 +264,12 @@ def test_what_cold_users_did_changes_no_choice(
 
 def test_baselines_are_tuned_and_evaluated_like_strategies(world: Dataset, small_grids: None) -> None:
     config = brief_config()
-    names = ["segment", "ease", "user_user"]
+    names = ["segment", "ease", "popular"]
     results = evaluate(world, config, strategies=names, n_seeds=2, k=K, against=["segment", "ease"])
     values = json.loads(json.dumps(results.to_json()))
     assert [row["strategy"] for row in values["results"]] == names
     assert set(values["results"][-1]["against"]) == {"segment", "ease"}
-    assert set(values["options"]) == {"ease", "user_user"}
+    assert set(values["options"]) == {"ease"}
     ease = values["options"]["ease"]
     grid = {"min_items": DATA_GRID["min_items"], **SMALL["ease"]}
     assert {name: tuple(tried) for name, tried in ease["grid"].items()} == grid
