@@ -1,5 +1,6 @@
 # make demo    train on MovieLens 100K, print a list and its quality, serve the page (creates .venv first)
 # make test    run the tests on all cores; some of them: make test ARGS='-x tests/data'
+# make core    run the tests, but for slow ones, on a copy without firstday.lab
 # make coverage   run the tests and report which lines of src they ran
 # make check   check format, lint, types and import rules
 # make docs    renew tables, pictures and HTTP responses in the documentation, from the code and docs/results
@@ -43,7 +44,7 @@ $(BIN)/uv pip install --quiet --python $(BIN)/python $(PINS) --editable
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test coverage check format docs site lock lowest distributions release clean always
+.PHONY: help install demo test core coverage check format docs site lock lowest distributions release clean always
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -78,6 +79,17 @@ WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 test lowest: export OMP_NUM_THREADS := 1
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+CORE := build/core
+core: export OMP_NUM_THREADS := 1
+core: $(VENV)/.dev
+	rm -rf $(CORE) && git worktree prune && git archive --prefix=$(CORE)/ HEAD | tar x
+	rm -r $(CORE)/src/firstday/lab $(CORE)/tests/lab $(CORE)/benchmarks/lab
+	sed -i.bak '/"firstday\.lab\./d' $(CORE)/pyproject.toml
+	$(PYTHON) -m venv --without-pip $(CORE)/.venv
+	$(BIN)/python -c 'import site; print(site.getsitepackages()[0])' > "$$(echo $(CORE)/.venv/lib/python3.*/site-packages)/all.pth"
+	$(BIN)/uv pip install --quiet --no-deps --python $(CORE)/.venv/bin/python --editable $(CORE)
+	cd $(CORE) && .venv/bin/python -m pytest -n $(WORKERS) --dist worksteal -m 'not slow' $(ARGS)
 
 coverage: override ARGS += --cov --cov-report term --cov-report xml
 coverage: test
