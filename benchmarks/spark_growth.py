@@ -213,7 +213,7 @@ def work(engine: str, tables: str, model: str, master: str) -> None:
         }
         open_session(master, settings)
     print("STAGE read", flush=True)
-    checked = engines.check(tables, config=config, engine=engine)  # type: ignore[arg-type]
+    checked = engines.check(tables, config=config, engine=engine)
     assert checked.dataset is not None, checked.faults
     assert checked.outlook is not None
     assert checked.outlook.protocol == "registration"
