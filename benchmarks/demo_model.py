@@ -21,7 +21,6 @@ import typer
 from firstday.cli.demo import MODEL
 from firstday.config import Config
 from firstday.data.load import load
-from firstday.data.sources.x_wines import NAME
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
 from firstday.metrics import HEAD, bootstrap_ratios, measure
 from firstday.model.trained_model import TrainedModel
@@ -36,7 +35,7 @@ CONFIG = Config().override({**SMALL, "recommend.warm_users": 0})
 
 def find_holdout(data: Path) -> Holdout:
     """Return the ratings before the last cut-off at which X-Wines is evaluated, and the people who came afterwards."""
-    dataset = load(NAME, path=data, config=CONFIG)
+    dataset = load("x-wines", path=data, config=CONFIG)
     *_, last = hold_out(dataset, CONFIG, CONFIG.seed, find_cut_offs(dataset, CONFIG))
     return last
 

@@ -1,11 +1,10 @@
 """Attacks on a service, by someone who has a token of a page, or only a socket, and what they achieve.
 
-    python benchmarks/serve_attacks.py MODEL [--before SRC] [--only H1] [--out docs/results/serve-attacks.json]
+    python benchmarks/serve_attacks.py MODEL [--only "slow readers"] [--out OUT]
 
 Each attack has a server of its own on the loopback address, is bounded in count and time, and gives one row: the
 longest time that `/healthz` took, which another process asks all the time, memory added at the peak, the share of lists
-answered to a client with a key, and what was answered or read. With `--before`, every attack also meets the code in
-that folder, such as the `src` of a checkout of an earlier commit, whose models may differ (`--before-model`). MODEL is
+answered to a client with a key, and what was answered or read. MODEL is
 made by benchmarks/paper_size.py. Needs Linux, and root to fill a disk; Redis and Postgres take part if installed.
 """
 
@@ -40,9 +39,7 @@ from result_files import write_results
 from serve_faults import small_disk
 from serve_load import expect_ok
 from serve_process import Connection, ServerProcess, write_request
-from store_servers import STORE_SERVERS
-
-import firstday as fd
+from store_servers import STORE_SERVERS, installed_stores
 
 PATIENCE_S = 30.0
 """Longest time to wait for any answer; times of this length are as long or longer."""
@@ -69,7 +66,6 @@ FOREIGN = {"Origin": ORIGIN, "Sec-Fetch-Site": "cross-site"}
 LISTS = "/v1/users/u/recommendations"
 USERS = [f"u{number}" for number in range(20)]
 IDS = [f"item-{at:05}" for at in range(70_000)]
-KINDS = [kind for kind, server in STORE_SERVERS.items() if server.is_installed()]
 HTTP = httpx.Client(timeout=PATIENCE_S, trust_env=False)
 
 
@@ -410,7 +406,7 @@ time.time = lambda now=time.time: now() + 8_640_000
 time.time_ns = lambda now=time.time_ns: now() + 8_640_000 * 10**9
 """
     (folder / "sitecustomize.py").write_text(code, encoding="utf-8")
-    path = {"PYTHONPATH": f"{folder}{os.pathsep}{os.environ['PYTHONPATH']}"}
+    path = {"PYTHONPATH": f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     state = "the worker does not start"
     with patch.dict(os.environ, path), suppress(RuntimeError), victim.serve(purge_every_s=0.5) as ahead:
         state = ", ".join({describe(ahead.ask("POST", "/v1/events", json=make_events(user, 1))) for user in USERS})
@@ -496,100 +492,75 @@ NUMBERS = {"NaN": "NaN", "Infinity": "Infinity", "400 digits": "1" * 400}
 ADMIN_PATHS = ("/v1/model/reload", "/v1/store/backup")
 
 ATTACKS: Mapping[str, Attack] = {
-    "H1 470 boosts of 1,900 characters": Attack(
+    "470 boosts of 1,900 characters": Attack(
         send("POST", LISTS, json={"rules": {"boost": make_boosts(470 * N_COMPARISONS)}})
     ),
-    "H1 50 boosts of 1,900 characters": Attack(
+    "50 boosts of 1,900 characters": Attack(
         send("POST", LISTS, json={"rules": {"boost": make_boosts(50 * N_COMPARISONS)}})
     ),
-    "H1 one filter of 330 comparisons": Attack(
+    "one filter of 330 comparisons": Attack(
         send("POST", LISTS, json={"rules": {"filter": "item_id" + "==1==item_id" * 165}})
     ),
-    "H1 20 rows of 5 boosts": Attack(send("POST", LISTS, json={"rows": make_rows(100 * N_COMPARISONS)})),
-    "H2 slow readers of openapi.json, without a key": Attack(partial(read_slowly, OPENAPI, 0)),
-    "H2 slow readers of lists of 1,000, explained": Attack(partial(read_slowly, LONG_LIST, 0.02)),
-    "H3 token of a merged guest": Attack(read_person),
-    "M1 150 MB of headers": Attack(partial(pour, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n", HEADER, 150_000)),
-    "M1 URL of 100 MB": Attack(partial(pour, b"GET /healthz?", b"a" * 50_000, 2_000)),
-    "M1 half a header": Attack(send_half),
-    "M2 nine slow bodies with one token, of eight slots": Attack(send_slowly, settings={"max_concurrent": 8}),
-    "M3 SQLite, disk full": Attack(fill_disk),
+    "20 rows of 5 boosts": Attack(send("POST", LISTS, json={"rows": make_rows(100 * N_COMPARISONS)})),
+    "slow readers of openapi.json, without a key": Attack(partial(read_slowly, OPENAPI, 0)),
+    "slow readers of lists of 1,000, explained": Attack(partial(read_slowly, LONG_LIST, 0.02)),
+    "token of a merged guest": Attack(read_person),
+    "150 MB of headers": Attack(partial(pour, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n", HEADER, 150_000)),
+    "URL of 100 MB": Attack(partial(pour, b"GET /healthz?", b"a" * 50_000, 2_000)),
+    "half a header": Attack(send_half),
+    "nine slow bodies with one token, of eight slots": Attack(send_slowly, settings={"max_concurrent": 8}),
+    "SQLite, disk full": Attack(fill_disk),
     **{
-        f"M3 Redis, {name}": Attack(partial(order_redis, command), "redis")
+        f"Redis, {name}": Attack(partial(order_redis, command), "redis")
         for name, command in {
             "out of memory": ("CONFIG", "SET", "maxmemory", 1),
             "a replica": ("REPLICAOF", "127.0.0.1", 1),
         }.items()
     },
-    "M3 Postgres, read-only": Attack(make_read_only, "postgres"),
-    **{f"M4 merge while deleting, {kind}": Attack(merge_while_deleting, kind) for kind in ("sqlite", *STORE_SERVERS)},
-    **{f"M5 deleted data in files, {kind}": Attack(search_deleted, kind) for kind in ("sqlite", *STORE_SERVERS)},
-    **{f"M6 worker 100 days ahead, {kind}": Attack(set_clock_ahead, kind) for kind in STORE_SERVERS},
-    "M7 6,000 new items of 30 kB": Attack(put_large_items),
-    "L lone surrogate in a filter": Attack(send("POST", LISTS, {**PAGE, **JSON}, content=SURROGATE)),
+    "Postgres, read-only": Attack(make_read_only, "postgres"),
+    **{f"merge while deleting, {kind}": Attack(merge_while_deleting, kind) for kind in ("sqlite", *STORE_SERVERS)},
+    **{f"deleted data in files, {kind}": Attack(search_deleted, kind) for kind in ("sqlite", *STORE_SERVERS)},
+    **{f"worker 100 days ahead, {kind}": Attack(set_clock_ahead, kind) for kind in STORE_SERVERS},
+    "6,000 new items of 30 kB": Attack(put_large_items),
+    "lone surrogate in a filter": Attack(send("POST", LISTS, {**PAGE, **JSON}, content=SURROGATE)),
     **{
-        f"L item with {name}": Attack(send("PUT", "/v1/items/n", {**KEYED, **JSON}, content=f'{{"year": {number}}}'))
+        f"item with {name}": Attack(send("PUT", "/v1/items/n", {**KEYED, **JSON}, content=f'{{"year": {number}}}'))
         for name, number in NUMBERS.items()
     },
-    "L token not valid yet (nbf)": Attack(send("GET", LISTS, page_of("u", nbf=time.time() + 86_400))),
-    "L token with the scheme Basic": Attack(send("GET", LISTS, page_of("u", "Basic"))),
-    "L stream of 60 MB of newlines": Attack(send("POST", "/v1/events", STREAM, content=b"\n" * 60_000_000)),
-    "L write by an origin, without keys": Attack(
+    "token not valid yet (nbf)": Attack(send("GET", LISTS, page_of("u", nbf=time.time() + 86_400))),
+    "token with the scheme Basic": Attack(send("GET", LISTS, page_of("u", "Basic"))),
+    "stream of 60 MB of newlines": Attack(send("POST", "/v1/events", STREAM, content=b"\n" * 60_000_000)),
+    "write by an origin, without keys": Attack(
         send("POST", "/v1/events", FOREIGN, json=make_events("any", 1)), settings=NO_KEYS
     ),
-    "L modes of files": Attack(find_modes),
-    "L read by an origin, without keys": Attack(send("GET", LISTS, FOREIGN), settings=NO_KEYS),
+    "modes of files": Attack(find_modes),
+    "read by an origin, without keys": Attack(send("GET", LISTS, FOREIGN), settings=NO_KEYS),
     **{
-        f"L POST {path} by another site, without keys": Attack(send("POST", path, FOREIGN), settings=NO_ORIGINS)
+        f"POST {path} by another site, without keys": Attack(send("POST", path, FOREIGN), settings=NO_ORIGINS)
         for path in ADMIN_PATHS
     },
-    "L password with / in the URL of a store": Attack(
+    "password with / in the URL of a store": Attack(
         lambda _: "it starts", settings={"store": "redis://:secret/password@127.0.0.1:1/0"}
     ),
-    **{f"L error while {kind} is gone": Attack(stop_store, kind) for kind in STORE_SERVERS},
+    **{f"error while {kind} is gone": Attack(stop_store, kind) for kind in STORE_SERVERS},
     "Single requests of a token, ms of the loop": Attack(send_costly_requests, settings={"token_requests": 100_000}),
 }
 
 
-def render(results: Mapping[str, Mapping[str, Row]]) -> str:
-    """Return a Markdown table with the values of all versions in one row per attack."""
-    lines = ["| attack | /healthz, ms | memory added, MiB | lists answered, % | found |", "|---|---:|---:|---:|---|"]
-    for name in next(iter(results.values())):
-        rows = [
-            [
-                *("-" if one is None else f"{one:,.0f}" for one in (row.healthz_ms, row.added_mib)),
-                "-" if row.lists_answered is None else f"{row.lists_answered:.0%}",
-                row.found,
-            ]
-            for row in (of_version[name] for of_version in results.values())
-        ]
-        lines.append(f"| {' | '.join([name, *map(' → '.join, zip(*rows, strict=True))])} |")
-    return "\n".join(lines)
-
-
-def main(
-    model: Path,
-    src: Path = Path(fd.__file__).parents[1],
-    before: Path | None = None,
-    before_model: Path | None = None,
-    only: list[str] = [],
-    out: Path | None = None,
-) -> None:
-    """Run the attacks, or those whose names begin so, on one or two versions; print the results and the table."""
-    versions = {"before": (before, before_model or model)} if before else {}
-    versions["now"] = (src, model)
-    results: dict[str, dict[str, Row]] = {}
-    for version, (path, of_version) in versions.items():
-        with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, PYTHONPATH=str(path)):
-            for number, (name, attack) in enumerate(ATTACKS.items()):
-                if name.startswith(tuple(only or [""])) and attack.store in ("sqlite", *KINDS):
-                    row = attack.measure(of_version, Path(folder) / f"{number}")
-                    results.setdefault(version, {})[name] = row
-                    print(version, name, row, file=sys.stderr, flush=True)
-    write_results(
-        {version: {name: asdict(row) for name, row in rows.items()} for version, rows in results.items()}, out
-    )
-    print(render(results))
+def main(model: Path, only: list[str] = [], out: Path | None = None) -> None:
+    """Run the attacks, or those whose names begin so; print the results and a Markdown table."""
+    rows: dict[str, Row] = {}
+    kinds = installed_stores()
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (name, attack) in enumerate(ATTACKS.items()):
+            if name.startswith(tuple(only or [""])) and attack.store in kinds:
+                rows[name] = attack.measure(model, Path(folder) / f"{number}")
+                print(name, rows[name], file=sys.stderr, flush=True)
+    write_results({name: asdict(row) for name, row in rows.items()}, out)
+    print("| attack | /healthz, ms | memory added, MiB | lists answered | found |\n|---|---:|---:|---:|---|")
+    for name, row in rows.items():
+        numbers = ("-" if one is None else f"{one:,.2f}" for one in (row.healthz_ms, row.added_mib, row.lists_answered))
+        print(f"| {' | '.join((name, *numbers, row.found))} |")
 
 
 if __name__ == "__main__":

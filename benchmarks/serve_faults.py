@@ -43,7 +43,7 @@ from serve_ledger import (
     write_merge,
 )
 from serve_process import Connection, ServerProcess, write_request
-from store_servers import STORE_SERVERS, store_settings
+from store_servers import STORE_SERVERS, installed_stores, store_settings
 
 N_WRITERS = 8
 ITEM_IDS = [f"new-{number}" for number in range(20 * N_WRITERS)]
@@ -70,11 +70,7 @@ async def write_until_dead(url: str, ledger: Ledger, prefix: str, seed: int) -> 
         connection = await Connection.open(url)
         for batch in range(1_000_000):
             ids = [f"{batch}-{at}" for at in range(rng.randint(1, 20))]
-            ledger.batches.append((user, ids, False))
-            at = len(ledger.batches) - 1
-            status, _ = await connection.send(write_events(user, ids))
-            check(status == 200, f"a write gave {status}")
-            ledger.batches[at] = (user, ids, True)
+            await ledger.write(connection, user, ids)
 
     await run_writers(work)
 
@@ -132,19 +128,12 @@ async def merge_until_dead(url: str, ledger: MergeLedger, prefix: str, seed: int
         for turn in range(1_000_000):
             guest = f"{prefix}-g{number}-{turn}"
             for part, owner in enumerate((guest, person, rival)):
-                await write_batch(connections[0], owner, [f"{number}-{turn}-{part}-{at}" for at in range(3)])
+                await ledger.write(connections[0], owner, [f"{number}-{turn}-{part}-{at}" for at in range(3)])
             if rng.random() < 0.5:
                 await asyncio.gather(merge(connections[0], person, guest), merge(connections[1], rival, guest))
             else:
                 await merge(connections[0], person, guest)
-            await write_batch(connections[0], guest, [f"{number}-{turn}-late-{at}" for at in range(3)])
-
-    async def write_batch(connection: Connection, owner: str, ids: list[str]) -> None:
-        ledger.batches.append((owner, ids, False))
-        at = len(ledger.batches) - 1
-        status, _ = await connection.send(write_events(owner, ids))
-        check(status == 200, f"a write gave {status}")
-        ledger.batches[at] = (owner, ids, True)
+            await ledger.write(connections[0], guest, [f"{number}-{turn}-late-{at}" for at in range(3)])
 
     async def merge(connection: Connection, person: str, guest: str) -> None:
         ledger.merges.append((person, guest, False))
@@ -449,24 +438,21 @@ KILLS = {"kill": kill_under_load, "kill_during_merges": kill_during_merges, "kil
 def main(model: Path, kills: int = 50, gone_s: float = 10, out: Path | None = None, store: str = "") -> None:
     """Run all faults, or with a store the kills alone, one after the other, and print the results."""
     results: dict[str, Any] = {}
-    servers = {kind: server for kind, server in STORE_SERVERS.items() if server.is_installed()}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for kind in [store] if store else ("sqlite", *servers):
+    kinds = installed_stores()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for kind in [store] if store else kinds:
             of_kind = "" if kind == "sqlite" else f"_with_{kind}"
-            with store_settings(kind) as settings:
-                place = folder / kind
-                results[f"kill{of_kind}"] = kill_under_load(model, place / "kill", kills, settings=settings)
             for name, kill in KILLS.items():
                 with store_settings(kind) as settings:
-                    results[name + of_kind] = kill(model, place / name, kills, settings=settings)
+                    results[name + of_kind] = kill(model, folder / kind / name, kills, settings=settings)
             with store_settings(kind) as settings:
-                deleted = delete_during_merges(model, place / "delete", 20 * kills, settings=settings)
+                deleted = delete_during_merges(model, folder / kind / "delete", 20 * kills, settings=settings)
                 results[f"delete_during_merges{of_kind}"] = deleted
         if not store:
             results["full_disk"] = full_disk(model, folder / "full")
             results["read_only_disk"] = read_only_disk(model, folder / "read_only")
-            for kind in servers:
+            for kind in kinds[1:]:
                 results[f"{kind}_gone"] = store_gone(model, folder / f"{kind}-gone", gone_s, kind)
                 results[f"{kind}_frozen"] = store_gone(model, folder / f"{kind}-frozen", gone_s, kind, frozen=True)
     write_results(results, out)

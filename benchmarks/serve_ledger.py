@@ -39,6 +39,14 @@ class Ledger:
         """Return every user written to."""
         return {user for user, _, _ in self.batches}
 
+    async def write(self, connection: Connection, user: str, ids: list[str]) -> None:
+        """Send a batch, and record whether it was acknowledged."""
+        at = len(self.batches)
+        self.batches.append((user, ids, False))
+        status, _ = await connection.send(write_events(user, ids))
+        check(status == 200, f"a write gave {status}")
+        self.batches[at] = (user, ids, True)
+
     def compare(self, read: dict[str, set[str]]) -> dict[str, int]:
         """Check that acknowledged batches are stored, others completely or not at all, and nothing else."""
         n_acknowledged = n_extra = 0
@@ -171,13 +179,7 @@ def write_events(user: str, ids: list[str], item: str | int = "i001") -> bytes:
 
 def read_events(url: str, users: set[str]) -> dict[str, set[str]]:
     """Return the ids of each user's stored events."""
-    ordered = sorted(users)
-    answers = send(url, *(write_request("GET", f"/v1/users/{user}") for user in ordered))
-    events_of = {}
-    for user, (status, body) in zip(ordered, answers, strict=True):
-        check(status in (200, 404), f"reading {user} gave {status}")
-        events_of[user] = {event["event_id"] for event in body["events"]} if status == 200 else set()
-    return events_of
+    return {user: set(events) for user, (_, events) in read_persons(url, users).items()}
 
 
 def write_merge(person: str, guest: str) -> bytes:

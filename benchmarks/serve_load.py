@@ -1,24 +1,16 @@
 """Capacity of one server process on one core, at the paper's size; needs Linux and two cores.
 
     python benchmarks/serve_load.py MODEL [--seconds 10] [--rounds 3] [--only ratio] [--out OUT]
-    python benchmarks/serve_load.py MODEL --only record [--strategy STRATEGY] [--store redis] [--out OUT]
     python benchmarks/serve_load.py MODEL --only stores [--strategy STRATEGY] [--out OUT]
-    python benchmarks/serve_load.py MODEL --only queue [--before SRC] [--out OUT]
 
 The server runs on core 0, this load generator on core 1. MODEL is made by benchmarks/paper_size.py. It measures lists
 of 50 by `auto`, the default, for stored users with 10 events: the throughput with all connections busy, then the
-latency at 70 % of that and at 1,400 a second, with random arrivals. Latency counts from the moment a request was due,
+latency at 70 % of that, with random arrivals. Latency counts from the moment a request was due,
 even if the generator was late. Events in batches of 100 follow, then each strategy briefly, with all connections busy.
 
 The same requests also go, in turns, to a bare FastAPI application (serve_bare.py) on the same core, which always
 returns the bytes of one of the lists. The median ratio of the two is the cost of the service relative to its framework,
 on any machine. `--only ratio` skips the rest.
-
-`--only record` only compares lists with and without record=true, in turns. Both read the same recorded lists from the
-store. The throughput before the first list was recorded is reported, too.
-
-`--only queue` measures latencies from a tenth of the capacity to more than all of it, also of the code in another
-folder (`--before`).
 
 `--only stores` compares SQLite, Redis and Postgres, in turns: lists, recorded lists, events in batches of 100, and
 single events. A server of a store runs on either core, at the expense of the service or of the load generator.
@@ -38,19 +30,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
-from unittest.mock import patch
 
 import numpy as np
 import typer
 from result_files import write_results
-from serve_process import Connection, ServerProcess, cpu_seconds, write_request
-from store_servers import STORE_SERVERS, store_settings
-
-import firstday
+from serve_process import Connection, ServerProcess, write_request
+from store_servers import installed_stores, store_settings
 
 SERVER_CORE = 0
 CLIENT_CORE = 1
@@ -59,12 +47,8 @@ N_USERS = 5_000
 N_EVENTS = 10
 K = 50
 STRATEGY = "auto"
-STEADY_RATE = 1_400
-"""Requests per second, the same on every machine: 70 % of 2,000."""
 BATCH = 100
 BURST = 1_000
-LOADS = (0.1, 0.3, 0.5, 0.7, 0.9, 1.2)
-"""Shares of the capacity, the throughput with all connections busy."""
 
 
 def describe_user(rng: random.Random, user: int, catalogue: dict[str, int]) -> tuple[dict[str, Any], list[Any]]:
@@ -196,40 +180,30 @@ async def burst(url: str, ask: Callable[[], bytes], n: int = BURST) -> dict[str,
     return results | {f"slowest_{names[status]}_ms": max(times) for status, times in by_status.items()}
 
 
-@dataclass
-class Turns:
-    """Results of alternating load, by side and turn: requests per second, and processor time per request in µs."""
-
-    rates: dict[str, list[float]]
-    costs: dict[str, list[float]]
-
-
-async def take_turns(sides: Mapping[str, tuple[str, int, Callable[[], bytes]]], seconds: float, rounds: int) -> Turns:
-    """Load sides in turns, with all connections busy; each has a URL, a process id and a request factory."""
-    turns = Turns({side: [] for side in sides}, {side: [] for side in sides})
+async def take_turns(
+    sides: Mapping[str, tuple[str, Callable[[], bytes]]], seconds: float, rounds: int
+) -> dict[str, list[float]]:
+    """Load sides in turns, each a URL and a request factory, with all connections busy; return requests per second."""
+    rates: dict[str, list[float]] = {side: [] for side in sides}
     for number in range(rounds):
         for side in sorted(sides, reverse=bool(number % 2)):
-            url, process, ask = sides[side]
-            cpu_s = cpu_seconds(process)
-            rate = await saturate(url, ask, seconds)
-            turns.rates[side].append(rate)
-            turns.costs[side].append(1e6 * (cpu_seconds(process) - cpu_s) / (rate * seconds))
-    return turns
+            rates[side].append(await saturate(*sides[side], seconds))
+    return rates
 
 
 @contextmanager
-def bare_server(answer: bytes, folder: Path, core: int) -> Iterator[tuple[str, int]]:
-    """Run a bare FastAPI application with a fixed answer; yield its URL and process id."""
+def bare_server(answer: bytes, folder: Path) -> Iterator[str]:
+    """Run a bare FastAPI application with a fixed answer; yield its URL."""
     (folder / "answer").write_bytes(answer)
     command = [sys.executable, str(Path(__file__).with_name("serve_bare.py")), str(folder / "answer")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        os.sched_setaffinity(process.pid, {core})
+        os.sched_setaffinity(process.pid, {SERVER_CORE})
         try:
             assert process.stdout is not None
             url = process.stdout.readline().strip()
             if not url:
                 raise RuntimeError("the bare application did not start")
-            yield url, process.pid
+            yield url
         finally:
             process.terminate()
 
@@ -241,83 +215,27 @@ def quantiles(latencies: np.ndarray) -> dict[str, float]:
 
 
 async def compare(
-    server: ServerProcess,
-    ask: Callable[[], bytes],
-    folder: Path,
-    seconds: float,
-    rounds: int,
-    core: int = SERVER_CORE,
+    server: ServerProcess, ask: Callable[[], bytes], folder: Path, seconds: float, rounds: int
 ) -> dict[str, Any]:
     """Load the server and the bare application in turns, with all connections busy, then each at 70 % of its rate."""
     connection = await Connection.open(server.url)
     answer = await expect_ok(connection, ask())
     connection.close()
-    with bare_server(answer, folder, core) as (url, pid):
-        sides = {"firstday": (server.url, server.process.pid, ask), "bare": (url, pid, ask)}
+    with bare_server(answer, folder) as url:
+        sides = {"firstday": (server.url, ask), "bare": (url, ask)}
         await saturate(url, ask, min(1, seconds))
-        turns = await take_turns(sides, seconds, rounds)
-        medians = {side: float(np.median(turns.rates[side])) for side in sides}
+        rates = await take_turns(sides, seconds, rounds)
+        medians = {side: float(np.median(rates[side])) for side in sides}
         at_70_percent = {
             side: quantiles(await time_at_rate(address, ask, 0.7 * medians[side], seconds))
-            for side, (address, _, _) in sides.items()
+            for side, (address, _) in sides.items()
         }
-    ratios = np.array(turns.rates["firstday"]) / np.array(turns.rates["bare"])
+    ratios = np.array(rates["firstday"]) / np.array(rates["bare"])
     return {
         "ratio": float(np.median(ratios)),
         "ratios": ratios.tolist(),
         "bytes": len(answer),
-        **{
-            side: {
-                "per_s": medians[side],
-                "cpu_us": float(np.median(turns.costs[side])),
-                "at_70_percent": at_70_percent[side],
-            }
-            for side in sides
-        },
-    }
-
-
-async def compare_recording(server: ServerProcess, strategy: str, seconds: float, rounds: int) -> dict[str, Any]:
-    """Load the server with recorded and unrecorded requests, in turns, with all connections busy.
-
-    Raises
-    ------
-    RuntimeError
-        A list that should have been recorded was not.
-    """
-    rng = random.Random(4)
-    facts = await fill(server.url)
-    paths = [f"/v1/users/u{user}/recommendations?strategy={strategy}&k={K}" for user in range(N_USERS)]
-
-    def ask_with(option: str) -> Callable[[], bytes]:
-        return partial(rng.choice, [write_request("GET", path + option) for path in paths])
-
-    asks = {"plain": ask_with("&record=false"), "recorded": ask_with("&record=true")}
-    await saturate(server.url, asks["plain"], 1)
-    plain_per_s = await saturate(server.url, asks["plain"], seconds)
-    sides = {name: (server.url, server.process.pid, ask) for name, ask in asks.items()}
-    turns = await take_turns(sides, seconds, rounds)
-    text = (await expect_ok(await Connection.open(server.url), write_request("GET", "/metrics"))).decode()
-    outcomes = {
-        outcome: sum(
-            float(line.split()[-1]) for line in text.splitlines() if f'recorded_total{{outcome="{outcome}"' in line
-        )
-        for outcome in ("recorded", "failed")
-    }
-    if outcomes["failed"] or not outcomes["recorded"]:
-        raise RuntimeError(f"lists recorded, or not: {outcomes}")
-    ratios = np.array(turns.rates["recorded"]) / np.array(turns.rates["plain"])
-    return {
-        "strategy": strategy,
-        "items": facts["items"],
-        "k": K,
-        "users": N_USERS,
-        "plain_before_any_list_per_s": plain_per_s,
-        "lists_recorded": int(outcomes["recorded"]),
-        "ratio": float(np.median(ratios)),
-        "ratios": ratios.tolist(),
-        **{f"{name}_per_s": float(np.median(of)) for name, of in turns.rates.items()},
-        **{f"{name}_cpu_us": float(np.median(of)) for name, of in turns.costs.items()},
+        **{side: {"per_s": medians[side], "at_70_percent": at_70_percent[side]} for side in sides},
     }
 
 
@@ -326,17 +244,6 @@ def served(model: Path, folder: Path, kind: str) -> Iterator[ServerProcess]:
     """Run a server with a new store of a kind."""
     with store_settings(kind) as settings, ServerProcess(model, folder, settings, core=SERVER_CORE) as server:
         yield server
-
-
-def compare_recordings(
-    model: Path, folder: Path, seconds: float, rounds: int, strategies: list[str], store: str
-) -> dict[str, Any]:
-    """Compare recording for each strategy, each with its own server and store."""
-    compared = []
-    for strategy in strategies:
-        with served(model, folder / strategy, store) as server:
-            compared.append(asyncio.run(compare_recording(server, strategy, seconds, rounds)))
-    return {"store": store, "cores": os.cpu_count(), "by_strategy": compared}
 
 
 def make_events(rng: random.Random, n_events: int) -> Callable[[], bytes]:
@@ -378,30 +285,14 @@ async def compare_stores(
     }
     results: dict[str, Any] = {}
     for name, (ask, n_each) in asks.items():
-        sides = {kind: (server.url, server.process.pid, ask) for kind, server in servers.items()}
+        sides = {kind: (server.url, ask) for kind, server in servers.items()}
         await take_turns(sides, min(1, seconds), 1)
-        turns = await take_turns(sides, seconds, rounds)
-        for kind, rates in turns.rates.items():
+        rates_of = await take_turns(sides, seconds, rounds)
+        for kind, rates in rates_of.items():
             per_s = results.setdefault(kind, {})
             per_s[f"{name}_per_s"] = n_each * float(np.median(rates))
             per_s[f"{name}_range_per_s"] = [n_each * min(rates), n_each * max(rates)]
-            per_s[f"{name}_service_cpu_us"] = float(np.median(turns.costs[kind])) / n_each
     return {"strategy": strategy, "users": N_USERS, "k": K, "cores": os.cpu_count(), "by_store": results}
-
-
-async def measure_queue(server: ServerProcess, seconds: float) -> dict[str, Any]:
-    """Measure one list alone, and latencies with random arrivals at shares of the capacity."""
-    await fill(server.url)
-    rng = random.Random(3)
-    ask = partial(rng.choice, [list_request(user) for user in range(N_USERS)])
-    await saturate(server.url, ask, 1)
-    per_s = await saturate(server.url, ask, seconds)
-    return {
-        "alone_ms": 1000 / await saturate(server.url, ask, seconds, 1),
-        "capacity_per_s": per_s,
-        "at_loads": {load: quantiles(await time_at_rate(server.url, ask, load * per_s, seconds)) for load in LOADS},
-        "burst": await burst(server.url, ask),
-    }
 
 
 def list_request(user: int, strategy: str = STRATEGY) -> bytes:
@@ -437,9 +328,8 @@ async def measure(
     cpu_s = server.cpu_s()
     rate = results["recommendations_per_s"] = await saturate(server.url, ask, seconds)
     results["server_cpu_us_per_recommendation"] = 1e6 * (server.cpu_s() - cpu_s) / (rate * seconds)
-    for name, per_s in (("at_70_percent", 0.7 * rate), ("at_steady_rate", STEADY_RATE)):
-        latencies = await time_at_rate(server.url, ask, per_s, seconds)
-        results[name] = {"requests_per_s": per_s, **quantiles(latencies)}
+    latencies = await time_at_rate(server.url, ask, 0.7 * rate, seconds)
+    results["at_70_percent"] = {"requests_per_s": 0.7 * rate, **quantiles(latencies)}
     results["events_per_s"] = BATCH * await saturate(server.url, make_events(rng, BATCH), seconds, 4)
     results["burst"] = await burst(server.url, ask)
     results.update(server.memory_mib())
@@ -456,36 +346,22 @@ def main(
     seconds: float = 10,
     rounds: int = 3,
     strategy: list[str] = [],
-    only: Literal["", "ratio", "record", "stores", "queue"] = "",
-    before: Path | None = None,
-    store: str = "sqlite",
+    only: Literal["", "ratio", "stores"] = "",
     out: Path | None = None,
 ) -> None:
     """Start a server, measure, print."""
     os.sched_setaffinity(0, {CLIENT_CORE})
     gc.disable()  # its pauses would count as the server's
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
-        if only == "record":
-            strategies = strategy or [STRATEGY]
-            results = compare_recordings(model, folder, seconds, rounds, strategies, store)
-        elif only == "queue":
-            sources = {"before": before, "now": Path(firstday.__file__).parents[1]}
-            results = {}
-            for version in filter(sources.get, sources):
-                with (
-                    patch.dict(os.environ, PYTHONPATH=str(sources[version])),
-                    ServerProcess(model, folder / version, {}, core=SERVER_CORE) as server,
-                ):
-                    results[version] = asyncio.run(measure_queue(server, seconds))
-        elif only == "stores":
-            with ExitStack() as stack:
-                kinds = ["sqlite", *(kind for kind, server in STORE_SERVERS.items() if server.is_installed())]
-                servers = {kind: stack.enter_context(served(model, folder / kind, kind)) for kind in kinds}
-                results = asyncio.run(compare_stores(servers, (strategy or [STRATEGY])[0], seconds, rounds))
+        kinds = installed_stores() if only == "stores" else ["sqlite"]
+        servers = {kind: stack.enter_context(served(model, folder / kind, kind)) for kind in kinds}
+        if only == "stores":
+            results = asyncio.run(compare_stores(servers, (strategy or [STRATEGY])[0], seconds, rounds))
         else:
-            with ServerProcess(model, folder, {}, core=SERVER_CORE) as server:
-                results = asyncio.run(measure(server, folder, seconds, rounds, strategy, only_ratio=only == "ratio"))
+            results = asyncio.run(
+                measure(servers["sqlite"], folder, seconds, rounds, strategy, only_ratio=only == "ratio")
+            )
     write_results(results, out)
 
 

@@ -79,7 +79,8 @@ class ServerProcess:
 
     def cpu_s(self) -> float:
         """Return the processor time used so far, in seconds."""
-        return cpu_seconds(self.process.pid)
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def kill(self) -> None:
         """Kill the process without cleanup (SIGKILL)."""
@@ -117,12 +118,6 @@ def await_answer(process: subprocess.Popen[bytes], answers: Callable[[], bool], 
             process.kill()
             raise RuntimeError(f"the server did not start:\n{log.read_text(encoding='utf-8')}")
         time.sleep(0.02)
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the processor time a process has used, in seconds."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Connection(asyncio.Protocol):

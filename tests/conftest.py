@@ -19,8 +19,9 @@ from firstday.data.splits.split import Split
 from firstday.features.signals import SignalBatch
 from firstday.recommend import registry
 from firstday.recommend.recommender import Recommender, open_model
+from firstday.recommend.registry import find_method
 from firstday.training.fit import fit
-from tests.synthetic import SEED, make_world, small_config
+from tests.synthetic import COLD_MODELS, SEED, make_world, small_config
 from tests.tiny import make_recommender
 from tests.training_once import train_once
 
@@ -67,8 +68,8 @@ def methods_config() -> Config:
         "als_fold_in": {"dimensions": 4, "confidence": 5.0, "regularization": 1.0, "frequency": 0.5},
         "mult_dae": {"steps": 100, "width": 16, "dropout": 0.5, "weight_decay": 0.01},
     }
-    methods = ["dropoutnet", "melu", *options]
-    return small_config(methods=methods, plugins=options, dropoutnet={"items_per_step": 100})
+    methods = [*COLD_MODELS, *filter(find_method, options)]
+    return small_config(methods=methods, plugins={**options, "dropoutnet": {"items_per_step": 100}})
 
 
 @pytest.fixture(scope="session")

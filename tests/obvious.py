@@ -21,8 +21,10 @@ CONFIG: Config = parse_config(
         "seed": SEED,
         "threads": THREADS,
         "cold_model": {"hidden": [16, 8], "epochs": 12, "batch_size": 32, "patience": 100},
-        "dropoutnet": {"items_per_step": 30},
-        "melu": {"negative_weight": 5.0},  # a third of all items are to a user's taste, far more than in a service
+        "plugins": {
+            "dropoutnet": {"items_per_step": 30},
+            "melu": {"negative_weight": 5.0},  # a third of all items are to a user's taste, far more than in a service
+        },
     }
 )
 

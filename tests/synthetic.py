@@ -12,6 +12,7 @@ from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset, Entity, Group
 from firstday.data.events import ITEM, UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
+from firstday.recommend.registry import find_method
 from firstday.sparse import SparseRows
 
 SEED = int(os.environ.get("FIRSTDAY_TEST_SEED", "0"))
@@ -25,6 +26,8 @@ N_ITEMS = 121
 UNUSED_ITEM = 120
 """An item that nobody ever touched."""
 ARTISTS_PER_CLUSTER = 6
+COLD_MODELS = tuple(filter(find_method, ("dropoutnet", "melu")))
+"""Those of firstday.lab, if it is installed."""
 COUNTRIES = ("BR", "DE", "FR", "JP")
 
 CONFIG: dict[str, Any] = {

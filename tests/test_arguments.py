@@ -36,7 +36,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "load with too many bad rows": (lambda: fd.load(TABLES, drop_bad_rows=3.0), "from 0 to 1"),
     "load by another engine": (lambda: fd.load("tables", engine="dask"), "'local' or 'spark'"),
     "open_model of another folder": (lambda: fd.open_model(HERE), "manifest|no model"),
-    "load_preset of no name": (lambda: fd.config.load_preset("x"), "choose one of deezer-europe, "),
+    "load_preset of no name": (lambda: fd.config.load_preset("x"), "load_preset: 'x' is not a dataset"),
     # one user
     "recommend to a number": (lambda: TINY.recommend(25), "fd.Signals"),
     "recommend with k 0": (lambda: TINY.recommend({}, k=0), "an integer of at least 1"),

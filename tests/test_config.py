@@ -62,6 +62,8 @@ SEE = "See docs/configuration.md for the settings."
             f"segments.n_segment is not a setting; did you mean segments.n_segments? {SEE}",
         ),
         ({"epochs": 4}, f"epochs is not a setting; did you mean cold_model.epochs or ranker.epochs? {SEE}"),
+        ({"melu": {"inner_steps": 2}}, f"melu is not a setting; did you mean [plugins.melu]? {SEE}"),
+        ({"recomend": {"k": 2}}, f"recomend is not a setting; did you mean recommend? {SEE}"),
         ({"zzz": 4}, "zzz is not a setting; see docs/configuration.md for the settings."),
         ({"embedding": {"dimensions": 0}}, "embedding.dimensions is 0: input should be greater than or equal to 1."),
         (
@@ -102,6 +104,8 @@ def test_a_value_is_overridden_by_its_dotted_name() -> None:
     assert config.override("segments.n_segments", 4).override("segments.n_segments", None) == config
     assert config.override("recommend", config.recommend.override("k", 7)) == config.override("recommend.k", 7)
     assert config.override("signals.affinity.hum", 0.5).signals.affinity == {**DEFAULT_AFFINITY, "hum": 0.5}
+    settings = {"plugins.melu.inner_steps": 2, "plugins.melu.query_items": 9}
+    assert config.override(settings).plugins == {"melu": {"inner_steps": 2, "query_items": 9}}
     both = config.override({"sampled.sizes": (4,), "sampled.probabilities": (1.0,)})
     assert (both.sampled.sizes, both.sampled.probabilities) == ((4,), (1.0,))
 
@@ -115,6 +119,8 @@ def test_a_value_is_overridden_by_its_dotted_name() -> None:
             5,
             "recommend.kk is not a setting; did you mean recommend.k? See docs/",
         ),
+        ("melu.learning_rate", 1, "melu.learning_rate is not a setting; did you mean plugins.melu.learning_rate? See "),
+        ("plugins.a", 5, "plugins.a is 5: input should be a valid dictionary."),
         ("seed.x", 5, "seed.x is not a setting; did you mean seed? See docs/"),
         ("", 5, " is not a setting; see docs/configuration.md for the settings."),
         ("sampled.warm", 0.95, "sampled: warm and validation add up to 1 or more; leave a share for cold users."),

@@ -63,7 +63,7 @@ def examples(
         "Results": [results],
         "Rules": [fd.Rules(filter="year > 2000", deny=["y"] * 5_000)],
         "Signals": [fd.Signals(interactions=MANY, shown=["x" * 5_000] * 500, country="y" * 5_000)],
-        "StrategySpec": [spec, find_strategy("dropoutnet_segment")],
+        "StrategySpec": [spec, find_strategy("segment")],
         "Variant": list(variants),
     }
 

@@ -41,8 +41,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def test_the_page_on_pypi_leads_nowhere_else_and_needs_no_checkout(built: tuple[Path, Path]) -> None:
     with zipfile.ZipFile(built[0]) as wheel:
-        assert "firstday/cli/demo_model.zip" in wheel.namelist()
-        metadata = message_from_bytes(wheel.read(next(n for n in wheel.namelist() if n.endswith("/METADATA"))))
+        packed = set(wheel.namelist())
+        metadata = message_from_bytes(wheel.read(next(name for name in packed if name.endswith("/METADATA"))))
+    sources = {path for path in (ROOT / "src").rglob("*") if path.is_file() and path.parent.name != "__pycache__"}
+    assert {str(path.relative_to(ROOT / "src")) for path in sources} <= packed
     page = str(metadata.get_payload())
     targets = re.findall(r"\]\(([^)]*)\)", page)
     assert targets

@@ -28,25 +28,19 @@ import numpy as np
 import polars as pl
 
 from firstday.cold.cold_model import ColdModel, Layer
-from firstday.config import Config, MeluConfig, parse_config
+from firstday.config import Config, parse_config
 from firstday.data.events import ITEM
 from firstday.data.ids import Ids
 from firstday.embed.embeddings import FoldIn
 from firstday.embed.kept_users import WarmUsers
 from firstday.features.encoder import Encoder
 from firstday.features.signals import Catalogue
-from firstday.methods.als_fold_in import AlsFoldIn, Penalty
 from firstday.methods.auto import Guard
 from firstday.methods.blend import Blending
 from firstday.methods.direct import Ranker
-from firstday.methods.dropoutnet import DropoutNet
 from firstday.methods.ease import Ease, ItemLinks
-from firstday.methods.item_item import ItemItem
-from firstday.methods.melu import Melu
-from firstday.methods.mult_dae import MultDae
 from firstday.methods.people import FriendWeights, Neighborhood
 from firstday.methods.segments import SegmentLists
-from firstday.methods.user_user import UserUser
 from firstday.model.calibration import Calibration
 from firstday.model.clock import Clock
 from firstday.model.item_content import ItemContent
@@ -55,6 +49,7 @@ from firstday.recommend.recommender import Recommender
 from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, Quota, compile_rules
 from firstday.segment.segments import ItemCounts, Mixing, Segments
 from firstday.sparse import SparseRows
+from tests.synthetic import COLD_MODELS
 
 N_ITEMS = 6
 D = 2
@@ -72,6 +67,9 @@ COLUMNS = {
     "year": pl.Series([2019.0, 2020.0, 2021.0, 2022.0, 2023.0, None]),
 }
 USES = SparseRows.from_lists([[0, 1], [0, 1, 2], [0, 2], [3, 4], [2, 3]], N_ITEMS)
+_PAIRS = USES.transpose().through(USES)
+TOGETHER = _PAIRS.keep(_PAIRS.columns != _PAIRS.row_of_entry())
+"""How many use both of two items."""
 TWO_OF_FIVE = float(np.log(2 / 5))
 HALVE = 1 / np.log(2)
 """A temperature at which a weight halves for every whole number of distance."""
@@ -80,7 +78,7 @@ CONFIG: Config = parse_config(
     {
         "threads": 1,
         "signals": {"persistence": 0.9},
-        "methods": ["dropoutnet", "melu"],
+        "methods": list(COLD_MODELS),
         "features": {"group_shrinkage": 0, "age_users": 0, "counts": "plain", "unit_vectors": False, "fold_in": False},
         "recommend": {"k": 4, "group_smoothing": 2, "strategy": "segment"},
     }
@@ -143,21 +141,13 @@ def make_encoder() -> Encoder:
 
 
 def make_baselines() -> dict[str, Any]:
-    """Make what methods with options could have learned: of i6 they know nothing."""
-    sides = np.array([EAST, EAST, EAST, NORTH, NORTH, NOWHERE])
-    together = USES.transpose().through(USES)
-    near = together.keep(together.columns != together.row_of_entry())
-    return {
-        "item_item": ItemItem(near),
-        "user_user": UserUser(
-            USES, USES.transpose(), np.ones(N_ITEMS, np.float32), USES.lengths().astype(np.float32), 2, 0.0, 1.0
-        ),
-        "ease": Ease(np.arange(5), (near.dense()[:5, :5] > 0).astype(np.float32)),
-        "als_fold_in": AlsFoldIn(sides, np.array([3.0, 2.0]), 1.0, Penalty(1.0, 0.0, 0.0, 1.0)),
-        "mult_dae": MultDae(
-            np.arange(5), ITEM_VECTORS[:5], np.zeros(D, np.float32), ITEM_VECTORS[:5], np.zeros(5, np.float32)
-        ),
-    }
+    """Make what methods that must be named could have learned: of i6 they know nothing."""
+    learned = {"ease": Ease(np.arange(5), (TOGETHER.dense()[:5, :5] > 0).astype(np.float32))}
+    if COLD_MODELS:
+        from tests.lab.baselines.by_hand import make_baselines_of_lab
+
+        learned |= make_baselines_of_lab()
+    return learned
 
 
 def make_base_methods() -> dict[str, Any]:
@@ -209,7 +199,6 @@ def make_model() -> TrainedModel:
         [{20: {0: 2, 1: 1, 2: 1}, 30: {0: 1, 1: 1, 2: 1}, 40: {3: 1, 4: 1}}.get(age, {}) for age in range(121)],
         [{20: 2, 30: 1, 40: 1}.get(age, 0) for age in range(121)],
     )
-    turned = np.array([NORTH, EAST], np.float32)
     encoder = make_encoder()
     return TrainedModel(
         config=CONFIG,
@@ -241,15 +230,6 @@ def make_model() -> TrainedModel:
         facts={"data": {"dataset": "tiny", "warm_users": 5}, "metrics": {"k": 4, "precision": {}}},
         learned={
             **make_base_methods(),
-            "dropoutnet": DropoutNet(make_network(np.concatenate([turned, sum_blocks(["country", "stream x item"])]))),
-            "melu": Melu(
-                body=make_network(sum_blocks()),
-                weights=turned,
-                bias=np.zeros(D, np.float32),
-                gram=np.zeros((D, D), np.float32),
-                scale=1.0,
-                config=MeluConfig(inner_steps=0),
-            ),
             **make_baselines(),
         },
         links=SparseRows.from_pairs(  # i1 goes with i2, a bit less with i3; i4 with i5

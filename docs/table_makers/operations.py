@@ -44,16 +44,6 @@ def _name_signs(outcome: Mapping[str, str]) -> str:
     return ", ".join(found[:2])
 
 
-def recording() -> list[str]:
-    """Say by how much recorded lists lower the throughput."""
-    parts = []
-    for store in ("sqlite", "redis"):
-        for row in read_results(f"serve-record-{store}")["by_strategy"]:
-            low, high = min(row["ratios"]), max(row["ratios"])
-            parts.append(f"{row['ratio']:.2f} ({low:.2f} to {high:.2f}) for `{row['strategy']}` with {store}")
-    return [", ".join(parts) + "."]
-
-
 def stores() -> list[str]:
     """Return what one process bears with each store."""
     names = {
@@ -71,20 +61,6 @@ def stores() -> list[str]:
         ]
         rows.append([store, *cells])
     return make_table(("store", *names.values()), rows)
-
-
-def exporting() -> list[str]:
-    """Return what an export costs a service."""
-    found = read_results("serve-export")
-    title = f"{found['users']:,} users, {found['events']:,} events, {found['impressions']:,} impressions"
-    rows = {
-        "first export, s; its CPU time, s": f"{found['export_s']:.1f}; {found['export_cpu_s']:.1f}",
-        "second export, nothing new": f"{found['second_export_s']:.1f}; {found['second_export_cpu_s']:.1f}",
-    }
-    for name, when in (("calm", "when idle"), ("while_exporting", "during an export")):
-        latency = found["lists_ms"][name]
-        rows[f"list latency {when}, ms: median, p99"] = f"{latency['p50_ms']:.1f}, {latency['p99_ms']:.1f}"
-    return make_table((title, ""), rows.items())
 
 
 def faults() -> list[str]:
@@ -147,3 +123,12 @@ def alerts() -> list[str]:
         (f"`{rule['alert']}` ({rule['labels']['severity']})", rule["annotations"]["summary"]) for rule in group["rules"]
     )
     return make_table(("alert (severity)", "meaning"), rows)
+
+
+def attacks() -> list[str]:
+    """Return what attacks on a service achieve."""
+    rows = [
+        (name, "" if (ms := row["healthz_ms"]) is None else f"{ms:,.0f}", row["found"].replace("|", "\\|"))
+        for name, row in read_results("serve-attacks").items()
+    ]
+    return make_table(("attack", "longest /healthz, ms", "result"), rows)

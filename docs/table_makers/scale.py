@@ -1,32 +1,10 @@
-"""Tables of simulated services: their statistics, lists for their users, and how time and memory grow."""
+"""Table of simulated services: how time and memory grow."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from table_makers.measured import estimate, make_table, read_results
-
-STATISTICS = (
-    ("users", "users", "", "100,000"),
-    ("items", "items", "", "50,000"),
-    ("interactions", "interactions", "", "-"),
-    ("feature blocks (signal x entity), without the 4 that follow from items", "blocks", "", "18"),
-    ("newcomers who stream on day one", "day_one_streams", " %", "77 %"),
-    ("newcomers who leave only a profile on day one", "day_one_nothing", " %", "5 %"),
-    ("newcomers who stream in the 30 days after day one", "active_in_month", " %", "-"),
-    ("their streams in these 30 days, mean", "streams_in_month", "", "-"),
-    ("their distinct items in these 30 days, mean", "items_in_month", "", "-"),
-    ("P@50 of the most streamed items", "precision_popular", " %", "8.92 %"),
-    ("P@50 of the most streamed items of the country and age group", "precision_profile", " %", "-"),
-    ("interactions per user, mean", "interactions_per_user", "", "-"),
-    ("interactions of the most active tenth of users", "interactions_most_active_tenth", " %", "-"),
-    ("streams of the 1 % most streamed items", "streams_top_1_percent", " %", "-"),
-    ("friends in the same country", "same_country_friends", " %", "-"),
-    ("strangers in the same country", "same_country_strangers", " %", "-"),
-    ("items in common with a friend, mean", "common_items_friends", "", "-"),
-    ("items in common with a stranger, mean", "common_items_strangers", "", "-"),
-)
-"""Statistics of simulated tables: title, name in the results, unit, and the paper's value."""
+from table_makers.measured import make_table, read_results
 
 
 def growth() -> list[str]:
@@ -38,56 +16,6 @@ def growth() -> list[str]:
         precision = ", ".join(f"{value:.1f} %" for value in row.get("precision", {}).values()) or "-"
         rows.append([f"{row['users']:,}", f"{row['interactions']:,}", *costs, precision])
     return make_table(("users", "interactions", *stages, "P@50 `popular`, `segment`"), rows)
-
-
-def repeats() -> list[str]:
-    """Say what it takes to read and check few and many interactions of the same users."""
-    few, *_, many = read_results("growth")["by_events"]
-    return [
-        f"Repeated interactions take time, but hardly memory: {few['interactions']:,} of {few['users']:,} users are "
-        f"checked in {_cost(few['check'])}, {many['interactions']:,} of the same users in {_cost(many['check'])}."
-    ]
-
-
-def spark_growth() -> list[str]:
-    """Return time and peak memory of both engines by number of users."""
-    results = read_results("spark-growth")["rows"]
-    processes = ", ".join(results[0]["peak_gib"])
-    columns = ("users", "interactions", "engine", "check", "train", f"peak memory, GiB: {processes}")
-    rows = []
-    for row in results:
-        memory = ", ".join(f"{gib:.1f}" if gib else "-" for gib in row["peak_gib"].values())
-        seconds = [f"{row[stage]:,.0f} s" for stage in ("check_seconds", "train_seconds")]
-        rows.append([f"{row['users']:,}", f"{row['interactions']:,}", f"`{row['engine']}`", *seconds, memory])
-    return make_table(columns, rows)
-
-
-def sample_cost() -> list[str]:
-    """Return the precision with fewer learners, and its difference from that with all of them."""
-    results = read_results("sample-cost")
-    mllib = results["mllib"]
-    title = f"of {mllib['users']:,} users, all {mllib['warm']:,} warm ones: item vectors by MLlib"
-    by_learners: dict[str, list[str]] = {}
-    for row in results["rows"]:
-        cells = by_learners.setdefault(f"{row['learned_from']:,} ({row['share']:g} %)", [])
-        cells += _difference(row)
-    for row in mllib["rows"]:
-        by_learners.setdefault(title, []).extend(_difference(row))
-    columns = [f"learners, of {results['users']:,} users ({results['seeds']} seed, {results['cold']:,} cold users)"]
-    for row in mllib["rows"]:
-        columns += [f"P@50 of `{row['strategy']}`, %", "difference"]
-    return make_table(columns, ([learners, *cells] for learners, cells in by_learners.items()))
-
-
-def _difference(row: dict[str, Any]) -> list[str]:
-    return [f"{row['precision']:.1f}", estimate(row["difference"], row["difference_ci"], "+.1f")]
-
-
-def simulated() -> list[str]:
-    """Return statistics of simulated tables, and the paper's."""
-    statistics = read_results("simulated")
-    rows = [(title, f"{statistics[name]:,}{unit}", paper) for title, name, unit, paper in STATISTICS]
-    return make_table(("", "simulated", "paper"), rows)
 
 
 def _cost(stage: dict[str, Any]) -> str:

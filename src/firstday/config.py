@@ -9,8 +9,6 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -30,6 +28,7 @@ from pydantic import (
     model_validator,
 )
 
+from firstday.datasets import dataset_names, list_datasets, load_source
 from firstday.display import readable, shorten
 from firstday.errors import ConfigError, expect
 
@@ -100,6 +99,8 @@ class Section(BaseModel):
         for name, setting_value in ({settings: value} if isinstance(settings, str) else settings).items():
             names = name.split(".")
             part: Any = values
+            if names[0] == "plugins" and len(names) > 2:
+                values.get("plugins", {}).setdefault(names[1], {})
             while len(names) > 1 and isinstance(part.get(names[0]), dict):
                 part = part[names.pop(0)]
             part[".".join(names)] = setting_value
@@ -377,32 +378,6 @@ class RankerConfig(NetworkConfig):
     """As in `cold_model`."""
 
 
-class DropoutNetConfig(Section):
-    """DropoutNet (Volkovs et al., NeurIPS 2017), a baseline for the cold model."""
-
-    preference_dropout: Fraction = 0.5
-    """Share of users whose warm vector is hidden from the input, redrawn at every step."""
-    items_per_step: PositiveInt = 1000
-    """Items whose scores the network learns to reproduce, redrawn at every step."""
-    learning_rate: PositiveFloat = 1e-2
-    """As in `cold_model`."""
-
-
-class MeluConfig(Section):
-    """MeLU (Lee et al., KDD 2019), a baseline for the cold model."""
-
-    inner_steps: NonNegativeInt = 1
-    """Gradient steps of the last layer per user, on day-one items."""
-    inner_rate: PositiveFloat = 0.1
-    """Learning rate of these steps for biases; for weights, it is divided by the layer's width."""
-    negative_weight: NonNegativeFloat = 20.0
-    """Weight of the mean over all items relative to the mean over used items, in the loss."""
-    query_items: PositiveInt = 32
-    """Items from after day one on which an adapted user is evaluated in training, redrawn at every step."""
-    learning_rate: PositiveFloat = 1e-2
-    """As in `cold_model`."""
-
-
 class RecommendConfig(Section):
     """Recommendation lists."""
 
@@ -489,8 +464,6 @@ class Config(Section):
     features: FeatureConfig = FeatureConfig()
     cold_model: ColdModelConfig = ColdModelConfig()
     ranker: RankerConfig = RankerConfig()
-    dropoutnet: DropoutNetConfig = DropoutNetConfig()
-    melu: MeluConfig = MeluConfig()
     recommend: RecommendConfig = RecommendConfig()
     experiment: ExperimentConfig = ExperimentConfig()
 
@@ -560,7 +533,7 @@ def parse_settings(section: type[M], values: Mapping[str, Any], where: str = "co
             name = ".".join(map(str, fault["loc"]))
             message = fault["msg"]
             if fault["type"] == "extra_forbidden":
-                faults.append(_describe_unknown(section, name))
+                faults.append(_describe_unknown(section, name, fault["input"]))
             elif fault["type"] == "value_error":  # from our validators
                 faults.append(f"{name}: {fault['ctx']['error']}.")
             else:
@@ -568,9 +541,12 @@ def parse_settings(section: type[M], values: Mapping[str, Any], where: str = "co
         raise ConfigError(f"\n{where}: ".join(faults), where=where) from None
 
 
-def _describe_unknown(section: type[BaseModel], name: str) -> str:
+def _describe_unknown(section: type[BaseModel], name: str, value: Any) -> str:
     names = list(_setting_names(section))
     matches = [setting for setting in names if setting.endswith(f".{name}")] or get_close_matches(name, names, 1)
+    is_table = isinstance(value, dict)
+    if section is Config and (is_table or "." in name) and not get_close_matches(name.partition(".")[0], names, 1):
+        matches = [f"[plugins.{name}]" if is_table else f"plugins.{name}"]  # perhaps the name of a method
     hint = f"; did you mean {' or '.join(matches)}? See" if matches else "; see"
     return f"{name} is not a setting{hint} docs/configuration.md for the settings."
 
@@ -602,24 +578,19 @@ def load_config(path: str | Path) -> Config:
 
 
 def load_preset(name: str) -> Config:
-    """Return the preset of a built-in dataset, from `firstday/presets`; for its origin see `docs/quality.md`.
+    """Return the preset of a dataset, or the defaults if it has none; for its origin see `docs/quality.md`.
 
     Raises
     ------
     ConfigError
-        There is no preset with this name.
+        There is no dataset with this name.
     """
-    presets = _presets()
-    if name not in presets:
-        raise ConfigError(f"load_preset: {name!r} is not a preset; choose one of {', '.join(sorted(presets))}.")
-    return parse_config(tomllib.loads(presets[name].read_text(encoding="utf-8")))
+    if name not in dataset_names():
+        raise ConfigError(f"load_preset: {name!r} is not a dataset; give the name of one ({list_datasets()}).")
+    preset = load_source(name).preset
+    return Config() if preset is None else load_config(preset)
 
 
 def suit_config(tables: str) -> Config:
-    """Return the preset of a built-in dataset, or the defaults for any other tables."""
-    return load_preset(tables) if tables in _presets() else Config()
-
-
-def _presets() -> dict[str, Traversable]:
-    files = (resources.files("firstday") / "presets").iterdir()
-    return {file.name.removesuffix(".toml"): file for file in files if file.name.endswith(".toml")}
+    """Return the preset of a dataset known by name, or the defaults for any other tables."""
+    return load_preset(tables) if tables in dataset_names() else Config()

@@ -19,13 +19,13 @@ from demo_model import find_holdout, measure_gain
 
 from firstday.cli import demo
 from firstday.cli.options import program_name
+from firstday.datasets import dataset_names
 from firstday.errors import ArtifactError
 from firstday.features.signals import Signals
 from firstday.ranking import unit_rows
 from firstday.recommend.recommender import Recommender, open_model
 from tests.cli.conftest import Run
-from tests.data.test_timed_sources import WINES, needs_wines
-from tests.environments import ROOT
+from tests.environments import ROOT, SHARED
 
 SHOW_PAGE = """
 import sys
@@ -36,6 +36,8 @@ show_page(Path(sys.argv[1]), Path(sys.argv[2]))
 BRIEF = ("--set", "cold_model.epochs=4", "--set", "ranker.epochs=2", "--set", "sampled.day_ones=2")
 
 RENEW = "run: python benchmarks/demo_model.py --data FOLDER, with xwines_slim.zip in the folder"
+WINES = SHARED / "xwines_slim.zip"
+NO_LAB = "without firstday.lab, no dataset is known by name"
 MARGIN = 1e-3
 """Relative difference of two scores that no processor swaps: networks and vectors differ by 1e-5."""
 
@@ -55,7 +57,8 @@ def test_the_model_of_the_demo_is_small_and_has_no_data_of_individuals(shipped: 
     assert shipped.model.warm is None
 
 
-@needs_wines
+@pytest.mark.skipif(not WINES.exists(), reason=f"no {WINES.name} in ../shared/data")
+@pytest.mark.skipif("x-wines" not in dataset_names(), reason=NO_LAB)
 def test_the_figures_of_the_demo_are_those_of_its_model_on_people_it_does_not_know(shipped: Recommender) -> None:
     holdout = find_holdout(WINES)
     facts = shipped.model.facts
@@ -98,6 +101,7 @@ def test_the_demo_shows_everyones_list_beside_a_newcomers(run: Run, shipped: Rec
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("movielens-100k" not in dataset_names(), reason=NO_LAB)
 def test_make_demo_shows_a_list_its_quality_and_the_page(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from tests.cli.conftest import Run
-from tests.data.test_timed_sources import SHARED
+from tests.environments import SHARED
 
 FILMS = SHARED / "ciao_dvd_2000_2005.parquet"
 NAMES = {"user_id": "CustomerID", "item_id": "SKU", "timestamp": "posted"}

@@ -18,7 +18,7 @@ from firstday.data.newcomers import load_newcomers
 from firstday.engine.engines import check as check_tables
 from firstday.errors import ConfigError, DataError
 from tests.data.same import assert_equal
-from tests.data.test_timed_sources import SHARED
+from tests.environments import SHARED
 
 Tables = dict[str, pl.DataFrame]
 Write = Callable[..., Path]

@@ -18,9 +18,9 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from postgres_process import PostgresProcess
 from prometheus_client.parser import text_string_to_metric_families
 from serve_process import ServerProcess, free_port
+from store_servers import PostgresProcess
 
 from firstday.recommend.recommender import open_model
 from tests.environments import ROOT, run

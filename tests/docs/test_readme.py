@@ -49,15 +49,6 @@ def test_the_best_baseline_differs_between_real_logs() -> None:
     assert len({best_baseline(read_results(name), "precision_at_10") for name in REAL_LOGS}) > 1
 
 
-def test_questions_and_answers_help_as_the_page_on_the_questionnaire_says() -> None:
-    results = read_results("onboarding-movielens-100k")["results"]
-    rows = {(row["list"], row["arm"]): row for row in results if row["questions"] == 5}
-    for metric in ("precision", "precision_common"):
-        assert rows["answers", "segments"][metric] > 1.1 * rows["answers", "popular"][metric]
-    for arm in ("segments", "popular", "random"):
-        assert rows["answers", arm]["precision"] > rows["blend", arm]["precision"]
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_somewhere(page: Path) -> None:
     for target in read_links(page):

@@ -121,7 +121,7 @@ def test_options_of_methods_are_chosen_on_what_came_before_the_first_cut_off() -
     found = []
     for dataset in (log, change_future(log, cut_off_of(log))):
         holdout = first_holdout(dataset)
-        config = BARE.override("methods", ("item_item", "ease"))
+        config = BARE.override("methods", ("ease",))
         tunings = fit(holdout.dataset, holdout.split, config).tunings
         found.append({name: (tuning.options, tuning.precision) for name, tuning in tunings.items()})
     assert found[0] == found[1]

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from firstday.cold.cold_model import ColdModel
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, Events
@@ -22,12 +23,12 @@ from firstday.recommend.spec import BASE_METHODS
 from firstday.sparse import SparseRows
 from firstday.training.fit import cohort_query, fit
 from tests.networks import network_bytes, networks_of, statistics_of
-from tests.synthetic import SEED, brief_config, small_config
+from tests.synthetic import COLD_MODELS, SEED, brief_config, small_config
 
 NETWORKS = brief_config(
-    methods=["dropoutnet", "melu"],
+    methods=list(COLD_MODELS),
     ranker={"enabled": True, "epochs": 1},
-    dropoutnet={"items_per_step": 10},
+    plugins={"dropoutnet": {"items_per_step": 10}},
 )
 """Every network is trained, shortly."""
 STATISTICS = brief_config()
@@ -90,8 +91,8 @@ def empty_cohort(cohort: Cohort) -> Cohort:
 
 
 def histories_of(model: TrainedModel) -> list[Any]:
-    networks = [model.cold, model.learned["dropoutnet"].network, model.learned["melu"].body]
-    return [network.history for network in networks]
+    others = (part for name in COLD_MODELS for part in vars(model.learned[name]).values())
+    return [network.history for network in (model.cold, *others) if isinstance(network, ColdModel)]
 
 
 def test_what_cold_users_do_and_are_changes_nothing_in_the_model(
@@ -107,7 +108,7 @@ def test_what_cold_users_do_and_are_changes_nothing_in_the_model(
     assert_same_statistics(trained, other)
     assert networks_of(other) == networks_of(trained)
     assert histories_of(other) == histories_of(trained)
-    assert set(other.learned) == {*BASE_METHODS, "dropoutnet", "melu"}
+    assert set(other.learned) == {*BASE_METHODS, *COLD_MODELS}
 
 
 @pytest.mark.parametrize("method", ["als", "svd", "word2vec"])

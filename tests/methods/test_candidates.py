@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -9,15 +10,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from candidates import rank_everything
 from paper_size import make_model
 
 from firstday.features.signals import Signals
 from firstday.methods import blend
-from firstday.methods.blend import find_candidates
+from firstday.methods.blend import MAX_LIFT, find_candidates
 from firstday.model.clock import Clock
 from firstday.model.trained_model import TrainedModel
-from firstday.recommend.component import Shares
+from firstday.ranking import greatest
+from firstday.recommend.component import LEAST_SHARE, Lift, Part, Shares
 from firstday.recommend.query import Query
 from firstday.recommend.rules.list_rules import Rules, compile_rules
 from firstday.sparse import SparseRows
@@ -53,6 +54,26 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blend, "ALL_CANDIDATES", N_NARROW)
     monkeypatch.setattr(blend, "N_CANDIDATES", N_CHOSEN)
     monkeypatch.setattr(blend, "MIN_RANKED", 1)
+
+
+def rank_everything(query: Query, parts: Sequence[Part], excluded: SparseRows, n: int) -> np.ndarray:
+    """Return the n most promising items by the promise of every item, ascending, shape (n_rows, n)."""
+    model: TrainedModel = query.model
+    rules = query.item_rules
+    promise = np.full((excluded.n_rows, model.n_items), LEAST_SHARE, dtype=np.float32)
+    for part in parts:
+        if isinstance(part, Shares):
+            promise += part.rows.dense(part.background)
+    if model.clock_terms is not None:
+        promise *= model.clock_factors
+    promise *= rules.allowed
+    for part in parts:
+        if isinstance(part, Lift):
+            promise[part.rows.row_of_entry(), part.rows.columns] *= np.exp(np.minimum(part.rows.weights, MAX_LIFT))
+    if rules.factors is not None:
+        promise *= rules.factors
+    promise[excluded.row_of_entry(), excluded.columns] = -1
+    return greatest(promise, n)
 
 
 @pytest.mark.parametrize("rules", RULES)

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from model_readers import SHARED, find_readers
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from functools import cached_property
+from typing import Any
 
-from firstday.recommend.recommender import Recommender
+import numpy as np
+
+from firstday.model.trained_model import TrainedModel
+from firstday.recommend.query import Query
+from firstday.recommend.recommender import Recommender, answer_query
+from firstday.recommend.registry import find_strategy, strategies_of
+from firstday.testing import make_users
+
+SHARED = (
+    *(field.name for field in fields(TrainedModel)),
+    *(name for name, value in vars(TrainedModel).items() if isinstance(value, cached_property | property)),
+)
+"""Names of the fields, properties and cached properties of a model."""
 
 FEW_READERS = {
     "facts",  # describe the model
@@ -19,6 +35,48 @@ FEW_READERS = {
     "links",  # what goes with an item
     "content",  # places new items in the lists of all methods
 }
+
+
+@contextmanager
+def recording() -> Iterator[set[str]]:
+    """Record the names in `SHARED` that are read from any model."""
+    names: set[str] = set()
+    read = TrainedModel.__getattribute__
+
+    def record(model: TrainedModel, name: str) -> Any:
+        if name in SHARED:
+            names.add(name)
+        return read(model, name)
+
+    TrainedModel.__getattribute__ = record  # type: ignore[method-assign, assignment]
+    try:
+        yield names
+    finally:
+        TrainedModel.__getattribute__ = read  # type: ignore[method-assign]
+
+
+def find_readers(recommender: Recommender) -> Mapping[str, list[str]]:
+    """Return the methods that read each name in `SHARED`, for their lists or as a component of `blend`.
+
+    `auto`, which only calls others, does not count.
+    """
+    users = make_users(recommender.model)
+    readers: dict[str, list[str]] = {name: [] for name in SHARED}
+    for strategy in strategies_of(recommender.model):
+        if strategy == "auto":
+            continue
+        model = replace(recommender.model)  # without cached values
+        component = find_strategy(strategy).component
+        with recording() as names:
+            signals, _ = model.read_signals(users)
+            query = Query(model, signals, min(10, model.n_items))
+            answer_query(query, strategy)
+            if component is not None:
+                rows = np.flatnonzero(query.has_features)
+                component(query, rows).at(np.zeros((len(rows), 1), dtype=np.int64))
+        for name in names:
+            readers[name].append(strategy)
+    return readers
 
 
 def test_at_least_two_methods_read_each_value(tiny: Recommender) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from firstday.features.signals import SignalBatch, Signals
+from firstday.features.signals import SignalBatch
 from firstday.recommend.query import ComputedDays, Query
 from firstday.recommend.recommender import Recommender, answer_query
 from tests.recommend.test_lists_by_hand import VISITORS
@@ -41,15 +41,3 @@ def test_without_items_a_strategy_on_items_has_nothing_to_go_on(queries: tuple[Q
     idle = replace(computed, computed=replace(computed.computed, means=np.zeros_like(computed.computed.means)))
     assert set(answer_query(idle, "day_one").routes) == {"popular"}
     assert set(answer_query(computed, "fold_in").routes) == {"popular"}
-
-
-@pytest.mark.parametrize("cold_model", ["dropoutnet", "melu"])
-def test_a_cold_model_takes_a_mean_vector_for_the_one_item_that_it_is_of(tiny: Recommender, cold_model: str) -> None:
-    batch, _ = tiny.model.catalogue.read(
-        [Signals(age=20, interactions=[("stream", "item", f"i{ix}")]) for ix in (1, 3, 5)] + [Signals(age=30)]
-    )
-    query = Query(tiny.model, batch, K)
-    assert query.liked.lengths().tolist() == [1, 1, 1, 0]
-    days = ComputedDays(query.features, query.liked_means)
-    computed = Query(tiny.model, SignalBatch(4, tiny.model.n_items), K, computed=days)
-    np.testing.assert_allclose(computed.predicted_by(cold_model), query.predicted_by(cold_model), atol=1e-6)

@@ -22,6 +22,7 @@ from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_query
 from firstday.recommend.registry import register, strategies_of
 from firstday.recommend.spec import StrategySpec
+from tests.synthetic import COLD_MODELS
 from tests.tiny import ITEM_VECTORS, PAIRS, D, make_model, make_network
 
 Thing = tuple[str, Any]
@@ -53,6 +54,7 @@ def make_variant(blocks: str, *, with_fold_in: bool, with_friends: bool) -> Trai
     clusters = model.learned["input_clusters"]
     centroids = rng.normal(size=(2, encoder.n_inputs)).astype(np.float32)
     everything = {"direct": 0.5, "personal": 1.0, "soft_segments": 0.5, "popular": 0.5, "edlae": 0.5}
+    others = {"dropoutnet": {"network": wide}, "melu": {"body": network}}
     return replace(
         model,
         signal_encoder=encoder,
@@ -62,8 +64,7 @@ def make_variant(blocks: str, *, with_fold_in: bool, with_friends: bool) -> Trai
             **model.learned,
             "direct": replace(ranker, body=network),
             "input_clusters": replace(clusters, centroids=centroids),
-            "dropoutnet": replace(model.learned["dropoutnet"], network=wide),
-            "melu": replace(model.learned["melu"], body=network),
+            **{name: replace(model.learned[name], **others[name]) for name in COLD_MODELS},
             "blend": Blending((everything,) * len(KNOTS)),
         },
     )

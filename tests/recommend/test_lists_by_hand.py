@@ -15,6 +15,7 @@ from firstday.methods.segments import SegmentLists, segment_lists
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import strategy_names
+from tests.synthetic import COLD_MODELS
 from tests.tiny import EAST, NORTH, NOWHERE, D, with_learned
 
 VISITORS: dict[str, Signals] = {
@@ -138,67 +139,11 @@ EXPECTED: dict[str, dict[str, tuple[str, str]]] = {
         "friend": ("blend", "i3 -.789936, i1 -1.112808, i4 -1.230591, i2 -1.721004"),
         "four items": ("blend", "i5 .448656, i6 -9.083583"),
     },
-    # Used together: i1 and i2, i1 and i3 by two, i2 and i3, i3 and i4, i4 and i5 by one.
-    "item_item": {
-        **FALLBACK,
-        "one item": ("item_item", "i2 2, i3 2, i4 0, i5 0"),
-        "two items": ("item_item", "i3 2, i4 1, i6 0"),
-        "four items": ("item_item", "i5 1, i6 0"),
-    },
-    "user_user": {  # cosines 1/2^.5 of u1 and u3; 1/2 of u1 and u3, of u4 too; nobody with i5 is near to the last
-        **FALLBACK,
-        "one item": ("user_user", "i2 .707107, i3 .707107, i4 0, i5 0"),
-        "two items": ("user_user", "i3 .5, i4 0, i6 0"),
-    },
     "ease": {  # 1 for each item used together with one of theirs
         **FALLBACK,
         "one item": ("ease", "i2 1, i3 1, i4 0, i5 0"),
         "two items": ("ease", "i3 1, i4 1, i6 0"),
         "four items": ("ease", "i5 1, i6 0"),
-    },
-    "als_fold_in": {  # i1 to i3 are east, i4 and i5 north: (1/4, 0), (2/5, 1/3) and (3/4, 1/3)
-        **FALLBACK,
-        "one item": ("als_fold_in", "i2 .25, i3 .25, i4 0, i5 0"),
-        "two items": ("als_fold_in", "i3 .4, i4 .333333, i6 0"),
-        "four items": ("als_fold_in", "i5 .333333, i6 0"),
-    },
-    "mult_dae": {  # tanh of (1, 0), of (1.25, .75) / 2^.5 and of (1.125, .875)
-        **FALLBACK,
-        "one item": ("mult_dae", "i2 .571196, i3 .380797, i5 .190399, i4 0"),
-        "two items": ("mult_dae", "i3 .596996, i4 .485633, i6 0"),
-        "four items": ("mult_dae", "i5 .730254, i6 0"),
-    },
-    "dropoutnet_personal": {  # the country + the streamed items
-        **FALLBACK,
-        "profile": ("dropoutnet_personal", "i4 1, i5 .75, i3 .5, i2 .25"),
-        "one item": ("dropoutnet_personal", "i2 .75, i3 .5, i5 .25, i4 0"),
-        "two items": ("dropoutnet_personal", "i3 .5, i4 .375, i6 0"),
-        "friend": ("dropoutnet_personal", "i1 0, i3 0, i2 0, i4 0"),  # a vector of zeros points to nothing
-        "four items": ("dropoutnet_personal", "i5 .71875, i6 0"),
-    },
-    "dropoutnet_segment": {
-        **FALLBACK,
-        "profile": ("dropoutnet_segment", "i4 1, i3 .5, i5 .5, i1 0"),
-        "one item": ("dropoutnet_segment", "i3 .666667, i2 .666667, i4 0, i5 0"),
-        "two items": ("dropoutnet_segment", "i3 .666667, i4 0, i6 0"),
-        "friend": ("dropoutnet_segment", "i1 1, i3 .666667, i2 .666667, i4 0"),
-        "four items": ("dropoutnet_segment", "i5 0, i6 0"),
-    },
-    "melu_personal": {  # our vectors, east and north swapped, of length 1
-        **FALLBACK,
-        "profile": ("melu_personal", "i1 1, i2 .75, i3 .5, i5 .25"),
-        "one item": ("melu_personal", "i4 1, i5 .75, i3 .5, i2 .25"),
-        "two items": ("melu_personal", "i4 .857493, i3 .685994, i6 0"),
-        "friend": ("melu_personal", "i1 1, i2 .75, i3 .5, i5 .25"),
-        "four items": ("melu_personal", "i5 .789630, i6 0"),
-    },
-    "melu_segment": {
-        **FALLBACK,
-        "profile": ("melu_segment", "i1 1, i3 .666667, i2 .666667, i4 0"),
-        "one item": ("melu_segment", "i4 1, i3 .5, i5 .5, i2 0"),
-        "two items": ("melu_segment", "i4 1, i3 .5, i6 0"),
-        "friend": ("melu_segment", "i1 1, i3 .666667, i2 .666667, i4 0"),
-        "four items": ("melu_segment", "i5 .5, i6 0"),
     },
 }
 RECENT = {  # without a clock, the items of `popular`, whose shares sum up to 2.2
@@ -208,6 +153,10 @@ EXPECTED["recent"] = {
     user: ("recent", ", ".join(RECENT.get(place, place) for place in places.split(", ")))
     for user, (_, places) in EXPECTED["popular"].items()
 }
+if COLD_MODELS:
+    from tests.lab.baselines.by_hand import LISTS
+
+    EXPECTED |= {strategy: {**FALLBACK, **lists} for strategy, lists in LISTS.items()}
 EXPECTED["auto"] = EXPECTED["blend"]  # nothing was selected for this model; see test_auto.py
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +17,10 @@ from firstday.features.signals import Signals
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import (
+    _registry,
     find_learner,
     find_strategy,
+    is_plugin,
     load_plugin,
     register,
     strategies_of,
@@ -61,6 +65,35 @@ def test_a_registered_strategy_answers_as_ours_do(tiny: Recommender) -> None:
     assert tiny.recommend(Signals(), 3, "last").route == "popular"  # of whom nothing is known
 
 
+def test_a_package_adds_a_method_by_one_entry_point(
+    tiny: Recommender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "strangers_method.py").write_text("from tests.recommend.test_methods import LAST\n")
+    package = tmp_path / "stranger-1.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: stranger\nVersion: 1\n")
+    (package / "entry_points.txt").write_text("[firstday.strategies]\nlast = strangers_method:LAST\n")
+    built_in = strategy_names()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    _registry.cache_clear()
+    assert strategy_names() == (*built_in, "last")
+    assert [name for name in strategy_names() if is_plugin(name)] == ["last"]
+    assert "strangers_method" not in sys.modules  # before its first use
+    assert tiny.recommend(Signals(age=40), 3, "last").route == "last"
+
+
+def test_names_of_methods_are_known_before_they_are_imported() -> None:
+    code = (
+        "import sys; from firstday.recommend.registry import strategy_names; print(*strategy_names()); "
+        "print(*(name for name in sys.modules if name.startswith(('firstday.methods', 'firstday.lab', 'torch'))))"
+    )
+    names, imported = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split("\n")[:2]
+    assert tuple(names.split()) == strategy_names()
+    assert imported == ""
+
+
 def test_another_of_the_same_name_takes_its_place(tiny: Recommender) -> None:
     register(LAST)
     register(StrategySpec(name="last", describe="Popular ones.", recommend=find_strategy("popular").recommend))
@@ -80,7 +113,6 @@ def test_settings_are_read_from_plugins_and_checked() -> None:
     ("name", "sentence"),
     [
         ("popular", "the name popular is taken; choose another"),
-        ("melu_segment", "the name melu_segment is taken"),
         ("paper_segment", "the name paper_segment is taken"),
         ("mine_segment", "the name mine_segment is taken"),
         ("my strategy", "'my strategy' is not a valid name; use letters, digits and underscores"),
@@ -134,13 +166,11 @@ def test_what_a_strategy_needs_is_told_by_its_setting(tiny: Recommender) -> None
 @pytest.mark.parametrize("name", ["last", "lats"])
 def test_a_method_that_cannot_be_trained_is_told(name: str) -> None:
     register(LAST)
-    with pytest.raises(
-        ConfigError, match=rf"^methods: '{name}' is unknown.*; choose one of .*item_item, .*ease, .*dropoutnet, melu"
-    ):
+    with pytest.raises(ConfigError, match=rf"^methods: '{name}' is unknown.*; choose one of .*ease"):
         find_learner(name)
 
 
 def test_method_named_twice_is_trained_once() -> None:
     named = Config().override("methods", ("learning",))
-    assert with_methods(named, ["learning", "melu", "melu"]).methods == ("learning", "melu")
+    assert with_methods(named, ["learning", "ease", "ease"]).methods == ("learning", "ease")
     assert with_methods(named, []) is named

@@ -17,9 +17,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from postgres_process import PostgresProcess
-from redis_process import RedisProcess
 from serve_process import ServerProcess
+from store_servers import PostgresProcess, RedisProcess
 
 from firstday.cli.main import main
 from firstday.methods.auto import Guard

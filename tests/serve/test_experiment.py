@@ -172,15 +172,15 @@ def test_a_model_that_lacks_a_variants_strategy_is_refused(
     recommender: Recommender, tmp_path: Path, start_app: StartApp
 ) -> None:
     """At the start, and in the place of one that has it."""
-    text = "x: a=popular*50, b=melu_segment*50"
+    text = "x: a=popular*50, b=ease*50"
     folder = save_model(recommender.model, tmp_path / "with")
     app = start_app(folder, experiment=text)
     before = app.service.holder.current.version
-    learned = {name: value for name, value in recommender.model.learned.items() if name != "melu"}
+    learned = {name: value for name, value in recommender.model.learned.items() if name != "ease"}
     save_model(replace(recommender.model, learned=learned), folder)
     with app.open_client() as http:
         refused = assert_error(http.post("/v1/model/reload"), 409, "model_refused")
-        assert "melu_segment needs a model trained with" in refused["message"]
+        assert "ease needs a model trained with" in refused["message"]
         assert get_list(http, "u1")["model"] == before
-    with pytest.raises(ConfigError, match="melu_segment needs a model trained with"):
+    with pytest.raises(ConfigError, match="ease needs a model trained with"):
         start_app(folder, tmp_path / "other", experiment=text)

@@ -16,7 +16,7 @@ import httpx
 import numpy as np
 import polars as pl
 import pytest
-from redis_process import RedisProcess
+from store_servers import RedisProcess
 
 from firstday.data.ids import Ids
 from firstday.recommend.recommender import Recommender

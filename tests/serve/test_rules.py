@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from redis_process import RedisProcess
+from store_servers import RedisProcess
 
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.serve.stored_items import POLL_S

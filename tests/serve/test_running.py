@@ -13,12 +13,11 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from postgres_process import PostgresProcess
 from redis import Redis
-from redis_process import RedisProcess
 from serve_load import burst
 from serve_process import ServerProcess, write_request
 from serve_reload import damage, relabel
+from store_servers import PostgresProcess, RedisProcess
 
 from firstday.model.folder import read_manifest, save_model
 from firstday.recommend.recommender import Recommender

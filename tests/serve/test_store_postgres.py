@@ -15,7 +15,7 @@ from typing import TypeVar, cast
 
 import psycopg
 import pytest
-from postgres_process import PostgresProcess
+from store_servers import PostgresProcess
 
 from firstday.errors import ConfigError, MissingExtraError
 from firstday.serve.settings import load_settings

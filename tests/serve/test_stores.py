@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
-from redis_process import RedisProcess
+from store_servers import RedisProcess
 
 from firstday.features.signals import Impression, Signals
 from firstday.serve.store.base import (

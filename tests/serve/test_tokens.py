@@ -18,7 +18,7 @@ import pytest
 
 import firstday as fd
 from firstday.errors import ConfigError
-from firstday.serve.middleware import MAX_TOKEN_BYTES
+from firstday.serve.middleware import MAX_TOKEN_BYTES, MAX_TOKEN_QUERY_BYTES
 from firstday.serve.settings import TOKEN_KEY_LENGTH, load_settings
 from firstday.serve.tokens import RateLimit, read_token
 from tests.serve.conftest import StartApp, assert_error, ids_of, read_body
@@ -148,7 +148,8 @@ def test_a_stream_of_events_needs_a_key(shop: RunningApp) -> None:
     assert_error(answer, 415, "unsupported_media_type")
 
 
-def test_bodies_sent_with_a_token_are_small(shop: RunningApp) -> None:
+def test_bodies_and_queries_sent_with_a_token_are_small(shop: RunningApp) -> None:
+    assert_error(ask(shop, sign(), params={"filter": "x" * MAX_TOKEN_QUERY_BYTES}), 431, "head_too_large")
     body = {"rules": {"deny": ["i" * 50] * (MAX_TOKEN_BYTES // 50)}}
     assert_error(ask(shop, sign(), "POST", json=body), 413, "body_too_large")
     assert ask(shop, READ, "POST", origin=None, json=body).status_code == 200

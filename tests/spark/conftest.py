@@ -11,7 +11,6 @@ from typing import Any
 import polars as pl
 import pytest
 from pyspark.sql import SparkSession
-from spark_cluster import HOST, QUICK_START, SparkCluster, has_java, spark_cluster, spark_environment
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
@@ -21,6 +20,7 @@ from firstday.engine.spark import work
 from firstday.model.folder import MANIFEST
 from firstday.recommend.recommender import Recommender
 from firstday.training.fit import train
+from tests.spark.spark_cluster import HOST, QUICK_START, SparkCluster, has_java, spark_cluster, spark_environment
 from tests.synthetic import brief_config
 
 N_EXECUTORS = 2

@@ -10,7 +10,6 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
-from spark_cluster import SparkCluster
 from typer.testing import CliRunner
 
 import firstday
@@ -24,6 +23,7 @@ from firstday.recommend.recommender import Recommender
 from firstday.training.fit import train
 from tests.data.dirty_tables import N_ITEMS, N_USERS, write_tables
 from tests.spark.conftest import checksums
+from tests.spark.spark_cluster import SparkCluster
 
 pytestmark = [pytest.mark.usefixtures("spark"), pytest.mark.slow]
 

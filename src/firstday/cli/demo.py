@@ -60,7 +60,7 @@ def demo(
         f"  {program} inspect {model}\n"
         f"  {program} recommend {model} --user '{user}' -k 10\n"
         f"  {program} check TABLES            your own folder of tables; see docs/tables.md\n"
-        f"  {program} train TABLES --out model        or movielens-100k, which is downloaded"
+        f"  {program} train TABLES --out model"
     )
     if sys.stdout.isatty() if open_page is None else open_page:
         show_page(model, out / "users.sqlite")

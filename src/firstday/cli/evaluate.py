@@ -23,7 +23,6 @@ from firstday.cli.options import (
     ReportOption,
     SeedsOption,
     SetOption,
-    StrategiesOption,
     check_output,
     command_line,
     load_plugins,
@@ -35,13 +34,13 @@ from firstday.cli.options import (
     write_json,
 )
 from firstday.cli.printing import print_datasets, print_results
-from firstday.data.load import BUILT_IN, load
+from firstday.data.load import load
 from firstday.data.splits.holdout import find_cut_offs
+from firstday.datasets import dataset_names, list_datasets
 from firstday.errors import ConfigError
 from firstday.evaluation.report.render import render_comparison, render_evaluation
 from firstday.evaluation.results import Results
 from firstday.evaluation.run import evaluate as run_evaluation
-from firstday.evaluation.slices import REFERENCE
 from firstday.files import write_file
 from firstday.progress import open_progress
 from firstday.recommend.registry import check_evaluable, strategy_names, with_methods
@@ -55,17 +54,25 @@ def evaluate(
     tables: Annotated[
         list[str],
         typer.Argument(
-            help=f"Folders of tables, or built-in names: {', '.join(BUILT_IN)}. Several datasets share one table."
+            help=f"Folders of tables, or dataset names ({list_datasets()}). Several datasets share one table."
         ),
     ],
     path: Annotated[
         list[str] | None,
-        typer.Option(help="Local copy of a built-in dataset: a zip or a folder; with several datasets, NAME=PATH."),
+        typer.Option(help="With a dataset name: local copy, a zip or a folder; with several datasets, NAME=PATH."),
     ] = None,
     config: ConfigOption = None,
     overrides: SetOption = None,
-    strategies: StrategiesOption = None,
+    strategies: Annotated[
+        list[str] | None, typer.Option("--strategy", help="Further strategy, repeatable. Names are listed below.")
+    ] = None,
     plugin: PluginOption = None,
+    all_strategies: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="Evaluate all strategies that the model supports, not only auto and the simple ones."
+        ),
+    ] = False,
     baselines: Annotated[
         bool,
         typer.Option(
@@ -80,8 +87,8 @@ def evaluate(
     against: Annotated[
         list[str] | None,
         typer.Option(
-            help=f"Reference strategy to compare the others with, repeatable (default: {REFERENCE}). The table "
-            "shows the first, the JSON all."
+            help="Reference strategy to compare the others with, repeatable (default: the simple strategy with the "
+            "highest precision; segment with --all). The table shows the first, the JSON all."
         ),
     ] = None,
     protocol: ProtocolOption = None,
@@ -107,11 +114,13 @@ def evaluate(
     json_out: JsonOption = None,
     report: ReportOption = None,
 ) -> None:
-    """Train on established users and evaluate each strategy's lists on new users.
+    """Train on established users and evaluate lists for new users: of auto, of simple strategies, and of others.
+
+    The simple strategies are recent (if the log has a clock), popular, group, segment and ease.
 
     Example: firstday evaluate movielens-100k --seeds 5 --json results.json --report report.html
 
-    Example: firstday evaluate movielens-100k --strategy segment --strategy personal --baselines --against ease
+    Example: firstday evaluate movielens-100k --strategy personal --all --baselines --against ease
 
     Example: firstday evaluate tables --cut-offs 6 --json results.json
 
@@ -124,7 +133,7 @@ def evaluate(
     trainable = load_plugins(plugin)
     for name in tables:
         read_settings(name, config, overrides, protocol, device)
-        if name not in BUILT_IN and not Path(name).is_dir():
+        if name not in dataset_names() and not Path(name).is_dir():
             load(name)  # raises the error now, not after hours of evaluating the others
     copies: Mapping[str, str] = dict(zip(tables, path or (), strict=False))
     if len(tables) > 1:
@@ -133,7 +142,6 @@ def evaluate(
     check_output(report, ".html")
     rules = read_rules(filter, allow, deny, cap=cap)
     check_evaluable((*(strategies or ()), *(against or ())))
-    references = against or [REFERENCE]
     all_results: list[Results] = []
     left_out: list[str] = []
     for name in tables:
@@ -152,12 +160,13 @@ def evaluate(
                 dataset,
                 settings,
                 strategies=strategies or (),
+                all_strategies=all_strategies,
                 baselines=baselines,
                 tune_once=tune_once,
                 n_seeds=seeds,
                 k=k,
                 divide_by="k" if divide_by_k else "min",
-                against=references,
+                against=against or (),
                 rules=rules,
                 progress=progress,
             )
@@ -169,9 +178,9 @@ def evaluate(
         for results in all_results:
             print_notes(results.notes)
         if is_single:
-            print_results(results, references[0])
+            print_results(results)
         else:
-            print_datasets(all_results, references[0])
+            print_datasets(all_results)
     if report is not None:
         command = command_line()
         if is_single:

@@ -20,8 +20,9 @@ from typer.core import TyperCommand
 from firstday.config import Config, DeviceName, load_config, suit_config
 from firstday.data.dataset import Dataset
 from firstday.data.left_out import left_out_path, write_left_out
-from firstday.data.load import BUILT_IN, load
+from firstday.data.load import load
 from firstday.data.splits.histories import Protocol
+from firstday.datasets import list_datasets
 from firstday.engine.engines import explain_protocol, find_engine
 from firstday.errors import ConfigError, DataError, needs_extra
 from firstday.features.signals import Signals
@@ -30,11 +31,11 @@ from firstday.recommend.registry import load_plugin, optional_names
 from firstday.recommend.rules.list_rules import Rules
 from firstday.training.learn import check_device
 
-TablesArgument = Annotated[str, typer.Argument(help=f"Folder of tables, or a built-in name: {', '.join(BUILT_IN)}.")]
+TablesArgument = Annotated[str, typer.Argument(help=f"Folder of tables, or a dataset name ({list_datasets()}).")]
 ModelArgument = Annotated[Path, typer.Argument(help="Model folder.")]
-PathOption = Annotated[Path | None, typer.Option(help="Local copy of a built-in dataset: a zip or a folder.")]
+PathOption = Annotated[Path | None, typer.Option(help="With a dataset name: local copy, a zip or a folder.")]
 ConfigOption = Annotated[
-    Path | None, typer.Option(help="TOML file of settings (default: the built-in name's preset, else defaults).")
+    Path | None, typer.Option(help="TOML file of settings (default: the preset of the dataset name, else defaults).")
 ]
 SetOption = Annotated[
     list[str] | None,

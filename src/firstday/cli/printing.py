@@ -13,7 +13,6 @@ from rich.markup import escape
 
 from firstday.evaluation.comparisons import compare_datasets, compare_sizes, describe_lists, describe_tunings
 from firstday.evaluation.results import HEAD_METRICS, UNKNOWN_VECTORS, Results
-from firstday.evaluation.slices import REFERENCE
 from firstday.evaluation.text_table import Table, write_line
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.model_card import tabulate_quality
@@ -51,16 +50,16 @@ def print_line(line: str) -> None:
     Console().print(line, highlight=False, markup=False)
 
 
-def print_results(results: Results, against: str = REFERENCE) -> None:
+def print_results(results: Results) -> None:
     """Print a table of strategies, best precision first, with an explanation."""
-    table = results.compare_strategies(against)
+    table = results.compare_strategies()
     recall = f"R@{results.k}"
     print_table(
         table.select(*(column for column in table.columns if column != recall)),
-        intervals=(f"P@{results.k}", f"P@{results.k} minus {against}"),
+        intervals=(f"P@{results.k}", f"P@{results.k} minus {results.reference}"),
     )
     print_table(compare_sizes(results, HEAD_METRICS[0] if results.has_head else "precision"), intervals=())
-    print_table(describe_lists(results, against), intervals=(f"P / {against}",))
+    print_table(describe_lists(results), intervals=(f"P / {results.reference}",))
     for sentence in describe_tunings(results):
         print_line(sentence)
     rule = f"min({results.k}, relevant), as in the paper" if results.divide_by == "min" else f"{results.k}"
@@ -72,9 +71,9 @@ def print_results(results: Results, against: str = REFERENCE) -> None:
         print_line(UNKNOWN_VECTORS)
 
 
-def print_datasets(all_results: Sequence[Results], against: str = REFERENCE) -> None:
+def print_datasets(all_results: Sequence[Results]) -> None:
     """Print a table of strategies (rows) on several datasets (columns)."""
-    for table in compare_datasets(all_results, against):
+    for table in compare_datasets(all_results):
         print_table(table)
     for results in all_results:
         print_line(f"{results.dataset}: {results.describe_users()} Lists of {results.k}.")

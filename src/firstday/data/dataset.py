@@ -66,7 +66,7 @@ class Dataset:
     Parameters
     ----------
     name
-        Name of the built-in dataset or of the folder.
+        Name of the dataset or of the folder.
     users, items
         External ids in index order.
     events

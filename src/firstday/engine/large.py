@@ -34,7 +34,7 @@ from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
 
 Tables = str | Path | Mapping[str, Any]
-"""A folder or the name of a built-in dataset; or data frames by table name."""
+"""A folder or a dataset name; or data frames by table name."""
 MAX_STABLE_NUMBER = 2**64 - 1
 """The largest stable number."""
 

@@ -14,7 +14,6 @@ from firstday.evaluation.slices import (
     DISJOINT_SIZES,
     FRIENDS_ONLY,
     NOTHING_DONE,
-    REFERENCE,
     TENTH,
     cut_off_slice,
     group_slice,
@@ -48,7 +47,7 @@ def compare_sizes(results: Results, metric: str = "precision") -> Table:
 def plot_day_one_sizes(results: Results) -> str:
     """Draw precision by day-one size with 95 % intervals: a line for each of the best strategies and the references."""
     sizes = [size for size in DISJOINT_SIZES if results.find(results.leader, "precision", size_slice(size))]
-    chosen = {*results.best_first[:8], results.leader, REFERENCE, BASELINE}
+    chosen = {*results.best_first[:8], results.leader, results.reference, BASELINE}
     names = [name for name in results.best_first if name in chosen]
     lines = {name: [results.get(name, "precision", size_slice(size)) for size in sizes] for name in names}
 
@@ -100,10 +99,10 @@ def compare_groups(results: Results, column: str) -> Table:
     return _compare_slices(results, f"P@{results.k} by {column} (users), in %, with 95 % intervals", slices)
 
 
-def describe_lists(results: Results, against: str = REFERENCE) -> Table:
+def describe_lists(results: Results) -> Table:
     """Summarise coverage, novelty, run time and routes."""
     metrics = {
-        f"P / {against}": f"{RATIO}{against}",
+        f"P / {results.reference}": f"{RATIO}{results.reference}",
         "users": "user_coverage",
         "items": "catalogue_coverage",
         "novelty": "novelty_bits",
@@ -142,20 +141,23 @@ def compare_popularity(results: Results) -> Table:
     return replace(table, rows=[first, *table.rows])
 
 
-def compare_datasets(all_results: Sequence[Results], against: str = REFERENCE) -> list[Table]:
-    """Compare strategies on several datasets: precision, and the difference to a reference."""
-    titles = {
-        "precision": "Precision for cold users, in %",
-        f"{MINUS}{against}": f"Difference to {against}, paired by user, in points",
-    }
+def compare_datasets(all_results: Sequence[Results]) -> list[Table]:
+    """Compare strategies on several datasets: precision, and the difference to each dataset's reference."""
     strategies = dict.fromkeys(name for results in all_results for name in results.best_first)
     names = [results.dataset for results in all_results]
     headings = [f"{name} ({number})" if name in names[: number - 1] else name for number, name in enumerate(names, 1)]
-    tables = []
-    for metric, title in titles.items():
-        rows = []
-        for name in strategies:
-            cells = [results.write(name, metric) for results in all_results]
-            rows.append({"strategy": name, **dict(zip(headings, cells, strict=True))})
-        tables.append(Table(title, rows, against))
-    return tables
+    precisions = []
+    differences = []
+    for name in strategies:
+        precision = {"strategy": name}
+        difference = {"strategy": name}
+        for heading, results in zip(headings, all_results, strict=True):
+            precision[heading] = results.write(name, "precision")
+            difference[f"{heading} minus {results.reference}"] = results.write(name, f"{MINUS}{results.reference}")
+        precisions.append(precision)
+        differences.append(difference)
+    leader = all_results[0].leader
+    return [
+        Table("Precision for cold users, in %", precisions, leader),
+        Table("Difference to a reference, paired by user, in points", differences, leader),
+    ]

@@ -131,6 +131,8 @@ class Results:
         Names of the dataset and of the protocol.
     k
         Length of the lists.
+    reference
+        Strategy that tables and reports compare the others with.
     seeds
         The seeds.
     divide_by
@@ -163,6 +165,7 @@ class Results:
     dataset: str
     protocol: str
     k: int
+    reference: str
     seeds: tuple[int, ...]
     n_warm: int
     n_cold: int
@@ -272,11 +275,11 @@ class Results:
         filled = [heading for heading in columns if any(row[heading] for row in rows)]
         return Table(title, rows, self.leader).select("strategy", *filled)
 
-    def compare_strategies(self, against: str = REFERENCE) -> Table:
-        """Tabulate precision, recall and NDCG, also at 10."""
+    def compare_strategies(self) -> Table:
+        """Tabulate precision, recall and NDCG, also at 10, and the difference to the reference."""
         metrics = dict(zip((f"P@{HEAD}", f"NDCG@{HEAD}"), HEAD_METRICS, strict=True))
         metrics |= {f"{SHORT[metric]}@{self.k}": metric for metric in METRICS}
-        metrics[f"P@{self.k} minus {against}"] = f"{MINUS}{against}"
+        metrics[f"P@{self.k} minus {self.reference}"] = f"{MINUS}{self.reference}"
         columns = {heading: (metric, ALL) for heading, metric in metrics.items()}
         return self.tabulate(f"{self.dataset}: means over cold users, in %", columns)
 

@@ -50,6 +50,9 @@ from firstday.recommend.spec import PAPER_SEGMENT, Method, Strategy
 from firstday.training.fit import cohort_query, fit
 from firstday.training.option_search import Tuning
 
+SIMPLE = ("recent", "popular", "group", "segment", "ease")
+"""The simple strategies: `evaluate` compares with the one that has the highest precision."""
+
 
 @dataclass(frozen=True, eq=False)
 class Run:
@@ -97,16 +100,19 @@ def evaluate(
     config: Config | None = None,
     *,
     strategies: Sequence[str | Method] = (),
+    all_strategies: bool = False,
     baselines: bool = False,
     tune_once: bool = False,
     n_seeds: int = 1,
     k: int | None = None,
     divide_by: PrecisionRule = "min",
-    against: Sequence[str] = (REFERENCE,),
+    against: Sequence[str] = (),
     rules: Rules | Mapping[str, Any] | None = None,
     progress: Progress | bool | None = True,
 ) -> Results:
-    """Train on warm users and evaluate strategies on cold users.
+    """Train on warm users and evaluate `auto`, the simple strategies and others on cold users.
+
+    The simple strategies are `recent` (under `registration`), `popular`, `group`, `segment` and `ease`.
 
     With registration times, a model is trained at each of several cut-offs on the log before it. It is evaluated on the
     newcomers up to the next cut-off (`registration.cut_offs`). Otherwise cold users are sampled, once per seed.
@@ -116,9 +122,11 @@ def evaluate(
     dataset, config, progress
         See `train`.
     strategies
-        Names of strategies, or methods of your own: a `StrategySpec`, or a `ColdModelSpec` (evaluated with both of its
-        strategies). What they need is trained. If empty, all that a model of this configuration supports,
-        and `friends` only if there are friendships.
+        Names of further strategies, or methods of your own: a `StrategySpec`, or a `ColdModelSpec` (evaluated with both
+        of its strategies). What they need is trained.
+    all_strategies
+        Whether to evaluate all strategies that a model of this configuration supports, in place of `auto` and the
+        simple ones; `friends` only if there are friendships.
     baselines
         Whether to add all strategies with options to search, and the paper's own system as published.
     tune_once
@@ -134,8 +142,9 @@ def evaluate(
         Denominator of precision: hits / min(k, number of relevant items) as in the paper (``min``), or hits / k
         (``k``).
     against
-        Reference strategies for differences and ratios of precision. Third-party methods also get the difference to
-        every other strategy.
+        Reference strategies for differences and ratios of precision; by default the simple one with the highest
+        precision, and `segment` with `all_strategies`. Third-party methods also get the difference to every other
+        strategy.
     rules
         The service's own rules, which all lists obey. Relevant items remain all those that the user went on to use.
 
@@ -156,8 +165,8 @@ def evaluate(
     config = Config.of(config)
     rules = Rules.of(rules)
     check_rules(rules, dataset.items.values, dataset.columns)
-    names, config = _choose_strategies(dataset, config, strategies, baselines=baselines)
-    if missing := [name for name in against if name not in (REFERENCE, *names)]:
+    names, config = _choose_strategies(dataset, config, strategies, every=all_strategies, baselines=baselines)
+    if missing := [name for name in against if name not in names]:
         raise ConfigError(f"against: {missing[0]} is not among the strategies; add it to them.")
     runs: list[Run] = []
     with open_progress(progress) as report:
@@ -180,7 +189,7 @@ def evaluate(
         )
     return join_runs(
         runs,
-        against,
+        against or ([REFERENCE] if all_strategies else [_find_best_simple(runs)]),
         dataset=dataset.name,
         protocol=protocol_of(dataset, config),
         divide_by=divide_by,
@@ -190,23 +199,30 @@ def evaluate(
 
 
 def _choose_strategies(
-    dataset: Dataset, config: Config, strategies: Sequence[str | Method], *, baselines: bool
+    dataset: Dataset, config: Config, strategies: Sequence[str | Method], *, every: bool, baselines: bool
 ) -> tuple[list[str], Config]:
     """Return the names of the strategies to evaluate, and the configuration that trains what they need."""
-    names: list[str] = []
+    unfit = set() if dataset.friends is not None and dataset.friends.n_entries else {FRIENDS.name}
+    unfit |= {RECENT.name} if protocol_of(dataset, config) == "sampled" else set()
+    names = [name for name in (strategies_with(config) if every else ("auto", *SIMPLE)) if name not in unfit]
     for strategy in strategies:
         if not isinstance(strategy, str):
             register(strategy)
         names += [strategy] if isinstance(strategy, str) else strategy.strategies(strategy.name)
-    if not names:
-        unfit = set() if dataset.friends is not None and dataset.friends.n_entries else {FRIENDS.name}
-        unfit |= {RECENT.name} if protocol_of(dataset, config) == "sampled" else set()
-        names = [name for name in strategies_with(config) if name not in unfit]
     names += (*searched_names(), PAPER_SEGMENT) if baselines else ()
     trained = [name for name in names if name != PAPER_SEGMENT]
     config = with_methods_of(config, trained)
     check_strategies(trained, config)
     return names, config
+
+
+def _find_best_simple(runs: Sequence[Run]) -> str:
+    """Return the simple strategy with the highest precision for the users of all runs."""
+
+    def precision(name: str) -> float:
+        return float(np.concatenate([run.scores[name].metrics["precision"] for run in runs]).mean())
+
+    return max((name for name in SIMPLE if name in runs[0].scores), key=precision)
 
 
 def _train_and_score(
@@ -315,6 +331,7 @@ def join_runs(runs: Sequence[Run], against: Sequence[str] = (REFERENCE,), **sett
     figures = make_figures(scores, users, cohorts, slices=slice_users(rows), groups=groups, against=against)
     return Results(
         k=first.k,
+        reference=against[0],
         seeds=tuple(sorted(of_seed)),
         n_warm=runs[-1].n_warm,
         n_cold=sum(len(run.users) for run in of_first_seed),

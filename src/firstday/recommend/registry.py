@@ -5,6 +5,8 @@ pyproject.toml::
 
     [project.entry-points."firstday.strategies"]
     my_strategy = "my_package.my_module:MY_STRATEGY"
+
+So does firstday itself. A method is imported on first use.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import sys
 from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import distribution, entry_points
 from itertools import chain
 from pathlib import Path
 from pkgutil import resolve_name
@@ -25,8 +27,6 @@ from firstday.recommend.plugin_checks import guard
 from firstday.recommend.spec import (
     BASE_COMPONENTS,
     BASE_METHODS,
-    BUILT_IN_COLD_MODELS,
-    BUILT_IN_METHODS,
     PAPER_SEGMENT,
     ColdModelSpec,
     Method,
@@ -41,19 +41,30 @@ Entry = tuple[type[AnyMethod], str]
 Registry = dict[str, AnyMethod | Entry]
 LOAD = "load it with --plugin MODULE or firstday.register, or install its package, and open the model again"
 DERIVED_STRATEGIES = ("vectors:personal_strategy", "segments:segment_strategy")
-"""Functions that make the two strategies of a cold model, imported on first use like the built-in methods."""
+"""Functions that make the two strategies of a cold model, imported on first use."""
+KINDS: tuple[type[AnyMethod], ...] = (StrategySpec, ColdModelSpec)
+
+
+@cache
+def _built_in() -> dict[str, Entry]:
+    """Return where to import firstday's own methods, by name: strategies, then cold models, each sorted by name."""
+    entries = distribution("firstday").entry_points
+    return {
+        entry.name: (kind, entry.value)
+        for kind in KINDS
+        for entry in sorted(entries.select(group=f"firstday.{kind.section}"))
+    }
 
 
 @cache
 def _registry() -> Registry:
-    """Return methods, or where to import them, by name: built-in first, then entry points."""
-    registry: Registry = {}
-    for name, path in BUILT_IN_METHODS.items():
-        registry[name] = (ColdModelSpec if name in BUILT_IN_COLD_MODELS else StrategySpec, path)
-    for kind in (StrategySpec, ColdModelSpec):
+    """Return methods, or where to import them, by name: built-in first, then those of other packages."""
+    registry: Registry = {**_built_in()}
+    for kind in KINDS:
         for entry in entry_points(group=f"firstday.{kind.section}"):
-            _refuse_taken(entry.name, kind, registry)
-            registry[entry.name] = (kind, entry.value)
+            if registry.get(entry.name) != (kind, entry.value):
+                _refuse_taken(entry.name, kind, registry)
+                registry[entry.name] = (kind, entry.value)
     return registry
 
 
@@ -68,7 +79,7 @@ def _list_strategies(registry: Registry) -> tuple[str, ...]:
 
 def _refuse_taken(name: str, kind: type[AnyMethod], registry: Registry) -> None:
     """Raise ConfigError if a method's name, or that of a strategy that it defines, is built in or another method's."""
-    if name in registry and name not in BUILT_IN_METHODS and _kind_of(registry[name]) is kind:
+    if name in registry and name not in _built_in() and _kind_of(registry[name]) is kind:
         return  # takes the place of the other
     names = {name, *kind.strategies(name)}
     if not names.isdisjoint((PAPER_SEGMENT, *registry, *_list_strategies(registry))):
@@ -128,7 +139,7 @@ def find_method(name: str) -> AnyMethod | None:
 
 def _load(name: str, kind: type[AnyMethod], path: str) -> AnyMethod:
     """Import a method."""
-    if name in BUILT_IN_METHODS:
+    if name in _built_in():
         built_in: AnyMethod = resolve_name(path)
         return built_in
     try:
@@ -151,7 +162,7 @@ def strategy_names() -> tuple[str, ...]:
 def is_plugin(name: str) -> bool:
     """Return whether a strategy is registered and not built in."""
     method = name if name in _registry() else name.rpartition("_")[0]
-    return method in _registry() and method not in BUILT_IN_METHODS
+    return method in _registry() and method not in _built_in()
 
 
 def find_strategy(name: str) -> StrategySpec:
@@ -193,7 +204,7 @@ def spec_of_route(route: str) -> StrategySpec | None:
 @cache
 def _derived_strategies(cold_model: ColdModelSpec) -> dict[str, StrategySpec]:
     """Return the two strategies of a cold model, by name."""
-    is_built_in = cold_model.name in BUILT_IN_METHODS
+    is_built_in = cold_model.name in _built_in()
     strategies = {}
     for path in DERIVED_STRATEGIES:
         strategy: StrategySpec = resolve_name(f"firstday.methods.{path}")(cold_model)
@@ -303,7 +314,7 @@ def find_supported(name: str, model: TrainedModel) -> StrategySpec:
     """Return a strategy by name; raise ConfigError if there is none, or the model lacks what it needs."""
     for method in {name, name.rpartition("_")[0]}.intersection(model.config.methods):
         spec = find_method(method)
-        if spec is None or (spec.learns and method not in (*model.learned, *BUILT_IN_METHODS)):
+        if spec is None or (spec.learns and method not in (*model.learned, *_built_in())):
             raise ConfigError(f"{name} is of a plugin that was not loaded before the model; {LOAD}.", where="strategy")
     return _find_with(name, model.config, model.learned)
 

@@ -423,35 +423,6 @@ PAPER_SEGMENT = "paper_segment"
 FALLBACKS = ("group", "recent", "popular")
 """Fallbacks for users a strategy cannot answer: `group`, then the model's `fallback`, which answers everyone."""
 
-BUILT_IN_METHODS: Mapping[str, str] = {
-    "popular": "firstday.methods.popularity:POPULAR",
-    "recent": "firstday.methods.popularity:RECENT",
-    "group": "firstday.methods.popularity:GROUP",
-    "day_one": "firstday.methods.vectors:DAY_ONE",
-    "input_clusters": "firstday.methods.segments:INPUT_CLUSTERS",
-    "fold_in": "firstday.methods.vectors:FOLD_IN",
-    "personal": "firstday.methods.vectors:PERSONAL",
-    "segment": "firstday.methods.segments:SEGMENT",
-    "soft_segments": "firstday.methods.segments:SOFT_SEGMENTS",
-    "neighbors": "firstday.methods.people:NEIGHBORS",
-    "friends": "firstday.methods.people:FRIENDS",
-    "direct": "firstday.methods.direct:DIRECT",
-    "edlae": "firstday.methods.ease:EDLAE",
-    "blend": "firstday.methods.blend:BLEND",
-    "item_item": "firstday.methods.item_item:ITEM_ITEM",
-    "user_user": "firstday.methods.user_user:USER_USER",
-    "ease": "firstday.methods.ease:EASE",
-    "als_fold_in": "firstday.methods.als_fold_in:ALS_FOLD_IN",
-    "mult_dae": "firstday.methods.mult_dae:MULT_DAE",
-    "explore": "firstday.methods.explore:EXPLORE",
-    "auto": "firstday.methods.auto:AUTO",
-    "dropoutnet": "firstday.methods.dropoutnet:DROPOUTNET",
-    "melu": "firstday.methods.melu:MELU",
-}
-"""Import paths of the built-in methods, which are imported on first use."""
-BUILT_IN_COLD_MODELS = ("dropoutnet", "melu")
-
-
 BASE_METHODS = (
     "input_clusters",
     "direct",

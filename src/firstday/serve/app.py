@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -76,18 +76,17 @@ def make_app(service: Service) -> Gate:
         app.include_router(
             router, dependencies=require_right(service.keys, right) if right and service.keys.any else []
         )
-    app.add_route("/v1/openapi.json", _send_document)
+
+    @cache
+    def render_document() -> asyncio.Task[Response]:
+        return asyncio.create_task(asyncio.to_thread(lambda: JSONResponse(app.openapi())))
+
+    async def send_document(_request: Request) -> Response:
+        return await asyncio.shield(render_document())
+
+    app.add_route("/v1/openapi.json", send_document)
     add_error_handlers(app)
     return Gate(app, service.settings, service.keys, service.metrics, lists.quick_route)
-
-
-async def _send_document(request: Request) -> Response:
-    return await asyncio.to_thread(_render_document, request.app)
-
-
-@lru_cache(1)
-def _render_document(app: FastAPI) -> Response:
-    return JSONResponse(app.openapi())
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 from typing import Any, TypeVar
 
 from firstday.errors import ConfigError
@@ -27,8 +28,8 @@ from firstday.serve.stored_items import StoredItems
 
 BATCH_SIZE = 32
 """Maximum requests per batch; bounds how long a request waits for the others."""
-N_THREADS = 2
-"""Number of threads for long work."""
+MAX_ON_LOOP_S = 0.05
+"""If the last batch of a strategy took longer, the next one leaves the event loop: some score all items."""
 
 T = TypeVar("T")
 
@@ -116,7 +117,7 @@ class ListBatcher:
     one batch form the next, so the cost per request falls with the load. A batch begins once all requests that have
     arrived are part of it: most of its cost does not depend on their number, so smaller batches delay everybody. A
     request that has waited `max_wait_s` is refused, so that a burst delays later requests no longer than that. Rows,
-    and rules that are not compiled, are left to threads.
+    rules that are not compiled, and strategies that took long, are left to a thread.
     """
 
     def __init__(
@@ -124,11 +125,12 @@ class ListBatcher:
     ) -> None:
         self._holder, self._store, self._items, self._enrolment = holder, store, items, enrolment
         self._max_wait_s = max_wait_s
-        self._pool = ThreadPoolExecutor(N_THREADS, "lists")
+        self._pool = ThreadPoolExecutor(1, "lists")  # more would take turns with the event loop
         self._waiting: list[ListRequest] = []
         self._prepared: list[ListRequest] = []
         self._n_arrived = 0
         self._is_answering = False
+        self._last_s: dict[str | None, float] = {}
         self._tasks = set[asyncio.Task[None]]()
 
     async def make(self, request: ListRequest) -> ListRequest:
@@ -146,7 +148,7 @@ class ListBatcher:
         return request
 
     async def run(self, work: Callable[[], T], arrived_s: float) -> T:
-        """Return the result of work in a thread, or refuse a request that it would make late."""
+        """Return the result of work in the thread, or refuse a request that it would make late."""
         future = asyncio.get_running_loop().run_in_executor(self._pool, work)
         try:
             return await asyncio.wait_for(future, arrived_s + self._max_wait_s - time.monotonic())
@@ -210,9 +212,10 @@ class ListBatcher:
         first = group[0]
         try:
             layers = [] if first.rules == NO_RULES and not first.rows else [self._items.rules, first.rules]
-            make = partial(_make_lists, group, layers)
             signals = [request.signals for request in group]
-            is_quick = not first.rows and first.model.recommender.has_compiled(signals, layers)
+            is_ready = not first.rows and first.model.recommender.has_compiled(signals, layers)
+            make = partial(self._make_lists, group, layers, is_ready=is_ready)
+            is_quick = is_ready and self._last_s.get(first.strategy, inf) < MAX_ON_LOOP_S
             lists = make() if is_quick else await self.run(make, first.arrived_s)
         except Exception as error:
             for request in group:
@@ -235,6 +238,26 @@ class ListBatcher:
                 request.finish(error=error)
         if self._enrolment is not None and source == "store":
             await asyncio.gather(*map(self._enrolment.enrol, stored, users))
+
+    def _make_lists(
+        self, group: Sequence[ListRequest], layers: Sequence[Rules], *, is_ready: bool
+    ) -> list[Sequence[Recommendation]]:
+        """Return the lists of requests with equal options, or the rows of a single one."""
+        first = group[0]
+        recommender, options, strategy = first.model.recommender, first.options, first.strategy
+        if first.rows:
+            page = recommender.recommend_rows(
+                first.signals, first.rows, options.k, strategy, keep_used=options.keep_used, rules=layers
+            )
+            return [list(page.values())]
+        item = None if first.item is None else find_item(recommender.listed_items, first.item)
+        signals = [request.signals for request in group]
+        lists = [(options.k, layers)]
+        began_s = time.perf_counter()
+        answers = next(recommender.answer_lists(signals, lists, strategy, keep_used=options.keep_used, item=item))
+        if is_ready:  # nothing had to be compiled
+            self._last_s[strategy] = time.perf_counter() - began_s
+        return [[answers.row(row)] for row in range(len(group))]
 
     def _refuse_late(self, requests: list[ListRequest]) -> list[ListRequest]:
         """Refuse requests that have waited too long; return the others."""
@@ -292,19 +315,3 @@ def _key_of(request: ListRequest) -> tuple[Any, ...]:
     options = request.options
     unshared = id(request) if request.rows else 0
     return request.model, options.k, request.strategy, options.keep_used, request.item, request.rules.text, unshared
-
-
-def _make_lists(group: Sequence[ListRequest], layers: Sequence[Rules]) -> list[Sequence[Recommendation]]:
-    """Return the lists of requests with equal options, or the rows of a single one."""
-    first = group[0]
-    recommender, options, strategy = first.model.recommender, first.options, first.strategy
-    if first.rows:
-        page = recommender.recommend_rows(
-            first.signals, first.rows, options.k, strategy, keep_used=options.keep_used, rules=layers
-        )
-        return [list(page.values())]
-    item = None if first.item is None else find_item(recommender.listed_items, first.item)
-    signals = [request.signals for request in group]
-    lists = [(options.k, layers)]
-    answers = next(recommender.answer_lists(signals, lists, strategy, keep_used=options.keep_used, item=item))
-    return [[answers.row(row)] for row in range(len(group))]

@@ -229,7 +229,7 @@ class _Run:
         self.stage("assignments", table.sort("assigned_at", "user_id"))
         for path in interrupted:
             path.unlink()
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(0o700, exist_ok=True)
         for path in self._staging.rglob("*.parquet"):
             path.chmod(0o600)
             path.replace(self._out / path.relative_to(self._staging))

@@ -35,6 +35,8 @@ OPEN_PATH = re.compile(r"/healthz|/readyz|/v1/openapi\.json|/|/page/[^/]+")
 """Paths that need no key."""
 MAX_TOKEN_BYTES = 2**16
 """Maximum size of a body sent with a token."""
+MAX_TOKEN_QUERY_BYTES = 2**13
+"""Maximum size of a query string sent with a token."""
 MAX_TOKEN_REQUESTS = 8
 """Maximum concurrent requests with tokens of one user."""
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -265,6 +267,8 @@ class Gate:
             raise ApiError(403, "origin_not_allowed", "The token is for pages of other origins; list this one in aud.")
         if scope["path"] not in ("/v1/events", f"/v1/users/{claims.sub}/recommendations"):
             raise ApiError(403, "forbidden", "A token opens only its user's lists and events; ask your own server.")
+        if len(scope["query_string"]) > MAX_TOKEN_QUERY_BYTES:
+            raise ApiError(431, "head_too_large", f"The query has more than {MAX_TOKEN_QUERY_BYTES:,} bytes; use POST.")
         wait_s = self._rate_limit.wait_s(claims.sub)
         if wait_s:
             raise too_many(wait_s)

@@ -17,8 +17,10 @@ METHOD_STAGE = "method "
 
 
 def check_training(config: Config) -> None:
-    """Raise ConfigError or MissingExtraError immediately for an unknown method or an unavailable device."""
-    learners_of(config)
+    """Raise ConfigError or MissingExtraError immediately for a wrong method, its settings or an unavailable device."""
+    for spec in learners_of(config):
+        if spec.settings is not None:
+            spec.settings_in(config)
     check_components(config)
     check_device(config)
 

@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 import pytest
-from simulated_statistics import measure_tables
 
 from firstday.lab.simulate.choices import Choices
 from firstday.lab.simulate.simulation_settings import BEGIN
 from tests.lab.simulate.conftest import SETTINGS
+from tests.lab.simulate.measured_tables import measure_tables
 
 DAY = timedelta(days=1)
 END = BEGIN + timedelta(days=SETTINGS.days)
@@ -22,7 +22,7 @@ END = BEGIN + timedelta(days=SETTINGS.days)
 
 @pytest.fixture(scope="module")
 def found(service: Path) -> dict[str, Any]:
-    """Return what the command behind docs/simulator.md measures."""
+    """Return what docs/simulator.md states for a larger service."""
     measured: dict[str, Any] = measure_tables(service)
     return measured
 

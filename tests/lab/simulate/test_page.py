@@ -6,14 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from simulated_arrivals import ArrivalSettings
 
 from firstday.lab.simulate import behavior, music, people, world
 from firstday.lab.simulate.simulation_settings import SimulationSettings
 
 PAGE = " ".join((Path(__file__).parents[3] / "docs" / "simulator.md").read_text(encoding="utf-8").split())
 S = SimulationSettings(20_000, 10_000)
-A = ArrivalSettings()
 
 
 @pytest.mark.parametrize(
@@ -49,14 +47,6 @@ A = ArrivalSettings()
         f"{100 * behavior.SEARCH_SHARE:.0f} % of sessions open with a search",
         "names {} to {} artists".format(*behavior.ONBOARDING_ARTISTS),
         f"one file for each {S.block_users:,} users",
-        f"On each of {A.days} days {A.newcomers} newcomers register, see {A.lists_on_day_one} lists of "
-        f"{A.meeting.slate} on the first day, and return for one list on each later day with probability "
-        f"{A.return_share}.",
-        f"A user sees the first {A.meeting.visible} ranks, and each further one with probability "
-        f"{A.meeting.persistence}.",
-        f"among {A.appetite:.0f} streams of the user",
-        f"Each of the {people.TASTE_SCENES} scenes of a taste is replaced with probability {A.drift} a day.",
-        f"Each day {100 * A.new_share:.0f} % new items appear",
     ],
 )
 def test_the_page_states_the_parameters_of_the_code(phrase: str) -> None:

@@ -83,13 +83,14 @@ def render_evaluation(
 
 
 def _main_finding(results: Results) -> dict[str, Any]:
-    """Compare the leader with `popular`; a plug-in, or where there is no `popular`, with the best other strategy.
+    """Compare the leader with the reference, else with `popular`; a plug-in, or without both, with the best other.
 
     Return the name of that strategy, the gain in % (None without hits of the other) and the paired difference.
     """
     leader = results.leader
     others = [name for name in results.best_first if name != leader]
-    other = BASELINE if BASELINE in others and not is_plugin(leader) else next(iter(others), None)
+    choices = others if is_plugin(leader) else (results.reference, BASELINE, *others)
+    other = next((name for name in choices if name in others), None)
     below = results.get(other, "precision").mean if other else 0.0
     return {
         "other": other,

@@ -35,6 +35,8 @@ from firstday.lab.reproduce.table import PROTOCOL_TEXT, Reproduction, choose_str
 from firstday.progress import open_progress
 from firstday.recommend.registry import find_strategy
 
+PRESET = Path(__file__).with_name("deezer-kdd21.toml")
+
 
 def reproduce(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the paper's released files.")],
@@ -75,7 +77,7 @@ def reproduce(
         find_strategy(name)
     check_output(json_out)
     check_output(report, ".html")
-    settings = read_settings(NAME, config, overrides, device=device)
+    settings = read_settings(NAME, config or PRESET, overrides, device=device)
     settings = settings if k is None else settings.override("recommend.k", k)
     with open_progress() as progress:
         data = read_paper_data(folder, space, progress=progress)

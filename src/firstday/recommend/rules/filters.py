@@ -47,7 +47,11 @@ Columns = Mapping[str, pl.Series]
 def parse_filter(text: str) -> ast.expr:
     """Parse an expression; an empty one is met by all items. Raise ValueError if it cannot be parsed."""
     try:
-        return ast.parse(text.strip() or "True", mode="eval").body
+        tree = ast.parse(text.strip() or "True", mode="eval").body
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant):
+                str(node.value).encode()  # raises UnicodeEncodeError for half of a surrogate pair
+        return tree
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ValueError(f"{text!r} cannot be parsed; {EXAMPLE}") from None
 

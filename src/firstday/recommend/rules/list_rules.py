@@ -136,8 +136,8 @@ class Rules(Section):
 
     @cached_property
     def n_comparisons(self) -> int:
-        """Approximate number of times that a column or the ids of all items are compared to compile the rules."""
-        n = len(self.cap) + (self.allow is not None) + bool(self.deny)
+        """Approximate number of times that a column or the ids of all items are compared; ten pins cost as much."""
+        n = len(self.cap) + (self.allow is not None) + bool(self.deny) + len(self.pin) // 10
         for tree in map(parse_filter, filter(None, (self.filter, *self.boost))):
             nodes = list(ast.walk(tree))
             n += max(1, *(sum(isinstance(node, kind) for node in nodes) for kind in (ast.cmpop, ast.Name)))

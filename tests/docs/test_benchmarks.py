@@ -1,0 +1,46 @@
+"""Every benchmark is in the table of docs/for-maintainers.md, and every page and result it is for exists."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.docs.examples import ROOT
+
+PAGE = (ROOT / "docs" / "for-maintainers.md").read_text(encoding="utf-8")
+_, _, SECTION = PAGE.partition("\n## Benchmarks\n")
+ROWS = re.findall(r"^\| `(\S+\.py)` \|.*\| .* (?:min|h) \| \[.*\]\((\S+)\) \|$", SECTION, re.MULTILINE)
+FOLDER = ROOT / "benchmarks"
+FILES = {str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.py")}
+DOCUMENTED = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+
+
+def test_every_benchmark_is_in_the_table_or_shared() -> None:
+    shared = set(re.findall(r"`(\w+\.py)`", SECTION.rpartition("|\n")[2]))
+    listed = [name for name, _ in ROWS]
+    assert sorted([*listed, *shared]) == sorted(FILES)
+    sources = {path: path.read_text(encoding="utf-8") for path in FOLDER.rglob("*.py")}
+    for name in shared:
+        stem = name.removesuffix(".py")
+        assert any(stem in text for path, text in sources.items() if path.name != name), name
+
+
+@pytest.mark.parametrize(("name", "page"), ROWS)
+def test_the_page_of_each_benchmark_has_its_command(name: str, page: str) -> None:
+    path = ROOT / "docs" / page
+    assert re.search(rf"python\s+benchmarks/{re.escape(name)}", path.read_text(encoding="utf-8"))
+
+
+def test_every_benchmark_that_a_page_names_exists() -> None:
+    for page in DOCUMENTED:
+        named = re.findall(r"benchmarks/([\w/]+\.py)", page.read_text(encoding="utf-8"))
+        assert set(named) <= FILES, page.name
+
+
+def test_every_result_is_used() -> None:
+    makers = sorted((ROOT / "docs" / "table_makers").glob("*.py"))
+    texts = "\n".join(path.read_text(encoding="utf-8") for path in (*makers, *DOCUMENTED))
+    for path in (ROOT / "docs" / "results").glob("*.json"):
+        name = path.stem.removeprefix("replay-")
+        assert re.search(rf"\b{re.escape(name)}\b", texts), path.name
