@@ -78,6 +78,13 @@ def test_evaluate_trains_once_for_each_seed(world: Dataset) -> None:
         progress=lambda stage, done, total: told.append((stage, done, total)),
     )
     assert (results.k, results.seeds, results.n_cold, results.n_warm) == (10, SEEDS, 80, 280)
-    assert results.strategies == ("auto", "popular", "group", "segment", "ease", "day_one")  # no recent: drawn at random
+    assert results.strategies == (
+        "auto",
+        "popular",
+        "group",
+        "segment",
+        "ease",
+        "day_one",
+    )  # no recent: drawn at random
     assert [at for at in told if at[0].startswith("seed")] == [(f"seed {seed}", at, 2) for at, seed in enumerate(SEEDS)]
     assert told[-1] == ("done", 2, 2)
