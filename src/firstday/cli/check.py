@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,7 +24,6 @@ from firstday.cli.options import (
     read_settings,
     start_engine,
 )
-from firstday.data.dataset import Dataset
 from firstday.data.left_out import write_left_out
 from firstday.data.splits.outlook import Outlook
 from firstday.data.summary import Summary
@@ -80,7 +79,7 @@ def check(
         if checked.dataset is None or checked.summary is None or checked.outlook is None:
             raise DataError(checked.faults, checked.hint)
         _print_outlook(checked.outlook)
-        _print_contents(checked.dataset, checked.summary)
+        _print_contents(checked.dataset.name, checked.summary, describe_columns(checked.dataset.columns))
     if checked.outlook is None or checked.outlook.refusal:
         raise typer.Exit(2)
 
@@ -111,16 +110,16 @@ def _print_outlook(outlook: Outlook) -> None:
         typer.echo(f"- {sentence}")
 
 
-def _print_contents(dataset: Dataset, summary: Summary) -> None:
+def _print_contents(name: str, summary: Summary, columns: list[dict[str, Any]]) -> None:
     """Print counts of the tables' contents, and the item columns that filters can read."""
     counts = {key: value for key, value in vars(summary).items() if key not in TOLD_BY_OUTLOOK}
     numbers = [f"{n:,} {COUNT_LABELS.get(key, key)}" for key, n in counts.items() if isinstance(n, int) and n]
-    typer.echo(f"{dataset.name} has {', '.join(numbers)}.")
+    typer.echo(f"{name} has {', '.join(numbers)}.")
     for key, members in counts.items():
         if isinstance(members, Mapping) and members:
             largest = sorted(members.items(), key=lambda member: -member[1])
-            typer.echo(f"- {key}: {_list_first([f'{name} {n:,}' for name, n in largest])}")
-    if columns := describe_columns(dataset.columns):
+            typer.echo(f"- {key}: {_list_first([f'{member} {n:,}' for member, n in largest])}")
+    if columns:
         names = [f"{column['name']} ({column['type']})" for column in columns]
         typer.echo(f"- item columns for filters: {_list_first(names)}")
 
