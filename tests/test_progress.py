@@ -30,8 +30,15 @@ def test_a_callback_is_called_and_nothing_is_quiet() -> None:
             assert report is no_progress
 
 
-def test_without_a_terminal_each_stage_writes_a_line(capfd: pytest.CaptureFixture[str]) -> None:
+def test_without_a_terminal_a_stage_writes_a_line_at_most_once_a_minute(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     steps = [("seed 0", 0, 2), ("ease", 0, 8), ("ease", 1, 8), ("ease", 8, 8), ("seed 0", 1, 2)]
+    with open_progress() as report:
+        for step in (*steps, ("embeddings", 0, 1), ("embeddings", 1, 1), ("seed 0", 2, 2)):
+            report(*step)
+    assert capfd.readouterr() == ("", "seed 0\n")
+    monkeypatch.setattr("firstday.progress.SECONDS_PER_LINE", 0)
     with open_progress() as report:
         for step in (*steps, ("embeddings", 0, 1), ("embeddings", 1, 1), ("seed 0", 2, 2)):
             report(*step)

@@ -6,10 +6,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
+from time import monotonic
 from typing import Any
 
 Progress = Callable[[str, int, int], None]
 """Called with the name of the stage, the number of steps done, and the total number of steps."""
+
+SECONDS_PER_LINE = 60
+"""Minimum time between lines that are not written to a terminal."""
 
 
 def no_progress(_stage: str, _done: int, _total: int) -> None:
@@ -21,7 +25,7 @@ def open_progress(progress: Progress | bool | None = True) -> Iterator[Progress]
     """Yield the progress callback: the given one, or one without output for None or False.
 
     True: a bar in a notebook, a bar per stage on a terminal's standard error, otherwise a line on standard error at the
-    start of each stage.
+    start of a stage, at most one per minute.
     """
     if progress is True:
         with _notebook_bar() if _is_notebook() else _terminal_bars() as report:
@@ -48,12 +52,15 @@ def _terminal_bars() -> Iterator[Progress]:
     bars = Bars(*columns, console=console, transient=True)
     tasks: dict[str, TaskID] = {}
     last_stage = ""
+    last_line = 0.0
 
     def report(stage: str, n_done: int, n_total: int) -> None:
-        nonlocal last_stage
+        nonlocal last_stage, last_line
         if not console.is_terminal:
-            if stage != last_stage and n_done < n_total:
+            is_due = not last_line or monotonic() - last_line >= SECONDS_PER_LINE
+            if stage != last_stage and n_done < n_total and is_due:
                 last_stage = stage
+                last_line = monotonic()
                 steps = f": {n_done:,} of {n_total:,}" if n_done else ""
                 sys.stderr.write(f"{stage}{steps}\n")
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,24 +24,20 @@ from firstday.cli.options import (
     read_settings,
     start_engine,
 )
-from firstday.cli.printing import print_table
 from firstday.data.left_out import write_left_out
 from firstday.data.splits.outlook import Outlook
 from firstday.data.summary import Summary
 from firstday.engine.engines import Check
 from firstday.engine.engines import check as check_tables
 from firstday.errors import ConfigError, DataError
-from firstday.evaluation.text_table import Table
 from firstday.recommend.rules.filters import describe_columns
 
 PLACE = 2  # in firstday --help
-COUNT_LABELS = {
-    "ages": "users with an age",
-    "dated": "users with a registration time",
-    "users_with_several": "users with several timed interactions",
-    "users_within_24_hours": "users with all of several within 24 hours",
-}
-"""Labels of counts of users, which are also printed as a share of all users."""
+COUNT_LABELS = {"ages": "users with an age"}
+TOLD_BY_OUTLOOK = ("dated", "timed", "users_with_several", "users_within_24_hours", "moments")
+"""Counts that the sentences on training contain."""
+MAX_NAMES = 8
+"""Number of names per printed line; --json has all."""
 
 
 def check(
@@ -83,9 +79,8 @@ def check(
         print_notes(checked.notes)
         if checked.dataset is None or checked.summary is None or checked.outlook is None:
             raise DataError(checked.faults, checked.hint)
-        _print_summary(checked.dataset.name, checked.summary)
-        _print_columns(describe_columns(checked.dataset.columns))
         _print_outlook(checked.outlook)
+        _print_contents(checked.dataset.name, checked.summary, describe_columns(checked.dataset.columns))
     if checked.outlook is None or checked.outlook.refusal:
         raise typer.Exit(2)
 
@@ -108,34 +103,29 @@ def _print_json(checked: Check) -> None:
     )
 
 
-def _print_columns(columns: list[dict[str, Any]]) -> None:
-    """Print the item columns that filters can read."""
-    rows = []
-    for column in columns:
-        values = [f"{value:.15g}" if isinstance(value, float) else str(value) for value in column["values"][:5]]
-        separator = " to " if column["type"] == "number" else ", "
-        text = f"{column['n_values']:,}: {separator.join(values)}"
-        rows.append({"column": column["name"], "type": column["type"], "values": text})
-    if rows:
-        print_table(Table("items, for filters", rows, words=("type", "values")))
-
-
-def _print_summary(name: str, summary: Summary) -> None:
-    """Print counts of the tables' contents."""
-    counts: dict[str, str] = {}
-    for key, value in vars(summary).items():
-        if isinstance(value, Mapping):
-            counts |= {f"{key}: {member}": f"{n:,}" for member, n in sorted(value.items())}
-        elif value and key != "moments":
-            share = f" ({value / summary.users:.0%})" if key in COUNT_LABELS else ""
-            counts[COUNT_LABELS.get(key, key)] = f"{value:,}{share}"
-    print_table(Table(name, [{"tables": label, "count": text} for label, text in counts.items()]))
-
-
 def _print_outlook(outlook: Outlook) -> None:
-    """Print how training would use a dataset, and whether it would refuse to."""
-    typer.echo("How training would use it:")
+    """Print whether training would refuse a dataset, and how it would use it."""
+    refusal = f", but training would refuse the tables: {outlook.refusal}" if outlook.refusal else "."
+    typer.echo(f"No faults{refusal}\nHow training would use it:")
     for sentence in outlook.sentences:
         typer.echo(f"- {sentence}")
-    refusal = f", but training would refuse the tables: {outlook.refusal}" if outlook.refusal else "."
-    typer.echo(f"No faults{refusal}")
+
+
+def _print_contents(name: str, summary: Summary, columns: list[dict[str, Any]]) -> None:
+    """Print counts of the tables' contents, and the item columns that filters can read."""
+    counts = {key: value for key, value in vars(summary).items() if key not in TOLD_BY_OUTLOOK}
+    numbers = [f"{n:,} {COUNT_LABELS.get(key, key)}" for key, n in counts.items() if isinstance(n, int) and n]
+    typer.echo(f"{name} has {', '.join(numbers)}.")
+    for key, members in counts.items():
+        if isinstance(members, Mapping) and members:
+            largest = sorted(members.items(), key=lambda member: -member[1])
+            typer.echo(f"- {key}: {_list_first([f'{member} {n:,}' for member, n in largest])}")
+    if columns:
+        names = [f"{column['name']} ({column['type']})" for column in columns]
+        typer.echo(f"- item columns for filters: {_list_first(names)}")
+
+
+def _list_first(names: Sequence[str]) -> str:
+    """List the first names, and say how many more there are."""
+    n_more = len(names) - MAX_NAMES
+    return ", ".join(names[:MAX_NAMES]) + (f" and {n_more:,} more (--json)" if n_more > 0 else "")

@@ -81,6 +81,9 @@ def train(
         return
     data = facts["data"]
     precision = facts["metrics"]["precision"]
+    strategy = recommender.model.config.recommend.strategy
+    if strategy != "auto":
+        print_notes([f"recommend.strategy is {strategy}, so it makes the lists, not auto."])
     print_notes(data["notes"])
     typer.echo(
         f"Trained on {data['warm_users']:,} warm users and {data['items']:,} items "
@@ -99,7 +102,4 @@ def train(
     print_quality(recommender.model)
     for sentence in describe_default(recommender.model):
         typer.echo(sentence)
-    strategy = recommender.model.config.recommend.strategy
-    if strategy != "auto":
-        typer.echo(f"note: recommend.strategy is {strategy}, so it makes the lists, not auto.")
     typer.echo(f"Model: {out}   Next: {program_name()} inspect {out}")
