@@ -33,6 +33,7 @@ def test_evaluate_prints_a_table_and_writes_json_and_report(
     assert set(rows) == set(strategies_with(load_config(settings))) - without_data
     difference = rows["popular"]["precision"] - rows["segment"]["precision"]
     assert rows["popular"]["minus_segment"] == pytest.approx(difference, abs=2e-4)
+    assert set(rows["popular"]["against"]) == {"segment"}
     assert rows["popular"]["routes"] == {"popular": 1.0}
     assert set(rows["segment"]["by_group"]) == {"age", "country", "gender"}
     page = report.read_text()

@@ -7,7 +7,7 @@ import pytest
 
 from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Split
-from firstday.evaluation.run import evaluate, score_strategies, score_strategy
+from firstday.evaluation.run import SIMPLE, evaluate, score_strategies, score_strategy
 from firstday.metrics import PrecisionRule, measure
 from firstday.recommend.recommender import Recommender, answer_query
 from firstday.training.fit import cohort_query
@@ -86,5 +86,9 @@ def test_evaluate_trains_once_for_each_seed(world: Dataset) -> None:
         "ease",
         "day_one",
     )  # no recent: drawn at random
+    simple = {name: results.get(name, "precision").mean for name in SIMPLE if name in results.strategies}
+    assert results.reference == max(simple, key=lambda name: simple[name])
+    assert set(results.split_metric("auto", "precision_ratio:")) == {results.reference}
+    assert f"P@10 minus {results.reference}" in results.compare_strategies().columns
     assert [at for at in told if at[0].startswith("seed")] == [(f"seed {seed}", at, 2) for at, seed in enumerate(SEEDS)]
     assert told[-1] == ("done", 2, 2)
