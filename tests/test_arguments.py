@@ -34,7 +34,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "load of a table that is text": (lambda: fd.load({"interactions": "plays.csv"}), "or Spark frame"),
     "load of a table of another name": (lambda: fd.load({"interaction": pl.DataFrame(PLAYS)}), "mean 'interactions'"),
     "load with too many bad rows": (lambda: fd.load(TABLES, drop_bad_rows=3.0), "from 0 to 1"),
-    "load by another engine": (lambda: fd.load("tables", engine="dask"), "'local' or 'spark'"),
+    "load by another engine": (lambda: fd.load("tables", engine="dask"), "give one of local, spark"),
     "open_model of another folder": (lambda: fd.open_model(HERE), "manifest|no model"),
     "load_preset of no name": (lambda: fd.config.load_preset("x"), "load_preset: 'x' is not a dataset"),
     # one user

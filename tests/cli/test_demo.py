@@ -105,7 +105,9 @@ def test_the_demo_shows_everyones_list_beside_a_newcomers(run: Run, shipped: Rec
 def test_make_demo_shows_a_list_its_quality_and_the_page(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    printed = subprocess.run(["make", "--dry-run", "demo"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(
+        ["make", "--no-print-directory", "--dry-run", "demo"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     lines = printed.replace("\\\n", " ").splitlines()
     train, recommend, evaluate = (shlex.split(line)[1:] for line in lines if line.startswith(".venv/bin/firstday "))
     assert "firstday serve demo/model" in lines[-1]

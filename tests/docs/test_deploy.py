@@ -67,7 +67,7 @@ def test_every_command_line_is_valid() -> None:
     assert {line[0] for line in lines} == {"refresh", "rollback", "serve", "recommend"}
     group = typer.main.get_command(app)
     for name, *arguments in lines:
-        command = group.commands[name]  # type: ignore[attr-defined]
+        command = group.get_command(None, name)  # type: ignore[attr-defined]
         command.make_context(name, list(arguments))  # raises for unknown options
 
 

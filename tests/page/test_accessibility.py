@@ -167,7 +167,7 @@ def test_everything_else_can_be_done_by_keyboard(open_page: OpenPage) -> None:
     keys.tab_to("#options summary")
     keys.press("Enter")
     keys.tab_to("#way-0")
-    keys.press("ArrowUp")
+    keys.press("ArrowDown")
     wait_until_calm(page)
     assert page.locator(".column").first.get_attribute("data-way") != "auto"
     keys.tab_to("#near button")
