@@ -89,7 +89,8 @@ core: $(VENV)/.dev
 	$(PYTHON) -m venv --without-pip $(CORE)/.venv
 	$(BIN)/python -c 'import site; print(site.getsitepackages()[0])' > "$$(echo $(CORE)/.venv/lib/python3.*/site-packages)/all.pth"
 	$(BIN)/uv pip install --quiet --no-deps --python $(CORE)/.venv/bin/python --editable $(CORE)
-	cd $(CORE) && .venv/bin/python -m pytest -n $(WORKERS) --dist worksteal -m 'not slow' $(ARGS)
+	cd $(CORE) && .venv/bin/python -m pytest -n $(WORKERS) --dist worksteal -m 'not slow' \
+		--ignore tests/page --ignore tests/docs --ignore tests/spark $(ARGS)
 
 coverage: override ARGS += --cov --cov-report term --cov-report xml
 coverage: test

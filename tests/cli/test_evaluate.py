@@ -12,7 +12,7 @@ import pytest
 
 from firstday.config import load_config
 from firstday.recommend.recommender import open_model
-from firstday.recommend.registry import strategies_with
+from firstday.recommend.registry import strategies_with, strategy_names
 from tests.cli.conftest import Run
 from tests.cli.test_commands import ORDER
 from tests.synthetic import SEED
@@ -60,6 +60,7 @@ def test_several_datasets_make_one_table(run: Run, tables: Path, settings: Path,
     assert report.read_text().count("<svg") == 2
 
 
+@pytest.mark.skipif("user_user" not in strategy_names(), reason="a baseline of firstday.lab")
 def test_baselines_are_in_help_and_evaluated_with_strategies(run: Run, tables: Path, settings: Path) -> None:
     told = " ".join(run("evaluate", "--help").stdout.replace("│", " ").split())
     for name in ("--baselines", "--against", "item_item", "mult_dae", "--baselines --against ease"):

@@ -43,7 +43,7 @@ MISTAKES = [
     ("evaluate tables --seeds 0", "--seeds"),
     ("evaluate tables --set sed=5", "sed is not a setting"),
     ("evaluate tables --strategy best", "strategy: 'best' is unknown"),
-    ("evaluate tables --strategy blend --against item_item", "against: item_item is not among"),
+    ("evaluate tables --strategy blend --against fold_in", "against: fold_in is not among"),
     ("evaluate tables --protocol sampled --cut-offs 3", "--cut-offs: needs the protocol registration"),
     ("evaluate tables --report report.md", "report.md: give a name that ends in .html."),
     ("evaluate tables --report no/x.html", "its folder does not exist or is not writable"),
