@@ -128,7 +128,7 @@ TOKENS = (
     (GATE, "origin in self.settings.origins and", "origin and"),
     (GATE, ' and TOKEN_PATH.fullmatch(scope["path"])', ""),
     (GATE, "is_stream = not user_id and", "is_stream ="),
-    (GATE, "MAX_TOKEN_BYTES if user_id else max_bytes", "max_bytes"),
+    (GATE, "min(MAX_TOKEN_BYTES, settings.max_body_bytes) if user_id else max_bytes", "max_bytes"),
     (GATE, ' and not scope["firstday.token_user"]', ""),
     (GATE, "if is_foreign(scope, headers) and", "if False and"),
     (GATE, "if self._n_current[whose] >= most:", "if False:"),

@@ -148,6 +148,13 @@ def test_a_stream_of_events_needs_a_key(shop: RunningApp) -> None:
     assert_error(answer, 415, "unsupported_media_type")
 
 
+def test_rules_sent_with_a_token_have_the_limit_of_other_bodies(start_app: StartApp) -> None:
+    app = start_app(**SETTINGS, **PAGES, max_body_bytes=2000)
+    body = {"rules": {"deny": ["i" * 50] * 50}}
+    assert_error(ask(app, sign(), "POST", json=body), 413, "body_too_large")
+    assert ask(app, READ, "POST", origin=None, json=body).status_code == 200
+
+
 def test_bodies_and_queries_sent_with_a_token_are_small(shop: RunningApp) -> None:
     assert_error(ask(shop, sign(), params={"filter": "x" * MAX_TOKEN_QUERY_BYTES}), 431, "head_too_large")
     body = {"rules": {"deny": ["i" * 50] * (MAX_TOKEN_BYTES // 50)}}

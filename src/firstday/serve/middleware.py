@@ -283,7 +283,7 @@ class Gate:
             return _limit_body(receive, headers, settings.max_stream_bytes, settings.client_timeout_s, is_stream=True)
         has_ids = scope["path"].startswith("/v1/lists/") or scope["path"].endswith("/recommendations")
         max_bytes = settings.max_rules_bytes if has_ids else settings.max_body_bytes
-        max_bytes = MAX_TOKEN_BYTES if user_id else max_bytes
+        max_bytes = min(MAX_TOKEN_BYTES, settings.max_body_bytes) if user_id else max_bytes
         receive_limited = _limit_body(receive, headers, max_bytes, settings.client_timeout_s, is_stream=False)
         message = await receive_limited()
         parts = [message.get("body", b"")]
