@@ -117,7 +117,7 @@ class Victim:
 
 @dataclass(frozen=True)
 class Attack:
-    """What is done to a server with some settings and store; the text says what came of it."""
+    """An attack on a server with some settings and a store; returns a description of the result."""
 
     run: Callable[[Victim], str]
     store: str = "sqlite"

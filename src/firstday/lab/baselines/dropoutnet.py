@@ -60,7 +60,7 @@ def fit_dropoutnet(data: LearningData, validate: VectorPrecision, progress: Prog
     a random subset of users are replaced by zeros. The loss is the mean squared difference of scores on items sampled
     at every step. Unlike in the article, item vectors are fixed: there is no second network for cold items.
 
-    Settings used, beside `DropoutNetConfig`, of `cold_model`: layers, schedule, epochs,
+    Settings used, in addition to `DropoutNetConfig`, of `cold_model`: layers, schedule, epochs,
     batch size, patience; seed, threads and device.
 
     M. Volkovs, G. Yu, T. Poutanen, "DropoutNet: Addressing Cold Start in Recommender Systems", NeurIPS 2017,

@@ -103,7 +103,7 @@ def fit_melu(data: LearningData, validate: VectorPrecision, progress: Progress) 
     matrix. The network takes the features of our encoder and returns a vector, not a rating, so only the user side is
     adapted.
 
-    Settings used, beside `MeluConfig`, of `cold_model`: layers, schedule, epochs,
+    Settings used, in addition to `MeluConfig`, of `cold_model`: layers, schedule, epochs,
     batch size, patience; seed, threads and device.
 
     H. Lee, J. Im, S. Jang, H. Cho, S. Chung, "MeLU: Meta-Learned User Preference Estimator for Cold-Start
