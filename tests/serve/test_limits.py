@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -242,7 +243,8 @@ def test_rules_are_compiled_in_a_thread_in_time(start_app: StartApp) -> None:
     with app.open_client() as http:
         for _ in range(2):  # the first compiles the filter, the second finds that a list is quick
             assert http.get(LISTS, params={"filter": ONE}).status_code == 200
-        app.service.lists._pool.submit(time.sleep, 1)
+        done = threading.Event()
+        app.service.lists._pool.submit(done.wait, 60)
         for path, options in (
             (LISTS, {"params": {"filter": "item_id != 'y'"}}),
             (LISTS, {"params": {"explain": True}}),
@@ -251,6 +253,7 @@ def test_rules_are_compiled_in_a_thread_in_time(start_app: StartApp) -> None:
             method = "POST" if "json" in options else "GET"
             assert_error(http.request(method, path, **options), 503, "overloaded")
             assert http.get(LISTS, params={"filter": ONE}).status_code == 200  # compiled
+        done.set()
         wait_for(lambda: http.get(LISTS, params={"explain": True}).status_code == 200)
 
 
