@@ -135,8 +135,9 @@ def evaluate(
         read_settings(name, config, overrides, protocol, device)
         if name not in dataset_names() and not Path(name).is_dir():
             load(name)  # raises the error now, not after hours of evaluating the others
+    is_single = len(tables) == 1
     copies: Mapping[str, str] = dict(zip(tables, path or (), strict=False))
-    if len(tables) > 1:
+    if not is_single:
         copies = split_pairs("--path", path, f"{tables[0]}=DIR")
     check_output(json_out)
     check_output(report, ".html")
@@ -172,7 +173,6 @@ def evaluate(
             )
         all_results.append(results)
         left_out += dataset.left_out
-    is_single = len(tables) == 1
     values = [results.to_json() for results in all_results]
     if not write_json(values[0] if is_single else {"datasets": values}, json_out, left_out):
         for results in all_results:

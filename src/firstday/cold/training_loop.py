@@ -65,21 +65,12 @@ def run_epochs(
     for number in range(1, config.epochs + 1):
         network.train()
         order = torch.randperm(n_rows, generator=order_rng)[: n_batches * batch].numpy()
-        losses: list[torch.Tensor] = []
-        for rows in order.reshape(n_batches, batch):
-            optimizer.zero_grad()
-            loss = batch_loss(rows)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            if schedule is not None:
-                schedule.step()
-            losses.append(loss.detach())  # stays on its device, since reading it would synchronise
+        loss = _run_batches(order.reshape(n_batches, batch), batch_loss, optimizer, schedule)
         network.eval()
         with torch.no_grad():
             precision = check() if number >= first_counted else None
         is_measured = precision is not None and precision >= 0
-        mean_loss = math.fsum(torch.stack(losses).tolist()) / n_batches
-        history.append(Epoch(number, mean_loss, precision if is_measured else None))
+        history.append(Epoch(number, loss, precision if is_measured else None))
         progress(number, config.epochs)
         if precision is None:
             continue
@@ -92,6 +83,25 @@ def run_epochs(
     network.load_state_dict(best_weights)
     network.cpu()
     return tuple(replace(epoch, kept=epoch.number == best_number) for epoch in history)
+
+
+def _run_batches(
+    batches: np.ndarray,
+    batch_loss: Callable[[np.ndarray], torch.Tensor],
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler | None,
+) -> float:
+    """Make one optimizer step per batch; return the mean loss."""
+    losses: list[torch.Tensor] = []
+    for rows in batches:
+        optimizer.zero_grad()
+        loss = batch_loss(rows)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        if schedule is not None:
+            schedule.step()
+        losses.append(loss.detach())  # stays on its device, since reading it would synchronise
+    return math.fsum(torch.stack(losses).tolist()) / len(batches)
 
 
 class FixedLength(nn.Module):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -353,42 +353,50 @@ class Results:
         for metric in (*METRICS, *(HEAD_METRICS if self.has_head else ())):
             values |= with_ends(metric, find(metric))
         values |= {metric: _mean(find(metric)) for metric in PLAIN_METRICS}
+        values |= self._slices_json(find)
+        if difference := find(f"{MINUS}{REFERENCE}"):
+            values |= with_ends(f"minus_{REFERENCE}", difference)
+        values["against"] = self._against_json(name)
+        routes = sorted(self.split_metric(name, ROUTE_PREFIX).items())
+        values["routes"] = {route: round(figure.mean / 100, 4) for route, figure in routes}
+        values["by_group"] = {
+            column: {label: _group_json(find("precision", group_slice(column, label))) for label in labels}
+            for column, labels in self.groups.items()
+        }
+        values["places_by_popularity"] = [_mean(figure) for figure in self.split_metric(name, TENTH).values()]
+        return values
+
+    def _slices_json(self, find: Callable[[str, str], Figure | None]) -> dict[str, Any]:
+        """Return one strategy's precision by seed, cut-off and day-one size, and with only a profile or friends."""
+        values: dict[str, Any] = {}
         values["precision_by_seed"] = [_mean(find("precision", f"seed={seed}")) for seed in self.seeds]
-        if self.cut_offs:
-            of_cut_offs = [cut_off_slice(cut_off["at"]) for cut_off in self.cut_offs]
+        of_cut_offs = [cut_off_slice(cut_off["at"]) for cut_off in self.cut_offs]
+        if of_cut_offs:
             values["precision_by_cut_off"] = [_mean(find("precision", of_slice)) for of_slice in of_cut_offs]
-            if self.has_head:
-                at_10 = [_mean(find(HEAD_METRICS[0], of_slice)) for of_slice in of_cut_offs]
-                values["precision_at_10_by_cut_off"] = at_10
         by_size = {size: find("precision", size_slice(size)) for size in DAY_ONE_SIZES}
         for key, write in (("by_day_one_size", _mean), ("by_day_one_size_ci", _ends), ("n_by_day_one_size", _n)):
             values[key] = {size: write(figure) for size, figure in by_size.items()}
         if self.has_head:
             of_head = {size: _mean(find(HEAD_METRICS[0], size_slice(size))) for size in by_size}
             values["by_day_one_size_at_10"] = of_head
+            if of_cut_offs:
+                at_10 = [_mean(find(HEAD_METRICS[0], of_slice)) for of_slice in of_cut_offs]
+                values["precision_at_10_by_cut_off"] = at_10
         for key, of_slice in (("profile_only", NOTHING_DONE), ("friends_only", FRIENDS_ONLY)):
             figure = find("precision", of_slice)
             values |= with_ends(key, figure)
             values[f"n_{key}"] = _n(figure)
-        if difference := find(f"{MINUS}{REFERENCE}"):
-            values |= with_ends(f"minus_{REFERENCE}", difference)
+        return values
+
+    def _against_json(self, name: str) -> dict[str, Any]:
+        """Return the differences and ratios of one strategy to each reference as JSON values."""
         against: dict[str, Any] = {}
         for other, ratio in self.split_metric(name, RATIO).items():
-            against[other] = with_ends("difference", find(f"{MINUS}{other}")) | with_ends("ratio", ratio)
+            difference = self.find(name, f"{MINUS}{other}")
+            against[other] = with_ends("difference", difference) | with_ends("ratio", ratio)
             if self.has_head:
-                against[other] |= with_ends("difference_at_10", find(f"{HEAD_MINUS}{other}"))
-        values["against"] = against
-        routes = sorted(self.split_metric(name, ROUTE_PREFIX).items())
-        values["routes"] = {route: round(figure.mean / 100, 4) for route, figure in routes}
-        by_group: dict[str, Any] = {}
-        for column, labels in self.groups.items():
-            by_group[column] = {}
-            for label in labels:
-                group = find("precision", group_slice(column, label))
-                by_group[column][label] = {**with_ends("precision", group), "n_users": _n(group)}
-        values["by_group"] = by_group
-        values["places_by_popularity"] = [_mean(figure) for figure in self.split_metric(name, TENTH).values()]
-        return values
+                against[other] |= with_ends("difference_at_10", self.find(name, f"{HEAD_MINUS}{other}"))
+        return against
 
     def _gap_json(self) -> dict[str, Any] | None:
         """Return the largest gap of the leader's lists as JSON values."""
@@ -432,6 +440,10 @@ def _ends(figure: Figure | Interval | None) -> list[float] | None:
 def with_ends(key: str, figure: Figure | Interval | None) -> dict[str, Any]:
     """Return a figure, and its interval as `key_ci`."""
     return {key: _mean(figure), f"{key}_ci": _ends(figure)}
+
+
+def _group_json(figure: Figure | None) -> dict[str, Any]:
+    return {**with_ends("precision", figure), "n_users": _n(figure)}
 
 
 def _n(figure: Figure | None) -> int:

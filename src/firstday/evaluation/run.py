@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
@@ -13,6 +13,7 @@ import polars as pl
 
 from firstday.config import Config, as_published
 from firstday.data.dataset import Dataset
+from firstday.data.splits.cut_offs import CutOffs
 from firstday.data.splits.histories import write_moment
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out, protocol_of
 from firstday.data.splits.split import Cohort
@@ -168,20 +169,10 @@ def evaluate(
     names, config = _choose_strategies(dataset, config, strategies, every=all_strategies, baselines=baselines)
     if missing := [name for name in against if name not in names]:
         raise ConfigError(f"against: {missing[0]} is not among the strategies; add it to them.")
-    runs: list[Run] = []
+    cut_offs = find_cut_offs(dataset, config)
     with open_progress(progress) as report:
-        cut_offs = find_cut_offs(dataset, config)
-        n_runs = n_seeds * (1 if cut_offs is None else len(cut_offs.moments))
-        for seed in range(config.seed, config.seed + n_seeds):
-            for holdout in hold_out(dataset, config, seed, cut_offs):
-                report(f"seed {seed}", len(runs), n_runs)
-                seeded = config.override("seed", seed)
-                runs.append(_train_and_score(holdout, seeded, names, k, divide_by, rules, report))
-                if tune_once or cut_offs is not None:
-                    options = {name: tuning.options for name, tuning in runs[0].tunings.items()}
-                    options.pop(PAPER_SEGMENT, None)
-                    config = config.override("plugins", {**config.plugins, **options})
-        report("done", n_runs, n_runs)
+        score = partial(_train_and_score, names=names, k=k, divide_by=divide_by, rules=rules, report=report)
+        runs = _run_all(dataset, config, n_seeds, cut_offs, score, report, tune_once=tune_once)
     if not runs:
         raise DataError(
             "users: no newcomer used an item that existed before the cut-off, so there is nothing to evaluate; provide "
@@ -216,6 +207,30 @@ def _choose_strategies(
     return names, config
 
 
+def _run_all(
+    dataset: Dataset,
+    config: Config,
+    n_seeds: int,
+    cut_offs: CutOffs | None,
+    train_and_score: Callable[[Holdout, Config], Run],
+    report: Progress,
+    *,
+    tune_once: bool,
+) -> list[Run]:
+    """Train and score for each seed and cut-off; with cut-offs or `tune_once`, keep the options of the first run."""
+    runs: list[Run] = []
+    n_runs = n_seeds * (1 if cut_offs is None else len(cut_offs.moments))
+    for seed in range(config.seed, config.seed + n_seeds):
+        for holdout in hold_out(dataset, config, seed, cut_offs):
+            report(f"seed {seed}", len(runs), n_runs)
+            runs.append(train_and_score(holdout, config.override("seed", seed)))
+            if tune_once or cut_offs is not None:
+                options = {name: tuning.options for name, tuning in runs[0].tunings.items() if name != PAPER_SEGMENT}
+                config = config.override("plugins", {**config.plugins, **options})
+    report("done", n_runs, n_runs)
+    return runs
+
+
 def _find_best_simple(runs: Sequence[Run]) -> str:
     """Return the simple strategy with the highest precision for the users of all runs."""
 
@@ -228,6 +243,7 @@ def _find_best_simple(runs: Sequence[Run]) -> str:
 def _train_and_score(
     holdout: Holdout,
     config: Config,
+    *,
     names: Sequence[str],
     k: int | None,
     divide_by: PrecisionRule,
@@ -323,8 +339,7 @@ def join_runs(runs: Sequence[Run], against: Sequence[str] = (REFERENCE,), **sett
     cohorts = rows["cut_off"].rank("dense").to_numpy()
     first = runs[0]
     of_first_seed = [run for run in runs if run.seed == first.seed]
-    of_seed = {run.seed: run for run in reversed(runs)}  # the first run of each seed
-    tunings = {name: tuple(of_seed[seed].tunings[name] for seed in sorted(of_seed)) for name in first.tunings}
+    seeds = sorted({run.seed for run in runs})
     profiles = {name: np.concatenate([run.profiles[name] for run in runs]) for name in first.profiles}
     groups = slice_by_profile(profiles, users)
     scores = {name: [run.scores[name] for run in runs] for name in first.scores}
@@ -332,13 +347,13 @@ def join_runs(runs: Sequence[Run], against: Sequence[str] = (REFERENCE,), **sett
     return Results(
         k=first.k,
         reference=against[0],
-        seeds=tuple(sorted(of_seed)),
+        seeds=tuple(seeds),
         n_warm=runs[-1].n_warm,
         n_cold=sum(len(run.users) for run in of_first_seed),
         fit_seconds=float(np.mean([run.fit_seconds for run in runs])),
         figures=tuple(figures),
         notes=(*first.notes, *(f"{run.cut_off[:10]}: {run.clock}" for run in of_first_seed if run.clock)),
-        tunings={name: tunings[name] for name in first.scores if name in tunings},
+        tunings=_list_tunings(runs, seeds),
         groups={column: tuple(labels) for column, labels in groups.items()},
         items_by_popularity=tuple(first.n_items.tolist()),
         used_by_popularity=to_shares(np.sum([run.used for run in runs], axis=0)),
@@ -346,3 +361,10 @@ def join_runs(runs: Sequence[Run], against: Sequence[str] = (REFERENCE,), **sett
         cut_offs=tuple({"at": run.cut_off, "users": len(run.users)} for run in of_first_seed if run.cut_off),
         **settings,
     )
+
+
+def _list_tunings(runs: Sequence[Run], seeds: Sequence[int]) -> dict[str, tuple[Tuning, ...]]:
+    """Return the tunings of each strategy, in the order of evaluation, in the first run of each seed."""
+    of_seed = {run.seed: run.tunings for run in reversed(runs)}
+    tuned = [name for name in runs[0].scores if name in runs[0].tunings]
+    return {name: tuple(of_seed[seed][name] for seed in seeds) for name in tuned}

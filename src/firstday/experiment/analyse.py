@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -79,23 +79,11 @@ def analyse(
         )
     ratio = check_sample_ratio(count(assigned), weights or dict.fromkeys(variants, 1.0), config.least_p)
     n_whole = {days: count(assigned.filter(tables.ended(days))) for days in config.days}
-    notes = [*tables.notes]
-    n_users = assigned.height
-    for days, n in n_whole.items():
-        if n_excluded := n_users - sum(n.values()):
-            window = write_days(days)
-            notes.append(
-                f"{n_excluded:,} of {n_users:,} users are excluded from outcomes within {window}: their window has not "
-                "ended."
-            )
+    notes = [*tables.notes, *_describe_gaps(tables, n_whole)]
     if weights is None:
         names = ", ".join(variants)
         notes.append(
             f"weights: not given, so equal shares of {names} are assumed; give weights to detect lost variants."
-        )
-    if tables.shown.is_empty():
-        notes.append(
-            "interactions: no impressions (signal shown) with timestamps; outcomes of shown items are omitted."
         )
     first, last = assigned["assigned_at"].sort()[[0, -1]]
     results = ExperimentResults(
@@ -115,6 +103,19 @@ def analyse(
     if ratio.broken and not anyway:
         return results
     return replace(results, **_compare_all(tables, results), lists=_evaluate_lists(tables, lists or {}, config))
+
+
+def _describe_gaps(tables: ExperimentTables, n_whole: Mapping[float, Mapping[str, int]]) -> Iterator[str]:
+    """Describe which users and outcomes are left out."""
+    n_users = tables.assigned.height
+    for days, n in n_whole.items():
+        if n_excluded := n_users - sum(n.values()):
+            yield (
+                f"{n_excluded:,} of {n_users:,} users are excluded from outcomes within {write_days(days)}: their "
+                "window has not ended."
+            )
+    if tables.shown.is_empty():
+        yield "interactions: no impressions (signal shown) with timestamps; outcomes of shown items are omitted."
 
 
 def _measure(tables: ExperimentTables, config: ExperimentConfig) -> dict[float, pl.DataFrame]:

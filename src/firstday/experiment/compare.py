@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,10 +147,9 @@ def compare(
     least = 2 if column == EVERYONE else config.least_users
     if min(counts) < least or any(of.mean(outcome.denominator) <= 0 for of in both):
         return None
-    normal = RatioOfMeans(**columns, confidence_level=ONE_ERROR, use_t=False)
     unadjusted = RatioOfMeans(**plain, confidence_level=config.level)
     with np.errstate(invalid="ignore", divide="ignore"):  # the variance may be zero
-        found, error, before = (metric.analyze_aggregates(*both) for metric in (stated, normal, unadjusted))
+        found, before = (metric.analyze_aggregates(*both) for metric in (stated, unadjusted))
     figures: dict[str, Any] = {}
     ratio = 1 + found.rel_effect_size if min(found.control, found.treatment) > 0 else None
     if math.isfinite(found.pvalue):
@@ -160,21 +160,10 @@ def compare(
             figures["unadjusted_difference"] = before.effect_size
             figures["unadjusted_difference_ci"] = _bounds(before, "effect_size")
         if min(counts) >= USERS_FOR_EVERY_LOOK:
-            n_errors = count_errors(sum(counts), config)
-            half = n_errors * (error.effect_size_ci_upper - error.effect_size)
-            figures["difference_always_ci"] = error.effect_size - half, error.effect_size + half
-            if ratio:
-                factor = ((1 + error.rel_effect_size_ci_upper) / ratio) ** n_errors
-                figures["ratio_always_ci"] = ratio / factor, ratio * factor
+            normal = RatioOfMeans(**columns, confidence_level=ONE_ERROR, use_t=False).analyze_aggregates(*both)
+            figures |= _bound_always(normal, ratio, count_errors(sum(counts), config))
         if column == EVERYONE and before.control > 0:
-            options = {"effect_size": config.effect * before.control, "alpha": 1 - config.level}
-            # With few users, the t distribution has no result.
-            metric = RatioOfMeans(**columns, **options, ratio=counts[1] / counts[0], use_t=False)
-            power, detected = (
-                metric.solve_power_from_aggregates(both[0] + both[1], what)[0] for what in ("power", "effect_size")
-            )
-            figures |= {"effect": config.effect, "power": power.power}
-            figures["smallest_effect"] = detected.effect_size / before.control
+            figures |= _find_power(columns, both, before.control, counts[1] / counts[0], config)
     return Comparison(
         outcome=outcome,
         variant=treatment,
@@ -188,6 +177,32 @@ def compare(
         ratio=ratio,
         **figures,
     )
+
+
+def _bound_always(normal: Any, ratio: float | None, n_errors: float) -> dict[str, Bounds]:
+    """Return always-valid intervals, given a normal result with intervals of one standard error on each side."""
+    half = n_errors * (normal.effect_size_ci_upper - normal.effect_size)
+    intervals: dict[str, Bounds] = {}
+    intervals["difference_always_ci"] = normal.effect_size - half, normal.effect_size + half
+    if ratio:
+        factor = ((1 + normal.rel_effect_size_ci_upper) / ratio) ** n_errors
+        intervals["ratio_always_ci"] = ratio / factor, ratio * factor
+    return intervals
+
+
+def _find_power(
+    columns: Mapping[str, str], both: Sequence[Any], control: float, ratio: float, config: ExperimentConfig
+) -> dict[str, float]:
+    """Return the power for the configured relative effect, and the smallest detectable effect; `ratio` is of users."""
+    from tea_tasting.metrics import RatioOfMeans
+
+    options = {"effect_size": config.effect * control, "alpha": 1 - config.level}
+    # With few users, the t distribution has no result.
+    metric: Any = RatioOfMeans(**columns, **options, ratio=ratio, use_t=False)
+    power, detected = (
+        metric.solve_power_from_aggregates(both[0] + both[1], what)[0] for what in ("power", "effect_size")
+    )
+    return {"effect": config.effect, "power": power.power, "smallest_effect": detected.effect_size / control}
 
 
 def _bounds(found: Any, name: str, start: float = 0) -> Bounds:

@@ -110,10 +110,7 @@ def estimate_lists(name: str, shown: pl.DataFrame, lists: pl.DataFrame, config: 
     ).row(0, named=True)
     ends = None
     if n_covered:
-        influence = (pl.col("n_in_all") * (gain - share * weight) / pl.col("weight_in_all")).sum()
-        joined = sums.join(covered, on="position", suffix="_in_all", maintain_order="left")
-        of_users = joined.group_by("user_ix", maintain_order=True).agg(influence=influence)  # on the sum over positions
-        half = errors * of_users.select((pl.col("influence") ** 2).sum().sqrt()).item() / totals["n"]
+        half = errors * _find_error(sums, covered) / totals["n"]
         ends = totals["share"] - half, totals["share"] + half
     return ListsEstimate(
         name,
@@ -128,6 +125,15 @@ def estimate_lists(name: str, shown: pl.DataFrame, lists: pl.DataFrame, config: 
         used_of_shown=totals["n_used"] / totals["n"] if totals["n"] else None,
         refusal=refusal,
     )
+
+
+def _find_error(sums: pl.DataFrame, positions: pl.DataFrame) -> float:
+    """Return the standard error of the used impressions of all positions, over users."""
+    gain = pl.col("gain") - pl.col("share") * pl.col("weight")
+    influence = (pl.col("n_in_all") * gain / pl.col("weight_in_all")).sum()
+    joined = sums.join(positions, on="position", suffix="_in_all", maintain_order="left")
+    of_users = joined.group_by("user_ix", maintain_order=True).agg(influence=influence)  # on the sum over positions
+    return float(of_users.select((pl.col("influence") ** 2).sum().sqrt()).item())
 
 
 def _refuse(row: dict[str, float], config: ExperimentConfig) -> str | None:

@@ -299,36 +299,31 @@ def _compile(model: ListedItems, layers: Sequence[Rules], user: Mapping[str, Any
                 is_given = texts.is_in(pl.Series(given, dtype=pl.String).implode()).to_numpy()
                 allowed &= is_given == is_allowed
                 n_unknown += len(set(given)) - int(is_given.sum())
-    pins = dict[int, int]()
+    pins = {rank - 1: ids.index_of(pinned[0]) for rank, pinned in layers[-1].pin.items()}
     for rank, pinned in layers[-1].pin.items():
-        first, *others = dict.fromkeys(pinned)
+        others = list(dict.fromkeys(pinned))[1:]
         notes.extend(f"{other} is not pinned, since rank {rank:,} has another pin" for other in others)
-        item = ids.index_of(first)
-        if item >= 0:
-            pins[rank - 1] = item
-        else:
-            n_unknown += 1
+    n_unknown += sum(item < 0 for item in pins.values())
     if n_unknown:
         notes.append(f"{n_unknown:,} ids of the rules are unknown to the model")
-    caps = []
-    for name, max_items in _merge(layers, "cap").items():
-        index = model.compiled_rules.get(("values", name))
-        if index is None:
-            values_of_items = _index_values(find_column(columns, name))
-            index = model.compiled_rules["values", name] = values_of_items, values_of_items.transpose()
-        caps.append((*index, max_items))
+    caps = _merge(layers, "cap").items()
     return ItemRules(
         allowed=allowed,
         factors=factors if _merge(layers, "boost") else None,
-        caps=tuple(caps),
-        pins=pins,
+        caps=tuple((*_index_values(model, columns, name), max_items) for name, max_items in caps),
+        pins={rank: item for rank, item in pins.items() if item >= 0},
         after=layers[-1].after,
         notes=tuple(notes),
     )
 
 
-def _index_values(column: pl.Series) -> SparseRows:
-    """Return the values of each item in a column, shape (n_items, n_values)."""
-    items, values = list_values(column)
-    codes = values.rank("dense").to_numpy().astype(np.int64) - 1
-    return SparseRows.from_pairs(items, codes, None, len(column), values.n_unique())
+def _index_values(model: ListedItems, columns: Mapping[str, pl.Series], name: str) -> tuple[SparseRows, SparseRows]:
+    """Return the values of each item in a column, shape (n_items, n_values), and their transpose, from memory if so."""
+    index: tuple[SparseRows, SparseRows] | None = model.compiled_rules.get(("values", name))
+    if index is None:
+        column = find_column(columns, name)
+        items, values = list_values(column)
+        codes = values.rank("dense").to_numpy().astype(np.int64) - 1
+        rows = SparseRows.from_pairs(items, codes, None, len(column), values.n_unique())
+        index = model.compiled_rules["values", name] = rows, rows.transpose()
+    return index
