@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from firstday.serve.store.base import Assignment, Event, Log, Record, Retention, Store, StoredUser
+from firstday.serve.store.log import Log, Retention
+from firstday.serve.store.records import Assignment, Event, Record, StoredUser
 from firstday.serve.store.sqlite import SqliteLog
+from firstday.serve.store.store import Store
 
 T = TypeVar("T")
 

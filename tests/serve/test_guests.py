@@ -12,7 +12,10 @@ import polars as pl
 import pytest
 
 from firstday.recommend.variants import Experiment
-from firstday.serve.store.base import Alias, MergeError, Profile, Retention, ShownList, Store, StoredUser
+from firstday.serve.store.guests import MergeError
+from firstday.serve.store.log import Retention
+from firstday.serve.store.records import Alias, Profile, ShownList, StoredUser
+from firstday.serve.store.store import Store
 from tests.serve.conftest import StartApp, add_events, assert_error, get_list, ids_of, read_body
 from tests.serve.store_harness import CAP, DAY_US, RETENTION_US, Harness, MakeLog, make_event, make_shown
 from tests.serve.test_access import ADMIN, READ, WRITE

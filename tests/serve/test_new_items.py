@@ -24,20 +24,10 @@ from firstday.serve.export import export
 from firstday.serve.http_errors import ApiError
 from firstday.serve.item_table import to_table
 from firstday.serve.models import ModelHolder
-from firstday.serve.store import base
-from firstday.serve.store.base import (
-    ITEM_USE,
-    ITEMS,
-    LISTS,
-    SERVICE,
-    ItemUse,
-    NewItem,
-    Retention,
-    ShownList,
-    Store,
-    StoredEntry,
-    read_new_items,
-)
+from firstday.serve.store import log
+from firstday.serve.store.log import ITEM_USE, ITEMS, LISTS, SERVICE, Retention, StoredEntry
+from firstday.serve.store.records import ItemUse, NewItem, ShownList, to_time
+from firstday.serve.store.store import Store, read_new_items
 from firstday.serve.stored_items import COUNT_EVERY_US, POLL_S, StoredItems
 from firstday.serve.telemetry import Metrics
 from tests.serve.conftest import (
@@ -254,7 +244,7 @@ def test_later_puts_keep_the_time_of_the_first(folder: Path, tmp_path: Path, red
         for http in (*clients, clients[0]):
             put(http)
             item = read_items(apps[0])["n1"]
-            assert item.values["added_at"] == base.to_time(item.first_us).isoformat()
+            assert item.values["added_at"] == to_time(item.first_us).isoformat()
             first_us.append(item.first_us)
             Recommender(replace(make_model(), content=make_content(cosine=len(first_us) / 10))).save(place)
             assert read_body(clients[0].post("/v1/model/reload"))["changed"]
@@ -262,7 +252,7 @@ def test_later_puts_keep_the_time_of_the_first(folder: Path, tmp_path: Path, red
 
 
 def test_stored_items_are_the_newest_of_each_id(make_log: MakeLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "MAX_STORED_ITEMS", 3)
+    monkeypatch.setattr(log, "MAX_STORED_ITEMS", 3)
 
     async def run() -> None:
         store = Store(make_log(Retention(10, 0)))

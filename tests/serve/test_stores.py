@@ -12,18 +12,9 @@ import pytest
 from store_servers import RedisProcess
 
 from firstday.features.signals import Impression, Signals
-from firstday.serve.store.base import (
-    NEVER,
-    Entry,
-    Event,
-    Profile,
-    Retention,
-    ShownList,
-    Store,
-    StoredUser,
-    now_us,
-    to_time,
-)
+from firstday.serve.store.log import NEVER, Entry, Retention, now_us
+from firstday.serve.store.records import Event, Profile, ShownList, StoredUser, to_time
+from firstday.serve.store.store import Store
 from tests.serve.store_harness import CAP, DAY_US, RETENTION_US, Harness, MakeLog, make_event, make_shown
 
 
