@@ -93,6 +93,9 @@ class Harness:
     def assign(self, user_id: str, experiment: str, variant: str) -> Assignment:
         return self.run(self.store.assign(user_id, Assignment(experiment, variant)))
 
+    def merge(self, user_id: str, guest_id: str) -> bool:
+        return self.run(self.store.merge(user_id, guest_id))
+
     def delete(self, user_id: str) -> None:
         self.run(self.store.delete(user_id))
 
