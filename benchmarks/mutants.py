@@ -28,6 +28,8 @@ RULE_TESTS = (
     "tests/cli/test_left_out.py",
 )
 STORE_TESTS = (
+    "tests/serve/test_store_machine.py",
+    "tests/serve/test_records.py",
     "tests/serve/test_stores.py",
     "tests/serve/test_store_sqlite.py",
     "tests/serve/test_store_postgres.py",

@@ -70,6 +70,7 @@ def test_a_wrong_filter_is_said_below_it_and_the_lists_stay(open_page: OpenPage)
     expect(wrong).to_have_text(re.compile("^items have no column 'gender'"))
     expect(page.locator("#filter-about")).to_have_text("Columns: genre")
     expect(page.locator("#filter-text")).to_have_attribute("aria-invalid", "true")
+    wait_until_calm(page)
     assert_accessible(page, "a wrong filter")
     assert items_in(page) == before
 
