@@ -28,6 +28,8 @@ RULE_TESTS = (
     "tests/cli/test_left_out.py",
 )
 STORE_TESTS = (
+    "tests/serve/test_store_machine.py",
+    "tests/serve/test_records.py",
     "tests/serve/test_stores.py",
     "tests/serve/test_store_sqlite.py",
     "tests/serve/test_store_postgres.py",
@@ -41,7 +43,10 @@ LIST_TESTS = ("tests/recommend/test_lists_by_hand.py", "tests/recommend")
 SQLITE = "serve/store/sqlite.py"
 REDIS = "serve/store/redis.py"
 POSTGRES = "serve/store/postgres.py"
-STORE = "serve/store/base.py"
+STORE_LOG = "serve/store/log.py"
+RECORDS = "serve/store/records.py"
+GUESTS = "serve/store/guests.py"
+STORE = "serve/store/store.py"
 SIGNED = "serve/tokens.py"
 GATE = "serve/middleware.py"
 LISTS = "serve/routes/lists.py"
@@ -70,8 +75,8 @@ STORES = (
     (SQLITE, 'self._writer.execute(SET_FACT, ("latest", self._latest_us))', "pass"),
     (SQLITE, "WHERE us > ? AND kind", "WHERE us < ? AND kind"),
     (SQLITE, "kind IN {tuple(FIELDS)}", "kind IN {EXPIRING}"),
-    (STORE, "if found[name].person_id == person_id", "if True"),
-    (STORE, "if person.person_id == person_id else ()", "if True else ()"),
+    (GUESTS, "if found[name].person_id == person_id", "if True"),
+    (GUESTS, "if person.person_id == person_id else ()", "if True else ()"),
     (SQLITE, "while (await self._commits.write([work]))[0].rowcount:", "while False:"),
     (REDIS, "(time_of(id) or -1) < since", "true"),
     (REDIS, "local shown = list and", "local shown = false and"),
@@ -103,14 +108,14 @@ STORES = (
     ),
     (POSTGRES, "WHERE us > %s AND kind", "WHERE us < %s AND kind"),
     (POSTGRES, "kind IN {tuple(FIELDS)}", "kind IN {EXPIRING}"),
-    (STORE, '"profile", body, ALWAYS', '"profile", body, NEVER'),
-    (STORE, '{record.experiment}", body, NEVER', '{record.experiment}", body, ALWAYS'),
-    (STORE, "if shown.is_told:", "if False:"),
-    (STORE, "if person.person_id == person_id else ()", ""),
+    (RECORDS, '"profile", body, ALWAYS', '"profile", body, NEVER'),
+    (RECORDS, '{record.experiment}", body, NEVER', '{record.experiment}", body, ALWAYS'),
+    (RECORDS, "if shown.is_told:", "if False:"),
+    (GUESTS, "if person.person_id == person_id else ()", ""),
     (STORE, "replace_before_us=us + 1", "replace_before_us=ALWAYS"),
     (SIGNALS, "return self.signal == SHOWN and self.entity == ITEM", "return False"),
-    (STORE, "if entry[1] >= oldest_us or entry[0] not in EXPIRING", ""),
-    (STORE, "entries[-1][1] < oldest_us and owner", "False and owner"),
+    (STORE_LOG, "if entry[1] >= oldest_us or entry[0] not in EXPIRING", ""),
+    (STORE_LOG, "entries[-1][1] < oldest_us and owner", "False and owner"),
     (STORE, "if await self.append(links):", "if not await self.append(links):"),
     (SQLITE, "self._latest_us = max(self._latest_us + 1, now_us())", "self._latest_us = now_us()"),
 )
@@ -203,6 +208,7 @@ def main() -> None:
 def make_mutants() -> Iterator[Mutant]:
     """Yield a mutant per rule of the tables, then the changes listed above."""
     yield from without_rules(SOURCES / "tables" / "rules.py")
+    yield from without_rules(SOURCES / "tables" / "guests.py")
     yield from without_rules(SOURCES / "data" / "interactions.py")
     listed = [("stores", *change, STORE_TESTS) for change in STORES] + [("leakage", *change) for change in LEAKAGE]
     listed += [("tokens", *change, TOKEN_TESTS) for change in TOKENS]

@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 from serve_process import Connection, write_request
 
 from firstday.serve.settings import load_settings
-from firstday.serve.store.base import NewItem, Store, now_us, read_new_items, to_time
+from firstday.serve.store.log import now_us
 from firstday.serve.store.open import open_log
+from firstday.serve.store.records import NewItem, to_time
+from firstday.serve.store.store import Store, read_new_items
 
 LISTED_AT_ONCE = 20
 

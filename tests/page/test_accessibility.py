@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 import pytest
@@ -58,6 +59,20 @@ def test_axe_finds_no_violation(open_page: OpenPage, viewport: dict[str, int]) -
     page.locator("#near button").first.click()
     do(page, lambda: page.select_option("#way-2", "personal"))
     assert_accessible(page, "others, everything open")
+
+
+def test_a_wrong_filter_is_said_below_it_and_the_lists_stay(open_page: OpenPage) -> None:
+    page = open_page(bypass_csp=True, allowed="422 (Unprocessable", reduced_motion="reduce")
+    before, wrong = items_in(page), page.locator("#filter-wrong")
+    page.click("#options summary")
+    page.fill("#filter-text", 'gender == "Horror"')
+    page.keyboard.press("Enter")
+    expect(wrong).to_have_text(re.compile("^items have no column 'gender'"))
+    expect(page.locator("#filter-about")).to_have_text("Columns: genre")
+    expect(page.locator("#filter-text")).to_have_attribute("aria-invalid", "true")
+    wait_until_calm(page)
+    assert_accessible(page, "a wrong filter")
+    assert items_in(page) == before
 
 
 @pytest.mark.parametrize("viewport", [PHONE, {"width": 320, "height": 640}], ids=["phone", "small-phone"])

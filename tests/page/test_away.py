@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-import httpx
 from playwright.sync_api import Page, Route, expect
 from serve_process import ServerProcess
 
-from firstday.model.folder import save_model
 from firstday.recommend.recommender import Recommender
 from tests.page.conftest import OpenPage, StartServer
-from tests.page.visitor import ask, items_in, lists_in, pick, picks_of, reload, titles_in, wait_until_calm
+from tests.page.visitor import ask, items_in, lists_in, pick, picks_of, reload, wait_until_calm
 from tests.serve.conftest import ids_of
 from tests.serve.in_process import running_app
 
@@ -42,41 +39,6 @@ def test_the_page_says_that_the_service_is_away_and_goes_on_when_it_is_back(
     expect(notice).to_be_hidden()
 
 
-def test_a_page_opened_while_the_service_is_away_waits_for_it(open_page: OpenPage) -> None:
-    refused: list[Route] = []
-
-    def refuse_at_first(route: Route) -> None:
-        if "/v1/" in route.request.url and len(refused) < 4:
-            refused.append(route)
-            route.fulfill(status=503, json={"message": "Busy."})
-        else:
-            route.continue_()
-
-    page = open_page(allowed="503 (Service Unavailable)", pass_on=refuse_at_first)
-    assert items_in(page)
-    page.wait_for_selector("#map[data-x]")
-    page.wait_for_selector("#shelf button")
-
-
-def test_the_page_follows_a_new_model(
-    start_server: StartServer, open_page: OpenPage, recommender: Recommender, tmp_path: Path
-) -> None:
-    path = recommender.save(tmp_path / "model")
-    server = start_server(path)
-    page = open_page(server.url)
-    before = page.locator("#facts").text_content() or ""
-    model = recommender.model
-    titles = tuple(f"New {ix}" for ix in range(model.n_items))
-    save_model(replace(model, catalogue=replace(model.catalogue, titles=titles)), path)
-    version = httpx.post(f"{server.url}/v1/model/reload").json()["model"]
-    assert version[:8] not in before
-    pick(page, 0)
-    expect(page.locator("#facts")).to_contain_text(version[:8])
-    wait_until_calm(page)
-    assert all(title.startswith("New ") for title in titles_in(page))
-    expect(page.locator("#near button").first).to_contain_text("New ")
-
-
 def enter_a_wrong_key_then_the_right_one(page: Page) -> None:
     """Enter keys in the dialog, and wait for the lists."""
     page.fill("#key-read", "no-key-of-this-place")
@@ -100,26 +62,6 @@ def test_a_key_is_asked_for_and_kept_for_the_tab(start_server: StartServer, open
     page.click("#requests summary")
     expect(page.locator("#requests-curl")).to_contain_text("$KEY")
     expect(page.locator("#requests-curl")).not_to_contain_text(READ)
-
-
-def test_a_late_refusal_of_a_former_key_asks_for_no_other(
-    start_server: StartServer, open_page: OpenPage, films: Path
-) -> None:
-    server = start_server(films, read_keys=READ, write_keys=WRITE)
-    late: list[Route] = []
-
-    def hold_the_map(route: Route) -> None:
-        if route.request.url.endswith("/v1/map") and not late:
-            late.append(route)
-        else:
-            route.continue_()
-
-    page = open_page(server.url, allowed="401 (Unauthorized)", calm=False, pass_on=hold_the_map)
-    enter_a_wrong_key_then_the_right_one(page)
-    with page.expect_response(lambda answer: answer.url.endswith("/v1/map") and answer.ok):
-        late[0].continue_()
-    pick(page, 0)
-    expect(page.locator("#keys")).to_be_hidden()
 
 
 def test_the_page_works_below_a_path(open_page: OpenPage, server: ServerProcess) -> None:

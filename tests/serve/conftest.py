@@ -26,7 +26,7 @@ from firstday.recommend.recommender import Recommender, open_model
 from firstday.serve.store.sqlite import SqliteLog
 from firstday.serve.telemetry import set_up_logs
 from tests.serve.in_process import RunningApp, running_app
-from tests.serve.store_harness import MakeLog
+from tests.serve.store_harness import Harness, MakeLog
 from tests.tiny import with_learned
 
 StartServer = Callable[..., ServerProcess]
@@ -179,6 +179,14 @@ def make_log(store_settings: dict[str, Any]) -> MakeLog:
     from firstday.serve.store.redis import RedisLog
 
     return lambda rules: RedisLog(url, rules, prefix=store_settings["redis_prefix"])
+
+
+@pytest.fixture
+def kept(make_log: MakeLog) -> Iterator[Harness]:
+    """A store for the test alone."""
+    harness = Harness(make_log)
+    yield harness
+    harness.close()
 
 
 def ids_of(answer: dict[str, Any]) -> list[str]:

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from firstday.serve.store.base import Assignment, Event, Log, Record, Retention, Store, StoredUser
+from firstday.serve.store.log import Log, Retention
+from firstday.serve.store.records import Assignment, Event, Record, StoredUser
 from firstday.serve.store.sqlite import SqliteLog
+from firstday.serve.store.store import Store
 
 T = TypeVar("T")
 
@@ -90,6 +92,9 @@ class Harness:
 
     def assign(self, user_id: str, experiment: str, variant: str) -> Assignment:
         return self.run(self.store.assign(user_id, Assignment(experiment, variant)))
+
+    def merge(self, user_id: str, guest_id: str) -> bool:
+        return self.run(self.store.merge(user_id, guest_id))
 
     def delete(self, user_id: str) -> None:
         self.run(self.store.delete(user_id))

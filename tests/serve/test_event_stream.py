@@ -18,7 +18,8 @@ from serve_process import ServerProcess
 
 from firstday.serve.event_stream import MAX_BATCH_BYTES, MAX_LINE_BYTES, read_stream
 from firstday.serve.schemas import MAX_EVENTS, EventBody, LineError, StreamAnswer
-from firstday.serve.store.base import Event, StoreError
+from firstday.serve.store.log import StoreError
+from firstday.serve.store.records import Event
 from tests.serve.conftest import StartApp, StartServer, assert_error, connect, open_client, wait_for
 
 HEAD = b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"

@@ -16,7 +16,7 @@ from firstday.recommend.recommender import Recommender
 from firstday.recommend.variants import Experiment
 from firstday.serve.batching import ListRequest
 from firstday.serve.schemas import ListOptions
-from firstday.serve.store.base import StoreError
+from firstday.serve.store.log import StoreError
 from tests.serve.conftest import StartApp, add_events, assert_error, get_list, post_list
 from tests.serve.in_process import RunningApp
 from tests.serve.test_access import READ, WRITE

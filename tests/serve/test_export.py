@@ -20,8 +20,9 @@ from firstday.features.signals import Impression
 from firstday.serve import export as module
 from firstday.serve.export import STATE, ExportSummary, export
 from firstday.serve.settings import load_settings
-from firstday.serve.store.base import Event, Profile, ShownList, now_us
+from firstday.serve.store.log import now_us
 from firstday.serve.store.open import open_log
+from firstday.serve.store.records import Event, Profile, ShownList
 from tests.serve.conftest import StartServer, assert_error, open_client, run_command
 from tests.serve.store_harness import DAY_US, Harness, MakeLog, make_event, make_shown
 

@@ -12,9 +12,12 @@ import polars as pl
 import pytest
 
 from firstday.recommend.variants import Experiment
-from firstday.serve.store.base import Alias, MergeError, Profile, Retention, ShownList, Store, StoredUser
+from firstday.serve.store.guests import MergeError
+from firstday.serve.store.log import Retention
+from firstday.serve.store.records import Alias, Profile, ShownList, StoredUser
+from firstday.serve.store.store import Store
 from tests.serve.conftest import StartApp, add_events, assert_error, get_list, ids_of, read_body
-from tests.serve.store_harness import CAP, DAY_US, RETENTION_US, Harness, MakeLog, make_event, make_shown
+from tests.serve.store_harness import CAP, DAY_US, RETENTION_US, Harness, MakeLog, make_shown
 from tests.serve.test_access import ADMIN, READ, WRITE
 from tests.serve.test_export import Place, assert_same, place, shown_rows, time_of, use
 
@@ -22,107 +25,15 @@ __all__ = ["place"]
 LIST = ShownList("l1", "explore", ("i1", "i2"), (1.0, 0.5), as_of=0)
 
 
-class Merging(Harness):
-    """A store in which users are merged."""
-
-    def merge(self, user_id: str, guest_id: str) -> bool:
-        return self.run(self.store.merge(user_id, guest_id))
-
-    def refused(self, user_id: str, guest_id: str) -> str:
-        """Return the code with which a merge is refused."""
-        with pytest.raises(MergeError) as refused:
-            self.merge(user_id, guest_id)
-        assert str(refused.value).count(".") == 1
-        return refused.value.code
+def refused(kept: Harness, user_id: str, guest_id: str) -> str:
+    """Return the code with which a merge is refused."""
+    with pytest.raises(MergeError) as error:
+        kept.merge(user_id, guest_id)
+    return error.value.code
 
 
 @pytest.fixture
-def kept(make_log: MakeLog) -> Iterator[Merging]:
-    harness = Merging(make_log)
-    yield harness
-    harness.close()
-
-
-def comparable(user: StoredUser) -> StoredUser:
-    return replace(user, entries=(), seen_us=0)
-
-
-def test_all_that_a_guest_did_before_and_after_is_the_persons(kept: Merging) -> None:
-    kept.append("g", Profile({"age": 30, "profile": {"country": "FR"}, "picks": [["item", "i9"]]}))
-    kept.append("g", make_event("e1", "i1"), LIST)
-    kept.append("p", Profile({"age": 40, "profile": {"country": "DE"}}))
-    kept.append("p", make_event("e2", "i2"), replace(LIST, list_id="l2"))
-    first = kept.read("g").first_us
-    assert kept.merge("p", "g")
-    kept.append("g", make_event("e3", "i3"))
-    kept.append("p", make_event("e4", "i4"))
-    kept.reopen()
-    user = kept.read("p")
-    assert comparable(kept.read("g")) == comparable(user)
-    assert [event.entity_id for event in user.events] == ["i1", "i2", "i3", "i4"]
-    assert [one.list_id for one in user.lists] == ["l1", "l2"]
-    assert user.profile is not None
-    assert user.profile.signals == {
-        "age": 40,
-        "profile": {"country": "DE"},
-        "picks": [["item", "i9"]],
-    }
-    assert user.first_us == first
-    assert (user.person_id, user.guest_ids) == ("p", ("g",))
-    assert kept.run(kept.store.read(["g", "stranger", "p"]))[1] == StoredUser()
-
-
-def test_twice_is_the_same_as_once(kept: Merging) -> None:
-    kept.add(("g", "e1"))
-    assert [kept.merge("p", "g") for _ in range(3)] == [True, False, False]
-    before = comparable(kept.read("p"))
-    assert not kept.merge("p", "g")
-    assert comparable(kept.read("p")) == before
-
-
-def test_a_person_may_have_several_guests_and_a_guest_may_be_unknown(kept: Merging) -> None:
-    kept.add(("g1", "e1"), ("g2", "e2"))
-    assert kept.merge("p", "g2")
-    assert kept.merge("p", "g1")
-    assert kept.merge("p", "unseen")
-    kept.add(("unseen", "e3"))
-    assert kept.ids("g1") == ["e1", "e2", "e3"]
-    assert set(kept.read("p").guest_ids) == {"g1", "g2", "unseen"}
-
-
-def test_a_guest_has_one_person_and_persons_are_no_guests(kept: Merging) -> None:
-    kept.add(("g", "e1"), ("p", "e2"), ("other", "e3"))
-    kept.merge("p", "g")
-    assert kept.refused("other", "g") == "has_person"
-    assert kept.refused("g", "p") == "is_guest"  # a circle
-    assert kept.refused("g", "new") == "is_guest"
-    assert kept.refused("other", "p") == "has_guests"
-    assert kept.ids("other") == ["e3"]
-    assert kept.read("other").guest_ids == ()
-    assert kept.read("new") == StoredUser()
-    assert kept.merge("new", "other")  # a refused merge leaves nothing
-
-
-def test_of_two_workers_one_gets_the_guest(kept: Merging) -> None:
-    kept.add(("g", "e1"), ("p1", "e2"), ("p2", "e3"))
-
-    async def merge_both() -> list[bool | BaseException]:
-        calls = [kept.store.merge(person, "g") for person in ("p1", "p2")]
-        return await asyncio.gather(*calls, return_exceptions=True)
-
-    results = kept.run(merge_both())
-    assert results.count(True) == 1
-    winner, loser = ("p1", "p2") if results[0] is True else ("p2", "p1")
-    assert "e1" in kept.ids(winner)
-    assert kept.ids(loser) == ["e3" if loser == "p2" else "e2"]
-    assert kept.read(loser).guest_ids == ()
-    assert kept.refused(loser, "g") == "has_person"
-    kept.delete(loser)
-    assert "e1" in kept.ids(winner)
-
-
-@pytest.fixture
-def workers(kept: Merging, make_log: MakeLog, store_settings: dict[str, Any]) -> Iterator[list[Store]]:
+def workers(kept: Harness, make_log: MakeLog, store_settings: dict[str, Any]) -> Iterator[list[Store]]:
     """Two stores of the same log, or twice the same one where a log has one process."""
     if store_settings["store"].startswith("sqlite"):
         yield [kept.store] * 2
@@ -145,7 +56,7 @@ def workers(kept: Merging, make_log: MakeLog, store_settings: dict[str, Any]) ->
     ],
 )
 def test_merges_at_the_same_moment_are_made_one_after_the_other(
-    kept: Merging, workers: list[Store], merges: str, n_made: set[int]
+    kept: Harness, workers: list[Store], merges: str, n_made: set[int]
 ) -> None:
     """The first to be written is made: none is refused for one that was refused, and circles come about nowhere."""
 
@@ -175,10 +86,10 @@ def test_merges_at_the_same_moment_are_made_one_after_the_other(
             if (person, guest) in made:
                 assert not kept.merge(names[person], names[guest])
             else:
-                assert kept.refused(names[person], names[guest]) in ("is_guest", "has_guests", "has_person")
+                assert refused(kept, names[person], names[guest]) in ("is_guest", "has_guests", "has_person")
 
 
-def test_a_guest_named_by_one_and_merged_into_another_is_the_others(kept: Merging) -> None:
+def test_a_guest_named_by_one_and_merged_into_another_is_the_others(kept: Harness) -> None:
     kept.add(("g", "e1"), ("p", "e2"))
     kept.append("p", Alias("p", "p"), Alias("g", "p"))  # a merge that was cut off
     assert kept.merge("other", "g")
@@ -189,7 +100,7 @@ def test_a_guest_named_by_one_and_merged_into_another_is_the_others(kept: Mergin
     assert kept.ids("other") == ["e1"]
 
 
-def test_a_guest_whose_person_became_a_guest_meanwhile_is_alone(kept: Merging) -> None:
+def test_a_guest_whose_person_became_a_guest_meanwhile_is_alone(kept: Harness) -> None:
     kept.add(("g", "e1"), ("p", "e2"), ("q", "e3"))
     kept.merge("q", "p")
     kept.add(("h", "e5"))
@@ -207,32 +118,16 @@ def test_a_guest_whose_person_became_a_guest_meanwhile_is_alone(kept: Merging) -
     assert kept.ids("other") == ["e1"]
 
 
-def test_a_person_without_guests_may_become_a_guest(kept: Merging) -> None:
+def test_a_person_without_guests_may_become_a_guest(kept: Harness) -> None:
     kept.add(("p", "e1"), ("g", "e2"))
     kept.append("p", Alias("p", "p"), Alias("g", "p"))
     assert kept.merge("q", "p")
     assert kept.ids("q") == ["e1"]
-    assert kept.refused("p", "g") == "is_guest"
+    assert refused(kept, "p", "g") == "is_guest"
     assert kept.ids("g") == ["e2"]
 
 
-def test_deletion_leaves_nothing_under_any_id_and_ends_the_merge(kept: Merging) -> None:
-    for deleted in ("p", "g1"):
-        kept.add(("g1", "e1"), ("g2", "e2"), ("p", "e3"), ("v", "e4"))
-        kept.assign("g1", "x", "a")
-        kept.merge("p", "g1")
-        kept.merge("p", "g2")
-        kept.delete(deleted)
-        assert [kept.read(name) for name in ("p", "g1", "g2")] == [StoredUser()] * 3
-        assert kept.ids("v") == ["e4"]
-        kept.add(("g1", "late"))
-        assert kept.ids("g1") == ["late"]
-        assert kept.read("p") == StoredUser()
-        assert kept.merge("another", "g1")
-        kept.delete("another")
-
-
-def test_merges_and_deletions_at_the_same_moment_come_one_after_the_other(kept: Merging, workers: list[Store]) -> None:
+def test_merges_and_deletions_at_the_same_moment_come_one_after_the_other(kept: Harness, workers: list[Store]) -> None:
     async def merge_and_delete(number: int, deleted: str) -> None:
         calls = [workers[0].merge(f"p{number}", f"g{number}"), workers[1].delete(deleted)]
         await asyncio.gather(*(calls if number % 4 < 2 else reversed(calls)))
@@ -265,7 +160,7 @@ def between(patch: pytest.MonkeyPatch, store: Store, call: str, other: Callable[
 
 @pytest.mark.parametrize("deleted", ["p", "g1", "g2"])
 def test_a_merge_that_comes_between_is_deleted_too(
-    kept: Merging, workers: list[Store], deleted: str, monkeypatch: pytest.MonkeyPatch
+    kept: Harness, workers: list[Store], deleted: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept.add(("g1", "e1"), ("g2", "e2"), ("p", "e3"))
     kept.merge("p", "g1")
@@ -275,7 +170,7 @@ def test_a_merge_that_comes_between_is_deleted_too(
 
 
 def test_a_merge_of_persons_deleted_meanwhile_comes_after_that(
-    kept: Merging, workers: list[Store], monkeypatch: pytest.MonkeyPatch
+    kept: Harness, workers: list[Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept.add(("g1", "e1"), ("g2", "e2"), ("p", "e3"))
     kept.merge("p", "g1")
@@ -286,7 +181,7 @@ def test_a_merge_of_persons_deleted_meanwhile_comes_after_that(
 
 
 def test_a_person_deleted_while_it_is_read_does_not_come_back(
-    kept: Merging, workers: list[Store], monkeypatch: pytest.MonkeyPatch
+    kept: Harness, workers: list[Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept.add(("g", "e1"), ("p", "e2"))
     kept.merge("p", "g")
@@ -295,74 +190,6 @@ def test_a_person_deleted_while_it_is_read_does_not_come_back(
     between(monkeypatch, kept.store, "append", lambda: workers[1].delete("p"))
     assert kept.ids("p") == ["e1", "e2", "e3"]
     assert [kept.read(name) for name in ("p", "g")] == [StoredUser()] * 2
-
-
-def test_caps_apply_after_merging_and_what_is_beyond_is_counted(kept: Merging) -> None:
-    kept.reopen(max_lists_per_user=2, max_shown_per_user=2)
-    for owner in ("g", "p"):
-        kept.append(owner, *(make_event(f"{owner}{n}") for n in range(CAP - 1)))
-        kept.append(owner, *(make_shown(f"{owner}-s{n}") for n in range(2)))
-        kept.append(owner, *(replace(LIST, list_id=f"{owner}{n}") for n in range(2)))
-    kept.merge("p", "g")
-    user = kept.read("p")
-    uses = [event.event_id for event in user.events if not event.is_impression]
-    assert uses == ["g3", "p0", "p1", "p2", "p3"]
-    assert [event.event_id for event in user.events if event.is_impression] == ["p-s0", "p-s1"]
-    assert [one.list_id for one in user.lists] == ["p0", "p1"]
-    assert user.n_left_out == 3 + 2 + 2
-
-
-def test_events_of_guest_and_person_with_one_id_are_two(kept: Merging) -> None:
-    kept.append("g", make_event("e1", "i1"), make_event("e2", "i2"))
-    kept.append("p", make_event("e2", "other"), make_event("e3", "i3"))
-    kept.merge("p", "g")
-    assert kept.add(("g", "e2"), ("p", "e2")) == 0
-    assert [event.entity_id for event in kept.read("p").events] == ["i1", "i2", "other", "i3"]
-
-
-def test_impressions_reported_under_the_other_id_replace_the_list(kept: Merging) -> None:
-    kept.append("g", LIST)
-    kept.append("p", make_shown("e1", "i2", list_id="l1"))
-    kept.merge("p", "g")
-    user = kept.read("p")
-    (impression,) = user.to_signals().shown
-    assert (impression.item_id, impression.propensity, impression.policy) == ("i2", 0.5, "explore")
-
-
-def test_the_earlier_variant_applies(kept: Merging) -> None:
-    kept.assign("g", "x", "a")
-    kept.assign("p", "x", "b")
-    kept.assign("p", "y", "c")
-    kept.merge("p", "g")
-    kept.assign("g", "z", "d")
-    assert [one.variant for one in kept.read("p").assignments] == ["a", "b", "c", "d"]
-    assert kept.assign("p", "z", "e").variant == "d"
-
-
-def test_all_members_live_as_long_as_one_of_them_is_written_and_read(kept: Merging) -> None:
-    kept.assign("g", "x", "a")
-    kept.add(("g", "e1"))
-    first = kept.read("g").first_us
-    kept.merge("p", "g")
-    for day in range(8):  # retention is 10 days
-        kept.age(4 * DAY_US)
-        kept.add(("p", f"d{day}"))
-        kept.read("p")
-        kept.purge()
-    assert first is not None
-    assert kept.read("p").first_us == first - 8 * 4 * DAY_US
-    assert [one.variant for one in kept.read("p").assignments] == ["a"]
-    kept.add(("g", "late"))
-    assert "late" in kept.ids("p")
-    for day in range(8):  # now only the guest's id is used
-        kept.age(4 * DAY_US)
-        kept.add(("g", f"g{day}"))
-        kept.read("g")
-        kept.purge()
-    assert kept.ids("p") == kept.ids("g") == ["g5", "g6", "g7"]
-    kept.age(20 * DAY_US)
-    kept.purge()
-    assert kept.read("p") == kept.read("g") == StoredUser()
 
 
 def merge(http: httpx.Client, user_id: str, guest_id: str) -> dict[str, Any]:

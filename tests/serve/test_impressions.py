@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from firstday.features.signals import Impression
-from firstday.serve.store.base import StoreError
+from firstday.serve.store.log import StoreError
 from tests.serve.conftest import StartApp, add_events, assert_error, get_list, ids_of, post_list
 from tests.serve.in_process import RunningApp
 from tests.serve.test_access import READ, WRITE

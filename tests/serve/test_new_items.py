@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
 import shutil
@@ -24,20 +23,9 @@ from firstday.serve.export import export
 from firstday.serve.http_errors import ApiError
 from firstday.serve.item_table import to_table
 from firstday.serve.models import ModelHolder
-from firstday.serve.store import base
-from firstday.serve.store.base import (
-    ITEM_USE,
-    ITEMS,
-    LISTS,
-    SERVICE,
-    ItemUse,
-    NewItem,
-    Retention,
-    ShownList,
-    Store,
-    StoredEntry,
-    read_new_items,
-)
+from firstday.serve.store.log import ITEM_USE, ITEMS, SERVICE, StoredEntry
+from firstday.serve.store.records import ItemUse, NewItem, ShownList, to_time
+from firstday.serve.store.store import read_new_items
 from firstday.serve.stored_items import COUNT_EVERY_US, POLL_S, StoredItems
 from firstday.serve.telemetry import Metrics
 from tests.serve.conftest import (
@@ -254,36 +242,11 @@ def test_later_puts_keep_the_time_of_the_first(folder: Path, tmp_path: Path, red
         for http in (*clients, clients[0]):
             put(http)
             item = read_items(apps[0])["n1"]
-            assert item.values["added_at"] == base.to_time(item.first_us).isoformat()
+            assert item.values["added_at"] == to_time(item.first_us).isoformat()
             first_us.append(item.first_us)
             Recommender(replace(make_model(), content=make_content(cosine=len(first_us) / 10))).save(place)
             assert read_body(clients[0].post("/v1/model/reload"))["changed"]
         assert len(set(first_us)) == 1
-
-
-def test_stored_items_are_the_newest_of_each_id(make_log: MakeLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "MAX_STORED_ITEMS", 3)
-
-    async def run() -> None:
-        store = Store(make_log(Retention(10, 0)))
-        assert await read_new_items(store.log) == ({}, ItemUse())
-        assert ITEMS not in await store.find_changes()
-        await store.put(ITEMS, {"a": NewItem({"title": "A"}, 7), "b": NewItem({"title": "B"}, 7)})
-        changes = await store.find_changes()
-        use = ItemUse(5, {"a": 3}, {"a": 1})
-        await store.put(ITEM_USE, asdict(use))
-        await store.put(ITEMS, {"a": NewItem({"title": "AA"}, 7), "b": None})
-        later = await store.find_changes()
-        assert later[ITEMS] > later[ITEM_USE] > changes[ITEMS] > 0
-        assert LISTS not in later
-        assert await read_new_items(store.log) == ({"a": NewItem({"title": "AA"}, 7)}, use)
-        await store.put(ITEMS, {name: NewItem({"title": name}, 8) for name in "cdef"})
-        items, found = await read_new_items(store.log)
-        assert (list(items), found) == (["d", "e", "f"], use)
-        assert await store.log.find_owners(0) == []
-        await store.close()
-
-    asyncio.run(run())
 
 
 @pytest.mark.parametrize("worker", [0, 1])

@@ -19,9 +19,11 @@ from store_servers import PostgresProcess
 
 from firstday.errors import ConfigError, MissingExtraError
 from firstday.serve.settings import load_settings
-from firstday.serve.store.base import Retention, ShownList, Store, StoreError
+from firstday.serve.store.log import Retention, StoreError
 from firstday.serve.store.open import open_log
 from firstday.serve.store.postgres import PostgresLog
+from firstday.serve.store.records import ShownList
+from firstday.serve.store.store import Store
 from tests.serve.conftest import StartServer, assert_error, open_client
 from tests.serve.store_harness import make_event, make_shown
 

@@ -18,9 +18,11 @@ import pytest
 
 from firstday.errors import ConfigError
 from firstday.serve.settings import load_settings
-from firstday.serve.store.base import Assignment, Profile, Retention, ShownList, Store, StoredUser, StoreError, now_us
+from firstday.serve.store.log import Retention, StoreError, now_us
 from firstday.serve.store.open import open_log
+from firstday.serve.store.records import Assignment, Profile, ShownList, StoredUser
 from firstday.serve.store.sqlite import PURGE_BATCH, SqliteLog
+from firstday.serve.store.store import Store
 from tests.serve.store_harness import DAY_US, age, make_event
 
 RULES = Retention(1000, 10 * DAY_US)
@@ -88,7 +90,7 @@ def test_a_store_in_use_is_refused(path: Path) -> None:
     store = make_store(path)
     code = (
         "import sys, pathlib; from firstday.serve.store import sqlite as s; s.BUSY_TIMEOUT_S = 0.1\n"
-        "from firstday.serve.store.base import Retention\n"
+        "from firstday.serve.store.log import Retention\n"
         "try: s.SqliteLog(pathlib.Path(sys.argv[1]), Retention(1, 0))\nexcept Exception as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)

@@ -11,7 +11,7 @@ import pytest
 
 from firstday.errors import DataError
 from firstday.serve.batching import ListRequest
-from firstday.serve.store.base import Profile
+from firstday.serve.store.records import Profile
 from tests.serve.conftest import StartApp, add_events, assert_error, get_list
 
 

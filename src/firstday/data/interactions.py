@@ -19,10 +19,10 @@ from firstday.data.impressions import TARGET_INDEX, USER_INDEX, WRITTEN_TYPES, c
 from firstday.data.user_rows import RowWriter, UserRows
 from firstday.tables.conform import conform_interactions
 from firstday.tables.faults import FILE, OR_DROP, ROW, Findings, Rule, find_faults
+from firstday.tables.guests import name_persons
 from firstday.tables.raw_table import RawTable
 from firstday.tables.rules import RULES, empty_rules, reference_rule
 from firstday.tables.schema import DEFAULT_SIGNAL, ITEM, UTC_MICROSECONDS, missing_column
-from firstday.tables.table_checks import name_persons
 
 MAX_RATING = 10
 """Highest value of common rating scales."""
@@ -71,7 +71,7 @@ class Vocabulary:
     entities: Mapping[str, Entity] | None = None  # entities other than items
     signals: SignalConfig | None = None  # known signals, and which of them mean use; None allows any signal
     faulty: Collection[str] = ()  # entities whose column of `items` has faults; they are not reported as unknown
-    guests: pl.DataFrame | None = None  # see `firstday.tables.table_checks.split_guests`
+    guests: pl.DataFrame | None = None  # see `firstday.tables.guests.split_guests`
     # Those of ``users`` and ``items`` that have no table. Their ids come from the valid interactions, so references to
     # them are not checked.
     derived: Collection[str] = ()

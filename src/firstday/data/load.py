@@ -23,10 +23,11 @@ from firstday.errors import DataError
 from firstday.sparse import SparseRows
 from firstday.tables.categories import entity_of_column
 from firstday.tables.faults import Findings
+from firstday.tables.guests import name_persons
 from firstday.tables.raw_table import UNREADABLE, RawTable, first_line
 from firstday.tables.read import read_folder
 from firstday.tables.schema import TABLES, Frames
-from firstday.tables.table_checks import check_frames, check_presence, known_ids, name_persons
+from firstday.tables.table_checks import check_frames, check_presence, known_ids
 
 GUESTS_IN = ("friends", "assignments")
 """Tables in which ids of guests become those of their persons; interactions are indexed by person."""

@@ -19,8 +19,9 @@ from firstday.data.load import add_users, assemble_catalogue, find_groups, open_
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
 from firstday.tables.faults import Findings
+from firstday.tables.guests import name_persons, split_guests
 from firstday.tables.raw_table import RawTable
-from firstday.tables.table_checks import check_table, name_persons, share_id_types, split_guests
+from firstday.tables.table_checks import check_table, share_id_types
 
 NEWCOMER_TABLES = ("users", "interactions", "friends")
 """Tables of users; users or interactions is required."""

@@ -19,7 +19,7 @@ from firstday.serve.middleware import Gate, Right, require_right
 from firstday.serve.routes import health, id_lists, lists, model, new_items, newcomers, onboarding, page, users
 from firstday.serve.schemas import ErrorBody
 from firstday.serve.service import Service
-from firstday.serve.store.base import StoreError
+from firstday.serve.store.log import StoreError
 from firstday.serve.stored_items import COUNT_EVERY_US, POLL_S
 
 PROBE_S = 10.0

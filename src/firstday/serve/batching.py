@@ -23,7 +23,9 @@ from firstday.recommend.variants import Experiment, Variant
 from firstday.serve.http_errors import STORE_UNAVAILABLE, ApiError, overloaded
 from firstday.serve.models import ModelHolder, ServedModel
 from firstday.serve.schemas import ListOptions, Source
-from firstday.serve.store.base import Assignment, ShownList, Store, StoredUser, StoreError
+from firstday.serve.store.log import StoreError
+from firstday.serve.store.records import Assignment, ShownList, StoredUser
+from firstday.serve.store.store import Store
 from firstday.serve.stored_items import StoredItems
 
 BATCH_SIZE = 32

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from firstday.errors import describe_fault
 from firstday.serve.http_errors import MAX_ERRORS, ApiError, as_api_error
 from firstday.serve.schemas import MAX_EVENTS, LineError
-from firstday.serve.store.base import StoreError
+from firstday.serve.store.log import StoreError
 
 T = TypeVar("T")
 MAX_LINE_BYTES = 2**16

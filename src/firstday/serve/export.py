@@ -20,15 +20,9 @@ from firstday.errors import ConfigError
 from firstday.features.signals import Impression, Interaction, Signals
 from firstday.files import write_file
 from firstday.serve.item_table import to_table
-from firstday.serve.store.base import (
-    Log,
-    StoredEvent,
-    StoredUser,
-    read_new_items,
-    scan_changed,
-    to_time,
-    to_us,
-)
+from firstday.serve.store.log import Log
+from firstday.serve.store.records import StoredEvent, StoredUser, to_time, to_us
+from firstday.serve.store.store import read_new_items, scan_changed
 
 STATE = ".export.json"
 """State file next to the tables, written last: the store time up to which they are complete."""

@@ -13,7 +13,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
 from firstday.errors import ConfigError, DataError, FirstdayError, describe_fault
-from firstday.serve.store.base import MergeError, StoreError
+from firstday.serve.store.guests import MergeError
+from firstday.serve.store.log import StoreError
 
 MAX_ERRORS = 20
 """Maximum field errors per response; a body can have thousands."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from firstday.serve.store.base import ItemUse, NewItem
+from firstday.serve.store.records import ItemUse, NewItem
 
 COLUMNS: Mapping[str, pl.DataType] = {
     "item_id": pl.String(),

@@ -43,7 +43,7 @@ from firstday.features.signals import (
 from firstday.recommend.registry import strategy_names
 from firstday.recommend.rules.filters import MAX_FILTER_LENGTH
 from firstday.recommend.rules.list_rules import MAX_IDS, NO_RULES, Row, Rules
-from firstday.serve.store.base import Assignment, Event, EventTime, StoredEvent, to_time
+from firstday.serve.store.records import Assignment, Event, EventTime, StoredEvent, to_time
 
 MAX_EVENTS = 1000
 MAX_INTERACTIONS = 1000

@@ -13,8 +13,9 @@ from firstday.serve.batching import Enrolment, ListBatcher
 from firstday.serve.middleware import Keys
 from firstday.serve.models import ModelHolder, ServedModel
 from firstday.serve.settings import ServeSettings
-from firstday.serve.store.base import Store, StoreError
+from firstday.serve.store.log import StoreError
 from firstday.serve.store.open import open_log
+from firstday.serve.store.store import Store
 from firstday.serve.stored_items import StoredItems
 from firstday.serve.telemetry import Metrics
 

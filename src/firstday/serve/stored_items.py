@@ -18,18 +18,9 @@ from firstday.recommend.rules.list_rules import Rules
 from firstday.serve.http_errors import ApiError
 from firstday.serve.item_table import COLUMNS, as_list, to_table
 from firstday.serve.models import ModelHolder, ServedModel
-from firstday.serve.store.base import (
-    ITEM_USE,
-    ITEMS,
-    LISTS,
-    MAX_STORED_ITEMS,
-    ItemUse,
-    NewItem,
-    Store,
-    StoredEntry,
-    scan_changed,
-    to_time,
-)
+from firstday.serve.store.log import ITEM_USE, ITEMS, LISTS, MAX_STORED_ITEMS, StoredEntry
+from firstday.serve.store.records import ItemUse, NewItem, to_time
+from firstday.serve.store.store import Store, scan_changed
 from firstday.tables.categories import entity_of_column
 
 POLL_S = 0.5

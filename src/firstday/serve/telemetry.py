@@ -23,7 +23,7 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-from firstday.serve.store.base import StoreError
+from firstday.serve.store.log import StoreError
 
 _log = logging.getLogger("firstday.serve")
 

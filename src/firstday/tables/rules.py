@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from firstday.tables.faults import FILE, OR_DROP, ROW, Rule
+from firstday.tables.guests import GUEST_RULE
 from firstday.tables.schema import ASSIGNMENT, HOMES, ITEM
 
 RAW, VALUE = pl.col("written"), pl.col("value")
@@ -139,20 +140,6 @@ def _unique(name: str) -> tuple[Rule, ...]:
         ),
     )
 
-
-_GUEST_IDS = pl.col("guest_ids")
-_EVERY_GUEST = _GUEST_IDS.explode()
-_OWNERS = pl.col("user_id").filter(_GUEST_IDS.list.len() > 0).cast(pl.String)
-_NO_GUESTS = pl.concat_list(_EVERY_GUEST.filter(_EVERY_GUEST.is_duplicated()).implode(), _OWNERS.implode())
-GUEST_RULE = Rule(
-    "name a guest who has guests, or whom another user names, too",
-    _GUEST_IDS.list.set_intersection(_NO_GUESTS).list.len() > 0,
-    "shared_guest",
-    f"name each guest for one user, who is nobody's guest, {OR_DROP}",
-    "guest_ids",
-    pl.col("user_id"),
-)
-"""Rule for the guests of users."""
 
 RULES: Mapping[str, tuple[Rule, ...]] = {
     "interactions": empty_rules("user_id", "signal"),

@@ -30,7 +30,7 @@ from firstday.serve.schemas import (
     json_response,
 )
 from firstday.serve.service import Service, ServiceDep
-from firstday.serve.store.base import Event, Profile
+from firstday.serve.store.records import Event, Profile
 
 MAX_IGNORED = 10
 """Maximum number of events in `EventsAnswer.ignored`."""

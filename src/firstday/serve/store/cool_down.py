@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from firstday.serve.store.base import StoreError
+from firstday.serve.store.log import StoreError
 
 
 class CoolDown:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from firstday.errors import ConfigError
 from firstday.serve.settings import ServeSettings
-from firstday.serve.store.base import DAY_US, Log, Retention
+from firstday.serve.store.log import DAY_US, Log, Retention
 from firstday.serve.store.sqlite import SqliteLog
 
 

@@ -11,7 +11,9 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from firstday.errors import ConfigError, MissingExtraError
-from firstday.serve.store.base import (
+from firstday.serve.store.cool_down import CoolDown
+from firstday.serve.store.group_commit import GroupCommit
+from firstday.serve.store.log import (
     ALWAYS,
     DAY_US,
     EXPIRING_SQL,
@@ -23,8 +25,6 @@ from firstday.serve.store.base import (
     StoredEntry,
     keep_unexpired,
 )
-from firstday.serve.store.cool_down import CoolDown
-from firstday.serve.store.group_commit import GroupCommit
 
 try:
     import psycopg

@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from firstday.errors import MissingExtraError
-from firstday.serve.store.base import DAY_US, NOT_USERS, Entry, Log, Retention, StoredEntry, keep_unexpired
 from firstday.serve.store.cool_down import CoolDown
+from firstday.serve.store.log import DAY_US, NOT_USERS, Entry, Log, Retention, StoredEntry, keep_unexpired
 
 try:
     from redis.asyncio import Redis

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from firstday.errors import ConfigError
-from firstday.serve.store.base import (
+from firstday.serve.store.group_commit import GroupCommit
+from firstday.serve.store.log import (
     DAY_US,
     EXPIRING_SQL,
     FIELDS,
@@ -26,7 +27,6 @@ from firstday.serve.store.base import (
     keep_unexpired,
     now_us,
 )
-from firstday.serve.store.group_commit import GroupCommit
 
 Work = Callable[[sqlite3.Connection], Any]
 

@@ -1,0 +1,194 @@
+"""The store: a log of users' raw signals and of the lists they were shown.
+
+The store contains no vectors, so a new model needs no migration. A log entry is (owner, kind, id, time, body). The
+owner is a user or the service, the body is a record in JSON, and times increase strictly. `Store` converts between
+records and entries; a `Log`, in SQLite, Redis or Postgres, persists the entries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from itertools import chain
+from typing import Any
+
+import pydantic_core
+
+from firstday.serve.store.guests import check_merge, link, read_members, unite
+from firstday.serve.store.log import (
+    ALWAYS,
+    ITEM_USE,
+    ITEMS,
+    LISTS,
+    NEVER,
+    SERVICE,
+    Entry,
+    Log,
+    StoredEntry,
+    StoreError,
+)
+from firstday.serve.store.records import (
+    Assignment,
+    ItemUse,
+    NewItem,
+    Record,
+    StoredUser,
+    dump,
+    to_entry,
+)
+
+USERS_AT_ONCE = 20
+"""Number of users that a scan reads at once; requests wait that long."""
+
+
+class Store:
+    """Store of users' signals.
+
+    If the underlying log fails, every method raises `StoreError` and acknowledges nothing. When a call returns, its
+    changes are durable: they survive a killed process. An event whose id the user already has is ignored. The first
+    new ``shown`` event about a recorded list sets the list's ``is_told``. Expired entries are never returned. The time
+    of first contact, the assignments and the aliases of a user are kept until retention has passed since the last
+    write. Each call to the log runs in the context manager that `watch` returns for its name.
+
+    A merged guest and its person are one user under either id: for `read`, `assign` and `delete`. `append` keeps the
+    id that it is given.
+    """
+
+    def __init__(self, log: Log, watch: Callable[[str], AbstractContextManager[Any]] = nullcontext) -> None:
+        self.log, self.watch = log, watch
+        self.back_up, self.close = log.back_up, log.close
+
+    async def append(self, records: Iterable[tuple[str, Record]]) -> int:
+        """Append (owner, record) pairs, all or none; return how many are new.
+
+        A profile replaces the previous one. An event, a list or an assignment that the owner already has is ignored.
+        """
+        return sum(await self._append([to_entry(owner, record) for owner, record in records]))
+
+    async def _append(self, entries: Sequence[Entry]) -> list[bool]:
+        with self.watch("append"):
+            return await self.log.append(entries)
+
+    async def _read(self, owners: Sequence[str], since_us: int = -1) -> list[list[StoredEntry]]:
+        with self.watch("read"):
+            return await self.log.read(owners, since_us)
+
+    async def read(self, user_ids: Sequence[str]) -> list[StoredUser]:
+        """Return what is stored about each user."""
+        users = []
+        for members in await read_members(self._read, user_ids):
+            users.append(unite(members, self.log.rules.caps))
+            if len(members) > 1:
+                await self._renew(members)
+        return users
+
+    async def _renew(self, members: Mapping[str, StoredUser]) -> None:
+        """Keep all members as long as one of them, by a write once a member has half expired."""
+        now_us = self.log.now_us
+        seen_us = [member.seen_us for member in members.values()]
+        if min(seen_us) < (self.log.rules.oldest_us(now_us) + now_us) // 2 < max(seen_us):
+            person_id, *guest_ids = members
+            with suppress(StoreError):  # already counted; the next read tries again
+                links = chain.from_iterable(link(person_id, guest_id) for guest_id in guest_ids)
+                if await self.append(links):  # they were deleted meanwhile
+                    await self.delete(person_id)
+
+    async def merge(self, user_id: str, guest_id: str) -> bool:
+        """Make a guest's records those of a user; return whether they were not before.
+
+        Both aliases are written only if they are as they were read, and again each time, so that a merge that came
+        between makes this one start again. Raises `MergeError` if the merge is not allowed.
+        """
+        links = [to_entry(owner, alias) for owner, alias in link(user_id, guest_id)]
+        is_new = False
+        while True:
+            members, others = await read_members(self._read, [user_id, guest_id])
+            check_merge(user_id, guest_id, members, others)
+            is_new |= guest_id not in members
+            read_us = members[user_id].seen_us, NEVER, others[guest_id].seen_us
+            entries = [one._replace(replace_before_us=us + 1) for one, us in zip(links, read_us, strict=True)]
+            is_person, _, is_guest = await self._append(entries)
+            if is_person and is_guest:
+                return is_new
+
+    async def start_experiment(self, experiment: str) -> int:
+        """Return the start of an experiment, in microseconds since 1970; a new experiment starts now."""
+        start = Assignment(experiment, "")
+        await self.append([(SERVICE, start)])
+        (entries,) = await self._read([SERVICE])
+        return next(us for _, us, _, body in entries if body == dump(start))
+
+    async def put(self, owner: str, values: Mapping[str, Any]) -> None:
+        """Set values of an owner that is not a user, by name, all or none; None deletes one."""
+        entries = [
+            Entry(owner, owner, name, pydantic_core.to_json((name, value)).decode(), ALWAYS)
+            for name, value in values.items()
+        ]
+        await self._append([*entries, Entry(SERVICE, owner, owner, "", ALWAYS)])
+
+    async def find_changes(self) -> Mapping[str, int]:
+        """Return when the values of each owner last changed, in microseconds."""
+        (entries,) = await self._read([SERVICE])
+        return {kind: us for kind, us, *_ in entries}
+
+    async def read_lists(self) -> dict[str, Any]:
+        """Return the item lists by name."""
+        (entries,) = await self._read([LISTS])
+        return _read_values(entries)
+
+    async def read_items(self, since_us: int) -> list[StoredEntry]:
+        """Return the new items that were put or deleted after a time, in this order."""
+        (entries,) = await self._read([ITEMS], since_us)
+        return entries
+
+    async def read_item_use(self) -> ItemUse:
+        """Return the counts of the use of new items."""
+        (entries,) = await self._read([ITEM_USE])
+        return ItemUse(**_read_values(entries))
+
+    async def assign(self, user_id: str, new: Assignment) -> Assignment:
+        """Assign a variant to a user who has none; return the assignment that applies."""
+        await self.append([(user_id, new)])
+        (user,) = await self.read([user_id])
+        return next((old for old in user.assignments if old.experiment == new.experiment), new)
+
+    async def delete(self, user_id: str) -> None:
+        """Delete a user with all guests; again if one of them was merged meanwhile."""
+        is_deleted = False
+        with self.watch("delete"):
+            while not is_deleted:
+                until_us, _ = await self.log.find_facts()
+                (members,) = await read_members(self.log.read, [user_id])
+                is_deleted = await self.log.delete(list(members), until_us)
+
+    async def purge(self) -> None:
+        """Remove expired entries."""
+        with self.watch("purge"):
+            await self.log.purge()
+
+    async def probe(self) -> None:
+        """Write an entry of the service, to find out whether the store accepts writes."""
+        await self._append([Entry(SERVICE, "probe", "probe", "", ALWAYS)])
+
+
+async def read_new_items(log: Log) -> tuple[dict[str, NewItem], ItemUse]:
+    """Return all new items by id, the most recently put last, and the counts of their use."""
+    items, counts = map(_read_values, await log.read([ITEMS, ITEM_USE]))
+    return {item_id: NewItem(**item) for item_id, item in items.items()}, ItemUse(**counts)
+
+
+def _read_values(entries: Iterable[StoredEntry]) -> dict[str, Any]:
+    """Return values set by `Store.put`, by name."""
+    named = (pydantic_core.from_json(body) for *_, body in entries)
+    return {name: value for name, value in named if value is not None}
+
+
+async def scan_changed(log: Log, since_us: int) -> AsyncIterator[tuple[str, dict[str, StoredUser], StoredUser]]:
+    """Yield each user with entries after a time: the id, the logs of its person as from `read_members`, the person."""
+    changed = await log.find_owners(since_us)
+    for first in range(0, len(changed), USERS_AT_ONCE):
+        owners = changed[first : first + USERS_AT_ONCE]
+        for owner, members in zip(owners, await read_members(log.read, owners), strict=True):
+            yield owner, members, unite(members, {})
+        await asyncio.sleep(0)
