@@ -15,7 +15,7 @@ from firstday.data.dataset import Dataset
 from firstday.display import shorten, write_table
 from firstday.engine.engines import Check
 from firstday.evaluation.results import Results
-from firstday.features.signals import SignalBatch
+from firstday.features.signal_batch import SignalBatch
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_strategy

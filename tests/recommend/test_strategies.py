@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from firstday.features.signals import SignalBatch, Signals
+from firstday.features.signal_batch import SignalBatch
+from firstday.features.signals import Signals
 from firstday.ranking import MAX_CELLS, rank_scores
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_query

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from store_servers import RedisProcess
 
-from firstday.features.signals import Impression, Signals
+from firstday.features.signals import Signals
+from firstday.features.wire_types import Impression
 from firstday.serve.store.base import (
     NEVER,
     Entry,

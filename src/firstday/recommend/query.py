@@ -13,7 +13,7 @@ import polars as pl
 from firstday.data.events import ITEM
 from firstday.display import readable
 from firstday.errors import ConfigError, FirstdayError
-from firstday.features.signals import SignalBatch
+from firstday.features.signal_batch import SignalBatch
 from firstday.model.trained_model import FEW, TrainedModel
 from firstday.ranking import mean_finite, rank_scores, score_by_vectors, take_lists, unit_rows
 from firstday.recommend.added_items import AddedItems

@@ -19,7 +19,7 @@ from firstday.data.events import Window
 from firstday.data.splits.split import Actions
 from firstday.data.user_rows import NEVER
 from firstday.embed.embeddings import select_uses
-from firstday.features.signals import map_columns
+from firstday.features.catalogue import map_columns
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
 from firstday.sparse import SparseRows, contains

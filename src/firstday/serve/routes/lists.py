@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from starlette.routing import Route
 
 from firstday.errors import ConfigError
-from firstday.features.signals import IdText, Signals
+from firstday.features.signals import Signals
+from firstday.features.wire_types import IdText
 from firstday.recommend.recommendation import Recommendation
 from firstday.serve.batching import ListRequest
 from firstday.serve.explain import explain as explain_list

@@ -32,16 +32,8 @@ from pydantic import (
 )
 
 from firstday.errors import FirstdayError
-from firstday.features.signals import (
-    Id,
-    Impression,
-    Interaction,
-    ListId,
-    ListPosition,
-    Policy,
-    Propensity,
-    Signals,
-)
+from firstday.features.signals import Signals
+from firstday.features.wire_types import Id, Impression, Interaction, ListId, ListPosition, Policy, Propensity
 
 DAY_US = 86_400_000_000
 NOT_USERS = SERVICE, LISTS, ITEMS, ITEM_USE = "", "\x01item_lists", "\x01new_items", "\x01item_use"
