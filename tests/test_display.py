@@ -52,6 +52,9 @@ def examples(
         "Config": [fd.Config(), as_published(fd.Config()), *vars(fd.Config()).values()],
         "Dataset": [world],
         "Experiment": [fd.Experiment("test", variants)],
+        "Explanation": [
+            recommender.explain({"interactions": MANY}, recommender.recommend({"interactions": MANY}, k=100))
+        ],
         "LearningData": [make_data()[0]],
         "OptionSearch": [find_strategy("ease").search],
         "UseData": [fd.UseData(query.liked, query.liked)],
