@@ -52,7 +52,7 @@ GATE = "serve/middleware.py"
 LISTS = "serve/routes/lists.py"
 PROTOCOL = "serve/protocol.py"
 OWN_PATHS = 'scope["path"] not in ("/v1/events", f"/v1/users/{claims.sub}/recommendations")'
-SIGNALS = "features/signals.py"
+WIRE_TYPES = "features/wire_types.py"
 SNAPSHOT = "data/splits/snapshot.py"
 ROLES = "data/splits/roles.py"
 REGISTRATION = "data/splits/registration.py"
@@ -113,7 +113,7 @@ STORES = (
     (RECORDS, "if shown.is_told:", "if False:"),
     (GUESTS, "if person.person_id == person_id else ()", ""),
     (STORE, "replace_before_us=us + 1", "replace_before_us=ALWAYS"),
-    (SIGNALS, "return self.signal == SHOWN and self.entity == ITEM", "return False"),
+    (WIRE_TYPES, "return self.signal == SHOWN and self.entity == ITEM", "return False"),
     (STORE_LOG, "if entry[1] >= oldest_us or entry[0] not in EXPIRING", ""),
     (STORE_LOG, "entries[-1][1] < oldest_us and owner", "False and owner"),
     (STORE, "if await self.append(links):", "if not await self.append(links):"),

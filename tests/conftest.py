@@ -16,7 +16,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.splits import roles
 from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Split
-from firstday.features.signals import SignalBatch
+from firstday.features.signal_batch import SignalBatch
 from firstday.recommend import registry
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.registry import find_method

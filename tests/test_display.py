@@ -15,7 +15,7 @@ from firstday.data.dataset import Dataset
 from firstday.display import shorten, write_table
 from firstday.engine.engines import Check
 from firstday.evaluation.results import Results
-from firstday.features.signals import SignalBatch
+from firstday.features.signal_batch import SignalBatch
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_strategy
@@ -52,6 +52,9 @@ def examples(
         "Config": [fd.Config(), as_published(fd.Config()), *vars(fd.Config()).values()],
         "Dataset": [world],
         "Experiment": [fd.Experiment("test", variants)],
+        "Explanation": [
+            recommender.explain({"interactions": MANY}, recommender.recommend({"interactions": MANY}, k=100))
+        ],
         "LearningData": [make_data()[0]],
         "OptionSearch": [find_strategy("ease").search],
         "UseData": [fd.UseData(query.liked, query.liked)],

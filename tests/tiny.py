@@ -33,8 +33,8 @@ from firstday.data.events import ITEM
 from firstday.data.ids import Ids
 from firstday.embed.embeddings import FoldIn
 from firstday.embed.kept_users import WarmUsers
+from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import Encoder
-from firstday.features.signals import Catalogue
 from firstday.methods.auto import Guard
 from firstday.methods.blend import Blending
 from firstday.methods.direct import Ranker

@@ -12,6 +12,7 @@ from firstday.evaluation.results import Results as Results
 from firstday.evaluation.run import evaluate as evaluate
 from firstday.features.signals import Signals as Signals
 from firstday.model.folder import rollback as rollback
+from firstday.recommend.explain import Explanation as Explanation
 from firstday.recommend.query import Answer as Answer
 from firstday.recommend.query import Query as Query
 from firstday.recommend.recommendation import Recommendation as Recommendation

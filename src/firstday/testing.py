@@ -11,10 +11,11 @@ import numpy as np
 from firstday.data.events import ITEM
 from firstday.features.signals import Signals
 from firstday.model.trained_model import TrainedModel
+from firstday.recommend.answers import answer_query
 from firstday.recommend.component import Component
 from firstday.recommend.plugin_checks import check_answer
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.recommender import Recommender, answer_query
+from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_supported
 from firstday.recommend.rules.list_rules import Rules, compile_rules
 

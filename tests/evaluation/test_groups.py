@@ -8,7 +8,7 @@ import pytest
 from firstday.evaluation.figures import measure_groups
 from firstday.evaluation.results import Results
 from firstday.evaluation.slices import MIN_USERS, NOT_KNOWN, group_slice, name_group, read_profiles, slice_by_profile
-from firstday.features.signals import SignalBatch
+from firstday.features.signal_batch import SignalBatch
 from tests.evaluation.reports import results
 
 N = 400

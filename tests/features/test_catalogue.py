@@ -9,7 +9,8 @@ from firstday.config import SignalConfig
 from firstday.data.dataset import Dataset, Entity, Group
 from firstday.data.events import ITEM, Events
 from firstday.data.ids import Ids
-from firstday.features.signals import Catalogue, Signals
+from firstday.features.catalogue import Catalogue
+from firstday.features.signals import Signals
 from firstday.sparse import SparseRows
 
 SIGNALS = SignalConfig().names

@@ -13,7 +13,7 @@ from firstday.data.events import ITEM
 from firstday.embed.embeddings import Embeddings, FoldIn
 from firstday.features import encoder as encoder_module
 from firstday.features.encoder import Encoder, collect_features, fit_encoder, memory_bytes
-from firstday.features.signals import SignalBatch
+from firstday.features.signal_batch import SignalBatch
 from firstday.sparse import SparseRows
 
 USER_VECTORS = np.array([[1, 0], [0, 1], [0.6, 0.8], [-1, 0], [0, -1]], np.float32)

@@ -11,7 +11,9 @@ from firstday.data.dataset import Dataset
 from firstday.data.events import Events
 from firstday.data.ids import Ids
 from firstday.errors import DataError
-from firstday.features.signals import Catalogue, Impression, Interaction, Signals
+from firstday.features.catalogue import Catalogue
+from firstday.features.signals import Signals
+from firstday.features.wire_types import Impression, Interaction
 
 
 def make_catalogue(items: Sequence[str | int]) -> Catalogue:

@@ -18,7 +18,8 @@ from firstday.data.splits.split import Cohort, Split
 from firstday.embed.embeddings import select_uses
 from firstday.embed.methods import collect_warm_logs, fit_embeddings
 from firstday.model.trained_model import TrainedModel
-from firstday.recommend.recommender import Recommender, answer_query
+from firstday.recommend.answers import answer_query
+from firstday.recommend.recommender import Recommender
 from firstday.recommend.spec import BASE_METHODS
 from firstday.sparse import SparseRows
 from firstday.training.fit import cohort_query, fit

@@ -9,7 +9,9 @@ import pytest
 from firstday.config import SignalConfig
 from firstday.data.events import ITEM
 from firstday.errors import DataError
-from firstday.features.signals import Interaction, SignalBatch, Signals
+from firstday.features.signal_batch import SignalBatch
+from firstday.features.signals import Signals
+from firstday.features.wire_types import Interaction
 from firstday.sparse import SparseRows
 
 

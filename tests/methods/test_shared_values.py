@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from firstday.model.trained_model import TrainedModel
+from firstday.recommend.answers import answer_query
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender, answer_query
+from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_strategy, strategies_of
 from firstday.testing import make_users
 

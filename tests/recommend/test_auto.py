@@ -12,8 +12,9 @@ from firstday.features.signals import Signals
 from firstday.methods.auto import ClassEvidence, Guard
 from firstday.methods.blend import score_blend
 from firstday.model.trained_model import KNOWLEDGE, TrainedModel
+from firstday.recommend.answers import answer_query
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender, answer_query
+from firstday.recommend.recommender import Recommender
 from tests.tiny import make_model, with_learned
 
 NOBODY = Signals()

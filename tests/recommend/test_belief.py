@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 
 from firstday.embed.embeddings import PASSED_OVER, FoldIn
-from firstday.features.signals import Impression, Signals
+from firstday.features.signals import Signals
+from firstday.features.wire_types import Impression
 from firstday.methods.blend import HALFWAY, _score_evidence, _share_by_belief, score_blend
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend import belief as rules
+from firstday.recommend.answers import answer_query
 from firstday.recommend.belief import believe_people, believe_segments, llr_of_no, llr_of_yes, normalise
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender, answer_query
+from firstday.recommend.recommender import Recommender
 from firstday.sparse import SparseRows
 from tests.tiny import EAST, ITEM_VECTORS, NORTH, USES, make_model
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from firstday.features.signals import SignalBatch
+from firstday.features.signal_batch import SignalBatch
+from firstday.recommend.answers import answer_query
 from firstday.recommend.query import ComputedDays, Query
-from firstday.recommend.recommender import Recommender, answer_query
+from firstday.recommend.recommender import Recommender
 from tests.recommend.test_lists_by_hand import VISITORS
 
 K = 4

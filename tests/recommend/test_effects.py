@@ -17,9 +17,10 @@ from firstday.embed.embeddings import FoldIn
 from firstday.features.signals import Signals
 from firstday.methods.blend import KNOTS, Blending
 from firstday.model.trained_model import TrainedModel
+from firstday.recommend.answers import answer_query
 from firstday.recommend.effects import find_effects
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender, answer_query
+from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import register, strategies_of
 from firstday.recommend.spec import StrategySpec
 from tests.synthetic import COLD_MODELS

@@ -9,9 +9,9 @@ import pytest
 
 from firstday.features.signals import Signals
 from firstday.methods.explore import draw_slate, seed_of
+from firstday.recommend.answers import answer_query
 from firstday.recommend.belief import believe_segments
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import answer_query
 from tests.tiny import make_model, make_quota
 
 LISTS = np.array([[0, 2, 1], [3, 2, 4]])

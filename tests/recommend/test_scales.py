@@ -9,8 +9,9 @@ import pytest
 
 from firstday.features.signals import Signals
 from firstday.model.calibration import Calibration
+from firstday.recommend.answers import answer_query
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.recommender import Recommender, answer_query
+from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_strategy, register, strategies_of, strategy_names
 from firstday.recommend.scales import is_fraction, scale_answer
 from firstday.recommend.spec import PROBABILITY, StrategySpec

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from firstday.features.signals import SignalBatch, Signals
+from firstday.features.signal_batch import SignalBatch
+from firstday.features.signals import Signals
 from firstday.ranking import MAX_CELLS, rank_scores
+from firstday.recommend.answers import answer_query
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender, answer_query
+from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import searched_names, strategy_names
 from firstday.testing import check_strategy
 from tests.tiny import N_ITEMS

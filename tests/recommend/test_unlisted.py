@@ -13,9 +13,10 @@ from firstday.data.splits.split import Split
 from firstday.features.signals import Signals
 from firstday.model.folder import load_model, save_model
 from firstday.ranking import rank_scores
+from firstday.recommend.answers import answer_query
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.questionnaire import Answers, Questionnaire, recommend_after_questions
-from firstday.recommend.recommender import Recommender, answer_query
+from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import strategies_of, value_type
 from firstday.training.fit import fit
 from tests.synthetic import N_ITEMS as N_WORLD_ITEMS

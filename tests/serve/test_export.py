@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 from firstday.errors import ConfigError
-from firstday.features.signals import Impression
+from firstday.features.wire_types import Impression
 from firstday.serve import export as module
 from firstday.serve.export import STATE, ExportSummary, export
 from firstday.serve.settings import load_settings

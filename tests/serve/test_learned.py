@@ -8,7 +8,7 @@ import httpx
 import numpy as np
 import pytest
 
-from firstday.serve.explain import N_CHANGED
+from firstday.recommend.explain import N_CHANGED
 from tests.serve.conftest import add_events, get_list, ids_of, post_list
 from tests.serve.test_explain import ask
 

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from firstday.cli.main import app
 from firstday.errors import DataError
-from firstday.features.signals import Impression, Signals
+from firstday.features.signals import Signals
+from firstday.features.wire_types import Impression
 from firstday.recommend.recommender import Recommender
 from tests.serve.conftest import assert_error, ids_of
 

@@ -17,11 +17,13 @@ from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Split
 from firstday.errors import ConfigError
 from firstday.evaluation.run import SIMPLE, evaluate
-from firstday.features.signals import SignalBatch, Signals
+from firstday.features.signal_batch import SignalBatch
+from firstday.features.signals import Signals
 from firstday.model.trained_model import TrainedModel
 from firstday.progress import no_progress
+from firstday.recommend.answers import answer_query
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender, answer_query
+from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_learner, learners_of, register, searched_names
 from firstday.recommend.spec import PAPER_SEGMENT, ColdModelSpec, OptionSearch, StrategySpec, UseData
 from firstday.sparse import SparseRows

@@ -26,16 +26,9 @@ from firstday.metrics import Interval
 from firstday.model.folder import MANIFEST, list_versions, read_manifest, save_model
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.sparse import SparseRows
-from firstday.training.refresh_model import (
-    _HASH_SEED,
-    MAX_SHARE,
-    ModelComparison,
-    RefreshResult,
-    compare_models,
-    find_shrunk,
-    hash_users,
-    refresh,
-)
+from firstday.training.held_out_users import _HASH_SEED, MAX_SHARE, hash_users
+from firstday.training.model_comparison import ModelComparison, compare_models
+from firstday.training.refresh_model import RefreshResult, find_shrunk, refresh
 from tests.synthetic import brief_config, make_world
 from tests.timed import make_log
 

@@ -13,9 +13,10 @@ from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Split
 from firstday.features.signals import Signals
 from firstday.methods.blend import KNOTS, share_of_knots
+from firstday.recommend.answers import answer_query
 from firstday.recommend.component import Scores
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender, answer_query
+from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import components_of, find_strategy, register
 from firstday.recommend.spec import BASE_COMPONENTS, StrategySpec
 from firstday.sparse import SparseRows

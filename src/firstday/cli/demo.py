@@ -52,7 +52,7 @@ def demo(
     model = out / "model"
     check_target(model)
     recommender = unpack_model(model)
-    print_lists(model)
+    print_lists(recommender)
     program = program_name()
     user = f'{{"interactions": [["stream", "item", {recommender.model.catalogue.items[0]}]]}}'
     typer.echo(
@@ -77,31 +77,25 @@ def unpack_model(target: Path) -> Recommender:
     return open_model(target)
 
 
-def print_lists(folder: Path) -> None:
+def print_lists(recommender: Recommender) -> None:
     """Print everyone's list next to a newcomer's with its reasons, and the gain on held-out users."""
-    from firstday.serve.batching import ListRequest
-    from firstday.serve.explain import explain
-    from firstday.serve.models import load_served
-
-    served = load_served(folder)
-    catalogue = served.trained.catalogue
-    facts = served.trained.facts
+    catalogue = recommender.model.catalogue
     ids = dict(zip(catalogue.titles or (), catalogue.items.values, strict=True))
-    request = ListRequest(signals=Signals(interactions=[("stream", "item", ids[title]) for title in PICKS]))
-    request.model = served
-    everyone = served.recommender.recommend(Signals(), N_WINES, BASELINE)
-    newcomer = served.recommender.recommend(request.signals, N_WINES)
-    reasons = explain(request, newcomer)["items"]
+    user = Signals(interactions=[("stream", "item", ids[title]) for title in PICKS])
+    everyone = recommender.recommend(Signals(), N_WINES, BASELINE)
+    newcomer = recommender.recommend(user, N_WINES)
     columns = ("rank", "everyone gets", "this newcomer gets", "because it resembles")
     rows = []
+    reasons = recommender.explain(user, newcomer).items
     for rank, (common, own, reason) in enumerate(zip(everyone, newcomer, reasons, strict=True), 1):
-        cells = (str(rank), common.title, own.title, reason["most_like"]["title"])
+        like = reason.most_like
+        cells = (str(rank), common.title, own.title, like.title if like else "")
         rows.append(dict(zip(columns, cells, strict=True)))
     typer.echo(f"A newcomer picks three of {len(catalogue.items):,} wines:")
     for title in PICKS:
         typer.echo(f"- {title}")
     print_table(Table("", rows, words=columns))
-    held_out = facts["metrics"]["held_out"]
+    held_out = recommender.model.facts["metrics"]["held_out"]
     mean, low, high = (f"{100 * ratio - 100:.0f}" for ratio in held_out["ratio"])
     typer.secho(
         f"Lists by auto beat popularity by {mean} % [{low}, {high}], on {held_out['users']:,} people unknown to the "

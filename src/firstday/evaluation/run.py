@@ -35,9 +35,9 @@ from firstday.methods.popularity import RECENT
 from firstday.methods.segments import SEGMENT
 from firstday.metrics import PrecisionRule
 from firstday.progress import Progress, no_progress, open_progress
+from firstday.recommend.answers import answer_query
 from firstday.recommend.batch import read_profile
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.recommender import answer_query
 from firstday.recommend.registry import (
     check_strategies,
     register,

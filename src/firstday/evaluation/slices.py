@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
-from firstday.features.signals import SignalBatch
+from firstday.features.signal_batch import SignalBatch
 from firstday.model.trained_model import TrainedModel
 
 ALL = "all"

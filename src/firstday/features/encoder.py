@@ -16,7 +16,8 @@ from firstday.data.events import ITEM, Pair, sort_pairs
 from firstday.display import readable
 from firstday.embed.embeddings import Embeddings, FoldIn
 from firstday.features.ages import choose_widths, weigh_years
-from firstday.features.signals import PICK_SIGNAL, SignalBatch, Signals
+from firstday.features.signal_batch import SignalBatch
+from firstday.features.signals import PICK_SIGNAL, Signals
 from firstday.ranking import unit_rows
 from firstday.sparse import SparseRows, contains, union_rows
 

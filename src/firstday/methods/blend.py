@@ -282,9 +282,7 @@ def _once(query: Query, rows: np.ndarray, name: str) -> Part:
     assert component is not None
     if query.n_users > ROWS_AT_ONCE or len(rows) < query.n_users:
         return component(query, rows)
-    if name not in query.components:
-        query.components[name] = component(query, rows)
-    return query.components[name]
+    return query.derive(component, rows)
 
 
 def _share_by_belief(query: Query, rows: np.ndarray) -> np.ndarray:

@@ -133,13 +133,13 @@ def ranked_positions(model: TrainedModel) -> np.ndarray:
 def score_direct(query: Query, rows: np.ndarray) -> np.ndarray:
     """Return log-probabilities, float32, shape (n_rows, n_items); minus infinity for items that are not ranked."""
     ranker: Ranker = query.learned("direct")
-    return spread_scores(ranker.score(query.per_user(hidden_activations)[rows]), ranker.items, query.model.n_items)
+    return spread_scores(ranker.score(query.derive(hidden_activations)[rows]), ranker.items, query.model.n_items)
 
 
 def score_candidates(query: Query, rows: np.ndarray) -> Scores:
     """Score candidates by log-probability relative to the most likely reference item, as a component of `blend`."""
     ranker: Ranker = query.learned("direct")
-    hidden = query.per_user(hidden_activations)[rows]
+    hidden = query.derive(hidden_activations)[rows]
 
     def find_logits(chosen: np.ndarray) -> np.ndarray:
         positions = query.model.derive(ranked_positions)[chosen]

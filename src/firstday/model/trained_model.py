@@ -16,8 +16,10 @@ from firstday.embed.embeddings import FoldIn
 from firstday.embed.kept_users import WarmUsers
 from firstday.errors import FirstdayError
 from firstday.features.ages import pool_counts
+from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import Encoder
-from firstday.features.signals import Catalogue, SignalBatch, Signals
+from firstday.features.signal_batch import SignalBatch
+from firstday.features.signals import Signals
 from firstday.model.calibration import Calibration
 from firstday.model.clock import Clock
 from firstday.model.item_content import ItemContent
@@ -132,7 +134,7 @@ class TrainedModel:
         return self.signal_encoder
 
     def read_signals(self, users: Sequence[Signals]) -> tuple[SignalBatch, list[tuple[str, ...]]]:
-        """Translate signals from the caller's ids into indexes; see `firstday.features.signals.Catalogue.read`."""
+        """Translate signals from the caller's ids into indexes; see `firstday.features.catalogue.Catalogue.read`."""
         return self.catalogue.read(users, self.config.signals)
 
     @cached_property

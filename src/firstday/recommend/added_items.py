@@ -18,7 +18,7 @@ from firstday.data.ids import Ids
 from firstday.data.load import collect_vectors, find_item_columns
 from firstday.display import readable
 from firstday.errors import ConfigError, DataError
-from firstday.features.signals import Catalogue
+from firstday.features.catalogue import Catalogue
 from firstday.model.item_content import TEXTS, ItemContent
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows

@@ -20,11 +20,12 @@ from firstday.errors import DataError
 from firstday.features.impressions import collect_passed_over
 from firstday.files import replaced
 from firstday.recommend.added_items import AddedItems
+from firstday.recommend.answers import answer_query
 from firstday.recommend.effects import count_ineffective
 from firstday.recommend.list_files import find_list_form, write_list_file
 from firstday.recommend.query import Query
 from firstday.recommend.recommendation import frame_lists
-from firstday.recommend.recommender import Recommender, answer_query, check_length
+from firstday.recommend.recommender import Recommender, check_length
 from firstday.recommend.rules.list_rules import NO_RULES, Rules, compile_rules
 
 USERS_AT_ONCE = 20_000

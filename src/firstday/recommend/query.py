@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any, Literal, Protocol
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import polars as pl
@@ -13,24 +13,14 @@ import polars as pl
 from firstday.data.events import ITEM
 from firstday.display import readable
 from firstday.errors import ConfigError, FirstdayError
-from firstday.features.signals import SignalBatch
+from firstday.features.signal_batch import SignalBatch
 from firstday.model.trained_model import FEW, TrainedModel
 from firstday.ranking import mean_finite, rank_scores, score_by_vectors, take_lists, unit_rows
 from firstday.recommend.added_items import AddedItems
 from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, compile_rules
 from firstday.sparse import SparseRows, contains, union_rows
 
-FROM_SIGNALS = (
-    "features",
-    "predicted",
-    "closeness",
-    "liked",
-    "passed_over",
-    "has_features",
-    "n_known",
-    "profile",
-)
-"""Results that depend only on the users and their signals, kept by `Query.ask`."""
+T = TypeVar("T")
 MAX_PASSED_OVER = 0.5
 """Maximum probability that the user passed an item over at which a list may still contain it."""
 
@@ -60,6 +50,33 @@ class ComputedDays:
     def take(self, rows: np.ndarray) -> ComputedDays:
         """Return the day ones of some rows."""
         return ComputedDays(self.features[rows], self.means[rows])
+
+
+@dataclass(eq=False)
+class QueryCache:
+    """What was computed for a query: from the signals, by property, and by methods, see `Query.derive`."""
+
+    of_signals: dict[Any, Any] = field(default_factory=dict)
+    of_methods: dict[Any, Any] = field(default_factory=dict)
+
+
+def _take_arrays(values: Mapping[Any, Any], rows: np.ndarray) -> dict[Any, Any]:
+    """Return the rows of arrays, which have one per user; other values are left out."""
+    return {key: value[rows] for key, value in values.items() if isinstance(value, np.ndarray)}
+
+
+class OfSignals(Generic[T]):
+    """Property of a query that depends only on the users and their signals, kept in `Query.cache`."""
+
+    def __init__(self, compute: Callable[[Any], T]) -> None:
+        self.compute = compute
+        self.__doc__ = compute.__doc__
+
+    def __get__(self, query: Query, _owner: type) -> T:
+        values = query.cache.of_signals
+        if self not in values:
+            values[self] = self.compute(query)
+        return values[self]
 
 
 class LearnedScores(Protocol):
@@ -114,8 +131,7 @@ class Query:
     added: AddedItems | None = None
     added_excluded: SparseRows | None = None
     listed_rules: ItemRules | None = None
-    components: dict[str, Any] = field(default_factory=dict, init=False, repr=False)  # cache of `blend`, by method
-    _per_user: dict[Any, np.ndarray] = field(default_factory=dict, init=False, repr=False)  # cache of `per_user`
+    cache: QueryCache = field(default_factory=QueryCache, init=False, repr=False)  # shared by `ask`, new in `replace`
 
     @property
     def n_users(self) -> int:
@@ -169,7 +185,7 @@ class Query:
             return self.excluded
         return union_rows([replace(self.excluded, n_columns=added.n_columns), added])
 
-    @cached_property
+    @OfSignals
     def has_features(self) -> np.ndarray:
         """Mask of users with informative features, bool, shape (n_users,).
 
@@ -192,7 +208,7 @@ class Query:
             has_value |= codes >= 0
         return has_value
 
-    @cached_property
+    @OfSignals
     def _has_signal(self) -> np.ndarray:
         """Mask of users with an interaction that enters a feature block, bool, shape (n_users,)."""
         has_signal = np.zeros(self.n_users, dtype=bool)
@@ -215,7 +231,7 @@ class Query:
         reads_friends = encoder is not None and encoder.friend_vectors is not None
         return np.asarray(self.friends.lengths() > 0) & reads_friends
 
-    @cached_property
+    @OfSignals
     def passed_over(self) -> SparseRows:
         """Probability that each user saw an item and passed it over, except liked items, shape (n_users, n_items)."""
         passed_over = self.signals.passed_over
@@ -223,7 +239,7 @@ class Query:
             return SparseRows.empty(self.n_users, self.model.n_items)
         return passed_over.keep(~contains(self.liked, passed_over))
 
-    @cached_property
+    @OfSignals
     def n_known(self) -> np.ndarray:
         """Number of liked items and of actions on other entities, int64, shape (n_users,).
 
@@ -239,13 +255,13 @@ class Query:
                 n_done = n_done + rows.lengths()
         return np.maximum(n_done, self._has_signal)
 
-    @cached_property
+    @OfSignals
     def knowledge(self) -> np.ndarray:
         """Class of each user by how much is known, as an index into `KNOWLEDGE`, int64, shape (n_users,)."""
         classes = [~self.has_features, self.n_known >= FEW, self.n_known > 0, self._has_friends]
         return np.select(classes, [0, 4, 3, 2], default=1)
 
-    @cached_property
+    @OfSignals
     def profile(self) -> dict[str, np.ndarray]:
         """Codes per profile column, with ages as ``age``, each of shape (n_users,).
 
@@ -258,23 +274,27 @@ class Query:
                 profile[name] = np.where((codes >= 0) & has_users, codes, -1)
         return profile
 
-    @cached_property
+    @OfSignals
     def features(self) -> np.ndarray:
         """Features, float32, shape (n_users, n_inputs)."""
         if self.computed is not None:
             return self.computed.features
         return self.model.encoder.encode(self.signals, self.liked)
 
-    @cached_property
+    @OfSignals
     def predicted(self) -> np.ndarray:
         """Predicted mature vectors, float32, shape (n_users, d), unit length."""
         return self.model.cold.predict(self.features)
 
-    def per_user(self, function: Callable[[Query], np.ndarray]) -> np.ndarray:
-        """Return `function(self)`, computed once: an array with one row per user, from signals and learned values."""
-        if function not in self._per_user:
-            self._per_user[function] = function(self)
-        return self._per_user[function]
+    def derive(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Return `function(self, *arguments)`, computed once: from signals and learned values, whatever the rules.
+
+        An array must have one row per user.
+        """
+        values = self.cache.of_methods
+        if function not in values:
+            values[function] = function(self, *arguments)
+        return values[function]
 
     def predicted_by(self, method: str) -> np.ndarray:
         """Return vectors as in `predicted`, by another cold model; raise ConfigError if it was not trained."""
@@ -286,22 +306,22 @@ class Query:
         check_numbers(f"cold model {method!r}: vectors", predicted, (self.n_users, vectors.shape[1]))
         return predicted
 
-    @cached_property
+    @OfSignals
     def nearest_segments(self) -> np.ndarray:
         """Segment nearest to each predicted vector, int64, shape (n_users,)."""
         return np.asarray(self.closeness.argmax(axis=1))
 
-    @cached_property
+    @OfSignals
     def closeness(self) -> np.ndarray:
         """Closeness of each segment to the predicted vectors, shape (n_users, n_segments); see `Segments.closeness`."""
         return self.model.segments.closeness(self.predicted)
 
-    @cached_property
+    @OfSignals
     def liked(self) -> SparseRows:
         """Positive affinities, shape (n_users, n_items)."""
         return self.signals.affinity(self.model.config.signals)
 
-    @cached_property
+    @OfSignals
     def liked_means(self) -> np.ndarray:
         """Mean vectors of the liked items, float32, shape (n_users, d), zeros without liked items."""
         if self.computed is not None:
@@ -407,8 +427,9 @@ class Query:
         Another `model` must read signals, and predict, as this one does.
         """
         query = replace(self, **changes)
-        names = FROM_SIGNALS if "model" in changes else (*FROM_SIGNALS, "components", "_per_user")
-        query.__dict__.update({name: value for name, value in vars(self).items() if name in names})
+        query.cache.of_signals = self.cache.of_signals
+        if "model" not in changes:
+            query.cache.of_methods = self.cache.of_methods
         return query
 
     def take(self, rows: np.ndarray) -> Query:
@@ -416,9 +437,8 @@ class Query:
         of_users = ("signals", "computed", "excluded_override", "added_excluded")
         parts = {name: getattr(self, name) for name in of_users}
         query = replace(self, **{name: part and part.take(rows) for name, part in parts.items()})
-        arrays = {name: value[rows] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
-        query.__dict__.update(arrays)
-        query._per_user.update({function: array[rows] for function, array in self._per_user.items()})
+        query.cache.of_signals = _take_arrays(self.cache.of_signals, rows)
+        query.cache.of_methods = _take_arrays(self.cache.of_methods, rows)
         return query
 
 

@@ -15,7 +15,7 @@ import polars as pl
 from firstday.data.frame_libraries import Library, to_library
 from firstday.data.ids import Ids
 from firstday.display import readable, write_table
-from firstday.features.signals import Catalogue
+from firstday.features.catalogue import Catalogue
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.added_items import ListedItems
 from firstday.recommend.query import Answer

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral
@@ -20,152 +19,40 @@ from firstday.features.encoder import understand_picks
 from firstday.features.signals import Signals
 from firstday.model.folder import KEEP, load_model, save_model
 from firstday.model.trained_model import TrainedModel
-from firstday.ranking import first_allowed, first_distinct
 from firstday.recommend.added_items import AddedItems, ListedItems
-from firstday.recommend.arrangement import arrange
-from firstday.recommend.effects import describe_ineffective
-from firstday.recommend.placement import place_additions
-from firstday.recommend.query import Answer, Query
+from firstday.recommend.answers import answer_query
+from firstday.recommend.explain import Explanation, explain_list
+from firstday.recommend.list_notes import describe_lists
+from firstday.recommend.query import Query
 from firstday.recommend.recommendation import Recommendation, Recommendations
-from firstday.recommend.registry import LOAD, find_method, find_strategy, find_supported, value_type
+from firstday.recommend.registry import LOAD, find_method, value_type
 from firstday.recommend.rules.list_rules import (
     NO_RULES,
     AnyRules,
-    ItemRules,
     Row,
     Rules,
     compile_rules,
     is_compiled,
     read_layers,
 )
-from firstday.recommend.scales import scale_answer
 from firstday.recommend.similar import SIMILAR, recommend_similar
-from firstday.recommend.spec import FALLBACKS, Strategy
+from firstday.recommend.spec import Strategy
 from firstday.sparse import SparseRows, union_rows
 
 AnySignals = Signals | Mapping[str, Any]
 """Signals of one user, or an equivalent dictionary."""
-REACH = 2_001
-"""Minimum length of the rankings that rules rearrange: more than `blend` ranks."""
-
-
-def answer_query(
-    query: Query,
-    strategy: str | Strategy,
-    layers: Sequence[Rules] = (),
-    profile: Callable[[int], Mapping[str, Any]] = lambda _row: {},
-) -> Answer:
-    """Answer all users of a query with a strategy, given by name or as a function, under rules.
-
-    Every user gets a route and k distinct items, or fewer if the rules and the user's history leave fewer. Fallbacks
-    answer users whom the strategy cannot answer, and popular items fill short lists up. Scores are on the scale of the
-    route.
-
-    `layers` are rules in addition to those of the query, and `profile` maps a user's row to the user's profile. Users
-    who agree in every value that the filters read are answered together.
-    """
-    if all(rules == NO_RULES for rules in layers) or not query.n_users:
-        return _answer_together(query, strategy)
-    names = {name for rules in layers for name in rules.names}
-    users: dict[str, list[int]] = defaultdict(list)
-    for row in range(query.n_users):
-        of_user = profile(row)
-        users[str([of_user.get(name) for name in names])].append(row)
-    parts = []
-    for rows in map(np.array, users.values()):
-        part = query if len(rows) == query.n_users else query.take(rows)
-        part = part.ask(rules=compile_rules(query.model, layers, profile(rows[0])))
-        if part.added is not None:
-            part = part.ask(listed_rules=compile_rules(part.added, layers, profile(rows[0])))
-        parts.append((rows, _answer_together(part, strategy)))
-    return Answer.join(parts)
-
-
-def _answer_together(query: Query, strategy: str | Strategy) -> Answer:
-    """Answer users under the compiled rules of the query, which may rearrange a longer ranking."""
-    rules = query.list_rules
-    reads_scores = bool(rules.pins) or rules.factors is not None
-    if not (reads_scores or rules.caps or rules.after):
-        return place_additions(query, _rank(query, strategy))
-    n_allowed = max(1, rules.n_allowed)
-    n_first = min(max(rules.after + query.k, REACH), n_allowed)
-    for n_ranking in dict.fromkeys((n_first, n_allowed)):
-        long_query = query.ask(k=n_ranking)
-        ranking = place_additions(long_query, _rank(long_query, strategy))
-        is_cut = n_ranking < n_allowed and bool((ranking.n_ranked == n_ranking).any())
-        answer = arrange(long_query, ranking, query.k)
-        # Otherwise search the rest for items that boosts raise, or that the caps leave room for.
-        if (answer.items >= 0).all() and not (reads_scores and is_cut):
-            break
-    return answer
-
-
-def _rank(query: Query, strategy: str | Strategy) -> Answer:
-    """Answer users with the strategy or, if it cannot answer them, with fallbacks; fill up short lists."""
-    recommend = find_supported(strategy, query.model).recommend if isinstance(strategy, str) else strategy
-    answer = recommend(query)
-    items = answer.items.copy()
-    scores = answer.scores.copy()
-    routes = answer.routes.copy()
-    propensities = np.ones(items.shape, dtype=np.float32)
-    if answer.propensities.size:
-        propensities[:] = answer.propensities
-    levels = answer.levels if answer.levels.size else np.zeros(query.n_users, dtype=np.float32)
-    for name in ("group", query.model.fallback):
-        unanswered = np.flatnonzero(routes == "")
-        if len(unanswered):
-            fallback = find_strategy(name).recommend(query.take(unanswered))
-            items[unanswered] = fallback.items
-            scores[unanswered] = fallback.scores
-            routes[unanswered] = fallback.routes
-            propensities[unanswered] = 1
-    is_listed = (items >= 0) & query.list_rules.allowed[items]  # third-party strategies may ignore the rules
-    _, propensities = first_allowed(items, propensities, is_listed, query.k)
-    items, scores = first_allowed(items, scores, is_listed, query.k)
-    n_ranked = (items >= 0).sum(axis=1)
-    propensities[np.arange(query.k) >= n_ranked[:, None]] = 1  # filling up is deterministic
-    for relaxed in dict.fromkeys((query, query.without_impressions)):  # items passed over only if nothing else is left
-        short = np.flatnonzero((items < 0).any(axis=1))
-        if len(short):
-            popular = find_strategy(query.model.fallback).recommend(relaxed.take(short)).items
-            candidates = np.concatenate([items[short], popular], axis=1)
-            items[short], _ = first_distinct(candidates, candidates, query.k)
-    return scale_answer(query, Answer(items, scores, routes, n_ranked, propensities=propensities, levels=levels))
-
-
-def _explain(
-    query: Query, strategy: str, answer: Answer, row: int, effects: Sequence[str], rules: ItemRules | None
-) -> Iterator[str]:
-    """Yield notes on one list: why a fallback answered, then `effects`, then remarks on the rules, if any."""
-    route = answer.routes[row]
-    if strategy == "auto":
-        strategy = query.model.learned["auto"].strategy_of(query.knowledge[row], query.model.fallback)
-    if route in FALLBACKS and route != strategy:
-        why = f"{strategy} can use none of this user's signals"
-        if strategy == SIMILAR:
-            why = "the model knows nothing that goes with the item and may be listed"
-        yield f"answered with {route}: {why}"
-    yield from effects
-    if rules is None:
-        return
-    items = answer.items[row]
-    n_ranked = answer.n_ranked[row]
-    n_listed = (items >= 0).sum()
-    end = rules.after + query.k
-    yield from rules.notes
-    for rank, item in rules.pins.items():
-        if rank >= rules.after and item not in items:
-            why = f"beyond the last rank, {end:,}" if rank >= end else "left out by the rules or the user's history"
-            yield f"the item pinned at rank {rank + 1:,} is {why}"
-    if n_ranked < n_listed:
-        yield f"{query.model.fallback} fills the list up from rank {rules.after + n_ranked + 1:,}"
-    if n_listed < query.k:
-        yield f"the rules and the user's history leave {n_listed:,} items for {query.k:,} ranks"
 
 
 def _profile_of(user: Signals) -> dict[str, Any]:
     """Return what filters read as ``user.NAME``."""
     return {"age": user.age, **user.groups}
+
+
+def _find_segments(query: Query) -> np.ndarray:
+    """Return the segment nearest to each prediction, int64, shape (n_users,), -1 if nothing is known about the user."""
+    if not query.has_features.any():
+        return np.full(query.n_users, -1, dtype=np.int64)
+    return np.where(query.has_features, query.nearest_segments, -1)
 
 
 def check_length(model: TrainedModel, k: int | None) -> int:
@@ -380,40 +267,67 @@ class Recommender:
 
         Several users may have the same id. With an item, given by index, lists have what goes with it.
         """
+        strategy = strategy or self.model.config.recommend.strategy
+        recommend: str | Strategy = strategy
+        query, unknown = self._read(users, keep_used, item)
+        if item is not None:
+            strategy = SIMILAR
+            recommend = self._find_similar(item)
+        segments = _find_segments(query)  # predicts for all users at once; `Query.take` keeps the results
+        profiles = list(map(_profile_of, users))
+        ids = [user.user_id for user in users]
+        for k, layers in lists:
+            query = query.ask(k=check_length(self.model, k))
+            answer = answer_query(query, recommend, layers, profiles.__getitem__)
+            has_rules = bool(users) and any(rules != NO_RULES for rules in layers)
+            rules = compile_rules(self.listed_items, layers, profiles[0]) if has_rules else None  # same notes for all
+            unused, notes = describe_lists(query, strategy, answer, rules)
+            ignored = [(*sentences, *others) for sentences, others in zip(unknown, unused, strict=True)]
+            yield Recommendations(self.listed_items, self.model, strategy, answer, segments, ignored, notes, ids)
+            listed = SparseRows.from_lists([items[items >= 0] for items in answer.items], len(query.list_rules.allowed))
+            query = query.without(listed)
+
+    def _read(self, users: Sequence[Signals], keep_used: bool, item: int | None) -> tuple[Query, list[tuple[str, ...]]]:
+        """Return a query about users, without the item whose similar items are listed, and what of them is unknown."""
         model = self.model
-        strategy = strategy or model.config.recommend.strategy
         if model.signal_encoder is not None:
             users = [understand_picks(model.signal_encoder, user) for user in users]
         batch, unknown = model.read_signals(users)
         query = Query(model, batch, 1, keep_used)
-        if self.added is not None and item is None:
+        if item is not None:
+            itself = SparseRows.from_lists([[item] if item < model.n_items else []] * len(users), model.n_items)
+            return query.ask(excluded_override=union_rows([query.always_excluded, itself])), unknown
+        if self.added is not None:
             of_listed, unknown = self.added.catalogue.read(users, model.config.signals)
             query = query.with_added(self.added, of_listed)
-        recommend: str | Strategy = strategy
-        if item is not None:
-            strategy = SIMILAR
-            vectors = [] if self.added is None else self.added.vectors[self.added.index == item]
-            recommend = partial(recommend_similar, item=item, vector=next(iter(vectors), None))
-            itself = SparseRows.from_lists([[item] if item < model.n_items else []] * len(users), model.n_items)
-            query = query.ask(excluded_override=union_rows([query.always_excluded, itself]))
-        segments = np.full(len(users), -1, dtype=np.int64)
-        if query.has_features.any():  # predicts for all users at once; `Query.take` keeps the cached rows
-            segments = np.where(query.has_features, query.nearest_segments, -1)
-        profiles = list(map(_profile_of, users))
-        for k, layers in lists:
-            query = query.ask(k=check_length(model, k))
-            answer = answer_query(query, recommend, layers, profiles.__getitem__)
-            unused, excluding = describe_ineffective(query, strategy, answer.routes)
-            ignored = [(*sentences, *others) for sentences, others in zip(unknown, unused, strict=True)]
-            has_rules = bool(users) and any(rules != NO_RULES for rules in layers)
-            rules = compile_rules(self.listed_items, layers, profiles[0]) if has_rules else None  # same notes for all
-            notes = [
-                tuple(_explain(query, strategy, answer, row, effects, rules)) for row, effects in enumerate(excluding)
-            ]
-            ids = [user.user_id for user in users]
-            yield Recommendations(self.listed_items, model, strategy, answer, segments, ignored, notes, ids)
-            listed = SparseRows.from_lists([items[items >= 0] for items in answer.items], len(query.list_rules.allowed))
-            query = query.without(listed)
+        return query, unknown
+
+    def _find_similar(self, item: int) -> Strategy:
+        """Return a strategy that lists what goes with an item of the model, or with an added one."""
+        vectors = [] if self.added is None else self.added.vectors[self.added.index == item]
+        return partial(recommend_similar, item=item, vector=next(iter(vectors), None))
+
+    def explain(self, user: AnySignals, recommendation: Recommendation) -> Explanation:
+        """Explain a list: the route, the nearest segments, a reason for each item, and what impressions changed.
+
+        Parameters
+        ----------
+        user
+            What was known about the user when the list was made.
+        recommendation
+            The list, from `recommend`, or of `similar`, `recommend_rows` or `recommend_users`.
+
+        Raises
+        ------
+        DataError
+            The signals are invalid.
+
+        Examples
+        --------
+        >>> answer = recommender.recommend({"age": 24})  # doctest: +SKIP
+        >>> recommender.explain({"age": 24}, answer).items[0].why  # doctest: +SKIP
+        """
+        return explain_list(self.model, self.added, Signals.of(user), recommendation)
 
     def has_compiled(self, users: Sequence[Signals], layers: Sequence[Rules]) -> bool:
         """Return whether the rules are compiled for all users, so that `answer_lists` is quick."""

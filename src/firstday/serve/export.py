@@ -17,7 +17,8 @@ import polars as pl
 from firstday.config import SHOWN
 from firstday.data.events import ITEM
 from firstday.errors import ConfigError
-from firstday.features.signals import Impression, Interaction, Signals
+from firstday.features.signals import Signals
+from firstday.features.wire_types import Impression, Interaction
 from firstday.files import write_file
 from firstday.serve.item_table import to_table
 from firstday.serve.store.log import Log

@@ -23,12 +23,11 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from firstday.errors import ConfigError
-from firstday.features.signals import (
+from firstday.features.signals import RESERVED, Age
+from firstday.features.wire_types import (
     BAD_CHARACTERS,
     ID_LENGTH,
     MAX_INTEGER,
-    RESERVED,
-    Age,
     AnyImpression,
     AnyInteraction,
     AnyPick,

@@ -31,9 +31,10 @@ from firstday.engine.first_uses import FirstUses, count_first_uses
 from firstday.engine.large import LargeDataset, Learners
 from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.errors import LOADED, ConfigError, DataError, expect
+from firstday.features.catalogue import Catalogue, map_columns
 from firstday.features.encoder import Encoder, collect_features, fit_encoder
 from firstday.features.impressions import collect_passed_over
-from firstday.features.signals import Catalogue, SignalBatch, map_columns
+from firstday.features.signal_batch import SignalBatch
 from firstday.model.trained_model import TrainedModel
 from firstday.progress import Progress, no_progress, open_progress
 from firstday.ranking import unit_rows

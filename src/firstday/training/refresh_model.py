@@ -7,8 +7,9 @@ each of their ids. The published model is exactly the one that was compared.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,28 +17,24 @@ import numpy as np
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.ids import Ids, stable_numbers
-from firstday.data.splits.cut_offs import choose_target_days
-from firstday.data.splits.histories import read_histories
-from firstday.data.splits.holdout import log_of, split_for_training
-from firstday.data.splits.registration import collect_newcomers, find_newest
-from firstday.data.splits.snapshot import take_snapshot
-from firstday.data.splits.split import Cohort
+from firstday.data.splits.holdout import split_for_training
+from firstday.data.splits.split import Cohort, Split
 from firstday.display import readable
 from firstday.engine.engines import ModelPlace, load
 from firstday.errors import ArtifactError, BusyError, ConfigError, needs_extra
-from firstday.metrics import Interval, bootstrap_ratios, measure
 from firstday.model.folder import KEEP, check_target, version_in
 from firstday.progress import Progress, open_progress
-from firstday.recommend.recommender import Recommender, answer_query, open_model
+from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.registry import with_methods_of
 from firstday.tables.schema import DAY_US
-from firstday.training.fit import cohort_query, fit
+from firstday.training.fit import fit
+from firstday.training.held_out_users import MIN_COMPARED, choose_share, hash_users, take_newest
+from firstday.training.model_comparison import ModelComparison, compare_counts, compare_models, measure_precision
 from firstday.training.renew import renew_counts
 from firstday.training.table_signs import (
-    KEPT_SIGNS,
     MIN_USERS,
     NEW,
+    SignRecord,
     compare_signs,
     count_times,
     describe_unusual,
@@ -50,56 +47,11 @@ GATE = 0.98
 """Default minimum ratio of new to current precision, to publish a model."""
 MIN_SIZE = 0.5
 """Default minimum share of the previous model's counts that the tables must have."""
-MIN_SHARE, MAX_SHARE = 0.02, 0.1
-"""Bounds of the share of users held out; `MAX_HELD_OUT` takes precedence over the lower one."""
-TARGET_USERS, MAX_HELD_OUT = 200, 10_000
-"""Target (within the bounds of the share) and maximum number of held-out users who can be evaluated."""
-MIN_COMPARED, MAX_COMPARED = 20, 2_000
-"""Minimum and maximum number of users to compare models on; the newest are taken."""
 MIN_COUNT = 100
 """Previous counts below this are not checked for a drop."""
 ADVICE = "check what writes the tables, or publish with force (--force)"
-_HASH_SEED = 2**31
-"""Seed of the holdout hash, distinct from every training seed."""
 
 Outcome = Literal["first", "no_worse", "not_compared", "smaller", "damaged", "worse", "replaced"]
-
-
-@dataclass(frozen=True)
-class ModelComparison:
-    """Comparison of the new model with the current one on users who are new to both and used items after day one.
-
-    Parameters
-    ----------
-    users
-        Number of these users.
-    k
-        Length of the lists.
-    precision_before, precision
-        Mean precision of the current and the new model, each with its own default strategy, in %.
-    ratio
-        New divided by current precision, with its 95 % interval over users; None if the current model has no hits, in
-        which case the new model passes every gate.
-    """
-
-    users: int
-    k: int
-    precision_before: float
-    precision: float
-    ratio: Interval | None
-
-    def passes(self, gate: float) -> bool:
-        """Whether the ratio reaches the gate, or is undefined."""
-        return self.ratio is None or self.ratio.mean >= gate
-
-    def describe(self, gate: float) -> str:
-        """Describe the comparison in words."""
-        ratio = self.ratio
-        by = "" if ratio is None else f", ratio {ratio.mean:.3f} (95 % interval {ratio.low:.3f} to {ratio.high:.3f})"
-        return (
-            f"P@{self.k} on {self.users:,} users new to both models: new model {self.precision:.1f} %, current model "
-            f"{self.precision_before:.1f} %{by}, {'at or above' if self.passes(gate) else 'below'} the gate of {gate:g}"
-        )
 
 
 @readable
@@ -222,6 +174,8 @@ def refresh(
         raise ArtifactError(f"{path}: contains no model whose counts could be renewed; train one first.")
     with needs_extra("refreshing a model", "train"):
         from filelock import FileLock, Timeout
+    if force:
+        gate = min_size = 0.0
     lock = path.parent / f".{path.name}.refresh"
     lock.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -229,8 +183,10 @@ def refresh(
             dataset = tables if isinstance(tables, Dataset) else load(tables, config=config)
             if not isinstance(dataset, Dataset):
                 raise ConfigError("refresh: requires tables on this machine; on a cluster, use train and evaluate.")
+            before = version_in(path)
             with open_progress(progress) as report:
-                return _replace_model(dataset, path, config, gate, keep, min_size, force, counts, report)
+                options = (gate, min_size, force, counts, report)
+                return _replace_model(Night(dataset, path, config, *options, before, *_open_current(path)), keep)
     except Timeout:
         raise BusyError(
             f"{path}: another refresh of this model is running and holds {lock}; wait for it with wait_s "
@@ -238,155 +194,221 @@ def refresh(
         ) from None
 
 
-def _replace_model(
-    dataset: Dataset,
-    path: Path,
-    config: Config,
-    gate: float,
-    keep: int,
-    min_size: float,
-    force: bool,
-    counts: bool,
-    progress: Progress,
-) -> RefreshResult:
-    """Check, train or recount, compare, and publish or refuse; see `refresh`."""
-    before = version_in(path)
-    if force:
-        gate = min_size = 0.0
-
-    def result(
-        outcome: Outcome, explanation: str, comparison: ModelComparison | None = None, *, published: bool = False
-    ) -> RefreshResult:
-        version = version_in(path)
-        sentence = f"{path}: {'published' if published else 'kept'} version {version}: {explanation}."
-        return RefreshResult(published, outcome, sentence, str(path), version, before, gate, comparison)
-
-    current = None
-    fault = ""
+def _open_current(path: Path) -> tuple[Recommender | None, str]:
+    """Return the current model, or None and why it cannot be opened; "" if there is none."""
     try:
-        current = None if before is None else open_model(path)
+        return (None if version_in(path) is None else open_model(path)), ""
     except (ArtifactError, ConfigError) as error:
-        fault = f"the current model cannot be opened ({error})"
-    facts = {} if current is None else current.model.facts["data"]
-    if shrunk := find_shrunk(dataset, facts, min_size):
-        return result("smaller", f"{'; '.join(shrunk)}; {ADVICE}")
-    share = choose_share(dataset, config)
-    numbers, highest = hash_users(dataset)
-    split = split_for_training(dataset, config, config.seed, held_out=numbers < share)
-    current_share = facts.get("held_out_share", 0.0)  # train holds no users out
-    cohort = _newest(split.cold.take(np.flatnonzero(highest[split.cold.users] < current_share)))
-    unrecorded = {"values": dict.fromkeys(KEPT_SIGNS, 1.0), "nights": {}, "times": {}, "end_us": None}
-    recorded = facts.get("signs", unrecorded)  # train records none
-    nights = recorded["nights"]
-    times = count_times(dataset)
-    signs: dict[str, float] = {}
-    if current is not None:
-        signs = measure_signs(current.model, dataset, times, recorded["times"], recorded["end_us"])
-        if len(cohort) >= MIN_USERS:
-            signs["precision"] = float(measure_precision(current, dataset, cohort).mean())
-        falls = compare_signs(signs, recorded["values"])
-        n_nights = max(1.0, ((dataset.events.last or 0) - (recorded["end_us"] or 0)) / DAY_US)
-        unusual = find_unusual(falls, nights, n_nights)
-        if unusual and not force:
-            return result("damaged", f"{describe_unusual(unusual, signs, recorded['values'])}; {ADVICE}")
-        nights = nights if force else record_night(falls, nights, n_nights)
-    if counts:
-        if current is None:
-            return result("not_compared", f"{fault}, so its counts cannot be renewed; refresh without counts")
-        share = current_share
-        model = renew_counts(current.model, dataset, numbers < share)
-    elif before is not None and gate != 0 and len(cohort) < MIN_COMPARED:
-        too_few = (
-            f"{len(cohort):,} held-out users are new to the current model (none if train made it), and a comparison "
-            f"needs {MIN_COMPARED}"
-        )
-        return result("not_compared", f"{fault or too_few}; publish without a comparison with gate 0 (--gate 0)")
-    else:
-        model = fit(dataset, split, config, progress=progress).model
-    held_out = cohort if counts else _newest(split.cold)
-    values = measure_signs(model, dataset, times, times)
-    values |= {sign: value for sign, value in signs.items() if sign.startswith(NEW)}
-    if len(held_out) >= MIN_USERS:
-        values["precision"] = float(measure_precision(Recommender(model), dataset, held_out).mean())
-    kept = {"values": values, "nights": nights, "times": times, "end_us": dataset.events.last}
-    facts = {**model.facts, "data": {**model.facts["data"], "held_out_share": share, "signs": kept}}
-    new = Recommender(replace(model, facts=facts))
-    comparison = None
-    if current is not None and counts:
-        comparison = compare_counts(current, dataset)
-    elif current is not None and len(cohort) >= MIN_COMPARED:
-        comparison = compare_models(current, new, dataset, cohort)
-    if comparison is not None and not comparison.passes(gate):
-        return result("worse", comparison.describe(gate), comparison)
-    if version_in(path) != before:
-        return result("replaced", "another version was published meanwhile; run refresh again")
-    ModelPlace(str(path)).save(new, dataset.left_out, keep=keep)
-    if comparison is not None:
-        return result("no_worse", comparison.describe(gate), comparison, published=True)
-    if counts:
-        explanation = f"counts renewed; fewer than {2 * MIN_COMPARED} newcomers since the last count can be compared on"
-        return result("not_compared", explanation, published=True)
-    if before is not None:
-        return result("not_compared", f"version {before} could not be compared, and the gate is 0", published=True)
-    explanation = f"the first version; {len(split.cold):,} users are held out to compare later versions"
-    return result("first", explanation, published=True)
+        return None, f"the current model cannot be opened ({error})"
 
 
-def hash_users(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Return a number from 0 to 1 per user; those below a share are held out. Shape (n_users,).
+@dataclass(frozen=True, eq=False)
+class Night:
+    """What the gates of a refresh read: tables and options, the current model and the new one.
 
-    The first number is that of the user's first id. The second one is the highest of all ids: while the user and a
-    guest were apart, either may have been trained on.
+    `fault` says why the current model cannot be opened. The new model is made when the first gate reads it.
     """
-    numbers = np.asarray(stable_numbers(dataset.users, _HASH_SEED) / 2.0**64)
-    highest = numbers.copy()
-    if dataset.guests is not None:
-        of_ids = stable_numbers(Ids(dataset.guests["own_id"]), _HASH_SEED) / 2.0**64
-        users = dataset.guests["user_ix"].to_numpy()
-        np.maximum.at(highest, users, of_ids)
-        numbers[users[::-1]] = of_ids[::-1]  # the first id is written last
-    return numbers, highest
+
+    dataset: Dataset
+    path: Path
+    config: Config
+    gate: float
+    min_size: float
+    force: bool
+    counts: bool
+    progress: Progress
+    before: str | None
+    current: Recommender | None
+    fault: str
+
+    @cached_property
+    def facts(self) -> Mapping[str, Any]:
+        """Facts about the data of the current model."""
+        return {} if self.current is None else self.current.model.facts["data"]
+
+    @cached_property
+    def hashes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers that decide who is held out, see `hash_users`."""
+        return hash_users(self.dataset)
+
+    @cached_property
+    def share(self) -> float:
+        """Share of users to hold out of a training."""
+        return choose_share(self.dataset, self.config)
+
+    @cached_property
+    def split(self) -> Split:
+        """Split whose cold users are held out."""
+        is_held_out = self.hashes[0] < self.share
+        return split_for_training(self.dataset, self.config, self.config.seed, held_out=is_held_out)
+
+    @property
+    def current_share(self) -> float:
+        """Share of users held out of the current model; `train` holds none out."""
+        return self.facts.get("held_out_share", 0.0)
+
+    @cached_property
+    def cohort(self) -> Cohort:
+        """Held-out users who are also new to the current model."""
+        cold = self.split.cold
+        is_new = self.hashes[1][cold.users] < self.current_share
+        return take_newest(cold.take(np.flatnonzero(is_new)))
+
+    @cached_property
+    def recorded(self) -> SignRecord:
+        """Signs recorded with the current model; `train` records none."""
+        return SignRecord(**self.facts.get("signs", {}))
+
+    @cached_property
+    def times(self) -> dict[str, int]:
+        """Numbers of interactions, see `count_times`."""
+        return count_times(self.dataset)
+
+    @cached_property
+    def signs(self) -> dict[str, float]:
+        """Signs of the tables, measured with the current model; empty without one."""
+        if self.current is None:
+            return {}
+        signs = measure_signs(self.current.model, self.dataset, self.times, self.recorded.times, self.recorded.end_us)
+        return signs | _measure_precision_sign(self.current, self.dataset, self.cohort)
+
+    @cached_property
+    def falls(self) -> dict[str, float]:
+        """Relative falls of the signs since the current model was published."""
+        return compare_signs(self.signs, self.recorded.values)
+
+    @property
+    def n_nights(self) -> float:
+        """Number of nights since the log of the current model ended."""
+        return max(1.0, ((self.dataset.events.last or 0) - (self.recorded.end_us or 0)) / DAY_US)
+
+    @cached_property
+    def new(self) -> Recommender:
+        """The new model: trained, or the current one with other counts."""
+        if self.counts and self.current is not None:
+            model = renew_counts(self.current.model, self.dataset, self.hashes[0] < self.current_share)
+            return _record_signs(self, Recommender(model), self.cohort, self.current_share)
+        model = fit(self.dataset, self.split, self.config, progress=self.progress).model
+        return _record_signs(self, Recommender(model), take_newest(self.split.cold), self.share)
+
+    @cached_property
+    def comparison(self) -> ModelComparison | None:
+        """Comparison of the new model with the current one; None if they cannot be compared."""
+        new = self.new
+        if self.current is None:
+            return None
+        if self.counts:
+            return compare_counts(self.current, self.dataset)
+        return compare_models(self.current, new, self.dataset, self.cohort) if self.is_comparable else None
+
+    @property
+    def is_comparable(self) -> bool:
+        """Whether there are enough users to compare a trained model on."""
+        return len(self.cohort) >= MIN_COMPARED
 
 
-def _newest(cohort: Cohort) -> Cohort:
-    """Return the `MAX_COMPARED` users whose day one ended last."""
-    rows = np.arange(len(cohort))
-    if cohort.day_end_us is not None:
-        rows = np.argsort(-cohort.day_end_us, kind="stable")
-    return cohort.take(np.sort(rows[:MAX_COMPARED]))
+def _measure_precision_sign(recommender: Recommender, dataset: Dataset, cohort: Cohort) -> dict[str, float]:
+    """Return the sign of precision, unless there are too few users."""
+    if len(cohort) < MIN_USERS:
+        return {}
+    return {"precision": float(measure_precision(recommender, dataset, cohort).mean())}
 
 
-def choose_share(dataset: Dataset, config: Config) -> float:
-    """Return the share of users to hold out, given the number of users who can be evaluated."""
-    histories = choose_target_days(read_histories(dataset, config, log_of(dataset, config)), config)
-    is_eligible = histories.n_used >= config.sampled.min_items if histories.log is None else histories.can_be_evaluated
-    n = max(1, int(is_eligible.sum()))
-    return min(MAX_SHARE, max(MIN_SHARE, TARGET_USERS / n), MAX_HELD_OUT / n)
+def _record_signs(night: Night, new: Recommender, held_out: Cohort, share: float) -> Recommender:
+    """Store with a model what the next refresh reads: the share of users held out, and the signs of the tables."""
+    values = measure_signs(new.model, night.dataset, night.times, night.times)
+    values |= {sign: value for sign, value in night.signs.items() if sign.startswith(NEW)}
+    values |= _measure_precision_sign(new, night.dataset, held_out)
+    nights = night.recorded.nights
+    if not night.force:
+        nights = record_night(night.falls, nights, night.n_nights)
+    signs = vars(SignRecord(values, nights, night.times, night.dataset.events.last))
+    data = {**new.model.facts["data"], "held_out_share": share, "signs": signs}
+    return Recommender(replace(new.model, facts={**new.model.facts, "data": data}))
 
 
-def compare_counts(current: Recommender, dataset: Dataset) -> ModelComparison | None:
-    """Compare the current counts with newer ones, on users who registered after both; None if there are too few.
+def describe_shrunk(night: Night) -> str:
+    """Describe what the tables have much less of than those of the current model."""
+    shrunk = find_shrunk(night.dataset, night.facts, night.min_size)
+    return f"{'; '.join(shrunk)}; {ADVICE}" if shrunk else ""
 
-    The newer ones are as of the median registration of the newcomers since the current counts.
-    """
-    model = current.model
-    log = log_of(dataset, model.config)
-    if log is None:
-        return None
-    histories = choose_target_days(read_histories(dataset, model.config, log), model.config)
-    data = model.facts["data"]
-    counted_until = np.datetime64(data.get("counted_until", data["last_interaction"])) + np.timedelta64(1, "D")
-    registered_us = histories.registered_us
-    is_counted = registered_us < counted_until.astype("datetime64[us]").astype(np.int64)
-    users = find_newest(histories, np.flatnonzero(is_counted))
-    if len(users) < 2 * MIN_COMPARED:
-        return None
-    moment = int(np.median(registered_us[users]))
-    snapshot = take_snapshot(dataset, registered_us, moment)
-    is_held_out = hash_users(snapshot)[0] < data.get("held_out_share", 0.0)
-    newer = Recommender(renew_counts(model, snapshot, is_held_out))
-    cohort = collect_newcomers(dataset, model.config, histories, users[registered_us[users] >= moment])
-    return compare_models(current, newer, dataset, cohort)
+
+def describe_damage(night: Night) -> str:
+    """Describe what the tables lack of what the current model knows."""
+    unusual = find_unusual(night.falls, night.recorded.nights, night.n_nights)
+    if not unusual or night.force:
+        return ""
+    return f"{describe_unusual(unusual, night.signs, night.recorded.values)}; {ADVICE}"
+
+
+def describe_lack(night: Night) -> str:
+    """Describe what is missing to renew the counts, or to compare a trained model."""
+    if night.counts:
+        return "" if night.current else f"{night.fault}, so its counts cannot be renewed; refresh without counts"
+    if night.before is None or night.gate == 0 or night.is_comparable:
+        return ""
+    too_few = (
+        f"{len(night.cohort):,} held-out users are new to the current model (none if train made it), and a comparison "
+        f"needs {MIN_COMPARED}"
+    )
+    return f"{night.fault or too_few}; publish without a comparison with gate 0 (--gate 0)"
+
+
+def describe_loss(night: Night) -> str:
+    """Describe by how much the new model is worse."""
+    comparison = night.comparison
+    return "" if comparison is None or comparison.passes(night.gate) else comparison.describe(night.gate)
+
+
+def describe_race(night: Night) -> str:
+    """Say that another version was published during the refresh."""
+    is_current = version_in(night.path) == night.before
+    return "" if is_current else "another version was published meanwhile; run refresh again"
+
+
+GATES: tuple[tuple[Outcome, Callable[[Night], str]], ...] = (
+    ("smaller", describe_shrunk),
+    ("damaged", describe_damage),
+    ("not_compared", describe_lack),
+    ("worse", describe_loss),
+    ("replaced", describe_race),
+)
+"""Gates in order: the outcome of a refusal, and a function that returns its reason, or "" to pass.
+
+Those up to ``not_compared`` read only the tables, so the training is not in vain.
+"""
+
+
+def _replace_model(night: Night, keep: int) -> RefreshResult:
+    """Publish the new model, unless a gate refuses it."""
+    for outcome, describe in GATES:
+        if reason := describe(night):
+            return _conclude(night, outcome, reason, night.comparison if outcome == "worse" else None)
+    ModelPlace(str(night.path)).save(night.new, night.dataset.left_out, keep=keep)
+    outcome, reason = _explain_publication(night)
+    return _conclude(night, outcome, reason, night.comparison, published=True)
+
+
+def _explain_publication(night: Night) -> tuple[Outcome, str]:
+    """Return why a model is published."""
+    if night.comparison is not None:
+        return "no_worse", night.comparison.describe(night.gate)
+    if night.counts:
+        n = 2 * MIN_COMPARED
+        return "not_compared", f"counts renewed; fewer than {n} newcomers since the last count can be compared on"
+    if night.before is not None:
+        return "not_compared", f"version {night.before} could not be compared, and the gate is 0"
+    n_held_out = len(night.split.cold)
+    return "first", f"the first version; {n_held_out:,} users are held out to compare later versions"
+
+
+def _conclude(
+    night: Night, outcome: Outcome, reason: str, comparison: ModelComparison | None, *, published: bool = False
+) -> RefreshResult:
+    """Return the result with the version that is current now."""
+    version = version_in(night.path)
+    sentence = f"{night.path}: {'published' if published else 'kept'} version {version}: {reason}."
+    return RefreshResult(published, outcome, sentence, str(night.path), version, night.before, night.gate, comparison)
 
 
 def find_shrunk(dataset: Dataset, before: Mapping[str, Any], min_size: float) -> list[str]:
@@ -403,24 +425,3 @@ def find_shrunk(dataset: Dataset, before: Mapping[str, Any], min_size: float) ->
         for name, n_before in counts_before.items()
         if n_before >= MIN_COUNT and counts_now.get(name, 0) < min_size * n_before
     ]
-
-
-def measure_precision(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: int | None = None) -> np.ndarray:
-    """Return the precision of each user's list of length `k` by the default strategy, from 0 to 1, shape (n_users,)."""
-    model = recommender.model
-    query = cohort_query(recommender, dataset, cohort, k or model.config.recommend.k)
-    answer = answer_query(query, model.config.recommend.strategy)
-    in_tables = np.append(dataset.items.lookup(model.catalogue.items.values), -1)  # last entry: empty positions
-    return measure(in_tables[answer.items], cohort.truth).precision
-
-
-def compare_models(current: Recommender, new: Recommender, dataset: Dataset, cohort: Cohort) -> ModelComparison:
-    """Compare two models, each with its default strategy and the signals it supports, on a cohort new to both.
-
-    Listed items that are missing from `dataset` are misses.
-    """
-    k = new.model.config.recommend.k
-    precision = [measure_precision(recommender, dataset, cohort, k) for recommender in (current, new)]
-    old_mean, new_mean = (float(values.mean()) for values in precision)
-    ratio = bootstrap_ratios(precision[1][:, None], precision[0], np.arange(len(cohort)))[0] if old_mean else None
-    return ModelComparison(len(cohort), k, round(100 * old_mean, 4), round(100 * new_mean, 4), ratio)

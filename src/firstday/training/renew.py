@@ -14,7 +14,7 @@ from firstday.data.splits.registration import collect_newcomers, find_newest
 from firstday.data.splits.split import take_actions
 from firstday.embed.embeddings import compute_affinity, select_uses
 from firstday.engine.first_uses import count_first_uses
-from firstday.features.signals import map_columns
+from firstday.features.catalogue import map_columns
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
 from firstday.segment.segments import count_items, rank_items

@@ -8,6 +8,8 @@ when that model was published. Earlier nights determine which falls are usual.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -17,7 +19,7 @@ from firstday.data.events import Window
 from firstday.data.splits.split import Actions
 from firstday.data.user_rows import NEVER
 from firstday.embed.embeddings import select_uses
-from firstday.features.signals import map_columns
+from firstday.features.catalogue import map_columns
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
 from firstday.sparse import SparseRows, contains
@@ -55,6 +57,28 @@ MIN_NEW_ROWS = 300
 """Number of new uses from which they have signs of their own."""
 MIN_USERS, MAX_USERS = 100, 5_000
 """Bounds of the number of users with several items on whom similarity is measured; the minimum also for precision."""
+
+
+@dataclass(frozen=True)
+class SignRecord:
+    """What a model stores for the next refresh; without a record, the signs that are 1 for any tables.
+
+    Parameters
+    ----------
+    values
+        Value of each sign, for the tables that the model was made from.
+    nights
+        Relative falls of each sign per night, of the last `N_NIGHTS` refreshes.
+    times
+        Numbers of interactions, see `count_times`.
+    end_us
+        End of the log, in microseconds since 1970.
+    """
+
+    values: Mapping[str, float] = field(default_factory=partial(dict.fromkeys, KEPT_SIGNS, 1.0))
+    nights: Mapping[str, list[float]] = field(default_factory=dict)
+    times: Mapping[str, int] = field(default_factory=dict)
+    end_us: int | None = None
 
 
 def measure_signs(

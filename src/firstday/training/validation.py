@@ -14,8 +14,8 @@ from firstday.data.user_rows import take_rows
 from firstday.metrics import measure
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import rank_scores, score_by_vectors, take_lists
+from firstday.recommend.answers import answer_query
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import answer_query
 from firstday.segment.segments import Segments
 from firstday.sparse import SparseRows
 

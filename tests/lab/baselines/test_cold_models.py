@@ -12,7 +12,8 @@ from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Split
 from firstday.errors import ConfigError
 from firstday.evaluation.run import evaluate
-from firstday.features.signals import SignalBatch, Signals
+from firstday.features.signal_batch import SignalBatch
+from firstday.features.signals import Signals
 from firstday.recommend.query import ComputedDays, Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import searched_names, strategies_with, strategy_names, with_methods_of

@@ -14,8 +14,8 @@ from firstday.features.signals import Signals
 from firstday.lab.replay.policies import ALPHA, POLICIES, bound_shares, choose_greedily
 from firstday.lab.replay.replay import draw_depths, replay, replay_policies
 from firstday.lab.replay.replay_results import ReplaySettings
+from firstday.recommend.answers import answer_query
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.recommender import answer_query
 from firstday.recommend.rules.list_rules import Rules
 from firstday.recommend.spec import Strategy
 from firstday.sparse import SparseRows

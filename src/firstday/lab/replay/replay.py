@@ -16,13 +16,13 @@ from firstday.data.splits.holdout import find_cut_offs, hold_out
 from firstday.errors import ConfigError
 from firstday.evaluation.slices import REFERENCE as PAPER
 from firstday.features.impressions import infer_passed_over
-from firstday.features.signals import SignalBatch
+from firstday.features.signal_batch import SignalBatch
 from firstday.lab.replay.policies import POLICIES
 from firstday.lab.replay.replay_results import ReplayResults, ReplaySettings, describe_hits
 from firstday.progress import Progress, open_progress
+from firstday.recommend.answers import answer_query
 from firstday.recommend.batch import read_profile
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.recommender import answer_query
 from firstday.recommend.registry import check_strategies, with_methods_of
 from firstday.recommend.rules.list_rules import Rules, check_rules
 from firstday.recommend.spec import Strategy

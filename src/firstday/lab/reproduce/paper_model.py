@@ -11,8 +11,9 @@ from firstday.config import Config
 from firstday.data.ids import Ids
 from firstday.embed.embeddings import Embeddings, FoldIn
 from firstday.embed.kept_users import WarmUsers, keep_warm_users
+from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import FeatureRows, hold_features
-from firstday.features.signals import Catalogue, SignalBatch
+from firstday.features.signal_batch import SignalBatch
 from firstday.lab.reproduce.deezer_kdd21 import PaperData, PaperUsers
 from firstday.model.trained_model import TrainedModel
 from firstday.progress import Progress, no_progress

@@ -22,7 +22,7 @@ from firstday.lab.reproduce.deezer_kdd21 import COUNTED_BLOCKS, NAME, PaperData,
 from firstday.lab.reproduce.paper_figures import LEARNED_BASELINES, TABLE, TITLES, subtract_paper
 from firstday.lab.reproduce.paper_model import DAY_ONE_BLOCK, ask_for, fit_paper_model
 from firstday.progress import Progress, no_progress
-from firstday.recommend.recommender import answer_query
+from firstday.recommend.answers import answer_query
 from firstday.recommend.registry import describe_absent, find_strategy, strategy_names, with_methods_of
 from firstday.recommend.spec import KEPT_USERS, RANKER
 from firstday.sparse import SparseRows

@@ -28,8 +28,9 @@ from firstday.data.splits.roles import Roles
 from firstday.data.splits.split import Split
 from firstday.embed.methods import collect_warm_logs, fit_embeddings
 from firstday.errors import ConfigError
+from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import Encoder, fit_encoder
-from firstday.features.signals import Catalogue, SignalBatch
+from firstday.features.signal_batch import SignalBatch
 from firstday.lab.reproduce.deezer_kdd21 import (
     AGE_VALUE,
     BLOCKS,

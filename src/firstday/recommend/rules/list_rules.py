@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from firstday.config import Section, parse_settings
 from firstday.display import readable
-from firstday.features.signals import as_text, as_whole
+from firstday.features.wire_types import as_text, as_whole
 from firstday.recommend.added_items import ListedItems
 from firstday.recommend.rules.filters import (
     MAX_FILTER_LENGTH,

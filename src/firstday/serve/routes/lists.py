@@ -12,15 +12,16 @@ from pydantic import ValidationError
 from starlette.routing import Route
 
 from firstday.errors import ConfigError
-from firstday.features.signals import IdText, Signals
+from firstday.features.signals import Signals
+from firstday.features.wire_types import IdText
 from firstday.recommend.recommendation import Recommendation
 from firstday.serve.batching import ListRequest
-from firstday.serve.explain import explain as explain_list
 from firstday.serve.http_errors import ApiError
 from firstday.serve.middleware import is_foreign, require_json
 from firstday.serve.routes.users import UserIdPath
 from firstday.serve.schemas import (
     REPEATED,
+    Explanation,
     ListAnswer,
     ListOptions,
     ListParameters,
@@ -149,13 +150,20 @@ async def _answer(service: Service, list_request: ListRequest) -> Response:
     lists = [_as_json(service, list_request, recommendation, list_id) for recommendation, list_id in recorded]
     if list_request.options.explain:
         for one, recommendation in zip(lists, list_request.recommendations, strict=True):
-            work = partial(explain_list, list_request, recommendation)
+            work = partial(_explain, list_request, recommendation)
             one["explanation"] = await service.lists.run(work, list_request.arrived_s)
     if not list_request.rows:
         return json_response(lists[0])
     return json_response(
         {"rows": [{"name": row.name, **one} for row, one in zip(list_request.rows, lists, strict=True)]}
     )
+
+
+def _explain(list_request: ListRequest, recommendation: Recommendation) -> dict[str, Any]:
+    """Return an `Explanation` as JSON values."""
+    explanation = list_request.model.recommender.explain(list_request.signals, recommendation)
+    values = {name: value for name, value in vars(explanation).items() if value is not None}
+    return Explanation.model_validate(values, from_attributes=True).model_dump(exclude_unset=True)
 
 
 def _check_price(list_request: ListRequest, default_k: int) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 from fastapi import APIRouter
 
+from firstday.recommend.explain import N_TITLES
 from firstday.recommend.segment_description import describe_segments
-from firstday.serve.explain import N_TITLES
 from firstday.serve.schemas import MapAnswer, ProfileAnswer
 from firstday.serve.service import ModelDep
 

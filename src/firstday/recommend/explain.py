@@ -1,0 +1,231 @@
+"""Explanations of lists: the route, the nearest segments, a reason for each item, and what impressions changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from firstday.data.events import ITEM
+from firstday.display import readable
+from firstday.features.encoder import understand_picks
+from firstday.features.signals import Signals
+from firstday.model.trained_model import KNOWLEDGE, TrainedModel
+from firstday.ranking import unit_rows
+from firstday.recommend.added_items import AddedItems
+from firstday.recommend.belief import believe_segments
+from firstday.recommend.query import Query
+from firstday.recommend.recommendation import Recommendation, RecommendedItem
+from firstday.recommend.registry import spec_of_route
+from firstday.recommend.segment_description import SegmentRow, describe_segment
+from firstday.recommend.spec import Reason
+from firstday.segment.segments import weigh_segments
+
+NEW = "New; predicted from its words and entities."
+N_NEAR = 3
+"""Maximum number of segments near the prediction."""
+N_CHANGED = 3
+"""Maximum number of risen segments, and of fallen ones."""
+N_TITLES = 3
+"""Number of item titles that label a segment."""
+
+
+@dataclass(frozen=True)
+class NearSegment(SegmentRow):
+    """A segment near the predicted vector, with its `weight` in the list, from 0 to 1, and its `distance`."""
+
+    weight: float
+    distance: float
+
+
+@dataclass(frozen=True)
+class LikedItem:
+    """The user's liked item that is most similar to a listed one, by the cosine of their vectors."""
+
+    item_id: int | str
+    title: str
+    similarity: float
+
+
+@dataclass(frozen=True)
+class ItemReason:
+    """Why an item is in a list, and shares of people who use it, from 0 to 1; of the segment, if it is predicted."""
+
+    item_id: int | str
+    why: str
+    share_of_segment: float | None
+    share_of_everyone: float
+    most_like: LikedItem | None
+
+
+@dataclass(frozen=True)
+class ChangedSegment:
+    """A segment that impressions made more or less likely: its probability without and with them.
+
+    `titles` label it by its most distinctive items, best first.
+    """
+
+    segment: int
+    before: float
+    after: float
+    titles: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Effect of impressions on the belief over segments; `risen` and `fallen` have the largest changes first.
+
+    Items shown were passed over if they were probably seen, and not used; of the others, `n_used` are liked.
+    """
+
+    n_passed_over: int
+    n_used: int
+    risen: tuple[ChangedSegment, ...]
+    fallen: tuple[ChangedSegment, ...]
+
+
+@readable
+@dataclass(frozen=True)
+class Explanation:
+    """Explanation of a list.
+
+    Parameters
+    ----------
+    route
+        The strategy that answered, and what its list is based on.
+    segments
+        Segments nearest to the prediction, nearest first; empty if nothing is known about the user.
+    items
+        The reason for each item of the list.
+    known
+        Class of the user by what is known: ``nothing``, ``profile``, ``friends``, ``1-3`` or ``4+`` (interactions).
+    learned
+        Effect of impressions; None if no item was passed over.
+    """
+
+    route: str
+    segments: tuple[NearSegment, ...]
+    items: tuple[ItemReason, ...]
+    known: str
+    learned: Learned | None
+
+
+def explain_list(
+    model: TrainedModel, added: AddedItems | None, signals: Signals, recommendation: Recommendation
+) -> Explanation:
+    """Explain a list of items of the model and added ones; see `Recommender.explain`."""
+    signals = understand_picks(model.encoder, signals)
+    query = Query(model, model.read_signals([signals])[0], k=1)
+    spec = spec_of_route(recommendation.route)
+    basis = f"Ranked by {recommendation.route}." if spec is None else spec.explain or spec.describe
+    is_fallback = recommendation.route != recommendation.strategy
+    return Explanation(
+        f"{recommendation.route} answers for {recommendation.strategy}. {basis}" if is_fallback else basis,
+        _near_segments(recommendation, query) if query.has_features[0] else (),
+        _explain_items(added, recommendation, query),
+        KNOWLEDGE[query.knowledge[0]],
+        _describe_learned(model, signals) if signals.shown else None,
+    )
+
+
+def _near_segments(recommendation: Recommendation, query: Query) -> tuple[NearSegment, ...]:
+    """Describe the segments nearest to the prediction."""
+    segments = query.model.segments
+    distances = np.linalg.norm(segments.centroids - query.predicted[0], axis=1)
+    weights: dict[int | None, float] = {recommendation.segment: 1.0} if recommendation.route == "segment" else {}
+    if recommendation.route == "soft_segments":
+        (near,), (shares,) = weigh_segments(query.predicted[:1], segments, query.model.mixing)
+        weights = dict(zip(near.tolist(), shares.tolist(), strict=True))
+    return tuple(
+        NearSegment(
+            **vars(describe_segment(query.model, segment)),
+            weight=weights.get(segment, 0.0),
+            distance=float(distances[segment]),
+        )
+        for segment in np.argsort(distances, kind="stable")[:N_NEAR].tolist()
+    )
+
+
+def _explain_items(added: AddedItems | None, recommendation: Recommendation, query: Query) -> tuple[ItemReason, ...]:
+    """Return the reason for each item."""
+    model = query.model
+    segment = recommendation.segment
+    indexes = [model.catalogue.items.index_of(item.item_id) for item in recommendation]
+    shares: list[float | None] = [None] * len(indexes)
+    if segment is not None:
+        n_users = model.segments.items.counts.take(np.array([segment])).at(np.array([indexes]))[0]
+        shares = (n_users / max(1, model.segments.items.sizes[segment])).tolist()
+    likes = _find_likes(query, indexes)
+    popularity = model.popularity[indexes].tolist()
+    reasons = []
+    for rank, (item, *facts) in enumerate(zip(recommendation, shares, popularity, likes, strict=True)):
+        if added is not None and added.ids.index_of(item.item_id) >= 0:
+            share = 0.0 if segment is not None else None
+            reasons.append(ItemReason(item.item_id, NEW, share, 0.0, None))
+        else:
+            why = _explain_item(recommendation, rank, item, *facts)
+            reasons.append(ItemReason(item.item_id, why, *facts))
+    return tuple(reasons)
+
+
+def _explain_item(
+    recommendation: Recommendation,
+    rank: int,
+    item: RecommendedItem,
+    share: float | None,
+    popularity: float,
+    like: LikedItem | None,
+) -> str:
+    """Return why an item of the model is at a rank, from 0."""
+    if rank >= recommendation.n_ranked:
+        return f"Fills the list up: {popularity:.1%} of all users use it."
+    name = None if like is None else str(like.title or like.item_id)
+    spec = spec_of_route(recommendation.route)
+    reason = Reason(item.score, recommendation.segment, share, popularity, name)
+    why = spec.reason(reason) if spec and spec.reason else None
+    return why or f"Ranked by {recommendation.route}: {popularity:.1%} of all users use it."
+
+
+def _find_likes(query: Query, items: Sequence[int]) -> list[LikedItem | None]:
+    """Return for each item the liked item with the most similar vector; None if no liked item has a vector."""
+    vectors = query.model.fold_in.item_vectors
+    catalogue = query.model.catalogue
+    liked = query.liked.row(0)
+    liked = liked[vectors[liked].any(axis=1)]
+    if not len(liked):
+        return [None] * len(items)
+    similarity = unit_rows(vectors[items]) @ unit_rows(vectors[liked]).T
+    nearest = liked[similarity.argmax(axis=1)].tolist()
+    cosines = similarity.max(axis=1).tolist()
+    return [
+        LikedItem(catalogue.items[like], catalogue.title_of(like), cosine)
+        for like, cosine in zip(nearest, cosines, strict=True)
+    ]
+
+
+def _describe_learned(model: TrainedModel, signals: Signals) -> Learned | None:
+    """Compare the belief over segments with the belief without impressions; None if no item was passed over.
+
+    The baseline ignores impressions and all interactions with the items shown. Ties are in the order of segments.
+    """
+    shown = {str(impression.item_id) for impression in signals.shown}
+    others = [action for action in signals.interactions if action.entity != ITEM or str(action.entity_id) not in shown]
+    unshown = signals.copy(shown=(), interactions=others)
+    query = Query(model, model.read_signals([signals, unshown])[0], k=1)
+    n_passed_over = len(query.passed_over.row(0))
+    if not n_passed_over:
+        return None
+    after, before = believe_segments(query, np.arange(2))
+
+    def describe(change: np.ndarray) -> tuple[ChangedSegment, ...]:
+        largest = np.argsort(-change, kind="stable")[:N_CHANGED].tolist()
+        titles = {one: describe_segment(model, one, N_TITLES).distinctive for one in largest if change[one] > 0}
+        return tuple(
+            ChangedSegment(segment, float(before[segment]), float(after[segment]), tuple(item.name for item in items))
+            for segment, items in titles.items()
+        )
+
+    shown_items = {model.catalogue.items.index_of(item) for item in shown}
+    n_used = len(shown_items.intersection(query.liked.row(0)))
+    return Learned(n_passed_over, n_used, describe(after - before), describe(before - after))

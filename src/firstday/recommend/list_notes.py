@@ -1,0 +1,53 @@
+"""Notes on lists: signals without effect, why a fallback answered, and remarks on the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from firstday.recommend.effects import describe_ineffective
+from firstday.recommend.query import Answer, Query
+from firstday.recommend.rules.list_rules import ItemRules
+from firstday.recommend.similar import SIMILAR
+from firstday.recommend.spec import FALLBACKS
+
+Sentences = tuple[str, ...]
+
+
+def describe_lists(
+    query: Query, strategy: str, answer: Answer, rules: ItemRules | None
+) -> tuple[list[Sentences], list[Sentences]]:
+    """Return the signals that each user's list ignores, and the notes on it; `strategy` is the requested one."""
+    unused, excluding = describe_ineffective(query, strategy, answer.routes)
+    notes = []
+    for row, effects in enumerate(excluding):
+        remarks = [] if rules is None else _describe_rules(query, answer, row, rules)
+        notes.append((*_describe_fallback(query, strategy, answer.routes[row], row), *effects, *remarks))
+    return list(map(tuple, unused)), notes
+
+
+def _describe_fallback(query: Query, strategy: str, route: str, row: int) -> Iterator[str]:
+    """Yield why a fallback answered a user, if one did."""
+    if strategy == "auto":
+        strategy = query.model.learned["auto"].strategy_of(query.knowledge[row], query.model.fallback)
+    if route in FALLBACKS and route != strategy:
+        why = f"{strategy} can use none of this user's signals"
+        if strategy == SIMILAR:
+            why = "the model knows nothing that goes with the item and may be listed"
+        yield f"answered with {route}: {why}"
+
+
+def _describe_rules(query: Query, answer: Answer, row: int, rules: ItemRules) -> Iterator[str]:
+    """Yield remarks on the rules of a list."""
+    items = answer.items[row]
+    n_ranked = answer.n_ranked[row]
+    n_listed = (items >= 0).sum()
+    end = rules.after + query.k
+    yield from rules.notes
+    for rank, item in rules.pins.items():
+        if rank >= rules.after and item not in items:
+            why = f"beyond the last rank, {end:,}" if rank >= end else "left out by the rules or the user's history"
+            yield f"the item pinned at rank {rank + 1:,} is {why}"
+    if n_ranked < n_listed:
+        yield f"{query.model.fallback} fills the list up from rank {rules.after + n_ranked + 1:,}"
+    if n_listed < query.k:
+        yield f"the rules and the user's history leave {n_listed:,} items for {query.k:,} ranks"
