@@ -38,7 +38,7 @@ from firstday.data.user_rows import take_rows
 from firstday.display import readable, shorten
 from firstday.embed.embeddings import compute_affinity, select_items
 from firstday.errors import DataError, describe_fault, hint_at
-from firstday.features.impressions import infer_passed_over
+from firstday.impressions.passed_over import infer_passed_over
 from firstday.sparse import SparseRows
 
 ID_LENGTH = 128

@@ -18,12 +18,12 @@ from firstday.errors import FirstdayError
 from firstday.features.ages import pool_counts
 from firstday.features.encoder import Encoder
 from firstday.features.signals import Catalogue, SignalBatch, Signals
+from firstday.impressions.counts import ShownCounts
 from firstday.model.calibration import Calibration
 from firstday.model.clock import Clock
 from firstday.model.item_content import ItemContent
 from firstday.ranking import unit_rows
 from firstday.segment.segments import ItemCounts, Mixing, Segments, smooth_shares
-from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
 
 T = TypeVar("T")

@@ -21,10 +21,10 @@ from firstday.features.signals import Signals
 from firstday.model.folder import KEEP, load_model, save_model
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import first_allowed, first_distinct
-from firstday.recommend.added_items import AddedItems, ListedItems
 from firstday.recommend.arrangement import arrange
 from firstday.recommend.effects import describe_ineffective
-from firstday.recommend.placement import place_additions
+from firstday.recommend.new_items.new_items import NewItems
+from firstday.recommend.new_items.placement import place_new_items
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommendation import Recommendation, Recommendations
 from firstday.recommend.registry import LOAD, find_method, find_strategy, find_supported, value_type
@@ -32,6 +32,7 @@ from firstday.recommend.rules.list_rules import (
     NO_RULES,
     AnyRules,
     ItemRules,
+    ListedItems,
     Row,
     Rules,
     compile_rules,
@@ -86,12 +87,12 @@ def _answer_together(query: Query, strategy: str | Strategy) -> Answer:
     rules = query.list_rules
     reads_scores = bool(rules.pins) or rules.factors is not None
     if not (reads_scores or rules.caps or rules.after):
-        return place_additions(query, _rank(query, strategy))
+        return place_new_items(query, _rank(query, strategy))
     n_allowed = max(1, rules.n_allowed)
     n_first = min(max(rules.after + query.k, REACH), n_allowed)
     for n_ranking in dict.fromkeys((n_first, n_allowed)):
         long_query = query.ask(k=n_ranking)
-        ranking = place_additions(long_query, _rank(long_query, strategy))
+        ranking = place_new_items(long_query, _rank(long_query, strategy))
         is_cut = n_ranking < n_allowed and bool((ranking.n_ranked == n_ranking).any())
         answer = arrange(long_query, ranking, query.k)
         # Otherwise search the rest for items that boosts raise, or that the caps leave room for.
@@ -198,7 +199,7 @@ class Recommender:
     """
 
     model: TrainedModel
-    added: AddedItems | None = None
+    added: NewItems | None = None
 
     def __post_init__(self) -> None:
         expect("model", self.model, TrainedModel, "a trained model; fd.open_model('model/') opens a folder")
@@ -411,7 +412,7 @@ class Recommender:
                 tuple(_explain(query, strategy, answer, row, effects, rules)) for row, effects in enumerate(excluding)
             ]
             ids = [user.user_id for user in users]
-            yield Recommendations(self.listed_items, model, strategy, answer, segments, ignored, notes, ids)
+            yield Recommendations(self.listed_items.catalogue, model, strategy, answer, segments, ignored, notes, ids)
             listed = SparseRows.from_lists([items[items >= 0] for items in answer.items], len(query.list_rules.allowed))
             query = query.without(listed)
 
@@ -444,7 +445,7 @@ class Recommender:
         >>> items = [{"item_id": "n1", "title": "A new album", "artist_id": ["a7"]}]
         >>> recommender.with_items(pl.DataFrame(items)).recommend({"age": 24})  # doctest: +SKIP
         """
-        return replace(self, added=AddedItems.of(self.model, load_items(items)) or None)
+        return replace(self, added=NewItems.of(self.model, load_items(items)))
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         return self.model._repr_facts_()

@@ -19,7 +19,7 @@ from firstday.data.events import ITEM
 from firstday.errors import ConfigError
 from firstday.features.signals import Impression, Interaction, Signals
 from firstday.files import write_file
-from firstday.serve.item_table import to_table
+from firstday.recommend.new_items.attributes import set_counts, tabulate
 from firstday.serve.store.base import (
     Log,
     StoredEvent,
@@ -99,7 +99,9 @@ async def export(log: Log, out: Path, since: datetime | None = None) -> ExportSu
     run = _Run(out, to_us(start), until_us)
     async for user_id, members, person in scan_changed(log, run.since_us):
         run.take(user_id, members, person)
-    run.stage("new_items", to_table(*await read_new_items(log)))
+    items, use = await read_new_items(log)
+    table = tabulate([{**one.values, "item_id": item_id} for item_id, one in items.items()])
+    run.stage("new_items", set_counts(table, use.counts))
     done = run.publish()
     _write_state(out, max(until, start))
     return done
