@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from itertools import chain
 from typing import Any
 
@@ -35,19 +34,14 @@ def tabulate(rows: Sequence[Mapping[str, Any]], types: Mapping[str, pl.DataType]
 
     Values of other types are null.
     """
-    columns = dict[str, pl.DataType | None](types or {})
-    if types is None:
-        columns = dict.fromkeys(chain.from_iterable(rows))
-    return pl.DataFrame(
-        [_to_column(name, [row.get(name) for row in rows], dtype) for name, dtype in {**columns, **ATTRIBUTES}.items()]
-    )
+    of_model = dict.fromkeys(chain.from_iterable(rows)) if types is None else types
+    columns = {**of_model, **ATTRIBUTES}.items()
+    return pl.DataFrame([_to_column(name, [row.get(name) for row in rows], dtype) for name, dtype in columns])
 
 
 def _to_column(name: str, values: Sequence[Any], dtype: pl.DataType | None) -> pl.Series:
     if dtype == pl.List(pl.String) or (dtype is None and any(isinstance(value, list) for value in values)):
         values = [value if value is None else as_list(value) for value in values]
-    elif name == "added_at":
-        values = [value and datetime.fromisoformat(value) for value in values]
     return pl.Series(name, values, dtype=dtype, strict=False)
 
 

@@ -122,7 +122,7 @@ def _count_by_segment(model: TrainedModel, items: np.ndarray, totals: np.ndarray
     counts = (sizes / sizes.sum())[:, None] * totals[:, None]
     if model.shown_counts is not None:
         is_own = items < model.n_items
-        counts += is_own * np.stack(model.shown_counts.of_items(np.where(is_own, items, 0)))
+        counts += is_own * model.shown_counts.of_items(np.where(is_own, items, 0))
     return counts
 
 
