@@ -82,7 +82,7 @@ def describe_items(model: TrainedModel, items: pl.DataFrame) -> pl.DataFrame:
     ids = Ids.of(items["item_id"])
     own_columns = find_item_columns(items)
     columns = _conform(model.catalogue.columns, own_columns, n)
-    texts = {name: _fill(items, name, "") for name in TEXTS}
+    texts = {name: fill_column(items, name, "") for name in TEXTS}
     vectors, log_use = content.predict({**texts, **columns}, n, _find_vectors(items, ids, content.n_numbers))
     freshness = content.find_freshness(own_columns.get("added_at"), n)
     predicted = {"log_use": log_use, "freshness": freshness, "rate": _expect_rates(model, content, vectors, log_use)}
@@ -93,12 +93,12 @@ def describe_items(model: TrainedModel, items: pl.DataFrame) -> pl.DataFrame:
             "title": texts["title"],
             "vector": vectors,
             **{name: values.astype(np.float32) for name, values in predicted.items()},
-            **{name: _fill(items, name, 0.0) for name in COUNTS},
+            **{name: fill_column(items, name, 0.0) for name in COUNTS},
         }
     )
 
 
-def _fill(items: pl.DataFrame, name: str, value: str | float) -> pl.Series:
+def fill_column(items: pl.DataFrame, name: str, value: str | float) -> pl.Series:
     """Return a column with a value in place of nulls, or with this value alone."""
     column = items.get_column(name, default=pl.repeat(value, items.height, eager=True))
     return column.fill_null(value)

@@ -20,7 +20,7 @@ from firstday.features.signals import Catalogue
 from firstday.model.item_content import ItemContent
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
-from firstday.recommend.new_items.attributes import COUNTS, describe_items, find_content
+from firstday.recommend.new_items.attributes import COUNTS, describe_items, fill_column, find_content
 from firstday.recommend.new_items.offers import Offers, make_offers, measure_response
 from firstday.tables.schema import RECOMMENDABLE
 
@@ -67,13 +67,7 @@ class NewItems:
         DataError
             There are more than `MAX_NEW_ITEMS`, or a column has another type than in the model.
         """
-        new = cls.join(model, describe_items(model, items))
-        if new and len(new) > MAX_NEW_ITEMS:
-            raise DataError(
-                f"items: {len(new):,} items are new to the model; add at most {MAX_NEW_ITEMS:,}, the newest, or train "
-                "again."
-            )
-        return new
+        return cls.join(model, describe_items(model, items))
 
     @classmethod
     def join(cls, model: TrainedModel, items: pl.DataFrame) -> NewItems | None:
@@ -83,20 +77,23 @@ class NewItems:
         known = np.array([catalogue.items.index_of(item) for item in items["item_id"]], dtype=np.int64)
         is_new = (known < 0) | (model.popularity[known] == 0)
         items = items.filter(is_new)
-        known = known[is_new]
-        is_unknown = known < 0
-        unknown = items.filter(is_unknown)
         if items.is_empty():
             return None
+        if items.height > MAX_NEW_ITEMS:
+            raise DataError(
+                f"items: {items.height:,} items are new to the model; add at most {MAX_NEW_ITEMS:,}, the newest, or "
+                "train again."
+            )
+        is_unknown = known[is_new] < 0
+        unknown = items.filter(is_unknown)
         joined = replace(
             catalogue,
             items=catalogue.items.extend(unknown["item_id"]),
             titles=(catalogue.titles or ("",) * model.n_items) + tuple(unknown["title"]),
             columns={name: pl.concat([own, unknown[name]]) for name, own in catalogue.columns.items()},
         )
-        is_listed = unknown.get_column(RECOMMENDABLE, default=pl.repeat(True, unknown.height, eager=True))
-        listed = np.append(model.listed, is_listed.fill_null(True).to_numpy())
-        index = np.where(is_unknown, model.n_items + is_unknown.cumsum() - 1, known)
+        listed = np.append(model.listed, fill_column(unknown, RECOMMENDABLE, True).to_numpy())
+        index = np.where(is_unknown, model.n_items + is_unknown.cumsum() - 1, known[is_new])
         return cls(model, items, joined, listed, index)
 
     def __len__(self) -> int:
