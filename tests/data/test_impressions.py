@@ -16,7 +16,7 @@ from firstday.data.load import load
 from firstday.data.newcomers import load_newcomers
 from firstday.data.summary import summarise
 from firstday.errors import ConfigError, DataError
-from firstday.features.impressions import collect_passed_over
+from firstday.impressions.passed_over import collect_passed_over
 from tests.data.conftest import Tables, noon
 from tests.data.same import assert_equal
 

@@ -34,7 +34,7 @@ from firstday.segment.segments import Segments
 from firstday.training.fit import fit, train
 from tests.data.same import assert_same
 from tests.engine.parts import divide
-from tests.segment.test_shown_counts import show_to_all
+from tests.impressions.test_counts import show_to_all
 from tests.synthetic import brief_config
 from tests.timed import make_log
 from tests.tiny import EAST, ITEM_VECTORS, NORTH, USES, make_encoder, make_model

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 
 from firstday.features.signals import Signals
+from firstday.impressions.counts import ShownCounts
 from firstday.methods.explore import NEW_SHARE, draw_offers, recommend_explore
 from firstday.model.trained_model import TrainedModel
-from firstday.recommend.added_items import PRIOR_RATE
+from firstday.recommend.new_items.offers import N_DRAWS, PRIOR_RATE, Offers
 from firstday.recommend.query import Answer, Query
-from firstday.segment.new_items import N_DRAWS, NewItems
-from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
 from tests.tiny import N_ITEMS, make_model, make_quota
 
@@ -84,7 +83,7 @@ def test_how_likely_an_offer_is_follows_from_belief_and_draws() -> None:
         0: np.repeat([3, 3, 3, 5], quarter).astype(np.int32),
         1: np.repeat([5, 5, 4, 4], quarter).astype(np.int32),
     }
-    items = NewItems(np.array([3, 4, 5]), np.ones((2, 3)), np.full((2, 3), 99.0), 0.0, drawn)
+    items = Offers(np.array([3, 4, 5]), np.ones((2, 3)), np.full((2, 3), 99.0), 0.0, drawn)
     segments = np.array([0, 1])
     belief = np.array([0.6, 0.2])
     offers = list(islice(draw_offers(items, segments, belief, np.random.default_rng(0), make_quota()), 2_000))

@@ -18,10 +18,10 @@ import pytest
 from store_servers import RedisProcess
 
 from firstday.data.ids import Ids
+from firstday.recommend.new_items.attributes import tabulate
 from firstday.recommend.recommender import Recommender
 from firstday.serve.export import export
 from firstday.serve.http_errors import ApiError
-from firstday.serve.item_table import to_table
 from firstday.serve.models import ModelHolder
 from firstday.serve.store.log import ITEM_USE, ITEMS, SERVICE, StoredEntry
 from firstday.serve.store.records import ItemUse, NewItem, ShownList, to_time
@@ -260,7 +260,7 @@ def test_use_of_new_items_is_counted_once(make_log: MakeLog, folder: Path, worke
         harness.run(tables[1 - worker].poll())
         added = holders[1 - worker].current.recommender.added
         assert added is not None
-        return added.shown.tolist(), added.used.tolist()
+        return added.items["n_shown"].to_list(), added.items["n_used"].to_list()
 
     def pass_time() -> None:
         harness.age(2 * COUNT_EVERY_US)
@@ -299,12 +299,11 @@ def test_a_vector_is_taken_if_the_model_has_such(http: httpx.Client) -> None:
 
 def test_values_of_other_types_than_those_of_the_model_are_missing() -> None:
     rows: list[dict[str, Any]] = [{"genre": "pop", "year": "late", "stock": True}, {"genre": ["jazz"], "year": 2026.0}]
-    items = {f"n{row}": NewItem({"added_at": "2026-11-01T12:00:00Z", **one}, 7) for row, one in enumerate(rows)}
-    table = to_table(items, ItemUse(), {"genre": pl.List(pl.String), "year": pl.Float64()})
+    table = tabulate(rows, {"genre": pl.List(pl.String), "year": pl.Float64()})
     assert table["genre"].to_list() == [["pop"], ["jazz"]]
     assert table["year"].to_list() == [None, 2026]
     assert "stock" not in table.columns
-    assert to_table(items, ItemUse())["year"].to_list() == ["late", "2026.0"]
+    assert tabulate(rows)["year"].to_list() == ["late", "2026.0"]
 
 
 @pytest.mark.parametrize(
@@ -415,9 +414,9 @@ def assert_same(one: StoredItems, other: StoredItems) -> None:
     added, expected = (table._holder.current.recommender.added for table in (one, other))
     assert added is not None
     assert expected is not None
-    for name in ("listed", "vectors", "log_use", "freshness", "rates", "shown", "used", "index", "successes"):
+    for name in ("listed", "vectors", "index", "successes"):
         np.testing.assert_array_equal(getattr(added, name), getattr(expected, name), name)
-    assert added.ids.values.equals(expected.ids.values)
+    assert added.items.equals(expected.items)
     assert added.catalogue.titles == expected.catalogue.titles
     assert added.catalogue.items.values.equals(expected.catalogue.items.values)
     for name, column in expected.catalogue.columns.items():

@@ -19,9 +19,9 @@ from firstday.data.splits.histories import MIN_LEARNED_ITEMS
 from firstday.data.splits.split import Actions, take_actions
 from firstday.embed.embeddings import FoldIn, compute_affinity, select_uses
 from firstday.features.encoder import N_AGES, Encoder, average_years, shrink_means
+from firstday.impressions.counts import ShownCounts, add_shown, count_shown
 from firstday.ranking import unit_rows
 from firstday.segment.segments import ItemCounts, Segments, count_items, rank_items
-from firstday.segment.shown_counts import ShownCounts, add_shown, count_shown
 from firstday.sparse import SparseRows, union_rows
 
 AGE = "age"

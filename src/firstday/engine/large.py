@@ -29,8 +29,8 @@ from firstday.display import readable
 from firstday.embed.embeddings import compute_affinity, select_uses
 from firstday.engine.everyone import Everyone, StatisticsTask, summarise_part
 from firstday.engine.first_uses import FirstUses
+from firstday.impressions.counts import ShownCounts
 from firstday.model.trained_model import TrainedModel
-from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
 
 Tables = str | Path | Mapping[str, Any]

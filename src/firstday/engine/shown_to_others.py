@@ -8,9 +8,9 @@ from firstday.data.dataset import Dataset
 from firstday.data.events import Window
 from firstday.data.ids import Ids
 from firstday.data.splits.split import Actions, take_actions
+from firstday.impressions.counts import ShownCounts, count_shown
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.query import Query
-from firstday.segment.shown_counts import ShownCounts, count_shown
 
 ENCODED_USERS = 20_000
 """Approximate number of users whose features are in memory at a time."""

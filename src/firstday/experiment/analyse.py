@@ -26,7 +26,7 @@ from firstday.experiment.outcomes import (
     write_days,
 )
 from firstday.experiment.sample_ratio import check_sample_ratio
-from firstday.segment.shown_counts import OF_USE, find_used
+from firstday.impressions.counts import OF_USE, find_used
 
 CONTROL = "control"
 AGE_BANDS = (18, 25, 35, 45, 55)

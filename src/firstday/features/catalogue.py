@@ -18,9 +18,9 @@ from firstday.data.events import ITEM, Pair
 from firstday.data.ids import Ids
 from firstday.display import readable
 from firstday.errors import hint_at
-from firstday.features.impressions import infer_passed_over
 from firstday.features.signal_batch import SignalBatch
 from firstday.features.signals import RESERVED, Signals
+from firstday.impressions.passed_over import infer_passed_over
 from firstday.sparse import SparseRows
 
 

@@ -1,7 +1,7 @@
 """`explore`: Thompson sampling over segments, learning from items used and passed over.
 
 Some ranks are given to new items, which no warm user uses, by their rates of use estimated from impressions
-(`firstday.segment.new_items`). This needs a model that has counted impressions, or items added since training.
+(`firstday.recommend.new_items.offers`). This needs a model that has counted impressions, or items added since training.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from itertools import repeat
 import numpy as np
 
 from firstday.ranking import NO_ITEM
-from firstday.recommend.added_items import make_offers
 from firstday.recommend.belief import believe_segments, believed_shares
+from firstday.recommend.new_items.offers import N_DRAWS, Offers, offer_unused
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.rules.list_rules import Quota
 from firstday.recommend.spec import StrategySpec
-from firstday.segment.new_items import N_DRAWS, NewItems
 
 LEAST_BELIEF = 1e-3
 """Segments below this probability are not drawn."""
@@ -51,7 +50,7 @@ def recommend_explore(query: Query) -> Answer:
     items = np.full(shape, NO_ITEM, dtype=np.int32)
     scores = np.zeros(shape, dtype=np.float32)
     propensities = np.ones(shape, dtype=np.float32)
-    new_items = query.model.derive(make_offers) if query.added is None else query.added.offers
+    new_items = query.model.derive(offer_unused) if query.added is None else query.added.offers
     factors = query.list_rules.factors
     for row, belief in enumerate(believe_segments(query, np.arange(query.n_users))):
         likely = np.flatnonzero(belief >= min(LEAST_BELIEF, belief.max()))
@@ -109,7 +108,7 @@ def draw_slate(
 
 
 def draw_offers(
-    new_items: NewItems,
+    new_items: Offers,
     segments: np.ndarray,
     belief: np.ndarray,
     rng: np.random.Generator,

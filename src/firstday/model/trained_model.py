@@ -20,12 +20,12 @@ from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import Encoder
 from firstday.features.signal_batch import SignalBatch
 from firstday.features.signals import Signals
+from firstday.impressions.counts import ShownCounts
 from firstday.model.calibration import Calibration
 from firstday.model.clock import Clock
 from firstday.model.item_content import ItemContent
 from firstday.ranking import unit_rows
 from firstday.segment.segments import ItemCounts, Mixing, Segments, smooth_shares
-from firstday.segment.shown_counts import ShownCounts
 from firstday.sparse import SparseRows
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ import numpy as np
 
 from firstday.ranking import first_allowed, first_distinct
 from firstday.recommend.arrangement import arrange
-from firstday.recommend.placement import place_additions
+from firstday.recommend.new_items.placement import place_new_items
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.registry import find_strategy, find_supported
 from firstday.recommend.rules.list_rules import NO_RULES, Rules, compile_rules
@@ -58,12 +58,12 @@ def _answer_together(query: Query, strategy: str | Strategy) -> Answer:
     rules = query.list_rules
     reads_scores = bool(rules.pins) or rules.factors is not None
     if not (reads_scores or rules.caps or rules.after):
-        return place_additions(query, _rank(query, strategy))
+        return place_new_items(query, _rank(query, strategy))
     n_allowed = max(1, rules.n_allowed)
     n_first = min(max(rules.after + query.k, REACH), n_allowed)
     for n_ranking in dict.fromkeys((n_first, n_allowed)):
         long_query = query.ask(k=n_ranking)
-        ranking = place_additions(long_query, _rank(long_query, strategy))
+        ranking = place_new_items(long_query, _rank(long_query, strategy))
         is_cut = n_ranking < n_allowed and bool((ranking.n_ranked == n_ranking).any())
         answer = arrange(long_query, ranking, query.k)
         # Otherwise search the rest for items that boosts raise, or that the caps leave room for.

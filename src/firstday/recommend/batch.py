@@ -17,12 +17,12 @@ from firstday.data.dataset import Dataset
 from firstday.data.left_out import left_out_path, write_left_out
 from firstday.data.newcomers import load_newcomers
 from firstday.errors import DataError
-from firstday.features.impressions import collect_passed_over
 from firstday.files import replaced
-from firstday.recommend.added_items import AddedItems
+from firstday.impressions.passed_over import collect_passed_over
 from firstday.recommend.answers import answer_query
 from firstday.recommend.effects import count_ineffective
 from firstday.recommend.list_files import find_list_form, write_list_file
+from firstday.recommend.new_items.new_items import NewItems
 from firstday.recommend.query import Query
 from firstday.recommend.recommendation import frame_lists
 from firstday.recommend.recommender import Recommender, check_length
@@ -71,7 +71,7 @@ def add_items(recommender: Recommender, items: pl.DataFrame | None) -> tuple[Rec
         return recommender, ()
     if recommender.model.content is None:
         return recommender, ("items: Ignored, since the model has learned nothing about new items.",)
-    return replace(recommender, added=AddedItems.of(recommender.model, items) or None), ()
+    return replace(recommender, added=NewItems.of(recommender.model, items)), ()
 
 
 def recommend_tables(

@@ -13,8 +13,8 @@ from firstday.features.encoder import understand_picks
 from firstday.features.signals import Signals
 from firstday.model.trained_model import KNOWLEDGE, TrainedModel
 from firstday.ranking import unit_rows
-from firstday.recommend.added_items import AddedItems
 from firstday.recommend.belief import believe_segments
+from firstday.recommend.new_items.new_items import NewItems
 from firstday.recommend.query import Query
 from firstday.recommend.recommendation import Recommendation, RecommendedItem
 from firstday.recommend.registry import spec_of_route
@@ -112,7 +112,7 @@ class Explanation:
 
 
 def explain_list(
-    model: TrainedModel, added: AddedItems | None, signals: Signals, recommendation: Recommendation
+    model: TrainedModel, added: NewItems | None, signals: Signals, recommendation: Recommendation
 ) -> Explanation:
     """Explain a list of items of the model and added ones; see `Recommender.explain`."""
     signals = understand_picks(model.encoder, signals)
@@ -147,7 +147,7 @@ def _near_segments(recommendation: Recommendation, query: Query) -> tuple[NearSe
     )
 
 
-def _explain_items(added: AddedItems | None, recommendation: Recommendation, query: Query) -> tuple[ItemReason, ...]:
+def _explain_items(added: NewItems | None, recommendation: Recommendation, query: Query) -> tuple[ItemReason, ...]:
     """Return the reason for each item."""
     model = query.model
     segment = recommendation.segment

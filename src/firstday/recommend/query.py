@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import polars as pl
@@ -16,9 +16,11 @@ from firstday.errors import ConfigError, FirstdayError
 from firstday.features.signal_batch import SignalBatch
 from firstday.model.trained_model import FEW, TrainedModel
 from firstday.ranking import mean_finite, rank_scores, score_by_vectors, take_lists, unit_rows
-from firstday.recommend.added_items import AddedItems
 from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, compile_rules
 from firstday.sparse import SparseRows, contains, union_rows
+
+if TYPE_CHECKING:
+    from firstday.recommend.new_items.new_items import NewItems  # imports this file
 
 T = TypeVar("T")
 MAX_PASSED_OVER = 0.5
@@ -128,7 +130,7 @@ class Query:
     computed: ComputedDays | None = None
     excluded_override: SparseRows | None = None
     rules: ItemRules | None = None
-    added: AddedItems | None = None
+    added: NewItems | None = None
     added_excluded: SparseRows | None = None
     listed_rules: ItemRules | None = None
     cache: QueryCache = field(default_factory=QueryCache, init=False, repr=False)  # shared by `ask`, new in `replace`
@@ -396,7 +398,7 @@ class Query:
         items, scores = take_lists(lists, scores, choice, self.excluded, self.k, allowed)
         return Answer.from_lists(answered, route, items, scores)
 
-    def with_added(self, added: AddedItems, signals: SignalBatch) -> Query:
+    def with_added(self, added: NewItems, signals: SignalBatch) -> Query:
         """Return the query with items added since training, given the signals as their catalogue reads them."""
         config = self.model.config.signals
         excluded = SparseRows.empty(signals.n_users, signals.n_items)

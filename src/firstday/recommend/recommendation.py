@@ -17,7 +17,6 @@ from firstday.data.ids import Ids
 from firstday.display import readable, write_table
 from firstday.features.catalogue import Catalogue
 from firstday.model.trained_model import TrainedModel
-from firstday.recommend.added_items import ListedItems
 from firstday.recommend.query import Answer
 from firstday.recommend.scales import FILLS_UP, is_fraction
 from firstday.recommend.spec import OWN_SCALE
@@ -123,14 +122,14 @@ class Recommendations(Mapping[Any, Recommendation]):
 
     Parameters
     ----------
-    listed
+    catalogue
         The model's items, or also those added since.
     model
         The model that answered.
     strategy
         The requested strategy.
     answer
-        Lists, in the indexes of `listed`, and their routes.
+        Lists, in the indexes of `catalogue`, and their routes.
     segments
         Predicted segments, int64, shape (n_users,), -1 if nothing is known about the user.
     ignored, notes
@@ -139,7 +138,7 @@ class Recommendations(Mapping[Any, Recommendation]):
         The caller's user ids, one per row of the arrays.
     """
 
-    listed: ListedItems
+    catalogue: Catalogue
     model: TrainedModel
     strategy: str
     answer: Answer
@@ -169,7 +168,7 @@ class Recommendations(Mapping[Any, Recommendation]):
         if self.segments[row] >= 0:
             segment = int(self.segments[row])
             segment_size = int(self.model.segments.items.sizes[segment])
-        items = name_items(self.listed.catalogue, answer.items[row], answer.scores[row], answer.propensities[row])
+        items = name_items(self.catalogue, answer.items[row], answer.scores[row], answer.propensities[row])
         return Recommendation(
             items=items,
             strategy=self.strategy,
@@ -193,7 +192,7 @@ class Recommendations(Mapping[Any, Recommendation]):
         """
         are_integers = all(isinstance(user_id, Integral) for user_id in self.user_ids)
         user_ids = Ids.of(list(map(int if are_integers else str, self.user_ids)))
-        return to_library(frame_lists(self.listed.catalogue, user_ids.values, self.answer), library)
+        return to_library(frame_lists(self.catalogue, user_ids.values, self.answer), library)
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         routes = Counter(self.answer.routes.tolist())

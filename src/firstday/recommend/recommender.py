@@ -19,16 +19,17 @@ from firstday.features.encoder import understand_picks
 from firstday.features.signals import Signals
 from firstday.model.folder import KEEP, load_model, save_model
 from firstday.model.trained_model import TrainedModel
-from firstday.recommend.added_items import AddedItems, ListedItems
 from firstday.recommend.answers import answer_query
 from firstday.recommend.explain import Explanation, explain_list
 from firstday.recommend.list_notes import describe_lists
+from firstday.recommend.new_items.new_items import NewItems
 from firstday.recommend.query import Query
 from firstday.recommend.recommendation import Recommendation, Recommendations
 from firstday.recommend.registry import LOAD, find_method, value_type
 from firstday.recommend.rules.list_rules import (
     NO_RULES,
     AnyRules,
+    ListedItems,
     Row,
     Rules,
     compile_rules,
@@ -85,7 +86,7 @@ class Recommender:
     """
 
     model: TrainedModel
-    added: AddedItems | None = None
+    added: NewItems | None = None
 
     def __post_init__(self) -> None:
         expect("model", self.model, TrainedModel, "a trained model; fd.open_model('model/') opens a folder")
@@ -283,7 +284,9 @@ class Recommender:
             rules = compile_rules(self.listed_items, layers, profiles[0]) if has_rules else None  # same notes for all
             unused, notes = describe_lists(query, strategy, answer, rules)
             ignored = [(*sentences, *others) for sentences, others in zip(unknown, unused, strict=True)]
-            yield Recommendations(self.listed_items, self.model, strategy, answer, segments, ignored, notes, ids)
+            yield Recommendations(
+                self.listed_items.catalogue, self.model, strategy, answer, segments, ignored, notes, ids
+            )
             listed = SparseRows.from_lists([items[items >= 0] for items in answer.items], len(query.list_rules.allowed))
             query = query.without(listed)
 
@@ -358,7 +361,7 @@ class Recommender:
         >>> items = [{"item_id": "n1", "title": "A new album", "artist_id": ["a7"]}]
         >>> recommender.with_items(pl.DataFrame(items)).recommend({"age": 24})  # doctest: +SKIP
         """
-        return replace(self, added=AddedItems.of(self.model, load_items(items)) or None)
+        return replace(self, added=NewItems.of(self.model, load_items(items)))
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         return self.model._repr_facts_()

@@ -20,7 +20,7 @@ from firstday.errors import ConfigError
 from firstday.features.signals import Signals
 from firstday.features.wire_types import Impression, Interaction
 from firstday.files import write_file
-from firstday.serve.item_table import to_table
+from firstday.recommend.new_items.attributes import set_counts, tabulate
 from firstday.serve.store.log import Log
 from firstday.serve.store.records import StoredEvent, StoredUser, to_time, to_us
 from firstday.serve.store.store import read_new_items, scan_changed
@@ -94,7 +94,9 @@ async def export(log: Log, out: Path, since: datetime | None = None) -> ExportSu
     run = _Run(out, to_us(start), until_us)
     async for user_id, members, person in scan_changed(log, run.since_us):
         run.take(user_id, members, person)
-    run.stage("new_items", to_table(*await read_new_items(log)))
+    items, use = await read_new_items(log)
+    table = tabulate([{**one.values, "item_id": item_id} for item_id, one in items.items()])
+    run.stage("new_items", set_counts(table, use.counts))
     done = run.publish()
     _write_state(out, max(until, start))
     return done

@@ -19,7 +19,7 @@ from firstday.errors import ArtifactError, FirstdayError
 from firstday.features.signals import Signals
 from firstday.model.folder import read_manifest, version_in
 from firstday.model.trained_model import TrainedModel
-from firstday.recommend.added_items import AddedItems
+from firstday.recommend.new_items.new_items import NewItems
 from firstday.recommend.questionnaire import Questionnaire
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.registry import find_supported, strategies_of
@@ -43,7 +43,7 @@ class ServedModel:
     put_us: Mapping[str, int] = field(default_factory=dict)
     newest_us: int = 0
 
-    def with_items(self, added: AddedItems | None, put_us: Mapping[str, int]) -> ServedModel:
+    def with_items(self, added: NewItems | None, put_us: Mapping[str, int]) -> ServedModel:
         """Return the model with new items, and when each stored one was first put."""
         served = copy(self)
         recommender = replace(self.recommender, added=added)

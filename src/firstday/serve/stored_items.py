@@ -6,17 +6,17 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars as pl
 from pydantic_core import from_json, to_json
 
 from firstday.data.events import ITEM
 from firstday.model.trained_model import TrainedModel
-from firstday.recommend.added_items import COUNTS, AddedItems, predict_items
+from firstday.recommend.new_items.attributes import ATTRIBUTES, as_list, describe_items, set_counts, tabulate
+from firstday.recommend.new_items.new_items import NewItems
 from firstday.recommend.rules.list_rules import Rules
 from firstday.serve.http_errors import ApiError
-from firstday.serve.item_table import COLUMNS, as_list, to_table
 from firstday.serve.models import ModelHolder, ServedModel
 from firstday.serve.store.log import ITEM_USE, ITEMS, LISTS, MAX_STORED_ITEMS, StoredEntry
 from firstday.serve.store.records import ItemUse, NewItem, to_time
@@ -27,32 +27,25 @@ POLL_S = 0.5
 """Seconds between checks for changes by other workers."""
 COUNT_EVERY_US = 600_000_000
 """Microseconds from one count of the use of new items to the next, and from an impression to its first count."""
-PREDICTED_AT_ONCE = 200
+DESCRIBED_AT_ONCE = 200
 """Number of items whose words are in memory at once."""
-
-
-class Put(NamedTuple):
-    """When an item was put last and first (0: it is deleted), in microseconds since 1970, and its size."""
-
-    us: int
-    first_us: int
-    n_bytes: int
+PUTS = ("put_us", "first_us", "n_bytes")
+"""When an item was put last and first (0: it is deleted), in microseconds since 1970, and its size."""
 
 
 class StoredItems:
     """The stored item lists and new items, held in memory; `poll` reads what other workers changed.
 
     New items are part of the current model's lists, except those that users of the model used; `count` learns from
-    their use. Of an item, only what lists need is held in memory. A request reads `rules`, whose `lists` are the item
-    lists, once and uses them throughout. If the store fails, what was read last remains in use.
+    their use. Of an item, only `PUTS` and what lists need is held in memory. A request reads `rules`, whose `lists` are
+    the item lists, once and uses them throughout. If the store fails, what was read last remains in use.
     """
 
     def __init__(self, store: Store, holder: ModelHolder, max_bytes: int) -> None:
         self._store, self._holder, self._max_bytes, self.rules = store, holder, max_bytes, Rules()
         self._lists_us = -1
         self._read: tuple[int, int, TrainedModel | None] = (0, -1, None)
-        self._puts: dict[str, Put] = {}
-        self._predicted: list[pl.DataFrame] = []
+        self._items = pl.DataFrame()
         self._use = ItemUse()
         self._poll_turn, self._put_turn = asyncio.Lock(), asyncio.Lock()
 
@@ -65,52 +58,29 @@ class StoredItems:
                 self._lists_us = changes.get(LISTS, 0)
             served = self._holder.current
             to_read = changes.get(ITEMS, 0), changes.get(ITEM_USE, 0), served.trained
-            if to_read == self._read:
-                return
-            since_us, _, model = self._read
-            if model is not served.trained or to_read[0] < since_us:  # the latter if a copy of the store was restored
-                since_us, self._puts, self._predicted = 0, {}, []
-            entries = await self._store.read_items(since_us)
-            self._use = await self._store.read_item_use()
-            added = await asyncio.to_thread(self._place, served.trained, entries)
-            self._read = to_read
-            if served is self._holder.current:  # otherwise another model was loaded meanwhile
-                first_us = {item_id: one.first_us for item_id, one in self._find_current().items()}
-                self._holder.current = served.with_items(added, first_us)
+            if to_read != self._read:
+                await self._read_items(served, changes.get(ITEMS, 0))
+                self._read = to_read
 
-    def _find_current(self) -> dict[str, Put]:
-        """Return the puts of items that are neither deleted nor expired."""
+    async def _read_items(self, served: ServedModel, until_us: int) -> None:
+        """Read what changed of the items until a time, and put them into the lists of the current model."""
+        model = served.trained
+        since_us, _, read_model = self._read
+        is_new = model is not read_model or until_us < since_us  # the latter if a copy of the store was restored
+        entries = await self._store.read_items(0 if is_new else since_us)
+        self._use = await self._store.read_item_use()
+        before = _read_entries(model, []) if is_new else self._items
+        self._items = await asyncio.to_thread(_update, model, before, entries)
+        current = self._find_current()
+        new = None if model.content is None else NewItems.join(model, set_counts(current, self._use.counts))
+        if served is self._holder.current:  # otherwise another model was loaded meanwhile
+            first_us = dict(current.select("item_id", "first_us").iter_rows())
+            self._holder.current = served.with_items(new, first_us)
+
+    def _find_current(self) -> pl.DataFrame:
+        """Return the items that are neither deleted nor expired, the most recently put last."""
         oldest_us = self._store.log.rules.oldest_us(self._store.log.now_us)
-        return {item_id: one for item_id, one in self._puts.items() if one.first_us and one.us >= oldest_us}
-
-    def _place(self, model: TrainedModel, entries: Sequence[StoredEntry]) -> AddedItems | None:
-        """Return the items that lists may have, given changed entries; None if there are none."""
-        puts = dict(self._puts)
-        for first in range(0, len(entries), PREDICTED_AT_ONCE):
-            items = {}
-            for _, us, _, body in entries[first : first + PREDICTED_AT_ONCE]:
-                item_id, values = from_json(body)
-                puts.pop(item_id, None)  # the most recently put last
-                puts[item_id] = Put(us, values["first_us"] if values else 0, len(body.encode()))
-                if values:
-                    items[item_id] = NewItem(**values)
-            if model.content is not None:
-                types = {name: column.dtype for name, column in model.catalogue.columns.items()}
-                is_of_model = pl.col("vector").list.len() == model.content.n_numbers
-                table = to_table(items, self._use, types).with_columns(pl.when(is_of_model).then("vector"))
-                self._predicted.append(predict_items(model, table))
-        self._puts = dict(list(puts.items())[-MAX_STORED_ITEMS:])
-        if not self._predicted:
-            return None
-        found = pl.concat(self._predicted).unique("item_id", keep="last", maintain_order=True)
-        found = found.filter(pl.col("item_id").is_in(list(self._find_current())))
-        counts = zip(COUNTS, (self._use.shown, self._use.used), strict=True)
-        found = found.with_columns(
-            pl.Series(name, [of_all.get(item_id, 0) for item_id in found["item_id"]], pl.Float64)
-            for name, of_all in counts
-        )
-        self._predicted = [found]
-        return AddedItems.join(model, found) or None
+        return self._items.filter(pl.col("first_us") > 0, pl.col("put_us") >= oldest_us)
 
     async def put_list(self, name: str, items: Sequence[str] | None) -> None:
         """Store an item list, or delete it if `items` is None."""
@@ -124,21 +94,22 @@ class StoredItems:
         may still be told which of their items were seen.
         """
         await self.poll()  # another worker may have counted
-        items, last = self._find_current(), self._use
+        items = self._find_current()
+        last = self._use
         until_us = self._store.log.now_us - COUNT_EVERY_US
-        if not items or until_us < last.until_us + COUNT_EVERY_US:
+        if items.is_empty() or until_us < last.until_us + COUNT_EVERY_US:
             return
-        since_us = last.until_us or min(one.first_us for one in items.values())
+        since_us = last.until_us or int(items["first_us"].min())  # type: ignore[arg-type]
+        shown, used = map(Counter[str], last.counts)
         signals = self._holder.current.trained.config.signals.use
-        shown, used = Counter(last.shown), Counter(last.used)
         async for owner, members, person in scan_changed(self._store.log, since_us):
             received = members[owner].received_between(since_us, until_us)
-            impressions = [one for source, one in person.find_impressions() if source.received_us in received]
+            shown.update(one.item_id for source, one in person.find_impressions() if source.received_us in received)
             uses = [one for one in reversed(person.events) if one.entity == ITEM and one.signal in signals]
             first_us = {one.entity_id: one.received_us for one in uses}
-            shown.update(one.item_id for one in impressions)
             used.update(item for item, us in first_us.items() if us in received)
-        totals = ({item: n for item, n in of_all.items() if item in items} for of_all in (shown, used))
+        current = set(items["item_id"])
+        totals = ({item: n for item, n in of_all.items() if item in current} for of_all in (shown, used))
         await self._store.put(ITEM_USE, asdict(ItemUse(until_us, *totals)))
 
     async def put_items(self, items: Mapping[str, Mapping[str, Any] | None]) -> None:
@@ -146,18 +117,46 @@ class StoredItems:
         async with self._put_turn:
             await self.poll()  # another worker may have put them first
             current = self._find_current()
+            first_us = dict(current.select("item_id", "first_us").iter_rows())
             stored: dict[str, NewItem | None] = dict.fromkeys(items)
             for item_id, values in items.items():
                 if values is not None:
-                    first_us = current[item_id].first_us if item_id in current else self._store.log.now_us
-                    stored[item_id] = NewItem({"added_at": to_time(first_us).isoformat(), **values}, first_us)
+                    us = first_us.get(item_id, self._store.log.now_us)
+                    stored[item_id] = NewItem({"added_at": to_time(us).isoformat(), **values}, us)
             n_bytes = sum(len(to_json(one)) for one in stored.items() if one[1])
-            n_others = sum(one.n_bytes for item_id, one in current.items() if item_id not in items)
+            n_others = current.remove(pl.col("item_id").is_in(list(items)))["n_bytes"].sum()
             if n_bytes and n_bytes + n_others > self._max_bytes:
                 text = f"The new items would have more than {self._max_bytes:,} bytes; delete some, or shorten them."
                 raise ApiError(409, "items_full", text)
             await self._store.put(ITEMS, stored)
             await self.poll()
+
+
+def _update(model: TrainedModel, items: pl.DataFrame, entries: Sequence[StoredEntry]) -> pl.DataFrame:
+    """Return rows of `_read_entries` with those of changed entries, the most recently put last."""
+    starts = range(0, len(entries), DESCRIBED_AT_ONCE)
+    changed = [_read_entries(model, entries[start : start + DESCRIBED_AT_ONCE]) for start in starts]
+    joined = pl.concat([items, *changed])
+    return joined.unique("item_id", keep="last", maintain_order=True).tail(MAX_STORED_ITEMS)
+
+
+def _read_entries(model: TrainedModel, entries: Sequence[StoredEntry]) -> pl.DataFrame:
+    """Return `PUTS` of each entry, with what lists need of the item if the model has learned about new items."""
+    rows = []
+    puts = []
+    for _, us, _, body in entries:
+        item_id, item = from_json(body)
+        one = NewItem(**item) if item else NewItem({}, 0)
+        rows.append({**one.values, "item_id": item_id})
+        puts.append((us, one.first_us, len(body.encode())))
+    types = {name: column.dtype for name, column in model.catalogue.columns.items()}
+    table = tabulate(rows, types)
+    if model.content is None:
+        described = table.select("item_id")
+    else:
+        is_of_model = pl.col("vector").list.len() == model.content.n_numbers
+        described = describe_items(model, table.with_columns(pl.when(is_of_model).then("vector")))
+    return described.hstack(pl.DataFrame(puts, dict.fromkeys(PUTS, pl.Int64), orient="row"))
 
 
 def describe_ignored(served: ServedModel, item_id: str, values: Mapping[str, Any]) -> list[str]:
@@ -172,7 +171,7 @@ def describe_ignored(served: ServedModel, item_id: str, values: Mapping[str, Any
         if name == "vector" and len(value) != added.content.n_numbers:
             n_numbers = added.content.n_numbers or "none"
             ignored.append(f"the vector has {len(value)} numbers, but those of the model's items have {n_numbers}")
-        if name in COLUMNS:
+        if name in ATTRIBUTES:
             continue
         if name not in catalogue.columns:
             ignored.append(f"column {name!r} is unknown")

@@ -33,8 +33,9 @@ from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.errors import LOADED, ConfigError, DataError, expect
 from firstday.features.catalogue import Catalogue, map_columns
 from firstday.features.encoder import Encoder, collect_features, fit_encoder
-from firstday.features.impressions import collect_passed_over
 from firstday.features.signal_batch import SignalBatch
+from firstday.impressions.counts import add_shown, count_shown
+from firstday.impressions.passed_over import collect_passed_over
 from firstday.model.trained_model import TrainedModel
 from firstday.progress import Progress, no_progress, open_progress
 from firstday.ranking import unit_rows
@@ -44,7 +45,6 @@ from firstday.recommend.registry import describe_absent, with_methods_of
 from firstday.recommend.spec import LearningData
 from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import Segments
-from firstday.segment.shown_counts import add_shown, count_shown
 from firstday.sparse import SparseRows, union_rows
 from firstday.training.calibrate import calibrate
 from firstday.training.clock import choose_clock, go_back

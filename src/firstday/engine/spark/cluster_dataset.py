@@ -36,8 +36,8 @@ from firstday.engine.spark.work import (
     map_parts,
     unpack_answer,
 )
+from firstday.impressions.counts import add_shown
 from firstday.model.trained_model import TrainedModel
-from firstday.segment.shown_counts import add_shown
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -24,11 +24,11 @@ from firstday.data.splits.histories import LogSpan
 from firstday.data.splits.roles import find_warm
 from firstday.engine.large import warm_affinity
 from firstday.engine.shown_to_others import count_shown_to_others
+from firstday.impressions.counts import ShownCounts
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.batch import BatchSummary
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import load_plugin
-from firstday.segment.shown_counts import ShownCounts
 from firstday.tables import zstd
 from firstday.tables.faults import FILE, ROW, Findings
 from firstday.tables.raw_table import RawTable

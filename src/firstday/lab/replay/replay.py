@@ -15,8 +15,8 @@ from firstday.data.events import ITEM
 from firstday.data.splits.holdout import find_cut_offs, hold_out
 from firstday.errors import ConfigError
 from firstday.evaluation.slices import REFERENCE as PAPER
-from firstday.features.impressions import infer_passed_over
 from firstday.features.signal_batch import SignalBatch
+from firstday.impressions.passed_over import infer_passed_over
 from firstday.lab.replay.policies import POLICIES
 from firstday.lab.replay.replay_results import ReplayResults, ReplaySettings, describe_hits
 from firstday.progress import Progress, open_progress

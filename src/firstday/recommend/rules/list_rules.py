@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Protocol, Self
 
 import numpy as np
 import polars as pl
@@ -16,8 +16,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from firstday.config import Section, parse_settings
 from firstday.display import readable
+from firstday.features.catalogue import Catalogue
 from firstday.features.wire_types import as_text, as_whole
-from firstday.recommend.added_items import ListedItems
 from firstday.recommend.rules.filters import (
     MAX_FILTER_LENGTH,
     Filter,
@@ -232,6 +232,22 @@ class Quota:
                 counts[value] += 1
                 if counts[value] >= max_items:
                     self.open[members.row(value)] = False
+
+
+class ListedItems(Protocol):
+    """Items that lists consist of: those of a model, or also new ones."""
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Ids, titles and columns of the items."""
+
+    @property
+    def listed(self) -> np.ndarray:
+        """Mask of items that may be listed, bool, shape (n_items,)."""
+
+    @property
+    def compiled_rules(self) -> dict[Any, Any]:
+        """Cache of `compile_rules`."""
 
 
 def compile_rules(model: ListedItems, layers: Sequence[Rules], profile: Mapping[str, Any]) -> ItemRules:

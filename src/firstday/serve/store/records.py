@@ -160,6 +160,11 @@ class ItemUse:
     shown: Mapping[str, int] = field(default_factory=dict)
     used: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def counts(self) -> tuple[Mapping[str, int], Mapping[str, int]]:
+        """The counts, in the order of the columns of `items`."""
+        return self.shown, self.used
+
 
 @dataclass(frozen=True, slots=True)
 class Alias:

@@ -37,6 +37,19 @@ def infer_passed_over(
     """
     if is_used.all():  # also if nothing was shown
         return SparseRows.empty(*shape)
+    users, items, n_below = _find_not_used(users, lists, items, positions, is_used)
+    starts = np.flatnonzero(_is_first(users, items))
+    unseen = np.multiply.reduceat(1 - np.power(float(persistence), n_below), starts)
+    is_passed = (unseen < 1) & (items[starts] < shape[1])
+    starts = starts[is_passed]
+    seen = (1 - unseen[is_passed]).astype(np.float32)
+    return SparseRows.from_pairs(users[starts], items[starts], seen, *shape)
+
+
+def _find_not_used(
+    users: np.ndarray, lists: np.ndarray, items: np.ndarray, positions: np.ndarray, is_used: np.ndarray
+) -> np.ndarray:
+    """Return user, item, and ranks below the last used item, of each item of a list that was not used, sorted."""
     lists = np.where(lists < 0, -1 - np.arange(len(lists)), lists)  # an item without a list is a list of its own
     rows = np.stack([users, lists, items, np.maximum(positions, 1) - 1, is_used])
     rows = rows[:, np.lexsort(rows[3::-1])]
@@ -45,13 +58,7 @@ def infer_passed_over(
     last_seen = np.maximum.reduceat(position * is_used, np.flatnonzero(is_first))
     n_below = np.maximum(position - last_seen[np.cumsum(is_first) - 1], 0)
     not_used = np.stack([users, items, n_below])[:, is_used == 0]
-    users, items, n_below = not_used[:, np.lexsort(not_used[::-1])]
-    starts = np.flatnonzero(_is_first(users, items))
-    unseen = np.multiply.reduceat(1 - np.power(float(persistence), n_below), starts)
-    users = users[starts]
-    items = items[starts]
-    is_passed = (unseen < 1) & (items < shape[1])
-    return SparseRows.from_pairs(users[is_passed], items[is_passed], (1 - unseen[is_passed]).astype(np.float32), *shape)
+    return not_used[:, np.lexsort(not_used[::-1])]
 
 
 def _is_first(*columns: np.ndarray) -> np.ndarray:

@@ -21,28 +21,28 @@ OF_USE = ("user_ix", "item_ix", "timestamp")
 @readable
 @dataclass(frozen=True, eq=False)
 class ShownCounts:
-    """Numbers of impressions per segment and item; counts of disjoint sets of users can be added (`add_shown`)."""
+    """Counts of impressions, by what followed, per segment and item, shape (n_segments, n_items).
 
-    shown: SparseRows  # impressions, shape (n_segments, n_items); an item counts once per list
-    used: SparseRows  # impressions followed by a use, same shape
+    Counts of disjoint sets of users can be added (`add_shown`).
+    """
+
+    shown: SparseRows  # impressions; an item counts once per list
+    used: SparseRows  # impressions followed by a use
 
     def keep_segments(self, rows: np.ndarray) -> ShownCounts:
         """Select segments, given by row, in the given order."""
-        return ShownCounts(self.shown.take(rows), self.used.take(rows))
+        return ShownCounts(*(counts.take(rows) for counts in vars(self).values()))
 
-    def of_items(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the numbers of impressions and of subsequent uses, each float32, shape (n_segments, n_items)."""
+    def of_items(self, items: np.ndarray) -> np.ndarray:
+        """Return the counts of some items, in the order of the fields, float32, shape (n_counts, n_segments, n)."""
         columns = np.tile(items, (self.shown.n_rows, 1))
-        return self.shown.at(columns), self.used.at(columns)
+        return np.stack([counts.at(columns) for counts in vars(self).values()])
 
 
 def add_shown(parts: Iterable[ShownCounts | None]) -> ShownCounts | None:
     """Add up counts of the same segments and items; None if all are None."""
-    present = [part for part in parts if part is not None]
-    if not present:
-        return None
-    shown = union_rows([part.shown for part in present])
-    return ShownCounts(shown, union_rows([part.used for part in present]))
+    present = [vars(part).values() for part in parts if part is not None]
+    return ShownCounts(*map(union_rows, zip(*present, strict=True))) if present else None
 
 
 def count_shown(
@@ -65,26 +65,32 @@ def count_shown(
     members = pl.DataFrame({"user_ix": users, "segment": segments}).cast({"user_ix": pl.Int32})
     codes = dataset.events.codes_of(ITEM, config.use)
     is_use = pl.col("pair").is_in(codes) & pl.col("timestamp").is_not_null()
+    response_window = timedelta(days=config.response_days)
     parts = []
     for frame, events in zip(dataset.impressions.frames(), dataset.events.frames(), strict=True):
         shown = frame.join(members, on="user_ix", maintain_order="left")
-        uses = events.filter(is_use)
+        uses = events.filter(is_use).rename({"target_ix": "item_ix"})
         if window is not None:
-            shown = window.select(shown)
+            shown = _forget_later_uses(window.select(shown), window)
             uses = window.select(uses)
-            # Ignore uses after the cut-off.
-            end = pl.Series(window.end[shown["user_ix"].to_numpy()])
-            is_before = (pl.col("used_at").to_physical() < end).fill_null(value=False)
-            shown = shown.with_columns(pl.col("is_used") & is_before)
-        uses = uses.rename({"target_ix": "item_ix"}).select(OF_USE)
-        is_used = find_used(shown, uses, timedelta(days=config.response_days))
+        is_used = find_used(shown, uses.select(OF_USE), response_window)
         parts.append(shown.select("segment", "item_ix", is_used=pl.Series(is_used)))
     shown = pl.concat(parts)
-    counts = []
-    for part in (shown, shown.filter("is_used")):
-        rows, items = part.select("segment", "item_ix").to_numpy().T
-        counts.append(SparseRows.from_pairs(rows, items, None, n_segments, len(dataset.items)))
-    return ShownCounts(*counts)
+    shape = n_segments, len(dataset.items)
+    return ShownCounts(shown=_count(shown, shape), used=_count(shown.filter("is_used"), shape))
+
+
+def _forget_later_uses(shown: pl.DataFrame, window: Window) -> pl.DataFrame:
+    """Return impressions without the uses after the end of a window."""
+    end = pl.Series(window.end[shown["user_ix"].to_numpy()])
+    is_before = (pl.col("used_at").to_physical() < end).fill_null(value=False)
+    return shown.with_columns(pl.col("is_used") & is_before)
+
+
+def _count(shown: pl.DataFrame, shape: tuple[int, int]) -> SparseRows:
+    """Count impressions by segment and item."""
+    segments, items = shown.select("segment", "item_ix").to_numpy().T
+    return SparseRows.from_pairs(segments, items, None, *shape)
 
 
 def find_used(shown: pl.DataFrame, uses: pl.DataFrame, response_window: timedelta) -> np.ndarray:

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from firstday.ranking import NO_ITEM
-from firstday.segment.new_items import ELSEWHERE, N_DRAWS, NewItems
+from firstday.recommend.new_items.offers import ELSEWHERE, N_DRAWS, Offers
 
 ITEMS = np.array([4, 5])
 MILLION = 10**6
 
 
-def make(shown: list[list[int]], used: list[list[int]], rate: float = 0.01, least_rate: float = 0.0) -> NewItems:
+def make(shown: list[list[int]], used: list[list[int]], rate: float = 0.01, least_rate: float = 0.0) -> Offers:
     """Make two items in two segments, whose rates have a prior that counts as one use."""
-    return NewItems.of(ITEMS, np.array(shown), np.array(used), np.full((2, 2), rate), least_rate)
+    return Offers.of(ITEMS, np.array(shown), np.array(used), np.full((2, 2), rate), least_rate)
 
 
 def test_a_rate_is_the_mean_of_prior_and_impressions() -> None:
@@ -52,7 +52,7 @@ def test_the_highest_of_rates_with_the_prior_is_drawn() -> None:
     threshold = 0.04
     shares = []
     for _ in range(2):
-        items = NewItems.of(np.arange(n), np.zeros((40, n)), np.zeros((40, n)), np.full((40, n), 0.01), threshold)
+        items = Offers.of(np.arange(n), np.zeros((40, n)), np.zeros((40, n)), np.full((40, n), 0.01), threshold)
         shares.append(np.mean([(items.drawn(segment) >= 0).mean() for segment in range(40)]))
     assert shares[0] == shares[1]
     expected = 1 - (1 - (1 - threshold) ** 99) ** n

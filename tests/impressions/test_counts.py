@@ -20,8 +20,8 @@ from firstday.data.newcomers import load_newcomers
 from firstday.data.splits.split import Split
 from firstday.data.user_rows import UserRows
 from firstday.engine.shown_to_others import count_shown_to_others
+from firstday.impressions.counts import add_shown, count_shown
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.segment.shown_counts import add_shown, count_shown
 from firstday.sparse import SparseRows
 from firstday.training.fit import fit
 from tests.matrices import to_matrix

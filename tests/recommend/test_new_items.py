@@ -20,8 +20,8 @@ import firstday as fd
 from firstday.errors import ConfigError, DataError
 from firstday.model.calibration import Calibration
 from firstday.model.trained_model import TrainedModel
-from firstday.recommend.added_items import MAX_ADDED
 from firstday.recommend.batch import recommend_tables
+from firstday.recommend.new_items.new_items import MAX_NEW_ITEMS
 from firstday.recommend.recommender import Recommender
 from tests.tiny import make_content, make_model
 
@@ -188,7 +188,7 @@ def test_a_model_that_learned_nothing_refuses_new_items() -> None:
 
 
 def test_too_many_items_and_columns_of_another_type_are_refused(model: TrainedModel) -> None:
-    many = pl.DataFrame({"item_id": [f"n{number}" for number in range(MAX_ADDED + 1)]})
+    many = pl.DataFrame({"item_id": [f"n{number}" for number in range(MAX_NEW_ITEMS + 1)]})
     with pytest.raises(DataError, match="10,001"):
         Recommender(model).with_items(many)
     with pytest.raises(DataError) as raised:

@@ -1,0 +1,143 @@
+"""Attributes of new items: read from a table or from JSON values, and described as lists need them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from firstday.data.ids import Ids
+from firstday.data.load import collect_vectors, find_item_columns
+from firstday.errors import ConfigError, DataError
+from firstday.model.item_content import TEXTS, ItemContent
+from firstday.model.trained_model import TrainedModel
+from firstday.ranking import unit_rows
+
+COUNTS = ("n_shown", "n_used")
+"""Numbers of impressions since an item was added, and of users who used it since."""
+ATTRIBUTES: Mapping[str, pl.DataType] = {
+    "item_id": pl.String(),
+    "title": pl.String(),
+    "description": pl.String(),
+    "vector": pl.List(pl.Float32),
+    "added_at": pl.Datetime("us", "UTC"),
+    **dict.fromkeys(COUNTS, pl.Float64()),
+}
+"""Attributes that new items have with every model, next to the columns that its filters read."""
+
+
+def tabulate(rows: Sequence[Mapping[str, Any]], types: Mapping[str, pl.DataType] | None = None) -> pl.DataFrame:
+    """Return items, given their JSON values, as a table with all columns that occur, or with those of some types.
+
+    Values of other types are null.
+    """
+    of_model = dict.fromkeys(chain.from_iterable(rows)) if types is None else types
+    columns = {**of_model, **ATTRIBUTES}.items()
+    return pl.DataFrame([_to_column(name, [row.get(name) for row in rows], dtype) for name, dtype in columns])
+
+
+def _to_column(name: str, values: Sequence[Any], dtype: pl.DataType | None) -> pl.Series:
+    if dtype == pl.List(pl.String) or (dtype is None and any(isinstance(value, list) for value in values)):
+        values = [value if value is None else as_list(value) for value in values]
+    return pl.Series(name, values, dtype=dtype, strict=False)
+
+
+def as_list(value: Any) -> list[str]:
+    """Return the texts of a value, which may be a list."""
+    return list(map(str, value if isinstance(value, list) else [value]))
+
+
+def set_counts(items: pl.DataFrame, counts: Sequence[Mapping[str, int]]) -> pl.DataFrame:
+    """Return a table with other `COUNTS`, given by item id; 0 for the other items."""
+    ids = items["item_id"].to_list()
+    return items.with_columns(
+        pl.Series(name, [of_all.get(item_id, 0) for item_id in ids], pl.Float64)
+        for name, of_all in zip(COUNTS, counts, strict=True)
+    )
+
+
+def find_content(model: TrainedModel) -> ItemContent:
+    """Return what the model has learned about new items; raise ConfigError if it has learned nothing."""
+    if model.content is None:
+        raise ConfigError(
+            "the model has learned nothing about new items; train it on tables whose items have titles or entity "
+            "columns such as artist_id.",
+            where="items",
+        )
+    return model.content
+
+
+def describe_items(model: TrainedModel, items: pl.DataFrame) -> pl.DataFrame:
+    """Return what lists need of the items of a table; no row depends on others.
+
+    The columns are `item_id`, `title`, those of the model's items, `COUNTS`, and as predicted: `vector`, `log_use` (the
+    logarithm of the popularity), `freshness` (factor on the use, by age) and `rate` (use expected per impression,
+    before this factor).
+    """
+    content = find_content(model)
+    n = items.height
+    ids = Ids.of(items["item_id"])
+    own_columns = find_item_columns(items)
+    columns = _conform(model.catalogue.columns, own_columns, n)
+    texts = {name: fill_column(items, name, "") for name in TEXTS}
+    vectors, log_use = content.predict({**texts, **columns}, n, _find_vectors(items, ids, content.n_numbers))
+    freshness = content.find_freshness(own_columns.get("added_at"), n)
+    predicted = {"log_use": log_use, "freshness": freshness, "rate": _expect_rates(model, content, vectors, log_use)}
+    return pl.DataFrame(
+        {
+            **columns,
+            "item_id": ids.values,
+            "title": texts["title"],
+            "vector": vectors,
+            **{name: values.astype(np.float32) for name, values in predicted.items()},
+            **{name: fill_column(items, name, 0.0) for name in COUNTS},
+        }
+    )
+
+
+def fill_column(items: pl.DataFrame, name: str, value: str | float) -> pl.Series:
+    """Return a column with a value in place of nulls, or with this value alone."""
+    column = items.get_column(name, default=pl.repeat(value, items.height, eager=True))
+    return column.fill_null(value)
+
+
+def _expect_rates(model: TrainedModel, content: ItemContent, vectors: np.ndarray, log_use: np.ndarray) -> np.ndarray:
+    """Return the use of each item by those to whom lists show it, who are its probable users, shape (n,)."""
+    centroids = unit_rows(model.segments.centroids)
+    chances = content.chances(centroids, vectors[:, None], log_use[:, None, None])[..., 0]
+    used = model.segments.items.sizes * chances
+    rates: np.ndarray = (used * chances).sum(axis=1) / np.maximum(used.sum(axis=1), 1e-9)
+    return rates
+
+
+def _find_vectors(items: pl.DataFrame, ids: Ids, n_numbers: int) -> np.ndarray | None:
+    """Return the own vectors of items, shape (n, n_numbers), NaN if missing; raise DataError for another length."""
+    if not n_numbers or "vector" not in items.columns:
+        return None
+    given = items.drop_nulls("vector")
+    if others := set(given["vector"].list.len()) - {n_numbers}:
+        text = (
+            f"has {others.pop()} numbers, but the vectors of the model's items have {n_numbers}; use the same source."
+        )
+        raise DataError(text, where="items.vector")
+    return collect_vectors(given, "item_id", ids, n_numbers)
+
+
+def _conform(model_columns: Mapping[str, pl.Series], columns: Mapping[str, pl.Series], n: int) -> dict[str, pl.Series]:
+    """Return the model's columns for n items, in its types; raise DataError if a column has another type."""
+    conformed = {}
+    for name, column in model_columns.items():
+        is_list = column.dtype == pl.List
+        values = columns.get(name, pl.repeat(None, n, dtype=column.dtype, eager=True))
+        if is_list and values.dtype == pl.String:
+            values = values.reshape((-1, 1)).cast(column.dtype).list.drop_nulls()
+        if values.dtype != column.dtype:
+            raise DataError(
+                f"has the type {values.dtype}, but the model has {column.dtype}; convert the column.",
+                where=f"items.{name}",
+            )
+        conformed[name] = (values.fill_null([]) if is_list else values).alias(name)
+    return conformed

@@ -1,0 +1,73 @@
+"""Places of new items in ranked lists, by their probability of use."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from firstday.ranking import MAX_CELLS, NO_ITEM, top_k
+from firstday.recommend.new_items.new_items import NewItems
+from firstday.recommend.query import Answer, Query
+from firstday.recommend.spec import PROBABILITY
+from firstday.segment.segments import BELIEF_SMOOTHING
+
+
+def place_new_items(query: Query, answer: Answer) -> Answer:
+    """Insert the new items that fit better than a list's last ones.
+
+    An item precedes those with a lower probability of use, and takes the score of the first of them. Where scores are
+    not calibrated to probabilities, the use in the user's segment replaces them. Strategies that draw items at
+    random place new ones themselves.
+    """
+    new = query.added
+    if new is None or (answer.propensities < 1).any():
+        return answer
+    n_parts = query.n_users * (len(new) + query.k) // MAX_CELLS + 1
+    parts = np.array_split(np.arange(query.n_users), n_parts)
+    return Answer.join([(rows, _place(query.take(rows), new, answer.take(rows))) for rows in parts])
+
+
+def _place(query: Query, new: NewItems, answer: Answer) -> Answer:
+    index = np.tile(new.index, (query.n_users, 1))
+    candidates = np.append(answer.items, index, axis=1)
+    keys = np.append(_rate_listed(query, new, answer), _rate_new(query, new, index), axis=1)
+    columns, _ = top_k(keys.astype(np.float32), query.k)
+    items = np.where(columns >= 0, np.take_along_axis(candidates, columns, axis=1), NO_ITEM).astype(np.int32)
+    is_old = columns < query.k
+    following = np.minimum(is_old.cumsum(axis=1) - is_old, query.k - 1)
+    scores = np.take_along_axis(answer.scores, following, axis=1)
+    n_ranked = np.minimum(query.k, answer.n_ranked + (~is_old).sum(axis=1))
+    return replace(answer, items=items, scores=scores, n_ranked=n_ranked)
+
+
+def _rate_new(query: Query, new: NewItems, index: np.ndarray) -> np.ndarray:
+    """Return the probability that each user uses each new item, -inf if it may not be listed, shape (n_users, n)."""
+    is_open = query.list_rules.allowed[index] & ~query.list_excluded.has(index)
+    users = np.where(query.has_features[:, None], query.predicted, 0)
+    return np.where(is_open, new.chances(users), -np.inf)
+
+
+def _rate_listed(query: Query, new: NewItems, answer: Answer) -> np.ndarray:
+    """Return the highest probability of use at each rank or below, shape (n_users, k).
+
+    It is -inf for empty ranks and for new items of the model, which may fill a list up.
+    """
+    is_old = (answer.items >= 0) & ~np.isin(answer.items, new.index)
+    is_ranked = np.arange(query.k) < answer.n_ranked[:, None]
+    is_calibrated = is_ranked & (answer.scales == PROBABILITY)[:, None]
+    chances = np.where(is_calibrated, answer.scores, _estimate_use(query, answer.items))
+    chances = np.where(is_old, chances, -np.inf)
+    highest = np.maximum.accumulate(chances[:, ::-1], axis=1)[:, ::-1]
+    return np.where(is_old, highest, -np.inf)
+
+
+def _estimate_use(query: Query, items: np.ndarray) -> np.ndarray:
+    """Return the probability that each user uses some items, shape (n_users, k), by their segment or everyone's use."""
+    segments = query.model.segments.items
+    nearest = query.nearest_segments
+    is_known = query.has_features[:, None]
+    n_used = is_known * segments.counts.take(nearest).at(np.maximum(items, 0))
+    sizes = is_known * segments.sizes[nearest][:, None]
+    smoothed: np.ndarray = (n_used + BELIEF_SMOOTHING * query.model.popularity[items]) / (sizes + BELIEF_SMOOTHING)
+    return smoothed
