@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
-from firstday.data.user_rows import NEVER, UserRows
+from firstday.data.fields import Selection
+from firstday.data.user_rows import NEVER, UserRows, join_rows
 from firstday.display import readable
 from firstday.tables.faults import Findings
 from firstday.tables.schema import DAY_US
@@ -116,6 +117,38 @@ class Events:
 
     def __len__(self) -> int:
         return int(self.counts.sum())
+
+    def keep_users(self, selection: Selection) -> Events:
+        """Return the interactions of some users, in memory."""
+        return Events.of_rows(self.pairs, self.rows.keep_users(selection.new_ix))
+
+    def before(self, moment: int) -> Events:
+        """Return the interactions before a time, in microseconds since 1970 UTC, in memory."""
+        now = pl.lit(moment).cast(UTC_MICROSECONDS)
+        return Events.of_rows(self.pairs, self.rows.map(lambda rows: rows.filter(pl.col("timestamp") < now)))
+
+    def keep_items(self, selection: Selection) -> Events:
+        """Return the interactions without those with other items."""
+        return self.keep_targets({ITEM: selection.new_ix})
+
+    def keep_targets(self, new_ix: Mapping[str, np.ndarray]) -> Events:
+        """Replace the targets of some entities by their new indexes, and drop those whose new index is -1."""
+
+        def replace_targets(rows: pl.DataFrame) -> pl.DataFrame:
+            pair = rows["pair"].to_numpy()
+            target_ix = rows["target_ix"].to_numpy().copy()
+            for entity, indexes in new_ix.items():
+                is_of_entity = np.isin(pair, self.codes_of(entity))
+                target_ix[is_of_entity] = indexes[target_ix[is_of_entity]]
+            return rows.with_columns(pl.Series("target_ix", target_ix)).filter(pl.col("target_ix") >= 0)
+
+        return Events.of_rows(self.pairs, self.rows.map(replace_targets))
+
+    @staticmethod
+    def join(parts: Sequence[Events], new_ix: Sequence[np.ndarray]) -> Events:
+        """Join the interactions of disjoint users, given the new index of each part's users, int32."""
+        rows = join_rows([part.rows for part in parts], new_ix, EVENT_TYPES, lambda rows: rows.sort(SORT_ORDER))
+        return Events.of_rows(parts[0].pairs, rows)
 
     def frames(self) -> Iterator[pl.DataFrame]:
         """Iterate over the partitions."""

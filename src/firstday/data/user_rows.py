@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -45,6 +45,10 @@ class UserRows:
         """Load all rows."""
         return self.lazy().collect()
 
+    def map(self, function: Callable[[pl.DataFrame], pl.DataFrame]) -> UserRows:
+        """Return the result of a function of each partition, in memory."""
+        return UserRows(tuple(map(function, self.frames())))
+
     def keep_users(self, new_ix: np.ndarray) -> UserRows:
         """Return the rows of some users as one in-memory partition.
 
@@ -54,11 +58,13 @@ class UserRows:
 
 
 def take_rows(value: Any, rows: np.ndarray) -> Any:
-    """Select rows of a vector, matrix or tuple, or of each one in a mapping, in the given order; None stays None."""
+    """Select rows of an array, matrix or tuple, or of each one in a mapping, in the given order; None stays None."""
     if isinstance(value, Mapping):
         return {name: take_rows(part, rows) for name, part in value.items()}
     if isinstance(value, tuple):
         return tuple(value[row] for row in rows.tolist())
+    if isinstance(value, np.ndarray | pl.Series):
+        return value[rows]
     return None if value is None else value.take(rows)
 
 
@@ -114,3 +120,18 @@ class RowWriter:
                 for path in Path(self._spool.name).glob(f"{number}-*"):
                     path.unlink()
         return UserRows(tuple(parts), self._spool)
+
+
+def join_rows(
+    parts: Sequence[UserRows | None],
+    new_ix: Sequence[np.ndarray],
+    types: Mapping[str, pl.DataType],
+    clean: Callable[[pl.DataFrame], pl.DataFrame],
+) -> UserRows:
+    """Join the rows of disjoint users, given the new index of each part's users, int32; for `clean` see `RowWriter`."""
+    n_rows = sum(len(rows) for rows in parts if rows is not None)
+    writer = RowWriter(types, sum(map(len, new_ix)), n_rows)
+    for rows, ix in zip(parts, new_ix, strict=True):
+        for frame in () if rows is None else renumber_users(rows.frames(), ix):
+            writer.add(frame)
+    return writer.finish(clean)
