@@ -11,16 +11,16 @@ import polars as pl
 
 from firstday.data.events import ITEM, UTC_MICROSECONDS, Events, Pair, Window, sort_pairs
 from firstday.data.fields import (
-    Selection,
+    USER_TABLE,
     as_ages,
     as_microseconds,
     as_texts,
     as_vectors,
+    join_arrays,
     per_item,
     per_user,
     restrict,
     take,
-    user_table,
 )
 from firstday.data.ids import Ids
 from firstday.data.impressions import join_shown, keep_shown_before, keep_shown_items, keep_shown_to
@@ -43,9 +43,9 @@ class Entity:
         """Return some members, in the given order."""
         return Entity(Ids(self.ids.take(members)), self.items.take(members), take_rows(self.names, members))
 
-    def keep_items(self, selection: Selection) -> Entity:
+    def keep_items(self, new_ix: np.ndarray) -> Entity:
         """Return all members with some of the items."""
-        return replace(self, items=self.items.keep_columns(selection.rows))
+        return replace(self, items=self.items.keep_columns(np.flatnonzero(new_ix >= 0)))
 
 
 @readable
@@ -67,15 +67,18 @@ class Group:
         return Group(tuple(self.values[code] for code in codes.tolist()), new_ix[self.codes])
 
 
-def _take_ids(ids: Ids, selection: Selection) -> Ids:
-    return Ids(ids.take(selection.rows))
+def _take_ids(ids: Ids, new_ix: np.ndarray) -> Ids:
+    return Ids(take(ids.values, new_ix))
 
 
-def _join_groups(parts: Sequence[Mapping[str, Group]], new_ix: Sequence[np.ndarray]) -> dict[str, Group]:
-    """Join the columns of disjoint users, which have the same values in all parts."""
-    order = np.argsort(np.concatenate(new_ix))
-    codes = {name: np.concatenate([part[name].codes for part in parts]) for name in parts[0]}
-    return {name: Group(group.values, codes[name][order]) for name, group in parts[0].items()}
+def _keep_items_of(entities: Mapping[str, Entity], new_ix: np.ndarray) -> dict[str, Entity]:
+    return {name: entity.keep_items(new_ix) for name, entity in entities.items()}
+
+
+def _join_groups(parts: Sequence[tuple[Mapping[str, Group], np.ndarray]], n_users: int) -> dict[str, Group]:
+    """Join profile columns, which have the same values in all parts."""
+    codes = {name: [(groups[name].codes, new_ix) for groups, new_ix in parts] for name in parts[0][0]}
+    return {name: Group(group.values, join_arrays(codes[name], n_users)) for name, group in parts[0][0].items()}
 
 
 ASSIGNMENT_TYPES: dict[str, pl.DataType] = {
@@ -154,10 +157,7 @@ class Dataset:
             "join": Events.join,
         }
     )
-    entities: Mapping[str, Entity] = field(
-        default_factory=dict,
-        metadata={"items": lambda entities, some: {name: one.keep_items(some) for name, one in entities.items()}},
-    )
+    entities: Mapping[str, Entity] = field(default_factory=dict, metadata={"items": _keep_items_of})
     groups: Mapping[str, Group] = field(
         default_factory=dict,
         metadata={"users": take, "join": _join_groups},
@@ -183,23 +183,25 @@ class Dataset:
             "join": join_shown,
         },
     )
-    assignments: pl.DataFrame | None = field(default=None, metadata=user_table())
-    guests: pl.DataFrame | None = field(default=None, metadata=user_table())
+    assignments: pl.DataFrame | None = field(default=None, metadata=USER_TABLE)
+    guests: pl.DataFrame | None = field(default=None, metadata=USER_TABLE)
     columns: Mapping[str, pl.Series] = field(default_factory=dict, metadata={"items": take})
     new_items: pl.DataFrame | None = None
 
     def keep_users(self, rows: np.ndarray) -> Dataset:
         """Restrict the dataset to some users, given by their `user_ix` in ascending order."""
         friend_ids = self.users if self.friends is not None and self.friend_ids is None else self.friend_ids
-        return replace(restrict(self, "users", Selection(rows, len(self.users))), friend_ids=friend_ids)
+        return replace(restrict(self, "users", renumber(rows, len(self.users))), friend_ids=friend_ids)
 
     def keep_items(self, rows: np.ndarray) -> Dataset:
         """Restrict the dataset to some items, given by their `item_ix` in ascending order."""
-        return restrict(self, "items", Selection(rows, len(self.items)))
+        kept: Dataset = restrict(self, "items", renumber(rows, len(self.items)))
+        return kept
 
     def before(self, moment: int) -> Dataset:
         """Drop interactions and impressions at or after a time, in microseconds since 1970 UTC."""
-        return restrict(self, "before", moment)
+        past: Dataset = restrict(self, "before", moment)
+        return past
 
     @property
     def items_without_vector(self) -> np.ndarray:

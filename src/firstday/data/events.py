@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from firstday.data.fields import Selection
 from firstday.data.user_rows import NEVER, UserRows, join_rows
 from firstday.display import readable
 from firstday.tables.faults import Findings
@@ -118,21 +117,16 @@ class Events:
     def __len__(self) -> int:
         return int(self.counts.sum())
 
-    def keep_users(self, selection: Selection) -> Events:
-        """Return the interactions of some users, in memory."""
-        return Events.of_rows(self.pairs, self.rows.keep_users(selection.new_ix))
+    def keep_users(self, new_ix: np.ndarray) -> Events:
+        """Return the interactions of some users, in memory; see `UserRows.keep_users`."""
+        return Events.of_rows(self.pairs, self.rows.keep_users(new_ix))
 
-    def before(self, moment: int) -> Events:
-        """Return the interactions before a time, in microseconds since 1970 UTC, in memory."""
-        now = pl.lit(moment).cast(UTC_MICROSECONDS)
-        return Events.of_rows(self.pairs, self.rows.map(lambda rows: rows.filter(pl.col("timestamp") < now)))
-
-    def keep_items(self, selection: Selection) -> Events:
-        """Return the interactions without those with other items."""
-        return self.keep_targets({ITEM: selection.new_ix})
+    def keep_items(self, new_ix: np.ndarray) -> Events:
+        """Replace items by their new indexes, and drop interactions with those whose new index is -1."""
+        return self.keep_targets({ITEM: new_ix})
 
     def keep_targets(self, new_ix: Mapping[str, np.ndarray]) -> Events:
-        """Replace the targets of some entities by their new indexes, and drop those whose new index is -1."""
+        """Do the same with targets of several entities."""
 
         def replace_targets(rows: pl.DataFrame) -> pl.DataFrame:
             pair = rows["pair"].to_numpy()
@@ -140,15 +134,21 @@ class Events:
             for entity, indexes in new_ix.items():
                 is_of_entity = np.isin(pair, self.codes_of(entity))
                 target_ix[is_of_entity] = indexes[target_ix[is_of_entity]]
-            return rows.with_columns(pl.Series("target_ix", target_ix)).filter(pl.col("target_ix") >= 0)
+            return rows.with_columns(pl.Series("target_ix", target_ix)).filter(target_ix >= 0)
 
         return Events.of_rows(self.pairs, self.rows.map(replace_targets))
 
-    @staticmethod
-    def join(parts: Sequence[Events], new_ix: Sequence[np.ndarray]) -> Events:
+    def before(self, moment: int) -> Events:
+        """Return the interactions before a time, in microseconds since 1970 UTC, in memory."""
+        now = pl.lit(moment).cast(UTC_MICROSECONDS)
+        return Events.of_rows(self.pairs, self.rows.map(lambda rows: rows.filter(pl.col("timestamp") < now)))
+
+    @classmethod
+    def join(cls, parts: Sequence[tuple[Events, np.ndarray]], n_users: int) -> Events:
         """Join the interactions of disjoint users, given the new index of each part's users, int32."""
-        rows = join_rows([part.rows for part in parts], new_ix, EVENT_TYPES, lambda rows: rows.sort(SORT_ORDER))
-        return Events.of_rows(parts[0].pairs, rows)
+        rows = [(events.rows, new_ix) for events, new_ix in parts]
+        joined = join_rows(rows, n_users, EVENT_TYPES, lambda frame: frame.sort(SORT_ORDER))
+        return cls.of_rows(parts[0][0].pairs, joined)
 
     def frames(self) -> Iterator[pl.DataFrame]:
         """Iterate over the partitions."""

@@ -3,48 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from dataclasses import fields, replace
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 
-from firstday.data.user_rows import renumber, renumber_users, take_rows
+from firstday.data.user_rows import renumber_users, take_rows
 
 Operation = Literal["users", "items", "before"]
-"""How a field may be restricted: to some users or items, given as a `Selection`, or to the time before another."""
+"""How a field may be restricted: to some users or items, given their new indexes, or to the time before another."""
 Read = Callable[[pl.Series], Any]
 Metadata = dict[str, Any]
 """Metadata of a field: a function of the value for each operation, ``join`` for `join_fields`, and its column."""
-
-
-@dataclass(frozen=True, eq=False)
-class Selection:
-    """Some of `n` users or items: their indexes, ascending."""
-
-    rows: np.ndarray
-    n: int
-
-    @cached_property
-    def new_ix(self) -> np.ndarray:
-        """New index of each user or item, -1 for those to drop, int32, shape (n,)."""
-        return renumber(self.rows, self.n)
+Parts = Sequence[tuple[Any, np.ndarray]]
+"""Values of a field for disjoint users, and the new index of each part's users, int32."""
 
 
 def per_user(column: str = "", read: Read | None = None) -> Metadata:
     """Describe an array with an entry for each user, which may be read from a column of `users`."""
-    return {"users": take, "join": _join_arrays, "column": column, "read": read}
+    return {"users": take, "join": join_arrays, "column": column, "read": read}
 
 
 def per_item(column: str = "", read: Read | None = None) -> Metadata:
     """Describe a sequence with an entry for each item, which may be read from a column of `items`."""
     return {"items": take, "column": column, "read": read}
-
-
-def user_table() -> Metadata:
-    """Describe a data frame with the column `user_ix`, in ascending order."""
-    return {"users": lambda table, selection: _renumber(table, selection.new_ix), "join": _join_tables}
 
 
 def read_columns(kind: type, operation: Operation, table: pl.DataFrame) -> dict[str, Any]:
@@ -56,7 +39,10 @@ def read_columns(kind: type, operation: Operation, table: pl.DataFrame) -> dict[
 
 
 def restrict(record: Any, operation: Operation, by: Any) -> Any:
-    """Apply an operation to all fields of a record that declare it; fields that are None stay None."""
+    """Apply an operation to all fields of a record that declare it; fields that are None stay None.
+
+    `by` is a time in microseconds since 1970 UTC, or has the new index of each user or item, -1 for those to drop.
+    """
     changes = {}
     for declared in fields(record):
         value = getattr(record, declared.name)
@@ -66,38 +52,38 @@ def restrict(record: Any, operation: Operation, by: Any) -> Any:
 
 
 def join_fields(records: Sequence[Any], new_ix: Sequence[np.ndarray]) -> dict[str, Any]:
-    """Join the fields of records with disjoint users, given the new index of each record's users, int32, shape (n,).
-
-    A field that is None in all records stays None.
-    """
+    """Join the fields of records with disjoint users, except those that are None in all."""
+    n_users = sum(map(len, new_ix))
     joined = {}
     for declared in fields(records[0]):
         values = [getattr(record, declared.name) for record in records]
-        if "join" in declared.metadata and any(value is not None for value in values):
-            joined[declared.name] = declared.metadata["join"](values, new_ix)
+        parts = [(value, ix) for value, ix in zip(values, new_ix, strict=True) if value is not None]
+        if parts and "join" in declared.metadata:
+            joined[declared.name] = declared.metadata["join"](parts, n_users)
     return joined
 
 
-def take(value: Any, selection: Selection) -> Any:
+def take(value: Any, new_ix: np.ndarray) -> Any:
     """Select the entries of some users or items; for the kinds of values see `take_rows`."""
-    return take_rows(value, selection.rows)
+    return take_rows(value, np.flatnonzero(new_ix >= 0))
 
 
-def _renumber(table: pl.DataFrame, new_ix: np.ndarray) -> pl.DataFrame:
-    return next(renumber_users([table], new_ix))
+def join_arrays(parts: Parts, n_users: int) -> np.ndarray:
+    """Join arrays, with -1 for users without an entry."""
+    first, _ = parts[0]
+    joined = np.full((n_users, *first.shape[1:]), -1, first.dtype)
+    for array, ix in parts:
+        joined[ix] = array
+    return joined
 
 
-def _join_arrays(values: Sequence[np.ndarray | None], new_ix: Sequence[np.ndarray]) -> np.ndarray:
-    """Concatenate arrays in the order of the new indexes, with -1 for the users of an absent one."""
-    dtype = next(value.dtype for value in values if value is not None)
-    arrays = [np.full(len(ix), -1, dtype) if value is None else value for value, ix in zip(values, new_ix, strict=True)]
-    return np.concatenate(arrays)[np.argsort(np.concatenate(new_ix))]
-
-
-def _join_tables(values: Sequence[pl.DataFrame | None], new_ix: Sequence[np.ndarray]) -> pl.DataFrame:
-    """Concatenate the tables of all users, sorted by user."""
-    tables = [_renumber(value, ix) for value, ix in zip(values, new_ix, strict=True) if value is not None]
+def _join_tables(parts: Parts, _: int) -> pl.DataFrame:
+    tables = [renumber_users(table, ix) for table, ix in parts]
     return pl.concat(tables).sort("user_ix", maintain_order=True)
+
+
+USER_TABLE: Metadata = {"users": renumber_users, "join": _join_tables}
+"""A data frame with the column `user_ix`, in ascending order."""
 
 
 def as_texts(values: pl.Series) -> tuple[str, ...]:

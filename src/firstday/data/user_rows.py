@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -54,7 +54,7 @@ class UserRows:
 
         `new_ix` is the new `user_ix` of each user, ascending, -1 for users to drop: int32, shape (n_users,).
         """
-        return UserRows((pl.concat(renumber_users(self.frames(), new_ix)),))
+        return UserRows((pl.concat(renumber_users(rows, new_ix) for rows in self.frames()),))
 
 
 def take_rows(value: Any, rows: np.ndarray) -> Any:
@@ -75,11 +75,10 @@ def renumber(selected: np.ndarray, n: int) -> np.ndarray:
     return new_ix
 
 
-def renumber_users(frames: Iterable[pl.DataFrame], new_ix: np.ndarray) -> Iterator[pl.DataFrame]:
-    """Replace `user_ix` in frames with `new_ix` and drop users whose new index is -1."""
-    for frame in frames:
-        user_ix = pl.Series("user_ix", new_ix[frame["user_ix"].to_numpy()], dtype=pl.Int32)
-        yield frame.with_columns(user_ix).filter(user_ix >= 0)
+def renumber_users(rows: pl.DataFrame, new_ix: np.ndarray) -> pl.DataFrame:
+    """Replace `user_ix` with `new_ix` and drop users whose new index is -1."""
+    user_ix = pl.Series("user_ix", new_ix[rows["user_ix"].to_numpy()], dtype=pl.Int32)
+    return rows.with_columns(user_ix).filter(user_ix >= 0)
 
 
 class RowWriter:
@@ -123,15 +122,14 @@ class RowWriter:
 
 
 def join_rows(
-    parts: Sequence[UserRows | None],
-    new_ix: Sequence[np.ndarray],
+    parts: Sequence[tuple[UserRows, np.ndarray]],
+    n_users: int,
     types: Mapping[str, pl.DataType],
     clean: Callable[[pl.DataFrame], pl.DataFrame],
 ) -> UserRows:
     """Join the rows of disjoint users, given the new index of each part's users, int32; for `clean` see `RowWriter`."""
-    n_rows = sum(len(rows) for rows in parts if rows is not None)
-    writer = RowWriter(types, sum(map(len, new_ix)), n_rows)
-    for rows, ix in zip(parts, new_ix, strict=True):
-        for frame in () if rows is None else renumber_users(rows.frames(), ix):
-            writer.add(frame)
+    writer = RowWriter(types, n_users, sum(len(rows) for rows, _ in parts))
+    for rows, new_ix in parts:
+        for frame in rows.frames():
+            writer.add(renumber_users(frame, new_ix))
     return writer.finish(clean)
