@@ -54,6 +54,8 @@ PROTOCOL = "serve/protocol.py"
 OWN_PATHS = 'scope["path"] not in ("/v1/events", f"/v1/users/{claims.sub}/recommendations")'
 WIRE_TYPES = "features/wire_types.py"
 SNAPSHOT = "data/splits/snapshot.py"
+EVENTS = "data/events.py"
+IMPRESSIONS = "data/impressions.py"
 ROLES = "data/splits/roles.py"
 REGISTRATION = "data/splits/registration.py"
 HISTORIES = "data/splits/histories.py"
@@ -150,11 +152,11 @@ TOKENS = (
     ("serve/routes/users.py", "token_user and dict(events)", "False and dict(events)"),
 )
 LEAKAGE = (
-    (SNAPSHOT, 'rows.filter(pl.col("timestamp") < now)\n', "rows\n", SPLIT_TESTS),
+    (EVENTS, 'rows.filter(pl.col("timestamp") < now)', "rows", SPLIT_TESTS),
     (SNAPSHOT, "np.flatnonzero(find_first_seen(dataset) < moment)", "np.arange(len(dataset.items))", SPLIT_TESTS),
     (SNAPSHOT, "(registered_us >= 0) & (registered_us < moment)", "registered_us >= 0", SPLIT_TESTS),
-    (SNAPSHOT, "& used_before.fill_null(False)", "", SPLIT_TESTS),
-    (SNAPSHOT, '(pl.col("timestamp") < now) & (pl.col("item_ix") >= 0)', 'pl.col("item_ix") >= 0', SPLIT_TESTS),
+    (IMPRESSIONS, "& used_before.fill_null(False)", "", SPLIT_TESTS),
+    (IMPRESSIONS, '.filter(pl.col("timestamp") < now)', "", SPLIT_TESTS),
     (ROLES, "is_warm[validation] = False", "pass", SPLIT_TESTS),
     (ROLES, "is_warm[order[n_warm:]] = False", "pass", SPLIT_TESTS),
     (HISTORIES, " & (end_us <= self.log.end)", "", SPLIT_TESTS),

@@ -56,7 +56,7 @@ def test_a_package_adds_a_dataset_with_a_preset(package: Path) -> None:
     ("code", "sentence"),
     [
         ("import no_such_module", "my-shop cannot be loaded from shop:SOURCE (ModuleNotFoundError"),
-        ("SOURCE = 1", "my-shop cannot be loaded from shop:SOURCE (which is not a Source)"),
+        ("SOURCE = 1", "my-shop cannot be loaded from shop:SOURCE (which is not a Source of this name)"),
         (READER % "shop.zip", "my-shop: is not downloaded by firstday; give the path of shop.zip"),
     ],
 )

@@ -15,7 +15,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firstday.errors import ConfigError
+from firstday.plugins import load_entry
 
 if TYPE_CHECKING:
     import polars as pl
@@ -57,14 +57,5 @@ def list_datasets() -> str:
 
 def load_source(name: str) -> Source:
     """Import the source of a dataset, given one of `dataset_names`; raise ConfigError if its package is faulty."""
-    entry = _entries()[name]
-    try:
-        source = entry.load()
-        fault = "" if isinstance(source, Source) else "which is not a Source"
-    except Exception as error:
-        fault = f"{type(error).__name__}: {error}"
-    if fault:
-        raise ConfigError(
-            f"datasets: {name} cannot be loaded from {entry.value} ({fault}); correct or reinstall its package."
-        )
+    source: Source = load_entry(_entries()[name], Source)
     return source

@@ -14,7 +14,7 @@ import pytest
 from firstday.data.dataset import Dataset
 from firstday.data.load import load
 from firstday.data.newcomers import load_newcomers
-from firstday.data.parts import join_users, keep_users
+from firstday.data.parts import join_users
 from firstday.data.splits.snapshot import take_snapshot
 from firstday.errors import DataError
 from firstday.experiment.experiment_tables import take_experiment
@@ -169,19 +169,19 @@ def test_given_vectors_are_those_of_the_person() -> None:
     of_users = vectors(ada=[1.0, 0.0], ben=[0.0, 1.0], g2=[5.0, 5.0]).rename({"id": "user_id"})
     of_items = vectors(a=[1.0, 1.0], b=[1.0, 0.0], c=[0.0, 1.0]).rename({"id": "item_id"})
     dataset = load({**make_tables(), "embeddings/users": of_users, "embeddings/items": of_items})
-    assert dataset.precomputed is not None
-    assert dataset.precomputed.user_vectors.tolist() == [[1, 0], [0, 1]]
+    assert dataset.user_vectors is not None
+    assert dataset.user_vectors.tolist() == [[1, 0], [0, 1]]
 
 
 def test_parts_and_snapshots_keep_guests() -> None:
     dataset = load(make_tables())
-    of_ada = keep_users(dataset, np.array([0]))
+    of_ada = dataset.keep_users(np.array([0]))
     assert of_ada.guests is not None
     assert of_ada.guests.rows() == [(0, "g1"), (0, "g2"), (0, "ada")]
-    of_ben = keep_users(dataset, np.array([1]))
+    of_ben = dataset.keep_users(np.array([1]))
     assert of_ben.guests is not None
     assert of_ben.guests.is_empty()
-    joined = join_users("joined", [of_ben, of_ada], keep_users(dataset, np.array([], dtype=np.int64)), are_all=True)
+    joined = join_users("joined", [of_ben, of_ada], dataset.keep_users(np.array([], dtype=np.int64)), are_all=True)
     assert joined.guests is not None
     assert dataset.guests is not None
     assert joined.guests.equals(dataset.guests)

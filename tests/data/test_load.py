@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.data.dataset import Group, PrecomputedVectors
+from firstday.data.dataset import Group
 from firstday.data.load import load
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
@@ -48,7 +48,7 @@ def test_five_users_become_this_dataset(five_users: Tables, write: Write) -> Non
     assert_same(dataset.registered_at, np.array([first, first, first + DAY_US, -1, first + 2 * DAY_US]))
     assert dataset.titles == ("One", "Two", "", "Four")
     assert_same(dataset.friends, SparseRows.from_lists([[1], [0], [0], [], []], 5).ones())
-    assert (dataset.precomputed, dataset.notes) == (None, ())
+    assert (dataset.item_vectors, dataset.notes) == (None, ())
     assert dataset.pairs() == (
         ("favorite", "item"),
         ("skip", "item"),
@@ -146,15 +146,16 @@ def test_own_vectors_are_placed_by_index(five_users: Tables, vectors: Tables, wr
     items = np.array([[1, 0], [2, 0], [3, 0], [4, 0]], np.float32)
     for ending in ("parquet", "csv"):
         dataset = load(write({**five_users, **vectors}, ending, ending))
-        assert_same(dataset.precomputed, PrecomputedVectors(users, items))
+        assert_same(dataset.user_vectors, users)
+        assert_same(dataset.item_vectors, items)
 
 
 def test_items_without_a_vector_are_counted_and_named(five_users: Tables, vectors: Tables, write: Write) -> None:
     vectors["embeddings/items"] = vectors["embeddings/items"].filter(pl.col("item_id") == "i3")
     dataset = load(write({**five_users, **vectors}))
-    assert dataset.precomputed is not None
-    assert dataset.precomputed.items_without_vector.tolist() == [0, 1, 3]
-    np.testing.assert_array_equal(dataset.precomputed.item_vectors[2], [3, 0])
+    assert dataset.item_vectors is not None
+    assert dataset.items_without_vector.tolist() == [0, 1, 3]
+    np.testing.assert_array_equal(dataset.item_vectors[2], [3, 0])
     sentence = "embeddings/items: 3 of 4 items have no vector (first: 'i1', 'i2', 'i4'); they are never recommended"
     assert f"{sentence}; provide a vector for every item." in dataset.notes
 

@@ -21,7 +21,6 @@ from firstday.data.parts import (
     USER_TABLES,
     join_findings,
     join_users,
-    keep_users,
     load_part,
     load_whole,
     pack,
@@ -93,7 +92,7 @@ def test_parts_hold_what_the_whole_holds(five_users: Tables, vectors: Tables, ex
     assert set(findings.notes) == set(whole.notes)
     assert reduce(add, map(summarise, datasets)) == summarise(whole)
     halves = [
-        keep_users(part, np.flatnonzero(np.arange(len(part.users)) % 2 == odd)) for part in datasets for odd in (0, 1)
+        part.keep_users(np.flatnonzero(np.arange(len(part.users)) % 2 == odd)) for part in datasets for odd in (0, 1)
     ]
     assert_equal(join_users(whole.name, halves, datasets[0]), whole)
 

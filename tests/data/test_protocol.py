@@ -12,7 +12,6 @@ import pytest
 
 from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset
-from firstday.data.parts import keep_users
 from firstday.data.splits.histories import Protocol
 from firstday.data.splits.holdout import log_of, protocol_of
 from firstday.data.splits.protocol import choose_protocol
@@ -56,7 +55,7 @@ CASES: list[tuple[Dataset, Protocol]] = [
 @pytest.mark.parametrize(("dataset", "protocol"), CASES)
 def test_a_log_with_a_clock_is_split_by_registration(dataset: Dataset, protocol: Protocol) -> None:
     assert protocol_of(dataset, Config()) == protocol
-    parts = [summarise(keep_users(dataset, np.array([user]))) for user in range(5)]
+    parts = [summarise(dataset.keep_users(np.array([user]))) for user in range(5)]
     assert choose_protocol(reduce(add, parts, Summary()), Config()) == choose_protocol(summarise(dataset), Config())
     for setting in ("sampled", "registration"):
         assert protocol_of(dataset, Config().override("protocol", setting)) == setting

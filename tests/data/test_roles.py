@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from firstday.config import Config, parse_config
-from firstday.data.dataset import Dataset, PrecomputedVectors
+from firstday.data.dataset import Dataset
 from firstday.data.events import Events
 from firstday.data.splits.cut_offs import choose_target_days
 from firstday.data.splits.histories import Protocol, read_histories
@@ -43,7 +43,7 @@ def some_vectors(dataset: Dataset) -> Dataset:
     """Give every other user a vector."""
     users = np.ones((len(dataset.users), 2), np.float32)
     users[::2] = np.nan
-    return replace(dataset, precomputed=PrecomputedVectors(users, np.ones((len(dataset.items), 2), np.float32)))
+    return replace(dataset, user_vectors=users, item_vectors=np.ones((len(dataset.items), 2), np.float32))
 
 
 def test_five_users_by_hand() -> None:

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from firstday.config import Config, SampledProtocolConfig, SignalConfig
-from firstday.data.dataset import Dataset, PrecomputedVectors
+from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, Events
 from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Split, take_actions
@@ -155,7 +155,7 @@ def test_draws_follow_from_the_seed_and_not_from_the_number_of_day_ones(world: D
 def test_users_whose_vector_is_not_brought_are_judged_but_not_warm(world: Dataset) -> None:
     vectors = np.ones((400, 2), np.float32)
     vectors[::2] = np.nan
-    brought = replace(world, precomputed=PrecomputedVectors(vectors, np.ones((121, 2), np.float32)))
+    brought = replace(world, user_vectors=vectors, item_vectors=np.ones((121, 2), np.float32))
     split = make(brought)
     complete = make(world)
     np.testing.assert_array_equal(split.warm, complete.warm[complete.warm % 2 == 1])

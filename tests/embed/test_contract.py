@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from firstday.config import EmbeddingConfig
-from firstday.data.dataset import PrecomputedVectors
 from firstday.embed.embeddings import Embeddings
-from firstday.embed.methods import WarmLogs, fit_embeddings
+from firstday.embed.methods import WarmLogs, fit_embeddings, take_precomputed
 from firstday.ranking import unit_rows
 from firstday.sparse import SparseRows
 from tests.synthetic import SEED
@@ -41,7 +40,7 @@ def warm_logs(method: Method) -> WarmLogs:
     if method == "precomputed":
         corners = np.eye(N_BLOCKS + 1, D)[BLOCK_OF_ITEM]
         items = (corners + rng.normal(0, 0.05, corners.shape)).astype(np.float32)
-        brought = PrecomputedVectors(affinity.mean_vectors(items), items)
+        brought = take_precomputed(affinity.mean_vectors(items), items)
     return WarmLogs(affinity, uses, lists if method == "word2vec" else [], brought)
 
 

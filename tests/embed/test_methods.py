@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from firstday.config import EmbeddingConfig
-from firstday.data.dataset import PrecomputedVectors
 from firstday.embed.als import fit_als
 from firstday.embed.embeddings import FoldIn
-from firstday.embed.methods import WarmLogs, fit_embeddings
+from firstday.embed.methods import WarmLogs, fit_embeddings, take_precomputed
 from firstday.embed.svd import fit_svd
 from firstday.errors import ConfigError
 from firstday.sparse import SparseRows
@@ -88,7 +87,7 @@ def test_svd_refuses_as_many_dimensions_as_items() -> None:
 
 def test_brought_vectors_are_taken_as_they_are_whatever_the_method() -> None:
     rows = SparseRows.from_lists([[0], [1]], 2)
-    brought = PrecomputedVectors(np.array([[1, 2], [3, 4]], np.float32), np.array([[5, 6], [7, 8]], np.float32))
+    brought = take_precomputed(np.array([[1, 2], [3, 4]], np.float32), np.array([[5, 6], [7, 8]], np.float32))
     embeddings = fit_embeddings(WarmLogs(rows, rows, [], brought), EmbeddingConfig(), seed=0)
     np.testing.assert_array_equal(embeddings.user_vectors, [[1, 2], [3, 4]])
     np.testing.assert_array_equal(embeddings.item_vectors, [[5, 6], [7, 8]])

@@ -8,12 +8,11 @@ import numpy as np
 
 from firstday.data.dataset import Dataset
 from firstday.data.ids import stable_numbers
-from firstday.data.parts import keep_users
 
 
 def take_users(dataset: Dataset, users: np.ndarray) -> Dataset:
     """Make the dataset of some users; items, entities and values of profile columns stay those of the whole."""
-    return replace(keep_users(dataset, users), friends=None)
+    return replace(dataset.keep_users(users), friends=None)
 
 
 def divide(dataset: Dataset, n_parts: int) -> list[tuple[Dataset, np.ndarray]]:

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from firstday.config import Config, FeatureConfig, SegmentConfig, SignalConfig
-from firstday.data.dataset import Dataset, Group, PrecomputedVectors
+from firstday.data.dataset import Dataset, Group
 from firstday.data.events import ITEM, UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
 from firstday.data.splits.holdout import protocol_of
@@ -61,7 +61,8 @@ def tiny_dataset(*, vectors: bool = True) -> Dataset:
         events=Events.of(events),
         groups={"country": Group(("DE", "FR", "ZZ"), np.array([1, 1, -1, 0, 0], np.int32))},
         ages=np.array([20, 30, 20, 40, -1], np.int16),
-        precomputed=PrecomputedVectors(3 * users, ITEM_VECTORS) if vectors else None,  # of any length
+        user_vectors=3 * users if vectors else None,  # of any length
+        item_vectors=ITEM_VECTORS if vectors else None,
     )
 
 
@@ -202,7 +203,7 @@ def test_however_users_are_divided_everyone_is_the_same(
 def given_vectors(world: Dataset) -> Dataset:
     rng = np.random.default_rng(4)
     users, items = (rng.normal(size=(n, 6)).astype(np.float32) for n in (len(world.users), len(world.items)))
-    return replace(world, precomputed=PrecomputedVectors(users, items))
+    return replace(world, user_vectors=users, item_vectors=items)
 
 
 def test_with_given_vectors_everyone_is_what_is_counted_without_asking(given_vectors: Dataset, split: Split) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.data.dataset import Dataset, PrecomputedVectors
+from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Split
 from firstday.features.signals import Signals
 from firstday.model.folder import load_model, save_model
@@ -87,7 +87,7 @@ def test_a_model_of_vectors_brought_along_says_which_items_have_none(
     users = rng.normal(size=(len(world.users), D)).astype(np.float32)
     items = rng.normal(size=(N_WORLD_ITEMS, D)).astype(np.float32)
     items[[3, 5, 7, 11]] = np.nan
-    brought = replace(world, precomputed=PrecomputedVectors(users, items))
+    brought = replace(world, user_vectors=users, item_vectors=items)
     recommender = fit(brought, split, brief_config()).recommender
     model = recommender.model
     assert model.unlisted.tolist() == [3, 5, 7, 11]

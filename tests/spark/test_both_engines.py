@@ -121,12 +121,13 @@ def test_given_vectors_everyone_is_counted_the_same_on_both(
     tables = engines.load(f"file://{folder}", config=config, engine="spark")
     assert isinstance(local, Dataset)
     assert isinstance(tables, ClusterDataset)
-    assert local.precomputed is not None
+    assert local.user_vectors is not None
+    assert local.item_vectors is not None
     assert set(tables.notes) >= {note for note in local.notes if "have no vector" in note} != set()
     assert sum_parts(tables, summarise) == summarise(local)
-    assert len(local.precomputed.items_without_vector) == 5
-    items = np.nan_to_num(local.precomputed.item_vectors)
-    users = local.precomputed.user_vectors
+    assert len(local.items_without_vector) == 5
+    items = np.nan_to_num(local.item_vectors)
+    users = local.user_vectors
     log = log_of(local, config)
     held_out = Ids(local.users.take(np.arange(0, 90, 3)))
     task = StatisticsTask.of(local, FoldIn(items, "mean"), unit_rows(users[:5]), config.signals, held_out)

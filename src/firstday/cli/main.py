@@ -23,7 +23,8 @@ from typer.core import TyperGroup
 import firstday
 from firstday.cli.options import Command
 from firstday.cli.printing import print_error
-from firstday.errors import ConfigError, FirstdayError, hint_at, was_interrupted
+from firstday.errors import ConfigError, FirstdayError, hint_at
+from firstday.plugins import load_entry
 
 GROUP = "firstday.commands"
 REPLACEMENTS = {
@@ -63,15 +64,7 @@ class Commands(TyperGroup):
 
 def _load(entry: EntryPoint) -> tuple[float, str, Any]:
     """Import a command; return its place, its name and itself."""
-    try:
-        command = entry.load()
-    except Exception as error:
-        if was_interrupted(error):
-            raise
-        raise ConfigError(
-            f"commands: {entry.name} cannot be loaded from {entry.value} ({type(error).__name__}: {error}); correct or "
-            "reinstall its package."
-        ) from error
+    command = load_entry(entry)
     module = vars(sys.modules[entry.module])
     group = typer.Typer()
     if isinstance(command, typer.Typer):

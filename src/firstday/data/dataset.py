@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
 
 from firstday.data.events import ITEM, UTC_MICROSECONDS, Events, Pair, Window, sort_pairs
+from firstday.data.fields import (
+    USER_TABLE,
+    as_ages,
+    as_microseconds,
+    as_texts,
+    as_vectors,
+    join_arrays,
+    per_item,
+    per_user,
+    restrict,
+    take,
+)
 from firstday.data.ids import Ids
-from firstday.data.user_rows import UserRows
+from firstday.data.impressions import join_shown, keep_shown_before, keep_shown_items, keep_shown_to
+from firstday.data.user_rows import UserRows, renumber, take_rows
 from firstday.display import readable
 from firstday.sparse import SparseRows, union_rows
 from firstday.tables.schema import RECOMMENDABLE
@@ -26,6 +39,14 @@ class Entity:
     items: SparseRows  # items of each member, shape (n_members, n_items)
     names: tuple[str, ...] | None = None  # display name of each member, "" if unknown; None without names
 
+    def take(self, members: np.ndarray) -> Entity:
+        """Return some members, in the given order."""
+        return Entity(Ids(self.ids.take(members)), self.items.take(members), take_rows(self.names, members))
+
+    def keep_items(self, new_ix: np.ndarray) -> Entity:
+        """Return all members with some of the items."""
+        return replace(self, items=self.items.keep_columns(np.flatnonzero(new_ix >= 0)))
+
 
 @readable
 @dataclass(frozen=True, eq=False)
@@ -35,19 +56,29 @@ class Group:
     values: tuple[str, ...]  # distinct, sorted
     codes: np.ndarray  # index into `values`, -1 if missing, int32, shape (n_users,)
 
+    def take(self, users: np.ndarray) -> Group:
+        """Return the values of some users."""
+        return Group(self.values, self.codes[users])
 
-@readable
-@dataclass(frozen=True, eq=False)
-class PrecomputedVectors:
-    """Precomputed embeddings, which replace the first stage of training; rows without a vector are NaN."""
+    def without_unused(self) -> Group:
+        """Drop the values that no user has."""
+        codes = np.unique(self.codes[self.codes >= 0])
+        new_ix = np.append(renumber(codes, len(self.values)), np.int32(-1))
+        return Group(tuple(self.values[code] for code in codes.tolist()), new_ix[self.codes])
 
-    user_vectors: np.ndarray  # float32, shape (n_users, d)
-    item_vectors: np.ndarray  # float32, shape (n_items, d)
 
-    @property
-    def items_without_vector(self) -> np.ndarray:
-        """Indexes of items without a vector, int32, ascending."""
-        return np.flatnonzero(np.isnan(self.item_vectors).any(axis=1)).astype(np.int32)
+def _take_ids(ids: Ids, new_ix: np.ndarray) -> Ids:
+    return Ids(take(ids.values, new_ix))
+
+
+def _keep_items_of(entities: Mapping[str, Entity], new_ix: np.ndarray) -> dict[str, Entity]:
+    return {name: entity.keep_items(new_ix) for name, entity in entities.items()}
+
+
+def _join_groups(parts: Sequence[tuple[Mapping[str, Group], np.ndarray]], n_users: int) -> dict[str, Group]:
+    """Join profile columns, which have the same values in all parts."""
+    codes = {name: [(groups[name].codes, new_ix) for groups, new_ix in parts] for name in parts[0][0]}
+    return {name: Group(group.values, join_arrays(codes[name], n_users)) for name, group in parts[0][0].items()}
 
 
 ASSIGNMENT_TYPES: dict[str, pl.DataType] = {
@@ -90,8 +121,9 @@ class Dataset:
     added_at
         Time at which each item was added, in microseconds since 1970 UTC, -1 if missing: int64, shape (n_items,). None
         without the column.
-    precomputed
-        Precomputed embeddings; None if training computes them.
+    user_vectors, item_vectors
+        Precomputed embeddings, which replace the first stage of training: float32, shape (n_users, d) and (n_items, d),
+        NaN without a vector. None if training computes them.
     friend_ids
         Ids of the friends, if some are not in `users`.
     notes
@@ -115,27 +147,67 @@ class Dataset:
     """
 
     name: str
-    users: Ids
-    items: Ids
-    events: Events
-    entities: Mapping[str, Entity] = field(default_factory=dict)
-    groups: Mapping[str, Group] = field(default_factory=dict)
-    ages: np.ndarray | None = None
-    registered_at: np.ndarray | None = None
-    friends: SparseRows | None = None
-    titles: tuple[str, ...] | None = None
-    descriptions: tuple[str, ...] | None = None
-    content_vectors: np.ndarray | None = None
-    added_at: np.ndarray | None = None
-    precomputed: PrecomputedVectors | None = None
+    users: Ids = field(metadata={"users": _take_ids})
+    items: Ids = field(metadata={"items": _take_ids})
+    events: Events = field(
+        metadata={
+            "users": Events.keep_users,
+            "items": Events.keep_items,
+            "before": Events.before,
+            "join": Events.join,
+        }
+    )
+    entities: Mapping[str, Entity] = field(default_factory=dict, metadata={"items": _keep_items_of})
+    groups: Mapping[str, Group] = field(
+        default_factory=dict,
+        metadata={"users": take, "join": _join_groups},
+    )
+    ages: np.ndarray | None = field(default=None, metadata=per_user("age", as_ages))
+    registered_at: np.ndarray | None = field(default=None, metadata=per_user("registered_at", as_microseconds))
+    friends: SparseRows | None = field(default=None, metadata={"users": take})
+    titles: tuple[str, ...] | None = field(default=None, metadata=per_item("title", as_texts))
+    descriptions: tuple[str, ...] | None = field(default=None, metadata=per_item("description", as_texts))
+    content_vectors: np.ndarray | None = field(default=None, metadata=per_item("vector", as_vectors))
+    added_at: np.ndarray | None = field(default=None, metadata=per_item("added_at", as_microseconds))
+    user_vectors: np.ndarray | None = field(default=None, metadata=per_user())
+    item_vectors: np.ndarray | None = field(default=None, metadata=per_item())
     friend_ids: Ids | None = None
     notes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
-    impressions: UserRows | None = None
-    assignments: pl.DataFrame | None = None
-    guests: pl.DataFrame | None = None
-    columns: Mapping[str, pl.Series] = field(default_factory=dict)
+    impressions: UserRows | None = field(
+        default=None,
+        metadata={
+            "users": keep_shown_to,
+            "items": keep_shown_items,
+            "before": keep_shown_before,
+            "join": join_shown,
+        },
+    )
+    assignments: pl.DataFrame | None = field(default=None, metadata=USER_TABLE)
+    guests: pl.DataFrame | None = field(default=None, metadata=USER_TABLE)
+    columns: Mapping[str, pl.Series] = field(default_factory=dict, metadata={"items": take})
     new_items: pl.DataFrame | None = None
+
+    def keep_users(self, rows: np.ndarray) -> Dataset:
+        """Restrict the dataset to some users, given by their `user_ix` in ascending order."""
+        friend_ids = self.users if self.friends is not None and self.friend_ids is None else self.friend_ids
+        return replace(restrict(self, "users", renumber(rows, len(self.users))), friend_ids=friend_ids)
+
+    def keep_items(self, rows: np.ndarray) -> Dataset:
+        """Restrict the dataset to some items, given by their `item_ix` in ascending order."""
+        kept: Dataset = restrict(self, "items", renumber(rows, len(self.items)))
+        return kept
+
+    def before(self, moment: int) -> Dataset:
+        """Drop interactions and impressions at or after a time, in microseconds since 1970 UTC."""
+        past: Dataset = restrict(self, "before", moment)
+        return past
+
+    @property
+    def items_without_vector(self) -> np.ndarray:
+        """Indexes of items without a precomputed vector, int32, ascending; empty if training computes vectors."""
+        vectors = np.zeros((0, 1)) if self.item_vectors is None else self.item_vectors
+        return np.flatnonzero(np.isnan(vectors).any(axis=1)).astype(np.int32)
 
     def find_users(self, ids: pl.Series) -> np.ndarray:
         """Return the index of the user of each id, as user or guest, int32, shape (n_ids,), -1 if unknown."""
@@ -151,8 +223,7 @@ class Dataset:
         is_unlisted = np.zeros(len(self.items), dtype=bool)
         if RECOMMENDABLE in self.columns:
             is_unlisted |= ~self.columns[RECOMMENDABLE].fill_null(True).to_numpy()
-        if self.precomputed is not None:
-            is_unlisted[self.precomputed.items_without_vector] = True
+        is_unlisted[self.items_without_vector] = True
         return np.flatnonzero(is_unlisted).astype(np.int32)
 
     def pairs(self) -> tuple[Pair, ...]:

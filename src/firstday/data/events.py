@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
-from firstday.data.user_rows import NEVER, UserRows
+from firstday.data.user_rows import NEVER, UserRows, join_rows
 from firstday.display import readable
 from firstday.tables.faults import Findings
 from firstday.tables.schema import DAY_US
@@ -116,6 +116,39 @@ class Events:
 
     def __len__(self) -> int:
         return int(self.counts.sum())
+
+    def keep_users(self, new_ix: np.ndarray) -> Events:
+        """Return the interactions of some users, in memory; see `UserRows.keep_users`."""
+        return Events.of_rows(self.pairs, self.rows.keep_users(new_ix))
+
+    def keep_items(self, new_ix: np.ndarray) -> Events:
+        """Replace items by their new indexes, and drop interactions with those whose new index is -1."""
+        return self.keep_targets({ITEM: new_ix})
+
+    def keep_targets(self, new_ix: Mapping[str, np.ndarray]) -> Events:
+        """Do the same with targets of several entities."""
+
+        def replace_targets(rows: pl.DataFrame) -> pl.DataFrame:
+            pair = rows["pair"].to_numpy()
+            target_ix = rows["target_ix"].to_numpy().copy()
+            for entity, indexes in new_ix.items():
+                is_of_entity = np.isin(pair, self.codes_of(entity))
+                target_ix[is_of_entity] = indexes[target_ix[is_of_entity]]
+            return rows.with_columns(pl.Series("target_ix", target_ix)).filter(target_ix >= 0)
+
+        return Events.of_rows(self.pairs, self.rows.map(replace_targets))
+
+    def before(self, moment: int) -> Events:
+        """Return the interactions before a time, in microseconds since 1970 UTC, in memory."""
+        now = pl.lit(moment).cast(UTC_MICROSECONDS)
+        return Events.of_rows(self.pairs, self.rows.map(lambda rows: rows.filter(pl.col("timestamp") < now)))
+
+    @classmethod
+    def join(cls, parts: Sequence[tuple[Events, np.ndarray]], n_users: int) -> Events:
+        """Join the interactions of disjoint users, given the new index of each part's users, int32."""
+        rows = [(events.rows, new_ix) for events, new_ix in parts]
+        joined = join_rows(rows, n_users, EVENT_TYPES, lambda frame: frame.sort(SORT_ORDER))
+        return cls.of_rows(parts[0][0].pairs, joined)
 
     def frames(self) -> Iterator[pl.DataFrame]:
         """Iterate over the partitions."""

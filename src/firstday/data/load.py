@@ -13,8 +13,9 @@ import numpy as np
 import polars as pl
 
 from firstday.config import Config, SignalConfig
-from firstday.data.dataset import ASSIGNMENT_TYPES, Dataset, Entity, Group, PrecomputedVectors
+from firstday.data.dataset import ASSIGNMENT_TYPES, Dataset, Entity, Group
 from firstday.data.events import Events
+from firstday.data.fields import place_vectors, read_columns
 from firstday.data.ids import Ids
 from firstday.data.interactions import Interactions, Vocabulary, check_tallies, find_ids, read_interactions
 from firstday.data.user_rows import NEVER
@@ -29,7 +30,7 @@ from firstday.tables.read import read_folder
 from firstday.tables.schema import TABLES, Frames
 from firstday.tables.table_checks import check_frames, check_presence, known_ids
 
-GUESTS_IN = ("friends", "assignments")
+GUESTS_IN = {"friends", "assignments"}
 """Tables in which ids of guests become those of their persons; interactions are indexed by person."""
 
 
@@ -171,14 +172,10 @@ def assemble_catalogue(
     assert vocabulary.items is not None
     assert vocabulary.entities is not None
     table = frames["items"].sort("item_id")
-    precomputed = None
-    content_vectors = None
     entities = vocabulary.entities
+    item_vectors = None
     if "embeddings/items" in frames:
         item_vectors = collect_vectors(frames["embeddings/items"], "item_id", vocabulary.items)
-        precomputed = PrecomputedVectors(item_vectors[:0], item_vectors)
-    if "vector" in table.columns and table["vector"].count():
-        content_vectors = collect_vectors(table.drop_nulls("vector"), "item_id", vocabulary.items)
     return Dataset(
         name="catalogue",
         users=Ids.of([]),
@@ -186,18 +183,10 @@ def assemble_catalogue(
         events=Events.empty(),
         entities=_with_names(entities, frames["names"], findings) if "names" in frames else entities,
         groups={name: Group(values, np.zeros(0, dtype=np.int32)) for name, values in groups.items()},
-        titles=_texts(table, "title"),
-        descriptions=_texts(table, "description"),
-        content_vectors=content_vectors,
-        added_at=_microseconds(table["added_at"]) if "added_at" in table.columns else None,
-        precomputed=precomputed,
+        item_vectors=item_vectors,
         columns=find_item_columns(table),
+        **read_columns(Dataset, "items", table),
     )
-
-
-def _texts(items: pl.DataFrame, column: str) -> tuple[str, ...] | None:
-    """Return a column of texts, "" if missing; None without the column."""
-    return tuple(items[column].fill_null("")) if column in items.columns else None
 
 
 def find_item_columns(items: pl.DataFrame) -> dict[str, pl.Series]:
@@ -228,48 +217,51 @@ def add_users(
     `interactions` use the indexes of `frames` and `catalogue`. Unless they `are_all`, friends may be users who are not
     in `frames`; otherwise, those are dropped.
     """
-    table = frames["users"].sort("user_id")
+    table = _without_future(frames["users"].sort("user_id"), findings)
     users = Ids.of(table["user_id"])
-    precomputed = catalogue.precomputed
-    if precomputed is not None:
-        vectors = collect_vectors(frames["embeddings/users"], "user_id", users, precomputed.item_vectors.shape[1])
-        precomputed = replace(precomputed, user_vectors=vectors)
-    groups = {}
-    for column, group in catalogue.groups.items():
-        values = table.get_column(column, default=pl.repeat(None, len(users), dtype=pl.String, eager=True))
-        members = Ids(pl.Series(group.values, dtype=pl.String))
-        groups[column] = Group(group.values, members.lookup(values))
-    ages = table.get_column("age", default=pl.Series([]))
-    registered_at = _registered_at(table["registered_at"], findings) if "registered_at" in table.columns else None
-    guests = None
+    events, impressions = interactions
+    read = read_columns(Dataset, "users", table)
+    if catalogue.item_vectors is not None:
+        dimensions = catalogue.item_vectors.shape[1]
+        read["user_vectors"] = collect_vectors(frames["embeddings/users"], "user_id", users, dimensions)
     if "guests" in frames:
-        named = frames["guests"]
-        frames = {**frames, **{name: name_persons(frames[name], named) for name in GUESTS_IN if name in frames}}
-        guests = named.select(pl.Series("user_ix", users.lookup(named["user_id"])), "own_id")
-        guests = guests.sort("user_ix", maintain_order=True)
-        if registered_at is not None:
-            first = interactions[0].first_moments("user_ix", len(users), NEVER)
-            ix = guests["user_ix"].to_numpy()
-            registered_at[ix] = np.where(registered_at[ix] < 0, -1, np.minimum(registered_at[ix], first[ix]))
-    friends = frames.get("friends")
-    friend_ids = None
-    if not are_all and friends is not None and (users.lookup(friends["friend_id"]) < 0).any():
-        friend_ids = Ids.of(friends["friend_id"].unique().sort())
-    return replace(
-        catalogue,
-        name=name,
-        users=users,
-        events=interactions[0],
-        groups=groups,
-        ages=ages.fill_null(-1).cast(pl.Int16).to_numpy().copy() if ages.count() else None,
-        registered_at=registered_at,
-        friends=None if friends is None else _index_friends(friends, users, friend_ids or users, findings),
-        friend_ids=friend_ids,
-        precomputed=precomputed,
-        impressions=interactions[1],
-        assignments=_assignments(frames["assignments"], users) if "assignments" in frames else None,
-        guests=guests,
-    )
+        frames = {
+            **frames,
+            **{name: name_persons(frames[name], frames["guests"]) for name in GUESTS_IN & frames.keys()},
+        }
+        read["guests"] = _index_guests(frames["guests"], users)
+    if "guests" in read and "registered_at" in read:
+        read["registered_at"] = _register_persons(read["registered_at"], read["guests"], events)
+    if "friends" in frames:
+        read |= link_friends(frames["friends"], users, findings, are_all=are_all)
+    if "assignments" in frames:
+        read["assignments"] = _assignments(frames["assignments"], users)
+    groups = _code_groups(table, catalogue.groups)
+    return replace(catalogue, name=name, users=users, events=events, impressions=impressions, groups=groups, **read)
+
+
+def _code_groups(users: pl.DataFrame, groups: Mapping[str, Group]) -> dict[str, Group]:
+    """Code the group columns of users by the values of `groups`; an absent column has no values."""
+    coded = {}
+    for column, group in groups.items():
+        values = users.get_column(column, default=pl.repeat(None, users.height, dtype=pl.String, eager=True))
+        members = Ids(pl.Series(group.values, dtype=pl.String))
+        coded[column] = Group(group.values, members.lookup(values))
+    return coded
+
+
+def _index_guests(named: pl.DataFrame, users: Ids) -> pl.DataFrame:
+    """Replace the ids of persons by `user_ix`, and sort by it."""
+    guests = named.select(pl.Series("user_ix", users.lookup(named["user_id"])), "own_id")
+    return guests.sort("user_ix", maintain_order=True)
+
+
+def _register_persons(registered_at: np.ndarray, guests: pl.DataFrame, events: Events) -> np.ndarray:
+    """Let persons with guests register at their first interaction, if that is earlier than a known registration."""
+    first = events.first_moments("user_ix", len(registered_at), NEVER)
+    is_person = np.zeros(len(registered_at), dtype=bool)
+    is_person[guests["user_ix"].to_numpy()] = True
+    return np.where(is_person & (registered_at >= 0), np.minimum(registered_at, first), registered_at)
 
 
 def _with_names(entities: Mapping[str, Entity], names: pl.DataFrame, findings: Findings) -> dict[str, Entity]:
@@ -289,13 +281,11 @@ def _with_names(entities: Mapping[str, Entity], names: pl.DataFrame, findings: F
     return named
 
 
-def _microseconds(times: pl.Series) -> np.ndarray:
-    """Convert times to microseconds since 1970 UTC, int64, -1 if missing."""
-    return times.to_physical().fill_null(-1).to_numpy().copy()
-
-
-def _registered_at(times: pl.Series, findings: Findings) -> np.ndarray:
-    """Convert registration times; future times count as missing."""
+def _without_future(users: pl.DataFrame, findings: Findings) -> pl.DataFrame:
+    """Replace registration times in the future by null, with a note."""
+    if "registered_at" not in users.columns:
+        return users
+    times = users["registered_at"]
     is_future = (times > datetime.now(UTC)).fill_null(False)
     future = times.filter(is_future).sort().dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     findings.note_rows(
@@ -308,7 +298,7 @@ def _registered_at(times: pl.Series, findings: Findings) -> np.ndarray:
         noun="users",
         examples=future.head(1),
     )
-    return _microseconds(times.set(is_future, None))
+    return users.with_columns(times.set(is_future, None))
 
 
 def _assignments(rows: pl.DataFrame, users: Ids) -> pl.DataFrame:
@@ -319,18 +309,22 @@ def _assignments(rows: pl.DataFrame, users: Ids) -> pl.DataFrame:
     return by_time.unique(["user_ix", "experiment", "variant"], keep="first", maintain_order=True)
 
 
-def _index_friends(friends: pl.DataFrame, users: Ids, friend_ids: Ids, findings: Findings) -> SparseRows:
-    """Index friendships without duplicates and self-references, shape (n_users, n_friends)."""
+def link_friends(friends: pl.DataFrame, users: Ids, findings: Findings, *, are_all: bool) -> dict[str, Any]:
+    """Return the fields `friends` and `friend_ids` without duplicates and self-references.
+
+    Unless users `are_all`, friends may be others, whose ids are then in `friend_ids`.
+    """
+    friend_ids = None
+    if not are_all and (users.lookup(friends["friend_id"]) < 0).any():
+        friend_ids = Ids.of(friends["friend_id"].unique().sort())
     pairs = friends.filter(pl.col("user_id") != pl.col("friend_id"))
     n_alone = friends.height - pairs.height
     findings.note_rows("friends", n_alone, friends.height, "have a user as their own friend and were dropped")
-    return _link(users, pairs["user_id"], friend_ids, pairs["friend_id"])
+    linked = _link(users, pairs["user_id"], friend_ids or users, pairs["friend_id"])
+    return {"friends": linked, "friend_ids": friend_ids}
 
 
 def collect_vectors(rows: pl.DataFrame, column: str, ids: Ids, dimensions: int = -1) -> np.ndarray:
     """Return float32 vectors in index order, shape (n_ids, d); rows without a vector are NaN."""
-    numbers = rows["vector"].explode().to_numpy().astype(np.float32).reshape(rows.height, dimensions)
-    vectors = np.full((len(ids), numbers.shape[1]), np.nan, dtype=np.float32)
     ix = ids.lookup(rows[column])  # -1 for guests, whose vectors are not those of their persons
-    vectors[ix[ix >= 0]] = numbers[ix >= 0]
-    return vectors
+    return place_vectors(rows["vector"], ix, len(ids), dimensions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -45,20 +45,26 @@ class UserRows:
         """Load all rows."""
         return self.lazy().collect()
 
+    def map(self, function: Callable[[pl.DataFrame], pl.DataFrame]) -> UserRows:
+        """Return the result of a function of each partition, in memory."""
+        return UserRows(tuple(map(function, self.frames())))
+
     def keep_users(self, new_ix: np.ndarray) -> UserRows:
         """Return the rows of some users as one in-memory partition.
 
         `new_ix` is the new `user_ix` of each user, ascending, -1 for users to drop: int32, shape (n_users,).
         """
-        return UserRows((pl.concat(renumber_users(self.frames(), new_ix)),))
+        return UserRows((pl.concat(renumber_users(rows, new_ix) for rows in self.frames()),))
 
 
 def take_rows(value: Any, rows: np.ndarray) -> Any:
-    """Select rows of a vector, matrix or tuple, or of each one in a mapping, in the given order; None stays None."""
+    """Select rows of an array, matrix or tuple, or of each one in a mapping, in the given order; None stays None."""
     if isinstance(value, Mapping):
         return {name: take_rows(part, rows) for name, part in value.items()}
     if isinstance(value, tuple):
         return tuple(value[row] for row in rows.tolist())
+    if isinstance(value, np.ndarray | pl.Series):
+        return value[rows]
     return None if value is None else value.take(rows)
 
 
@@ -69,11 +75,10 @@ def renumber(selected: np.ndarray, n: int) -> np.ndarray:
     return new_ix
 
 
-def renumber_users(frames: Iterable[pl.DataFrame], new_ix: np.ndarray) -> Iterator[pl.DataFrame]:
-    """Replace `user_ix` in frames with `new_ix` and drop users whose new index is -1."""
-    for frame in frames:
-        user_ix = pl.Series("user_ix", new_ix[frame["user_ix"].to_numpy()], dtype=pl.Int32)
-        yield frame.with_columns(user_ix).filter(user_ix >= 0)
+def renumber_users(rows: pl.DataFrame, new_ix: np.ndarray) -> pl.DataFrame:
+    """Replace `user_ix` with `new_ix` and drop users whose new index is -1."""
+    user_ix = pl.Series("user_ix", new_ix[rows["user_ix"].to_numpy()], dtype=pl.Int32)
+    return rows.with_columns(user_ix).filter(user_ix >= 0)
 
 
 class RowWriter:
@@ -114,3 +119,17 @@ class RowWriter:
                 for path in Path(self._spool.name).glob(f"{number}-*"):
                     path.unlink()
         return UserRows(tuple(parts), self._spool)
+
+
+def join_rows(
+    parts: Sequence[tuple[UserRows, np.ndarray]],
+    n_users: int,
+    types: Mapping[str, pl.DataType],
+    clean: Callable[[pl.DataFrame], pl.DataFrame],
+) -> UserRows:
+    """Join the rows of disjoint users, given the new index of each part's users, int32; for `clean` see `RowWriter`."""
+    writer = RowWriter(types, n_users, sum(len(rows) for rows, _ in parts))
+    for rows, new_ix in parts:
+        for frame in rows.frames():
+            writer.add(renumber_users(frame, new_ix))
+    return writer.finish(clean)

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from firstday.config import Config, EmbeddingConfig
-from firstday.data.dataset import Dataset, PrecomputedVectors
+from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
 from firstday.data.splits.split import Split
 from firstday.embed.embeddings import Embeddings, FoldIn, compute_affinity
@@ -23,15 +23,15 @@ class WarmLogs:
     affinity: SparseRows  # positive affinities, shape (n_warm_users, n_items)
     item_sets: SparseRows  # co-occurring items, shape (n_sets, n_items): of warm users and the configured collections
     sequences: list[list[int]]  # items of each warm user, oldest first
-    precomputed: PrecomputedVectors | None = None  # vectors of warm users and items; None if they are learned
+    precomputed: Embeddings | None = None  # None: embeddings are learned
 
 
 def collect_warm_logs(dataset: Dataset, split: Split, config: Config, uses: SparseRows) -> WarmLogs:
     """Collect the input of the embedding methods; `uses` has each warm user's items, shape (n_warm, n_items)."""
     affinity = compute_affinity(split.warm_actions, config.signals, len(split.warm), len(dataset.items))
-    precomputed = dataset.precomputed
-    if precomputed is not None:
-        precomputed = PrecomputedVectors(precomputed.user_vectors[split.warm], precomputed.item_vectors)
+    precomputed = None
+    if dataset.user_vectors is not None and dataset.item_vectors is not None:
+        precomputed = take_precomputed(dataset.user_vectors[split.warm], dataset.item_vectors)
     sequences: list[list[int]] = []
     if config.embedding.method == "word2vec" and precomputed is None:
         sequences = _sequences(dataset, split, config)
@@ -74,7 +74,7 @@ def _sequences(dataset: Dataset, split: Split, config: Config) -> list[list[int]
 
 def _fit(logs: WarmLogs, config: EmbeddingConfig, seed: int, threads: int) -> Embeddings:
     if logs.precomputed is not None:
-        return _take_precomputed(logs.precomputed)
+        return logs.precomputed
     with needs_extra("training", "train"):
         if config.method == "als":
             from firstday.embed.als import fit_als
@@ -91,12 +91,12 @@ def _fit(logs: WarmLogs, config: EmbeddingConfig, seed: int, threads: int) -> Em
     raise ConfigError("embedding.method: is 'precomputed', but the tables have no `embeddings` folder; add it.")
 
 
-def _take_precomputed(precomputed: PrecomputedVectors) -> Embeddings:
+def take_precomputed(user_vectors: np.ndarray, item_vectors: np.ndarray) -> Embeddings:
     """Use precomputed vectors unchanged; a new user's vector is the mean of the user's items.
 
     Items without a vector get zeros, like items that no warm user uses in learned embeddings.
     """
-    items = np.ascontiguousarray(precomputed.item_vectors, dtype=np.float32)
+    items = np.ascontiguousarray(item_vectors, dtype=np.float32)
     items = np.where(np.isnan(items), np.float32(0), items)
-    users = np.ascontiguousarray(precomputed.user_vectors, dtype=np.float32)
+    users = np.ascontiguousarray(user_vectors, dtype=np.float32)
     return Embeddings(users, items, FoldIn(items, "mean"), "dot")

@@ -117,10 +117,10 @@ def summarise_part(
     with threadpool_limits(1, "blas"):  # for small systems, threads mostly wait for each other
         for start in range(0, len(users), USERS_IN_MEMORY):
             batch = np.arange(start, min(start + USERS_IN_MEMORY, len(users)))
-            if part.precomputed is None:
+            if part.user_vectors is None:
                 mature = task.fold_in.solve(affinity.take(batch))
             else:
-                mature = part.precomputed.user_vectors[users[batch]]
+                mature = part.user_vectors[users[batch]]
             vectors = unit_rows(mature).astype(np.float64)
             closeness = vectors @ centroids.T - half_squares
             nearest[batch] = closeness.argmax(axis=1)

@@ -19,7 +19,7 @@ import polars as pl
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids, stable_numbers
-from firstday.data.parts import keep_users, pack
+from firstday.data.parts import pack
 from firstday.data.splits.histories import MIN_LEARNED_ITEMS, Histories, LogSpan, read_histories
 from firstday.data.splits.protocol import choose_protocol
 from firstday.data.splits.roles import find_warm
@@ -103,7 +103,7 @@ def read_facts(dataset: Dataset | LargeDataset, config: Config) -> tuple[Summary
 def take_learners(part: Dataset, seed: int, up_to: int) -> bytes:
     """Return the users of a part whose stable numbers are at most `up_to`, packed."""
     numbers = stable_numbers(part.users, seed)
-    return pack(keep_users(part, np.flatnonzero(numbers <= up_to)))
+    return pack(part.keep_users(np.flatnonzero(numbers <= up_to)))
 
 
 def describe_warm(part: Dataset, config: Config, log: LogSpan | None, task: StatisticsTask) -> Everyone:

@@ -184,7 +184,7 @@ def evaluate(
         dataset=dataset.name,
         protocol=protocol_of(dataset, config),
         divide_by=divide_by,
-        precomputed=dataset.precomputed is not None,
+        precomputed=dataset.item_vectors is not None,
         target_days=None if cut_offs is None else cut_offs.target_days,
     )
 

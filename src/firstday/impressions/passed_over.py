@@ -86,7 +86,9 @@ def collect_passed_over(
     uses = select_uses(actions, config, *shape)
     used_cells = uses.row_of_entry() * shape[1] + uses.columns
     parts = []
-    for frame in renumber_users(dataset.impressions.frames(), renumber(users, len(dataset.users))):
+    new_ix = renumber(users, len(dataset.users))
+    for shown in dataset.impressions.frames():
+        frame = renumber_users(shown, new_ix)
         if until is not None:
             end = pl.Series(until[frame["user_ix"].to_numpy()])
             frame = frame.filter(pl.col("timestamp").to_physical() < end)

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from importlib import import_module
-from importlib.metadata import distribution, entry_points
+from importlib.metadata import EntryPoint, distribution, entry_points
 from itertools import chain
 from pathlib import Path
 from pkgutil import resolve_name
@@ -23,6 +23,7 @@ from pkgutil import resolve_name
 from firstday.config import Config
 from firstday.errors import ConfigError, hint_at
 from firstday.model.trained_model import TrainedModel
+from firstday.plugins import load_entry
 from firstday.recommend.plugin_checks import guard
 from firstday.recommend.spec import (
     BASE_COMPONENTS,
@@ -142,16 +143,7 @@ def _load(name: str, kind: type[AnyMethod], path: str) -> AnyMethod:
     if name in _built_in():
         built_in: AnyMethod = resolve_name(path)
         return built_in
-    try:
-        spec = resolve_name(path)
-        if isinstance(spec, kind) and spec.name == name:
-            return guard(spec)
-        fault = f"which is not a {kind.__name__} of this name"
-    except Exception as error:
-        fault = f"{type(error).__name__}: {error}"
-    raise ConfigError(
-        f"{kind.section}: {name} cannot be loaded from {path} ({fault}); correct or reinstall its package."
-    )
+    return guard(load_entry(EntryPoint(name, path, f"firstday.{kind.section}"), kind))
 
 
 def strategy_names() -> tuple[str, ...]:

@@ -419,7 +419,7 @@ def collect_facts(
     for name, time_us in (("first_interaction", dataset.events.first), ("last_interaction", dataset.events.last)):
         if time_us is not None:
             optional[name] = write_moment(time_us)[:10]
-    n_without_vector = 0 if dataset.precomputed is None else len(dataset.precomputed.items_without_vector)
+    n_without_vector = len(dataset.items_without_vector)
     if n_without_vector:
         optional["items_without_vector"] = n_without_vector
     if len(model.unlisted) > n_without_vector:
@@ -436,7 +436,7 @@ def collect_facts(
             **dataset.summary(),
             **totals,
             "warm_users": n_warm,
-            "vectors": model.config.embedding.method if dataset.precomputed is None else "precomputed",
+            "vectors": model.config.embedding.method if dataset.item_vectors is None else "precomputed",
             **optional,
             "validation_users": len(split.validation),
             "folds": len(split.folds),

@@ -44,8 +44,8 @@ def renew_counts(model: TrainedModel, dataset: Dataset, held_out: np.ndarray) ->
         if name in known.profile
     }
     vectors = model.fold_in.solve(compute_affinity(known.actions, signals, *shape))
-    if dataset.precomputed is not None:
-        vectors = dataset.precomputed.user_vectors[warm]
+    if dataset.user_vectors is not None:
+        vectors = dataset.user_vectors[warm]
     nearest = np.where(uses.lengths() >= MIN_LEARNED_ITEMS, model.segments.assign(unit_rows(vectors)), -1)
     by_segment = count_items(nearest, uses, len(model.segments))
     by_segment = replace(by_segment, sizes=np.maximum(1, by_segment.sizes))

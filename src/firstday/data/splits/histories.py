@@ -107,8 +107,8 @@ def read_histories(part: Dataset, config: Config, log: LogSpan | None) -> Histor
         registered_us = registered_us if dates is None else np.where(dates < 0, registered_us, dates)
         day_end_us = _end_days(part, config.registration, registered_us)
     has_vector = np.ones(n_users, dtype=bool)
-    if part.precomputed is not None:
-        has_vector = np.isfinite(part.precomputed.user_vectors).all(axis=1)
+    if part.user_vectors is not None:
+        has_vector = np.isfinite(part.user_vectors).all(axis=1)
     histories = Histories(
         numbers=stable_numbers(part.users, config.seed),
         n_used=np.zeros(n_users, dtype=np.int64),
