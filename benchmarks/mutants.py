@@ -174,7 +174,7 @@ LEAKAGE = (
     (CLOCK, "(int(start) - MODEL_AGE_US, ", "(int(start), ", CLOCK_TESTS),
     (CLOCK, "judged[~half] = gains[gains[:, half].mean", "judged[~half] = gains[gains.mean", CLOCK_TESTS),
     ("training/calibrate.py", "first_uses.until(fold.moment_us)", "first_uses", CLOCK_TESTS),
-    ("engine/first_uses.py", 'pl.col("timestamp").min()', 'pl.col("timestamp").max()', CLOCK_TESTS),
+    ("data/first_uses.py", 'pl.col("timestamp").min()', 'pl.col("timestamp").max()', CLOCK_TESTS),
     ("training/renew.py", "histories.can_be_warm & ~held_out", "histories.can_be_warm", CLOCK_TESTS),
 )
 """Guards against leakage and against items that must not be listed, with their tests."""

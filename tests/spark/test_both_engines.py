@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
+from firstday.data.first_uses import count_warm_first_uses
 from firstday.data.ids import Ids
 from firstday.data.parts import join_users, unpack
 from firstday.data.splits.holdout import log_of, protocol_of
@@ -20,7 +21,6 @@ from firstday.data.summary import summarise
 from firstday.embed.embeddings import FoldIn
 from firstday.engine import engines
 from firstday.engine.everyone import StatisticsTask, merge
-from firstday.engine.first_uses import count_warm_first_uses
 from firstday.engine.large import describe_warm, sum_parts, warm_affinity
 from firstday.engine.spark.cluster_dataset import ClusterDataset
 from firstday.engine.spark.recommend_on_spark import recommend_on_spark, write_lists

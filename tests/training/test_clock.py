@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from firstday.config import Config
+from firstday.data.first_uses import FirstUses
 from firstday.data.splits.split import Cohort
-from firstday.engine.first_uses import FirstUses
 from firstday.features.signals import Signals
 from firstday.model.clock import Clock
 from firstday.recommend.query import Query

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from firstday.engine.first_uses import FirstUses
+from firstday.data.first_uses import FirstUses
 from firstday.features.signals import Signals
 from firstday.recommend.query import Query
 from firstday.sparse import SparseRows

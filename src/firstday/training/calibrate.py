@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from firstday.engine.first_uses import FirstUses
+from firstday.data.first_uses import FirstUses
 from firstday.model.calibration import Calibration, log_known
 from firstday.ranking import rank_scores
 from firstday.recommend.registry import find_strategy, strategies_of

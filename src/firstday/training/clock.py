@@ -13,9 +13,9 @@ from itertools import product
 import numpy as np
 
 from firstday.config import SignalConfig
+from firstday.data.first_uses import FirstUses
 from firstday.data.splits.sampled import unite_uses
 from firstday.data.splits.split import Cohort
-from firstday.engine.first_uses import FirstUses
 from firstday.metrics import measure
 from firstday.model.clock import Clock
 from firstday.ranking import take_lists, top_k

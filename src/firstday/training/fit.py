@@ -11,6 +11,7 @@ import numpy as np
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
+from firstday.data.first_uses import FirstUses, count_first_uses
 from firstday.data.ids import Ids, stable_numbers
 from firstday.data.splits.histories import MIN_LEARNED_ITEMS, LogSpan, write_moment
 from firstday.data.splits.holdout import split_for_training
@@ -27,7 +28,6 @@ from firstday.engine.everyone import (
     describe_segments,
     summarise_part,
 )
-from firstday.engine.first_uses import FirstUses, count_first_uses
 from firstday.engine.large import LargeDataset, Learners
 from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.errors import LOADED, ConfigError, DataError, expect

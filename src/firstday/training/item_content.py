@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from firstday.data.dataset import Dataset
-from firstday.engine.first_uses import FirstUses
+from firstday.data.first_uses import FirstUses
 from firstday.model.calibration import Calibration
 from firstday.model.item_content import (
     ItemContent,

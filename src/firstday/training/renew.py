@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 
 from firstday.data.dataset import Dataset
+from firstday.data.first_uses import count_first_uses
 from firstday.data.splits.cut_offs import choose_target_days
 from firstday.data.splits.histories import MIN_LEARNED_ITEMS, read_histories, write_moment
 from firstday.data.splits.holdout import log_of
 from firstday.data.splits.registration import collect_newcomers, find_newest
 from firstday.data.splits.split import take_actions
 from firstday.embed.embeddings import compute_affinity, select_uses
-from firstday.engine.first_uses import count_first_uses
 from firstday.features.signals import map_columns
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
