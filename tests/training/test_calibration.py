@@ -7,6 +7,7 @@ import pytest
 
 from firstday.features.signals import Signals
 from firstday.model.calibration import log_known
+from firstday.recommend.fold import Fold
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_strategy, searched_names
@@ -19,7 +20,6 @@ from firstday.training.calibrate import (
     fit_calibration,
     take_newest,
 )
-from firstday.training.validation import Fold
 from tests.tiny import N_ITEMS
 
 

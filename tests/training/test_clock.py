@@ -12,6 +12,7 @@ from firstday.data.first_uses import FirstUses
 from firstday.data.splits.split import Cohort
 from firstday.features.signals import Signals
 from firstday.model.clock import Clock
+from firstday.recommend.fold import Fold
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
 from firstday.sparse import SparseRows
@@ -30,7 +31,6 @@ from firstday.training.clock import (
     measure_gains,
     measure_terms,
 )
-from firstday.training.validation import Fold
 from tests.tiny import N_ITEMS, make_clock, with_learned
 
 N_WEEKS = 30

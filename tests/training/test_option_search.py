@@ -20,6 +20,7 @@ from firstday.evaluation.run import SIMPLE, evaluate
 from firstday.features.signals import SignalBatch, Signals
 from firstday.model.trained_model import TrainedModel
 from firstday.progress import no_progress
+from firstday.recommend.fold import Fold, measure_folds
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_query
 from firstday.recommend.registry import find_learner, learners_of, register, searched_names
@@ -37,7 +38,6 @@ from firstday.training.option_search import (
     search_grid,
     search_options,
 )
-from firstday.training.validation import Fold, measure_folds
 from tests.synthetic import N_ITEMS, SEED, UNUSED_ITEM, brief_config
 from tests.timed import DAY, LOG, make_log
 

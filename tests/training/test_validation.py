@@ -10,10 +10,11 @@ import pytest
 
 from firstday.data.splits import roles
 from firstday.data.splits.holdout import split_for_training
+from firstday.recommend.fold import Fold
 from firstday.segment.segments import ItemCounts, Segments
 from firstday.sparse import SparseRows
 from firstday.training.fit import fit
-from firstday.training.validation import Fold, ObjectiveHistory, Validation, draw_evaluated
+from firstday.training.validation import ObjectiveHistory, Validation, draw_evaluated
 from firstday.training.weights import choose_blending
 from tests.synthetic import brief_config
 from tests.timed import make_log

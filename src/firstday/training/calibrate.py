@@ -13,10 +13,10 @@ import numpy as np
 from firstday.data.first_uses import FirstUses
 from firstday.model.calibration import Calibration, log_known
 from firstday.ranking import rank_scores
+from firstday.recommend.fold import Fold, day_ends, head
 from firstday.recommend.registry import find_strategy, strategies_of
 from firstday.recommend.spec import PROBABILITY
 from firstday.training.clock import MIN_USES
-from firstday.training.validation import Fold, day_ends, head
 
 MAX_CALIBRATION_USERS = 1_000
 """Maximum number of validation users to fit on."""

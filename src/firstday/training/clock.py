@@ -19,9 +19,9 @@ from firstday.data.splits.split import Cohort
 from firstday.metrics import measure
 from firstday.model.clock import Clock
 from firstday.ranking import take_lists, top_k
+from firstday.recommend.fold import Fold, day_ends
 from firstday.sparse import SparseRows
 from firstday.tables.schema import DAY_US
-from firstday.training.validation import Fold, day_ends
 from firstday.training.weights import MEASURED_LENGTHS
 
 HALF_LIVES = (3.5, 7.0, 14.0, 30.0, 60.0, 90.0, 180.0, 365.0, 730.0)

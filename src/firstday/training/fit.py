@@ -37,6 +37,7 @@ from firstday.features.signals import Catalogue, SignalBatch, map_columns
 from firstday.model.trained_model import TrainedModel
 from firstday.progress import Progress, no_progress, open_progress
 from firstday.ranking import unit_rows
+from firstday.recommend.fold import Fold, measure_folds
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import describe_absent, with_methods_of
@@ -52,14 +53,7 @@ from firstday.training.item_content import learn_content
 from firstday.training.item_links import link_items
 from firstday.training.learn import check_training, learn_cold_model, learn_methods
 from firstday.training.option_search import Tuning, search_options
-from firstday.training.validation import (
-    Fold,
-    ObjectiveHistory,
-    ObjectiveWrapper,
-    Validation,
-    draw_evaluated,
-    measure_folds,
-)
+from firstday.training.validation import ObjectiveHistory, ObjectiveWrapper, Validation, draw_evaluated
 from firstday.training.weights import Gain, choose_blending
 
 

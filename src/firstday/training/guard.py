@@ -8,7 +8,7 @@ import numpy as np
 
 from firstday.methods.auto import CHOICE, GUARD, PAPER, ClassEvidence, Guard
 from firstday.model.trained_model import KNOWLEDGE
-from firstday.training.validation import Fold, head, measure_folds
+from firstday.recommend.fold import Fold, head, measure_folds
 from firstday.training.weights import NORMAL_95
 
 MAX_GUARD_USERS = 4_000

@@ -21,8 +21,8 @@ from firstday.model.item_content import (
     scale_vectors,
 )
 from firstday.model.trained_model import TrainedModel
+from firstday.recommend.fold import Fold, head
 from firstday.training.calibrate import fit_calibration
-from firstday.training.validation import Fold, head
 
 MAX_USERS = 1_000
 """Maximum number of validation users to learn from."""

@@ -11,9 +11,9 @@ import numpy as np
 from firstday.methods.blend import KNOTS, Blending, batches, find_candidates, score_components, share_of_knots
 from firstday.model.trained_model import KNOWLEDGE
 from firstday.ranking import greatest
+from firstday.recommend.fold import Fold, head, measure_folds
 from firstday.recommend.registry import components_of
 from firstday.recommend.spec import BASE_COMPONENTS
-from firstday.training.validation import Fold, head, measure_folds
 
 MAX_BLEND_USERS = 3_000
 """Maximum number of validation users for the weights."""
