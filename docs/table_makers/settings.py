@@ -9,7 +9,8 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from firstday.config import Config
-from firstday.recommend.registry import find_learner, optional_names
+from firstday.recommend.registry import find_learner
+from firstday.recommend.support import optional_names
 from firstday.serve.settings import ServeSettings
 
 

@@ -18,8 +18,9 @@ from firstday.recommend import registry
 from firstday.recommend.component import LEAST_SHARE, Component, Lift, Scores, Shares
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.registry import components_of, register, strategies_of
+from firstday.recommend.registry import register
 from firstday.recommend.spec import StrategySpec
+from firstday.recommend.support import components_of, strategies_of
 from firstday.sparse import SparseRows
 from firstday.testing import check_strategy
 from tests.tiny import N_ITEMS, make_clock, make_model, with_learned

@@ -13,7 +13,8 @@ import numpy as np
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_query
-from firstday.recommend.registry import find_strategy, strategies_of
+from firstday.recommend.registry import find_strategy
+from firstday.recommend.support import strategies_of
 from firstday.testing import make_users
 
 SHARED = (

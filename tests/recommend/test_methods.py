@@ -23,12 +23,10 @@ from firstday.recommend.registry import (
     is_plugin,
     load_plugin,
     register,
-    strategies_of,
     strategy_names,
-    with_methods,
-    with_methods_of,
 )
 from firstday.recommend.spec import ColdModelSpec, StrategySpec
+from firstday.recommend.support import strategies_of, with_methods, with_methods_of
 
 
 def recommend_last(query: Query) -> Answer:

@@ -9,7 +9,8 @@ from firstday.features.signals import SignalBatch, Signals
 from firstday.ranking import MAX_CELLS, rank_scores
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_query
-from firstday.recommend.registry import searched_names, strategy_names
+from firstday.recommend.registry import strategy_names
+from firstday.recommend.support import searched_names
 from firstday.testing import check_strategy
 from tests.tiny import N_ITEMS
 

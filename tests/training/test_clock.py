@@ -6,17 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
-from firstday.config import Config
-from firstday.data.first_uses import FirstUses
-from firstday.data.splits.split import Cohort
-from firstday.features.signals import Signals
 from firstday.model.clock import Clock
-from firstday.recommend.fold import Fold
-from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender
-from firstday.sparse import SparseRows
-from firstday.tables.schema import DAY_US
 from firstday.training.calibrate import DRIFT_SMOOTHING, measure_drift
 from firstday.training.clock import (
     CAUTIOUS_WEIGHT,
@@ -31,6 +21,16 @@ from firstday.training.clock import (
     measure_gains,
     measure_terms,
 )
+
+from firstday.config import Config
+from firstday.data.first_uses import FirstUses
+from firstday.data.splits.split import Cohort
+from firstday.features.signals import Signals
+from firstday.recommend.fold import Fold
+from firstday.recommend.query import Query
+from firstday.recommend.recommender import Recommender
+from firstday.sparse import SparseRows
+from firstday.tables.schema import DAY_US
 from tests.tiny import N_ITEMS, make_clock, with_learned
 
 N_WEEKS = 30

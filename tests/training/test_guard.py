@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from firstday.training.guard import MIN_CLASS_USERS, choose_guard
 
 from firstday.data.events import ITEM
 from firstday.features.signals import Signals
@@ -12,7 +13,6 @@ from firstday.model.trained_model import KNOWLEDGE
 from firstday.recommend.fold import Fold
 from firstday.recommend.query import Query
 from firstday.sparse import SparseRows
-from firstday.training.guard import MIN_CLASS_USERS, choose_guard
 from tests.tiny import N_ITEMS, make_model
 
 MANY = Signals(interactions=[("stream", ITEM, f"i{item}") for item in range(1, 5)])

@@ -18,13 +18,15 @@ from firstday.data.splits.split import Split
 from firstday.errors import ConfigError
 from firstday.evaluation.run import SIMPLE, evaluate
 from firstday.features.signals import SignalBatch, Signals
+from firstday.methods.precision import measure_folds
 from firstday.model.trained_model import TrainedModel
 from firstday.progress import no_progress
-from firstday.recommend.fold import Fold, measure_folds
+from firstday.recommend.fold import Fold
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_query
-from firstday.recommend.registry import find_learner, learners_of, register, searched_names
+from firstday.recommend.registry import find_learner, register
 from firstday.recommend.spec import PAPER_SEGMENT, ColdModelSpec, OptionSearch, StrategySpec, UseData
+from firstday.recommend.support import learners_of, searched_names
 from firstday.sparse import SparseRows
 from firstday.testing import check_strategy
 from firstday.training.fit import FitResult, cohort_query, fit

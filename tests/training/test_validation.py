@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from firstday.training.weights import choose_blending
 
 from firstday.data.splits import roles
 from firstday.data.splits.holdout import split_for_training
@@ -15,7 +16,6 @@ from firstday.segment.segments import ItemCounts, Segments
 from firstday.sparse import SparseRows
 from firstday.training.fit import fit
 from firstday.training.validation import ObjectiveHistory, Validation, draw_evaluated
-from firstday.training.weights import choose_blending
 from tests.synthetic import brief_config
 from tests.timed import make_log
 

@@ -7,21 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
-from firstday.config import as_published
-from firstday.data.dataset import Dataset
-from firstday.data.splits.split import Split
-from firstday.features.signals import Signals
-from firstday.methods.blend import KNOTS, share_of_knots
-from firstday.recommend.component import Scores
-from firstday.recommend.fold import Fold, measure_folds
-from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender, answer_query
-from firstday.recommend.registry import components_of, find_strategy, register
-from firstday.recommend.spec import BASE_COMPONENTS, StrategySpec
-from firstday.sparse import SparseRows
-from firstday.training.fit import cohort_query, fit
-from firstday.training.validation import Validation
 from firstday.training.weights import (
     KNOT_SMOOTHING,
     N_BEST,
@@ -34,6 +19,23 @@ from firstday.training.weights import (
     fit_blending,
     fit_weights,
 )
+
+from firstday.config import as_published
+from firstday.data.dataset import Dataset
+from firstday.data.splits.split import Split
+from firstday.features.signals import Signals
+from firstday.methods.blend import KNOTS, share_of_knots
+from firstday.methods.precision import measure_folds
+from firstday.recommend.component import Scores
+from firstday.recommend.fold import Fold
+from firstday.recommend.query import Query
+from firstday.recommend.recommender import Recommender, answer_query
+from firstday.recommend.registry import find_strategy, register
+from firstday.recommend.spec import BASE_COMPONENTS, StrategySpec
+from firstday.recommend.support import components_of
+from firstday.sparse import SparseRows
+from firstday.training.fit import cohort_query, fit
+from firstday.training.validation import Validation
 from tests.synthetic import brief_config
 from tests.tiny import N_ITEMS
 

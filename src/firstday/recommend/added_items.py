@@ -19,7 +19,7 @@ from firstday.data.load import collect_vectors, find_item_columns
 from firstday.display import readable
 from firstday.errors import ConfigError, DataError
 from firstday.features.signals import Catalogue
-from firstday.model.item_content import TEXTS, ItemContent
+from firstday.model.item_content import TEXTS, ItemContent, content_of
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
 from firstday.segment.new_items import NewItems
@@ -230,13 +230,14 @@ def _conform(model_columns: Mapping[str, pl.Series], columns: Mapping[str, pl.Se
 
 def find_content(model: TrainedModel) -> ItemContent:
     """Return what the model has learned about new items; raise ConfigError if it has learned nothing."""
-    if model.content is None:
+    content = content_of(model)
+    if content is None:
         raise ConfigError(
             "the model has learned nothing about new items; train it on tables whose items have titles or entity "
             "columns such as artist_id.",
             where="items",
         )
-    return model.content
+    return content
 
 
 def make_offers(model: TrainedModel, added: AddedItems | None = None) -> NewItems:
@@ -250,11 +251,12 @@ def make_offers(model: TrainedModel, added: AddedItems | None = None) -> NewItem
     centroids = unit_rows(model.segments.centroids)
     shares = np.full((n_segments, len(items)), PRIOR_RATE)
     response, usual = model.derive(measure_response)
-    if model.content is not None:
+    content = content_of(model)
+    if content is not None:
         columns = {name: column.gather(pl.Series(items)) for name, column in model.catalogue.columns.items()}
         columns["title"] = pl.Series(map(model.catalogue.title_of, items.tolist()), dtype=pl.String)
-        shares = model.content.chances(centroids, *model.content.predict(columns, len(items)))
-        shares *= model.content.find_freshness(columns.get("added_at"), len(items))
+        shares = content.chances(centroids, *content.predict(columns, len(items)))
+        shares *= content.find_freshness(columns.get("added_at"), len(items))
     totals = np.zeros((2, len(items)))
     if added is not None:
         items = np.append(items, added.index)
@@ -278,7 +280,7 @@ def measure_response(model: TrainedModel) -> tuple[float, float]:
 
     Without impressions, a user who uses an item does so at the first one; without content, no rate is too low.
     """
-    if model.content is None:
+    if content_of(model) is None:
         return 1.0, 0.0
     counts = model.shown_counts
     if counts is None:

@@ -1,4 +1,4 @@
-"""Validation users with a model that was trained without them."""
+"""Validation users with a model that was trained without them, and what methods choose from after all folds."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from firstday.data.dataset import Dataset
+from firstday.data.first_uses import FirstUses
+from firstday.data.splits.split import Split
 from firstday.data.user_rows import take_rows
-from firstday.metrics import measure
+from firstday.display import readable
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import answer_query
 from firstday.sparse import SparseRows
 
 
@@ -47,11 +49,6 @@ class Fold:
         return replace(self, query=self.query.ask(k=min(k, self.model.n_items)))
 
 
-def measure_folds(folds: Sequence[Fold], strategy: str) -> np.ndarray:
-    """Return the precision of each user's list, from 0 to 1, folds concatenated, float64, shape (n_users,)."""
-    return np.concatenate([measure(answer_query(fold.query, strategy).items, fold.truth).precision for fold in folds])
-
-
 def day_ends(folds: Sequence[Fold]) -> np.ndarray:
     """Return the end of each user's day one, in microseconds since 1970 UTC, folds concatenated."""
     return np.concatenate([fold.day_end_us for fold in folds if fold.day_end_us is not None])
@@ -61,3 +58,35 @@ def head(folds: Sequence[Fold], max_users: int) -> list[Fold]:
     """Return the first users of each fold, about `max_users` in total."""
     n_users = max(1, sum(fold.query.n_users for fold in folds))
     return [fold.take(np.arange(fold.query.n_users)[: -(-max_users * fold.query.n_users // n_users)]) for fold in folds]
+
+
+@readable
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainingRun:
+    """Data of methods that learn once all folds are trained.
+
+    Parameters
+    ----------
+    folds
+        Validation users, whose models have what earlier methods chose; none if a training chooses no settings.
+    model
+        The model trained on everyone.
+    dataset, split
+        The tables, and the users that the model was trained on.
+    uses
+        Items that each of these users uses, shape (n_training, n_items).
+    first_uses
+        First uses of all warm users by item and day; None without times.
+    """
+
+    folds: Sequence[Fold]
+    model: TrainedModel
+    dataset: Dataset
+    split: Split
+    uses: SparseRows
+    first_uses: FirstUses | None
+
+    def with_learned(self, **learned: Any) -> TrainingRun:
+        """Return the run with learned values of methods in its model, and in those of the folds."""
+        folds = [fold.with_learned(**learned) for fold in self.folds]
+        return replace(self, folds=folds, model=self.model.with_learned(**learned))

@@ -27,7 +27,7 @@ from firstday.recommend.effects import describe_ineffective
 from firstday.recommend.placement import place_additions
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommendation import Recommendation, Recommendations
-from firstday.recommend.registry import LOAD, find_method, find_strategy, find_supported, value_type
+from firstday.recommend.registry import find_method, find_strategy
 from firstday.recommend.rules.list_rules import (
     NO_RULES,
     AnyRules,
@@ -41,6 +41,7 @@ from firstday.recommend.rules.list_rules import (
 from firstday.recommend.scales import scale_answer
 from firstday.recommend.similar import SIMILAR, recommend_similar
 from firstday.recommend.spec import FALLBACKS, Strategy
+from firstday.recommend.support import LOAD, fallback_of, find_supported, value_type
 from firstday.sparse import SparseRows, union_rows
 
 AnySignals = Signals | Mapping[str, Any]
@@ -111,13 +112,14 @@ def _rank(query: Query, strategy: str | Strategy) -> Answer:
     if answer.propensities.size:
         propensities[:] = answer.propensities
     levels = answer.levels if answer.levels.size else np.zeros(query.n_users, dtype=np.float32)
-    for name in ("group", query.model.fallback):
+    fallback = fallback_of(query.model)
+    for name in ("group", fallback):
         unanswered = np.flatnonzero(routes == "")
         if len(unanswered):
-            fallback = find_strategy(name).recommend(query.take(unanswered))
-            items[unanswered] = fallback.items
-            scores[unanswered] = fallback.scores
-            routes[unanswered] = fallback.routes
+            answered = find_strategy(name).recommend(query.take(unanswered))
+            items[unanswered] = answered.items
+            scores[unanswered] = answered.scores
+            routes[unanswered] = answered.routes
             propensities[unanswered] = 1
     is_listed = (items >= 0) & query.list_rules.allowed[items]  # third-party strategies may ignore the rules
     _, propensities = first_allowed(items, propensities, is_listed, query.k)
@@ -127,7 +129,7 @@ def _rank(query: Query, strategy: str | Strategy) -> Answer:
     for relaxed in dict.fromkeys((query, query.without_impressions)):  # items passed over only if nothing else is left
         short = np.flatnonzero((items < 0).any(axis=1))
         if len(short):
-            popular = find_strategy(query.model.fallback).recommend(relaxed.take(short)).items
+            popular = find_strategy(fallback).recommend(relaxed.take(short)).items
             candidates = np.concatenate([items[short], popular], axis=1)
             items[short], _ = first_distinct(candidates, candidates, query.k)
     return scale_answer(query, Answer(items, scores, routes, n_ranked, propensities=propensities, levels=levels))
@@ -138,8 +140,9 @@ def _explain(
 ) -> Iterator[str]:
     """Yield notes on one list: why a fallback answered, then `effects`, then remarks on the rules, if any."""
     route = answer.routes[row]
-    if strategy == "auto":
-        strategy = query.model.learned["auto"].strategy_of(query.knowledge[row], query.model.fallback)
+    delegates = None if strategy == SIMILAR else find_strategy(strategy).delegates
+    if delegates is not None:
+        strategy = query.per_user(delegates)[row]
     if route in FALLBACKS and route != strategy:
         why = f"{strategy} can use none of this user's signals"
         if strategy == SIMILAR:
@@ -158,7 +161,7 @@ def _explain(
             why = f"beyond the last rank, {end:,}" if rank >= end else "left out by the rules or the user's history"
             yield f"the item pinned at rank {rank + 1:,} is {why}"
     if n_ranked < n_listed:
-        yield f"{query.model.fallback} fills the list up from rank {rules.after + n_ranked + 1:,}"
+        yield f"{fallback_of(query.model)} fills the list up from rank {rules.after + n_ranked + 1:,}"
     if n_listed < query.k:
         yield f"the rules and the user's history leave {n_listed:,} items for {query.k:,} ranks"
 

@@ -12,6 +12,7 @@ import polars as pl
 from pydantic_core import from_json, to_json
 
 from firstday.data.events import ITEM
+from firstday.model.item_content import content_of
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.added_items import COUNTS, AddedItems, predict_items
 from firstday.recommend.rules.list_rules import Rules
@@ -103,9 +104,10 @@ class StoredItems:
                 puts[item_id] = Put(us, values["first_us"] if values else 0, len(body.encode()))
                 if values:
                     items[item_id] = NewItem(**values)
-            if model.content is not None:
+            content = content_of(model)
+            if content is not None:
                 types = {name: column.dtype for name, column in model.catalogue.columns.items()}
-                is_of_model = pl.col("vector").list.len() == model.content.n_numbers
+                is_of_model = pl.col("vector").list.len() == content.n_numbers
                 table = to_table(items, self._use, types).with_columns(pl.when(is_of_model).then("vector"))
                 self._predicted.append(predict_items(model, table))
         self._puts = dict(list(puts.items())[-MAX_STORED_ITEMS:])

@@ -30,7 +30,7 @@ from firstday.metrics import Interval, bootstrap_ratios, measure
 from firstday.model.folder import KEEP, check_target, version_in
 from firstday.progress import Progress, open_progress
 from firstday.recommend.recommender import Recommender, answer_query, open_model
-from firstday.recommend.registry import with_methods_of
+from firstday.recommend.support import with_methods_of
 from firstday.tables.schema import DAY_US
 from firstday.training.fit import cohort_query, fit
 from firstday.training.renew import renew_counts

@@ -15,8 +15,9 @@ from firstday.evaluation.run import evaluate
 from firstday.features.signals import SignalBatch, Signals
 from firstday.recommend.query import ComputedDays, Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import searched_names, strategies_with, strategy_names, with_methods_of
+from firstday.recommend.registry import strategy_names
 from firstday.recommend.spec import BASE_METHODS
+from firstday.recommend.support import searched_names, strategies_with, with_methods_of
 from firstday.training.fit import fit, train
 from firstday.training.learn import check_training
 from tests.networks import network_bytes
