@@ -29,12 +29,6 @@ FEW_READERS = {
     "members_of_items",  # the questionnaire asks about them
     "kept_by_segment",  # narrows neighbours only in large models; the questionnaire reads it
     "shown_counts",  # the impressions, from which `explore` learns
-    "clock",  # `blend` applies it to the components of all methods
-    "clock_factors",
-    "recent_items",  # `recent` ranks by them, and fills lists up
-    "recent_shares",
-    "links",  # what goes with an item
-    "content",  # places new items in the lists of all methods
 }
 
 

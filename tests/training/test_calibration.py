@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from firstday.training.calibrate import (
+
+from firstday.features.signals import Signals
+from firstday.methods.calibrate import (
     MIN_CALIBRATION_USERS,
     MIN_NEWEST,
     calibrate,
     fit_calibration,
     take_newest,
 )
-
-from firstday.features.signals import Signals
 from firstday.model.calibration import log_known
 from firstday.recommend.fold import Fold
 from firstday.recommend.query import Query

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from firstday.training.item_content import calibrate_content, measure_freshness
 
 from firstday.data.first_uses import FirstUses
 from firstday.features.signals import Signals
+from firstday.methods.item_content import calibrate_content, measure_freshness
 from firstday.recommend.fold import Fold
 from firstday.recommend.query import Query
 from firstday.sparse import SparseRows

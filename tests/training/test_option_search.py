@@ -24,7 +24,7 @@ from firstday.progress import no_progress
 from firstday.recommend.fold import Fold
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_query
-from firstday.recommend.registry import find_learner, register
+from firstday.recommend.registry import find_method, register
 from firstday.recommend.spec import PAPER_SEGMENT, ColdModelSpec, OptionSearch, StrategySpec, UseData
 from firstday.recommend.support import learners_of, searched_names
 from firstday.sparse import SparseRows
@@ -169,7 +169,7 @@ def test_each_combination_is_tried_and_the_first_of_the_best_chosen(
 def test_options_of_the_configuration_are_not_searched() -> None:
     def grid(*, has_times: bool = False, **options: float | None) -> Mapping[str, tuple[Any, ...]]:
         return grid_of(
-            with_small_grid(find_learner("ease")), configure().override("plugins.ease", options), has_times=has_times
+            with_small_grid(find_method("ease")), configure().override("plugins.ease", options), has_times=has_times
         )[0]
 
     fixed = grid(dropout=0.5, regularization=7.0, window_days=None)

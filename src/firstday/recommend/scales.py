@@ -19,7 +19,7 @@ def scale_answer(query: Query, answer: Answer) -> Answer:
     """Return the answer with readable scores and the names of their scales.
 
     Shares are clipped to [0, 1]. Scores of strategies with the scale `PROBABILITY` are calibrated to the probability
-    that the user will use the item, estimated on validation users (`firstday.training.calibrate`). All other scores,
+    that the user will use the item, estimated on validation users (`firstday.methods.calibrate`). All other scores,
     and those without a calibration, are kept. The order of a list never changes, but scores may become equal. Fill-up
     items score 0.
 
