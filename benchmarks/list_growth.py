@@ -108,7 +108,7 @@ def add_items(recommender: Recommender, n: int) -> Recommender:
     )
     titles = [f"taste{number % n_segments}" for number in range(n)]
     items = pl.DataFrame({"item_id": [f"new-{number}" for number in range(n)], "title": titles})
-    return Recommender(replace(model, content=content)).with_items(items)
+    return Recommender(model.with_learned(content=content)).with_items(items)
 
 
 def measure_catalogue(n_items: int, turns: int) -> dict[str, dict[str, dict[str, float]]]:

@@ -59,7 +59,7 @@ IMPRESSIONS = "data/impressions.py"
 ROLES = "data/splits/roles.py"
 REGISTRATION = "data/splits/registration.py"
 HISTORIES = "data/splits/histories.py"
-CLOCK = "training/clock.py"
+CLOCK = "methods/clock.py"
 
 STORES = (
     (SQLITE, "WHERE us < ?6 OR us < ?7", "WHERE ?6 = ?6 OR us < ?7"),
@@ -172,16 +172,16 @@ LEAKAGE = (
     ("training/fit.py", "learn(split.fold(rows),", "learn(split,", SPLIT_TESTS),
     ("ranking.py", "scores[excluded_rows.row_of_entry(), excluded_rows.columns] = -np.inf", "pass", LIST_TESTS),
     ("ranking.py", " & ~excluded.take(rows).has(items)", "", LIST_TESTS),
-    ("methods/blend.py", "np.where(excluded.has(chosen), ", "np.where(chosen < 0, ", LIST_TESTS),
+    ("methods/candidates.py", "np.where(excluded.has(chosen), ", "np.where(chosen < 0, ", LIST_TESTS),
     ("methods/explore.py", "quota.open[excluded] = False", "pass", LIST_TESTS),
-    ("methods/blend.py", "np.tile(rules.items, ", "np.tile(np.arange(query.model.n_items), ", LIST_TESTS),
+    ("methods/candidates.py", "np.tile(rules.items, ", "np.tile(np.arange(query.model.n_items), ", LIST_TESTS),
     (CLOCK, "past = first_uses.until(moment)", "past = first_uses", CLOCK_TESTS),
     (CLOCK, "measure_terms(first_uses.until(moment), ", "measure_terms(first_uses, ", CLOCK_TESTS),
     (CLOCK, "truth.keep(n_users[truth.columns] > 0)", "truth", CLOCK_TESTS),
     (CLOCK, "(int(start) - MODEL_AGE_US, ", "(int(start), ", CLOCK_TESTS),
     (CLOCK, "judged[~half] = gains[gains[:, half].mean", "judged[~half] = gains[gains.mean", CLOCK_TESTS),
-    ("training/calibrate.py", "first_uses.until(fold.moment_us)", "first_uses", CLOCK_TESTS),
-    ("engine/first_uses.py", 'pl.col("timestamp").min()', 'pl.col("timestamp").max()', CLOCK_TESTS),
+    ("methods/calibrate.py", "first_uses.until(fold.moment_us)", "first_uses", CLOCK_TESTS),
+    ("data/first_uses.py", 'pl.col("timestamp").min()', 'pl.col("timestamp").max()', CLOCK_TESTS),
     ("training/renew.py", "histories.can_be_warm & ~held_out", "histories.can_be_warm", CLOCK_TESTS),
 )
 """Guards against leakage and against items that must not be listed, with their tests."""

@@ -127,16 +127,16 @@ def make_model(n_items: int = 50_000, n_segments: int = 1_000, dimensions: int =
                 ({"direct": 0.3, "personal": 0.3, "soft_segments": 0.2, "popular": 0.2, "edlae": 0.1},) * len(KNOTS)
             ),
             "auto": Guard(),
+            "content": ItemContent(
+                Ids.of([f"artist_id=artist-{ix:05}" for ix in range(sizes["artist"])]),
+                np.pad(targets["artist"], ((0, 0), (0, 1))).astype(np.float32),
+                projection=np.zeros((0, dimensions + 1), np.float32),
+                centre=np.zeros(dimensions + 1, np.float32),
+                n_hidden=n_items // 5,
+                cosine=0.5,
+                calibration=Calibration(-3.0, 4.0, 1.0, 0.0, n_items // 5),
+            ),
         },
-        content=ItemContent(
-            Ids.of([f"artist_id=artist-{ix:05}" for ix in range(sizes["artist"])]),
-            np.pad(targets["artist"], ((0, 0), (0, 1))).astype(np.float32),
-            projection=np.zeros((0, dimensions + 1), np.float32),
-            centre=np.zeros(dimensions + 1, np.float32),
-            n_hidden=n_items // 5,
-            cosine=0.5,
-            calibration=Calibration(-3.0, 4.0, 1.0, 0.0, n_items // 5),
-        ),
         facts={
             "data": {"dataset": "random", "warm_users": int(used.sizes.sum()), "items": n_items},
             "metrics": {"users": "none", "k": 50, "precision": {}},

@@ -131,7 +131,9 @@ def running_servers() -> Iterator[dict[str, httpx.Client]]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         tiny = make_recommender().model
         catalogue = replace(tiny.catalogue, names={"artist": ("Ada", "Ben")})
-        model = Recommender(replace(tiny, catalogue=catalogue, content=make_content())).save(folder / "model")
+        model = Recommender(replace(tiny, catalogue=catalogue).with_learned(content=make_content())).save(
+            folder / "model"
+        )
         clients = {}
         keys = {f"{right}_keys": key for right, key in KEYS.items()}
         for name, settings in (("open", {}), ("keys", keys)):

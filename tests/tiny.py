@@ -37,12 +37,12 @@ from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import Encoder
 from firstday.methods.auto import Guard
 from firstday.methods.blend import Blending
+from firstday.methods.clock import Clock
 from firstday.methods.direct import Ranker
 from firstday.methods.ease import Ease, ItemLinks
 from firstday.methods.people import FriendWeights, Neighborhood
 from firstday.methods.segments import SegmentLists
 from firstday.model.calibration import Calibration
-from firstday.model.clock import Clock
 from firstday.model.item_content import ItemContent
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.recommender import Recommender
@@ -231,10 +231,10 @@ def make_model() -> TrainedModel:
         learned={
             **make_base_methods(),
             **make_baselines(),
+            "links": SparseRows.from_pairs(  # i1 goes with i2, a bit less with i3; i4 with i5
+                np.array([0, 0, 3]), np.array([1, 2, 4]), np.array([0.5, 0.4, 0.6], np.float32), N_ITEMS, N_ITEMS
+            ),
         },
-        links=SparseRows.from_pairs(  # i1 goes with i2, a bit less with i3; i4 with i5
-            np.array([0, 0, 3]), np.array([1, 2, 4]), np.array([0.5, 0.4, 0.6], np.float32), N_ITEMS, N_ITEMS
-        ),
         warm=WarmUsers(
             Ids.of([f"u{ix}" for ix in range(1, 6)]), np.array([EAST, EAST, EAST, NORTH, NORTH], np.float32), USES
         ),

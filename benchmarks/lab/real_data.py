@@ -36,8 +36,8 @@ from firstday.lab.simulate.simulation_settings import SimulationSettings
 from firstday.lab.simulate.tables import simulate
 from firstday.methods.popularity import RECENT
 from firstday.progress import open_progress
-from firstday.recommend.registry import searched_names
 from firstday.recommend.spec import PAPER_SEGMENT
+from firstday.recommend.support import searched_names
 
 DOCS = Path(__file__).parents[2] / "docs"
 SIMULATED = "simulated"

@@ -9,7 +9,8 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from firstday.config import Config
-from firstday.recommend.registry import find_learner, optional_names
+from firstday.recommend.registry import find_method
+from firstday.recommend.support import optional_names
 from firstday.serve.settings import ServeSettings
 
 
@@ -34,8 +35,8 @@ def training_settings() -> list[str]:
             sections[name] = section
         else:
             top[name] = field
-    for method in map(find_learner, optional_names()):
-        if method.settings is not None:
+    for method in map(find_method, optional_names()):
+        if method is not None and method.settings is not None:
             sections[f"plugins.{method.name}"] = method.settings
     section_of: dict[Any, str] = {}
     lines = ["## Top-level settings", "", *_list(top, "", section_of)]

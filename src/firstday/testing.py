@@ -16,8 +16,8 @@ from firstday.recommend.component import Component
 from firstday.recommend.plugin_checks import check_answer
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import find_supported
 from firstday.recommend.rules.list_rules import Rules, compile_rules
+from firstday.recommend.support import find_supported
 
 N_USERS = 30
 """Number of users with signals or profile values in `make_users`."""

@@ -12,7 +12,8 @@ import pytest
 
 from firstday.config import load_config
 from firstday.recommend.recommender import open_model
-from firstday.recommend.registry import strategies_with, strategy_names
+from firstday.recommend.registry import strategy_names
+from firstday.recommend.support import strategies_with
 from tests.cli.conftest import Run
 from tests.cli.test_commands import ORDER
 from tests.synthetic import SEED

@@ -9,10 +9,10 @@ import pytest
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import Window
+from firstday.data.first_uses import FirstUses, add_first_uses, count_first_uses, count_warm_first_uses
 from firstday.data.ids import Ids
 from firstday.data.load import load
 from firstday.data.splits.histories import LogSpan
-from firstday.engine.first_uses import FirstUses, add_first_uses, count_first_uses, count_warm_first_uses
 from firstday.tables.schema import DAY_US
 from tests.engine.parts import divide
 

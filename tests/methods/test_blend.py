@@ -18,8 +18,9 @@ from firstday.recommend import registry
 from firstday.recommend.component import LEAST_SHARE, Component, Lift, Scores, Shares
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.registry import components_of, register, strategies_of
+from firstday.recommend.registry import register
 from firstday.recommend.spec import StrategySpec
+from firstday.recommend.support import components_of, strategies_of
 from firstday.sparse import SparseRows
 from firstday.testing import check_strategy
 from tests.tiny import N_ITEMS, make_clock, make_model, with_learned
@@ -77,7 +78,7 @@ def test_each_kind_of_component_adds_its_scores_times_its_weight(kind: str) -> N
     model = register_mine(repeat(part))
     assert components_of(model)[-1] == "mine"
     assert score_all(model) == pytest.approx([2 * score for score in scores], rel=1e-4)
-    rising = score_all(model.with_clock(make_clock(RISING.tolist())))
+    rising = score_all(model.with_learned(clock=make_clock(RISING.tolist())))
     assert rising == pytest.approx([2 * score for score in (np.array(scores) + has_clock * RISING)], rel=1e-4)
 
 
@@ -95,8 +96,8 @@ def test_shares_and_lifts_make_candidates_and_scores_do_not(
     part: Shares | Lift | Scores, is_candidate: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody uses the last item."""
-    monkeypatch.setattr("firstday.methods.blend.N_CANDIDATES", 2)
-    monkeypatch.setattr("firstday.methods.blend.ALL_CANDIDATES", 0)
+    monkeypatch.setattr("firstday.methods.candidates.N_CANDIDATES", 2)
+    monkeypatch.setattr("firstday.methods.candidates.ALL_CANDIDATES", 0)
     model = register_mine(repeat(part))
     chosen, _, _ = score_blend(Query(model, model.read_signals([USER])[0], 2), np.zeros(1, dtype=np.int64))
     assert (5 in chosen[0]) == is_candidate

@@ -13,9 +13,9 @@ import pytest
 from paper_size import make_model
 
 from firstday.features.signals import Signals
-from firstday.methods import blend
-from firstday.methods.blend import MAX_LIFT, find_candidates
-from firstday.model.clock import Clock
+from firstday.methods import candidates
+from firstday.methods.candidates import MAX_LIFT, find_candidates
+from firstday.methods.clock import Clock, clock_factors, clock_terms
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import greatest
 from firstday.recommend.component import LEAST_SHARE, Lift, Part, Shares
@@ -45,15 +45,15 @@ def model_of_tastes() -> TrainedModel:
 
 def with_clock(model: TrainedModel) -> TrainedModel:
     terms = np.random.default_rng(2).normal(size=N_ITEMS).astype(np.float32)
-    return model.with_clock(Clock(7.0, 1.0, True, terms, 2.0, 1.0, 0.1, 100, 10))
+    return model.with_learned(clock=Clock(7.0, 1.0, True, terms, 2.0, 1.0, 0.1, 100, 10))
 
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take few candidates, so that the order of all items is read in parts."""
-    monkeypatch.setattr(blend, "ALL_CANDIDATES", N_NARROW)
-    monkeypatch.setattr(blend, "N_CANDIDATES", N_CHOSEN)
-    monkeypatch.setattr(blend, "MIN_RANKED", 1)
+    monkeypatch.setattr(candidates, "ALL_CANDIDATES", N_NARROW)
+    monkeypatch.setattr(candidates, "N_CANDIDATES", N_CHOSEN)
+    monkeypatch.setattr(candidates, "MIN_RANKED", 1)
 
 
 def rank_everything(query: Query, parts: Sequence[Part], excluded: SparseRows, n: int) -> np.ndarray:
@@ -64,8 +64,8 @@ def rank_everything(query: Query, parts: Sequence[Part], excluded: SparseRows, n
     for part in parts:
         if isinstance(part, Shares):
             promise += part.rows.dense(part.background)
-    if model.clock_terms is not None:
-        promise *= model.clock_factors
+    if clock_terms(model) is not None:
+        promise *= clock_factors(model)
     promise *= rules.allowed
     for part in parts:
         if isinstance(part, Lift):
@@ -109,7 +109,7 @@ def test_another_background_is_ranked_anew() -> None:
     assert isinstance(popular, Shares)
     reverse = replace(popular, background=popular.background[::-1].copy())
     nothing = SparseRows.empty(1, N_ITEMS)
-    found = [blend._choose_candidates(query, {"popular": part}, nothing) for part in (popular, reverse, popular)]
+    found = [candidates._choose_candidates(query, {"popular": part}, nothing) for part in (popular, reverse, popular)]
     assert found[0].tolist() == found[2].tolist()
     assert found[1].tolist() == rank_everything(query, [reverse], nothing, N_CHOSEN).tolist() != found[0].tolist()
     assert first.shape == (1, N_CHOSEN)

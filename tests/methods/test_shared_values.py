@@ -14,7 +14,8 @@ from firstday.model.trained_model import TrainedModel
 from firstday.recommend.answers import answer_query
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import find_strategy, strategies_of
+from firstday.recommend.registry import find_strategy
+from firstday.recommend.support import strategies_of
 from firstday.testing import make_users
 
 SHARED = (
@@ -29,12 +30,6 @@ FEW_READERS = {
     "members_of_items",  # the questionnaire asks about them
     "kept_by_segment",  # narrows neighbours only in large models; the questionnaire reads it
     "shown_counts",  # the impressions, from which `explore` learns
-    "clock",  # `blend` applies it to the components of all methods
-    "clock_factors",
-    "recent_items",  # `recent` ranks by them, and fills lists up
-    "recent_shares",
-    "links",  # what goes with an item
-    "content",  # places new items in the lists of all methods
 }
 
 

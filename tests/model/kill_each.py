@@ -28,7 +28,7 @@ from firstday.model.folder import (
     save_model,
 )
 from firstday.model.trained_model import TrainedModel
-from firstday.recommend.registry import value_type
+from firstday.recommend.support import value_type
 from tests.tiny import make_model
 
 CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.utime", "os.link", "os.symlink", "os.truncate")

@@ -29,7 +29,8 @@ from firstday.model.folder import (
     save_model,
 )
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.registry import strategy_names, value_type
+from firstday.recommend.registry import strategy_names
+from firstday.recommend.support import value_type
 from tests.model.kill_each import label
 from tests.tiny import without_learned
 

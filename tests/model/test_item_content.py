@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.model.item_content import ItemContent, choose_terms, find_terms, fit_content, index_terms, scale_vectors
+from firstday.methods.item_content import choose_terms, fit_content
+from firstday.model.item_content import ItemContent, find_terms, index_terms, scale_vectors
 from tests.tiny import EAST, NORTH, NOWHERE, make_content
 
 N_TASTES = 3

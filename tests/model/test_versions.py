@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from firstday.cli.main import app
 from firstday.errors import ArtifactError
 from firstday.model.folder import MANIFEST, list_versions, load_model, read_manifest, rollback, save_model
-from firstday.recommend.registry import value_type
+from firstday.recommend.support import value_type
 from tests.model.kill_each import label
 
 ROOT = Path(__file__).parents[2]

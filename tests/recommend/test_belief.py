@@ -10,7 +10,8 @@ import pytest
 from firstday.embed.embeddings import PASSED_OVER, FoldIn
 from firstday.features.signals import Signals
 from firstday.features.wire_types import Impression
-from firstday.methods.blend import HALFWAY, _score_evidence, _share_by_belief, score_blend
+from firstday.methods.blend import score_blend
+from firstday.methods.candidates import HALFWAY, _score_evidence, _share_by_belief
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend import belief as rules
 from firstday.recommend.answers import answer_query

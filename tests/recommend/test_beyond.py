@@ -12,7 +12,7 @@ from firstday.evaluation.run import evaluate
 from firstday.features.signals import Signals
 from firstday.methods.blend import Blending
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import components_of, strategies_of
+from firstday.recommend.support import components_of, strategies_of
 from tests.synthetic import small_config
 from tests.tiny import with_learned, without_learned
 

@@ -21,8 +21,9 @@ from firstday.recommend.answers import answer_query
 from firstday.recommend.effects import find_effects
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import register, strategies_of
+from firstday.recommend.registry import register
 from firstday.recommend.spec import StrategySpec
+from firstday.recommend.support import strategies_of
 from tests.synthetic import COLD_MODELS
 from tests.tiny import ITEM_VECTORS, PAIRS, D, make_model, make_network
 

@@ -18,17 +18,14 @@ from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import (
     _registry,
-    find_learner,
     find_strategy,
     is_plugin,
     load_plugin,
     register,
-    strategies_of,
     strategy_names,
-    with_methods,
-    with_methods_of,
 )
 from firstday.recommend.spec import ColdModelSpec, StrategySpec
+from firstday.recommend.support import learners_of, strategies_of, with_methods, with_methods_of
 
 
 def recommend_last(query: Query) -> Answer:
@@ -167,7 +164,7 @@ def test_what_a_strategy_needs_is_told_by_its_setting(tiny: Recommender) -> None
 def test_a_method_that_cannot_be_trained_is_told(name: str) -> None:
     register(LAST)
     with pytest.raises(ConfigError, match=rf"^methods: '{name}' is unknown.*; choose one of .*ease"):
-        find_learner(name)
+        learners_of(Config().override("methods", (name,)))
 
 
 def test_method_named_twice_is_trained_once() -> None:

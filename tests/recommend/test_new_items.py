@@ -31,7 +31,7 @@ NORTH_USER: dict[str, Any] = {"country": "DE"}
 
 @pytest.fixture(scope="module")
 def model() -> TrainedModel:
-    return replace(make_model(), content=make_content())
+    return make_model().with_learned(content=make_content())
 
 
 def add(model: TrainedModel, *items: Mapping[str, Any]) -> Recommender:
@@ -78,7 +78,7 @@ def test_what_was_shown_and_not_used_since_falls(model: TrainedModel) -> None:
 
 def test_items_after_their_first_days_are_not_fresh(model: TrainedModel) -> None:
     content = make_content(freshness=0.1, fresh_from="2026-01-31T00:00:00Z")
-    fresh = replace(model, content=content)
+    fresh = model.with_learned(content=content)
     for day, is_listed in (("2026-01-30", True), ("2026-02-01", False)):
         assert ("n1" in ids(add(fresh, {**NEW, "added_at": f"{day}T12:00:00Z"}).recommend(EAST_USER))) == is_listed
 
@@ -90,14 +90,14 @@ def test_an_own_vector_says_what_an_item_is_like(model: TrainedModel) -> None:
     with pytest.raises(DataError) as raised:
         add(model, {"item_id": "n1", "vector": [1.0, 0.0, 0.0]})
     assert raised.value.faults[0].where == "items.vector"
-    without = replace(model, content=make_content(projection=np.zeros((0, 4), np.float32)))
+    without = model.with_learned(content=make_content(projection=np.zeros((0, 4), np.float32)))
     assert "n1" not in ids(add(without, {"item_id": "n1", "vector": [2.0, 0.0]}).recommend(EAST_USER))
 
 
 def test_users_of_whom_nothing_is_known_are_average(model: TrainedModel) -> None:
     assert ids(add(model, NEW).recommend({})) == ["i1", "i3", "i2", "i4"]  # .6, .6, .4 and .4, and .019
     popular = make_content(centre=np.array([0, 0, 3], np.float32))  # .5
-    assert ids(add(replace(model, content=popular), NEW).recommend({})) == ["i1", "i3", "n1", "i2"]
+    assert ids(add(model.with_learned(content=popular), NEW).recommend({})) == ["i1", "i3", "n1", "i2"]
 
 
 @pytest.mark.parametrize("strategy", ["segment", "blend", "explore"])

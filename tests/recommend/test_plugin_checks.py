@@ -244,7 +244,7 @@ class Thawed:
             lambda: StrategySpec(
                 name="bro", describe="", recommend=divide, fit=lambda *_: None, value=Vectors, search=SEARCH
             ),
-            r"^strategy 'bro': has both a fit and a search; give one of them\.$",
+            r"^strategy 'bro': learns at several stages; give one of fit, choose and search\.$",
         ),
         (
             lambda: OptionSearch(grid={"power": 0.5}, prepare=lambda _: divide),  # type: ignore[dict-item]

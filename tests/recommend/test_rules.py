@@ -18,10 +18,11 @@ from firstday.recommend.answers import answer_query
 from firstday.recommend.batch import recommend_tables
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import find_strategy, register, strategies_of, strategy_names
+from firstday.recommend.registry import find_strategy, register, strategy_names
 from firstday.recommend.rules.filters import MAX_NEAR, Filter
 from firstday.recommend.rules.list_rules import MAX_COMPILED_RULES, Row, Rules, compile_rules
 from firstday.recommend.spec import StrategySpec
+from firstday.recommend.support import strategies_of
 from firstday.testing import make_users
 
 COLUMNS = {

@@ -12,9 +12,10 @@ from firstday.model.calibration import Calibration
 from firstday.recommend.answers import answer_query
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import find_strategy, register, strategies_of, strategy_names
+from firstday.recommend.registry import find_strategy, register, strategy_names
 from firstday.recommend.scales import is_fraction, scale_answer
 from firstday.recommend.spec import PROBABILITY, StrategySpec
+from firstday.recommend.support import strategies_of
 from tests.tiny import N_ITEMS, make_model
 
 HALF = Calibration(0.0, 1.0, -1.0, 1.0, 20)

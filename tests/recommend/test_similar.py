@@ -112,8 +112,7 @@ def test_links_are_stored_with_the_model(tiny: Recommender, tmp_path: Path) -> N
 
 
 def test_trained_links_answer_for_every_item(recommender: Recommender) -> None:
-    links = recommender.model.links
-    assert links is not None
+    links = recommender.model.learned["links"]
     assert links.lengths().max() > 0
     for item in recommender.model.catalogue.items.values[:30]:
         answer = recommender.similar(item, 20)

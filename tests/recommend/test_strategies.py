@@ -11,7 +11,8 @@ from firstday.ranking import MAX_CELLS, rank_scores
 from firstday.recommend.answers import answer_query
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import searched_names, strategy_names
+from firstday.recommend.registry import strategy_names
+from firstday.recommend.support import searched_names
 from firstday.testing import check_strategy
 from tests.tiny import N_ITEMS
 

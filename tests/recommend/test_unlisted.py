@@ -17,7 +17,7 @@ from firstday.recommend.answers import answer_query
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.questionnaire import Answers, Questionnaire, recommend_after_questions
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import strategies_of, value_type
+from firstday.recommend.support import strategies_of, value_type
 from firstday.training.fit import fit
 from tests.synthetic import N_ITEMS as N_WORLD_ITEMS
 from tests.synthetic import brief_config

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from firstday.features.signals import Impression
+from firstday.features.wire_types import Impression
 from firstday.serve.store.log import StoreError
 from tests.serve.conftest import StartApp, add_events, assert_error, get_list, ids_of, post_list
 from tests.serve.in_process import RunningApp

@@ -48,7 +48,7 @@ EAST = {"profile": {"country": "FR"}}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    model = replace(make_model(), content=make_content())
+    model = make_model().with_learned(content=make_content())
     return Recommender(model).save(tmp_path_factory.mktemp("new") / "model")
 
 
@@ -187,7 +187,7 @@ def test_a_model_that_learned_nothing_stores_items_and_says_so(by_hand: httpx.Cl
 
 
 def test_a_new_model_lists_what_its_users_used_as_it_learned(folder: Path, tmp_path: Path) -> None:
-    model = replace(make_model(), content=make_content())
+    model = make_model().with_learned(content=make_content())
     place = Recommender(model).save(tmp_path / "model")
     with running_app(place, tmp_path) as app, app.open_client() as http:
         http.put("/v1/users/u", json=EAST)
@@ -244,7 +244,7 @@ def test_later_puts_keep_the_time_of_the_first(folder: Path, tmp_path: Path, red
             item = read_items(apps[0])["n1"]
             assert item.values["added_at"] == to_time(item.first_us).isoformat()
             first_us.append(item.first_us)
-            Recommender(replace(make_model(), content=make_content(cosine=len(first_us) / 10))).save(place)
+            Recommender(make_model().with_learned(content=make_content(cosine=len(first_us) / 10))).save(place)
             assert read_body(clients[0].post("/v1/model/reload"))["changed"]
         assert len(set(first_us)) == 1
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
-from firstday.features.signals import Impression, Signals
+from firstday.features.signals import Signals
+from firstday.features.wire_types import Impression
 from firstday.serve.store.records import Event, Profile, ShownList, StoredEvent, StoredUser
 from tests.serve.store_harness import make_event, make_shown
 

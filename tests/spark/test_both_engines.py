@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
+from firstday.data.first_uses import count_warm_first_uses
 from firstday.data.ids import Ids
 from firstday.data.parts import join_users, unpack
 from firstday.data.splits.holdout import log_of, protocol_of
@@ -20,7 +21,6 @@ from firstday.data.summary import summarise
 from firstday.embed.embeddings import FoldIn
 from firstday.engine import engines
 from firstday.engine.everyone import StatisticsTask, merge
-from firstday.engine.first_uses import count_warm_first_uses
 from firstday.engine.large import describe_warm, sum_parts, warm_affinity
 from firstday.engine.spark.cluster_dataset import ClusterDataset
 from firstday.engine.spark.recommend_on_spark import recommend_on_spark, write_lists
@@ -154,7 +154,7 @@ def test_first_uses_are_counted_the_same_on_both(
 ) -> None:
     """The clock of a model follows from these counts."""
     assert isinstance(local.dataset, Dataset)
-    assert trained.model.clock is not None
+    assert "clock" in trained.model.learned
     settings = config.override("training.most_users", 100)
     log = log_of(local.dataset, settings)
     held_out = Ids(local.dataset.users.take(np.arange(0, 600, 7)))
@@ -342,7 +342,7 @@ def test_a_given_model_gives_the_same_lists(
 
 def test_a_batch_with_new_items_gives_the_same_lists(spark: SparkSession, tmp_path: Path) -> None:
     """The model of five users lists an item of the artist a1 for users of the east, whichever engine asks."""
-    model = Recommender(replace(make_model(), content=make_content()))
+    model = Recommender(make_model().with_learned(content=make_content()))
     folder = tmp_path / "newcomers"
     folder.mkdir()
     pl.DataFrame({"user_id": ["u", "v"], "country": ["FR", "DE"]}).write_parquet(folder / "users.parquet")
@@ -361,7 +361,7 @@ def test_a_batch_with_new_items_gives_the_same_lists(spark: SparkSession, tmp_pa
     assert listed["u"].count("i1") == 1
     assert "n1" in listed["v"]
     assert "n2" not in listed["v"]
-    without = replace(model, model=replace(model.model, content=None))
+    without = replace(model, model=model.model.with_learned(content=None))
     _, summary, _ = recommend_on_spark(without, frames, 3)
     assert [note.partition(":")[0] for note in summary.notes] == ["items", "Unknown to the model and ignored"][::-1]
     bad = frames | {"items": spark.createDataFrame([("Dawn",)], "title string")}

@@ -6,20 +6,21 @@ import numpy as np
 import pytest
 
 from firstday.features.signals import Signals
-from firstday.model.calibration import log_known
-from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import find_strategy, searched_names
-from firstday.recommend.spec import PROBABILITY
-from firstday.sparse import SparseRows
-from firstday.training.calibrate import (
+from firstday.methods.calibrate import (
     MIN_CALIBRATION_USERS,
     MIN_NEWEST,
     calibrate,
     fit_calibration,
     take_newest,
 )
-from firstday.training.validation import Fold
+from firstday.model.calibration import log_known
+from firstday.recommend.fold import Fold
+from firstday.recommend.query import Query
+from firstday.recommend.recommender import Recommender
+from firstday.recommend.registry import find_strategy
+from firstday.recommend.spec import PROBABILITY
+from firstday.recommend.support import searched_names
+from firstday.sparse import SparseRows
 from tests.tiny import N_ITEMS
 
 

@@ -8,21 +8,17 @@ import numpy as np
 import pytest
 
 from firstday.config import Config
+from firstday.data.first_uses import FirstUses
 from firstday.data.splits.split import Cohort
-from firstday.engine.first_uses import FirstUses
 from firstday.features.signals import Signals
-from firstday.model.clock import Clock
-from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender
-from firstday.sparse import SparseRows
-from firstday.tables.schema import DAY_US
-from firstday.training.calibrate import DRIFT_SMOOTHING, measure_drift
-from firstday.training.clock import (
+from firstday.methods.calibrate import DRIFT_SMOOTHING, measure_drift
+from firstday.methods.clock import (
     CAUTIOUS_WEIGHT,
     MAX_CHANCE,
     MODEL_AGE_US,
     SETTINGS,
     SMOOTHING,
+    Clock,
     choose_clock,
     go_back,
     judge,
@@ -30,7 +26,12 @@ from firstday.training.clock import (
     measure_gains,
     measure_terms,
 )
-from firstday.training.validation import Fold
+from firstday.methods.popularity import rank_recent
+from firstday.recommend.fold import Fold
+from firstday.recommend.query import Query
+from firstday.recommend.recommender import Recommender
+from firstday.sparse import SparseRows
+from firstday.tables.schema import DAY_US
 from tests.tiny import N_ITEMS, make_clock, with_learned
 
 N_WEEKS = 30
@@ -165,7 +166,7 @@ def test_items_that_are_used_more_of_late_rise_in_blend_and_in_lists_for_the_unk
     known = Signals(age=20, country="FR", interactions=[("stream", "item", "i1")])
 
     def order(strategy: str, user: Signals, clock: Clock | None) -> list[str]:
-        model = tiny.model.with_clock(clock)
+        model = tiny.model.with_learned(clock=clock)
         return [item.item_id for item in replace(tiny, model=model).recommend(user, 4, strategy=strategy).items]
 
     for rising in (1, 2, 3, 4):
@@ -183,13 +184,13 @@ def test_items_that_are_used_more_of_late_rise_in_blend_and_in_lists_for_the_unk
 
 def test_the_fallback_is_named_and_fills_lists(tiny: Recommender) -> None:
     clock = make_clock([0, 0, 0, 0, 9, 0])
-    kept = replace(tiny, model=tiny.model.with_clock(clock))
+    kept = replace(tiny, model=tiny.model.with_learned(clock=clock))
     nothing = kept.recommend(Signals(), 4, strategy="auto")
     assert nothing.route == "recent"
     assert [item.item_id for item in nothing.items][:2] == ["i5", "i1"]
     segment = kept.recommend(Signals(age=20), 6, strategy="segment", rules={"deny": ["i1", "i2", "i3"]})
     assert segment.items[segment.n_ranked].item_id == "i5"
-    unused = replace(tiny, model=tiny.model.with_clock(replace(clock, is_kept=False)))
+    unused = replace(tiny, model=tiny.model.with_learned(clock=replace(clock, is_kept=False)))
     assert unused.recommend(Signals(), 4, strategy="auto").route == "popular"
 
 
@@ -221,10 +222,8 @@ def test_newcomers_are_judged_with_the_clock_as_of_their_first_day(tiny: Recomme
     parts = [fold(10).take(users[:9]), fold(70).take(users[9:])]  # the sixth of twelve periods starts with the tenth
     assert drift(parts) == pytest.approx(np.log((DRIFT_SMOOTHING + 15) / (DRIFT_SMOOTHING + 24)))
     early, *_, late = go_back(parts, fifty_users, clock)
-    assert early.model.clock_terms is not None
-    assert early.model.clock_terms.argmin() == 4
-    assert late.model.clock_terms is not None
-    assert late.model.clock_terms.argmax() == 4
+    assert early.model.learned["clock"].terms.argmin() == 4
+    assert late.model.learned["clock"].terms.argmax() == 4
     assert sum(part.query.n_users for part in go_back(parts, fifty_users, clock)) == len(users)
     sampled = Fold(fold(10).query, truth)
     assert go_back([sampled], None, None) == [sampled]
@@ -233,6 +232,6 @@ def test_newcomers_are_judged_with_the_clock_as_of_their_first_day(tiny: Recomme
 
 def test_as_of_models_keep_what_does_not_depend_on_the_clock(tiny: Recommender) -> None:
     model = with_learned(tiny.model)
-    assert model.popular_items is model.with_clock(make_clock([1] * N_ITEMS)).popular_items
-    assert model.recent_items.tolist() == model.popular_items.tolist()
-    assert model.with_clock(make_clock([0, 0, 0, 0, 9, 0])).recent_items[0] == 4
+    assert model.popular_items is model.with_learned(clock=make_clock([1] * N_ITEMS)).popular_items
+    assert rank_recent(model)[0].tolist() == model.popular_items.tolist()
+    assert rank_recent(model.with_learned(clock=make_clock([0, 0, 0, 0, 9, 0])))[0][0] == 4

@@ -7,12 +7,11 @@ import pytest
 
 from firstday.data.events import ITEM
 from firstday.features.signals import Signals
-from firstday.methods.auto import Guard
+from firstday.methods.auto import MIN_CLASS_USERS, Guard, choose_guard
 from firstday.model.trained_model import KNOWLEDGE
+from firstday.recommend.fold import Fold
 from firstday.recommend.query import Query
 from firstday.sparse import SparseRows
-from firstday.training.guard import MIN_CLASS_USERS, choose_guard
-from firstday.training.validation import Fold
 from tests.tiny import N_ITEMS, make_model
 
 MANY = Signals(interactions=[("stream", ITEM, f"i{item}") for item in range(1, 5)])
@@ -33,7 +32,7 @@ def guard_of(differences: dict[str, list[float]], monkeypatch: pytest.MonkeyPatc
     """Choose the guard, given what the precision of `blend` is above that of `popular` for users of each class."""
     gains = np.array([gain for of_class in differences.values() for gain in of_class])
     precision = {"blend": 0.1 + np.maximum(gains, 0), "popular": 0.1 - np.minimum(gains, 0), "segment": gains * 0}
-    monkeypatch.setattr("firstday.training.guard.measure_folds", lambda _folds, name: precision[name])
+    monkeypatch.setattr("firstday.methods.auto.measure_folds", lambda _folds, name: precision[name])
     model = make_model()
     users = [USERS[name] for name, of_class in differences.items() for _ in of_class]
     query = Query(model, model.read_signals(users)[0], 2)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from firstday.engine.first_uses import FirstUses
+from firstday.data.first_uses import FirstUses
 from firstday.features.signals import Signals
+from firstday.methods.item_content import calibrate_content, measure_freshness
+from firstday.recommend.fold import Fold
 from firstday.recommend.query import Query
 from firstday.sparse import SparseRows
 from firstday.tables.schema import DAY_US
-from firstday.training.item_content import calibrate_content, measure_freshness
-from firstday.training.validation import Fold
 from tests.tiny import EAST, N_ITEMS, NORTH, make_content, make_model
 
 N_DAYS = 50

@@ -12,10 +12,10 @@ from firstday.data.events import Window
 from firstday.data.load import load
 from firstday.data.splits.split import Cohort, Split
 from firstday.embed.embeddings import select_uses
+from firstday.methods import item_links
+from firstday.methods.item_links import MAX_LINKS, MAX_SET_ITEMS, RARITY, SMOOTHING, link_items
 from firstday.sparse import SparseRows
 from firstday.tables.schema import DAY_US
-from firstday.training import item_links
-from firstday.training.item_links import MAX_LINKS, MAX_SET_ITEMS, RARITY, SMOOTHING, link_items
 
 CONFIG = Config()
 USES = [

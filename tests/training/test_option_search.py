@@ -19,13 +19,16 @@ from firstday.errors import ConfigError
 from firstday.evaluation.run import SIMPLE, evaluate
 from firstday.features.signal_batch import SignalBatch
 from firstday.features.signals import Signals
+from firstday.methods.precision import measure_folds
 from firstday.model.trained_model import TrainedModel
 from firstday.progress import no_progress
 from firstday.recommend.answers import answer_query
+from firstday.recommend.fold import Fold
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import find_learner, learners_of, register, searched_names
+from firstday.recommend.registry import find_method, register
 from firstday.recommend.spec import PAPER_SEGMENT, ColdModelSpec, OptionSearch, StrategySpec, UseData
+from firstday.recommend.support import learners_of, searched_names
 from firstday.sparse import SparseRows
 from firstday.testing import check_strategy
 from firstday.training.fit import FitResult, cohort_query, fit
@@ -39,7 +42,6 @@ from firstday.training.option_search import (
     search_grid,
     search_options,
 )
-from firstday.training.validation import Fold, measure_folds
 from tests.synthetic import N_ITEMS, SEED, UNUSED_ITEM, brief_config
 from tests.timed import DAY, LOG, make_log
 
@@ -169,7 +171,7 @@ def test_each_combination_is_tried_and_the_first_of_the_best_chosen(
 def test_options_of_the_configuration_are_not_searched() -> None:
     def grid(*, has_times: bool = False, **options: float | None) -> Mapping[str, tuple[Any, ...]]:
         return grid_of(
-            with_small_grid(find_learner("ease")), configure().override("plugins.ease", options), has_times=has_times
+            with_small_grid(find_method("ease")), configure().override("plugins.ease", options), has_times=has_times
         )[0]
 
     fixed = grid(dropout=0.5, regularization=7.0, window_days=None)

@@ -10,11 +10,12 @@ import pytest
 
 from firstday.data.splits import roles
 from firstday.data.splits.holdout import split_for_training
+from firstday.methods.blend import choose_blending
+from firstday.recommend.fold import Fold
 from firstday.segment.segments import ItemCounts, Segments
 from firstday.sparse import SparseRows
 from firstday.training.fit import fit
-from firstday.training.validation import Fold, ObjectiveHistory, Validation, draw_evaluated
-from firstday.training.weights import choose_blending
+from firstday.training.validation import ObjectiveHistory, Validation, draw_evaluated
 from tests.synthetic import brief_config
 from tests.timed import make_log
 
@@ -77,7 +78,7 @@ def test_a_model_of_few_newcomers_is_learned_from_all_of_them(monkeypatch: pytes
         noted.extend(folds)
         return choose_blending(folds)
 
-    monkeypatch.setattr("firstday.training.fit.choose_blending", note_folds)
+    monkeypatch.setattr("firstday.methods.blend.choose_blending", note_folds)
     log = make_log()
     config = brief_config(protocol="registration", registration={"target_days": 5.0}, cold_model={"epochs": 4})
     split = split_for_training(log, config, 0)

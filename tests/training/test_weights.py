@@ -12,18 +12,9 @@ from firstday.config import as_published
 from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Split
 from firstday.features.signals import Signals
-from firstday.methods.blend import KNOTS, share_of_knots
-from firstday.recommend.answers import answer_query
-from firstday.recommend.component import Scores
-from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import components_of, find_strategy, register
-from firstday.recommend.spec import BASE_COMPONENTS, StrategySpec
-from firstday.sparse import SparseRows
-from firstday.training.fit import cohort_query, fit
-from firstday.training.validation import Fold, Validation, measure_folds
-from firstday.training.weights import (
+from firstday.methods.blend import (
     KNOT_SMOOTHING,
+    KNOTS,
     N_BEST,
     RIDGE,
     Candidates,
@@ -33,7 +24,20 @@ from firstday.training.weights import (
     collect_candidates,
     fit_blending,
     fit_weights,
+    share_of_knots,
 )
+from firstday.methods.precision import measure_folds
+from firstday.recommend.answers import answer_query
+from firstday.recommend.component import Scores
+from firstday.recommend.fold import Fold
+from firstday.recommend.query import Query
+from firstday.recommend.recommender import Recommender
+from firstday.recommend.registry import find_strategy, register
+from firstday.recommend.spec import StrategySpec
+from firstday.recommend.support import components_of
+from firstday.sparse import SparseRows
+from firstday.training.fit import cohort_query, fit
+from firstday.training.validation import Validation
 from tests.synthetic import brief_config
 from tests.tiny import N_ITEMS
 
@@ -128,17 +132,16 @@ def test_weights_follow_validation_users_alone(world: Dataset, split: Split, rec
     query = cohort_query(recommender, world, split.validation, 20)
     fold = Fold(query, split.validation.truth)
     halves = [fold.take(rows) for rows in np.array_split(np.arange(query.n_users), 2)]
-    one, two = (
-        [part for fold in folds for part in collect_candidates(fold, BASE_COMPONENTS)] for folds in ([fold], halves)
-    )
-    n_components = len(BASE_COMPONENTS)
+    one, two = ([part for fold in folds for part in collect_candidates(fold, COMPONENTS)] for folds in ([fold], halves))
+    n_components = len(COMPONENTS)
     np.testing.assert_allclose(fit_weights(one, n_components), fit_weights(two, n_components), atol=0.01)
     popular = np.sort(answer_query(query, "popular").items, axis=1).tolist()
-    blending = fit_blending([Fold(query, SparseRows.from_lists(popular, query.model.n_items))], BASE_COMPONENTS)
+    blending = fit_blending([Fold(query, SparseRows.from_lists(popular, query.model.n_items))], COMPONENTS)
     assert max(blending.weights[0], key=lambda name: sum(knot[name] for knot in blending.weights)) == "popular"
 
 
 N_ALIKE = 40
+COMPONENTS = ("direct", "personal", "soft_segments", "popular", "edlae")
 
 
 def register_component(name: str, score: Callable[[int, np.ndarray], np.ndarray]) -> None:
@@ -172,7 +175,7 @@ def item_of(user: int) -> int:
 def test_a_component_that_tells_the_truth_earns_its_weight_and_one_that_tells_nothing_does_not(
     tiny: Recommender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("firstday.training.weights.MEASURED_LENGTHS", (1, 2))
+    monkeypatch.setattr("firstday.methods.blend.MEASURED_LENGTHS", (1, 2))
     register_component("oracle", lambda user, chosen: np.where(chosen == item_of(user), 9, 0).astype(np.float32))
     register_component("constant", lambda _user, chosen: np.ones(len(chosen), np.float32))
     fold = ask_alike(tiny)

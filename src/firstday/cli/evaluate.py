@@ -43,8 +43,9 @@ from firstday.evaluation.results import Results
 from firstday.evaluation.run import evaluate as run_evaluation
 from firstday.files import write_file
 from firstday.progress import open_progress
-from firstday.recommend.registry import check_evaluable, strategy_names, with_methods
+from firstday.recommend.registry import find_strategy, strategy_names
 from firstday.recommend.spec import PAPER_SEGMENT
+from firstday.recommend.support import with_methods
 
 PLACE = 3  # in firstday --help
 EPILOG = f"Strategies: {', '.join(strategy_names())}; only in evaluations: {PAPER_SEGMENT}."
@@ -142,7 +143,9 @@ def evaluate(
     check_output(json_out)
     check_output(report, ".html")
     rules = read_rules(filter, allow, deny, cap=cap)
-    check_evaluable((*(strategies or ()), *(against or ())))
+    for name in (*(strategies or ()), *(against or ())):
+        if name != PAPER_SEGMENT:
+            find_strategy(name)
     all_results: list[Results] = []
     left_out: list[str] = []
     for name in tables:

@@ -27,8 +27,9 @@ from firstday.engine.engines import explain_protocol, find_engine
 from firstday.errors import ConfigError, DataError, needs_extra
 from firstday.features.signals import Signals
 from firstday.files import write_file
-from firstday.recommend.registry import load_plugin, optional_names
+from firstday.recommend.registry import load_plugin
 from firstday.recommend.rules.list_rules import Rules
+from firstday.recommend.support import optional_names
 from firstday.training.learn import check_device
 
 TablesArgument = Annotated[str, typer.Argument(help=f"Folder of tables, or a dataset name ({list_datasets()}).")]

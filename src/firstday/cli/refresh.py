@@ -27,7 +27,7 @@ from firstday.cli.printing import print_error
 from firstday.errors import BusyError, DataError
 from firstday.model.folder import KEEP, check_target
 from firstday.progress import open_progress
-from firstday.recommend.registry import with_methods
+from firstday.recommend.support import with_methods
 from firstday.training.refresh_model import GATE, MIN_SIZE
 from firstday.training.refresh_model import refresh as run_refresh
 

@@ -32,7 +32,7 @@ from firstday.engine.engines import ModelPlace, explain_protocol, load
 from firstday.model.folder import KEEP
 from firstday.progress import open_progress
 from firstday.recommend.model_card import describe_default, describe_selection
-from firstday.recommend.registry import with_methods
+from firstday.recommend.support import with_methods
 from firstday.training.fit import train as run_training
 
 PLACE = 4  # in firstday --help

@@ -18,6 +18,7 @@ import polars as pl
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
+from firstday.data.first_uses import FirstUses
 from firstday.data.ids import Ids, stable_numbers
 from firstday.data.parts import pack
 from firstday.data.splits.histories import MIN_LEARNED_ITEMS, Histories, LogSpan, read_histories
@@ -28,7 +29,6 @@ from firstday.data.summary import Summary, summarise
 from firstday.display import readable
 from firstday.embed.embeddings import compute_affinity, select_uses
 from firstday.engine.everyone import Everyone, StatisticsTask, summarise_part
-from firstday.engine.first_uses import FirstUses
 from firstday.impressions.counts import ShownCounts
 from firstday.model.trained_model import TrainedModel
 from firstday.sparse import SparseRows

@@ -30,6 +30,7 @@ from firstday.evaluation.slices import (
     slice_users,
     to_shares,
 )
+from firstday.methods.clock import clock_of
 from firstday.methods.people import FRIENDS
 from firstday.methods.popularity import RECENT
 from firstday.methods.segments import SEGMENT
@@ -38,16 +39,11 @@ from firstday.progress import Progress, no_progress, open_progress
 from firstday.recommend.answers import answer_query
 from firstday.recommend.batch import read_profile
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.registry import (
-    check_strategies,
-    register,
-    searched_names,
-    strategies_with,
-    with_methods_of,
-)
+from firstday.recommend.registry import register
 from firstday.recommend.rules.list_rules import NO_RULES, Rules, check_rules, compile_rules
 from firstday.recommend.segment_description import SegmentRow, describe_segments
 from firstday.recommend.spec import PAPER_SEGMENT, Method, Strategy
+from firstday.recommend.support import check_strategies, searched_names, strategies_with, with_methods_of
 from firstday.training.fit import cohort_query, fit
 from firstday.training.option_search import Tuning
 
@@ -327,7 +323,7 @@ def score_strategies(
         used=count_by_part(cohort.truth.columns, part),
         n_items=np.bincount(part, minlength=N_TENTHS),
         segments=describe_segments(model),
-        clock="" if model.clock is None else model.clock.describe(),
+        clock="" if (clock := clock_of(model)) is None else clock.describe(),
         **facts,
     )
 

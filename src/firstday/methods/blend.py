@@ -1,47 +1,46 @@
 """`blend`: a weighted sum of the components of other methods; weights depend on how much is known (not in the paper).
 
-Items that the user was shown and passed over are evidence, together with the items used. It adds two terms, with
-weights that are not fitted: the logarithm of the shares among the warm users that the user probably resembles
-(`firstday.recommend.belief`), and scores by the vector folded in from all evidence, in standard deviations over all
-items, times a weight that approaches 1 as evidence grows (`HALFWAY`; docs/bandit.md).
+The weights are fitted on validation users, and components that are not part of every list are judged by what they earn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from operator import is_
+from typing import Any
 
 import numpy as np
 
 from firstday.display import readable
-from firstday.model.trained_model import TrainedModel
-from firstday.ranking import NO_ITEM, greatest, multiply_rows, top_k
-from firstday.recommend.belief import SMOOTHING, believe_people
-from firstday.recommend.component import LEAST_SHARE, Lift, Part, Scores, Shares
+from firstday.methods.candidates import batches, find_candidates
+from firstday.methods.clock import clock_terms
+from firstday.methods.precision import MEASURED_LENGTHS, NORMAL_95, measure_folds
+from firstday.model.trained_model import KNOWLEDGE, TrainedModel
+from firstday.ranking import NO_ITEM, greatest, top_k
+from firstday.recommend.component import LEAST_SHARE, Part, Scores, Shares
+from firstday.recommend.fold import Fold, TrainingRun, head
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.registry import components_of, find_strategy
-from firstday.recommend.spec import PROBABILITY, StrategySpec, near_taste
-from firstday.sparse import SparseRows, find_support
+from firstday.recommend.registry import find_strategy
+from firstday.recommend.spec import PROBABILITY, Choice, SignalKind, StrategySpec, near_taste
+from firstday.recommend.support import components_of
 
 KNOTS = (0, 1, 20)
 """Numbers of interactions at which components have separate weights, interpolated between them."""
-CANDIDATE_SOURCES = ("popular", "soft_segments")
-"""Methods whose shares make items candidates whatever their weight."""
-N_CANDIDATES = 600
-"""Number of candidates per user: items used most by similar people or overall, or similar to the user's items."""
-ALL_CANDIDATES = 2_000
-"""If no more items than this may be listed, all of them are candidates."""
-MIN_RANKED = 16_384
-"""Minimum number of items kept of the order that is the same for all users."""
-MAX_LIFT = 60.0
-"""Maximum score of a `Lift` in choosing candidates; keeps the exponential finite."""
-ROWS_AT_ONCE = 32
-BELIEVED_AT_ONCE = 8
-"""Number of users with items passed over whose shares of all items are in memory at a time."""
-HALFWAY = 30
-"""Number of items used or passed over at which their vector has half its weight, as it is unreliable on few items."""
+MAX_BLEND_USERS = 3_000
+"""Maximum number of validation users for the weights."""
+ENOUGH_USERS = 200
+"""Number of validation users with only a profile or friends below which others, with their interactions hidden, are
+added."""
+RIDGE = 0.05
+"""L2 penalty on the weights."""
+KNOT_SMOOTHING = 2.0
+"""Penalty on the differences between weights at adjacent `KNOTS`, as a multiple of `RIDGE`: a knot without validation
+users gets about the weights of its neighbour."""
+N_BEST = 150
+"""Candidates per user for the second fit: the best by the first fit, as lower ones rarely reach a list."""
+MIN_WEIGHT = 0.01
+"""A component is dropped if its weight is below this at every knot."""
 
 
 @readable
@@ -68,22 +67,6 @@ class Blending:
         }
 
 
-@dataclass(frozen=True, eq=False)
-class Background:
-    """Items in the order of the promise that they have for everybody, int64, and this promise, float32.
-
-    It follows from the components' `backgrounds` and the rules; both arrays end after the first items.
-    """
-
-    backgrounds: tuple[np.ndarray, ...]
-    order: np.ndarray
-    promise: np.ndarray
-
-    def is_of(self, backgrounds: tuple[np.ndarray, ...]) -> bool:
-        """Whether these are the same arrays."""
-        return len(backgrounds) == len(self.backgrounds) and all(map(is_, backgrounds, self.backgrounds))
-
-
 def share_of_knots(n_known: np.ndarray) -> np.ndarray:
     """Return the interpolation weights of `KNOTS` for each user, float32, shape (n_users, n_knots)."""
     to_many = np.minimum(np.log(np.maximum(n_known, 1)) / np.log(KNOTS[-1]), 1)
@@ -102,11 +85,6 @@ def recommend_blend(query: Query) -> Answer:
         best, scores[rows] = top_k(values, query.k)
         items[rows] = np.where(best >= 0, np.take_along_axis(chosen, np.maximum(best, 0), axis=1), NO_ITEM)
     return Answer.from_lists(answered, "blend", items, scores, levels)
-
-
-def batches(rows: np.ndarray, size: int = ROWS_AT_ONCE) -> Iterator[np.ndarray]:
-    """Split rows into batches of at most a size."""
-    return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
 def score_blend(query: Query, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -133,139 +111,9 @@ def score_components(
     model: TrainedModel, parts: Mapping[str, Part], names: tuple[str, ...], items: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Return the scores of items by each of the named components, float32, shape of `items`, (n_rows, n_chosen)."""
-    terms = np.float32(0) if model.clock_terms is None else model.clock_terms[items]
+    of_clock = clock_terms(model)
+    terms = np.float32(0) if of_clock is None else of_clock[items]
     return {name: _score(parts[name], items, terms) for name in names}
-
-
-def find_candidates(
-    query: Query, rows: np.ndarray, names: tuple[str, ...]
-) -> tuple[dict[str, Part], np.ndarray, np.ndarray]:
-    """Return components by name, each user's candidates, and a term of the score whose weight is not fitted.
-
-    Candidates are ascending, int64, and both arrays have shape (n_rows, n_chosen). The term, float32, has the evidence
-    of items passed over, and is minus infinity for excluded items.
-    """
-    parts = {name: _once(query, rows, name) for name in dict.fromkeys((*CANDIDATE_SOURCES, *names))}
-    excluded = query.excluded.take(rows)
-    rules = query.item_rules
-    ranks_all = rules.n_allowed <= ALL_CANDIDATES
-    chosen = np.tile(rules.items, (len(rows), 1)) if ranks_all else _choose_candidates(query, parts, excluded)
-    evidence = np.zeros(chosen.shape, dtype=np.float32)
-    for group in batches(np.flatnonzero(query.passed_over.take(rows).lengths()), BELIEVED_AT_ONCE):
-        believed = _share_by_belief(query, rows[group])
-        if not ranks_all:
-            chosen[group] = _choose_believed(query, believed, parts, group, excluded.take(group))
-        of_chosen = np.take_along_axis(believed, chosen[group], axis=1)
-        evidence[group] = _score_evidence(query, rows[group], chosen[group], of_chosen)
-    offsets = np.where(excluded.has(chosen), np.float32(-np.inf), evidence)
-    return parts, chosen, offsets
-
-
-def _choose_candidates(query: Query, parts: Mapping[str, Part], excluded: SparseRows) -> np.ndarray:
-    """Return the most promising items that may be listed, ascending, int64, shape (n_rows, n_chosen).
-
-    An item's promise is the sum of its shares, lifted, times the clock's and the rules' factors. It is the same for all
-    users but for the items of a few entries per user, so only the first items of one order compete with these.
-    Candidates depend on the user and the rules, not on the length of the list.
-    """
-    n_chosen = _count_candidates(query)
-    shares = [part for part in parts.values() if isinstance(part, Shares)]
-    backgrounds = tuple(part.background for part in shares)
-    lifts = [part.rows for part in parts.values() if isinstance(part, Lift)]
-    entries, positions = find_support([*(part.rows for part in shares), *lifts, excluded])
-    promise = np.full(entries.n_entries, LEAST_SHARE, dtype=np.float32)
-    for part, position in zip(shares, positions, strict=False):
-        of_part = part.background[entries.columns]
-        of_part[position] += part.rows.weights
-        promise += of_part
-    promise = _weigh(query, promise, entries.columns)
-    for lift, position in zip(lifts, positions[len(shares) :], strict=False):
-        promise[position] *= np.exp(np.minimum(lift.weights, MAX_LIFT))
-    promise = _boost(query, promise, entries.columns)
-    promise[positions[-1]] = -1
-    # Shares only raise the promise, so among the first items of the order, this many suffice, and entries below the
-    # last of these cannot become candidates.
-    n_first = n_chosen + sum((rows.lengths() for rows in (*lifts, excluded)), np.zeros(entries.n_rows, np.int64))
-    order, values = _rank_background(query, backgrounds, int(n_first.max(initial=0)))
-    is_near = promise >= values[np.minimum(n_first, len(values)) - 1][entries.row_of_entry()]
-    is_near[np.concatenate(positions[len(shares) :])] = True
-    near = replace(entries, weights=promise).keep(is_near)
-    chosen = np.empty((near.n_rows, n_chosen), dtype=np.int64)
-    is_entry = np.zeros(query.model.n_items, dtype=bool)
-    for row, n in enumerate(n_first.tolist()):
-        columns = near.row(row)
-        is_entry[columns] = True
-        others = np.flatnonzero(~is_entry[order[:n]])
-        is_entry[columns] = False
-        items = np.concatenate([columns, order[others]])
-        chosen[row] = _take_greatest(items, np.concatenate([near.row_weights(row), values[others]]), n_chosen)
-    return chosen
-
-
-def _take_greatest(items: np.ndarray, promises: np.ndarray, n: int) -> np.ndarray:
-    """Return the n items with the greatest promises, ascending; the lower item wins ties."""
-    least = np.partition(promises, len(promises) - n)[len(promises) - n]
-    above = items[promises > least]
-    tied = np.sort(items[promises == least])
-    return np.sort(np.concatenate([above, tied[: n - len(above)]]))
-
-
-def _rank_background(query: Query, backgrounds: tuple[np.ndarray, ...], n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first n items or more by the promise that they have for everybody, and these promises.
-
-    They are kept with the rules for the last backgrounds, and found again if more are needed.
-    """
-    kept: Background | None = query.item_rules.derived.get("blend")
-    if kept is None or len(kept.order) < min(n, query.model.n_items) or not kept.is_of(backgrounds):
-        promise = np.full(query.model.n_items, LEAST_SHARE, dtype=np.float32)
-        for background in backgrounds:
-            promise += background
-        everything = slice(None)
-        promise = _boost(query, _weigh(query, promise, everything), everything)
-        order = np.argsort(-promise, kind="stable")[: max(2 * n, MIN_RANKED)].copy()  # not a view of all
-        kept = Background(backgrounds, order, promise[order])
-        query.item_rules.derived["blend"] = kept
-    return kept.order, kept.promise
-
-
-def _choose_believed(
-    query: Query, believed: np.ndarray, parts: Mapping[str, Part], rows: np.ndarray, excluded: SparseRows
-) -> np.ndarray:
-    """Choose candidates by the shares among people whom users with items passed over may resemble.
-
-    These shares, of shape (n_rows, n_items), are those of all items, so this scans the catalogue.
-    """
-    everything = slice(None)
-    promise = _weigh(query, believed + np.float32(LEAST_SHARE), everything)
-    for part in parts.values():
-        if isinstance(part, Lift):
-            lift = part.rows.take(rows)
-            promise[lift.row_of_entry(), lift.columns] *= np.exp(np.minimum(lift.weights, MAX_LIFT))
-    promise = _boost(query, promise, everything)
-    promise[excluded.row_of_entry(), excluded.columns] = -1
-    return greatest(promise, _count_candidates(query))
-
-
-def _count_candidates(query: Query) -> int:
-    """Return `N_CANDIDATES` or, if the rules allow less than a quarter of all items, `ALL_CANDIDATES`.
-
-    In a small part of the catalogue, the promise separates the items less well.
-    """
-    is_narrow = 4 * query.item_rules.n_allowed < query.model.n_items
-    return ALL_CANDIDATES if is_narrow else N_CANDIDATES
-
-
-def _weigh(query: Query, promise: np.ndarray, items: np.ndarray | slice) -> np.ndarray:
-    """Multiply the promise of items by the clock's factors; it becomes 0 if the rules do not allow them."""
-    if query.model.clock_terms is not None:
-        promise = promise * query.model.clock_factors[items]
-    return np.asarray(promise * query.item_rules.allowed[items])
-
-
-def _boost(query: Query, promise: np.ndarray, items: np.ndarray | slice) -> np.ndarray:
-    """Multiply the promise of items by the factors of the rules."""
-    factors = query.item_rules.factors
-    return promise if factors is None else np.asarray(promise * factors[items])
 
 
 def _score(part: Part, chosen: np.ndarray, terms: np.ndarray | np.float32) -> np.ndarray:
@@ -276,47 +124,197 @@ def _score(part: Part, chosen: np.ndarray, terms: np.ndarray | np.float32) -> np
     return scores + terms if isinstance(part, Scores) and part.are_logs else scores
 
 
-def _once(query: Query, rows: np.ndarray, name: str) -> Part:
-    """Return a method's component, cached if `rows` are all users, up to `ROWS_AT_ONCE`."""
-    component = find_strategy(name).component
-    assert component is not None
-    if query.n_users > ROWS_AT_ONCE or len(rows) < query.n_users:
-        return component(query, rows)
-    return query.derive(component, rows)
+def find_read(model: TrainedModel) -> Collection[SignalKind]:
+    """Return the kinds of signals that `blend` reads: those of its components, liked items, and impressions."""
+    return model.derive(_find_read)
 
 
-def _share_by_belief(query: Query, rows: np.ndarray) -> np.ndarray:
-    """Return the posterior share of warm users who use each item, float32, shape (n_rows, n_items).
+def _find_read(model: TrainedModel) -> set[SignalKind]:
+    weighted = set(components_of(model)).intersection(model.learned["blend"].names)
+    return {"liked", "shown"}.union(*(find_strategy(name).reads_in(model) for name in weighted))
 
-    Shares are smoothed towards popularity. Without stored warm users, return the shares in near segments, which do not
-    reflect items passed over.
+
+@dataclass(frozen=True, eq=False)
+class Gain:
+    """What a component earns: points of precision of `blend` over `blend` refitted without it.
+
+    Weights and precision are from different validation users. `differences` has the points of each user by length of
+    the list, float64, shape (n_lengths, n_users).
     """
-    model = query.model
-    if model.warm is None:
-        near = _once(query, rows, "soft_segments")
-        assert isinstance(near, Shares)
-        return near.dense
-    shares = believe_people(query, rows).times(model.warm.uses)
-    return (shares + np.float32(SMOOTHING) * model.popularity) / np.float32(1 + SMOOTHING)
+
+    differences: np.ndarray
+
+    @property
+    def is_earned(self) -> bool:
+        """Whether the mean over all lengths exceeds its standard error."""
+        mean, error = _mean_and_error(self.differences.mean(axis=0))
+        return mean > error
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the gain and its 95 % interval by length, in points of precision, as JSON values."""
+        gains = {}
+        for k, of_length in zip(MEASURED_LENGTHS, self.differences, strict=True):
+            mean, error = _mean_and_error(of_length)
+            ends = (mean, mean - NORMAL_95 * error, mean + NORMAL_95 * error)
+            gains[str(k)] = [round(end, 4) for end in ends]
+        return {"users": self.differences.shape[1], "gain": gains}
 
 
-def _score_evidence(query: Query, rows: np.ndarray, chosen: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Return the evidence term, float32, shape (n_rows, n_chosen).
+def _mean_and_error(values: np.ndarray) -> tuple[float, float]:
+    """Return the mean and its standard error."""
+    return float(values.mean()), float(values.std()) / len(values) ** 0.5
 
-    `rows` are users with items passed over; `chosen` are their candidates, and `shares` the `_share_by_belief` of
-    these, both of shape (n_rows, n_chosen).
+
+def learn_blending(run: TrainingRun) -> Choice:
+    """Fit the weights, and report the gains of further components, and whether they are kept."""
+    blending, gains = choose_blending(run.folds)
+    figures = {name: {**gain.to_json(), "kept": name in blending.names} for name, gain in gains.items()}
+    return blending, {"components": figures} if figures else {}
+
+
+def choose_blending(folds: Sequence[Fold]) -> tuple[Blending, dict[str, Gain]]:
+    """Fit the weights of `blend` to validation users' later use; return them, and the gains of further components.
+
+    A component without a `position` is left out unless it earns something in addition to those before it that did, and
+    those after it. If few validation users have only a profile or friends, users with interactions
+    hidden are added.
     """
-    model = query.model
-    liked = query.liked.take(rows)
-    passed_over = query.passed_over.take(rows)
-    n_evidence = liked.lengths() + passed_over.lengths()
-    vectors = model.fold_in.solve(liked, passed_over)
-    variance = ((vectors @ model.vector_covariance) * vectors).sum(axis=1)
-    weights = n_evidence / (n_evidence + HALFWAY) / np.sqrt(np.maximum(variance, 1e-18))
-    scores = multiply_rows(model.scoring_vectors, chosen, vectors * weights[:, None].astype(np.float32))
-    if model.warm is not None:
-        scores += np.log(shares + np.float32(LEAST_SHARE))
-    return scores
+    names = components_of(folds[0].model)
+    gains = {}
+    for name in names:
+        if find_strategy(name).position is None:
+            gains[name] = measure_gain(folds, names, name)
+            if not gains[name].is_earned:
+                names = tuple(other for other in names if other != name)
+    return fit_blending(folds, names), gains
+
+
+def measure_gain(folds: Sequence[Fold], names: tuple[str, ...], name: str) -> Gain:
+    """Measure what a component adds to the others; weights are fitted on each half of the users for the other half."""
+    halves = [[fold.take(np.arange(start, fold.query.n_users, 2)) for fold in folds] for start in (0, 1)]
+    others = tuple(other for other in names if other != name)
+    parts = []
+    for fitted, judged in (halves, halves[::-1]):
+        with_it = _measure_lengths(judged, fit_blending(fitted, names))
+        without_it = _measure_lengths(judged, fit_blending(fitted, others))
+        parts.append(100 * (with_it - without_it))
+    return Gain(np.concatenate(parts, axis=1))
+
+
+def _measure_lengths(folds: Sequence[Fold], blending: Blending) -> np.ndarray:
+    """Return the precision of each user's lists under some weights, shape (n_lengths, n_users)."""
+    weighted = [fold.with_learned(blend=blending) for fold in folds]
+    return np.stack([measure_folds([fold.with_length(k) for fold in weighted], "blend") for k in MEASURED_LENGTHS])
+
+
+def fit_blending(folds: Sequence[Fold], names: tuple[str, ...]) -> Blending:
+    """Fit the weights of components, then refit them on each user's best candidates."""
+    sample = head(folds, MAX_BLEND_USERS)
+    for name in ("profile", "friends"):
+        if added := _hide_interactions(folds, name):
+            sample += head(added, ENOUGH_USERS)
+    candidates = [batch for fold in sample for batch in collect_candidates(fold, names)]
+    weights = fit_weights(candidates, len(names))
+    weights = fit_weights([batch.keep_best(weights) for batch in candidates], len(names))
+    chosen = np.flatnonzero(weights.max(axis=0) >= MIN_WEIGHT)
+    if not len(chosen):
+        return Blending()
+    return Blending(tuple({names[i]: round(float(knot[i]), 4) for i in chosen} for knot in weights))
+
+
+def _hide_interactions(folds: Sequence[Fold], name: str) -> list[Fold]:
+    """Return users of a class made by hiding interactions and, for ``profile``, friends; empty if it has enough users.
+
+    Hidden items stay excluded from the users' lists, because they are not in the truth.
+    """
+    n_users = sum(fold.query.n_users for fold in _take_class(folds, name))
+    if n_users >= ENOUGH_USERS or folds[0].query.computed is not None:
+        return []
+    views = []
+    for fold in folds:
+        query = fold.query
+        friends = None if name == "profile" else query.signals.friends
+        signals = replace(query.signals, actions={}, friends=friends)
+        views.append(Fold(replace(query, signals=signals, excluded_override=query.excluded), fold.truth))
+    return _take_class(views, name)
+
+
+def _take_class(folds: Sequence[Fold], name: str) -> list[Fold]:
+    number = KNOWLEDGE.index(name)
+    return [fold.take(np.flatnonzero(fold.query.knowledge == number)) for fold in folds]
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Component scores and relevance of the candidates of a batch of users.
+
+    `scores`, float32, have shape (n_users, n_candidates, n_components). `offsets`, float32, shape
+    (n_users, n_candidates), are added to the weighted sums; they are minus infinity for excluded items. `is_relevant`,
+    of the same shape, tells whether the user went on to use the candidate. `knot_weights` are the interpolation weights
+    of `share_of_knots`, float32, shape (n_users, n_knots).
+    """
+
+    scores: np.ndarray
+    offsets: np.ndarray
+    is_relevant: np.ndarray
+    knot_weights: np.ndarray
+
+    def weighted_sums(self, weights: np.ndarray) -> np.ndarray:
+        """Return the weighted sums, float32, shape (n_users, n_candidates), given the weights of `fit_weights`."""
+        user_weights = self.knot_weights @ weights.astype(np.float32)
+        return np.asarray(np.matmul(self.scores, user_weights[:, :, None])[:, :, 0] + self.offsets)
+
+    def keep_best(self, weights: np.ndarray) -> Candidates:
+        """Return each user's `N_BEST` candidates by weighted sum, for users who used at least one of them."""
+        best = greatest(self.weighted_sums(weights), min(N_BEST, self.offsets.shape[1]))
+        relevant = np.take_along_axis(self.is_relevant, best, axis=1)
+        has_hit = relevant.any(axis=1)
+        offsets = np.take_along_axis(self.offsets, best, axis=1)
+        scores = np.take_along_axis(self.scores, best[:, :, None], axis=1)
+        return Candidates(scores[has_hit], offsets[has_hit], relevant[has_hit], self.knot_weights[has_hit])
+
+
+def collect_candidates(fold: Fold, names: tuple[str, ...]) -> Iterator[Candidates]:
+    """Score the candidates of users with any known signal who used at least one candidate."""
+    query = fold.query
+    for rows in batches(np.flatnonzero(query.has_features)):
+        parts, chosen, offsets = find_candidates(query, rows, names)
+        components = score_components(query.model, parts, names, chosen)
+        relevant = fold.truth.take(rows).has(chosen) & (offsets > -np.inf)
+        has_hit = relevant.any(axis=1)
+        scores = np.stack([components[name][has_hit] for name in names], axis=2)
+        yield Candidates(scores, offsets[has_hit], relevant[has_hit], share_of_knots(query.n_known[rows][has_hit]))
+
+
+def fit_weights(candidates: Sequence[Candidates], n_components: int) -> np.ndarray:
+    """Fit non-negative component weights of a conditional logit model of the used candidates; each user has weight 1.
+
+    Return the weights at each of `KNOTS`, float64, shape (n_knots, n_components).
+    """
+    from scipy.optimize import minimize
+
+    n_users = max(1, sum(len(batch.knot_weights) for batch in candidates))
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        weights = flat.reshape(len(KNOTS), n_components)
+        differences = np.diff(weights, axis=0)
+        value = RIDGE / 2 * float((weights**2).sum() + KNOT_SMOOTHING * (differences**2).sum())
+        gradient = RIDGE * (weights - KNOT_SMOOTHING * np.diff(differences, axis=0, prepend=0, append=0))
+        for batch in candidates:
+            logits = batch.weighted_sums(weights)
+            relevant = batch.is_relevant
+            logits -= logits.max(axis=1, keepdims=True)
+            odds = np.exp(logits)
+            total = odds.sum(axis=1, keepdims=True)
+            target = relevant / relevant.sum(axis=1, keepdims=True, dtype=np.float32)
+            value -= float((logits - np.log(total))[relevant] @ target[relevant]) / n_users
+            error = np.matmul((odds / total - target)[:, None], batch.scores)[:, 0]  # (n, n_components)
+            gradient = gradient + batch.knot_weights.T @ error / n_users
+        return value, gradient.ravel()
+
+    start = np.full(len(KNOTS) * n_components, 1 / n_components)
+    result = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(start))
+    return np.asarray(result.x.reshape(len(KNOTS), n_components))
 
 
 BLEND = StrategySpec(
@@ -325,7 +323,9 @@ BLEND = StrategySpec(
     describe="Rank items by a weighted sum of strategies; the weights depend on how much is known about the user.",
     explain="Several ways of ranking combined, with weights that depend on how much is known about the user.",
     reason=near_taste,
+    choose=learn_blending,
     value=Blending,
-    reads=("liked", "shown"),
+    always_trained=True,
+    reads=find_read,
     scale=PROBABILITY,
 )

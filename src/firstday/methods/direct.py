@@ -16,12 +16,13 @@ from firstday.progress import Progress
 from firstday.ranking import NO_ITEM, most_used, multiply_rows, rank_scores, spread_scores
 from firstday.recommend.component import Scores
 from firstday.recommend.query import Query
-from firstday.recommend.spec import PROBABILITY, RANKER, LearningData, ListPrecision, StrategySpec, near_taste
+from firstday.recommend.spec import PROBABILITY, LearningData, ListPrecision, Need, StrategySpec, near_taste
 from firstday.sparse import stack_rows
 
 if TYPE_CHECKING:
     import torch
 
+RANKER = Need("ranker.enabled", "= true")
 INITIAL_SCALE = 0.3
 """Scale of the output layer's initial weights: small, so that training starts near popularity."""
 LEAST_LOG = -20.0
@@ -166,7 +167,9 @@ DIRECT = StrategySpec(
     needs=(RANKER,),
     fit=fit_ranker,
     value=Ranker,
+    always_trained=True,
     component=score_candidates,
+    position=1,
     reads=(),
     scale=PROBABILITY,
 )

@@ -15,10 +15,10 @@ from firstday.ranking import greatest, most_used
 from firstday.recommend.component import Lift
 from firstday.recommend.query import Query
 from firstday.recommend.spec import (
-    ITEM_WEIGHTS,
     PROBABILITY,
     LearningData,
     ListPrecision,
+    Need,
     OptionSearch,
     StrategySpec,
     near_taste,
@@ -152,10 +152,12 @@ EDLAE = StrategySpec(
     describe="Rank items by the sum of their weights from the liked items, in a linear model of items with dropout.",
     explain="Items often used together with what the user likes.",
     reason=near_taste,
-    needs=(ITEM_WEIGHTS,),
+    needs=(Need("recommend.item_weights", "= true"),),
     fit=fit_links,
     value=ItemLinks,
+    always_trained=True,
     component=lift_linked,
+    position=5,
     reads=("liked",),
     scale=PROBABILITY,
 )

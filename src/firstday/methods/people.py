@@ -107,6 +107,7 @@ NEIGHBORS = StrategySpec(
     explain="The most used items of the people nearest to the predicted taste, weighted by similarity.",
     needs=(KEPT_USERS,),
     value=Neighborhood,
+    always_trained=True,
     search=OptionSearch(
         grid={"temperature": (0.03, 0.05, 0.08, 0.12), "smoothing": (0.02, 0.1)}, max_users=MAX_SEARCH_USERS
     ),
@@ -121,6 +122,7 @@ FRIENDS = StrategySpec(
     explain="Items that the user's friends, and people similar to them, use.",
     needs=(KEPT_USERS,),
     value=FriendWeights,
+    always_trained=True,
     search=OptionSearch(grid={"smoothing": (1.0, 3.0, 10.0, 30.0)}, max_users=MAX_SEARCH_USERS),
     component=log_share_component(score_friends),
     reads=("friends",),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from firstday.methods.clock import clock_factors, clock_terms
+from firstday.model.trained_model import TrainedModel
 from firstday.ranking import take_lists
 from firstday.recommend.component import Shares, log_share_component
 from firstday.recommend.query import Answer, Query
@@ -18,7 +20,18 @@ def recommend_popular(query: Query) -> Answer:
 
 def recommend_recent(query: Query) -> Answer:
     """Rank items by their share in all use, with recent use weighted by the clock; answers every user."""
-    return _take_order(query, query.model.recent_items, query.model.recent_shares, "recent")
+    order, shares = query.model.derive(rank_recent)
+    return _take_order(query, order, shares, "recent")
+
+
+def rank_recent(model: TrainedModel) -> tuple[np.ndarray, np.ndarray]:
+    """Return all items by descending share in all use, with recent use weighted by the clock, and each item's share.
+
+    Ties are ordered by index. int32 and float32, shape (n_items,).
+    """
+    use = model.popularity * model.derive(clock_factors)
+    shares = np.asarray(use / max(np.float32(1e-9), use.sum()), dtype=np.float32)
+    return np.argsort(-shares, kind="stable").astype(np.int32), shares
 
 
 def _take_order(query: Query, order: np.ndarray, shares: np.ndarray, route: str) -> Answer:
@@ -76,8 +89,10 @@ POPULAR = StrategySpec(
     explain="The most used items overall.",
     reason=_reason_by_everyone,
     component=share_of_everyone,
+    position=4,
     reads=(),
     scale="share of everyone",
+    stands_in=lambda _model: True,
 )
 RECENT = StrategySpec(
     name="recent",
@@ -87,6 +102,7 @@ RECENT = StrategySpec(
     reason=_reason_by_everyone,
     reads=(),
     scale="share of recent use",
+    stands_in=lambda model: clock_terms(model) is not None,
 )
 GROUP = StrategySpec(
     name="group",

@@ -90,6 +90,7 @@ SEGMENT = StrategySpec(
     explain="The most used items of people in the predicted segment.",
     reason=_reason_by_segment,
     value=SegmentLists,
+    always_trained=True,
     search=OptionSearch(grid={"smoothing": (0.0, 20.0, 100.0, 400.0, 1600.0)}),
     reads=(),
     scale=OF_SEGMENT,
@@ -102,6 +103,7 @@ INPUT_CLUSTERS = StrategySpec(
     reason=used_by_alike,
     fit=cluster_inputs,
     value=Segments,
+    always_trained=True,
     reads=(),
     scale="share of people with a similar first day",
 )
@@ -179,10 +181,12 @@ SOFT_SEGMENTS = StrategySpec(
     explain="The most used items of people in several segments near the predicted taste, weighted by similarity.",
     reason=_reason_by_segments,
     value=Mixing,
+    always_trained=True,
     search=OptionSearch(
         grid={"temperature": (0.01, 0.02, 0.04, 0.08, 0.16), "smoothing": (0.0, 20.0, 100.0)},
     ),
     component=near_shares,
+    position=3,
     reads=(),
     scale="share of the near segments",
 )

@@ -70,6 +70,7 @@ PERSONAL = StrategySpec(
     explain="Items close to the predicted taste.",
     reason=near_taste,
     component=component_of_vectors(lambda query, rows: query.predicted[rows]),
+    position=2,
     reads=(),
     scale=PROBABILITY,
 )

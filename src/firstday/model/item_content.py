@@ -1,7 +1,7 @@
 """Item content: the vector and the use of a new item, predicted from its words, entities and the caller's own vectors.
 
 A word or a member of an entity is a term, which is represented by the mean of the items that have it. Own vectors are
-projected by ridge regression. What both are worth is learned by hiding some items from them.
+projected by ridge regression. `firstday.methods.item_content` learns what both are worth.
 """
 
 from __future__ import annotations
@@ -15,22 +15,12 @@ import polars as pl
 from firstday.data.ids import Ids
 from firstday.display import readable
 from firstday.model.calibration import Calibration
+from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
 from firstday.sparse import SparseRows
 
 TEXTS = ("title", "description")
 WORD = r"[\p{L}\p{N}]+"
-MAX_TERMS = 2**17
-"""Maximum number of terms to learn from; the most frequent ones are kept."""
-SHRINKAGE = 5.0
-"""Pseudo-items at the overall mean, added to the items of each term."""
-MIN_ITEMS = 20
-"""Minimum number of used items to learn from."""
-MAX_HIDDEN = 1_000
-"""Maximum number of items to hide; at most a fifth are."""
-PENALTIES = (1.0, 10.0, 100.0)
-"""Penalties of the projection of own vectors to choose from."""
-NO_CALIBRATION = Calibration(0.0, 1.0, 1.0, 0.0, 0)
 
 
 @readable
@@ -117,6 +107,12 @@ class ItemContent:
         )
 
 
+def content_of(model: TrainedModel) -> ItemContent | None:
+    """Return what a model has learned about new items; None if too few items have titles or entities."""
+    content: ItemContent | None = model.learned.get("content")
+    return content
+
+
 def find_terms(columns: Mapping[str, pl.Series]) -> pl.DataFrame:
     """Return the words of the texts of items, and the values of list columns, as rows of item and term."""
     frames = [pl.DataFrame({"item": [], "term": []}, {"item": pl.Int64, "term": pl.String})]
@@ -140,62 +136,6 @@ def index_terms(found: pl.DataFrame, terms: Ids, n_items: int) -> SparseRows:
     return SparseRows.from_pairs(items, columns[is_known], None, n_items, len(terms)).ones()
 
 
-def choose_terms(found: pl.DataFrame) -> Ids:
-    """Return the terms that more than one item has, the most frequent first."""
-    counts = found["term"].value_counts(sort=True).filter(pl.col("count") > 1)
-    return Ids(counts["term"][:MAX_TERMS])
-
-
 def scale_vectors(vectors: np.ndarray) -> np.ndarray:
     """Return vectors of unit length, float32; zeros for rows of NaN."""
     return unit_rows(np.nan_to_num(vectors).astype(np.float32))
-
-
-def fit_content(
-    terms: Ids, rows: SparseRows, own_vectors: np.ndarray, vectors: np.ndarray, popularity: np.ndarray
-) -> tuple[ItemContent, np.ndarray, np.ndarray] | None:
-    """Learn from the used items of a model; None if there are fewer than `MIN_ITEMS`, or nothing is known of any.
-
-    `rows` are the terms of each item, shape (n_items, n_terms), `own_vectors` the result of `scale_vectors`, `vectors`
-    those of the items, float32, shape (n_items, d), and `popularity` has the share of users who use each, shape
-    (n_items,). Also returns the hidden items, and their predicted vectors and logarithms of popularity, shape
-    (n_hidden, d + 1).
-    """
-    used = np.flatnonzero(vectors.any(axis=1) & (popularity > 0))
-    rows = rows.take(used)
-    own_vectors = own_vectors[used]
-    if len(used) < MIN_ITEMS or not (rows.n_entries or own_vectors.any()):
-        return None
-    targets = np.column_stack([unit_rows(vectors[used]), np.log(popularity[used])]).astype(np.float32)
-    centre = targets.mean(axis=0)
-    targets -= centre
-    order = np.random.default_rng(0).permutation(len(used))
-    hidden, shown = np.split(order, [min(MAX_HIDDEN, len(order) // 5)])
-    by_terms = rows.take(hidden).mean_vectors(average_terms(rows.take(shown), targets[shown]))
-    projections = [project(own_vectors[shown], targets[shown], penalty) for penalty in PENALTIES]
-    by_vectors = [own_vectors[hidden] @ projection for projection in projections]
-    errors = [float(((found - targets[hidden]) ** 2).sum()) for found in by_vectors]
-    best = int(np.argmin(errors))
-    parts = np.stack([by_terms, by_vectors[best]])
-    scales = np.linalg.lstsq(parts[:, :, :-1].reshape(2, -1).T, targets[hidden, :-1].ravel(), rcond=1e-6)[0]
-    predicted = np.tensordot(scales, parts, axes=1).astype(np.float32) + centre
-    cosines = unit_rows(predicted[:, :-1]) * unit_rows(vectors[used[hidden]])
-    means = average_terms(rows, targets) * np.float32(scales[0])
-    projection = project(own_vectors, targets, PENALTIES[best]) * np.float32(scales[1])
-    cosine = round(float(cosines.sum(axis=1).mean()), 4)
-    content = ItemContent(terms, means, projection, centre, len(hidden), cosine, NO_CALIBRATION)
-    return content, used[hidden], predicted
-
-
-def average_terms(rows: SparseRows, targets: np.ndarray) -> np.ndarray:
-    """Return the mean of each term's items, shrunk towards zero, float32, shape (n_terms, c)."""
-    n_items = rows.column_sums()
-    shrunk = (n_items / (n_items + SHRINKAGE)).astype(np.float32)
-    return rows.transpose().mean_vectors(targets) * shrunk[:, None]
-
-
-def project(own_vectors: np.ndarray, targets: np.ndarray, penalty: float) -> np.ndarray:
-    """Return the weights of a ridge regression without intercept, float32, shape (c, n_targets)."""
-    gram = own_vectors.T @ own_vectors + np.float32(penalty) * np.eye(own_vectors.shape[1], dtype=np.float32)
-    weights: np.ndarray = np.linalg.solve(gram, own_vectors.T @ targets)
-    return weights

@@ -22,8 +22,6 @@ from firstday.features.signal_batch import SignalBatch
 from firstday.features.signals import Signals
 from firstday.impressions.counts import ShownCounts
 from firstday.model.calibration import Calibration
-from firstday.model.clock import Clock
-from firstday.model.item_content import ItemContent
 from firstday.ranking import unit_rows
 from firstday.segment.segments import ItemCounts, Mixing, Segments, smooth_shares
 from firstday.sparse import SparseRows
@@ -76,13 +74,6 @@ class TrainedModel:
         Indexes of items that are never recommended, int32, ascending; see `Dataset.unlisted`.
     shown_counts
         Impressions and subsequent uses per segment and item; None if the tables have no impressions.
-    clock
-        How much more recent use counts; None without timestamps.
-    content
-        Predicts vectors and use of new items; None if too few items have titles or entities.
-    links
-        Weights of the items that go with each item, shape (n_items, n_items), each row with a few entries; None for a
-        model of the released features.
     """
 
     config: Config
@@ -100,9 +91,6 @@ class TrainedModel:
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     unlisted: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
     shown_counts: ShownCounts | None = None
-    clock: Clock | None = None
-    content: ItemContent | None = None
-    links: SparseRows | None = None
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         data = self.facts.get("data", {})
@@ -194,17 +182,14 @@ class TrainedModel:
         return smooth_shares(self.segments, self.popularity, self.mixing)
 
     def with_learned(self, **learned: Any) -> TrainedModel:
-        """Return the model with other learned values of methods; cached values that do not depend on them are kept."""
-        return self._changed({"smoothed_shares", "_derived"}, learned={**self.learned, **learned})
+        """Return the model with other learned values of methods, None for none.
 
-    def with_clock(self, clock: Clock | None) -> TrainedModel:
-        """Return the model with another clock; cached values are kept, as methods derive nothing from the clock."""
-        return self._changed({"clock_factors", "recent_shares", "recent_items", "compiled_rules"}, clock=clock)
-
-    def _changed(self, dependent: set[str], **changes: Any) -> TrainedModel:
-        """Return the model with changes, and its cached values except dependent ones."""
-        model = replace(self, **changes)
-        model.__dict__.update({name: vars(self)[name] for name in vars(self).keys() - vars(model).keys() - dependent})
+        Cached values that do not depend on them are kept.
+        """
+        values = {name: value for name, value in {**self.learned, **learned}.items() if value is not None}
+        model = replace(self, learned=values)
+        kept = vars(self).keys() - vars(model).keys() - {"smoothed_shares", "_derived", "compiled_rules"}
+        model.__dict__.update({name: vars(self)[name] for name in kept})
         return model
 
     def derive(self, function: Callable[[TrainedModel], T]) -> T:
@@ -226,32 +211,6 @@ class TrainedModel:
     def popular_items(self) -> np.ndarray:
         """All items by descending popularity, ties by index: int32, shape (n_items,)."""
         return np.argsort(-self.popularity, kind="stable").astype(np.int32)
-
-    @property
-    def clock_terms(self) -> np.ndarray | None:
-        """Terms of the clock that lists use, float32, shape (n_items,); None if they use none."""
-        return self.clock.terms if self.clock is not None and self.clock.is_kept else None
-
-    @property
-    def fallback(self) -> str:
-        """Strategy that answers users about whom nothing is known, and fills lists up."""
-        return "popular" if self.clock_terms is None else "recent"
-
-    @cached_property
-    def clock_factors(self) -> np.ndarray:
-        """Factors by which the clock multiplies shares, float32, shape (n_items,)."""
-        return np.ones(self.n_items, np.float32) if self.clock is None else np.exp(self.clock.terms)
-
-    @cached_property
-    def recent_shares(self) -> np.ndarray:
-        """Share of each item in all use, with recent use weighted by the clock, float32, shape (n_items,)."""
-        use = self.popularity * self.clock_factors
-        return np.asarray(use / max(np.float32(1e-9), use.sum()), dtype=np.float32)
-
-    @cached_property
-    def recent_items(self) -> np.ndarray:
-        """All items by descending `recent_shares`, ties by index: int32, shape (n_items,)."""
-        return np.argsort(-self.recent_shares, kind="stable").astype(np.int32)
 
     @property
     def reference_items(self) -> np.ndarray:

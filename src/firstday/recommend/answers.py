@@ -12,10 +12,11 @@ from firstday.ranking import first_allowed, first_distinct
 from firstday.recommend.arrangement import arrange
 from firstday.recommend.new_items.placement import place_new_items
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.registry import find_strategy, find_supported
+from firstday.recommend.registry import find_strategy
 from firstday.recommend.rules.list_rules import NO_RULES, Rules, compile_rules
 from firstday.recommend.scales import scale_answer
 from firstday.recommend.spec import Strategy
+from firstday.recommend.support import fallback_of, find_supported
 
 REACH = 2_001
 """Minimum length of the rankings that rules rearrange: more than `blend` ranks."""
@@ -83,13 +84,14 @@ def _rank(query: Query, strategy: str | Strategy) -> Answer:
     if answer.propensities.size:
         propensities[:] = answer.propensities
     levels = answer.levels if answer.levels.size else np.zeros(query.n_users, dtype=np.float32)
-    for name in ("group", query.model.fallback):
+    fallback = fallback_of(query.model)
+    for name in ("group", fallback):
         unanswered = np.flatnonzero(routes == "")
         if len(unanswered):
-            fallback = find_strategy(name).recommend(query.take(unanswered))
-            items[unanswered] = fallback.items
-            scores[unanswered] = fallback.scores
-            routes[unanswered] = fallback.routes
+            answered = find_strategy(name).recommend(query.take(unanswered))
+            items[unanswered] = answered.items
+            scores[unanswered] = answered.scores
+            routes[unanswered] = answered.routes
             propensities[unanswered] = 1
     is_listed = (items >= 0) & query.list_rules.allowed[items]  # third-party strategies may ignore the rules
     _, propensities = first_allowed(items, propensities, is_listed, query.k)
@@ -105,6 +107,6 @@ def _fill_up(query: Query, items: np.ndarray) -> None:
     for relaxed in dict.fromkeys((query, query.without_impressions)):
         short = np.flatnonzero((items < 0).any(axis=1))
         if len(short):
-            popular = find_strategy(query.model.fallback).recommend(relaxed.take(short)).items
+            popular = find_strategy(fallback_of(query.model)).recommend(relaxed.take(short)).items
             candidates = np.concatenate([items[short], popular], axis=1)
             items[short], _ = first_distinct(candidates, candidates, query.k)

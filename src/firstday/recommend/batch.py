@@ -19,6 +19,7 @@ from firstday.data.newcomers import load_newcomers
 from firstday.errors import DataError
 from firstday.files import replaced
 from firstday.impressions.passed_over import collect_passed_over
+from firstday.model.item_content import content_of
 from firstday.recommend.answers import answer_query
 from firstday.recommend.effects import count_ineffective
 from firstday.recommend.list_files import find_list_form, write_list_file
@@ -69,7 +70,7 @@ def add_items(recommender: Recommender, items: pl.DataFrame | None) -> tuple[Rec
     """Return the recommender with the new items of a batch, and a note if its model ignores them."""
     if items is None:
         return recommender, ()
-    if recommender.model.content is None:
+    if content_of(recommender.model) is None:
         return recommender, ("items: Ignored, since the model has learned nothing about new items.",)
     return replace(recommender, added=NewItems.of(recommender.model, items)), ()
 

@@ -12,8 +12,8 @@ import numpy as np
 from firstday.data.events import ITEM
 from firstday.features.encoder import find_in_affinity
 from firstday.recommend.query import MAX_PASSED_OVER, Query
-from firstday.recommend.registry import reads_of, spec_of_route
 from firstday.recommend.spec import SignalKind
+from firstday.recommend.support import spec_of_route
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Ef
         """Return the mask of users whose requested strategy or route reads a kind of signals."""
         specs = {name: spec_of_route(name) for name in (strategy, *routes.tolist())}
         model = query.model
-        reads = {name: spec is None or kind in reads_of(spec, model) for name, spec in specs.items()}
+        reads = {name: spec is None or kind in spec.reads_in(model) for name, spec in specs.items()}
         return np.array([reads[strategy] or reads[route] for route in routes.tolist()], dtype=bool)
 
     signals = query.signals

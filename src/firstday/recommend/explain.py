@@ -17,9 +17,9 @@ from firstday.recommend.belief import believe_segments
 from firstday.recommend.new_items.new_items import NewItems
 from firstday.recommend.query import Query
 from firstday.recommend.recommendation import Recommendation, RecommendedItem
-from firstday.recommend.registry import spec_of_route
 from firstday.recommend.segment_description import SegmentRow, describe_segment
 from firstday.recommend.spec import Reason
+from firstday.recommend.support import spec_of_route
 from firstday.segment.segments import weigh_segments
 
 NEW = "New; predicted from its words and entities."

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from firstday.recommend.effects import describe_ineffective
 from firstday.recommend.query import Answer, Query
+from firstday.recommend.registry import find_strategy
 from firstday.recommend.rules.list_rules import ItemRules
 from firstday.recommend.similar import SIMILAR
 from firstday.recommend.spec import FALLBACKS
+from firstday.recommend.support import fallback_of
 
 Sentences = tuple[str, ...]
 
@@ -27,8 +29,9 @@ def describe_lists(
 
 def _describe_fallback(query: Query, strategy: str, route: str, row: int) -> Iterator[str]:
     """Yield why a fallback answered a user, if one did."""
-    if strategy == "auto":
-        strategy = query.model.learned["auto"].strategy_of(query.knowledge[row], query.model.fallback)
+    delegates = None if strategy == SIMILAR else find_strategy(strategy).delegates
+    if delegates is not None:
+        strategy = query.derive(delegates)[row]
     if route in FALLBACKS and route != strategy:
         why = f"{strategy} can use none of this user's signals"
         if strategy == SIMILAR:
@@ -48,6 +51,6 @@ def _describe_rules(query: Query, answer: Answer, row: int, rules: ItemRules) ->
             why = f"beyond the last rank, {end:,}" if rank >= end else "left out by the rules or the user's history"
             yield f"the item pinned at rank {rank + 1:,} is {why}"
     if n_ranked < n_listed:
-        yield f"{query.model.fallback} fills the list up from rank {rules.after + n_ranked + 1:,}"
+        yield f"{fallback_of(query.model)} fills the list up from rank {rules.after + n_ranked + 1:,}"
     if n_listed < query.k:
         yield f"the rules and the user's history leave {n_listed:,} items for {query.k:,} ranks"

@@ -12,7 +12,8 @@ import numpy as np
 from firstday.errors import count_of
 from firstday.model.folder import read_manifest
 from firstday.model.trained_model import KNOWLEDGE, TrainedModel
-from firstday.recommend.registry import find_strategy, strategies_of
+from firstday.recommend.registry import find_strategy
+from firstday.recommend.support import fallback_of, strategies_of
 
 CARD = "card.md"
 """File name of the card that `firstday train` writes next to the files of a version; never read back."""
@@ -118,7 +119,7 @@ def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:
     return [
         {
             "known": known,
-            "strategy": guard.strategy_of(number, model.fallback),
+            "strategy": guard.strategy_of(number, fallback_of(model)),
             "n_users": evidence.n_users,
             "precision": dict(evidence.precision),
             "precision_ci": {name: list(ends) for name, ends in evidence.intervals.items()},
@@ -129,16 +130,16 @@ def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:
 
 
 def describe_default(model: TrainedModel) -> list[str]:
-    """Describe the clock, whom `auto` answers by the fallback, and what each further component adds to `blend`."""
-    sentences = [] if model.clock is None else [model.clock.describe()]
-    if model.content is not None:
-        sentences.append(model.content.describe())
+    """Describe what was learned, whom `auto` answers by the fallback, and what further components add to `blend`."""
+    sentences = [value.describe() for value in model.learned.values() if hasattr(value, "describe")]
     n_users = Counter[str]()
     for row in describe_selection(model):
         n_users[row["strategy"]] += row["n_users"]
     if n_fallback := n_users.total() - n_users["blend"]:
         whom = count_of(n_fallback, n_users.total(), "validation users")
-        sentences.append(f"auto answers {whom} by {model.fallback}, as nothing is known of them or blend was worse.")
+        sentences.append(
+            f"auto answers {whom} by {fallback_of(model)}, as nothing is known of them or blend was worse."
+        )
     for name, gain in model.facts.get("metrics", {}).get("components", {}).items():
         points = " and ".join(
             f"{mean:+.2f} [{low:+.2f}, {high:+.2f}] points of P@{k}" for k, (mean, low, high) in gain["gain"].items()

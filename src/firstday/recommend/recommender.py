@@ -25,7 +25,7 @@ from firstday.recommend.list_notes import describe_lists
 from firstday.recommend.new_items.new_items import NewItems
 from firstday.recommend.query import Query
 from firstday.recommend.recommendation import Recommendation, Recommendations
-from firstday.recommend.registry import LOAD, find_method, value_type
+from firstday.recommend.registry import find_method
 from firstday.recommend.rules.list_rules import (
     NO_RULES,
     AnyRules,
@@ -38,6 +38,7 @@ from firstday.recommend.rules.list_rules import (
 )
 from firstday.recommend.similar import SIMILAR, recommend_similar
 from firstday.recommend.spec import Strategy
+from firstday.recommend.support import LOAD, value_type
 from firstday.sparse import SparseRows, union_rows
 
 AnySignals = Signals | Mapping[str, Any]

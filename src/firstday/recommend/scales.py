@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.registry import spec_of_route
 from firstday.recommend.spec import OWN_SCALE, PROBABILITY
+from firstday.recommend.support import spec_of_route
 
 SHARE = "share of "
 FILLS_UP = "fills the list up"
@@ -19,7 +19,7 @@ def scale_answer(query: Query, answer: Answer) -> Answer:
     """Return the answer with readable scores and the names of their scales.
 
     Shares are clipped to [0, 1]. Scores of strategies with the scale `PROBABILITY` are calibrated to the probability
-    that the user will use the item, estimated on validation users (`firstday.training.calibrate`). All other scores,
+    that the user will use the item, estimated on validation users (`firstday.methods.calibrate`). All other scores,
     and those without a calibration, are kept. The order of a list never changes, but scores may become equal. Fill-up
     items score 0.
 
@@ -38,7 +38,7 @@ def scale_answer(query: Query, answer: Answer) -> Answer:
         if scale == PROBABILITY:
             if route not in model.calibrations:
                 continue
-            if "shown" in spec.reads:
+            if "shown" in spec.reads_in(model):
                 users = users[~was_shown[users]]
             calibration = model.calibrations[route]
             scores[users] = calibration.probabilities(scores[users], answer.levels[users], query.n_known[users])

@@ -33,7 +33,8 @@ def recommend_similar(query: Query, item: int, vector: np.ndarray | None = None)
     model = query.model
     related = SparseRows.empty(1, model.n_items)
     if vector is None:
-        related = model.links.take(np.array([item])) if model.links else related
+        links: SparseRows | None = model.learned.get("links")
+        related = related if links is None else links.take(np.array([item]))
         related = related.keep(query.item_rules.allowed[related.columns])
         vector = model.fold_in.item_vectors[item]
     route = LINKED

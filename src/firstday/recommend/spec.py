@@ -1,4 +1,4 @@
-"""Definitions of methods: `StrategySpec` and `ColdModelSpec`."""
+"""Definitions of methods: `StrategySpec`, `ColdModelSpec` and `SharedValueSpec`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from firstday.display import readable
 from firstday.embed.embeddings import Embeddings
 from firstday.errors import ConfigError
 from firstday.features.encoder import FeatureRows
+from firstday.model.trained_model import TrainedModel
 from firstday.progress import Progress
 from firstday.recommend.component import Component
+from firstday.recommend.fold import TrainingRun
 from firstday.recommend.query import Answer, Query
 from firstday.sparse import SparseRows
 
@@ -105,14 +107,18 @@ class Need:
         return f"{self.setting} {self.values}"
 
 
-RANKER = Need("ranker.enabled", "= true")
-ITEM_WEIGHTS = Need("recommend.item_weights", "= true")
 KEPT_USERS = Need("recommend.warm_users", "above 0")
+
+Choice = tuple[Any, Mapping[str, Any]]
+"""What a method learned after the folds, and figures about it, which become part of the model's `facts`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """Base class of strategies and cold models.
+    """Base class of strategies, cold models and shared values.
+
+    A method learns at one stage: from the data of each fold (`fit`), in a search (`OptionSearch.prepare`), or after all
+    folds (`choose`). Until the search or the choice, a strategy has the defaults of `value`.
 
     Parameters
     ----------
@@ -125,8 +131,15 @@ class Method:
     fit, value
         For methods that learn: the training function, and the frozen dataclass of arrays, numbers, strings and bytes
         that it returns.
+    choose
+        For methods that learn once all folds are trained, in place of `fit`: receives a `TrainingRun`, and returns a
+        `Choice`.
     needs
-        Settings without which it is unavailable: `RANKER`, `ITEM_WEIGHTS`, `KEPT_USERS`.
+        Settings without which it is unavailable, such as `KEPT_USERS`.
+    always_trained
+        Whether all trainings learn it, if they have what it `needs`; else only those that name it in `Config.methods`.
+    learned_by
+        Name of another method whose learned value it uses, such as a cold model. It is chosen after that one.
     """
 
     name: str
@@ -134,7 +147,10 @@ class Method:
     settings: type[BaseModel] | None = None
     fit: Callable[..., Any] | None
     value: type | None
+    choose: Callable[[TrainingRun], Choice] | None = None
     needs: tuple[Need, ...] = ()
+    always_trained: bool = False
+    learned_by: str | None = None
     kind = "method"
     section = ""
 
@@ -159,7 +175,17 @@ class Method:
     @property
     def learns(self) -> bool:
         """Whether it has a learned value, stored in the model."""
-        return self.fit is not None or self.value is not None
+        return self.fit is not None or self.choose is not None or self.value is not None
+
+    def is_trained(self, config: Config) -> bool:
+        """Return whether a training with this configuration learns it."""
+        is_named = self.always_trained or self.name in config.methods
+        return self.learns and is_named and all(need.is_met(config) for need in self.needs)
+
+    @property
+    def is_optional(self) -> bool:
+        """Whether `Config.methods` may name it to add a learned value or a component to a model."""
+        return self.learns and not self.always_trained
 
     def settings_in(self, config: Config) -> Any:
         """Return its settings from a configuration, with defaults for those not set.
@@ -195,6 +221,7 @@ SignalKind = Literal["liked", "friends", "shown", "other"]
 Liked items; friends among the kept users; items shown and passed over; or other parts of a `SignalBatch`.
 """
 EVERYTHING: tuple[SignalKind, ...] = ("liked", "friends", "shown", "other")
+Reads = tuple[SignalKind, ...] | Callable[[TrainedModel], Collection[SignalKind]]
 
 
 @readable
@@ -288,14 +315,20 @@ class StrategySpec(Method):
     component
         Its part of the weighted sum of `blend`, the default list; `Shares`, a `Lift` or `Scores`. Training fits the
         weight, and leaves out a component that earns nothing.
-    learned_by
-        Name of another method whose learned value it uses, such as a cold model.
+    position
+        Place of its component in the sum of every default list, on which rounding depends. None: the component is part
+        of lists of trainings that name it in `Config.components`.
     reads
         Kinds of signals it reads in addition to the features, the profile values that warm users have, and the excluded
-        items; signals of other kinds are reported as ignored. Defaults to all kinds.
+        items, or a function of the model that returns them; signals of other kinds are reported as ignored. Defaults to
+        all kinds.
     scale
         Scale of its scores. ``share of PEOPLE``: from 0 to 1. `PROBABILITY`: scores of any kind, calibrated in training
         to the probability that the user will use the item. Any other name is reported unchanged.
+    delegates
+        For strategies that let others answer: the names of those that answer each user, shape (n_users,).
+    stands_in
+        Whether it answers the users of a model whom other strategies cannot answer; see `FALLBACKS`.
     """
 
     recommend: Strategy
@@ -305,16 +338,18 @@ class StrategySpec(Method):
     value: type | None = None
     search: OptionSearch | None = None
     component: Component | None = None
-    learned_by: str | None = None
-    reads: tuple[SignalKind, ...] = EVERYTHING
+    position: int | None = None
+    reads: Reads = EVERYTHING
     scale: str = OWN_SCALE
+    delegates: Callable[[Query], np.ndarray] | None = None
+    stands_in: Callable[[TrainedModel], bool] = lambda _model: False
     kind = "strategy"
     section = "strategies"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.fit is not None and self.learns_in_search:
-            raise ConfigError(f"{self.label}: has both a fit and a search; give one of them.")
+        if sum((self.fit is not None, self.choose is not None, self.learns_in_search)) > 1:
+            raise ConfigError(f"{self.label}: learns at several stages; give one of fit, choose and search.")
 
     @property
     def learns(self) -> bool:
@@ -327,16 +362,25 @@ class StrategySpec(Method):
         return self.search is not None and self.search.prepare is not None
 
     @property
-    def required_method(self) -> str | None:
-        """The method that must have been trained, or None."""
-        return self.name if self.learns else self.learned_by
+    def is_optional(self) -> bool:
+        """Whether `Config.methods` may name it to add a learned value or a component to a model."""
+        return super().is_optional or (self.component is not None and self.position is None)
 
-    def lacks(self, config: Config, methods: Collection[str]) -> str | None:
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Names of the methods that must have been trained."""
+        own = (self.name,) if self.learns else ()
+        return own if self.learned_by is None else (*own, self.learned_by)
+
+    def lacks(self, config: Config, learned: Collection[str]) -> str | None:
         """Return the setting that a model with this configuration and these learned methods lacks, or None."""
-        unmet = (str(need) for need in self.needs if not need.is_met(config))
-        method = self.required_method
-        missing = None if method is None or method in methods else f"methods = [{method!r}]"
-        return next(unmet, missing)
+        unmet = [str(need) for need in self.needs if not need.is_met(config)]
+        missing = [f"methods = [{name!r}]" for name in self.required if name not in learned]
+        return next(iter((*unmet, *missing)), None)
+
+    def reads_in(self, model: TrainedModel) -> Collection[SignalKind]:
+        """Return the kinds of signals that it reads in addition to the features."""
+        return self.reads(model) if callable(self.reads) else self.reads
 
 
 @dataclass(frozen=True)
@@ -417,28 +461,34 @@ class ColdModelSpec(Method):
         return f"{name}_personal", f"{name}_segment"
 
 
+@readable
+@dataclass(frozen=True, kw_only=True)
+class SharedValueSpec(Method):
+    """A value that several strategies read, learned on everyone after the folds; it defines no strategy.
+
+    Parameters
+    ----------
+    choose
+        See `Method`; the value is None if the data tells nothing.
+    value
+        Type of the value: a frozen dataclass of arrays, numbers, strings and bytes. If it has a method `describe`, the
+        model card quotes the sentence that it returns.
+    """
+
+    choose: Callable[[TrainingRun], Choice]
+    value: type
+    fit: None = None
+    kind = "shared value"
+    section = "shared_values"
+
+    @staticmethod
+    def strategies(name: str) -> tuple[str, ...]:  # noqa: ARG004
+        """Return no names."""
+        return ()
+
+
 PAPER_SEGMENT = "paper_segment"
 """`segment` with only the features and training described in the paper; available in `evaluate` alone."""
 
 FALLBACKS = ("group", "recent", "popular")
-"""Fallbacks for users a strategy cannot answer: `group`, then the model's `fallback`, which answers everyone."""
-
-BASE_METHODS = (
-    "input_clusters",
-    "direct",
-    "edlae",
-    "segment",
-    "neighbors",
-    "friends",
-    "soft_segments",
-    "blend",
-    "auto",
-)
-"""Methods that every training learns, in order, unless a setting disables them (`Method.needs`)."""
-BASE_COMPONENTS = ("direct", "personal", "soft_segments", "popular", "edlae")
-"""Methods whose components every default list may combine; those of `Config.methods` are added."""
-
-
-def methods_of(config: Config) -> tuple[str, ...]:
-    """Return the names of the methods that a training with this configuration learns."""
-    return tuple(dict.fromkeys((*BASE_METHODS, *config.methods)))
+"""Fallbacks for users a strategy cannot answer: `group`, then the first of the others that stands in for a model."""

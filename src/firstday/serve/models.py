@@ -22,8 +22,8 @@ from firstday.model.trained_model import TrainedModel
 from firstday.recommend.new_items.new_items import NewItems
 from firstday.recommend.questionnaire import Questionnaire
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.registry import find_supported, strategies_of
 from firstday.recommend.rules.filters import describe_columns
+from firstday.recommend.support import find_supported, strategies_of
 from firstday.serve.segment_map import SegmentMap, make_segment_map
 from firstday.serve.telemetry import Metrics
 

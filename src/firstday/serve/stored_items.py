@@ -12,6 +12,7 @@ import polars as pl
 from pydantic_core import from_json, to_json
 
 from firstday.data.events import ITEM
+from firstday.model.item_content import content_of
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.new_items.attributes import ATTRIBUTES, as_list, describe_items, set_counts, tabulate
 from firstday.recommend.new_items.new_items import NewItems
@@ -72,7 +73,7 @@ class StoredItems:
         before = _read_entries(model, []) if is_new else self._items
         self._items = await asyncio.to_thread(_update, model, before, entries)
         current = self._find_current()
-        new = None if model.content is None else NewItems.join(model, set_counts(current, self._use.counts))
+        new = None if content_of(model) is None else NewItems.join(model, set_counts(current, self._use.counts))
         if served is self._holder.current:  # otherwise another model was loaded meanwhile
             first_us = dict(current.select("item_id", "first_us").iter_rows())
             self._holder.current = served.with_items(new, first_us)
@@ -151,10 +152,11 @@ def _read_entries(model: TrainedModel, entries: Sequence[StoredEntry]) -> pl.Dat
         puts.append((us, one.first_us, len(body.encode())))
     types = {name: column.dtype for name, column in model.catalogue.columns.items()}
     table = tabulate(rows, types)
-    if model.content is None:
+    content = content_of(model)
+    if content is None:
         described = table.select("item_id")
     else:
-        is_of_model = pl.col("vector").list.len() == model.content.n_numbers
+        is_of_model = pl.col("vector").list.len() == content.n_numbers
         described = describe_items(model, table.with_columns(pl.when(is_of_model).then("vector")))
     return described.hstack(pl.DataFrame(puts, dict.fromkeys(PUTS, pl.Int64), orient="row"))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
+from firstday.data.first_uses import FirstUses, count_first_uses
 from firstday.data.ids import Ids, stable_numbers
 from firstday.data.splits.histories import MIN_LEARNED_ITEMS, LogSpan, write_moment
 from firstday.data.splits.holdout import split_for_training
@@ -27,7 +28,6 @@ from firstday.engine.everyone import (
     describe_segments,
     summarise_part,
 )
-from firstday.engine.first_uses import FirstUses, count_first_uses
 from firstday.engine.large import LargeDataset, Learners
 from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.errors import LOADED, ConfigError, DataError, expect
@@ -36,32 +36,31 @@ from firstday.features.encoder import Encoder, collect_features, fit_encoder
 from firstday.features.signal_batch import SignalBatch
 from firstday.impressions.counts import add_shown, count_shown
 from firstday.impressions.passed_over import collect_passed_over
+from firstday.methods.calibrate import calibrate_run
+from firstday.methods.precision import measure_folds
 from firstday.model.trained_model import TrainedModel
 from firstday.progress import Progress, no_progress, open_progress
 from firstday.ranking import unit_rows
+from firstday.recommend.fold import Fold, TrainingRun
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import describe_absent, with_methods_of
-from firstday.recommend.spec import LearningData
+from firstday.recommend.spec import LearningData, StrategySpec
+from firstday.recommend.support import describe_absent, learners_of, with_methods_of
 from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import Segments
 from firstday.sparse import SparseRows, union_rows
-from firstday.training.calibrate import calibrate
-from firstday.training.clock import choose_clock, go_back
-from firstday.training.guard import choose_guard
-from firstday.training.item_content import learn_content
-from firstday.training.item_links import link_items
-from firstday.training.learn import check_training, learn_cold_model, learn_methods
-from firstday.training.option_search import Tuning, search_options
-from firstday.training.validation import (
-    Fold,
-    ObjectiveHistory,
-    ObjectiveWrapper,
-    Validation,
-    draw_evaluated,
-    measure_folds,
+from firstday.training.learn import (
+    check_training,
+    choose_shared_values,
+    choose_strategies,
+    learn_cold_model,
+    learn_methods,
 )
-from firstday.training.weights import Gain, choose_blending
+from firstday.training.option_search import Tuning, search_options
+from firstday.training.validation import ObjectiveHistory, ObjectiveWrapper, Validation, draw_evaluated
+
+REPORTED = ("popular", "segment")
+"""Strategies whose precision is reported for comparison with those chosen on the folds."""
 
 
 def train(
@@ -152,39 +151,32 @@ def fit(
     folds = []
     for number, rows in enumerate(split.folds, 1):
         in_fold = _prefix(progress, f"fold {number} of {len(split.folds)}: ")
-        folds.append(learn(split.fold(rows), history.record, in_fold, is_fold=True))
-    trained = learn(split, history.replay if folds else history.record, progress)
-    first_uses = count_days(dataset, split, config, learners)
-    clock = None
-    if first_uses is not None and split.newest is not None:
-        progress("clock", 0, 1)
-        clock = choose_clock(first_uses, split.newest, config.signals)
-        progress("clock", 1, 1)
-    model = replace(trained.model, clock=clock)
+        fold, _ = learn(split.fold(rows), history.record, in_fold, is_fold=True)
+        folds.append(fold)
+    trained, stage = learn(split, history.replay if folds else history.record, progress)
     folds = folds or [trained]  # without cross-fitting, the holdout is the only fold
+    model = trained.model
+    figures: dict[str, Any] = {}
     tunings: dict[str, Tuning] = {}
-    gains: dict[str, Gain] = {}
     if choose_settings:
         model, folds, tunings = search_options(folds, model, progress, dataset, split)
-        progress("weights", 0, 1)
-        blending, gains = choose_blending(folds)
-        folds = [fold.with_learned(blend=blending) for fold in folds]
-        guard = choose_guard(folds)
-        folds = [fold.with_learned(auto=guard) for fold in folds]
-        model = model.with_learned(blend=blending, auto=guard)
-        model = replace(model, calibrations=calibrate(go_back(folds, first_uses, clock), first_uses))
-        model = replace(model, content=learn_content(dataset, folds, model, first_uses))
-        progress("weights", 1, 1)
-    facts = collect_facts(dataset, split, model, folds, learners.facts)
+    run = TrainingRun(
+        folds=folds,
+        model=model,
+        dataset=dataset,
+        split=stage.split,
+        uses=stage.uses,
+        first_uses=count_days(dataset, split, config, learners),
+    )
+    if choose_settings:
+        run, figures = choose_strategies(run, progress)
+    learned_from = run if choose_settings else replace(run, folds=())
+    model, figures_of_values = choose_shared_values(learned_from, progress)
+    model = replace(model, calibrations=calibrate_run(replace(learned_from, model=model)))
+    metrics = measure_strategies(run) | figures | figures_of_values
     if tunings:
-        facts["metrics"]["options"] = {name: tuning.to_json() for name, tuning in tunings.items()}
-    if clock is not None:
-        facts["metrics"]["clock"] = clock.to_json()
-    if gains:
-        weighted = model.learned["blend"].names
-        facts["metrics"]["components"] = {
-            name: {**gain.to_json(), "kept": name in weighted} for name, gain in gains.items()
-        }
+        metrics["options"] = {name: tuning.to_json() for name, tuning in tunings.items()}
+    facts = {"data": describe_data(run, model, learners.facts), "metrics": metrics}
     return FitResult(replace(model, facts=facts), tunings)
 
 
@@ -235,8 +227,10 @@ class _WarmStage:
     everyone: Everyone
 
 
-def _learn(source: _Source, split: Split, wrap: ObjectiveWrapper, progress: Progress, *, is_fold: bool = False) -> Fold:
-    """Train a model with default settings; return it with its validation users.
+def _learn(
+    source: _Source, split: Split, wrap: ObjectiveWrapper, progress: Progress, *, is_fold: bool = False
+) -> tuple[Fold, _WarmStage]:
+    """Train a model with default settings; return it with its validation users, and what it was learned from.
 
     There are three kinds of runs: on a fold (`is_fold`); on a split with a single holdout; and, after the folds, on the
     whole split. The last also trains on the validation users, and stops at the median of the folds' best epochs.
@@ -246,8 +240,8 @@ def _learn(source: _Source, split: Split, wrap: ObjectiveWrapper, progress: Prog
     stage = _learn_segments(source, split, held_out, progress)
     fold = _learn_methods(source, stage, wrap, progress)
     if is_fold:
-        return fold
-    model = replace(fold.model, links=link_items(dataset, stage.split, stage.uses, source.config))
+        return fold, stage
+    model = fold.model
     shown = stage.everyone.shown
     if shown is not None:
         if source.learners.count_others is not None:
@@ -257,7 +251,7 @@ def _learn(source: _Source, split: Split, wrap: ObjectiveWrapper, progress: Prog
             actions = dataset.actions(split.warm_window)
             others = count_shown_to_others(dataset, model, counted, actions, held_out, split.warm_window)
         model = replace(model, shown_counts=add_shown([shown, others]))
-    return replace(fold, query=fold.query.ask(model=model))
+    return replace(fold, query=fold.query.ask(model=model)), stage
 
 
 def _learn_segments(source: _Source, split: Split, held_out: Ids, progress: Progress) -> _WarmStage:
@@ -409,40 +403,40 @@ def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: 
     return replace(query, excluded_override=union_rows([query.excluded, not_yet_added]))
 
 
-def collect_facts(
-    dataset: Dataset, split: Split, model: TrainedModel, folds: Sequence[Fold], totals: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the facts stored with a model; `totals` (`Learners.facts`) override counts of the dataset."""
-    n_warm = int(model.everyone.sizes[0])
-    n_trained_on = int(model.learned["input_clusters"].items.sizes.sum())
-    optional: dict[str, Any] = {} if n_warm == n_trained_on else {"learned_from": n_trained_on}
+def describe_data(run: TrainingRun, model: TrainedModel, totals: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts about the training data; `totals` (`Learners.facts`) override counts of the dataset."""
+    dataset = run.dataset
+    split = run.split
+    facts = {
+        "dataset": dataset.name,
+        **dataset.summary(),
+        **totals,
+        "warm_users": int(model.everyone.sizes[0]),
+        "vectors": model.config.embedding.method if dataset.item_vectors is None else "precomputed",
+        "validation_users": len(split.validation),
+        "folds": len(split.folds),
+        "segments": len(model.segments),
+        "protocol": split.protocol,
+        "notes": [*split.notes, *describe_absent(model)],
+    }
+    if len(split.warm) < facts["warm_users"]:
+        facts["learned_from"] = len(split.warm)
     for name, time_us in (("first_interaction", dataset.events.first), ("last_interaction", dataset.events.last)):
         if time_us is not None:
-            optional[name] = write_moment(time_us)[:10]
+            facts[name] = write_moment(time_us)[:10]
     n_without_vector = len(dataset.items_without_vector)
     if n_without_vector:
-        optional["items_without_vector"] = n_without_vector
+        facts["items_without_vector"] = n_without_vector
     if len(model.unlisted) > n_without_vector:
-        optional["items_unlisted"] = len(model.unlisted)
+        facts["items_unlisted"] = len(model.unlisted)
     if (counts := model.shown_counts) is not None:
-        optional["impressions"], optional["impressions_used"] = (
-            int(rows.weights.sum(dtype=np.float64)) for rows in (counts.shown, counts.used)
-        )
-    names = ("popular", "segment", "blend", "auto")
-    precision = {name: round(100 * float(measure_folds(folds, name).mean()), 4) for name in names}
-    return {
-        "data": {
-            "dataset": dataset.name,
-            **dataset.summary(),
-            **totals,
-            "warm_users": n_warm,
-            "vectors": model.config.embedding.method if dataset.item_vectors is None else "precomputed",
-            **optional,
-            "validation_users": len(split.validation),
-            "folds": len(split.folds),
-            "segments": len(model.segments),
-            "protocol": split.protocol,
-            "notes": [*split.notes, *describe_absent(model)],
-        },
-        "metrics": {"users": "validation", "k": model.config.recommend.k, "precision": precision},
-    }
+        facts["impressions"] = int(counts.shown.weights.sum(dtype=np.float64))
+        facts["impressions_used"] = int(counts.used.weights.sum(dtype=np.float64))
+    return facts
+
+
+def measure_strategies(run: TrainingRun) -> dict[str, Any]:
+    """Return the precision of the lists of validation users, by `REPORTED` strategies and those chosen on the folds."""
+    chosen = [spec.name for spec in learners_of(run.model.config) if isinstance(spec, StrategySpec) and spec.choose]
+    precision = {name: round(100 * float(measure_folds(run.folds, name).mean()), 4) for name in (*REPORTED, *chosen)}
+    return {"users": "validation", "k": run.model.config.recommend.k, "precision": precision}

@@ -7,9 +7,11 @@ from typing import Any
 from firstday.cold.cold_model import ColdModel
 from firstday.config import Config
 from firstday.errors import needs_extra
+from firstday.model.trained_model import TrainedModel
 from firstday.progress import Progress
-from firstday.recommend.registry import check_components, learners_of, searched_names
-from firstday.recommend.spec import ColdModelSpec, LearningData
+from firstday.recommend.fold import TrainingRun
+from firstday.recommend.spec import ColdModelSpec, LearningData, SharedValueSpec, StrategySpec
+from firstday.recommend.support import learners_of
 from firstday.training.validation import ObjectiveWrapper, Validation
 
 METHOD_STAGE = "method "
@@ -21,7 +23,6 @@ def check_training(config: Config) -> None:
     for spec in learners_of(config):
         if spec.settings is not None:
             spec.settings_in(config)
-    check_components(config)
     check_device(config)
 
 
@@ -67,7 +68,35 @@ def learn_methods(
             progress(f"{METHOD_STAGE}{spec.name}", 0, 1)
             learned[spec.name] = spec.fit(data, wrap(spec.name, objective), progress)
             progress(f"{METHOD_STAGE}{spec.name}", 1, 1)
-        elif spec.name not in searched_names():
+        elif isinstance(spec, StrategySpec) and not spec.learns_in_search:
             assert spec.value is not None
             learned[spec.name] = spec.value()
     return learned
+
+
+def choose_strategies(run: TrainingRun, progress: Progress) -> tuple[TrainingRun, dict[str, Any]]:
+    """Learn the strategies that choose after the folds; return the run with their values, and figures about them."""
+    figures: dict[str, Any] = {}
+    strategies = [spec for spec in learners_of(run.model.config) if isinstance(spec, StrategySpec)]
+    for spec in sorted(strategies, key=lambda spec: spec.learned_by is not None):
+        if spec.choose is not None:
+            progress(spec.name, 0, 1)
+            value, figures_of_value = spec.choose(run)
+            progress(spec.name, 1, 1)
+            run = run.with_learned(**{spec.name: value})
+            figures |= figures_of_value
+    return run, figures
+
+
+def choose_shared_values(run: TrainingRun, progress: Progress) -> tuple[TrainedModel, dict[str, Any]]:
+    """Return the model with the values that several strategies read, and figures about them; the folds have none."""
+    model = run.model
+    figures: dict[str, Any] = {}
+    for spec in learners_of(model.config):
+        if isinstance(spec, SharedValueSpec):
+            progress(spec.name, 0, 1)
+            value, figures_of_value = spec.choose(run)
+            progress(spec.name, 1, 1)
+            model = model.with_learned(**{spec.name: value})
+            figures |= figures_of_value
+    return model, figures

@@ -18,12 +18,13 @@ from firstday.data.events import Window
 from firstday.data.splits.split import Actions, Split, take_actions
 from firstday.embed.embeddings import compute_affinity, select_uses
 from firstday.errors import ConfigError
+from firstday.methods.precision import measure_folds
 from firstday.model.trained_model import TrainedModel
 from firstday.progress import Progress
-from firstday.recommend.registry import learners_of
+from firstday.recommend.fold import Fold, head
 from firstday.recommend.spec import OptionSearch, StrategySpec, UseData
+from firstday.recommend.support import learners_of
 from firstday.tables.schema import DAY_US
-from firstday.training.validation import Fold, head, measure_folds
 
 Grid = Mapping[str, tuple[Any, ...]]
 """Values of each option, in order."""

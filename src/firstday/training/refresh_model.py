@@ -25,7 +25,7 @@ from firstday.errors import ArtifactError, BusyError, ConfigError, needs_extra
 from firstday.model.folder import KEEP, check_target, version_in
 from firstday.progress import Progress, open_progress
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.registry import with_methods_of
+from firstday.recommend.support import with_methods_of
 from firstday.tables.schema import DAY_US
 from firstday.training.fit import fit
 from firstday.training.held_out_users import MIN_COMPARED, choose_share, hash_users, take_newest

@@ -7,18 +7,18 @@ from dataclasses import replace
 import numpy as np
 
 from firstday.data.dataset import Dataset
+from firstday.data.first_uses import count_first_uses
 from firstday.data.splits.cut_offs import choose_target_days
 from firstday.data.splits.histories import MIN_LEARNED_ITEMS, read_histories, write_moment
 from firstday.data.splits.holdout import log_of
 from firstday.data.splits.registration import collect_newcomers, find_newest
 from firstday.data.splits.split import take_actions
 from firstday.embed.embeddings import compute_affinity, select_uses
-from firstday.engine.first_uses import count_first_uses
 from firstday.features.catalogue import map_columns
+from firstday.methods.clock import choose_clock
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
 from firstday.segment.segments import count_items, rank_items
-from firstday.training.clock import choose_clock
 
 
 def renew_counts(model: TrainedModel, dataset: Dataset, held_out: np.ndarray) -> TrainedModel:
@@ -63,10 +63,9 @@ def renew_counts(model: TrainedModel, dataset: Dataset, held_out: np.ndarray) ->
     if dataset.events.last is not None:
         data["counted_until"] = write_moment(dataset.events.last)[:10]
     return replace(
-        model,
+        model.with_learned(clock=clock),
         everyone=everyone,
         profile_groups={**model.profile_groups, **groups},
         segments=segments,
-        clock=clock,
         facts={**model.facts, "data": data},
     )

@@ -15,12 +15,12 @@ from pyspark.sql import functions as fn
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
+from firstday.data.first_uses import add_first_uses, count_warm_first_uses
 from firstday.data.ids import Ids
 from firstday.data.parts import join_users, unpack
 from firstday.data.splits.cut_offs import choose_target_days
 from firstday.data.splits.histories import MIN_LEARNED_ITEMS, LogSpan
 from firstday.engine.everyone import merge
-from firstday.engine.first_uses import add_first_uses, count_warm_first_uses
 from firstday.engine.large import MAX_STABLE_NUMBER, Learners, describe_warm, read_facts, take_learners
 from firstday.engine.spark.session import named_errors
 from firstday.engine.spark.work import (

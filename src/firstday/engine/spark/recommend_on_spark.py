@@ -21,8 +21,8 @@ from firstday.errors import ConfigError, DataError
 from firstday.recommend.batch import BatchSummary, add_items, list_users
 from firstday.recommend.list_files import find_list_form
 from firstday.recommend.recommender import Recommender, check_length
-from firstday.recommend.registry import find_supported
 from firstday.recommend.rules.list_rules import NO_RULES, Rules
+from firstday.recommend.support import find_supported
 from firstday.tables.faults import Findings
 
 LISTS_DDL = "user_id string, rank int, item_id string, title string, score float, route string, scale string"

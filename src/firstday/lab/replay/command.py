@@ -36,7 +36,7 @@ from firstday.files import write_file
 from firstday.lab.replay.replay import replay_policies
 from firstday.lab.replay.replay_results import ReplayResults, ReplaySettings
 from firstday.progress import open_progress
-from firstday.recommend.registry import with_methods
+from firstday.recommend.support import with_methods
 
 
 def replay(

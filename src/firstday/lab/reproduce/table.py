@@ -21,15 +21,17 @@ from firstday.evaluation.run import join_runs, score_strategies
 from firstday.lab.reproduce.deezer_kdd21 import COUNTED_BLOCKS, NAME, PaperData, Space
 from firstday.lab.reproduce.paper_figures import LEARNED_BASELINES, TABLE, TITLES, subtract_paper
 from firstday.lab.reproduce.paper_model import DAY_ONE_BLOCK, ask_for, fit_paper_model
+from firstday.methods.blend import choose_blending
+from firstday.methods.direct import RANKER
 from firstday.progress import Progress, no_progress
 from firstday.recommend.answers import answer_query
-from firstday.recommend.registry import describe_absent, find_strategy, strategy_names, with_methods_of
-from firstday.recommend.spec import KEPT_USERS, RANKER
+from firstday.recommend.fold import Fold
+from firstday.recommend.registry import find_strategy, strategy_names
+from firstday.recommend.spec import KEPT_USERS
+from firstday.recommend.support import describe_absent, with_methods_of
 from firstday.sparse import SparseRows
 from firstday.training.learn import METHOD_STAGE
 from firstday.training.option_search import search_options
-from firstday.training.validation import Fold
-from firstday.training.weights import choose_blending
 
 PROTOCOL = "kdd21"
 PROTOCOL_TEXT = (

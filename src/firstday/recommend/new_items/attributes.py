@@ -12,7 +12,7 @@ import polars as pl
 from firstday.data.ids import Ids
 from firstday.data.load import collect_vectors, find_item_columns
 from firstday.errors import ConfigError, DataError
-from firstday.model.item_content import TEXTS, ItemContent
+from firstday.model.item_content import TEXTS, ItemContent, content_of
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
 
@@ -61,13 +61,14 @@ def set_counts(items: pl.DataFrame, counts: Sequence[Mapping[str, int]]) -> pl.D
 
 def find_content(model: TrainedModel) -> ItemContent:
     """Return what the model has learned about new items; raise ConfigError if it has learned nothing."""
-    if model.content is None:
+    content = content_of(model)
+    if content is None:
         raise ConfigError(
             "the model has learned nothing about new items; train it on tables whose items have titles or entity "
             "columns such as artist_id.",
             where="items",
         )
-    return model.content
+    return content
 
 
 def describe_items(model: TrainedModel, items: pl.DataFrame) -> pl.DataFrame:

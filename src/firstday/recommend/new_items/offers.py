@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from firstday.display import readable
+from firstday.model.item_content import content_of
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import NO_ITEM, unit_rows
 
@@ -103,13 +104,14 @@ def _find_unused(model: TrainedModel) -> np.ndarray:
 
 def _expect_shares(model: TrainedModel, items: np.ndarray) -> np.ndarray:
     """Return the share of each segment's users that is expected to use some items, shape (n_segments, n)."""
-    if model.content is None:
+    content = content_of(model)
+    if content is None:
         return np.full((len(model.segments), len(items)), PRIOR_RATE)
     columns = {name: column.gather(pl.Series(items)) for name, column in model.catalogue.columns.items()}
     columns["title"] = pl.Series(map(model.catalogue.title_of, items.tolist()), dtype=pl.String)
-    predicted = model.content.predict(columns, len(items))
-    chances = model.content.chances(unit_rows(model.segments.centroids), *predicted)
-    chances *= model.content.find_freshness(columns.get("added_at"), len(items))
+    predicted = content.predict(columns, len(items))
+    chances = content.chances(unit_rows(model.segments.centroids), *predicted)
+    chances *= content.find_freshness(columns.get("added_at"), len(items))
     return chances
 
 
@@ -131,7 +133,7 @@ def measure_response(model: TrainedModel) -> tuple[float, float]:
 
     Without impressions, a user who uses an item does so at the first one; without content, no rate is too low.
     """
-    if model.content is None:
+    if content_of(model) is None:
         return 1.0, 0.0
     counts = model.shown_counts
     if counts is None:

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Path, Query
 from firstday.data.events import ITEM
 from firstday.errors import FirstdayError
 from firstday.recommend.model_card import describe_selection
-from firstday.recommend.registry import strategies_of
 from firstday.recommend.segment_description import describe_segment, describe_segments
+from firstday.recommend.support import strategies_of
 from firstday.serve.http_errors import ApiError
 from firstday.serve.schemas import (
     ItemsAnswer,

@@ -21,8 +21,8 @@ from pydantic import (
     WrapValidator,
 )
 
-from firstday.features.signals import Id, Impression, Interaction, Signals
-from firstday.features.wire_types import ListId, ListPosition, Policy, Propensity
+from firstday.features.signals import Signals
+from firstday.features.wire_types import Id, Impression, Interaction, ListId, ListPosition, Policy, Propensity
 from firstday.serve.store.log import ALWAYS, DAY_US, FIELDS, NEVER, Entry, StoredEntry, now_us
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

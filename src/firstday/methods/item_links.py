@@ -13,6 +13,8 @@ from firstday.data.events import ITEM
 from firstday.data.splits.split import Split
 from firstday.embed.kept_users import draw_rows
 from firstday.methods.item_scores import to_matrix
+from firstday.recommend.fold import TrainingRun
+from firstday.recommend.spec import Choice, SharedValueSpec
 from firstday.sparse import SparseRows, stack_rows
 
 MAX_LINKS = 50
@@ -26,6 +28,11 @@ SMOOTHING = 30.0
 RARITY = 0.1
 """Exponent of popularity by which shares are divided, so that not everything goes with the most used items."""
 ITEMS_AT_ONCE = 1_000
+
+
+def learn_links(run: TrainingRun) -> Choice:
+    """Link the items that the users of the training use together."""
+    return link_items(run.dataset, run.split, run.uses, run.model.config), {}
 
 
 def link_items(dataset: Dataset, split: Split, uses: SparseRows, config: Config) -> SparseRows:
@@ -67,3 +74,12 @@ def _collect_days(dataset: Dataset, split: Split, config: Config) -> SparseRows:
         items = rows["target_ix"].to_numpy()
         days.append(SparseRows.from_pairs(day.to_numpy(), items, None, day.n_unique(), len(dataset.items)))
     return stack_rows(days).ones()
+
+
+LINKS = SharedValueSpec(
+    name="links",
+    describe="Items that go with each item.",
+    choose=learn_links,
+    value=SparseRows,
+    always_trained=True,
+)

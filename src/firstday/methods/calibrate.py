@@ -10,13 +10,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from firstday.engine.first_uses import FirstUses
+from firstday.data.first_uses import FirstUses
+from firstday.methods.clock import MIN_USES, clock_factors, clock_of, clock_terms, go_back
 from firstday.model.calibration import Calibration, log_known
 from firstday.ranking import rank_scores
-from firstday.recommend.registry import find_strategy, strategies_of
+from firstday.recommend.fold import Fold, TrainingRun, day_ends, head
+from firstday.recommend.registry import find_strategy
 from firstday.recommend.spec import PROBABILITY
-from firstday.training.clock import MIN_USES
-from firstday.training.validation import Fold, day_ends, head
+from firstday.recommend.support import strategies_of
 
 MAX_CALIBRATION_USERS = 1_000
 """Maximum number of validation users to fit on."""
@@ -30,6 +31,13 @@ DRIFT_RANKS = 20
 """Length of the lists by popularity by which drift is measured."""
 DRIFT_SMOOTHING = 10.0
 """Pseudo-hits added to both counts of hits."""
+
+
+def calibrate_run(run: TrainingRun) -> dict[str, Calibration]:
+    """Return the calibrations of a training, with the clock as of each user's first day; none without folds."""
+    if not run.folds:
+        return {}
+    return calibrate(go_back(run.folds, run.first_uses, clock_of(run.model)), run.first_uses)
 
 
 def calibrate(folds: Sequence[Fold], first_uses: FirstUses | None) -> dict[str, Calibration]:
@@ -108,7 +116,7 @@ def measure_drift(folds: Sequence[Fold], first_uses: FirstUses | None) -> float:
             continue
         n_users = first_uses.until(fold.moment_us).n_users
         if n_users.sum() >= MIN_USES:
-            factors = fold.model.clock_factors if fold.model.fallback == "recent" else 1
+            factors = 1 if clock_terms(fold.model) is None else fold.model.derive(clock_factors)
             hits_then += _count_hits(fold, n_users * factors)
             hits_now += _count_hits(fold, fold.model.popularity * factors)
     return float(np.log(hits_then / hits_now))

@@ -1,28 +1,32 @@
-"""Choice of the log's clock on past newcomers, each with counts as of the first day (not in the paper).
+"""The log's clock: how much more recent use of an item counts than older use (not in the paper).
 
+It is chosen on past newcomers, each with counts as of the first day.
 Half-life and weight are chosen with popularity alone: the components of `blend` have learned from everyone's later use,
 against which a clock would lose.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 
 from firstday.config import SignalConfig
+from firstday.data.first_uses import FirstUses
 from firstday.data.splits.sampled import unite_uses
 from firstday.data.splits.split import Cohort
-from firstday.engine.first_uses import FirstUses
+from firstday.display import readable
+from firstday.methods.precision import MEASURED_LENGTHS
 from firstday.metrics import measure
-from firstday.model.clock import Clock
+from firstday.model.trained_model import TrainedModel
 from firstday.ranking import take_lists, top_k
+from firstday.recommend.fold import Fold, TrainingRun, day_ends
+from firstday.recommend.spec import Choice, SharedValueSpec
 from firstday.sparse import SparseRows
 from firstday.tables.schema import DAY_US
-from firstday.training.validation import Fold, day_ends
-from firstday.training.weights import MEASURED_LENGTHS
 
 HALF_LIVES = (3.5, 7.0, 14.0, 30.0, 60.0, 90.0, 180.0, 365.0, 730.0)
 """Candidate half-lives, in days."""
@@ -43,6 +47,85 @@ MIN_USES = 200
 """Number of uses below which no newcomers are judged."""
 SMOOTHING = 0.25
 """Pseudo-uses, per item on average, added to the recent uses; each item gets them in proportion to all its uses."""
+
+
+@readable
+@dataclass(frozen=True, eq=False)
+class Clock:
+    """A term for each item, the same for every user: the weighted log ratio of its recent to its overall share of use.
+
+    Parameters
+    ----------
+    half_life_days
+        Age at which a use counts half as much for the recent share.
+    weight
+        Factor on the log ratio.
+    is_kept
+        Whether the lists use the terms; those of the strategy `recent` always do.
+    terms
+        float32, shape (n_items,).
+    recent_factor
+        How often the average use of the last half-life counts as much as the average use.
+    gain, error
+        Gain in precision of lists by popularity with the terms, on past newcomers other than those for whom half-life
+        and weight were chosen, in points; and its standard error over weeks.
+    n_users, n_weeks
+        Number of these newcomers, and of the weeks of their first days.
+    """
+
+    half_life_days: float
+    weight: float
+    is_kept: bool
+    terms: np.ndarray
+    recent_factor: float
+    gain: float
+    error: float
+    n_users: int
+    n_weeks: int
+
+    def to_json(self) -> Mapping[str, Any]:
+        """Return all fields but the terms as JSON values."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "terms"}
+
+    def describe(self) -> str:
+        """Describe the clock and the evidence in one sentence."""
+        days = f"{self.half_life_days:g} days"
+        users = f"{self.n_users:,} past newcomers of {self.n_weeks:,} week{'s' * (self.n_weeks != 1)}"
+        if self.n_weeks < 2:
+            return f"Too few past newcomers have a log before them to judge recent use: {users}."
+        points = f"{self.gain:+.2f} points, standard error {self.error:.2f}"
+        if not self.is_kept:
+            return f"Recent use does not improve lists here: lists by popularity gain {points}, for {users}."
+        return (
+            f"An item's use in the last {days} counts {self.recent_factor:.1f} times as much as its average use: lists "
+            f"by popularity gain {points}, for {users}."
+        )
+
+
+def clock_of(model: TrainedModel) -> Clock | None:
+    """Return the clock of a model; None without times."""
+    clock: Clock | None = model.learned.get("clock")
+    return clock
+
+
+def clock_terms(model: TrainedModel) -> np.ndarray | None:
+    """Return the terms that lists use, float32, shape (n_items,); None if they use none."""
+    clock = clock_of(model)
+    return clock.terms if clock is not None and clock.is_kept else None
+
+
+def clock_factors(model: TrainedModel) -> np.ndarray:
+    """Return the factors by which the clock multiplies shares, float32, shape (n_items,); see `TrainedModel.derive`."""
+    clock = clock_of(model)
+    return np.ones(model.n_items, np.float32) if clock is None else np.exp(clock.terms)
+
+
+def learn_clock(run: TrainingRun) -> Choice:
+    """Choose the clock on the newest past newcomers; there is none without times."""
+    if run.first_uses is None or run.split.newest is None:
+        return None, {}
+    clock = choose_clock(run.first_uses, run.split.newest, run.model.config.signals)
+    return clock, {"clock": clock.to_json()}
 
 
 def choose_clock(first_uses: FirstUses, newest: Cohort, signals: SignalConfig) -> Clock:
@@ -183,5 +266,14 @@ def go_back(folds: Sequence[Fold], first_uses: FirstUses | None, clock: Clock | 
         for fold in folds:
             assert fold.day_end_us is not None
             part = fold.take(np.flatnonzero((fold.day_end_us >= first) & (fold.day_end_us <= last)))
-            parts.append(replace(part, query=part.query.ask(model=part.model.with_clock(as_of)), moment_us=moment))
+            parts.append(replace(part.with_learned(clock=as_of), moment_us=moment))
     return parts
+
+
+CLOCK = SharedValueSpec(
+    name="clock",
+    describe="How much more recent use of an item counts than older use.",
+    choose=learn_clock,
+    value=Clock,
+    always_trained=True,
+)

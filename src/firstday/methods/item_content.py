@@ -1,0 +1,189 @@
+"""What is learned about new items: content by hiding items of each fold, and use by age from the log's first uses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+
+from firstday.data.dataset import Dataset
+from firstday.data.first_uses import FirstUses
+from firstday.data.ids import Ids
+from firstday.methods.calibrate import fit_calibration
+from firstday.model.calibration import Calibration
+from firstday.model.item_content import ItemContent, find_terms, index_terms, scale_vectors
+from firstday.ranking import unit_rows
+from firstday.recommend.fold import Fold, TrainingRun, head
+from firstday.recommend.spec import Choice, SharedValueSpec
+from firstday.sparse import SparseRows
+
+MAX_TERMS = 2**17
+"""Maximum number of terms to learn from; the most frequent ones are kept."""
+SHRINKAGE = 5.0
+"""Pseudo-items at the overall mean, added to the items of each term."""
+MIN_ITEMS = 20
+"""Minimum number of used items to learn from."""
+MAX_HIDDEN = 1_000
+"""Maximum number of items to hide; at most a fifth are."""
+PENALTIES = (1.0, 10.0, 100.0)
+"""Penalties of the projection of own vectors to choose from."""
+NO_CALIBRATION = Calibration(0.0, 1.0, 1.0, 0.0, 0)
+MAX_USERS = 1_000
+"""Maximum number of validation users to learn from."""
+FRESH_DAYS = 30
+"""Number of days for which an item counts as new."""
+BURN_IN = 0.2
+"""Share of the log at its beginning in which every item looks new."""
+SMOOTHING = 1_000.0
+"""Number of days of an item, used like all items, that are added to those observed."""
+
+
+def learn_content(run: TrainingRun) -> Choice:
+    """Learn from the items of the model, and from the validation users of the folds how often hidden items are used.
+
+    There is no content without folds, if too few items have titles or entities, or if predictions are of no use.
+    """
+    terms, rows, own_vectors = describe_items(run.dataset)
+    models = [run.model, *(fold.model for fold in run.folds)]
+    fits = [fit_content(terms, rows, own_vectors, model.scoring_vectors, model.popularity) for model in models]
+    learned = [fitted for fitted in fits if fitted is not None]
+    if not run.folds or len(learned) < len(models):
+        return None, {}
+    calibration = calibrate_content(head(run.folds, MAX_USERS), [hidden for _, *hidden in learned[1:]])
+    if calibration is None:
+        return None, {}
+    content = replace(learned[0][0], calibration=calibration)
+    if run.first_uses is not None:
+        fresh_from = datetime.fromtimestamp(run.first_uses.end_us // 1_000_000, UTC) - timedelta(FRESH_DAYS)
+        content = replace(
+            content, freshness=measure_freshness(run.first_uses), fresh_from=f"{fresh_from:%Y-%m-%dT%H:%M:%SZ}"
+        )
+    return content, {}
+
+
+def describe_items(dataset: Dataset) -> tuple[Ids, SparseRows, np.ndarray]:
+    """Return the terms to learn from, those of each item, and the items' own vectors; see `fit_content`."""
+    n_items = len(dataset.items)
+    texts = {"title": dataset.titles, "description": dataset.descriptions}
+    columns = {name: pl.Series(values, dtype=pl.String) for name, values in texts.items() if values}
+    found = find_terms({**columns, **dataset.columns})
+    terms = choose_terms(found)
+    own_vectors = np.zeros((n_items, 0), dtype=np.float32)
+    if dataset.content_vectors is not None:
+        own_vectors = scale_vectors(dataset.content_vectors)
+    return terms, index_terms(found, terms, n_items), own_vectors
+
+
+def calibrate_content(folds: Sequence[Fold], hidden: Sequence[Sequence[np.ndarray]]) -> Calibration | None:
+    """Fit the log-odds with which validation users use the hidden items; None if predictions are of no use.
+
+    `hidden` has items, and what was predicted of them, for each fold; see `fit_content`.
+    """
+    inputs = []
+    is_used = []
+    n_users = 0
+    for fold, (items, predicted) in zip(folds, hidden, strict=True):
+        known = np.flatnonzero(fold.query.has_features)
+        n_users += len(known)
+        likeness = fold.query.predicted[known] @ predicted[:, :-1].T
+        columns = np.broadcast_arrays(likeness, predicted[:, -1], 0.0)
+        inputs.append(np.stack(columns, axis=-1).reshape(-1, 3))
+        is_used.append(fold.truth.take(known).has(np.tile(items, (len(known), 1))).ravel())
+    return fit_calibration(np.concatenate(inputs), np.concatenate(is_used), n_users)
+
+
+def measure_freshness(first_uses: FirstUses) -> float:
+    """Return the daily use of items in the `FRESH_DAYS` after their first use, relative to that of all items.
+
+    Items count if they appear after the log's `BURN_IN`.
+    """
+    counts = first_uses.counts
+    n_days = counts.n_rows
+    day = n_days - 1 - counts.row_of_entry()
+    first = np.full(counts.n_columns, n_days)
+    np.minimum.at(first, counts.columns, day)
+    age = day - first[counts.columns]
+    arrives = (first >= BURN_IN * n_days) & (first < n_days)
+    is_counted = arrives[counts.columns] & (age > 0) & (age <= FRESH_DAYS)
+    n_observed = np.minimum(n_days - 1 - first, FRESH_DAYS)[arrives].sum()
+    usual = counts.weights.sum() / (n_days - first).sum()
+    return round(float((counts.weights[is_counted].sum() / usual + SMOOTHING) / (n_observed + SMOOTHING)), 4)
+
+
+def choose_terms(found: pl.DataFrame) -> Ids:
+    """Return the terms that more than one item has, the most frequent first."""
+    counts = found["term"].value_counts(sort=True).filter(pl.col("count") > 1)
+    return Ids(counts["term"][:MAX_TERMS])
+
+
+def fit_content(
+    terms: Ids, rows: SparseRows, own_vectors: np.ndarray, vectors: np.ndarray, popularity: np.ndarray
+) -> tuple[ItemContent, np.ndarray, np.ndarray] | None:
+    """Learn from the used items of a model; None if there are fewer than `MIN_ITEMS`, or nothing is known of any.
+
+    `rows` are the terms of each item, shape (n_items, n_terms), `own_vectors` the result of `scale_vectors`, `vectors`
+    those of the items, float32, shape (n_items, d), and `popularity` has the share of users who use each, shape
+    (n_items,). Also returns the hidden items, and their predicted vectors and logarithms of popularity, shape
+    (n_hidden, d + 1).
+    """
+    used = np.flatnonzero(vectors.any(axis=1) & (popularity > 0))
+    rows = rows.take(used)
+    own_vectors = own_vectors[used]
+    if len(used) < MIN_ITEMS or not (rows.n_entries or own_vectors.any()):
+        return None
+    targets = np.column_stack([unit_rows(vectors[used]), np.log(popularity[used])]).astype(np.float32)
+    centre = targets.mean(axis=0)
+    targets -= centre
+    order = np.random.default_rng(0).permutation(len(used))
+    hidden, shown = np.split(order, [min(MAX_HIDDEN, len(order) // 5)])
+    parts, penalty = predict_hidden(rows, own_vectors, targets, hidden, shown)
+    scales = np.linalg.lstsq(parts[:, :, :-1].reshape(2, -1).T, targets[hidden, :-1].ravel(), rcond=1e-6)[0]
+    predicted = np.tensordot(scales, parts, axes=1).astype(np.float32) + centre
+    cosines = unit_rows(predicted[:, :-1]) * unit_rows(vectors[used[hidden]])
+    means = average_terms(rows, targets) * np.float32(scales[0])
+    projection = project(own_vectors, targets, penalty) * np.float32(scales[1])
+    cosine = round(float(cosines.sum(axis=1).mean()), 4)
+    content = ItemContent(terms, means, projection, centre, len(hidden), cosine, NO_CALIBRATION)
+    return content, used[hidden], predicted
+
+
+def predict_hidden(
+    rows: SparseRows, own_vectors: np.ndarray, targets: np.ndarray, hidden: np.ndarray, shown: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Predict hidden items from the others, by terms and by own vectors, float32, shape (2, n_hidden, d + 1).
+
+    Also returns the best of `PENALTIES`, by which the second are predicted. For `rows` and `own_vectors` see
+    `fit_content`; `targets` are what is predicted of each of these items, float32, shape (n_items, d + 1).
+    """
+    by_terms = rows.take(hidden).mean_vectors(average_terms(rows.take(shown), targets[shown]))
+    projections = [project(own_vectors[shown], targets[shown], penalty) for penalty in PENALTIES]
+    by_vectors = [own_vectors[hidden] @ projection for projection in projections]
+    errors = [float(((predicted - targets[hidden]) ** 2).sum()) for predicted in by_vectors]
+    best = int(np.argmin(errors))
+    return np.stack([by_terms, by_vectors[best]]), PENALTIES[best]
+
+
+def average_terms(rows: SparseRows, targets: np.ndarray) -> np.ndarray:
+    """Return the mean of each term's items, shrunk towards zero, float32, shape (n_terms, c)."""
+    n_items = rows.column_sums()
+    shrunk = (n_items / (n_items + SHRINKAGE)).astype(np.float32)
+    return rows.transpose().mean_vectors(targets) * shrunk[:, None]
+
+
+def project(own_vectors: np.ndarray, targets: np.ndarray, penalty: float) -> np.ndarray:
+    """Return the weights of a ridge regression without intercept, float32, shape (c, n_targets)."""
+    gram = own_vectors.T @ own_vectors + np.float32(penalty) * np.eye(own_vectors.shape[1], dtype=np.float32)
+    weights: np.ndarray = np.linalg.solve(gram, own_vectors.T @ targets)
+    return weights
+
+
+CONTENT = SharedValueSpec(
+    name="content",
+    describe="Vectors and use of new items, predicted from their content.",
+    choose=learn_content,
+    value=ItemContent,
+    always_trained=True,
+)

@@ -1,0 +1,21 @@
+"""Precision of the lists of validation users."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from firstday.metrics import measure
+from firstday.recommend.answers import answer_query
+from firstday.recommend.fold import Fold
+
+MEASURED_LENGTHS = (10, 50)
+"""Lengths of the lists by which components and the clock are judged."""
+NORMAL_95 = 1.96
+"""Half-width of a 95 % interval, in standard errors."""
+
+
+def measure_folds(folds: Sequence[Fold], strategy: str) -> np.ndarray:
+    """Return the precision of each user's list, from 0 to 1, folds concatenated, float64, shape (n_users,)."""
+    return np.concatenate([measure(answer_query(fold.query, strategy).items, fold.truth).precision for fold in folds])
