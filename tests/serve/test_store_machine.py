@@ -55,7 +55,7 @@ profiles = st.sampled_from([Profile({"age": 20}), Profile({"profile": {"plän": 
 batches = st.tuples(
     st.lists(lists, max_size=3), st.lists(events, min_size=1, max_size=7), st.lists(profiles, max_size=2)
 )
-batches_of_users = st.dictionaries(users, batches, min_size=1, max_size=2)
+lives = st.tuples(st.dictionaries(users, batches, min_size=1, max_size=2), st.sampled_from([0, 6, 6, 12]))
 names = st.sampled_from(["n0", "n1", "n2", "n3", "n4"])
 values = st.dictionaries(names, st.none() | st.integers(0, 2), min_size=1)
 
@@ -171,12 +171,19 @@ class StoreMachine(RuleBasedStateMachine):
         self.trim(user)
         return n_new
 
-    @rule(of_users=batches_of_users, others=batches_of_users)
-    def append(self, of_users: Mapping[str, Any], others: Mapping[str, Any]) -> None:
-        self.append_batches(of_users)
-        self.append_batches(others)
+    @rule(life=lives)
+    def live(self, life: tuple[Mapping[str, Any], int]) -> None:
+        """Append records of users, and let time pass; each other rule begins with this."""
+        of_users, days = life
+        self.append(of_users)
+        self.check_users()
+        self.harness.age(days * DAY_US)
+        self.day += days
+        self.forget([user for user, day in self.seen.items() if self.is_old(day)])
+        self.kept = {key: one for key, one in self.kept.items() if one.kind not in EXPIRING or not self.is_old(one.day)}
+        self.check_users()
 
-    def append_batches(self, of_users: Mapping[str, Any]) -> None:
+    def append(self, of_users: Mapping[str, Any]) -> None:
         store = self.harness.store
         before_us, _ = self.harness.run(store.log.find_facts())
         records = {user: [*shown, *done, *profiles] for user, (shown, done, profiles) in of_users.items()}
@@ -188,16 +195,18 @@ class StoreMachine(RuleBasedStateMachine):
         found = self.harness.run(store.log.find_owners(before_us))
         assert {user for user, n in expected.items() if n} <= set(found) <= expected.keys()
 
-    @rule(user=users, experiment=st.sampled_from(["x y", "z"]), variant=st.sampled_from("ab"))
-    def assign(self, user: str, experiment: str, variant: str) -> None:
+    @rule(life=lives, user=users, experiment=st.sampled_from(["x y", "z"]), variant=st.sampled_from("ab"))
+    def assign(self, life: Any, user: str, experiment: str, variant: str) -> None:
+        self.live(life)
         found = self.harness.assign(user, experiment, variant)
         self.append_records(user, [Assignment(experiment, variant)])
         records = [one.record for one in self.select(self.find_members(user))[0]]
         first = next(one for one in records if isinstance(one, Assignment) and one.experiment == experiment)
         assert found.variant == first.variant
 
-    @rule(user=users, guest=users)
-    def merge(self, user: str, guest: str) -> None:
+    @rule(life=lives, user=users, guest=users)
+    def merge(self, life: Any, user: str, guest: str) -> None:
+        self.live(life)
         person = self.persons.get(guest)
         refusals = {
             "itself": user == guest,
@@ -215,35 +224,34 @@ class StoreMachine(RuleBasedStateMachine):
         self.persons[guest] = user
         self.touch(user, guest)
 
-    @rule(user=users)
-    def delete(self, user: str) -> None:
+    @rule(life=lives, user=users)
+    def delete(self, life: Any, user: str) -> None:
+        self.live(life)
         self.harness.delete(user)
         self.forget(self.seen.keys() & set(self.find_members(user)))
 
-    @rule(days=st.sampled_from([6, 6, 6, 12]), purges=st.booleans())
-    def pass_time(self, days: int, purges: bool) -> None:
-        self.harness.age(days * DAY_US)
-        self.day += days
-        self.forget([user for user, day in self.seen.items() if self.is_old(day)])
-        self.kept = {key: one for key, one in self.kept.items() if one.kind not in EXPIRING or not self.is_old(one.day)}
-        if purges:
-            self.harness.purge()
-            known = self.seen.keys() & {owner for owner, _ in self.kept}
-            assert known <= set(self.find_all()) <= self.seen.keys()
+    @rule(life=lives)
+    def purge(self, life: Any) -> None:
+        self.live(life)
+        self.harness.purge()
+        known = self.seen.keys() & {owner for owner, _ in self.kept}
+        assert known <= set(self.find_all()) <= self.seen.keys()
         self.check_values()
 
     def is_old(self, day: int) -> bool:
         return self.day - day > self.retention_days
 
-    @rule(experiment=st.sampled_from(["x", "y"]))
-    def start_again(self, experiment: str) -> None:
+    @rule(life=lives, experiment=st.sampled_from(["x", "y"]))
+    def start_again(self, life: Any, experiment: str) -> None:
+        self.live(life)
         self.harness.reopen(**self.rules)
         start_us = self.harness.run(self.harness.store.start_experiment(experiment))
         self.keep(SERVICE, experiment, "assignment", None)
         self.check_day(start_us, self.kept[SERVICE, experiment].day)
 
-    @rule(owner=st.sampled_from([ITEMS, LISTS]), years=values)
-    def put(self, owner: str, years: Mapping[str, int | None]) -> None:
+    @rule(life=lives, owner=st.sampled_from([ITEMS, LISTS]), years=values)
+    def put(self, life: Any, owner: str, years: Mapping[str, int | None]) -> None:
+        self.live(life)
         store = self.harness.store
         before_us = self.harness.run(store.find_changes()).get(ITEMS, 0)
         items = {
@@ -323,6 +331,6 @@ def test_a_store_answers_as_a_dictionary_does(make_log: MakeLog, monkeypatch: py
     run_state_machine_as_test(
         lambda: StoreMachine(make_log),
         settings=settings(
-            max_examples=15, stateful_step_count=40, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+            max_examples=12, stateful_step_count=25, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
         ),
     )
