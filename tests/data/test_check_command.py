@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,10 +10,8 @@ from typer.testing import CliRunner
 
 from firstday.cli.check import MAX_NAMES, check
 from firstday.errors import DataError
+from tests.data.conftest import Tables, Write
 from tests.data.test_impressions import make_assignments, with_shown
-
-Tables = dict[str, pl.DataFrame]
-Write = Callable[..., Path]
 
 app = typer.Typer()
 app.command()(check)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -15,10 +13,8 @@ from firstday.cli.options import parse_share
 from firstday.data.load import load
 from firstday.engine.engines import check as check_tables
 from firstday.tables.faults import Findings
+from tests.data.conftest import Tables, Write
 from tests.data.same import assert_equal
-
-Tables = dict[str, pl.DataFrame]
-Write = Callable[..., Path]
 
 
 def spoil(tables: Tables) -> Tables:
