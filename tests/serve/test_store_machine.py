@@ -105,14 +105,14 @@ class StoreMachine(RuleBasedStateMachine):
     @initialize(expires=st.sampled_from([True, True, False]))
     def open(self, expires: bool) -> None:
         self.retention_days = RETENTION_DAYS if expires else 10**9
-        self.rules = {
+        self.limits = {
             "max_events_per_user": CAPS["use"],
             "retention_us": RETENTION_DAYS * DAY_US if expires else 0,
             "max_lists_per_user": CAPS["list"],
             "max_shown_per_user": CAPS["shown"],
         }
         self.harness.run(self.harness.store.log.delete([*self.find_all(), *NOT_USERS], 2**60))  # of the case before
-        self.harness.reopen(**self.rules)
+        self.harness.reopen(**self.limits)
         self.harness.run(self.harness.store.probe())
 
     def find_all(self) -> list[str]:
@@ -244,7 +244,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(life=lives, experiment=st.sampled_from(["x", "y"]))
     def start_again(self, life: Any, experiment: str) -> None:
         self.live(life)
-        self.harness.reopen(**self.rules)
+        self.harness.reopen(**self.limits)
         start_us = self.harness.run(self.harness.store.start_experiment(experiment))
         self.keep(SERVICE, experiment, "assignment", None)
         self.check_day(start_us, self.kept[SERVICE, experiment].day)
@@ -329,7 +329,7 @@ class StoreMachine(RuleBasedStateMachine):
 def test_a_store_answers_as_a_dictionary_does(make_log: MakeLog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log, "MAX_STORED_ITEMS", CAPS[ITEMS])
     run_state_machine_as_test(
-        lambda: StoreMachine(make_log),
+        lambda: StoreMachine(make_log),  # type: ignore[arg-type]
         settings=settings(
             max_examples=12, stateful_step_count=25, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
         ),
