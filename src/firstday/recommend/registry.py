@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from importlib.metadata import distribution, entry_points
@@ -100,6 +101,18 @@ def register(*specs: Method) -> None:
         if not _is_built_in(spec):
             _refuse_taken(spec.name, type(spec), _registry())
             _registry()[spec.name] = guard(spec)
+
+
+@contextmanager
+def restored() -> Iterator[None]:
+    """Forget afterwards the methods that are registered within the context."""
+    registry = _registry()
+    before = dict(registry)
+    try:
+        yield
+    finally:
+        registry.clear()
+        registry.update(before)
 
 
 def _is_built_in(spec: AnyMethod) -> bool:

@@ -88,7 +88,7 @@ def _check_strategy(name: Any) -> Any:
     names = strategy_names()
     if name not in names:
         expected = f"{', '.join(map(repr, names[:-1]))} or {names[-1]!r}"
-        raise PydanticCustomError("enum", "Input should be {expected}", {"expected": expected})
+        raise ValueError(f"Input should be {expected}")
     return name
 
 
