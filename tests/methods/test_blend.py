@@ -77,7 +77,7 @@ def test_each_kind_of_component_adds_its_scores_times_its_weight(kind: str) -> N
     model = register_mine(repeat(part))
     assert components_of(model)[-1] == "mine"
     assert score_all(model) == pytest.approx([2 * score for score in scores], rel=1e-4)
-    rising = score_all(model.with_clock(make_clock(RISING.tolist())))
+    rising = score_all(replace(model, clock=make_clock(RISING.tolist())))
     assert rising == pytest.approx([2 * score for score in (np.array(scores) + has_clock * RISING)], rel=1e-4)
 
 

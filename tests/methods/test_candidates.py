@@ -45,7 +45,7 @@ def model_of_tastes() -> TrainedModel:
 
 def with_clock(model: TrainedModel) -> TrainedModel:
     terms = np.random.default_rng(2).normal(size=N_ITEMS).astype(np.float32)
-    return model.with_clock(Clock(7.0, 1.0, True, terms, 2.0, 1.0, 0.1, 100, 10))
+    return replace(model, clock=Clock(7.0, 1.0, True, terms, 2.0, 1.0, 0.1, 100, 10))
 
 
 @pytest.fixture(autouse=True)

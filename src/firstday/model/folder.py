@@ -311,11 +311,10 @@ def _load_version(path: Path, manifest: Mapping[str, Any], types: Types, *, veri
         model = replace(decode(TrainedModel, values, files), learned=learned)
     except ArtifactError as error:
         raise ArtifactError(f"{path / MANIFEST}: {error}; train the model again.") from None
-    if model.signal_encoder is not None:
-        model = replace(model, fold_in=model.signal_encoder.fold_in)  # one object, as when it was trained
-    vars(model.fold_in)["gram"] = files["derived.gram.npy"]
-    vars(model)["vector_covariance"] = files["derived.vector_covariance.npy"]
-    return model
+    fold_in = replace(model.fold_in, stored_gram=files["derived.gram.npy"])
+    encoder = model.signal_encoder and replace(model.signal_encoder, fold_in=fold_in)  # one object, as in training
+    covariance = files["derived.vector_covariance.npy"]
+    return replace(model, fold_in=fold_in, signal_encoder=encoder, stored_covariance=covariance)
 
 
 def _check_files(folder: Path, files: Mapping[str, str]) -> None:

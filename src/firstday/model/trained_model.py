@@ -11,6 +11,7 @@ import numpy as np
 
 from firstday.cold.cold_model import ColdModel
 from firstday.config import Config
+from firstday.data.ids import NOT_STORED
 from firstday.display import readable
 from firstday.embed.embeddings import FoldIn
 from firstday.embed.kept_users import WarmUsers
@@ -83,6 +84,10 @@ class TrainedModel:
     links
         Weights of the items that go with each item, shape (n_items, n_items), each row with a few entries; None for a
         model of the released features.
+    stored_covariance
+        `vector_covariance`, if it is known.
+    derived, compiled_rules
+        Caches of `derive`, and of `firstday.recommend.rules.list_rules.compile_rules`.
     """
 
     config: Config
@@ -103,6 +108,9 @@ class TrainedModel:
     clock: Clock | None = None
     content: ItemContent | None = None
     links: SparseRows | None = None
+    stored_covariance: np.ndarray | None = field(default=None, repr=False, metadata=NOT_STORED)
+    derived: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, metadata=NOT_STORED)
+    compiled_rules: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, metadata=NOT_STORED)
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         data = self.facts.get("data", {})
@@ -169,6 +177,8 @@ class TrainedModel:
     @cached_property
     def vector_covariance(self) -> np.ndarray:
         """Covariance of the scoring vectors over all items, float32, shape (d, d)."""
+        if self.stored_covariance is not None:
+            return self.stored_covariance
         covariance = np.cov(self.scoring_vectors.astype(np.float64), rowvar=False, bias=True)
         return np.atleast_2d(covariance).astype(np.float32)
 
@@ -194,33 +204,14 @@ class TrainedModel:
         return smooth_shares(self.segments, self.popularity, self.mixing)
 
     def with_learned(self, **learned: Any) -> TrainedModel:
-        """Return the model with other learned values of methods; cached values that do not depend on them are kept."""
-        return self._changed({"smoothed_shares", "_derived"}, learned={**self.learned, **learned})
-
-    def with_clock(self, clock: Clock | None) -> TrainedModel:
-        """Return the model with another clock; cached values are kept, as methods derive nothing from the clock."""
-        return self._changed({"clock_factors", "recent_shares", "recent_items", "compiled_rules"}, clock=clock)
-
-    def _changed(self, dependent: set[str], **changes: Any) -> TrainedModel:
-        """Return the model with changes, and its cached values except dependent ones."""
-        model = replace(self, **changes)
-        model.__dict__.update({name: vars(self)[name] for name in vars(self).keys() - vars(model).keys() - dependent})
-        return model
+        """Return the model with other learned values of methods."""
+        return replace(self, learned={**self.learned, **learned})
 
     def derive(self, function: Callable[[TrainedModel], T]) -> T:
         """Return `function(self)`, computed once: what one method derives from the model."""
-        if function not in self._derived:
-            self._derived[function] = function(self)
-        return self._derived[function]
-
-    @cached_property
-    def _derived(self) -> dict[Any, Any]:
-        return {}
-
-    @cached_property
-    def compiled_rules(self) -> dict[Any, Any]:
-        """Cache used by `firstday.recommend.rules.list_rules.compile_rules`."""
-        return {}
+        if function not in self.derived:
+            self.derived[function] = function(self)
+        return self.derived[function]
 
     @cached_property
     def popular_items(self) -> np.ndarray:

@@ -183,5 +183,5 @@ def go_back(folds: Sequence[Fold], first_uses: FirstUses | None, clock: Clock | 
         for fold in folds:
             assert fold.day_end_us is not None
             part = fold.take(np.flatnonzero((fold.day_end_us >= first) & (fold.day_end_us <= last)))
-            parts.append(replace(part, query=part.query.ask(model=part.model.with_clock(as_of)), moment_us=moment))
+            parts.append(replace(part, query=part.query.ask(model=replace(part.model, clock=as_of)), moment_us=moment))
     return parts
