@@ -137,7 +137,11 @@ def test_evaluate_registers_methods_for_the_call_alone(world: Dataset) -> None:
     register(StrategySpec(name="other", describe="Theirs.", recommend=recommend_last))
     before = dict(_registry())
     with pytest.raises(ConfigError, match=r"^against: "):  # after the methods are registered
-        evaluate(world, strategies=[LAST, StrategySpec(name="other", describe="", recommend=len)], against=["nobody"])
+        evaluate(
+            world,
+            strategies=[LAST, StrategySpec(name="other", describe="", recommend=recommend_last)],
+            against=["nobody"],
+        )
     assert dict(_registry()) == before
 
 

@@ -65,7 +65,7 @@ class FoldIn:
     confidence, regularization
         Settings of ALS; not used by ``mean``.
     stored_gram
-        `gram`, if it is known.
+        Gram matrix of the item vectors, if it is known.
 
     References
     ----------

@@ -299,7 +299,7 @@ def _load_version(path: Path, manifest: Mapping[str, Any], types: Types, *, veri
     folder = path / manifest["version"]
     if verify:
         _check_files(folder, manifest["files"])
-    files = {name: _read_file(folder / name) for name in manifest["files"]}
+    files: dict[str, Any] = {name: _read_file(folder / name) for name in manifest["files"]}
     facts = {name: manifest[name] for name in ("data", "metrics") if name in manifest}
     values = {**manifest["model"], "config": manifest["config"], "facts": facts, "learned": {}}
     try:

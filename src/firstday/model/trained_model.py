@@ -85,9 +85,9 @@ class TrainedModel:
         Weights of the items that go with each item, shape (n_items, n_items), each row with a few entries; None for a
         model of the released features.
     stored_covariance
-        `vector_covariance`, if it is known.
+        Covariance of the scoring vectors, if it is known.
     derived, compiled_rules
-        Caches of `derive`, and of `firstday.recommend.rules.list_rules.compile_rules`.
+        Caches: of values that methods derive, and of compiled rules.
     """
 
     config: Config
