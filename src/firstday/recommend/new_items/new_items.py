@@ -17,7 +17,6 @@ from firstday.data.ids import Ids
 from firstday.display import readable
 from firstday.errors import DataError
 from firstday.features.signals import Catalogue
-from firstday.model.item_content import ItemContent
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
 from firstday.recommend.new_items.attributes import COUNTS, describe_items, fill_column, find_content
@@ -104,11 +103,6 @@ class NewItems:
         """Ids of the items."""
         return Ids.of(self.items["item_id"])
 
-    @property
-    def content(self) -> ItemContent:
-        """What the model has learned about new items."""
-        return find_content(self.model)
-
     @cached_property
     def vectors(self) -> np.ndarray:
         """Predicted vectors, float32, shape (n, d)."""
@@ -119,7 +113,7 @@ class NewItems:
 
         float64, shape (n_users, n).
         """
-        chances = self.content.chances(users, self.vectors, self.items["log_use"].to_numpy())
+        chances = find_content(self.model).chances(users, self.vectors, self.items["log_use"].to_numpy())
         return self.items["freshness"].to_numpy() * chances
 
     def chances(self, users: np.ndarray) -> np.ndarray:
