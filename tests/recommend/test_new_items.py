@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from firstday.errors import ConfigError, DataError
 from firstday.model.calibration import Calibration
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.batch import recommend_tables
+from firstday.recommend.new_items.attributes import tabulate
 from firstday.recommend.new_items.new_items import MAX_NEW_ITEMS
 from firstday.recommend.recommender import Recommender
 from tests.tiny import make_content, make_model
@@ -200,6 +202,12 @@ def test_a_text_is_a_list_of_one_where_the_model_has_lists(model: TrainedModel) 
     assert ids(add(model, {**NEW, "licensed_in": "FR"}).recommend(EAST_USER, rules={"filter": "licensed_in == 'FR'"}))[
         :2
     ] == ["i1", "n1"]
+
+
+def test_times_are_read_in_every_form_that_json_has() -> None:
+    times = ["2026-11-01T12:00:00.500000Z", None, "2026-11-01T12:00:00+00:00", "2026-11-01T12:00:00Z"]
+    read = tabulate([{"item_id": "n1", "added_at": time} for time in times])["added_at"]
+    assert read.to_list() == [time and datetime.fromisoformat(time) for time in times]
 
 
 def test_integer_and_text_ids_are_joined(model: TrainedModel) -> None:

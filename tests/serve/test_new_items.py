@@ -270,7 +270,7 @@ def test_stored_items_are_the_newest_of_each_id(make_log: MakeLog, monkeypatch: 
         assert ITEMS not in await store.find_changes()
         await store.put(ITEMS, {"a": NewItem({"title": "A"}, 7), "b": NewItem({"title": "B"}, 7)})
         changes = await store.find_changes()
-        use = ItemUse(5, {"a": 3}, {"a": 1})
+        use = ItemUse(5, {"n_shown": {"a": 3}, "n_used": {"a": 1}})
         await store.put(ITEM_USE, asdict(use))
         await store.put(ITEMS, {"a": NewItem({"title": "AA"}, 7), "b": None})
         later = await store.find_changes()
@@ -419,7 +419,9 @@ def test_a_put_reads_and_predicts_what_changed(make_log: MakeLog, folder: Path) 
         items = {f"n{number}" if number > 0 else f"i{6 + number}": make_values(rng) for number in changed}
         harness.run(tables[step % 2].put_items(items))
         if step == 8:
-            harness.run(harness.store.put(ITEM_USE, asdict(ItemUse(5, {"n3": 7, "n4": 2}, {"n3": 2}))))
+            harness.run(
+                harness.store.put(ITEM_USE, asdict(ItemUse(5, {"n_shown": {"n3": 7, "n4": 2}, "n_used": {"n3": 2}})))
+            )
         for table in tables:
             harness.run(table.poll())
         assert max(n_read) <= 5

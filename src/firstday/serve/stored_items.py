@@ -15,6 +15,7 @@ from firstday.data.events import ITEM
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.new_items.attributes import (
     ATTRIBUTES,
+    COUNTS,
     as_list,
     describe_items,
     find_content,
@@ -126,17 +127,18 @@ class StoredItems:
         if items.is_empty() or until_us < last.until_us + COUNT_EVERY_US:
             return
         since_us = last.until_us or int(items["first_us"].to_numpy().min())
-        shown, used = map(Counter[str], last.counts)
+        counts = {name: Counter(last.counts.get(name)) for name in COUNTS}
         signals = self._holder.current.trained.config.signals.use
         async for owner, members, person in scan_changed(self._store.log, since_us):
             received = members[owner].received_between(since_us, until_us)
-            shown.update(one.item_id for source, one in person.find_impressions() if source.received_us in received)
+            impressions = [one for source, one in person.find_impressions() if source.received_us in received]
+            counts["n_shown"].update(one.item_id for one in impressions)
             uses = [one for one in reversed(person.events) if one.entity == ITEM and one.signal in signals]
             first_us = {one.entity_id: one.received_us for one in uses}
-            used.update(item for item, us in first_us.items() if us in received)
+            counts["n_used"].update(item for item, us in first_us.items() if us in received)
         current = set(items["item_id"])
-        totals = ({item: n for item, n in of_all.items() if item in current} for of_all in (shown, used))
-        await self._store.put(ITEM_USE, asdict(ItemUse(until_us, *totals)))
+        of_items = {name: {item: n for item, n in of_all.items() if item in current} for name, of_all in counts.items()}
+        await self._store.put(ITEM_USE, asdict(ItemUse(until_us, of_items)))
 
     async def put_items(self, items: Mapping[str, Mapping[str, Any] | None]) -> None:
         """Store new items by id, all or none, or delete those that are None."""

@@ -50,12 +50,11 @@ def as_list(value: Any) -> list[str]:
     return list(map(str, value if isinstance(value, list) else [value]))
 
 
-def set_counts(items: pl.DataFrame, counts: Sequence[Mapping[str, int]]) -> pl.DataFrame:
-    """Return a table with other `COUNTS`, given by item id; 0 for the other items."""
+def set_counts(items: pl.DataFrame, counts: Mapping[str, Mapping[str, int]]) -> pl.DataFrame:
+    """Return a table with other `COUNTS`, given by name and item id; 0 for the other items."""
     ids = items["item_id"].to_list()
     return items.with_columns(
-        pl.Series(name, [of_all.get(item_id, 0) for item_id in ids], pl.Float64)
-        for name, of_all in zip(COUNTS, counts, strict=True)
+        pl.Series(name, [counts.get(name, {}).get(item_id, 0) for item_id in ids], pl.Float64) for name in COUNTS
     )
 
 
