@@ -169,6 +169,15 @@ def test_an_item_that_is_not_recommendable_is_never_listed(model: TrainedModel) 
     assert "n1" not in ids(add(flagged, {**NEW, "recommendable": False}).recommend(EAST_USER))
 
 
+def test_columns_may_have_any_name(model: TrainedModel) -> None:
+    own = {name: pl.Series([0.5] * 6) for name in ("rate", "freshness", "log_use", "n_bytes", "first_us")}
+    columns = {**model.catalogue.columns, **own}
+    wider = replace(model, catalogue=replace(model.catalogue, columns=columns))
+    recommender = add(wider, {**NEW, **dict.fromkeys(own, 0.25)})
+    for name in own:
+        assert ids(recommender.recommend(EAST_USER, rules={"filter": f"{name} < 0.5"})) == ["n1"]
+
+
 def test_explore_offers_new_items_and_obeys_rules(model: TrainedModel) -> None:
     recommender = add(model, NEW)
     assert recommender.added is not None

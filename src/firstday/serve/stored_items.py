@@ -46,7 +46,7 @@ COUNT_EVERY_US = 600_000_000
 """Microseconds from one count of the use of new items to the next, and from an impression to its first count."""
 DESCRIBED_AT_ONCE = 200
 """Number of items whose words are in memory at once."""
-PUTS = ("last_us", "first_us", "n_bytes")
+LAST_US, FIRST_US, N_BYTES = PUTS = "firstday: put last", "firstday: put first", "firstday: bytes"
 """Columns of stored items: when they were put last and first (0: deleted), in microseconds since 1970; their size."""
 
 
@@ -92,7 +92,7 @@ class StoredItems:
         self._use = await self._store.read_item_use()
         new = await asyncio.to_thread(self._update, model, items, entries)
         if served is self._holder.current:  # otherwise another model was loaded meanwhile
-            first_us = dict(self._find_current().select("item_id", "first_us").iter_rows())
+            first_us = dict(self._find_current().select("item_id", FIRST_US).iter_rows())
             self._holder.current = served.with_items(new, first_us)
 
     def _update(self, model: TrainedModel, items: pl.DataFrame, entries: Sequence[StoredEntry]) -> NewItems | None:
@@ -107,7 +107,7 @@ class StoredItems:
     def _find_current(self) -> pl.DataFrame:
         """Return the items that are neither deleted nor expired, the most recently put last."""
         oldest_us = self._store.log.rules.oldest_us(self._store.log.now_us)
-        return self._items.filter(pl.col("first_us") > 0, pl.col("last_us") >= oldest_us)
+        return self._items.filter(pl.col(FIRST_US) > 0, pl.col(LAST_US) >= oldest_us)
 
     async def put_list(self, name: str, items: Sequence[str] | None) -> None:
         """Store an item list, or delete it if `items` is None."""
@@ -126,7 +126,7 @@ class StoredItems:
         until_us = self._store.log.now_us - COUNT_EVERY_US
         if items.is_empty() or until_us < last.until_us + COUNT_EVERY_US:
             return
-        since_us = last.until_us or int(items["first_us"].to_numpy().min())
+        since_us = last.until_us or int(items[FIRST_US].to_numpy().min())
         counts = {name: Counter(last.counts.get(name)) for name in COUNTS}
         signals = self._holder.current.trained.config.signals.use
         async for owner, members, person in scan_changed(self._store.log, since_us):
@@ -146,14 +146,14 @@ class StoredItems:
             await self.poll()  # another worker may have put them first
             current = self._find_current()
             is_put = pl.col("item_id").is_in(list(items))
-            first_us = dict(current.filter(is_put).select("item_id", "first_us").iter_rows())
+            first_us = dict(current.filter(is_put).select("item_id", FIRST_US).iter_rows())
             stored: dict[str, NewItem | None] = dict.fromkeys(items)
             for item_id, values in items.items():
                 if values is not None:
                     us = first_us.get(item_id, self._store.log.now_us)
                     stored[item_id] = NewItem({"added_at": to_time(us).isoformat(), **values}, us)
             n_bytes = sum(len(to_json(one)) for one in stored.items() if one[1])
-            n_others = current.remove(is_put)["n_bytes"].sum()
+            n_others = current.remove(is_put)[N_BYTES].sum()
             if n_bytes and n_bytes + n_others > self._max_bytes:
                 text = f"The new items would have more than {self._max_bytes:,} bytes; delete some, or shorten them."
                 raise ApiError(409, "items_full", text)
