@@ -20,13 +20,14 @@ from firstday.evaluation.run import SIMPLE, evaluate
 from firstday.features.signals import SignalBatch, Signals
 from firstday.model.trained_model import TrainedModel
 from firstday.progress import no_progress
+from firstday.recommend.dataset_query import cohort_query
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, answer_query
 from firstday.recommend.registry import find_learner, learners_of, register, searched_names
 from firstday.recommend.spec import PAPER_SEGMENT, ColdModelSpec, OptionSearch, StrategySpec, UseData
 from firstday.sparse import SparseRows
 from firstday.testing import check_strategy
-from firstday.training.fit import FitResult, cohort_query, fit
+from firstday.training.fit import FitResult, fit
 from firstday.training.option_search import (
     DATA_GRID,
     MIN_GAIN,

@@ -88,6 +88,12 @@ class Everyone:
         """Counts by value of each profile column, and by year of age."""
         return {name: counts for name, counts in self.counts.items() if name not in (SEGMENT_KEY, EVERYONE_KEY)}
 
+    def without_empty_segments(self) -> Everyone:
+        """Drop the impressions of segments without users; of counts by segment, see `describe_segments`."""
+        if self.shown is None:
+            return self
+        return replace(self, shown=self.shown.keep_segments(np.flatnonzero(self.segments.sizes)))
+
 
 def summarise_part(
     part: Dataset, warm_rows: np.ndarray, actions: Actions, task: StatisticsTask, window: Window | None = None

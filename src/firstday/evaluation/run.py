@@ -35,6 +35,7 @@ from firstday.methods.segments import SEGMENT
 from firstday.metrics import PrecisionRule
 from firstday.progress import Progress, no_progress, open_progress
 from firstday.recommend.batch import read_profile
+from firstday.recommend.dataset_query import cohort_query
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import answer_query
 from firstday.recommend.registry import (
@@ -47,7 +48,7 @@ from firstday.recommend.registry import (
 from firstday.recommend.rules.list_rules import NO_RULES, Rules, check_rules, compile_rules
 from firstday.recommend.segment_description import SegmentRow, describe_segments
 from firstday.recommend.spec import PAPER_SEGMENT, Method, Strategy
-from firstday.training.fit import cohort_query, fit
+from firstday.training.fit import fit
 from firstday.training.option_search import Tuning
 
 SIMPLE = ("recent", "popular", "group", "segment", "ease")

@@ -17,12 +17,11 @@ from firstday.data.dataset import Dataset
 from firstday.data.left_out import left_out_path, write_left_out
 from firstday.data.newcomers import load_newcomers
 from firstday.errors import DataError
-from firstday.features.impressions import collect_passed_over
 from firstday.files import replaced
 from firstday.recommend.added_items import AddedItems
+from firstday.recommend.dataset_query import query_users
 from firstday.recommend.effects import count_ineffective
 from firstday.recommend.list_files import find_list_form, write_list_file
-from firstday.recommend.query import Query
 from firstday.recommend.recommendation import frame_lists
 from firstday.recommend.recommender import Recommender, answer_query, check_length
 from firstday.recommend.rules.list_rules import NO_RULES, Rules, compile_rules
@@ -113,23 +112,23 @@ def list_users(
     recommender, notes = add_items(recommender, dataset.new_items)
     model = recommender.model
     users = np.arange(len(dataset.users))
-    actions = dataset.actions()
-    passed_over = collect_passed_over(dataset, users, actions, model.config.signals)
-    batch, unknown = model.catalogue.translate(dataset, users, actions, passed_over)
-    listed = batch
-    added = recommender.added
-    if added is not None:
-        listed, unknown = added.catalogue.translate(dataset, users, actions, passed_over)
+    query, unknown = query_users(
+        model,
+        dataset,
+        users,
+        dataset.actions(),
+        check_length(model, k),
+        keep_used=keep_used,
+        added=recommender.added,
+    )
     summary = BatchSummary(len(users), unknown=Counter(unknown), notes=notes)
     name = strategy or model.config.recommend.strategy
     frames = []
     for part in np.array_split(users, len(users) // USERS_AT_ONCE + 1):
-        query = Query(model, batch.take(part), check_length(model, k), keep_used)
-        if added is not None:
-            query = query.with_added(added, listed.take(part))
-        answer = answer_query(query, name, [rules], partial(read_profile, dataset, part))
+        asked = query.take(part)
+        answer = answer_query(asked, name, [rules], partial(read_profile, dataset, part))
         frames.append(frame_lists(recommender.listed_items.catalogue, dataset.users.take(part), answer))
-        counts = count_ineffective(query, name, answer.routes)
+        counts = count_ineffective(asked, name, answer.routes)
         summary += BatchSummary(0, frames[-1].height, Counter(answer.routes.tolist()), Counter(), *counts)
     return pl.concat(frames), summary
 

@@ -24,15 +24,17 @@ from firstday.data.splits.registration import collect_newcomers, find_newest
 from firstday.data.splits.snapshot import take_snapshot
 from firstday.data.splits.split import Cohort
 from firstday.display import readable
-from firstday.engine.engines import ModelPlace, load
+from firstday.engine.engines import load
+from firstday.engine.local import save_model
 from firstday.errors import ArtifactError, BusyError, ConfigError, needs_extra
 from firstday.metrics import Interval, bootstrap_ratios, measure
 from firstday.model.folder import KEEP, check_target, version_in
 from firstday.progress import Progress, open_progress
+from firstday.recommend.dataset_query import cohort_query
 from firstday.recommend.recommender import Recommender, answer_query, open_model
 from firstday.recommend.registry import with_methods_of
 from firstday.tables.schema import DAY_US
-from firstday.training.fit import cohort_query, fit
+from firstday.training.fit import fit
 from firstday.training.renew import renew_counts
 from firstday.training.table_signs import (
     KEPT_SIGNS,
@@ -320,7 +322,7 @@ def _replace_model(
         return result("worse", comparison.describe(gate), comparison)
     if version_in(path) != before:
         return result("replaced", "another version was published meanwhile; run refresh again")
-    ModelPlace(str(path)).save(new, dataset.left_out, keep=keep)
+    save_model(new, str(path), dataset.left_out, keep=keep)
     if comparison is not None:
         return result("no_worse", comparison.describe(gate), comparison, published=True)
     if counts:

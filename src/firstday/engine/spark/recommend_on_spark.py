@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from functools import partial, reduce
 from operator import add
+from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as fn
 
 from firstday.data.newcomers import FORGIVEN, NEWCOMER_TABLES, check_new_items, check_newcomer_tables
-from firstday.engine.large import Tables
+from firstday.engine.protocol import Tables
 from firstday.engine.spark.cluster_dataset import collect_answers
 from firstday.engine.spark.read_tables import check_shapes, map_tables
 from firstday.engine.spark.session import named_errors
@@ -26,6 +27,19 @@ from firstday.recommend.rules.list_rules import NO_RULES, Rules
 from firstday.tables.faults import Findings
 
 LISTS_DDL = "user_id string, rank int, item_id string, title string, score float, route string, scale string"
+
+
+def recommend_batch(recommender: Recommender, tables: Tables, *arguments: Any, **settings: Any) -> DataFrame:
+    """Return the lists of all users of some tables; for parameters see `recommend_on_spark`."""
+    lists, _, _ = recommend_on_spark(recommender, tables, *arguments, **settings)
+    return lists
+
+
+def recommend_tables(recommender: Recommender, tables: str, out: str, *arguments: Any, **settings: Any) -> BatchSummary:
+    """Write the lists of all users of some tables to a folder of files; for parameters see `recommend_on_spark`."""
+    lists, summary, left_out = recommend_on_spark(recommender, tables, *arguments, **settings)
+    write_lists(lists, out, left_out)
+    return summary
 
 
 def recommend_on_spark(

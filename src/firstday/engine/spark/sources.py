@@ -18,7 +18,7 @@ from pyspark.sql import functions as fn
 from pyspark.sql.types import NumericType
 
 from firstday.data.parts import USER_TABLES
-from firstday.engine.large import Tables
+from firstday.engine.protocol import Tables
 from firstday.engine.spark.session import name_cause, open_session
 from firstday.engine.spark.storage import Storage
 from firstday.tables.faults import FILE, NOWHERE, ROW, Findings, locate_row

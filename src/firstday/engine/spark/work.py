@@ -14,21 +14,14 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.ids import Ids
 from firstday.data.interactions import find_ids
 from firstday.data.newcomers import read_newcomers
 from firstday.data.parts import Whole, load_part, pack, unpack
-from firstday.data.splits.histories import LogSpan
-from firstday.data.splits.roles import find_warm
-from firstday.engine.large import warm_affinity
-from firstday.engine.shown_to_others import count_shown_to_others
-from firstday.model.trained_model import TrainedModel
+from firstday.engine.spark.questions import warm_affinity
 from firstday.recommend.batch import BatchSummary
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import load_plugin
-from firstday.segment.shown_counts import ShownCounts
 from firstday.tables import zstd
 from firstday.tables.faults import FILE, ROW, Findings
 from firstday.tables.raw_table import RawTable
@@ -162,11 +155,3 @@ def list_ratings(number: int, part: Dataset, n_parts: int, *arguments: Any) -> p
     matrix = warm_affinity(part, *arguments)
     users = (matrix.row_of_entry() * n_parts + number).astype(np.int32)
     return pa.table({"user": users, "item": matrix.columns, "rating": matrix.weights})
-
-
-def count_others(
-    part: Dataset, config: Config, log: LogSpan | None, model: TrainedModel, held_out: Ids
-) -> ShownCounts | None:
-    """Count the impressions of a part's users who are not warm."""
-    warm, actions, window = find_warm(part, config, log)
-    return count_shown_to_others(part, model, warm, actions, held_out, window)
