@@ -21,8 +21,8 @@ from firstday.errors import ConfigError, DataError
 from firstday.model.calibration import Calibration
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.added_items import MAX_ADDED
-from firstday.recommend.batch import recommend_tables
 from firstday.recommend.recommender import Recommender
+from tests.batches import recommend_tables
 from tests.tiny import make_content, make_model
 
 EAST_USER: dict[str, Any] = {"country": "FR"}

@@ -14,7 +14,6 @@ import pytest
 from firstday.data.ids import Ids
 from firstday.errors import ConfigError
 from firstday.features.signals import Signals
-from firstday.recommend.batch import recommend_tables
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender, answer_query
 from firstday.recommend.registry import find_strategy, register, strategies_of, strategy_names
@@ -22,6 +21,7 @@ from firstday.recommend.rules.filters import MAX_NEAR, Filter
 from firstday.recommend.rules.list_rules import MAX_COMPILED_RULES, Row, Rules, compile_rules
 from firstday.recommend.spec import StrategySpec
 from firstday.testing import make_users
+from tests.batches import recommend_tables
 
 COLUMNS = {
     "in_stock": pl.Series([True, False, None, True]),

@@ -23,9 +23,9 @@ from firstday.engine.everyone import StatisticsTask, merge
 from firstday.engine.first_uses import count_warm_first_uses
 from firstday.engine.protocol import ask_all
 from firstday.engine.spark.cluster_dataset import ClusterDataset
-from firstday.engine.spark.questions import count_others, describe_warm, warm_affinity
-from firstday.engine.spark.recommend_on_spark import recommend_on_spark, write_lists
+from firstday.engine.spark.recommend_on_spark import recommend_batch, write_lists
 from firstday.engine.spark.storage import Storage
+from firstday.engine.spark.work import count_others, describe_warm, warm_affinity
 from firstday.errors import ConfigError, DataError
 from firstday.ranking import unit_rows
 from firstday.recommend.list_files import read_list_file
@@ -363,7 +363,7 @@ def test_a_batch_with_new_items_gives_the_same_lists(spark: SparkSession, tmp_pa
     assert "n1" in listed["v"]
     assert "n2" not in listed["v"]
     without = replace(model, model=replace(model.model, content=None))
-    _, summary, _ = recommend_on_spark(without, frames, 3)
+    _, summary, _ = recommend_batch(without, frames, 3)
     assert [note.partition(":")[0] for note in summary.notes] == ["items", "Unknown to the model and ignored"][::-1]
     bad = frames | {"items": spark.createDataFrame([("Dawn",)], "title string")}
     with pytest.raises(DataError) as caught:

@@ -103,10 +103,9 @@ def recommend(
         else:
             print_answer(answer)
         return
-    batch_result = chosen.recommend_tables(
+    lists, batch_result, left_out = chosen.recommend_batch(
         recommender,
         batch,
-        out,
         k,
         strategy,
         keep_used=keep_used,
@@ -114,6 +113,7 @@ def recommend(
         drop_bad_rows=drop_bad_rows,
         plugins=tuple(plugin or ()),
     )
+    chosen.write_lists(lists, out, left_out)
     if as_json:
         print_json(vars(batch_result))
         return

@@ -195,13 +195,11 @@ class Dataset:
 
     def keep_items(self, rows: np.ndarray) -> Dataset:
         """Restrict the dataset to some items, given by their `item_ix` in ascending order."""
-        kept: Dataset = restrict(self, "items", renumber(rows, len(self.items)))
-        return kept
+        return restrict(self, "items", renumber(rows, len(self.items)))
 
     def before(self, moment: int) -> Dataset:
         """Drop interactions and impressions at or after a time, in microseconds since 1970 UTC."""
-        past: Dataset = restrict(self, "before", moment)
-        return past
+        return restrict(self, "before", moment)
 
     @property
     def items_without_vector(self) -> np.ndarray:

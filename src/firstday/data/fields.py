@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import polars as pl
 
 from firstday.data.user_rows import renumber_users, take_rows
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 Operation = Literal["users", "items", "before"]
 """How a field may be restricted: to some users or items, given their new indexes, or to the time before another."""
+R = TypeVar("R", bound="DataclassInstance")
 Read = Callable[[pl.Series], Any]
 Metadata = dict[str, Any]
 """Metadata of a field: a function of the value for each operation, ``join`` for `join_fields`, and its column."""
@@ -38,7 +42,7 @@ def read_columns(kind: type, operation: Operation, table: pl.DataFrame) -> dict[
     }
 
 
-def restrict(record: Any, operation: Operation, by: Any) -> Any:
+def restrict(record: R, operation: Operation, by: Any) -> R:
     """Apply an operation to all fields of a record that declare it; fields that are None stay None.
 
     `by` is a time in microseconds since 1970 UTC, or has the new index of each user or item, -1 for those to drop.

@@ -9,7 +9,7 @@ import polars as pl
 
 from firstday.config import SHOWN
 from firstday.data.events import HAS_TIME_OF_DAY, UTC_MICROSECONDS
-from firstday.data.user_rows import UserRows, join_rows
+from firstday.data.user_rows import UserRows, join_rows, renumber_users
 from firstday.tables.faults import Findings
 
 _SHOWN_TYPES: dict[str, pl.DataType] = {
@@ -86,12 +86,7 @@ def keep_shown_to(impressions: UserRows, new_ix: np.ndarray) -> UserRows | None:
 
 def keep_shown_items(impressions: UserRows, new_ix: np.ndarray) -> UserRows | None:
     """Replace items by their new indexes, without those whose new index is -1; None if none is left."""
-
-    def replace_items(rows: pl.DataFrame) -> pl.DataFrame:
-        item_ix = new_ix[rows["item_ix"].to_numpy()]
-        return rows.with_columns(pl.Series("item_ix", item_ix)).filter(item_ix >= 0)
-
-    return impressions.map(replace_items) or None
+    return impressions.map(lambda rows: renumber_users(rows, new_ix, "item_ix")) or None
 
 
 def keep_shown_before(impressions: UserRows, moment: int) -> UserRows | None:

@@ -75,10 +75,10 @@ def renumber(selected: np.ndarray, n: int) -> np.ndarray:
     return new_ix
 
 
-def renumber_users(rows: pl.DataFrame, new_ix: np.ndarray) -> pl.DataFrame:
-    """Replace `user_ix` with `new_ix` and drop users whose new index is -1."""
-    user_ix = pl.Series("user_ix", new_ix[rows["user_ix"].to_numpy()], dtype=pl.Int32)
-    return rows.with_columns(user_ix).filter(user_ix >= 0)
+def renumber_users(rows: pl.DataFrame, new_ix: np.ndarray, column: str = "user_ix") -> pl.DataFrame:
+    """Replace the indexes in a column by new ones, and drop rows whose new index is -1."""
+    indexes = pl.Series(column, new_ix[rows[column].to_numpy()], dtype=pl.Int32)
+    return rows.with_columns(indexes).filter(indexes >= 0)
 
 
 class RowWriter:

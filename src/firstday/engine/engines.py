@@ -192,9 +192,10 @@ def recommend_batch(
     """
     expect("recommender", recommender, Recommender, "a model, such as fd.open_model('model/')")
     chosen = _choose_engine(tables, engine)
-    return chosen.recommend_batch(
+    lists, _, _ = chosen.recommend_batch(
         recommender, tables, k, strategy, keep_used=keep_used, rules=Rules.of(rules), drop_bad_rows=drop_bad_rows
     )
+    return lists
 
 
 def find_engine(name: str | None = None) -> Engine:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
@@ -25,19 +26,20 @@ from firstday.engine.first_uses import FirstUses, count_first_uses
 from firstday.engine.protocol import LargeDataset, Learners, Tables
 from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.errors import ConfigError
+from firstday.files import replaced
 from firstday.model.folder import KEEP, check_target
 from firstday.model.trained_model import TrainedModel
 from firstday.progress import Progress
 from firstday.recommend import recommender as recommenders
 from firstday.recommend.batch import BatchSummary, list_users
-from firstday.recommend.batch import recommend_tables as write_lists
+from firstday.recommend.list_files import find_list_form, write_list_file
 from firstday.recommend.model_card import put_card
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.rules.list_rules import Rules
+from firstday.recommend.rules.list_rules import Rules, compile_rules
 from firstday.segment.shown_counts import ShownCounts
 
 __all__ = [
-    "check_place", "check_tables", "open_model", "recommend_batch", "recommend_tables", "save_model", "start",
+    "check_place", "check_tables", "open_model", "recommend_batch", "save_model", "start", "write_lists",
 ]  # fmt: skip
 
 
@@ -114,23 +116,21 @@ def recommend_batch(
     keep_used: bool,
     rules: Rules,
     drop_bad_rows: float,
-) -> Any:
-    """Return the lists of all users of some tables in the library of these; see `firstday.recommend_batch`."""
+    plugins: tuple[str, ...] = (),  # noqa: ARG001  loaded already
+) -> tuple[Any, BatchSummary, tuple[str, ...]]:
+    """Recommend to all users of some tables, with lists in the library of these."""
     dataset = load_newcomers(tables, config=recommender.model.config, drop_bad_rows=drop_bad_rows)
-    lists, _ = list_users(recommender, dataset, k, strategy, keep_used=keep_used, rules=rules)
-    return to_library(lists, library_of(tables))
+    lists, summary = list_users(recommender, dataset, k, strategy, keep_used=keep_used, rules=rules)
+    notes = [f"Rules: {note}." for note in compile_rules(recommender.model, [rules], {}).notes]
+    return to_library(lists, library_of(tables)), summary.with_notes([*dataset.notes, *notes]), dataset.left_out
 
 
-def recommend_tables(
-    recommender: Recommender,
-    tables: str,
-    out: str,
-    *arguments: Any,
-    plugins: tuple[str, ...],  # noqa: ARG001  loaded already
-    **settings: Any,
-) -> BatchSummary:
-    """Write the lists of all users in a folder of tables to a file; see `firstday.recommend.batch.recommend_tables`."""
-    return write_lists(recommender, Path(tables), Path(out), *arguments, **settings)
+def write_lists(lists: pl.DataFrame, out: str, left_out: tuple[str, ...] = ()) -> None:
+    """Write lists atomically to a file in the format of its extension, and the dropped rows to a file next to it."""
+    form = find_list_form(out)
+    with replaced(Path(out)) as staged:
+        write_list_file(lists, staged, form)
+    write_left_out(left_out_path(Path(out)), left_out)
 
 
 def check_place(place: str) -> None:

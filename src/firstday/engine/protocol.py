@@ -115,26 +115,16 @@ class Engine(Protocol):
         keep_used: bool,
         rules: Rules,
         drop_bad_rows: float,
-    ) -> Any:
-        """Return a data frame with the lists of all users of some tables; see `firstday.recommend_batch`."""
+        plugins: tuple[str, ...] = (),
+    ) -> tuple[Any, BatchSummary, tuple[str, ...]]:
+        """Recommend to all users of some tables; see `firstday.recommend_batch`.
 
-    def recommend_tables(
-        self,
-        recommender: Recommender,
-        tables: str,
-        out: str,
-        k: int | None,
-        strategy: str | None,
-        *,
-        keep_used: bool,
-        rules: Rules,
-        drop_bad_rows: float,
-        plugins: tuple[str, ...],
-    ) -> BatchSummary:
-        """Write the lists of all users in a folder of tables, and the rows dropped from them to a file next to it.
-
-        `plugins` are the modules with methods that the model needs.
+        `plugins` are the modules with methods that the model needs. Returns a data frame, a summary, and the bad rows
+        that were dropped, one JSON line each.
         """
+
+    def write_lists(self, lists: Any, out: str, left_out: tuple[str, ...] = ()) -> None:
+        """Write lists in the format of an extension, and the dropped rows to a file next to them."""
 
     def check_place(self, place: str) -> None:
         """Raise ArtifactError if a folder contains something other than a model, before hours of training."""

@@ -7,24 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import add
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from firstday.data.dataset import Dataset
-from firstday.data.left_out import left_out_path, write_left_out
-from firstday.data.newcomers import load_newcomers
-from firstday.errors import DataError
-from firstday.files import replaced
 from firstday.recommend.added_items import AddedItems
 from firstday.recommend.dataset_query import query_users
 from firstday.recommend.effects import count_ineffective
-from firstday.recommend.list_files import find_list_form, write_list_file
 from firstday.recommend.recommendation import frame_lists
 from firstday.recommend.recommender import Recommender, answer_query, check_length
-from firstday.recommend.rules.list_rules import NO_RULES, Rules, compile_rules
+from firstday.recommend.rules.list_rules import NO_RULES, Rules
 
 USERS_AT_ONCE = 20_000
 
@@ -70,33 +64,6 @@ def add_items(recommender: Recommender, items: pl.DataFrame | None) -> tuple[Rec
     if recommender.model.content is None:
         return recommender, ("items: Ignored, since the model has learned nothing about new items.",)
     return replace(recommender, added=AddedItems.of(recommender.model, items) or None), ()
-
-
-def recommend_tables(
-    recommender: Recommender,
-    folder: Path,
-    out: Path,
-    k: int | None = None,
-    strategy: str | None = None,
-    *,
-    keep_used: bool = False,
-    rules: Rules = NO_RULES,
-    drop_bad_rows: float = 0.0,
-) -> BatchSummary:
-    """Recommend to all users in the tables of a folder, and write one file, atomically, with the rows of `list_users`.
-
-    `drop_bad_rows` is the maximum share of bad rows per table; if `out` is lists.csv, lists.left-out.jsonl has them.
-    """
-    form = find_list_form(str(out))
-    if not out.resolve().parent.is_dir():
-        raise DataError(f"{out}: its folder does not exist; create it first.")
-    dataset = load_newcomers(folder, config=recommender.model.config, drop_bad_rows=drop_bad_rows)
-    lists, summary = list_users(recommender, dataset, k, strategy, keep_used=keep_used, rules=rules)
-    with replaced(out) as staged:
-        write_list_file(lists, staged, form)
-    write_left_out(left_out_path(out), dataset.left_out)
-    notes = [f"Rules: {note}." for note in compile_rules(recommender.model, [rules], {}).notes]
-    return summary.with_notes([*dataset.notes, *notes])
 
 
 def list_users(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -26,7 +26,6 @@ from firstday.engine.everyone import Everyone, StatisticsTask, merge
 from firstday.engine.first_uses import FirstUses, add_first_uses, count_warm_first_uses
 from firstday.engine.local import LocalLearners
 from firstday.engine.protocol import read_facts
-from firstday.engine.spark.questions import count_others, describe_warm, take_learners
 from firstday.engine.spark.session import named_errors
 from firstday.engine.spark.work import (
     MERGED_PARTS,
@@ -36,12 +35,17 @@ from firstday.engine.spark.work import (
     Question,
     add_answers,
     answer_question,
+    count_others,
+    describe_warm,
     list_ratings,
     map_parts,
+    take_learners,
     unpack_answer,
 )
 from firstday.model.trained_model import TrainedModel
 from firstday.segment.shown_counts import ShownCounts, add_shown
+
+A = TypeVar("A")
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -82,7 +86,7 @@ class ClusterDataset:
             selection = self.parts.where(fn.col("part").between(start, start + step - 1))
             yield from collect_answers(selection.mapInArrow(work, PARTS_DDL), self.name)
 
-    def add_up(self, merge: Callable[[Iterable[Any]], Any], function: Question, *arguments: Any) -> Any:
+    def add_up(self, merge: Callable[[Iterable[A]], A], function: Callable[..., A], *arguments: Any) -> A:
         """Call a function on the Dataset of each part and add up the results, as far as possible on the executors.
 
         `merge` adds up results in the given order, which depends only on the part numbers. See also `ask`.
@@ -183,16 +187,14 @@ class ClusterLearners:
         """Compute the statistics of all warm users."""
         if not self.is_sample:
             return self._local.describe_everyone(split, task)
-        answer: Everyone = self._add_up(merge, describe_warm, task)
-        return answer
+        return self._add_up(merge, describe_warm, task)
 
     def count_first_uses(self, split: Split, config: Config) -> FirstUses | None:
         """Count the first uses of all warm users by day; None without times."""
         if not self.is_sample or self.histories.log is None:
             return self._local.count_first_uses(split, config)
         held_out = split.held_out_ids(self.dataset.users)
-        answer: FirstUses = self._add_up(add_first_uses, count_warm_first_uses, held_out)
-        return answer
+        return self._add_up(add_first_uses, count_warm_first_uses, held_out)
 
     def count_shown_to_others(self, split: Split, model: TrainedModel, counted: np.ndarray) -> ShownCounts | None:
         """Count the impressions of users who are not warm."""
@@ -200,14 +202,13 @@ class ClusterLearners:
             return self._local.count_shown_to_others(split, model, counted)
         model = replace(model, learned={})  # executors may lack the plugins of learned values
         held_out = split.held_out_ids(self.dataset.users)
-        answer: ShownCounts | None = self._add_up(add_shown, count_others, model, held_out)
-        return answer
+        return self._add_up(add_shown, count_others, model, held_out)
 
     @property
     def _local(self) -> LocalLearners:
         return LocalLearners(self.dataset)
 
-    def _add_up(self, merge: Callable[[Iterable[Any]], Any], function: Question, *arguments: Any) -> Any:
+    def _add_up(self, merge: Callable[[Iterable[A]], A], function: Callable[..., A], *arguments: Any) -> A:
         """Add up answers about the parts of all users."""
         return self.tables.add_up(merge, function, self.config, self.histories.log, *arguments)
 
