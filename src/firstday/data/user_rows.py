@@ -17,6 +17,8 @@ from firstday.display import readable
 MAX_MEMORY_ROWS = 4_000_000
 """Approximate number of rows per partition. One at a time is loaded and sorted, in about 300 MB of memory."""
 NEVER = np.iinfo(np.int64).max
+Parts = Sequence[tuple[Any, np.ndarray]]
+"""Values for disjoint users, such as `UserRows`, and the new index of each part's users, int32."""
 
 
 @readable
@@ -122,12 +124,9 @@ class RowWriter:
 
 
 def join_rows(
-    parts: Sequence[tuple[UserRows, np.ndarray]],
-    n_users: int,
-    types: Mapping[str, pl.DataType],
-    clean: Callable[[pl.DataFrame], pl.DataFrame],
+    parts: Parts, n_users: int, types: Mapping[str, pl.DataType], clean: Callable[[pl.DataFrame], pl.DataFrame]
 ) -> UserRows:
-    """Join the rows of disjoint users, given the new index of each part's users, int32; for `clean` see `RowWriter`."""
+    """Join `UserRows` of disjoint users; for `clean` see `RowWriter`."""
     writer = RowWriter(types, n_users, sum(len(rows) for rows, _ in parts))
     for rows, new_ix in parts:
         for frame in rows.frames():
