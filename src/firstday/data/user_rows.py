@@ -65,8 +65,10 @@ def take_rows(value: Any, rows: np.ndarray) -> Any:
         return {name: take_rows(part, rows) for name, part in value.items()}
     if isinstance(value, tuple):
         return tuple(value[row] for row in rows.tolist())
-    if isinstance(value, np.ndarray | pl.Series):
-        return value[rows]
+    if isinstance(value, np.ndarray):
+        return value.take(rows, axis=0)
+    if isinstance(value, pl.Series):
+        return value.gather(rows)
     return None if value is None else value.take(rows)
 
 
