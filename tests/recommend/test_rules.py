@@ -24,6 +24,7 @@ from firstday.recommend.rules.list_rules import MAX_COMPILED_RULES, Row, Rules, 
 from firstday.recommend.spec import StrategySpec
 from firstday.recommend.support import strategies_of
 from firstday.testing import make_users
+from tests.batches import recommend_tables
 
 COLUMNS = {
     "in_stock": pl.Series([True, False, None, True]),

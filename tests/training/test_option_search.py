@@ -23,6 +23,7 @@ from firstday.methods.precision import measure_folds
 from firstday.model.trained_model import TrainedModel
 from firstday.progress import no_progress
 from firstday.recommend.answers import answer_query
+from firstday.recommend.dataset_query import cohort_query
 from firstday.recommend.fold import Fold
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
@@ -31,7 +32,7 @@ from firstday.recommend.spec import PAPER_SEGMENT, ColdModelSpec, OptionSearch, 
 from firstday.recommend.support import learners_of, searched_names
 from firstday.sparse import SparseRows
 from firstday.testing import check_strategy
-from firstday.training.fit import FitResult, cohort_query, fit
+from firstday.training.fit import FitResult, fit
 from firstday.training.option_search import (
     DATA_GRID,
     MIN_GAIN,

@@ -13,6 +13,17 @@ from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Split
 from firstday.features.signals import Signals
 from firstday.methods.blend import (
+from firstday.methods.blend import KNOTS, share_of_knots
+from firstday.recommend.component import Scores
+from firstday.recommend.dataset_query import cohort_query
+from firstday.recommend.query import Query
+from firstday.recommend.recommender import Recommender, answer_query
+from firstday.recommend.registry import components_of, find_strategy, register
+from firstday.recommend.spec import BASE_COMPONENTS, StrategySpec
+from firstday.sparse import SparseRows
+from firstday.training.fit import fit
+from firstday.training.validation import Fold, Validation, measure_folds
+from firstday.training.weights import (
     KNOT_SMOOTHING,
     KNOTS,
     N_BEST,

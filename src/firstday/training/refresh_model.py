@@ -20,7 +20,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Cohort, Split
 from firstday.display import readable
-from firstday.engine.engines import ModelPlace, load
+from firstday.engine.engines import load
 from firstday.errors import ArtifactError, BusyError, ConfigError, needs_extra
 from firstday.model.folder import KEEP, check_target, version_in
 from firstday.progress import Progress, open_progress
