@@ -15,7 +15,6 @@ from firstday.data.ids import Ids
 from firstday.errors import ConfigError
 from firstday.features.signals import Signals
 from firstday.recommend.answers import answer_query
-from firstday.recommend.batch import recommend_tables
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_strategy, register, strategy_names

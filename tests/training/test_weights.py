@@ -13,17 +13,6 @@ from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Split
 from firstday.features.signals import Signals
 from firstday.methods.blend import (
-from firstday.methods.blend import KNOTS, share_of_knots
-from firstday.recommend.component import Scores
-from firstday.recommend.dataset_query import cohort_query
-from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender, answer_query
-from firstday.recommend.registry import components_of, find_strategy, register
-from firstday.recommend.spec import BASE_COMPONENTS, StrategySpec
-from firstday.sparse import SparseRows
-from firstday.training.fit import fit
-from firstday.training.validation import Fold, Validation, measure_folds
-from firstday.training.weights import (
     KNOT_SMOOTHING,
     KNOTS,
     N_BEST,
@@ -40,6 +29,7 @@ from firstday.training.weights import (
 from firstday.methods.precision import measure_folds
 from firstday.recommend.answers import answer_query
 from firstday.recommend.component import Scores
+from firstday.recommend.dataset_query import cohort_query
 from firstday.recommend.fold import Fold
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
@@ -47,7 +37,7 @@ from firstday.recommend.registry import find_strategy, register
 from firstday.recommend.spec import StrategySpec
 from firstday.recommend.support import components_of
 from firstday.sparse import SparseRows
-from firstday.training.fit import cohort_query, fit
+from firstday.training.fit import fit
 from firstday.training.validation import Validation
 from tests.synthetic import brief_config
 from tests.tiny import N_ITEMS

@@ -13,7 +13,7 @@ from firstday.data.splits.split import Cohort
 from firstday.features.catalogue import map_columns
 from firstday.impressions.passed_over import collect_passed_over
 from firstday.model.trained_model import TrainedModel
-from firstday.recommend.added_items import AddedItems
+from firstday.recommend.new_items.new_items import NewItems
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
 from firstday.sparse import SparseRows, union_rows
@@ -29,7 +29,7 @@ def query_users(
     with_impressions: bool = True,
     until: np.ndarray | None = None,
     keep_used: bool = False,
-    added: AddedItems | None = None,
+    added: NewItems | None = None,
 ) -> tuple[Query, Mapping[str, int]]:
     """Build the query for some users, `user_ix` of shape (n,), from their profiles and interactions.
 

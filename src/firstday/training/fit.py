@@ -204,7 +204,6 @@ def _learn(
     There are three kinds of runs: on a fold (`is_fold`); on a split with a single holdout; and, after the folds, on the
     whole split. The last also trains on the validation users, and stops at the median of the folds' best epochs.
     """
-    dataset = source.dataset
     stage = _learn_segments(source, split, progress)
     fold = _learn_methods(source, stage, wrap, progress)
     if is_fold:

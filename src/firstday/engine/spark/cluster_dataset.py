@@ -26,7 +26,6 @@ from firstday.embed.methods import WarmLogs, fold_in_users
 from firstday.engine.everyone import Everyone, StatisticsTask, merge
 from firstday.engine.local import LocalLearners
 from firstday.engine.protocol import read_facts
-from firstday.engine.spark.cluster_dataset import MAX_STABLE_NUMBER
 from firstday.engine.spark.session import named_errors
 from firstday.engine.spark.work import (
     MERGED_PARTS,
@@ -43,7 +42,7 @@ from firstday.engine.spark.work import (
     take_learners,
     unpack_answer,
 )
-from firstday.impressions.counts import add_shown
+from firstday.impressions.counts import ShownCounts, add_shown
 from firstday.model.trained_model import TrainedModel
 
 A = TypeVar("A")
