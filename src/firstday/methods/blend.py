@@ -131,7 +131,8 @@ def find_read(model: TrainedModel) -> Collection[SignalKind]:
 
 def _find_read(model: TrainedModel) -> set[SignalKind]:
     weighted = set(components_of(model)).intersection(model.learned["blend"].names)
-    return {"liked", "shown"}.union(*(find_strategy(name).reads_in(model) for name in weighted))
+    own: set[SignalKind] = {"liked", "shown"}
+    return own.union(*(find_strategy(name).reads_in(model) for name in weighted))
 
 
 @dataclass(frozen=True, eq=False)

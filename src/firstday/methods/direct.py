@@ -111,7 +111,7 @@ def choose_items(data: LearningData) -> tuple[np.ndarray, np.ndarray]:
     return items, counts[items] / data.uses.n_rows
 
 
-def make_layers(config: RankerConfig, n_inputs: int, shares: np.ndarray) -> tuple[nn.Module, nn.Linear]:
+def make_layers(config: RankerConfig, n_inputs: int, shares: np.ndarray) -> tuple[nn.Sequential, nn.Linear]:
     """Return the layers up to the hidden activations, and the output layer, which begins near the shares of items."""
     import torch
     from torch import nn
