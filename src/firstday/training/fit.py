@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -40,15 +39,14 @@ from firstday.ranking import unit_rows
 from firstday.recommend.fold import Fold, TrainingRun
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.spec import LearningData, StrategySpec
+from firstday.recommend.spec import LearningData, SharedValueSpec, StrategySpec
 from firstday.recommend.support import describe_absent, learners_of, with_methods_of
 from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import Segments
 from firstday.sparse import SparseRows, union_rows
 from firstday.training.learn import (
     check_training,
-    choose_shared_values,
-    choose_strategies,
+    choose_values,
     learn_cold_model,
     learn_methods,
 )
@@ -132,17 +130,9 @@ def fit(
     check_training(config)
     learners = as_learners(dataset)
     dataset = learners.dataset
-    learn = partial(_learn, _Source(dataset, config, learners))
-    history = ObjectiveHistory()
-    folds = []
-    for number, rows in enumerate(split.folds, 1):
-        in_fold = _prefix(progress, f"fold {number} of {len(split.folds)}: ")
-        fold, _ = learn(split.fold(rows), history.record, in_fold, is_fold=True)
-        folds.append(fold)
-    trained, stage = learn(split, history.replay if folds else history.record, progress)
-    folds = folds or [trained]  # without cross-fitting, the holdout is the only fold
+    source = _Source(dataset, config, learners)
+    folds, trained, stage = _learn_folds(source, split, progress)
     model = trained.model
-    figures: dict[str, Any] = {}
     tunings: dict[str, Tuning] = {}
     if choose_settings:
         model, folds, tunings = search_options(folds, model, progress, dataset, split)
@@ -154,16 +144,33 @@ def fit(
         uses=stage.uses,
         first_uses=learners.count_first_uses(split, config),
     )
+    figures: dict[str, Any] = {}
     if choose_settings:
-        run, figures = choose_strategies(run, progress)
-    learned_from = run if choose_settings else replace(run, folds=())
-    model, figures_of_values = choose_shared_values(learned_from, progress)
-    model = replace(model, calibrations=calibrate_run(replace(learned_from, model=model)))
-    metrics = measure_strategies(run) | figures | figures_of_values
+        run, figures = choose_values(run, StrategySpec, progress)
+    finished, figures_of_shared = choose_values(
+        run if choose_settings else replace(run, folds=()), SharedValueSpec, progress
+    )
+    model = replace(finished.model, calibrations=calibrate_run(finished))
+    metrics = measure_strategies(run) | figures | figures_of_shared
     if tunings:
         metrics["options"] = {name: tuning.to_json() for name, tuning in tunings.items()}
     facts = {"data": describe_data(run, model, learners.summary()), "metrics": metrics}
     return FitResult(replace(model, facts=facts), tunings)
+
+
+def _learn_folds(source: _Source, split: Split, progress: Progress) -> tuple[list[Fold], Fold, _WarmStage]:
+    """Train on each fold, then on everyone; return the folds, the final model, and what this was learned from.
+
+    Without cross-fitting, the holdout is the only fold.
+    """
+    history = ObjectiveHistory()
+    folds = []
+    for number, rows in enumerate(split.folds, 1):
+        in_fold = _prefix(progress, f"fold {number} of {len(split.folds)}: ")
+        fold, _ = _learn(source, split.fold(rows), history.record, in_fold, is_fold=True)
+        folds.append(fold)
+    trained, stage = _learn(source, split, history.replay if folds else history.record, progress)
+    return folds or [trained], trained, stage
 
 
 def _prefix(progress: Progress, prefix: str) -> Progress:
@@ -263,45 +270,22 @@ def _learn_methods(source: _Source, stage: _WarmStage, wrap: ObjectiveWrapper, p
     """Fit the feature encoder, and train the cold model and the methods."""
     dataset = source.dataset
     config = source.config
-    signals = config.signals
     split = stage.split
-    uses = stage.uses
     embeddings = stage.embeddings
-    stored = None
-    if config.recommend.warm_users:
-        ids = Ids(dataset.users.take(split.warm))
-        vectors = unit_rows(embeddings.user_vectors)
-        stored = keep_warm_users(ids, vectors, uses, config.recommend.warm_users, seed=config.seed)
-    catalogue = Catalogue.of(dataset, signals.names, None if stored is None else stored.ids)
+    stored = _keep_warm(source, stage)
+    catalogue = Catalogue.of(dataset, config.signals.names, None if stored is None else stored.ids)
     warm_days = [catalogue.translate(dataset, split.warm, day_one)[0] for day_one in split.warm_day_one]
     encoder = _fit_encoder(source, stage, warm_days[0], stored)
-    validation_users = split.validation
-    days, _ = catalogue.translate(dataset, validation_users.users, validation_users.day_one)
-    excluded = days.excluded_items(signals)
-    if validation_users.not_yet_added is not None:
-        excluded = union_rows([excluded, validation_users.not_yet_added])
+    cohort = split.validation
+    days, _ = catalogue.translate(dataset, cohort.users, cohort.day_one)
+    excluded = days.excluded_items(config.signals)
+    if cohort.not_yet_added is not None:
+        excluded = union_rows([excluded, cohort.not_yet_added])
     rows = draw_evaluated(days.n_users, days.n_items)
-    evaluated = days.take(rows)
-    truth = validation_users.truth
     validation = Validation(
-        excluded.take(rows), truth.take(rows), config.recommend.k, stage.segments, embeddings.scoring_vectors
+        excluded.take(rows), cohort.truth.take(rows), config.recommend.k, stage.segments, embeddings.scoring_vectors
     )
-    data = LearningData(
-        config=config,
-        features=collect_features(encoder, warm_days),
-        liked=[day.affinity(signals) for day in warm_days],
-        uses=uses,
-        embeddings=embeddings,
-        validation_features=encoder.encode(evaluated),
-        validation_liked=evaluated.affinity(signals),
-        validation_excluded=validation.excluded,
-        profile=warm_days[0].profile,
-        day_one_uses=[select_uses(day, signals, uses.n_rows, uses.n_columns) for day in split.warm_day_one],
-        day_one_excluded=[day.excluded_items(signals) for day in warm_days],
-        unlisted=dataset.unlisted,
-        members_of_items=encoder.members_of_items,
-        item_columns=dataset.columns,
-    )
+    data = _join_learning_data(source, stage, encoder, warm_days, days.take(rows), validation.excluded)
     model = TrainedModel(
         config=config,
         catalogue=catalogue,
@@ -317,7 +301,45 @@ def _learn_methods(source: _Source, stage: _WarmStage, wrap: ObjectiveWrapper, p
         unlisted=dataset.unlisted,
     )
     query = Query(model, days, config.recommend.k, excluded_override=excluded)
-    return Fold(query, truth, split.validation.day_end_us)
+    return Fold(query, cohort.truth, cohort.day_end_us)
+
+
+def _keep_warm(source: _Source, stage: _WarmStage) -> WarmUsers | None:
+    """Return the warm users to store; None if disabled."""
+    n_kept = source.config.recommend.warm_users
+    if not n_kept:
+        return None
+    ids = Ids(source.dataset.users.take(stage.split.warm))
+    return keep_warm_users(ids, unit_rows(stage.embeddings.user_vectors), stage.uses, n_kept, seed=source.config.seed)
+
+
+def _join_learning_data(
+    source: _Source,
+    stage: _WarmStage,
+    encoder: Encoder,
+    warm_days: Sequence[SignalBatch],
+    evaluated: SignalBatch,
+    excluded: SparseRows,
+) -> LearningData:
+    """Return the data of methods: day ones of warm users, and of validation users with the items `excluded`."""
+    signals = source.config.signals
+    uses = stage.uses
+    return LearningData(
+        config=source.config,
+        features=collect_features(encoder, warm_days),
+        liked=[day.affinity(signals) for day in warm_days],
+        uses=uses,
+        embeddings=stage.embeddings,
+        validation_features=encoder.encode(evaluated),
+        validation_liked=evaluated.affinity(signals),
+        validation_excluded=excluded,
+        profile=warm_days[0].profile,
+        day_one_uses=[select_uses(day, signals, uses.n_rows, uses.n_columns) for day in stage.split.warm_day_one],
+        day_one_excluded=[day.excluded_items(signals) for day in warm_days],
+        unlisted=source.dataset.unlisted,
+        members_of_items=encoder.members_of_items,
+        item_columns=source.dataset.columns,
+    )
 
 
 def _fit_encoder(source: _Source, stage: _WarmStage, day_one: SignalBatch, stored: WarmUsers | None) -> Encoder:
