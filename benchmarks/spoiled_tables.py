@@ -22,11 +22,10 @@ import polars as pl
 import typer
 from result_files import RESULTS, write_results
 
-from firstday.cli.refresh import refresh
 from firstday.config import Config
 from firstday.data.load import load
 from firstday.errors import FirstdayError
-from firstday.training.refresh_model import RefreshResult
+from firstday.training.refresh_model import RefreshResult, refresh
 
 LOGS = {"movietweetings": "movietweetings_100k.zip", "online-retail": "online_retail_2009_2010.parquet"}
 QUICK = {"cold_model.hidden": [16], "cold_model.epochs": 1, "ranker.enabled": False, "recommend.k": 20}

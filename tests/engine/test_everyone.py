@@ -10,7 +10,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.cli.train import train
 from firstday.config import Config, FeatureConfig, SegmentConfig, SignalConfig
 from firstday.data.dataset import Dataset, Group
 from firstday.data.events import ITEM, UTC_MICROSECONDS, Events
@@ -33,7 +32,7 @@ from firstday.engine.local import LocalLearners
 from firstday.engine.protocol import Learners
 from firstday.ranking import NO_ITEM, unit_rows
 from firstday.segment.segments import Segments
-from firstday.training.fit import fit
+from firstday.training.fit import fit, train
 from tests.data.same import assert_same
 from tests.engine.parts import divide
 from tests.impressions.test_counts import show_to_all

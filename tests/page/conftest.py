@@ -13,11 +13,11 @@ from filelock import FileLock
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, Route, sync_playwright
 from serve_process import ServerProcess
 
-from firstday.cli.train import train
 from firstday.config import load_preset
 from firstday.data.load import load
 from firstday.errors import FirstdayError
 from firstday.recommend.recommender import Recommender
+from firstday.training.fit import train
 from tests.page.visitor import wait_until_calm
 from tests.training_once import train_once
 

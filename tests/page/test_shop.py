@@ -18,8 +18,8 @@ from client_events import SIGNING_KEY
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from serve_process import ServerProcess, free_port
 
-from firstday.cli.train import train
 from firstday.data.load import load
+from firstday.training.fit import train
 from tests.page.visitor import items_in
 from tests.serve.conftest import wait_for
 from tests.training_once import train_once

@@ -12,7 +12,6 @@ import polars as pl
 import pytest
 from pyspark.sql import SparkSession
 
-from firstday.cli.train import train
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits import roles
@@ -20,6 +19,7 @@ from firstday.engine import engines
 from firstday.engine.spark import work
 from firstday.model.folder import MANIFEST
 from firstday.recommend.recommender import Recommender
+from firstday.training.fit import train
 from tests.spark.spark_cluster import HOST, QUICK_START, SparkCluster, has_java, spark_cluster, spark_environment
 from tests.synthetic import brief_config
 

@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 
 import firstday
 from firstday.cli.main import app
-from firstday.cli.train import train
 from firstday.config import Config
 from firstday.engine import engines
 from firstday.engine.spark import engine
@@ -22,6 +21,7 @@ from firstday.engine.spark.storage import Storage
 from firstday.errors import ArtifactError
 from firstday.model.folder import MANIFEST
 from firstday.recommend.recommender import Recommender
+from firstday.training.fit import train
 from tests.data.dirty_tables import N_ITEMS, N_USERS, write_tables
 from tests.spark.conftest import checksums
 from tests.spark.spark_cluster import SparkCluster

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from firstday.cli.train import train
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids, stable_numbers
@@ -16,7 +15,7 @@ from firstday.data.splits.split import Split
 from firstday.errors import ConfigError
 from firstday.model.codec import encode
 from firstday.model.trained_model import TrainedModel
-from firstday.training.fit import fit, warm_uses
+from firstday.training.fit import fit, train, warm_uses
 from tests.features.test_leakage import assert_same_statistics, change_events, change_profiles
 from tests.synthetic import N_ITEMS, brief_config
 

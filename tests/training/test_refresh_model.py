@@ -17,7 +17,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.cli.refresh import refresh
 from firstday.data.dataset import Dataset
 from firstday.data.events import Events
 from firstday.data.ids import Ids, stable_numbers
@@ -29,7 +28,7 @@ from firstday.recommend.recommender import Recommender, open_model
 from firstday.sparse import SparseRows
 from firstday.training.held_out_users import _HASH_SEED, MAX_SHARE, hash_users
 from firstday.training.model_comparison import ModelComparison, compare_models
-from firstday.training.refresh_model import RefreshResult, find_shrunk
+from firstday.training.refresh_model import RefreshResult, find_shrunk, refresh
 from tests.synthetic import brief_config, make_world
 from tests.timed import make_log
 

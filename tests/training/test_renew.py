@@ -9,15 +9,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from firstday.cli.refresh import refresh
-from firstday.cli.train import train
 from firstday.data.dataset import Dataset
 from firstday.data.events import Events
 from firstday.data.ids import Ids
 from firstday.errors import ArtifactError
 from firstday.model.folder import read_manifest
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.training.refresh_model import RefreshResult
+from firstday.training.fit import train
+from firstday.training.refresh_model import RefreshResult, refresh
 from firstday.training.renew import renew_counts
 from tests.synthetic import brief_config
 from tests.timed import BEGIN, DAY, LOG, N_DAYS, N_ITEMS, N_USERS, make_log

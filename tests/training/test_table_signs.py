@@ -9,12 +9,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from firstday.cli.refresh import refresh
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, UTC_MICROSECONDS, Events
 from firstday.data.load import load
 from firstday.model.folder import save_model
 from firstday.recommend.recommender import open_model
+from firstday.training.refresh_model import refresh
 from firstday.training.table_signs import (
     FIRST_ALLOWANCE,
     MAX_FALL,

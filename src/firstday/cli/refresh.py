@@ -24,12 +24,12 @@ from firstday.cli.options import (
     require_libraries,
 )
 from firstday.cli.printing import print_error
-from firstday.cli.refresh import refresh as run_refresh
 from firstday.errors import BusyError, DataError
 from firstday.model.folder import KEEP, check_target
 from firstday.progress import open_progress
 from firstday.recommend.support import with_methods
 from firstday.training.refresh_model import GATE, MIN_SIZE
+from firstday.training.refresh_model import refresh as run_refresh
 
 PLACE = 5  # in firstday --help
 

@@ -28,12 +28,12 @@ from firstday.cli.options import (
     start_engine,
 )
 from firstday.cli.printing import print_quality
-from firstday.cli.train import train as run_training
 from firstday.engine.engines import explain_protocol, load
 from firstday.model.folder import KEEP
 from firstday.progress import open_progress
 from firstday.recommend.model_card import describe_default, describe_selection
 from firstday.recommend.support import with_methods
+from firstday.training.fit import train as run_training
 
 PLACE = 4  # in firstday --help
 

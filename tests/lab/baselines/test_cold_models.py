@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from firstday.cli.train import train
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Split
@@ -19,7 +18,7 @@ from firstday.recommend.query import ComputedDays, Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import strategy_names
 from firstday.recommend.support import searched_names, strategies_with, with_methods_of
-from firstday.training.fit import fit
+from firstday.training.fit import fit, train
 from firstday.training.learn import check_training
 from tests.networks import network_bytes
 from tests.synthetic import COLD_MODELS, brief_config, small_config
