@@ -449,6 +449,7 @@ def main(model: Path, kills: int = 50, gone_s: float = 10, out: Path | None = No
             with store_settings(kind) as settings:
                 deleted = delete_during_merges(model, folder / kind / "delete", 20 * kills, settings=settings)
                 results[f"delete_during_merges{of_kind}"] = deleted
+            write_results(results, out)
         if not store:
             results["full_disk"] = full_disk(model, folder / "full")
             results["read_only_disk"] = read_only_disk(model, folder / "read_only")
