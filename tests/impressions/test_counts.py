@@ -84,8 +84,6 @@ def test_uses_are_answers_to_the_list_they_name_or_to_the_last_one(dataset: Data
     assert counts is not None
     assert dense(counts.shown) == SHOWN
     assert dense(counts.used) == USED
-    shown, used = counts.of_items(np.array([1, 3]))
-    assert (shown.tolist(), used.tolist()) == ([[3, 1], [1, 0]], [[1, 0], [1, 0]])
     turned = counts.keep_segments(np.array([1, 0]))
     assert dense(turned.shown) == SHOWN[::-1]
 

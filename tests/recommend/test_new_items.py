@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from firstday.errors import ConfigError, DataError
 from firstday.model.calibration import Calibration
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.batch import recommend_tables
+from firstday.recommend.new_items.attributes import tabulate
 from firstday.recommend.new_items.new_items import MAX_NEW_ITEMS
 from firstday.recommend.recommender import Recommender
 from tests.tiny import make_content, make_model
@@ -167,6 +169,15 @@ def test_an_item_that_is_not_recommendable_is_never_listed(model: TrainedModel) 
     assert "n1" not in ids(add(flagged, {**NEW, "recommendable": False}).recommend(EAST_USER))
 
 
+def test_columns_may_have_any_name(model: TrainedModel) -> None:
+    own = {name: pl.Series([0.5] * 6) for name in ("rate", "freshness", "log_use", "n_bytes", "first_us")}
+    columns = {**model.catalogue.columns, **own}
+    wider = replace(model, catalogue=replace(model.catalogue, columns=columns))
+    recommender = add(wider, {**NEW, **dict.fromkeys(own, 0.25)})
+    for name in own:
+        assert ids(recommender.recommend(EAST_USER, rules={"filter": f"{name} < 0.5"})) == ["n1"]
+
+
 def test_explore_offers_new_items_and_obeys_rules(model: TrainedModel) -> None:
     recommender = add(model, NEW)
     assert recommender.added is not None
@@ -200,6 +211,12 @@ def test_a_text_is_a_list_of_one_where_the_model_has_lists(model: TrainedModel) 
     assert ids(add(model, {**NEW, "licensed_in": "FR"}).recommend(EAST_USER, rules={"filter": "licensed_in == 'FR'"}))[
         :2
     ] == ["i1", "n1"]
+
+
+def test_times_are_read_in_every_form_that_json_has() -> None:
+    times = ["2026-11-01T12:00:00.500000Z", None, "2026-11-01T12:00:00+00:00", "2026-11-01T12:00:00Z"]
+    read = tabulate([{"item_id": "n1", "added_at": time} for time in times])["added_at"]
+    assert read.to_list() == [time and datetime.fromisoformat(time) for time in times]
 
 
 def test_integer_and_text_ids_are_joined(model: TrainedModel) -> None:

@@ -382,7 +382,9 @@ def test_a_put_reads_and_predicts_what_changed(make_log: MakeLog, folder: Path) 
         items = {f"n{number}" if number > 0 else f"i{6 + number}": make_values(rng) for number in changed}
         harness.run(tables[step % 2].put_items(items))
         if step == 8:
-            harness.run(harness.store.put(ITEM_USE, asdict(ItemUse(5, {"n3": 7, "n4": 2}, {"n3": 2}))))
+            harness.run(
+                harness.store.put(ITEM_USE, asdict(ItemUse(5, {"n_shown": {"n3": 7, "n4": 2}, "n_used": {"n3": 2}})))
+            )
         for table in tables:
             harness.run(table.poll())
         assert max(n_read) <= 5

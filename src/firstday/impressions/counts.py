@@ -33,11 +33,6 @@ class ShownCounts:
         """Select segments, given by row, in the given order."""
         return ShownCounts(*(counts.take(rows) for counts in vars(self).values()))
 
-    def of_items(self, items: np.ndarray) -> np.ndarray:
-        """Return the counts of some items, in the order of the fields, float32, shape (n_counts, n_segments, n)."""
-        columns = np.tile(items, (self.shown.n_rows, 1))
-        return np.stack([counts.at(columns) for counts in vars(self).values()])
-
 
 def add_shown(parts: Iterable[ShownCounts | None]) -> ShownCounts | None:
     """Add up counts of the same segments and items; None if all are None."""

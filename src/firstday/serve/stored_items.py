@@ -14,7 +14,15 @@ from pydantic_core import from_json, to_json
 from firstday.data.events import ITEM
 from firstday.model.item_content import content_of
 from firstday.model.trained_model import TrainedModel
-from firstday.recommend.new_items.attributes import ATTRIBUTES, as_list, describe_items, set_counts, tabulate
+from firstday.recommend.new_items.attributes import (
+    ATTRIBUTES,
+    COUNTS,
+    as_list,
+    describe_items,
+    find_content,
+    set_counts,
+    tabulate,
+)
 from firstday.recommend.new_items.new_items import NewItems
 from firstday.recommend.rules.list_rules import Rules
 from firstday.serve.http_errors import ApiError
@@ -30,8 +38,8 @@ COUNT_EVERY_US = 600_000_000
 """Microseconds from one count of the use of new items to the next, and from an impression to its first count."""
 DESCRIBED_AT_ONCE = 200
 """Number of items whose words are in memory at once."""
-PUTS = ("put_us", "first_us", "n_bytes")
-"""When an item was put last and first (0: it is deleted), in microseconds since 1970, and its size."""
+LAST_US, FIRST_US, N_BYTES = PUTS = "firstday: put last", "firstday: put first", "firstday: bytes"
+"""Columns of stored items: when they were put last and first (0: deleted), in microseconds since 1970; their size."""
 
 
 class StoredItems:
@@ -54,34 +62,44 @@ class StoredItems:
         """Read the lists if they have changed, and what changed of the items, or all of them for another model."""
         async with self._poll_turn:
             changes = await self._store.find_changes()
-            if changes.get(LISTS, 0) != self._lists_us:
+            lists_us, items_us, use_us = (changes.get(owner, 0) for owner in (LISTS, ITEMS, ITEM_USE))
+            if lists_us != self._lists_us:
                 self.rules = Rules.model_construct(lists=await self._store.read_lists())
-                self._lists_us = changes.get(LISTS, 0)
+                self._lists_us = lists_us
             served = self._holder.current
-            to_read = changes.get(ITEMS, 0), changes.get(ITEM_USE, 0), served.trained
+            to_read = items_us, use_us, served.trained
             if to_read != self._read:
-                await self._read_items(served, changes.get(ITEMS, 0))
+                await self._read_items(served, items_us)
                 self._read = to_read
 
     async def _read_items(self, served: ServedModel, until_us: int) -> None:
         """Read what changed of the items until a time, and put them into the lists of the current model."""
         model = served.trained
         since_us, _, read_model = self._read
-        is_new = model is not read_model or until_us < since_us  # the latter if a copy of the store was restored
-        entries = await self._store.read_items(0 if is_new else since_us)
+        items = self._items
+        if model is not read_model or until_us < since_us:  # the latter if a copy of the store was restored
+            since_us = 0
+            items = _read_entries(model, [])
+        entries = await self._store.read_items(since_us)
         self._use = await self._store.read_item_use()
-        before = _read_entries(model, []) if is_new else self._items
-        self._items = await asyncio.to_thread(_update, model, before, entries)
-        current = self._find_current()
-        new = None if content_of(model) is None else NewItems.join(model, set_counts(current, self._use.counts))
+        new = await asyncio.to_thread(self._update, model, items, entries)
         if served is self._holder.current:  # otherwise another model was loaded meanwhile
-            first_us = dict(current.select("item_id", "first_us").iter_rows())
+            first_us = dict(self._find_current().select("item_id", FIRST_US).iter_rows())
             self._holder.current = served.with_items(new, first_us)
+
+    def _update(self, model: TrainedModel, items: pl.DataFrame, entries: Sequence[StoredEntry]) -> NewItems | None:
+        """Add changed entries to the items that were read before; return those that lists may have."""
+        starts = range(0, len(entries), DESCRIBED_AT_ONCE)
+        changed = [_read_entries(model, entries[start : start + DESCRIBED_AT_ONCE]) for start in starts]
+        joined = pl.concat([items, *changed]).unique("item_id", keep="last", maintain_order=True)
+        self._items = joined.tail(MAX_STORED_ITEMS)
+        current = set_counts(self._find_current(), self._use.counts)
+        return None if content_of(model) is None else NewItems.join(model, current)
 
     def _find_current(self) -> pl.DataFrame:
         """Return the items that are neither deleted nor expired, the most recently put last."""
         oldest_us = self._store.log.rules.oldest_us(self._store.log.now_us)
-        return self._items.filter(pl.col("first_us") > 0, pl.col("put_us") >= oldest_us)
+        return self._items.filter(pl.col(FIRST_US) > 0, pl.col(LAST_US) >= oldest_us)
 
     async def put_list(self, name: str, items: Sequence[str] | None) -> None:
         """Store an item list, or delete it if `items` is None."""
@@ -100,45 +118,39 @@ class StoredItems:
         until_us = self._store.log.now_us - COUNT_EVERY_US
         if items.is_empty() or until_us < last.until_us + COUNT_EVERY_US:
             return
-        since_us = last.until_us or int(items["first_us"].min())  # type: ignore[arg-type]
-        shown, used = map(Counter[str], last.counts)
+        since_us = last.until_us or int(items[FIRST_US].to_numpy().min())
+        counts = {name: Counter(last.counts.get(name)) for name in COUNTS}
         signals = self._holder.current.trained.config.signals.use
         async for owner, members, person in scan_changed(self._store.log, since_us):
             received = members[owner].received_between(since_us, until_us)
-            shown.update(one.item_id for source, one in person.find_impressions() if source.received_us in received)
+            impressions = [one for source, one in person.find_impressions() if source.received_us in received]
+            counts["n_shown"].update(one.item_id for one in impressions)
             uses = [one for one in reversed(person.events) if one.entity == ITEM and one.signal in signals]
             first_us = {one.entity_id: one.received_us for one in uses}
-            used.update(item for item, us in first_us.items() if us in received)
+            counts["n_used"].update(item for item, us in first_us.items() if us in received)
         current = set(items["item_id"])
-        totals = ({item: n for item, n in of_all.items() if item in current} for of_all in (shown, used))
-        await self._store.put(ITEM_USE, asdict(ItemUse(until_us, *totals)))
+        of_items = {name: {item: n for item, n in of_all.items() if item in current} for name, of_all in counts.items()}
+        await self._store.put(ITEM_USE, asdict(ItemUse(until_us, of_items)))
 
     async def put_items(self, items: Mapping[str, Mapping[str, Any] | None]) -> None:
         """Store new items by id, all or none, or delete those that are None."""
         async with self._put_turn:
             await self.poll()  # another worker may have put them first
             current = self._find_current()
-            first_us = dict(current.select("item_id", "first_us").iter_rows())
+            is_put = pl.col("item_id").is_in(list(items))
+            first_us = dict(current.filter(is_put).select("item_id", FIRST_US).iter_rows())
             stored: dict[str, NewItem | None] = dict.fromkeys(items)
             for item_id, values in items.items():
                 if values is not None:
                     us = first_us.get(item_id, self._store.log.now_us)
                     stored[item_id] = NewItem({"added_at": to_time(us).isoformat(), **values}, us)
             n_bytes = sum(len(to_json(one)) for one in stored.items() if one[1])
-            n_others = current.remove(pl.col("item_id").is_in(list(items)))["n_bytes"].sum()
+            n_others = current.remove(is_put)[N_BYTES].sum()
             if n_bytes and n_bytes + n_others > self._max_bytes:
                 text = f"The new items would have more than {self._max_bytes:,} bytes; delete some, or shorten them."
                 raise ApiError(409, "items_full", text)
             await self._store.put(ITEMS, stored)
             await self.poll()
-
-
-def _update(model: TrainedModel, items: pl.DataFrame, entries: Sequence[StoredEntry]) -> pl.DataFrame:
-    """Return rows of `_read_entries` with those of changed entries, the most recently put last."""
-    starts = range(0, len(entries), DESCRIBED_AT_ONCE)
-    changed = [_read_entries(model, entries[start : start + DESCRIBED_AT_ONCE]) for start in starts]
-    joined = pl.concat([items, *changed])
-    return joined.unique("item_id", keep="last", maintain_order=True).tail(MAX_STORED_ITEMS)
 
 
 def _read_entries(model: TrainedModel, entries: Sequence[StoredEntry]) -> pl.DataFrame:
@@ -167,12 +179,14 @@ def describe_ignored(served: ServedModel, item_id: str, values: Mapping[str, Any
     if added is None or added.ids.index_of(item_id) < 0:
         return ["the model knows the item, or it has learned nothing about new items, see its card"]
     catalogue = added.catalogue
+    n_numbers = find_content(served.trained).n_numbers
     ignored = []
     for name, value in values.items():
         entity = entity_of_column(name)
-        if name == "vector" and len(value) != added.content.n_numbers:
-            n_numbers = added.content.n_numbers or "none"
-            ignored.append(f"the vector has {len(value)} numbers, but those of the model's items have {n_numbers}")
+        if name == "vector" and len(value) != n_numbers:
+            ignored.append(
+                f"the vector has {len(value)} numbers, but those of the model's items have {n_numbers or 'none'}"
+            )
         if name in ATTRIBUTES:
             continue
         if name not in catalogue.columns:

@@ -27,6 +27,9 @@ ATTRIBUTES: Mapping[str, pl.DataType] = {
     **dict.fromkeys(COUNTS, pl.Float64()),
 }
 """Attributes that new items have with every model, next to the columns that its filters read."""
+LOG_USE, FRESHNESS, RATE = PREDICTED = "firstday: log_use", "firstday: freshness", "firstday: rate"
+"""Columns with what is predicted of an item, next to `vector`: the logarithm of its popularity, the factor on its use
+by age, and the use expected per impression, before this factor."""
 
 
 def tabulate(rows: Sequence[Mapping[str, Any]], types: Mapping[str, pl.DataType] | None = None) -> pl.DataFrame:
@@ -50,12 +53,11 @@ def as_list(value: Any) -> list[str]:
     return list(map(str, value if isinstance(value, list) else [value]))
 
 
-def set_counts(items: pl.DataFrame, counts: Sequence[Mapping[str, int]]) -> pl.DataFrame:
-    """Return a table with other `COUNTS`, given by item id; 0 for the other items."""
+def set_counts(items: pl.DataFrame, counts: Mapping[str, Mapping[str, int]]) -> pl.DataFrame:
+    """Return a table with other `COUNTS`, given by name and item id; 0 for the other items."""
     ids = items["item_id"].to_list()
     return items.with_columns(
-        pl.Series(name, [of_all.get(item_id, 0) for item_id in ids], pl.Float64)
-        for name, of_all in zip(COUNTS, counts, strict=True)
+        pl.Series(name, [counts.get(name, {}).get(item_id, 0) for item_id in ids], pl.Float64) for name in COUNTS
     )
 
 
@@ -74,9 +76,7 @@ def find_content(model: TrainedModel) -> ItemContent:
 def describe_items(model: TrainedModel, items: pl.DataFrame) -> pl.DataFrame:
     """Return what lists need of the items of a table; no row depends on others.
 
-    The columns are `item_id`, `title`, those of the model's items, `COUNTS`, and as predicted: `vector`, `log_use` (the
-    logarithm of the popularity), `freshness` (factor on the use, by age) and `rate` (use expected per impression,
-    before this factor).
+    The columns are `item_id`, `title`, those of the model's items, `COUNTS`, the predicted `vector` and `PREDICTED`.
     """
     content = find_content(model)
     n = items.height
@@ -86,7 +86,7 @@ def describe_items(model: TrainedModel, items: pl.DataFrame) -> pl.DataFrame:
     texts = {name: fill_column(items, name, "") for name in TEXTS}
     vectors, log_use = content.predict({**texts, **columns}, n, _find_vectors(items, ids, content.n_numbers))
     freshness = content.find_freshness(own_columns.get("added_at"), n)
-    predicted = {"log_use": log_use, "freshness": freshness, "rate": _expect_rates(model, content, vectors, log_use)}
+    predicted = {LOG_USE: log_use, FRESHNESS: freshness, RATE: _expect_rates(model, content, vectors, log_use)}
     return pl.DataFrame(
         {
             **columns,

@@ -17,10 +17,17 @@ from firstday.data.ids import Ids
 from firstday.display import readable
 from firstday.errors import DataError
 from firstday.features.catalogue import Catalogue
-from firstday.model.item_content import ItemContent
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
-from firstday.recommend.new_items.attributes import COUNTS, describe_items, fill_column, find_content
+from firstday.recommend.new_items.attributes import (
+    COUNTS,
+    FRESHNESS,
+    LOG_USE,
+    RATE,
+    describe_items,
+    fill_column,
+    find_content,
+)
 from firstday.recommend.new_items.offers import Offers, make_offers, measure_response
 from firstday.tables.schema import RECOMMENDABLE
 
@@ -104,11 +111,6 @@ class NewItems:
         """Ids of the items."""
         return Ids.of(self.items["item_id"])
 
-    @property
-    def content(self) -> ItemContent:
-        """What the model has learned about new items."""
-        return find_content(self.model)
-
     @cached_property
     def vectors(self) -> np.ndarray:
         """Predicted vectors, float32, shape (n, d)."""
@@ -119,8 +121,8 @@ class NewItems:
 
         float64, shape (n_users, n).
         """
-        chances = self.content.chances(users, self.vectors, self.items["log_use"].to_numpy())
-        return self.items["freshness"].to_numpy() * chances
+        chances = find_content(self.model).chances(users, self.vectors, self.items[LOG_USE].to_numpy())
+        return self.items[FRESHNESS].to_numpy() * chances
 
     def chances(self, users: np.ndarray) -> np.ndarray:
         """Return the probability that each user uses each item, by what was shown and used of it, like `expect`."""
@@ -130,7 +132,7 @@ class NewItems:
     def successes(self) -> np.ndarray:
         """Use of each item relative to what was expected of its impressions, shape (n,); one use is added to both."""
         response, _ = self.model.derive(measure_response)
-        freshness, rate, n_shown, n_used = (self.items[name].to_numpy() for name in ("freshness", "rate", *COUNTS))
+        freshness, rate, n_shown, n_used = (self.items[name].to_numpy() for name in (FRESHNESS, RATE, *COUNTS))
         return (1 + n_used) / (1 + response * freshness * rate * n_shown)
 
     @cached_property

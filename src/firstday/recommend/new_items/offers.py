@@ -124,7 +124,9 @@ def _count_by_segment(model: TrainedModel, items: np.ndarray, totals: np.ndarray
     counts = (sizes / sizes.sum())[:, None] * totals[:, None]
     if model.shown_counts is not None:
         is_own = items < model.n_items
-        counts += is_own * model.shown_counts.of_items(np.where(is_own, items, 0))
+        columns = np.tile(np.where(is_own, items, 0), (len(sizes), 1))
+        own = [rows.at(columns) for rows in (model.shown_counts.shown, model.shown_counts.used)]
+        counts += is_own * np.stack(own)
     return counts
 
 

@@ -154,16 +154,10 @@ class NewItem:
 
 @dataclass(frozen=True)
 class ItemUse:
-    """Number of impressions of each new item, and of users who used it, up to a time."""
+    """Numbers of impressions of each new item, of users who used it, ..., by column of `items`, up to a time."""
 
     until_us: int = 0
-    shown: Mapping[str, int] = field(default_factory=dict)
-    used: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def counts(self) -> tuple[Mapping[str, int], Mapping[str, int]]:
-        """The counts, in the order of the columns of `items`."""
-        return self.shown, self.used
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
