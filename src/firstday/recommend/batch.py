@@ -72,7 +72,7 @@ def add_items(recommender: Recommender, items: pl.DataFrame | None) -> tuple[Rec
         return recommender, ()
     if content_of(recommender.model) is None:
         return recommender, ("items: Ignored, since the model has learned nothing about new items.",)
-    return replace(recommender, added=NewItems.of(recommender.model, items)), ()
+    return replace(recommender, new_items=NewItems.of(recommender.model, items)), ()
 
 
 def recommend_tables(
@@ -119,16 +119,16 @@ def list_users(
     passed_over = collect_passed_over(dataset, users, actions, model.config.signals)
     batch, unknown = model.catalogue.translate(dataset, users, actions, passed_over)
     listed = batch
-    added = recommender.added
-    if added is not None:
-        listed, unknown = added.catalogue.translate(dataset, users, actions, passed_over)
+    new_items = recommender.new_items
+    if new_items is not None:
+        listed, unknown = new_items.catalogue.translate(dataset, users, actions, passed_over)
     summary = BatchSummary(len(users), unknown=Counter(unknown), notes=notes)
     name = strategy or model.config.recommend.strategy
     frames = []
     for part in np.array_split(users, len(users) // USERS_AT_ONCE + 1):
         query = Query(model, batch.take(part), check_length(model, k), keep_used)
-        if added is not None:
-            query = query.with_added(added, listed.take(part))
+        if new_items is not None:
+            query = query.with_new_items(new_items, listed.take(part))
         answer = answer_query(query, name, [rules], partial(read_profile, dataset, part))
         frames.append(frame_lists(recommender.listed_items.catalogue, dataset.users.take(part), answer))
         counts = count_ineffective(query, name, answer.routes)

@@ -43,10 +43,10 @@ class ServedModel:
     put_us: Mapping[str, int] = field(default_factory=dict)
     newest_us: int = 0
 
-    def with_items(self, added: NewItems | None, put_us: Mapping[str, int]) -> ServedModel:
+    def with_items(self, new_items: NewItems | None, put_us: Mapping[str, int]) -> ServedModel:
         """Return the model with new items, and when each stored one was first put."""
         served = copy(self)
-        recommender = replace(self.recommender, added=added)
+        recommender = replace(self.recommender, new_items=new_items)
         vars(served).update(recommender=recommender, put_us=put_us, newest_us=max(put_us.values(), default=0))
         return served
 
