@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -20,7 +21,9 @@ from firstday.features.signal_batch import SignalBatch
 from firstday.recommend import registry
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.registry import find_method
+from firstday.recommend.spec import UseData
 from firstday.training.fit import fit
+from tests.matrices import draw_asked, draw_training, draw_uses
 from tests.synthetic import COLD_MODELS, SEED, make_world, small_config
 from tests.tiny import make_recommender
 from tests.training_once import train_once
@@ -87,6 +90,24 @@ def world_days(world: Dataset, split: Split, recommender: Recommender) -> Signal
     """What is known of the cold users of `split` at the end of day one."""
     batch, _ = recommender.model.catalogue.translate(world, split.cold.users, split.cold.day_one)
     return batch
+
+
+@pytest.fixture(scope="session")
+def warm() -> np.ndarray:
+    """What a few warm users use; see `tests.matrices`."""
+    return draw_uses()
+
+
+@pytest.fixture(scope="session")
+def asked() -> np.ndarray:
+    """What those who ask like."""
+    return draw_asked()
+
+
+@pytest.fixture(scope="session")
+def training(warm: np.ndarray) -> UseData:
+    """The affinities of what the warm users use."""
+    return draw_training(warm)
 
 
 @pytest.fixture

@@ -114,12 +114,6 @@ def test_sentences_stand_whole_and_the_rest_is_counted() -> None:
     assert shorten(("a", "b", "c", "d", "e")) == "('a', 'b', 'c', 'd', ...)"
 
 
-def test_html_of_results_is_a_table_and_the_picture(results: Results) -> None:
-    html = results._repr_html_()
-    assert html.count("<svg") == 1
-    assert all(f"<td>{name}</td>" in html for name in results.strategies)
-
-
 def test_a_value_is_never_longer_than_a_paragraph(tmp_path: Path) -> None:
     nested = {f"{number}" * 50: [tmp_path] * 50 for number in range(50)}
     assert len(shorten(nested)) < MOST

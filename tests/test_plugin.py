@@ -67,10 +67,6 @@ print(caught[0].message, len(recommender.recommend({}, 5)))
 """
 
 
-def test_the_page_shows_the_whole_of_it_in_under_90_lines() -> None:
-    assert len(PAGE.splitlines()) < 90
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with tables and an environment of its own: firstday, the package, and beside them the libraries."""

@@ -46,12 +46,3 @@ def assert_protocol(done: subprocess.CompletedProcess[str], protocol: str) -> No
     assert told.count("`registration` can hold out ") == told.count(" and `sampled` ") == 1
     assert (OF_SAMPLED in told) == (protocol == "sampled")
     assert (OF_REGISTRATION in told or "nobody registered after" in told) == (protocol == "registration")
-
-
-def test_cut_offs_change_no_protocol(run: Run, protocol: str) -> None:
-    done = run("evaluate", "tables", "--cut-offs", 1, status=2)
-    assert f"Protocol {protocol} (setting auto): " in done.stderr
-    assert ("--cut-offs: needs the protocol registration" in done.stderr) == (protocol == "sampled")
-    done = run("evaluate", "tables", "--cut-offs", 1, "--protocol", "registration", status=2)
-    assert "Protocol registration (setting registration): " in done.stderr
-    assert "--cut-offs" not in done.stderr

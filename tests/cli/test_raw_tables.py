@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from tests.cli.conftest import Run
-from tests.environments import SHARED
 
-FILMS = SHARED / "ciao_dvd_2000_2005.parquet"
 NAMES = {"user_id": "CustomerID", "item_id": "SKU", "timestamp": "posted"}
 
 
@@ -54,19 +51,3 @@ def test_a_model_reads_the_tables_of_newcomers_with_its_names(
     lists = pl.read_csv(tmp_path / "lists.csv")
     assert lists.group_by("user_id").len().sort("user_id").rows() == [("n1", 5), ("n2", 5)]
     assert "i001" not in lists.filter(user_id="n1")["item_id"]
-
-
-@pytest.mark.skipif(not FILMS.exists(), reason=f"no {FILMS.name} in ../shared/data")
-def test_films_from_their_raw_files_to_a_list(run: Run, tmp_path: Path) -> None:
-    """The commands of docs/tables.md, with a small model."""
-    films = tmp_path / "films"
-    films.mkdir()
-    shutil.copy(FILMS, films / "interactions.parquet")
-    shutil.copy(FILMS.with_name("ciao_dvd_2000_2005_trust.parquet"), films / "friends.parquet")
-    brief = [part for name in ("cold_model", "ranker") for part in ("--set", f"{name}.epochs=1")]
-    options = ["--column", "date=timestamp", "--set", "signals.rating=3", *brief]
-    done = run("train", films, *options, "--out", tmp_path / "model")
-    assert "3,157 of 32,374 rows have weight 0, or a rating below" in done.stderr
-    day_one = json.dumps({"interactions": [["stream", "item", 6119]]})
-    answer = json.loads(run("recommend", tmp_path / "model", "--user", day_one, "-k", 10, "--json").stdout)
-    assert len(answer["items"]) == 10

@@ -5,49 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import polars as pl
-import pytest
 
 from tests.cli.conftest import Run
-
-N_NEWCOMERS = 2_410
-
-
-@pytest.fixture(scope="module")
-def newcomers(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """2,410 users: some with nothing, some with unknown items alone, some with a country never seen."""
-    rng = np.random.default_rng(0)
-    folder = tmp_path_factory.mktemp("newcomers")
-    users = [(f"n{ix:04}", (None, "FR", "XX", "DE", "XX")[ix % 5]) for ix in range(N_NEWCOMERS)]
-    rows = [(user, "never-seen", "stream") for user, _ in users[2::5]]
-    for user, _ in (*users[1::5], *users[3::5]):
-        signals = ("stream",) * 4 + ("ban",) * 2
-        rows += [(user, f"i{item:03}", signal) for item, signal in zip(rng.choice(120, 6, False), signals, strict=True)]
-    pl.DataFrame(users, schema=["user_id", "country"], orient="row").write_parquet(folder / "users.parquet")
-    pl.DataFrame(rows, schema=["user_id", "item_id", "signal"], orient="row").write_csv(folder / "interactions.csv")
-    return folder
-
-
-def test_every_newcomer_of_a_batch_gets_fifty_distinct_items_and_a_route(
-    run: Run, model: Path, newcomers: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "lists.parquet"
-    done = run("recommend", model, "--batch", newcomers, "--out", out, "-k", 50)
-    lists = pl.read_parquet(out)
-    assert lists.columns == ["user_id", "rank", "item_id", "title", "score", "route", "scale"]
-    per_user = lists.group_by("user_id").agg(
-        pl.col("item_id").n_unique().alias("items"), pl.col("rank").sort(), pl.col("route").n_unique().alias("routes")
-    )
-    assert per_user.height == N_NEWCOMERS
-    assert (per_user["items"] == 50).all()
-    assert (per_user["rank"] == list(range(1, 51))).all()
-    assert (per_user["routes"] == 1).all()
-    routes = dict(lists.filter(pl.col("rank") == 1).group_by("route").len().rows())
-    assert routes["popular"] >= 1446  # of whom nothing is known; what answers the others was chosen in training
-    acted = pl.read_csv(newcomers / "interactions.csv")
-    assert lists.join(acted, on=["user_id", "item_id"]).is_empty()
-    assert "Unknown to the model and ignored: country (964), item (482)." in done.stdout
 
 
 def test_lists_are_written_in_the_form_of_their_ending(run: Run, tiny_model: Path, tmp_path: Path) -> None:

@@ -194,7 +194,6 @@ FAULTS_OF_PARQUET: dict[str, dict[str, Change]] = {
         "interactions": every("user_id", pl.col("user_id").cast(pl.String)),
     },
     "infinite and missing weights": {"interactions": some("weight", {2: float("inf"), 3: float("nan")})},
-    "weights as text, one of them none": {"interactions": every("weight", as_text("weight", 1, "much"))},
     "a year of birth and other ages that cannot be": {"users": some("age", {2: -1, 3: 130, 4: 1990, 5: 2999})},
     "times without a zone": {
         "interactions": every("timestamp", pl.col("timestamp").dt.replace_time_zone(None)),
@@ -267,13 +266,11 @@ NOTED_OF_PARQUET: dict[str, dict[str, Change]] = {
         "interactions": every("user_id", pl.col("user_id") * 1.0),
         "friends": every("friend_id", pl.col("friend_id").cast(pl.Decimal(20, 0))),
     },
-    "dates": {"interactions": every("timestamp", pl.lit(pl.Series(DATES)))},
     "milliseconds since 1970": {"interactions": every("timestamp", SECONDS * 1000)},
     "seconds read as milliseconds": {
         "interactions": every("timestamp", pl.from_epoch(SECONDS, "ms").dt.replace_time_zone("UTC"))
     },
     "genres with commas between": {"items": every("genre", pl.col("genre").list.join(", "))},
-    "genres as lists of Python": {"items": every("genre", "['" + pl.col("genre").list.join("', '") + "']")},
     "an index of pandas": {"items": lambda rows: rows.with_row_index("__index_level_0__")},
     "ratings as weights": {"interactions": every("weight", pl.lit(pl.Series([5.0, 4, 3, 4, 1, 2] * 50)))},
     "counts as weights": {"interactions": every("weight", pl.lit(pl.Series([1.0, 1, 2, 1, 3, 5] * 50)))},

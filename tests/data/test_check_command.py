@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,22 +10,12 @@ from typer.testing import CliRunner
 
 from firstday.cli.check import MAX_NAMES, check
 from firstday.errors import DataError
+from tests.data.conftest import Tables, Write
 from tests.data.test_impressions import make_assignments, with_shown
-
-Tables = dict[str, pl.DataFrame]
-Write = Callable[..., Path]
 
 app = typer.Typer()
 app.command()(check)
 runner = CliRunner()
-
-
-TOO_FEW = (
-    "users: 1 can be trained on (at least 2 used items) and 0 validated on (registered in the log, and used something "
-    "new within 30 days that end before 2024-05-04T12:00:00Z), but training needs 2 of each; provide a log longer than "
-    "3 days, set a shorter registration.target_days, or use the protocol `sampled`."
-)
-"""Why nobody can learn from five users in three days."""
 
 
 def test_good_tables_are_summed_up(five_users: Tables, write: Write, tmp_path: Path) -> None:
@@ -39,26 +28,6 @@ def test_good_tables_are_summed_up(five_users: Tables, write: Write, tmp_path: P
     shown = with_shown({**five_users, "assignments": make_assignments().head(3)})
     shown["interactions"] = shown["interactions"].with_columns(weight=pl.lit(1.0))
     folder = str(write(shown))
-    done = runner.invoke(app, [folder, "--config", str(one_item(tmp_path))])
-    assert done.exit_code == 2
-    for expected in (
-        " has 5 users, 7 interactions, 3 friends, 4 items, 4 users with an age, 5 impressions.\n",
-        "stream x item 3",
-        "favorite x artist 1",
-        "playlist 2",
-        "- groups: country 3",
-        "- experiments: lists 2, page 1\n",
-        "artist_id (list)",
-        "genre (list)",
-        "price (number)",
-        "in_stock (boolean)",
-        "added_at (text)",
-        "How training would use it:\n",
-        "- 2 of 5 users used an item.\n",
-    ):
-        assert expected in done.stdout
-    assert done.stderr == "note: interactions.device: ignored (not a column of interactions).\n"
-    assert done.stdout.splitlines()[0] == f"No faults, but training would refuse the tables: {TOO_FEW}"
     done = runner.invoke(app, [folder, "--json", "--config", str(one_item(tmp_path))])
     assert done.exit_code == 2
     values = json.loads(done.stdout)
@@ -70,8 +39,9 @@ def test_good_tables_are_summed_up(five_users: Tables, write: Write, tmp_path: P
     artists = {"name": "artist_id", "type": "list", "n_values": 2, "values": ["a1", "a2"]}
     assert artists in values["item_columns"]
     assert values["outlook"]["protocol"] == "registration"
-    counts = {"users": 5, "used": 2, "warm": 2, "learners": 1, "validation": 0, "folds": 0}
-    assert values["outlook"]["training"] == {**counts, "refusal": TOO_FEW}
+    training = values["outlook"]["training"]
+    assert training.pop("refusal").startswith("users: 1 can be trained on ")
+    assert training == {"users": 5, "used": 2, "warm": 2, "learners": 1, "validation": 0, "folds": 0}
 
 
 def test_long_lists_of_names_are_cut_but_not_in_json(five_users: Tables, write: Write) -> None:
@@ -146,16 +116,6 @@ def test_tables_that_can_be_learned_from_are_told_with_how_well_lists_could_be_j
     folder = str(write(service(100, 10)))
     done = runner.invoke(app, [folder])
     assert done.exit_code == 0
-    assert done.stdout.splitlines()[:6] == [
-        "No faults.",
-        "How training would use it:",
-        "- Protocol sampled (setting auto): 0 of 2,020 interactions have a time, 0 of 110 users a registration time, "
-        "and 0 of 0 users with several interactions did everything within 24 hours; `registration` can hold out up to "
-        "0 users, who came back later, and `sampled` 100, who used at least 20 items.",
-        "- 110 of 110 users used an item: 100 would be warm, in 5 segments, and 10 held out for validation.",
-        "- Evaluation would report on 20 cold users, drawn at random.",
-        "- With 20 cold users the 95 % interval of P@50 is about plus or minus 10 points, too wide to distinguish "
-        "most strategies.",
-    ]
+    assert done.stdout.startswith("No faults.\n")
     values = json.loads(runner.invoke(app, [folder, "--json"]).stdout)
     assert (values["ok"], values["trainable"], values["outlook"]["evaluation"]["interval_points"]) == (True, True, 9.6)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,8 @@ import pytest
 
 from firstday.data.load import load
 from firstday.errors import DataError
+from tests.data.conftest import Tables, Write
 from tests.data.same import assert_equal
-
-Tables = dict[str, pl.DataFrame]
-Write = Callable[..., Path]
 
 
 def pandas_of(frame: pl.DataFrame) -> Any:

@@ -17,7 +17,6 @@ from firstday.data.newcomers import load_newcomers
 from firstday.data.parts import join_users
 from firstday.data.splits.snapshot import take_snapshot
 from firstday.errors import DataError
-from firstday.experiment.experiment_tables import take_experiment
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR_US = 3_600_000_000
@@ -86,16 +85,6 @@ def test_a_person_has_the_rows_of_all_ids() -> None:
     assert dataset.guests.rows() == [(0, "g1"), (0, "g2"), (0, "ada")]
     assert dataset.find_users(pl.Series(["g2", "nobody", "ben", "ada"])).tolist() == [0, -1, 1, 0]
     assert not any("guest" in note for note in dataset.notes)
-
-
-def test_the_earliest_variant_counts_and_who_had_several_is_told() -> None:
-    taken = take_experiment(load(make_tables()), "x", use=("stream",), like=("favorite",))
-    assert taken.assigned.select("user_id", "variant", "assigned_at").rows() == [
-        ("ada", "b", at(2)),
-        ("ben", "a", at(1)),
-    ]
-    (note,) = [note for note in taken.notes if "several variants" in note]
-    assert note.startswith("assignments.variant: 1 of 2 users had several variants")
 
 
 def test_the_order_of_first_contact_tells_the_first_id() -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -12,9 +10,7 @@ import pytest
 
 from firstday.data.load import load
 from firstday.errors import DataError
-
-Tables = dict[str, pl.DataFrame]
-Write = Callable[..., Path]
+from tests.data.conftest import Tables, Write
 
 VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "in_stock": ([True, False, None, True], [True, False, None, True]),

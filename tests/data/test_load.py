@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +11,8 @@ from firstday.data.load import load
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
 from firstday.tables.schema import DAY_US
+from tests.data.conftest import Tables, Write
 from tests.data.same import assert_equal, assert_same
-
-Tables = dict[str, pl.DataFrame]
-Write = Callable[..., Path]
 
 
 def test_five_users_become_this_dataset(five_users: Tables, write: Write) -> None:

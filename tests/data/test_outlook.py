@@ -23,33 +23,8 @@ from tests.data.test_splits_by_hand import ACTS, LOG, make_dataset
 from tests.timed import make_log
 
 
-def sampled(users: int, eligible: int, used: int | None = None, config: Config | None = None) -> Outlook:
-    histories = make_histories(np.zeros(users))
-    n_used = np.where(np.arange(users) < eligible, 20, np.where(np.arange(users) < (used or eligible), 3, 0))
-    return preview(Summary(), replace(histories, n_used=n_used, log=None), config or Config())
-
-
 def look_at(dataset: Dataset, config: Config) -> Outlook:
     return preview(*read_facts(dataset, config), config)
-
-
-def test_5_of_202_users_are_too_few() -> None:
-    outlook = sampled(202, 5, used=180)
-    assert outlook.refusal == (
-        "interactions: 5 of 202 users have at least 20 used items, too few to train on; provide more data, or lower "
-        "sampled.min_items in the configuration."
-    )
-    assert outlook.sentences[1:] == ("180 of 202 users used an item.",)
-
-
-def test_plenty_of_users_are_told_in_three_sentences() -> None:
-    outlook = sampled(100_000, 100_000, config=Config().override("recommend.k", 20))
-    assert outlook.sentences[1:] == (
-        "100,000 of 100,000 users used an item: 90,000 would be warm, in 1,000 segments, and 10,000 held out for "
-        "validation.",
-        "Evaluation would report on 20,000 cold users, drawn at random.",
-        "With 20,000 cold users the 95 % interval of P@20 is about plus or minus 0.3 points.",
-    )
 
 
 def test_a_log_with_a_clock() -> None:

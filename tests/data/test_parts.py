@@ -31,10 +31,10 @@ from firstday.engine.engines import check as check_tables
 from firstday.errors import Fault
 from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults
 from firstday.tables.raw_table import RawTable, add_location
+from tests.data.conftest import Tables
 from tests.data.same import assert_equal
 from tests.data.test_impressions import make_assignments, with_shown
 
-Tables = dict[str, pl.DataFrame]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import zipfile
-from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -12,16 +11,14 @@ from typing import Any
 import polars as pl
 import pytest
 
-from firstday.config import Config, load_config
+from firstday.config import Config
 from firstday.data.load import load
 from firstday.data.newcomers import load_newcomers
 from firstday.engine.engines import check as check_tables
-from firstday.errors import ConfigError, DataError
+from firstday.errors import DataError
+from tests.data.conftest import Tables, Write
 from tests.data.same import assert_equal
 from tests.environments import SHARED
-
-Tables = dict[str, pl.DataFrame]
-Write = Callable[..., Path]
 
 OTHER_NAMES = {"interactions": ["UserID", "Wine ID", "Date"], "users": ["id"], "items": ["id"]}
 NAMES = {"users.id": "user_id", "UserID": "user_id", "items.id": "item_id", "Wine ID": "item_id", "Date": "timestamp"}
@@ -56,14 +53,6 @@ def test_a_header_of_other_names_alone_is_one(tmp_path: Path) -> None:
     assert codes(tmp_path) == ["no_header interactions.csv"]
     with pytest.raises(DataError, match=r"columns\.kunden: no table has this column \(did you mean 'kunde'\?\)"):
         load(tmp_path, config=Config(columns={"kunden": "user_id", "artikel": "item_id"}))
-
-
-def test_columns_are_named_in_toml_and_by_set(tmp_path: Path) -> None:
-    path = tmp_path / "settings.toml"
-    path.write_text('[columns]\nWineID = "item_id"\n"users.id" = "user_id"\n')
-    names = {"WineID": "item_id", "users.id": "user_id"}
-    assert load_config(path).columns == names
-    assert Config().override({f"columns.{name}": label for name, label in names.items()}).columns == names
 
 
 def test_two_columns_of_one_name_are_a_fault(log: Tables, write: Write) -> None:
@@ -181,11 +170,6 @@ def test_midnights_alone_are_dates(midnight: object) -> None:
     tables = log_of([midnight])
     assert times_of(tables, time_zone="Asia/Tokyo") == [datetime(2024, 5, 1, tzinfo=UTC)]
     assert any("dates without a time" in note for note in check_tables(tables).notes)
-
-
-def test_a_time_zone_that_is_none_is_refused() -> None:
-    with pytest.raises(ConfigError, match="Mars/Olympus"):
-        Config().override("time_zone", "Mars/Olympus")
 
 
 def test_ratings_below_the_threshold_are_no_use() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -16,9 +15,7 @@ from firstday.datasets import list_datasets
 from firstday.engine.engines import check as check_tables
 from firstday.errors import DataError
 from firstday.tables.zstd import compress
-
-Tables = dict[str, pl.DataFrame]
-Write = Callable[..., Path]
+from tests.data.conftest import Tables, Write
 
 INTERACTIONS = "user_id,item_id,signal\n1,10,stream\n2,11,favorite\n3,10,stream\n"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -11,10 +10,8 @@ import pytest
 from firstday.data.load import load
 from firstday.engine.engines import check as check_tables
 from firstday.errors import DataError
+from tests.data.conftest import Tables, Write
 from tests.data.dirty_tables import to_text
-
-Tables = dict[str, pl.DataFrame]
-Write = Callable[..., Path]
 
 
 def faults(tables: Tables, write: Write, ending: str = "parquet") -> list[str]:

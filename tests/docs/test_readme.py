@@ -72,12 +72,6 @@ def read_anchors(page: Path) -> set[str]:
     return {str(token.attrs["id"]) for token in tokens if token.type == "heading_open" and "id" in token.attrs}
 
 
-def test_the_readme_is_short_and_shows_how_to_begin() -> None:
-    page = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert len(page.split()) <= 700
-    assert "\nmake demo\nmake test\n" in page
-
-
 def test_the_picture_of_quality_has_the_figures_of_the_table() -> None:
     picture = (ROOT / "docs" / "images" / "quality.svg").read_text(encoding="utf-8")
     texts = [html.unescape(text) for text in re.findall(r"<text[^>]*>([^<]*)</text>", picture)]
@@ -88,8 +82,3 @@ def test_the_picture_of_quality_has_the_figures_of_the_table() -> None:
         values = {row["strategy"]: row["precision_at_10"] for row in results["results"]}
         figures.append(f"{values['auto']:.1f} / {values[best_baseline(results, 'precision_at_10')]:.1f}")
     assert [text for text in texts if " / " in text and "auto" not in text] == figures, "run make docs"
-
-
-def test_lines_of_the_readme_have_at_most_120_characters() -> None:
-    for number, line in enumerate((ROOT / "README.md").read_text(encoding="utf-8").splitlines(), 1):
-        assert len(line) <= 120 or line.startswith("|"), number  # rows of tables cannot be broken

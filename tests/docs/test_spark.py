@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +41,3 @@ def test_numbers_and_names_are_those_of_the_code() -> None:
     assert f"executors add up {MERGED_PARTS} at a time, until one sum arrives" in TEXT
     assert f"`training.most_users` ({TrainingConfig().most_users:,})" in TEXT
     assert STAGING_SETTING in TEXT
-
-
-def test_messages_are_those_of_the_code() -> None:
-    sources = "".join(
-        path.read_text(encoding="utf-8") for path in (PAGE.parents[1] / "src" / "firstday" / "engine").rglob("*.py")
-    )
-    messages = re.findall(r"^\| `([a-z][^`|]*)` \| [a-z]", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    assert len(messages) >= 5
-    for message in messages:
-        start = re.split(r" X,| \(", message)[0]
-        assert start in sources, message

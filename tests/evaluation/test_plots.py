@@ -11,7 +11,7 @@ from firstday.cold.cold_model import Epoch
 from firstday.evaluation.comparisons import plot_cut_offs
 from firstday.evaluation.plots import plot_training
 from firstday.training.option_search import Tuning
-from tests.evaluation.reports import N, Page, render, results, results_at_cut_offs
+from tests.evaluation.reports import N, render, results, results_at_cut_offs
 
 HISTORY = tuple(Epoch(n, 2 / n, precision, kept=n == 2) for n, precision in enumerate((30.0, 41.25, 41.25, None), 1))
 
@@ -35,14 +35,6 @@ def test_quality_by_cut_off_is_that_of_the_default_the_best_baseline_and_popular
     assert legend(plot_cut_offs(results_at_cut_offs(BY_CUT_OFF))) == {"auto", "popular"}
     assert plot_cut_offs(results_at_cut_offs({MAY: BY_CUT_OFF[MAY]}, TUNINGS)) is None
     assert plot_cut_offs(results()) is None
-
-
-def test_the_report_has_the_precision_of_all_strategies_by_cut_off() -> None:
-    page = Page(render(results_at_cut_offs(BY_CUT_OFF, TUNINGS)))
-    assert page.open == []
-    for k in (50, 10):
-        assert f"P@{k} by cut-off (newcomers), in % strategy 2024-05-01 (300) 2024-06-01 (300) blend 60.0" in page.text
-    assert ("a", {"href": "#cut-offs"}) in page.tags
 
 
 def test_empty_size_class_is_left_out() -> None:

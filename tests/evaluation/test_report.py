@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import re
 import sys
-from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from firstday.cli.printing import print_results
@@ -23,9 +21,8 @@ from firstday.recommend import registry
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_strategy, register
 from firstday.recommend.spec import StrategySpec
-from firstday.training.option_search import Tuning
 from tests.evaluation import tiny
-from tests.evaluation.reports import HOSTILE, PROFILES, RIGHT_TO_LEFT, N, Page, render, results, segments
+from tests.evaluation.reports import HOSTILE, PROFILES, RIGHT_TO_LEFT, Page, render, results, segments
 
 COMMAND = "firstday evaluate 'a & b'"
 
@@ -185,14 +182,6 @@ def test_the_heading_is_about_a_plug_in_and_the_best_other(monkeypatch: pytest.M
         registry._registry.cache_clear()
 
 
-def test_other_protocols_and_conventions_are_named() -> None:
-    text = Page(render(results(protocol="registration", divide_by="k", precomputed=True))).text
-    assert "segment hits with 50.0 % of a list of 50, against" in text
-    assert "Precision (P@50) is hits / K, a mean" in text
-    assert "registered between a cut-off and the next one" in text
-    assert UNKNOWN_VECTORS in text
-
-
 def test_changed_settings_are_shown_as_json_that_reads_back() -> None:
     config = parse_config({"seed": 7, "signals": {"affinity": {'my "like"': 2.0}}, "segments": {"n_segments": 30}})
     shown = re.findall(r"<code>({.*?})</code>", render(results(), config=config), re.DOTALL)
@@ -207,25 +196,9 @@ def test_missing_library_is_named_with_its_extra(library: str, monkeypatch: pyte
         render(results())
 
 
-def test_tuned_baselines_are_told_with_what_was_chosen() -> None:
-    grid = {"shrinkage": (0.0, 10.0), "neighbors": (50, 100, 200)}
-    tuning = Tuning(grid, {"shrinkage": 10.0, "neighbors": 50}, 51.0, 90, 0.25, 2.0, n_tried=5)
-    other = replace(tuning, options={"shrinkage": 0.0, "neighbors": 100})
-    text = Page(render(results(tunings={"item_item": (tuning, other)}))).text
-    chosen = "shrinkage 10.0 (highest of the grid), neighbors 50 (lowest of the grid); shrinkage 0.0, neighbors 100"
-    assert f"item_item: best of 5 combinations on validation users: {chosen}." in text
-
-
 def test_all_segments_are_shown_largest_first() -> None:
     shown = re.findall(r'<tr><th scope="row">(\d+)</th>', render(results(n_segments=300)))
     assert [int(number) for number in shown] == [row.number for row in segments(300)]
-
-
-def test_without_a_gap_it_is_said() -> None:
-    alike = {"age": PROFILES["age"]}
-    assert "No significant gap: with segment, none of 2 groups" in Page(render(results(profiles=alike))).text
-    few = {"age": np.where(np.arange(N) < 10, -1, 20)}
-    assert "too few cold users to compare groups" in Page(render(results(profiles=few))).text
 
 
 def test_a_model_alone_is_reported(recommender: Recommender, tmp_path: Path) -> None:

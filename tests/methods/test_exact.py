@@ -13,27 +13,12 @@ from firstday.methods.ease import REGULARIZATION, Ease, fit_ease, fit_links
 from firstday.progress import no_progress
 from firstday.recommend.spec import UseData
 from firstday.sparse import SparseRows
-from tests.matrices import N_ITEMS, UNUSED, draw_asked, draw_training, draw_uses, to_rows
+from tests.matrices import N_ITEMS, UNUSED, to_rows
 from tests.obvious import make_data, no_opinion
 
 
 def ease_of(data: UseData, **options: float) -> Ease:
     return fit_ease(data.uses, item_scores.most_used_items(data.uses), **options)
-
-
-@pytest.fixture(scope="module")
-def warm() -> np.ndarray:
-    return draw_uses()
-
-
-@pytest.fixture(scope="module")
-def asked() -> np.ndarray:
-    return draw_asked()
-
-
-@pytest.fixture(scope="module")
-def training(warm: np.ndarray) -> UseData:
-    return draw_training(warm)
 
 
 @pytest.mark.parametrize(("regularization", "dropout"), [(1.0, 0.0), (50.0, 0.0), (1.0, 0.5), (5.0, 0.9)])

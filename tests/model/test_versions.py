@@ -12,7 +12,16 @@ from typer.testing import CliRunner
 
 from firstday.cli.main import app
 from firstday.errors import ArtifactError
-from firstday.model.folder import MANIFEST, list_versions, load_model, read_manifest, rollback, save_model
+from firstday.model.folder import (
+    FORMAT,
+    MANIFEST,
+    _sealed,
+    list_versions,
+    load_model,
+    read_manifest,
+    rollback,
+    save_model,
+)
 from firstday.recommend.support import value_type
 from tests.model.kill_each import label
 
@@ -83,6 +92,16 @@ def test_the_same_model_again_is_one_version(tmp_path: Path) -> None:
     assert names_of(path) == [a, b]
     assert publish(path, "a") == [a]
     assert names_of(path) == [a, b]
+
+
+def test_a_model_of_another_format_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    publish(path, "a")
+    (path / MANIFEST).write_bytes(_sealed({**read_manifest(path), "format": FORMAT - 1}))
+    with pytest.raises(ArtifactError):
+        dataset_of(path)
+    publish(path, "a")  # as train does
+    assert dataset_of(path) == "a"
 
 
 def test_a_damaged_version_is_not_gone_back_to(tmp_path: Path) -> None:

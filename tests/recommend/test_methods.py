@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from firstday.config import Config
+from firstday.data.dataset import Dataset
 from firstday.errors import ConfigError
+from firstday.evaluation.run import evaluate
 from firstday.features.signals import Signals
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
@@ -26,6 +28,7 @@ from firstday.recommend.registry import (
 )
 from firstday.recommend.spec import ColdModelSpec, StrategySpec
 from firstday.recommend.support import learners_of, strategies_of, with_methods, with_methods_of
+from firstday.serve.schemas import ListOptions
 
 
 def recommend_last(query: Query) -> Answer:
@@ -125,6 +128,27 @@ def test_a_cold_model_does_not_hide_a_strategy() -> None:
     register(StrategySpec(name="near_personal", describe="", recommend=recommend_last))
     with pytest.raises(ConfigError, match="the name near is taken"):
         register(ColdModelSpec(name="near", title="", describe="", fit=lambda *_: None, value=Learned))
+
+
+def test_evaluate_registers_methods_for_the_call_alone(world: Dataset) -> None:
+    register(StrategySpec(name="other", describe="Theirs.", recommend=recommend_last))
+    before = dict(_registry())
+    with pytest.raises(ConfigError, match=r"^against: "):  # after the methods are registered
+        evaluate(
+            world,
+            strategies=[LAST, StrategySpec(name="other", describe="", recommend=recommend_last)],
+            against=["nobody"],
+        )
+    assert dict(_registry()) == before
+
+
+def test_a_service_knows_strategies_that_are_registered_after_its_import() -> None:
+    with pytest.raises(ValidationError):
+        ListOptions(strategy="last")
+    register(LAST)
+    assert ListOptions(strategy="last").strategy == "last"
+    names = ListOptions.model_json_schema()["$defs"]["StrategyName"]["enum"]
+    assert names == list(strategy_names())
 
 
 def test_what_is_no_method_is_refused() -> None:

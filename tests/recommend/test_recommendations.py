@@ -89,11 +89,6 @@ def test_ids_of_two_types_become_text_in_a_frame(tiny: Recommender) -> None:
     assert tiny.recommend_users({np.int64(8): {}, 7: {}}, k=1).to_frame()["user_id"].to_list() == [8, 7]
 
 
-def test_a_library_that_is_not_known_is_named(tiny: Recommender) -> None:
-    with pytest.raises(fd.ConfigError, match=r"^library: is 'excel'; give one of 'polars', 'pandas', 'pyarrow'\.$"):
-        tiny.recommend_users([{}]).to_frame("excel")  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize(
     ("make", "kind"), [(pl.DataFrame, pl.DataFrame), (pd.DataFrame, pd.DataFrame), (pa.table, pa.Table)]
 )

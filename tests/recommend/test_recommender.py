@@ -55,12 +55,6 @@ def test_the_configured_strategy_is_used_where_none_is_named(tiny: Recommender) 
     assert (answer.strategy, answer.route, len(answer.items)) == ("fold_in", "fold_in", 3)
 
 
-@pytest.mark.parametrize("k", [0, -3])
-def test_a_list_has_at_least_one_item(tiny: Recommender, k: int) -> None:
-    with pytest.raises(ConfigError, match=rf"^k: is {k}; give an integer of at least 1\.$"):
-        tiny.recommend(Signals(), k=k)
-
-
 def test_a_long_list_takes_memory_of_the_catalogue_and_not_of_its_length(tiny: Recommender) -> None:
     answer = tiny.recommend(Signals(age=20), 10**9)
     assert sorted(item.item_id for item in answer.items) == [f"i{ix}" for ix in range(1, N_ITEMS + 1)]

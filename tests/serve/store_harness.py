@@ -37,17 +37,20 @@ async def age(log: Any, us: int) -> None:
             {"us": us}, change, "SELECT setval('firstday_latest', last_value - %(us)s) FROM firstday_latest"
         )
         return
-    await log._redis.decrby(log._facts[0], us)
-    for key in [key for key in await log._redis.keys() if key.startswith(f"{log._prefix}:")]:
+    keys = [key for key in await log._redis.keys() if key.startswith(f"{log._prefix}:")]
+    change = log._redis.pipeline()
+    change.decrby(log._facts[0], us)
+    for key in keys:
         kind = await log._redis.type(key)
         if kind == "zset":
-            for member, score in await log._redis.zrange(key, 0, -1, withscores=True):
-                await log._redis.zadd(key, {member: int(score) - us})
+            for member in await log._redis.zrange(key, 0, -1):
+                change.zincrby(key, -us, member)
         if kind == "hash":
             for field, text in (await log._redis.hgetall(key)).items():
                 time, name, is_told, body = text.split(" ", 3)
                 body = str(int(body) - us) if name == "user" else body
-                await log._redis.hset(key, field, f"{int(time) - us} {name} {is_told} {body}")
+                change.hset(key, field, f"{int(time) - us} {name} {is_told} {body}")
+    await change.execute()
 
 
 def make_event(event_id: str, entity_id: str = "i1", **fields: Any) -> Event:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 
 from firstday.recommend.recommender import Recommender
-from firstday.serve.models import ServedModel
+from firstday.serve.model_views import ModelViews
 from tests.serve.conftest import add_events, assert_error, ids_of
 
 
@@ -46,10 +45,10 @@ def test_items_are_found_by_a_part_of_the_title_and_by_id(by_hand: httpx.Client)
 def test_words_of_a_title_are_found_in_any_order_without_accents(tiny: Recommender) -> None:
     titles = ("Château Musar", "Cabernet Sauvignon, Caymus", "Cabernet, Musar", "", "ÉTÉ", "e\u0301te\u0301 2")
     catalogue = replace(tiny.model.catalogue, titles=titles)
-    served = ServedModel(Recommender(replace(tiny.model, catalogue=catalogue)), {}, datetime.now(UTC))
+    views = ModelViews(replace(tiny.model, catalogue=catalogue))
 
     def find(text: str) -> set[str]:
-        return {titles[item] for item in served.find_items(text)}
+        return {titles[item] for item in views.find_items(text)}
 
     assert find("chateau") == find("MUSAR  château") == {titles[0]}
     assert find("caymus cabernet") == {titles[1]}

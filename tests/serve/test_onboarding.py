@@ -79,22 +79,6 @@ def test_answers_that_do_not_count_are_named(by_hand: httpx.Client) -> None:
     assert ask(by_hand, liked=["i1"])["ignored"] == []
 
 
-def test_where_no_warm_users_are_kept_a_strategy_answers_from_the_yeses(
-    tiny: Recommender, start_app: StartApp, tmp_path: Path
-) -> None:
-    """What was answered has no place in the list: i2 is of the segment of i1, the others fill the list up."""
-    config = tiny.model.config.override("recommend.warm_users", 0)
-    bare = Recommender(replace(tiny.model, config=config, warm=None)).save(tmp_path / "bare")
-    with start_app(bare).open_client() as http:
-        answer = ask(http, liked=["i1"], passed=["i3"], k=3)
-        assert ask(http, k=3)["route"] == "popular"
-    assert answer["route"] == "segment"
-    assert ids_of(answer) == ["i2", "i4", "i5"]
-    expected = Questionnaire.of(tiny.model).next_question(Answers((0,), (2,)))
-    assert expected is not None
-    assert answer["question"]["item_id"] == tiny.model.catalogue.items[expected.target]
-
-
 def test_questions_about_artists_have_their_names(tiny: Recommender, start_app: StartApp, tmp_path: Path) -> None:
     catalogue = replace(tiny.model.catalogue, names={"artist": ("Ada", "")})
     named = Recommender(replace(tiny.model, catalogue=catalogue)).save(tmp_path / "named")

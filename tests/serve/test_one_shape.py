@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from typer.testing import CliRunner
 
-from firstday.cli.main import app
 from firstday.errors import DataError
 from firstday.features.signals import Signals
 from firstday.features.wire_types import Impression
-from firstday.recommend.recommender import Recommender
-from tests.serve.conftest import assert_error, ids_of
+from tests.serve.conftest import assert_error
 
 WHOLE: dict[str, Any] = {
     "age": 24,
@@ -25,35 +20,6 @@ WHOLE: dict[str, Any] = {
     "interactions": [["stream", "item", "i001"], {"signal": "favorite", "entity_id": "i002"}],
     "shown": ["i005", ["i006", 2], {"item_id": "i007", "position": 3}],
 }
-
-
-def test_one_shape_gives_one_list_by_every_door(model: Path, recommender: Recommender, http: httpx.Client) -> None:
-    asked: dict[str, Any] = {"k": 10, "strategy": "segment"}
-    expected = [item.item_id for item in recommender.recommend(WHOLE, **asked)]
-    assert len(expected) == 10
-    assert not set(expected) & {"i001", "i002"}, "what was used is left out, so the interactions were read"
-    assert [item.item_id for item in recommender.recommend_users({"u": WHOLE}, **asked)["u"]] == expected
-    posted = http.post("/v1/recommendations", json={"signals": WHOLE, **asked}).json()
-    assert http.put("/v1/users/one-shape", json=WHOLE).status_code == 200
-    put = http.get("/v1/users/one-shape/recommendations", params=asked).json()
-    command = ["recommend", str(model), "-k", "10", "--strategy", "segment", "--json", "--user", json.dumps(WHOLE)]
-    told = json.loads(CliRunner().invoke(app, command, catch_exceptions=False).stdout)
-    for answer in (posted, put, told):
-        assert ids_of(answer) == expected
-
-
-def test_what_was_put_is_read_again_and_replaced_by_what_is_put_next(http: httpx.Client) -> None:
-    http.put("/v1/users/again", json=WHOLE)
-    known = http.get("/v1/users/again").json()
-    assert known["interactions"] == [
-        {"signal": "stream", "entity": "item", "entity_id": "i001"},
-        {"signal": "favorite", "entity": "item", "entity_id": "i002"},
-    ]
-    assert [one["item_id"] for one in known["shown"]] == ["i005", "i006", "i007"]
-    assert [one["position"] for one in known["shown"]] == [None, 2, 3]
-    http.put("/v1/users/again", json={"age": 24})
-    known = http.get("/v1/users/again").json()
-    assert (known["interactions"], known["shown"], known["picks"]) == ([], [], [])
 
 
 def test_the_shape_means_the_same_in_both_forms() -> None:

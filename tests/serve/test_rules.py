@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import itertools
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from store_servers import RedisProcess
 
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.serve.stored_items import POLL_S
 from tests.recommend.test_rules import with_columns
 from tests.serve.conftest import (
-    StartServer,
     add_events,
     assert_error,
     get_list,
     ids_of,
-    open_client,
     post_list,
     read_body,
-    wait_for,
 )
 from tests.serve.in_process import RunningApp, running_app
 
@@ -179,34 +170,3 @@ def test_a_body_of_100_000_ids_is_taken(http: httpx.Client) -> None:
     assert answer["notes"][-1] == "99,999 ids of the rules are unknown to the model"
     body["rules"]["deny"].append("one too many")
     assert http.post("/v1/users/anybody/recommendations", json=body).status_code == 422
-
-
-def test_every_worker_follows_a_kept_list_and_a_killed_one_leaves_it_whole(
-    shop: Path, tmp_path: Path, redis: RedisProcess, start_server: StartServer
-) -> None:
-    store = {"store": redis.url, "redis_prefix": tmp_path.name}
-    writer, reader = (start_server(shop, tmp_path / name, **store) for name in ("writer", "reader"))
-    parameters: dict[str, Any] = {"k": K, "filter": "item_id not in lists.sold_out"}
-    old = [f"i{number:03}" for number in range(0, 100, 2)]
-    new = [f"i{number:03}" for number in range(1, 100, 2)]
-    with open_client(writer) as put, open_client(reader) as get:
-
-        def stored() -> Any:
-            return get.get("/v1/lists/sold_out").json().get("items")
-
-        def listed(number: int) -> list[str]:
-            return ids_of(get_list(get, f"u{number}", **parameters))
-
-        for items in (old, new, old):
-            put.put("/v1/lists/sold_out", json={"items": items})
-            wait_for(lambda items=items: stored() == items)
-            assert not any(set(listed(number)) & set(items) for number in range(20))
-        turns = itertools.cycle((new, old))
-        threading.Timer(0.3, writer.kill).start()
-        with contextlib.suppress(httpx.HTTPError):
-            while True:
-                put.put("/v1/lists/sold_out", json={"items": next(turns)})
-        time.sleep(2 * POLL_S)
-        left = stored()
-        assert left in (old, new)
-        assert not any(set(listed(number)) & set(left) for number in range(20))

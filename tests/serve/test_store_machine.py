@@ -55,7 +55,7 @@ profiles = st.sampled_from([Profile({"age": 20}), Profile({"profile": {"plän": 
 batches = st.tuples(
     st.lists(lists, max_size=3), st.lists(events, min_size=1, max_size=7), st.lists(profiles, max_size=2)
 )
-batches_of_users = st.dictionaries(users, batches, min_size=1, max_size=2)
+lives = st.tuples(st.dictionaries(users, batches, min_size=1, max_size=2), st.sampled_from([0, 6, 6, 12]))
 names = st.sampled_from(["n0", "n1", "n2", "n3", "n4"])
 values = st.dictionaries(names, st.none() | st.integers(0, 2), min_size=1)
 
@@ -89,35 +89,17 @@ def name_record(record: Record) -> tuple[str, str]:
     return "profile", "profile"
 
 
-class StoreMachine(RuleBasedStateMachine):
-    """Calls of a store, next to a dictionary that does the same."""
+class Dictionary:
+    """What a store should have: records by owner and id, contacts of users, and the persons of guests."""
 
-    def __init__(self, make_log: MakeLog) -> None:
-        super().__init__()
-        self.harness = Harness(make_log)
+    def __init__(self, retention_days: int) -> None:
+        self.retention_days = retention_days
         self.kept: dict[tuple[str, str], Kept] = {}
         self.first: dict[str, int] = {}  # day of first contact of each user
         self.seen: dict[str, int] = {}  # day of the last write of each user
         self.persons: dict[str, str] = {}  # of guests
         self.numbers = count()
         self.day = 0
-
-    @initialize(expires=st.sampled_from([True, True, False]))
-    def open(self, expires: bool) -> None:
-        self.retention_days = RETENTION_DAYS if expires else 10**9
-        self.rules = {
-            "max_events_per_user": CAPS["use"],
-            "retention_us": RETENTION_DAYS * DAY_US if expires else 0,
-            "max_lists_per_user": CAPS["list"],
-            "max_shown_per_user": CAPS["shown"],
-        }
-        self.harness.run(self.harness.store.log.delete([*self.find_all(), *NOT_USERS], 2**60))  # of the case before
-        self.harness.reopen(**self.rules)
-        self.harness.run(self.harness.store.probe())
-
-    def find_all(self) -> list[str]:
-        """Return the users that the store has."""
-        return self.harness.run(self.harness.store.log.find_owners(0))
 
     def keep(self, owner: str, key: str, kind: str, record: Any, *, replaces: bool = False) -> bool:
         """Store a record unless there is one with its id; return whether it is new."""
@@ -157,7 +139,7 @@ class StoreMachine(RuleBasedStateMachine):
         person = self.persons.get(user, user)
         return [person, *(guest for guest, name in self.persons.items() if name == person)]
 
-    def append_records(self, user: str, records: Iterable[Record]) -> int:
+    def append(self, user: str, records: Iterable[Record]) -> int:
         """Append records to the dictionary; return how many are new."""
         self.touch(user)
         n_new = 0
@@ -171,79 +153,125 @@ class StoreMachine(RuleBasedStateMachine):
         self.trim(user)
         return n_new
 
-    @rule(of_users=batches_of_users, others=batches_of_users)
-    def append(self, of_users: Mapping[str, Any], others: Mapping[str, Any]) -> None:
-        self.append_batches(of_users)
-        self.append_batches(others)
+    def is_old(self, day: int) -> bool:
+        return self.day - day > self.retention_days
 
-    def append_batches(self, of_users: Mapping[str, Any]) -> None:
+    def pass_days(self, days: int) -> None:
+        """Let time pass: entries expire, and users of whom nothing was written."""
+        self.day += days
+        self.forget([user for user, day in self.seen.items() if self.is_old(day)])
+        self.kept = {key: one for key, one in self.kept.items() if one.kind not in EXPIRING or not self.is_old(one.day)}
+
+    def refuse_merge(self, user: str, guest: str) -> str:
+        """Return the code with which a merge is refused; empty if it is allowed."""
+        refusals = {
+            "itself": user == guest,
+            "is_guest": user in self.persons,
+            "has_guests": guest in self.persons.values(),
+            "has_person": self.persons.get(guest, user) != user,
+        }
+        return next((code for code, is_refused in refusals.items() if is_refused), "")
+
+    def renew(self, user: str) -> None:
+        """Keep all members of a person as long as one of them, as reading them does."""
+        seen = {member: self.seen.get(member, 0) for member in self.find_members(user)}
+        if len(seen) > 1 and min(seen.values()) < self.day - self.retention_days / 2 < max(seen.values()):
+            self.touch(*seen)
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """Calls of a store, next to a dictionary that does the same."""
+
+    def __init__(self, make_log: MakeLog) -> None:
+        super().__init__()
+        self.harness = Harness(make_log)
+
+    @initialize(expires=st.sampled_from([True, True, False]))
+    def open(self, expires: bool) -> None:
+        self.model = Dictionary(RETENTION_DAYS if expires else 10**9)
+        self.limits = {
+            "max_events_per_user": CAPS["use"],
+            "retention_us": RETENTION_DAYS * DAY_US if expires else 0,
+            "max_lists_per_user": CAPS["list"],
+            "max_shown_per_user": CAPS["shown"],
+        }
+        self.harness.run(self.harness.store.log.delete([*self.find_all(), *NOT_USERS], 2**60))  # of the case before
+        self.harness.reopen(**self.limits)
+        self.harness.run(self.harness.store.probe())
+
+    def find_all(self) -> list[str]:
+        """Return the users that the store has."""
+        return self.harness.run(self.harness.store.log.find_owners(0))
+
+    @rule(life=lives)
+    def live(self, life: tuple[Mapping[str, Any], int]) -> None:
+        """Append records of users, and let time pass; each other rule begins with this."""
+        of_users, days = life
+        self.append(of_users)
+        self.check_users()
+        self.harness.age(days * DAY_US)
+        self.model.pass_days(days)
+        self.check_users()
+
+    def append(self, of_users: Mapping[str, Any]) -> None:
         store = self.harness.store
         before_us, _ = self.harness.run(store.log.find_facts())
         records = {user: [*shown, *done, *profiles] for user, (shown, done, profiles) in of_users.items()}
         pairs = [(user, record) for user, of_user in records.items() for record in of_user]
         n_new = self.harness.run(store.append(pairs))
-        expected = {user: self.append_records(user, of_user) for user, of_user in records.items() if of_user}
+        expected = {user: self.model.append(user, of_user) for user, of_user in records.items() if of_user}
         n_replaced = sum(max(0, len(profiles) - 1) for *_, profiles in of_users.values())
         assert sum(expected.values()) - n_replaced <= n_new <= sum(expected.values())
         found = self.harness.run(store.log.find_owners(before_us))
         assert {user for user, n in expected.items() if n} <= set(found) <= expected.keys()
 
-    @rule(user=users, experiment=st.sampled_from(["x y", "z"]), variant=st.sampled_from("ab"))
-    def assign(self, user: str, experiment: str, variant: str) -> None:
+    @rule(life=lives, user=users, experiment=st.sampled_from(["x y", "z"]), variant=st.sampled_from("ab"))
+    def assign(self, life: Any, user: str, experiment: str, variant: str) -> None:
+        self.live(life)
         found = self.harness.assign(user, experiment, variant)
-        self.append_records(user, [Assignment(experiment, variant)])
-        records = [one.record for one in self.select(self.find_members(user))[0]]
+        self.model.append(user, [Assignment(experiment, variant)])
+        records = [one.record for one in self.model.select(self.model.find_members(user))[0]]
         first = next(one for one in records if isinstance(one, Assignment) and one.experiment == experiment)
         assert found.variant == first.variant
 
-    @rule(user=users, guest=users)
-    def merge(self, user: str, guest: str) -> None:
-        person = self.persons.get(guest)
-        refusals = {
-            "itself": user == guest,
-            "is_guest": user in self.persons,
-            "has_guests": guest in self.persons.values(),
-            "has_person": person not in (None, user),
-        }
-        code = next((code for code, is_refused in refusals.items() if is_refused), "")
+    @rule(life=lives, user=users, guest=users)
+    def merge(self, life: Any, user: str, guest: str) -> None:
+        self.live(life)
+        code = self.model.refuse_merge(user, guest)
         if code:
             with pytest.raises(MergeError) as refused:
                 self.harness.run(self.harness.store.merge(user, guest))
             assert refused.value.code == code
             return
-        assert self.harness.run(self.harness.store.merge(user, guest)) == (person is None)
-        self.persons[guest] = user
-        self.touch(user, guest)
+        assert self.harness.run(self.harness.store.merge(user, guest)) == (guest not in self.model.persons)
+        self.model.persons[guest] = user
+        self.model.touch(user, guest)
 
-    @rule(user=users)
-    def delete(self, user: str) -> None:
+    @rule(life=lives, user=users)
+    def delete(self, life: Any, user: str) -> None:
+        self.live(life)
         self.harness.delete(user)
-        self.forget(self.seen.keys() & set(self.find_members(user)))
+        self.model.forget(self.model.seen.keys() & set(self.model.find_members(user)))
 
-    @rule(days=st.sampled_from([6, 6, 6, 12]), purges=st.booleans())
-    def pass_time(self, days: int, purges: bool) -> None:
-        self.harness.age(days * DAY_US)
-        self.day += days
-        self.forget([user for user, day in self.seen.items() if self.is_old(day)])
-        self.kept = {key: one for key, one in self.kept.items() if one.kind not in EXPIRING or not self.is_old(one.day)}
-        if purges:
-            self.harness.purge()
-            known = self.seen.keys() & {owner for owner, _ in self.kept}
-            assert known <= set(self.find_all()) <= self.seen.keys()
+    @rule(life=lives)
+    def purge(self, life: Any) -> None:
+        self.live(life)
+        self.harness.purge()
+        known = self.model.seen.keys() & {owner for owner, _ in self.model.kept}
+        assert known <= set(self.find_all()) <= self.model.seen.keys()
         self.check_values()
 
-    def is_old(self, day: int) -> bool:
-        return self.day - day > self.retention_days
-
-    @rule(experiment=st.sampled_from(["x", "y"]))
-    def start_again(self, experiment: str) -> None:
-        self.harness.reopen(**self.rules)
+    @rule(life=lives, experiment=st.sampled_from(["x", "y"]))
+    def start_again(self, life: Any, experiment: str) -> None:
+        self.live(life)
+        self.harness.reopen(**self.limits)
         start_us = self.harness.run(self.harness.store.start_experiment(experiment))
-        self.keep(SERVICE, experiment, "assignment", None)
-        self.check_day(start_us, self.kept[SERVICE, experiment].day)
+        self.model.keep(SERVICE, experiment, "assignment", None)
+        self.check_day(start_us, self.model.kept[SERVICE, experiment].day)
 
-    @rule(owner=st.sampled_from([ITEMS, LISTS]), years=values)
-    def put(self, owner: str, years: Mapping[str, int | None]) -> None:
+    @rule(life=lives, owner=st.sampled_from([ITEMS, LISTS]), years=values)
+    def put(self, life: Any, owner: str, years: Mapping[str, int | None]) -> None:
+        self.live(life)
         store = self.harness.store
         before_us = self.harness.run(store.find_changes()).get(ITEMS, 0)
         items = {
@@ -253,19 +281,19 @@ class StoreMachine(RuleBasedStateMachine):
         n_changed = min(len(items), CAPS[ITEMS]) if owner == ITEMS else 0
         assert len(self.harness.run(store.read_items(before_us))) == n_changed
         for name, item in items.items():
-            self.keep(owner, name, owner, item, replaces=True)
-        self.trim(owner)
+            self.model.keep(owner, name, owner, item, replaces=True)
+        self.model.trim(owner)
         self.check_values()
 
     def check_day(self, us: int | None, day: int) -> None:
         """Check that a time of the store is that of a day."""
         assert us is not None
-        assert round((log.now_us() - us) / DAY_US) == self.day - day
+        assert round((log.now_us() - us) / DAY_US) == self.model.day - day
 
     def check_values(self) -> None:
         """Check the new items, the most recently put last, and the item lists."""
         items, use = self.harness.run(read_new_items(self.harness.store.log))
-        expected = {key: one for key, one in self.kept.items() if one.record is not None}
+        expected = {key: one for key, one in self.model.kept.items() if one.record is not None}
         of_items = sorted((one.number, name) for (owner, name), one in expected.items() if owner == ITEMS)
         assert list(items) == [name for _, name in of_items]
         assert all(asdict(item) == expected[ITEMS, name].record for name, item in items.items())
@@ -278,18 +306,16 @@ class StoreMachine(RuleBasedStateMachine):
         asked = [*USERS, "stranger", "a", "u"]
         for user, found in zip(asked, self.harness.run(self.harness.store.read(asked)), strict=True):
             self.check_user(user, found)
-            seen = {member: self.seen.get(member, 0) for member in self.find_members(user)}
-            if len(seen) > 1 and min(seen.values()) < self.day - self.retention_days / 2 < max(seen.values()):
-                self.touch(*seen)  # by reading them
+            self.model.renew(user)
 
     def check_user(self, user: str, found: StoredUser) -> None:
         """Check everything that the store answers about a user."""
-        members = self.find_members(user)
-        if not self.seen.keys() & set(members):
+        members = self.model.find_members(user)
+        if not self.model.seen.keys() & set(members):
             assert found == StoredUser()
             return
-        kept, beyond = self.select(members)
-        self.check_day(found.first_us, min(self.first[member] for member in members))
+        kept, beyond = self.model.select(members)
+        self.check_day(found.first_us, min(self.model.first[member] for member in members))
         signals: dict[str, Any] = {}
         for one in kept:
             signals |= one.record.signals if isinstance(one.record, Profile) else {}
@@ -321,8 +347,8 @@ class StoreMachine(RuleBasedStateMachine):
 def test_a_store_answers_as_a_dictionary_does(make_log: MakeLog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log, "MAX_STORED_ITEMS", CAPS[ITEMS])
     run_state_machine_as_test(
-        lambda: StoreMachine(make_log),
+        lambda: StoreMachine(make_log),  # type: ignore[arg-type]
         settings=settings(
-            max_examples=15, stateful_step_count=40, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+            max_examples=12, stateful_step_count=25, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
         ),
     )

@@ -91,15 +91,6 @@ def test_a_user_with_a_token_takes_part_in_experiments(start_app: StartApp) -> N
     assert (assignment["experiment"], assignment["variant"]) == ("pages", answer["variant"])
 
 
-def test_a_replayed_event_counts_once(shop: RunningApp) -> None:
-    body = {"events": [event("r", "replay")]}
-    counts = [
-        read_body(ask(shop, sign("replay", origins=origins), "POST", EVENTS, origin=origins[0], json=body))
-        for origins in ((SHOP,), (SHOP,), (OTHER_SHOP,))
-    ]
-    assert [(one["accepted"], one["duplicates"]) for one in counts] == [(1, 0), (0, 1), (0, 1)]
-
-
 @pytest.mark.parametrize("name", [name for name in CALLS if name not in ("list", "events")])
 def test_a_token_opens_nothing_else(shop: RunningApp, name: str) -> None:
     method, path, body = CALLS[name]

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from firstday.display import readable
 
+NOT_STORED = {"is_stored": False}
+"""Metadata of fields that a model folder leaves out."""
+
 
 @readable
 @dataclass(frozen=True, eq=False)
 class Ids:
-    """External ids in index order: distinct, without nulls, of type String or Int64."""
+    """External ids in index order: distinct, without nulls, of type String or Int64.
+
+    If they begin with those of `head`, its index is shared; see `extend`.
+    """
 
     values: pl.Series
-    _first: ClassVar[Ids | None] = None
+    head: Ids | None = field(default=None, repr=False, metadata=NOT_STORED)
 
     @classmethod
     def of(cls, values: Sequence[Any] | pl.Series) -> Ids:
@@ -38,13 +44,13 @@ class Ids:
 
     @cached_property
     def _index(self) -> dict[str, int]:
-        n_first = len(self._first or ())
-        return {str(value): ix for ix, value in enumerate(self.values[n_first:].to_list(), n_first)}
+        n_head = len(self.head or ())
+        return {str(value): ix for ix, value in enumerate(self.values[n_head:].to_list(), n_head)}
 
     def index_of(self, value: Any) -> int:
         """Return the index of an id, or -1; ``81`` and ``"81"`` are the same id, ``"081"`` is a different one."""
         index = self._index.get(str(value), -1)
-        return self._first.index_of(value) if index < 0 and self._first else index
+        return self.head.index_of(value) if index < 0 and self.head else index
 
     def lookup(self, values: pl.Series) -> np.ndarray:
         """Return the index of each id, int32, shape (n,), -1 if unknown or null."""
@@ -57,9 +63,7 @@ class Ids:
     def extend(self, values: pl.Series) -> Ids:
         """Return these ids followed by others, at a cost that depends on the others alone."""
         frames = [self.values.to_frame("id"), values.to_frame("id")]
-        joined = Ids(pl.concat(frames, how="vertical_relaxed")["id"])
-        vars(joined)["_first"] = self
-        return joined
+        return Ids(pl.concat(frames, how="vertical_relaxed")["id"], self)
 
     def take(self, ix: np.ndarray) -> pl.Series:
         """Return the ids at the given indexes as a Series."""

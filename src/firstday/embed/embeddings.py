@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from firstday.config import SignalConfig
 from firstday.data.events import ITEM
+from firstday.data.ids import NOT_STORED
 from firstday.data.splits.split import Actions
 from firstday.display import readable
 from firstday.ranking import unit_rows
@@ -63,6 +64,8 @@ class FoldIn:
         vectors, as for TT-SVD and word2vec.
     confidence, regularization
         Settings of ALS; not used by ``mean``.
+    stored_gram
+        Gram matrix of the item vectors, if it is known.
 
     References
     ----------
@@ -73,10 +76,13 @@ class FoldIn:
     rule: Literal["least-squares", "mean"]
     confidence: float = 1.0
     regularization: float = 0.0
+    stored_gram: np.ndarray | None = field(default=None, repr=False, metadata=NOT_STORED)
 
     @cached_property
     def gram(self) -> np.ndarray:
         """G = Y'Y + regularization, float64, shape (d, d); part of a stored model, since it reads all vectors."""
+        if self.stored_gram is not None:
+            return self.stored_gram
         y = self.item_vectors.astype(np.float64)
         regularization = max(self.regularization, 1e-9)
         return y.T @ y + regularization * np.eye(y.shape[1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
@@ -28,7 +28,6 @@ from firstday.evaluation.slices import (
 )
 from firstday.evaluation.text_table import Table, write_cell, write_line, write_signed
 from firstday.metrics import HEAD, METRICS, MIN_COHORTS, Interval, PrecisionRule
-from firstday.recommend.registry import is_plugin
 from firstday.recommend.segment_description import SegmentRow
 from firstday.training.option_search import Tuning
 
@@ -160,6 +159,10 @@ class Results:
         Training cut-offs, and number of newcomers evaluated for each; empty under `sampled`.
     target_days
         Length of the target window in days; None under `sampled`.
+    plugins
+        The strategies that are not built in.
+    about
+        Description of each strategy.
     """
 
     dataset: str
@@ -181,6 +184,8 @@ class Results:
     divide_by: PrecisionRule = "min"
     precomputed: bool = False
     target_days: float | None = None
+    plugins: tuple[str, ...] = ()
+    about: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def units(self) -> str:
@@ -301,7 +306,8 @@ class Results:
     @property
     def leader(self) -> str:
         """Strategy of the main finding: the best plug-in, else `auto`, else `segment`, else the best strategy."""
-        choices = (*filter(is_plugin, self.best_first), "auto", REFERENCE, *self.best_first)
+        own = (name for name in self.best_first if name in self.plugins)
+        choices = (*own, "auto", REFERENCE, *self.best_first)
         return next(name for name in choices if name in self.strategies)
 
     def split_metric(self, strategy: str, start: str) -> dict[str, Figure]:

@@ -39,7 +39,7 @@ from firstday.progress import Progress, no_progress, open_progress
 from firstday.recommend.answers import answer_query
 from firstday.recommend.batch import read_profile
 from firstday.recommend.query import Answer, Query
-from firstday.recommend.registry import register
+from firstday.recommend.registry import find_strategy, is_plugin, register, restored, strategy_names
 from firstday.recommend.rules.list_rules import NO_RULES, Rules, check_rules, compile_rules
 from firstday.recommend.segment_description import SegmentRow, describe_segments
 from firstday.recommend.spec import PAPER_SEGMENT, Method, Strategy
@@ -92,6 +92,7 @@ def score_strategy(query: Query, cohort: Cohort, strategy: Strategy, divide_by: 
     return Scores(metrics, answer.routes, seconds, n_listed / query.model.n_items, places)
 
 
+@restored()
 def evaluate(
     dataset: Dataset,
     config: Config | None = None,
@@ -120,7 +121,7 @@ def evaluate(
         See `train`.
     strategies
         Names of further strategies, or methods of your own: a `StrategySpec`, or a `ColdModelSpec` (evaluated with both
-        of its strategies). What they need is trained.
+        of its strategies). What they need is trained. They stay registered for this call alone.
     all_strategies
         Whether to evaluate all strategies that a model of this configuration supports, in place of `auto` and the
         simple ones; `friends` only if there are friendships.
@@ -354,6 +355,8 @@ def join_runs(runs: Sequence[Run], against: Sequence[str] = (REFERENCE,), **sett
         items_by_popularity=tuple(first.n_items.tolist()),
         used_by_popularity=to_shares(np.sum([run.used for run in runs], axis=0)),
         segments=first.segments,
+        plugins=tuple(filter(is_plugin, first.scores)),
+        about={name: find_strategy(name).describe for name in first.scores if name in strategy_names()},
         cut_offs=tuple({"at": run.cut_off, "users": len(run.users)} for run in of_first_seed if run.cut_off),
         **settings,
     )

@@ -2,7 +2,7 @@
 
 Arrays and Series become files named after their path (``segments.centroids.npy``); an object with several references
 is stored once. A long list of strings becomes a Series. A constant array is stored as one element, with its shape in
-the JSON. Pydantic validates decoded values against the type hints.
+the JSON. Fields with the metadata `NOT_STORED` are left out. Pydantic validates decoded values against the type hints.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def encode(value: Any) -> tuple[Any, dict[str, File]]:
         if isinstance(part, BaseModel):
             return part.model_dump(mode="json")
         if is_dataclass(part):
-            return {field.name: write(getattr(part, field.name), (*path, field.name)) for field in fields(part)}
+            stored = [field.name for field in fields(part) if field.metadata.get("is_stored", True)]
+            return {name: write(getattr(part, name), (*path, name)) for name in stored}
         if isinstance(part, Mapping):
             return {name: write(value, (*path, name)) for name, value in part.items()}
         if isinstance(part, list | tuple):

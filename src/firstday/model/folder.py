@@ -299,7 +299,7 @@ def _load_version(path: Path, manifest: Mapping[str, Any], types: Types, *, veri
     folder = path / manifest["version"]
     if verify:
         _check_files(folder, manifest["files"])
-    files = {name: _read_file(folder / name) for name in manifest["files"]}
+    files: dict[str, Any] = {name: _read_file(folder / name) for name in manifest["files"]}
     facts = {name: manifest[name] for name in ("data", "metrics") if name in manifest}
     values = {**manifest["model"], "config": manifest["config"], "facts": facts, "learned": {}}
     try:
@@ -311,11 +311,10 @@ def _load_version(path: Path, manifest: Mapping[str, Any], types: Types, *, veri
         model = replace(decode(TrainedModel, values, files), learned=learned)
     except ArtifactError as error:
         raise ArtifactError(f"{path / MANIFEST}: {error}; train the model again.") from None
-    if model.signal_encoder is not None:
-        model = replace(model, fold_in=model.signal_encoder.fold_in)  # one object, as when it was trained
-    vars(model.fold_in)["gram"] = files["derived.gram.npy"]
-    vars(model)["vector_covariance"] = files["derived.vector_covariance.npy"]
-    return model
+    fold_in = replace(model.fold_in, stored_gram=files["derived.gram.npy"])
+    encoder = model.signal_encoder and replace(model.signal_encoder, fold_in=fold_in)  # one object, as in training
+    covariance = files["derived.vector_covariance.npy"]
+    return replace(model, fold_in=fold_in, signal_encoder=encoder, stored_covariance=covariance)
 
 
 def _check_files(folder: Path, files: Mapping[str, str]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from firstday.cold.cold_model import ColdModel
 from firstday.config import Config
+from firstday.data.ids import NOT_STORED
 from firstday.display import readable
 from firstday.embed.embeddings import FoldIn
 from firstday.embed.kept_users import WarmUsers
@@ -74,6 +75,10 @@ class TrainedModel:
         Indexes of items that are never recommended, int32, ascending; see `Dataset.unlisted`.
     shown_counts
         Impressions and subsequent uses per segment and item; None if the tables have no impressions.
+    stored_covariance
+        Covariance of the scoring vectors, if it is known.
+    derived, compiled_rules
+        Caches: of values that methods derive, and of compiled rules.
     """
 
     config: Config
@@ -91,6 +96,9 @@ class TrainedModel:
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     unlisted: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
     shown_counts: ShownCounts | None = None
+    stored_covariance: np.ndarray | None = field(default=None, repr=False, metadata=NOT_STORED)
+    derived: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, metadata=NOT_STORED)
+    compiled_rules: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, metadata=NOT_STORED)
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         data = self.facts.get("data", {})
@@ -157,6 +165,8 @@ class TrainedModel:
     @cached_property
     def vector_covariance(self) -> np.ndarray:
         """Covariance of the scoring vectors over all items, float32, shape (d, d)."""
+        if self.stored_covariance is not None:
+            return self.stored_covariance
         covariance = np.cov(self.scoring_vectors.astype(np.float64), rowvar=False, bias=True)
         return np.atleast_2d(covariance).astype(np.float32)
 
@@ -182,30 +192,15 @@ class TrainedModel:
         return smooth_shares(self.segments, self.popularity, self.mixing)
 
     def with_learned(self, **learned: Any) -> TrainedModel:
-        """Return the model with other learned values of methods, None for none.
-
-        Cached values that do not depend on them are kept.
-        """
+        """Return the model with other learned values of methods, None for none."""
         values = {name: value for name, value in {**self.learned, **learned}.items() if value is not None}
-        model = replace(self, learned=values)
-        kept = vars(self).keys() - vars(model).keys() - {"smoothed_shares", "_derived", "compiled_rules"}
-        model.__dict__.update({name: vars(self)[name] for name in kept})
-        return model
+        return replace(self, learned=values)
 
     def derive(self, function: Callable[[TrainedModel], T]) -> T:
         """Return `function(self)`, computed once: what one method derives from the model."""
-        if function not in self._derived:
-            self._derived[function] = function(self)
-        return self._derived[function]
-
-    @cached_property
-    def _derived(self) -> dict[Any, Any]:
-        return {}
-
-    @cached_property
-    def compiled_rules(self) -> dict[Any, Any]:
-        """Cache used by `firstday.recommend.rules.list_rules.compile_rules`."""
-        return {}
+        if function not in self.derived:
+            self.derived[function] = function(self)
+        return self.derived[function]
 
     @cached_property
     def popular_items(self) -> np.ndarray:

@@ -76,9 +76,10 @@ class OfSignals(Generic[T]):
 
     def __get__(self, query: Query, _owner: type) -> T:
         values = query.cache.of_signals
-        if self not in values:
-            values[self] = self.compute(query)
-        return values[self]
+        try:
+            return values[self]
+        except KeyError:
+            return values.setdefault(self, self.compute(query))
 
 
 class LearnedScores(Protocol):

@@ -12,6 +12,8 @@ So does firstday itself. A method is imported on first use.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, distribution, entry_points
@@ -88,6 +90,18 @@ def register(*specs: Method) -> None:
         if find_method(spec.name) is not spec:  # third-party methods are guarded copies
             _refuse_taken(spec.name, type(spec), _registry())
             _registry()[spec.name] = guard(spec)
+
+
+@contextmanager
+def restored() -> Iterator[None]:
+    """Forget afterwards the methods that are registered within the context."""
+    registry = _registry()
+    before = dict(registry)
+    try:
+        yield
+    finally:
+        registry.clear()
+        registry.update(before)
 
 
 def load_plugin(module: str) -> tuple[str, ...]:

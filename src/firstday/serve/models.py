@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from copy import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cache, cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import polars as pl
 
 from firstday.data.events import ITEM
 from firstday.errors import ArtifactError, FirstdayError
@@ -20,11 +17,9 @@ from firstday.features.signals import Signals
 from firstday.model.folder import read_manifest, version_in
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.new_items.new_items import NewItems
-from firstday.recommend.questionnaire import Questionnaire
 from firstday.recommend.recommender import Recommender, open_model
-from firstday.recommend.rules.filters import describe_columns
 from firstday.recommend.support import find_supported, strategies_of
-from firstday.serve.segment_map import SegmentMap, make_segment_map
+from firstday.serve.model_views import ModelViews
 from firstday.serve.telemetry import Metrics
 
 _log = logging.getLogger("firstday.serve")
@@ -34,71 +29,33 @@ _log = logging.getLogger("firstday.serve")
 class ServedModel:
     """A model with its manifest, the time it was loaded (UTC), and derived data that only the service needs.
 
-    `put_us` has the time when each stored new item was first put, in microseconds since 1970, and `newest_us` the last.
+    `put_us` has the time when each stored new item was first put, in microseconds since 1970.
     """
 
     recommender: Recommender
     manifest: Mapping[str, Any]
     loaded_at: datetime
+    views: ModelViews
     put_us: Mapping[str, int] = field(default_factory=dict)
-    newest_us: int = 0
 
     def with_items(self, new_items: NewItems | None, put_us: Mapping[str, int]) -> ServedModel:
         """Return the model with new items, and when each stored one was first put."""
-        served = copy(self)
-        recommender = replace(self.recommender, new_items=new_items)
-        vars(served).update(recommender=recommender, put_us=put_us, newest_us=max(put_us.values(), default=0))
-        return served
+        return replace(self, recommender=replace(self.recommender, new_items=new_items), put_us=put_us)
 
     @cached_property
+    def newest_us(self) -> int:
+        """Time when the last new item was first put, in microseconds since 1970; 0 without any."""
+        return max(self.put_us.values(), default=0)
+
+    @property
     def version(self) -> str:
         """Model version, part of each response."""
         return str(self.manifest["version"])
 
-    @cached_property
+    @property
     def trained(self) -> TrainedModel:
         """Arrays and names of the model."""
         return self.recommender.model
-
-    def name_item(self, item: int) -> dict[str, Any]:
-        """Return an item's id and title as JSON values."""
-        catalogue = self.trained.catalogue
-        return {"item_id": catalogue.items[item], "title": catalogue.title_of(item)}
-
-    @cached_property
-    def questionnaire_of(self) -> Callable[[str], Questionnaire]:
-        """Function that returns the questionnaire for an entity, built on first use."""
-        return cache(partial(Questionnaire.of, self.trained))
-
-    @cached_property
-    def segment_map(self) -> SegmentMap:
-        """Layout of the segments in two dimensions; built on first use, since only the page needs it."""
-        return make_segment_map(self.trained)
-
-    @cached_property
-    def item_columns(self) -> list[dict[str, Any]]:
-        """Columns of items that filters can read; see `describe_columns`."""
-        return describe_columns(self.trained.catalogue.columns)
-
-    @cached_property
-    def _titles(self) -> pl.Series:
-        """Titles in lower case without accents, most popular first."""
-        titles = [self.trained.catalogue.title_of(item) for item in self.trained.popular_items.tolist()]
-        return _fold(pl.Series(titles, dtype=pl.String))
-
-    def find_items(self, text: str) -> list[int]:
-        """Return the index of the item with this id, then of items with every word in the title, most popular first."""
-        exact = self.trained.catalogue.items.index_of(text)
-        has_words = self._titles.is_not_null()
-        for word in _fold(pl.Series([text])).item().split():
-            has_words &= self._titles.str.contains(word, literal=True)
-        matches = self.trained.popular_items[has_words.to_numpy()].tolist()
-        return list(dict.fromkeys([exact, *matches] if exact >= 0 else matches))
-
-
-def _fold(texts: pl.Series) -> pl.Series:
-    """Return texts in lower case, without accents."""
-    return texts.str.to_lowercase().str.normalize("NFKD").str.replace_all(r"\p{M}", "")
 
 
 def load_served(path: Path, strategy: str = "", needed: Sequence[str] = (), *, verify: bool = True) -> ServedModel:
@@ -118,7 +75,8 @@ def load_served(path: Path, strategy: str = "", needed: Sequence[str] = (), *, v
             recommender = Recommender(replace(recommender.model, config=config))
         for name in (recommender.model.config.recommend.strategy, *needed):
             find_supported(name, recommender.model)
-        served = ServedModel(recommender, manifest, datetime.now(UTC))
+        views = ModelViews(recommender.model)
+        served = ServedModel(recommender, manifest, datetime.now(UTC), views)
         _warm(served)
     except FirstdayError:
         raise
@@ -139,7 +97,7 @@ def _warm(served: ServedModel) -> None:
     users = [Signals(age=30, interactions=liked), Signals()]
     for strategy in strategies_of(served.trained):
         next(served.recommender.answer_lists(users, [(50, [])], strategy, keep_used=False))
-    served.find_items("")
+    served.views.find_items("")
 
 
 class ModelHolder:

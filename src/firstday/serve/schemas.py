@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
 import pydantic_core
@@ -21,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import PydanticCustomError
+from typing_extensions import TypeAliasType
 
 from firstday.errors import ConfigError
 from firstday.features.signals import RESERVED, Age
@@ -83,8 +83,24 @@ FilterName = Annotated[str, Field(pattern=_LIST_NAME), BeforeValidator(_check_li
 RuleText = Annotated[str, Field(max_length=MAX_FILTER_LENGTH)]
 Length = Annotated[int, Field(ge=1, le=1000), BeforeValidator(as_whole)]
 
-StrategyName = StrEnum("StrategyName", {name: name for name in strategy_names()})  # type: ignore[misc]
-"""Names of the registered strategies."""
+
+def _check_strategy(name: Any) -> Any:
+    names = strategy_names()
+    if name not in names:
+        expected = f"{', '.join(map(repr, names[:-1]))} or {names[-1]!r}"
+        raise ValueError(f"Input should be {expected}")
+    return name
+
+
+def _list_strategies(schema: dict[str, Any]) -> None:
+    """Restrict a JSON schema to the strategies that are registered when it is rendered."""
+    schema |= {"enum": list(strategy_names()), "title": "StrategyName"}
+
+
+StrategyName = TypeAliasType(
+    "StrategyName", Annotated[str, BeforeValidator(_check_strategy), Field(json_schema_extra=_list_strategies)]
+)
+"""Name of a strategy that is registered when a request is read."""
 
 
 class _Parameters(BaseModel):
@@ -189,7 +205,7 @@ class ListOptions(_Parameters):
 
     k: Length | None = None
     """List length. Defaults to the model's setting."""
-    strategy: StrategyName | None = Field(default=None, strict=False)
+    strategy: StrategyName | None = None
     """Strategy of the list. Defaults to the model's setting."""
     explain: bool = False
     """Explain the list: the route, segments, each signal's effect on the prediction, and each item."""

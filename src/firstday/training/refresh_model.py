@@ -184,9 +184,22 @@ def refresh(
             if not isinstance(dataset, Dataset):
                 raise ConfigError("refresh: requires tables on this machine; on a cluster, use train and evaluate.")
             before = version_in(path)
+            current, fault = _open_current(path)
             with open_progress(progress) as report:
-                options = (gate, min_size, force, counts, report)
-                return _replace_model(Night(dataset, path, config, *options, before, *_open_current(path)), keep)
+                night = Night(
+                    dataset=dataset,
+                    path=path,
+                    config=config,
+                    gate=gate,
+                    min_size=min_size,
+                    force=force,
+                    counts=counts,
+                    progress=report,
+                    before=before,
+                    current=current,
+                    fault=fault,
+                )
+                return _replace_model(night, keep)
     except Timeout:
         raise BusyError(
             f"{path}: another refresh of this model is running and holds {lock}; wait for it with wait_s "

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 import polars as pl
@@ -75,7 +74,7 @@ class SignRecord:
         End of the log, in microseconds since 1970.
     """
 
-    values: Mapping[str, float] = field(default_factory=partial(dict.fromkeys, KEPT_SIGNS, 1.0))
+    values: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(KEPT_SIGNS, 1.0))
     nights: Mapping[str, list[float]] = field(default_factory=dict)
     times: Mapping[str, int] = field(default_factory=dict)
     end_us: int | None = None

@@ -16,22 +16,7 @@ from firstday.lab.baselines.item_item import prepare_item_item
 from firstday.lab.baselines.mult_dae import prepare_mult_dae
 from firstday.lab.baselines.user_user import prepare_user_user
 from firstday.recommend.spec import UseData
-from tests.matrices import N_ITEMS, UNUSED, draw_asked, draw_training, draw_uses, to_rows
-
-
-@pytest.fixture(scope="module")
-def warm() -> np.ndarray:
-    return draw_uses()
-
-
-@pytest.fixture(scope="module")
-def asked() -> np.ndarray:
-    return draw_asked()
-
-
-@pytest.fixture(scope="module")
-def training(warm: np.ndarray) -> UseData:
-    return draw_training(warm)
+from tests.matrices import N_ITEMS, UNUSED, to_rows
 
 
 @pytest.mark.parametrize(("shrinkage", "asymmetry", "neighbors"), [(0.0, 0.5, 100), (3.0, 0.5, 4), (10.0, 0.3, 2)])

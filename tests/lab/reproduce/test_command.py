@@ -82,12 +82,3 @@ def test_mistakes_are_sentences(released: Path, tmp_path: Path) -> None:
         assert isinstance(done.exception, kind)
         assert sentence in str(done.exception)
     assert runner.invoke(app, ["lab", "reproduce", str(released), "--space", "w2v"]).exit_code == 2
-
-
-def test_a_missing_device_is_named_before_anything_is_read() -> None:
-    import torch
-
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    for device in (name for name, is_there in present.items() if not is_there):
-        done = runner.invoke(app, ["lab", "reproduce", "no", "--device", device])
-        assert str(done.exception).startswith(f"device: '{device}' is not available")

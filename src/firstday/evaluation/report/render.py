@@ -25,7 +25,6 @@ from firstday.evaluation.slices import BASELINE, MIN_USERS
 from firstday.evaluation.text_table import Table, write_signed
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.model_card import describe_data, make_card
-from firstday.recommend.registry import find_strategy, is_plugin, strategy_names
 from firstday.recommend.segment_description import describe_segments
 
 PROTOCOLS = {
@@ -57,7 +56,7 @@ def render_evaluation(
         "results": results,
         **_main_finding(results),
         "protocol": protocol or PROTOCOLS[results.protocol],
-        "about": {name: find_strategy(name).describe for name in results.best_first if name in strategy_names()},
+        "about": {name: results.about[name] for name in results.best_first if name in results.about},
         "strategies": results.compare_strategies(),
         "sizes": [compare_sizes(results, metric) for metric in metrics],
         "cut_offs": [compare_cut_offs(results, metric) for metric in metrics],
@@ -89,7 +88,7 @@ def _main_finding(results: Results) -> dict[str, Any]:
     """
     leader = results.leader
     others = [name for name in results.best_first if name != leader]
-    choices = others if is_plugin(leader) else (results.reference, BASELINE, *others)
+    choices = others if leader in results.plugins else (results.reference, BASELINE, *others)
     other = next((name for name in choices if name in others), None)
     below = results.get(other, "precision").mean if other else 0.0
     return {

@@ -57,9 +57,14 @@ async def read_segment(
 @reading.get("/items", response_model=ItemsAnswer, summary="Find items by title")
 async def find_items(served: ModelDep, parameters: Annotated[ItemsParameters, Query()]) -> dict[str, Any]:
     """Return the item with this id, then items whose titles contain every word, most used first."""
+    model = served.trained
     items = [
-        {**served.name_item(item), "share_of_everyone": served.trained.popularity[item]}
-        for item in served.find_items(parameters.query)[: parameters.limit]
+        {
+            "item_id": model.catalogue.items[item],
+            "title": model.catalogue.title_of(item),
+            "share_of_everyone": model.popularity[item],
+        }
+        for item in served.views.find_items(parameters.query)[: parameters.limit]
     ]
     return {"model": served.version, "items": items}
 
@@ -79,7 +84,7 @@ async def describe_model(served: ModelDep) -> dict[str, Any]:
         "signals": model.catalogue.signals,
         "entities": [ITEM, *model.catalogue.entities],
         "profile_columns": [*["age"] * model.catalogue.has_ages, *model.catalogue.groups],
-        "item_columns": served.item_columns,
+        "item_columns": served.views.item_columns,
         "features": list(model.encoder.blocks()),
         "strategies": list(strategies_of(model)),
         "default_strategy": model.config.recommend.strategy,

@@ -51,7 +51,7 @@ async def read_map(served: ModelDep) -> dict[str, Any]:
 
     The dimensions are the two directions in which the segments differ most.
     """
-    layout = await asyncio.to_thread(lambda: served.segment_map)
+    layout = await asyncio.to_thread(lambda: served.views.segment_map)
     segments = [
         {**vars(row), **_point(layout.centres[row.number]), "radius": layout.radii[row.number]}
         for row in describe_segments(served.trained, N_TITLES)

@@ -31,7 +31,7 @@ async def next_question(service: ServiceDep, parameters: Annotated[OnboardingPar
     served = service.holder.current
     entity = parameters.entity
     catalogue = served.trained.catalogue
-    questionnaire = await asyncio.to_thread(served.questionnaire_of, entity)
+    questionnaire = await asyncio.to_thread(served.views.questionnaire_of, entity)
     signals = Signals()
     source = "request"
     if parameters.user_id is not None:

@@ -1,0 +1,57 @@
+"""What only the service derives from a model, whatever new items are listed; made on first use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, cached_property, partial
+from typing import Any
+
+import polars as pl
+
+from firstday.model.trained_model import TrainedModel
+from firstday.recommend.questionnaire import Questionnaire
+from firstday.recommend.rules.filters import describe_columns
+from firstday.serve.segment_map import SegmentMap, make_segment_map
+
+
+@dataclass(frozen=True, eq=False)
+class ModelViews:
+    """Questionnaires, the segment map, columns for filters, and the search for items of a model."""
+
+    model: TrainedModel
+
+    @cached_property
+    def questionnaire_of(self) -> Callable[[str], Questionnaire]:
+        """Function that returns the questionnaire for an entity."""
+        return cache(partial(Questionnaire.of, self.model))
+
+    @cached_property
+    def segment_map(self) -> SegmentMap:
+        """Layout of the segments in two dimensions."""
+        return make_segment_map(self.model)
+
+    @cached_property
+    def item_columns(self) -> list[dict[str, Any]]:
+        """Columns of items that filters can read; see `describe_columns`."""
+        return describe_columns(self.model.catalogue.columns)
+
+    @cached_property
+    def _titles(self) -> pl.Series:
+        """Titles in lower case without accents, most popular first."""
+        titles = [self.model.catalogue.title_of(item) for item in self.model.popular_items.tolist()]
+        return _fold(pl.Series(titles, dtype=pl.String))
+
+    def find_items(self, text: str) -> list[int]:
+        """Return the index of the item with this id, then of items with every word in the title, most popular first."""
+        exact = self.model.catalogue.items.index_of(text)
+        has_words = self._titles.is_not_null()
+        for word in _fold(pl.Series([text])).item().split():
+            has_words &= self._titles.str.contains(word, literal=True)
+        matches = self.model.popular_items[has_words.to_numpy()].tolist()
+        return list(dict.fromkeys([exact, *matches] if exact >= 0 else matches))
+
+
+def _fold(texts: pl.Series) -> pl.Series:
+    """Return texts in lower case, without accents."""
+    return texts.str.to_lowercase().str.normalize("NFKD").str.replace_all(r"\p{M}", "")
