@@ -26,8 +26,9 @@ from firstday.metrics import HEAD, bootstrap_ratios, measure
 from firstday.model.trained_model import TrainedModel
 from firstday.progress import open_progress
 from firstday.recommend.answers import answer_query
+from firstday.recommend.dataset_query import cohort_query
 from firstday.recommend.recommender import Recommender
-from firstday.training.fit import cohort_query, fit
+from firstday.training.fit import fit
 
 SMALL = {"embedding.dimensions": 32, "cold_model.hidden": [64], "ranker.hidden": [32]}
 CONFIG = Config().override({**SMALL, "recommend.warm_users": 0})

@@ -169,7 +169,7 @@ LEAKAGE = (
         SPLIT_TESTS,
     ),
     (REGISTRATION, ", roles.validation)\n", ", roles.validation[:0])\n", SPLIT_TESTS),
-    ("training/fit.py", "learn(split.fold(rows),", "learn(split,", SPLIT_TESTS),
+    ("training/fit.py", "_learn(source, split.fold(rows),", "_learn(source, split,", SPLIT_TESTS),
     ("ranking.py", "scores[excluded_rows.row_of_entry(), excluded_rows.columns] = -np.inf", "pass", LIST_TESTS),
     ("ranking.py", " & ~excluded.take(rows).has(items)", "", LIST_TESTS),
     ("methods/candidates.py", "np.where(excluded.has(chosen), ", "np.where(chosen < 0, ", LIST_TESTS),

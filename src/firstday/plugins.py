@@ -15,19 +15,16 @@ def load_entry(entry: EntryPoint, kind: type = object) -> Any:
     """
     try:
         value = entry.load()
+        if isinstance(value, kind) and getattr(value, "name", entry.name) == entry.name:
+            return value
+        fault = f"which is not a {kind.__name__} of this name"
     except FirstdayError:
         raise
     except Exception as error:
         if was_interrupted(error):
             raise
-        raise _refuse(entry, f"{type(error).__name__}: {error}") from error
-    if not isinstance(value, kind) or getattr(value, "name", entry.name) != entry.name:
-        raise _refuse(entry, f"which is not a {kind.__name__} of this name")
-    return value
-
-
-def _refuse(entry: EntryPoint, fault: str) -> ConfigError:
+        fault = f"{type(error).__name__}: {error}"
     section = entry.group.removeprefix("firstday.")
-    return ConfigError(
+    raise ConfigError(
         f"{section}: {entry.name} cannot be loaded from {entry.value} ({fault}); correct or reinstall its package."
     )

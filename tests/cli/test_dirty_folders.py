@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from firstday.errors import DataError
-from firstday.recommend.batch import recommend_tables
 from firstday.recommend.recommender import Recommender
+from tests.batches import recommend_tables
 from tests.cli.conftest import Run
 from tests.data.dirty import without_cause
 from tests.data.dirty_files import CASES as FILES

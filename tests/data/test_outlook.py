@@ -15,7 +15,7 @@ from firstday.data.splits.histories import Protocol
 from firstday.data.splits.holdout import find_cut_offs, hold_out, split_for_training
 from firstday.data.splits.outlook import Outlook, preview
 from firstday.data.summary import Summary
-from firstday.engine.large import read_facts
+from firstday.engine.protocol import read_facts
 from firstday.errors import DataError
 from tests.data.test_cut_offs import make_histories
 from tests.data.test_roles import some_vectors

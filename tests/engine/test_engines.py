@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 import firstday as fd
+from firstday.engine import local
+from firstday.engine.engines import find_engine
 from firstday.errors import ConfigError
 
 CODE = """
 from dataclasses import replace
-from firstday.data.load import check_tables
+from firstday.engine import local
+from firstday.engine.local import *
 
-def open_tables(tables, config, drop_bad_rows):
-    dataset, findings = check_tables(tables, config=config, drop_bad_rows=drop_bad_rows)
+def check_tables(tables, **settings):
+    dataset, findings = local.check_tables(tables, **settings)
     return replace(dataset, name="theirs"), findings
 """
+BROKEN = "from firstday.engine.local import check_tables"
 
 
 def test_an_engine_is_one_file_and_one_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,3 +36,11 @@ def test_an_engine_is_one_file_and_one_entry_point(tmp_path: Path, monkeypatch: 
     monkeypatch.syspath_prepend(metadata.parent)
     assert fd.load(tmp_path, engine="theirs").name == "theirs"
     assert fd.load(tmp_path, engine="local").name == tmp_path.name
+    (metadata.parent / "their_engine.py").write_text(BROKEN)
+    monkeypatch.delitem(sys.modules, "their_engine")
+    with pytest.raises(ConfigError, match=r"^engines: theirs cannot be loaded from their_engine "):
+        fd.load(tmp_path, engine="theirs")
+
+
+def test_the_engine_of_this_machine_is_the_default() -> None:
+    assert find_engine() is find_engine("local") is local

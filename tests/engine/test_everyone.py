@@ -28,7 +28,8 @@ from firstday.engine.everyone import (
     merge,
     summarise_part,
 )
-from firstday.engine.large import Learners
+from firstday.engine.local import LocalLearners
+from firstday.engine.protocol import Learners
 from firstday.ranking import NO_ITEM, unit_rows
 from firstday.segment.segments import Segments
 from firstday.training.fit import fit, train
@@ -208,13 +209,9 @@ def given_vectors(world: Dataset) -> Dataset:
 
 def test_with_given_vectors_everyone_is_what_is_counted_without_asking(given_vectors: Dataset, split: Split) -> None:
     config = brief_config()
-
-    def answer(task: StatisticsTask) -> Everyone:
-        return summarise_part(given_vectors, split.warm, split.warm_actions, task)
-
-    learners = Learners(given_vectors, {}, answer)
+    learners = LocalLearners(given_vectors, is_sample=True)
     plain = fit(given_vectors, split, config, choose_settings=False).model
-    described = fit(given_vectors, split, config, choose_settings=False, learners=learners).model
+    described = fit(learners, split, config, choose_settings=False).model
     assert_same(described.segments.items, plain.segments.items)
     assert_same(described.everyone, plain.everyone)
     np.testing.assert_array_equal(described.segments.top_items, plain.segments.top_items)
@@ -229,30 +226,37 @@ def test_with_given_vectors_everyone_is_what_is_counted_without_asking(given_vec
     assert described.facts["data"] == plain.facts["data"]
 
 
+@dataclass(frozen=True, eq=False)
+class LearnersInParts(LocalLearners):
+    """A sample of users whose engine counts everyone in parts, and notes the tasks."""
+
+    tasks: list[StatisticsTask] = field(default_factory=list)
+
+    def describe_everyone(self, _: Split, task: StatisticsTask) -> Everyone:
+        self.tasks.append(task)
+        parts = divide(self.dataset, 5)
+        return merge(summarise_part(part, np.arange(len(users)), part.actions(), task) for part, users in parts)
+
+
 def test_a_sample_and_everyone_in_parts_is_what_an_engine_brings(world: Dataset, split: Split) -> None:
     """Learn from every other warm user; the parts know all of them, and the held-out users' ids."""
     config = brief_config()
-    tasks = []
-
-    def answer(task: StatisticsTask) -> Everyone:
-        tasks.append(task)
-        return merge(
-            summarise_part(part, np.arange(len(users)), part.actions(), task) for part, users in divide(world, 5)
-        )
-
-    model = fit(
-        world,
-        split.keep_warm(np.arange(0, len(split.warm), 2)),
-        config,
-        learners=Learners(world, {}, answer),
-    ).model
-    assert sorted(tasks[0].held_out.values) == sorted(
+    learners = LearnersInParts(world, is_sample=True)
+    model = fit(learners, split.keep_warm(np.arange(0, len(split.warm), 2)), config).model
+    assert sorted(learners.tasks[0].held_out.values) == sorted(
         world.users.take(np.concatenate([split.validation.users, split.cold.users]))
     )
     assert model.everyone.sizes.tolist() == [len(split.warm)]
     assert model.segments.items.sizes.sum() == len(split.warm)
     assert model.facts["data"]["warm_users"] == len(split.warm)
     assert model.facts["data"]["learned_from"] == -(-len(split.warm) // 2)
+
+
+class SampledLearners(LocalLearners):
+    """Users of a log without a clock."""
+
+    def split(self, config: Config) -> Split:
+        return super().split(config.override("protocol", "sampled"))
 
 
 @dataclass(frozen=True)
@@ -276,6 +280,6 @@ def test_users_that_an_engine_brings_are_split_by_the_protocol_of_all() -> None:
     log = make_log()  # of which it can be seen that it has a clock
     config = brief_config(sampled={"min_items": 5})
     assert protocol_of(log, config) == "registration"
-    recommender = train(Elsewhere(Learners(log, {}, None, protocol="sampled")), config)
+    recommender = train(Elsewhere(SampledLearners(log)), config)
     assert recommender.model.facts["data"]["protocol"] == "sampled"
     assert recommender.model.config.protocol == "auto"

@@ -10,8 +10,8 @@ from firstday.data.splits.split import Split
 from firstday.evaluation.run import SIMPLE, evaluate, score_strategies, score_strategy
 from firstday.metrics import PrecisionRule, measure
 from firstday.recommend.answers import answer_query
+from firstday.recommend.dataset_query import cohort_query
 from firstday.recommend.recommender import Recommender
-from firstday.training.fit import cohort_query
 from tests.synthetic import SEED, brief_config
 
 STRATEGIES = ("popular", "segment", "day_one")

@@ -16,8 +16,9 @@ from firstday.data.impressions import IMPRESSION_TYPES
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out, split_for_training
 from firstday.data.user_rows import UserRows
 from firstday.model.folder import read_manifest
+from firstday.recommend.dataset_query import cohort_query
 from firstday.recommend.recommender import Recommender
-from firstday.training.fit import cohort_query, fit
+from firstday.training.fit import fit
 from tests.data.test_cut_offs import change_future
 from tests.networks import networks_of, statistics_of
 from tests.synthetic import SEED, THREADS

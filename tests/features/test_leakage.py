@@ -19,9 +19,10 @@ from firstday.embed.embeddings import select_uses
 from firstday.embed.methods import collect_warm_logs, fit_embeddings
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.answers import answer_query
+from firstday.recommend.dataset_query import cohort_query
 from firstday.recommend.recommender import Recommender
 from firstday.sparse import SparseRows
-from firstday.training.fit import cohort_query, fit
+from firstday.training.fit import fit
 from tests.networks import network_bytes, networks_of, statistics_of
 from tests.synthetic import COLD_MODELS, SEED, brief_config, small_config
 

@@ -10,9 +10,10 @@ import pytest
 
 from firstday.data.newcomers import load_newcomers
 from firstday.errors import ConfigError
-from firstday.recommend.batch import list_users, recommend_tables
+from firstday.recommend.batch import list_users
 from firstday.recommend.list_files import LIST_ENDINGS, read_list_file
 from firstday.recommend.recommender import Recommender
+from tests.batches import recommend_tables
 
 ODD = ["a,b", 'say "hi"', "tab\there", "two\nlines", " blanks ", "007", "Zoë"]
 

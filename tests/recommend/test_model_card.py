@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from firstday.engine.engines import ModelPlace
+from firstday.engine.local import save_model
 from firstday.evaluation.report.render import render_model
 from firstday.methods.auto import ClassEvidence, Guard
 from firstday.model.folder import MANIFEST, read_manifest
@@ -25,7 +25,7 @@ from tests.tiny import with_learned
 
 @pytest.fixture
 def folder(tiny: Recommender, tmp_path: Path) -> Path:
-    ModelPlace(str(tmp_path / "model")).save(tiny)
+    save_model(tiny, str(tmp_path / "model"))
     return tmp_path / "model"
 
 

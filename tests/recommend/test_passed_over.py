@@ -15,13 +15,13 @@ from firstday.data.impressions import IMPRESSION_TYPES
 from firstday.data.splits.split import Cohort
 from firstday.data.user_rows import UserRows
 from firstday.features.signals import Signals
-from firstday.recommend.batch import recommend_tables
+from firstday.recommend.dataset_query import cohort_query
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import register
 from firstday.recommend.spec import StrategySpec
 from firstday.sparse import SparseRows
-from firstday.training.fit import cohort_query
+from tests.batches import recommend_tables
 
 K = 6
 ROWS = [

@@ -15,7 +15,6 @@ from firstday.data.ids import Ids
 from firstday.errors import ConfigError
 from firstday.features.signals import Signals
 from firstday.recommend.answers import answer_query
-from firstday.recommend.batch import recommend_tables
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_strategy, register, strategy_names
@@ -24,6 +23,7 @@ from firstday.recommend.rules.list_rules import MAX_COMPILED_RULES, Row, Rules, 
 from firstday.recommend.spec import StrategySpec
 from firstday.recommend.support import strategies_of
 from firstday.testing import make_users
+from tests.batches import recommend_tables
 
 COLUMNS = {
     "in_stock": pl.Series([True, False, None, True]),

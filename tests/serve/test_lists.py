@@ -12,8 +12,8 @@ import polars as pl
 import pytest
 
 from firstday.features.signals import Signals
-from firstday.recommend.batch import recommend_tables
 from firstday.recommend.recommender import Recommender
+from tests.batches import recommend_tables
 from tests.serve.conftest import add_events, get_list, ids_of, post_list
 from tests.serve.in_process import RunningApp
 

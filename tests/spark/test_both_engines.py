@@ -21,11 +21,11 @@ from firstday.data.summary import summarise
 from firstday.embed.embeddings import FoldIn
 from firstday.engine import engines
 from firstday.engine.everyone import StatisticsTask, merge
-from firstday.engine.large import describe_warm, sum_parts, warm_affinity
+from firstday.engine.protocol import ask_all
 from firstday.engine.spark.cluster_dataset import ClusterDataset
-from firstday.engine.spark.recommend_on_spark import recommend_on_spark, write_lists
+from firstday.engine.spark.recommend_on_spark import recommend_batch, write_lists
 from firstday.engine.spark.storage import Storage
-from firstday.engine.spark.work import count_others
+from firstday.engine.spark.work import count_others, describe_warm, warm_affinity
 from firstday.errors import ConfigError, DataError
 from firstday.ranking import unit_rows
 from firstday.recommend.list_files import read_list_file
@@ -69,8 +69,8 @@ def test_the_users_to_learn_from_are_the_same_dataset(
     """Learners are all users here: splits, day ones, counts and features are then made of equal data by one code."""
     assert isinstance(local.dataset, Dataset)
     learners = tables.find_learners(config)
-    assert learners.describe_everyone is None
-    assert learners.protocol == protocol_of(local.dataset, config)
+    assert not learners.is_sample
+    assert learners.split(config).protocol == protocol_of(local.dataset, config)
     assert_equal(learners.dataset, local.dataset)
 
 
@@ -87,10 +87,9 @@ def test_mllib_factorises_the_items_of_all_warm_users_but_those_held_out(
 ) -> None:
     assert isinstance(local.dataset, Dataset)
     held_out = Ids(local.dataset.users.values[100:])
-    affinity = warm_affinity(local.dataset, config, log_of(local.dataset, config), held_out)
-    factorise = tables.find_learners(config).factorise
-    assert factorise is not None
-    vectors = factorise(held_out, 4)
+    log = log_of(local.dataset, config)
+    affinity = warm_affinity(local.dataset, config, log, held_out)
+    vectors = tables.factorise(config, log, held_out, 4)
     assert vectors.shape == (len(local.dataset.items), 4)
     assert np.flatnonzero(vectors.any(axis=1)).tolist() == np.unique(affinity.columns).tolist()
 
@@ -124,7 +123,7 @@ def test_given_vectors_everyone_is_counted_the_same_on_both(
     assert local.user_vectors is not None
     assert local.item_vectors is not None
     assert set(tables.notes) >= {note for note in local.notes if "have no vector" in note} != set()
-    assert sum_parts(tables, summarise) == summarise(local)
+    assert ask_all(tables, summarise) == summarise(local)
     assert len(local.items_without_vector) == 5
     items = np.nan_to_num(local.item_vectors)
     users = local.user_vectors
@@ -157,12 +156,14 @@ def test_first_uses_are_counted_the_same_on_both(
     assert "clock" in trained.model.learned
     settings = config.override("training.most_users", 100)
     log = log_of(local.dataset, settings)
-    held_out = Ids(local.dataset.users.take(np.arange(0, 600, 7)))
-    count = tables.find_learners(settings).count_first_uses
-    assert count is not None
     assert log is not None
-    one = count(held_out)
+    learners = tables.find_learners(settings)
+    split = learners.split(settings)
+    held_out = split.held_out_ids(learners.dataset.users)
+    one = learners.count_first_uses(split, settings)
     other = count_warm_first_uses(local.dataset, settings, log, held_out)
+    assert learners.is_sample
+    assert one is not None
     assert one.end_us == other.end_us == log.end
     assert one.counts.n_entries > 1_000
     assert one.counts.dense().tobytes() == other.counts.dense().tobytes()
@@ -175,10 +176,10 @@ def test_what_was_shown_to_those_who_are_not_warm_is_counted_the_same_on_both(
     assert isinstance(local.dataset, Dataset)
     settings = config.override("training.most_users", 100)
     model = trained.model
-    held_out = Ids(local.dataset.users.take(np.arange(0, 600, 7)))
-    count = tables.find_learners(settings).count_others
-    assert count is not None
-    one = count(model, held_out)
+    learners = tables.find_learners(settings)
+    split = learners.split(settings)
+    held_out = split.held_out_ids(learners.dataset.users)
+    one = learners.count_shown_to_others(split, model, split.warm)
     other = count_others(local.dataset, settings, log_of(local.dataset, settings), model, held_out)
     assert one is not None
     assert other is not None
@@ -362,7 +363,7 @@ def test_a_batch_with_new_items_gives_the_same_lists(spark: SparkSession, tmp_pa
     assert "n1" in listed["v"]
     assert "n2" not in listed["v"]
     without = replace(model, model=model.model.with_learned(content=None))
-    _, summary, _ = recommend_on_spark(without, frames, 3)
+    _, summary, _ = recommend_batch(without, frames, 3)
     assert [note.partition(":")[0] for note in summary.notes] == ["items", "Unknown to the model and ignored"][::-1]
     bad = frames | {"items": spark.createDataFrame([("Dawn",)], "title string")}
     with pytest.raises(DataError) as caught:

@@ -16,6 +16,7 @@ import firstday
 from firstday.cli.main import app
 from firstday.config import Config
 from firstday.engine import engines
+from firstday.engine.spark import engine
 from firstday.engine.spark.storage import Storage
 from firstday.errors import ArtifactError
 from firstday.model.folder import MANIFEST
@@ -87,9 +88,9 @@ def test_models_and_lists_in_another_file_system(
     Storage(spark, tables).put(tmp_path)
     assert engines.check(tables, engine="spark").summary == engines.check(tmp_path).summary
     with pytest.raises(ArtifactError, match="contains no model"):
-        engines.ModelPlace(tables, "spark").check()
-    place = engines.ModelPlace(f"{lake}/models/day-one", "spark")
-    place.save(tiny)
+        engine.check_place(tables)
+    place = f"{lake}/models/day-one"
+    engine.save_model(tiny, place)
 
     def refuse(storage: Storage, source: str, target: str) -> None:
         if target == MANIFEST:
@@ -97,20 +98,20 @@ def test_models_and_lists_in_another_file_system(
         rename(storage, source, target)
 
     options = ["--engine", "spark", "--spark-conf", "spark.sql.shuffle.partitions=2"]
-    command = ["train", tables, "--out", place.place, *options]
+    command = ["train", tables, "--out", place, *options]
     for setting in ("protocol=sampled", "cold_model.epochs=1", "ranker.enabled=false", "sampled.min_items=5"):
         command += ["--set", setting]
     with monkeypatch.context() as patch:
         patch.setattr(Storage, "rename", refuse)
         assert isinstance(CliRunner().invoke(app, command).exception, OSError)
-    assert place.open().model.n_items == tiny.model.n_items != N_ITEMS
+    assert engine.open_model(place).model.n_items == tiny.model.n_items != N_ITEMS
     run(*command)
-    place.save(place.open(), ("{}",))
+    engine.save_model(engine.open_model(place), place, ("{}",))
     files = sorted(Storage(spark, f"{lake}/models").list_files())
     assert len({file.split("/")[1] for file in files if file.startswith("day-one/")}) == 2  # the manifest, one version
     assert {file for file in files if "/" not in file} == {"day-one.left-out.jsonl"}
     for _ in range(2):  # an older list is replaced
-        run("recommend", place.place, "--batch", tables, "--out", out, "-k", "5", *options)
+        run("recommend", place, "--batch", tables, "--out", out, "-k", "5", *options)
     lists = spark.read.parquet(out)
     assert lists.count() == 5 * lists.select("user_id").distinct().count() == 5 * N_USERS
 

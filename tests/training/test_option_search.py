@@ -23,15 +23,16 @@ from firstday.methods.precision import measure_folds
 from firstday.model.trained_model import TrainedModel
 from firstday.progress import no_progress
 from firstday.recommend.answers import answer_query
+from firstday.recommend.dataset_query import cohort_query
 from firstday.recommend.fold import Fold
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_method, register
-from firstday.recommend.spec import PAPER_SEGMENT, ColdModelSpec, OptionSearch, StrategySpec, UseData
+from firstday.recommend.spec import PAPER_SEGMENT, Method, OptionSearch, StrategySpec, UseData
 from firstday.recommend.support import learners_of, searched_names
 from firstday.sparse import SparseRows
 from firstday.testing import check_strategy
-from firstday.training.fit import FitResult, cohort_query, fit
+from firstday.training.fit import FitResult, fit
 from firstday.training.option_search import (
     DATA_GRID,
     MIN_GAIN,
@@ -56,9 +57,9 @@ SMALL: dict[str, dict[str, tuple[float, ...]]] = {
 """A few options of each baseline, so that tests are quick."""
 
 
-def with_small_grid(spec: ColdModelSpec | StrategySpec) -> Any:
+def with_small_grid(spec: Method | None) -> Any:
     """Return a baseline with few options to try, and other methods as they are."""
-    if spec.name not in SMALL:
+    if spec is None or spec.name not in SMALL:
         return spec
     assert isinstance(spec, StrategySpec)
     assert spec.search is not None

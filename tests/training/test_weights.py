@@ -29,6 +29,7 @@ from firstday.methods.blend import (
 from firstday.methods.precision import measure_folds
 from firstday.recommend.answers import answer_query
 from firstday.recommend.component import Scores
+from firstday.recommend.dataset_query import cohort_query
 from firstday.recommend.fold import Fold
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
@@ -36,7 +37,7 @@ from firstday.recommend.registry import find_strategy, register
 from firstday.recommend.spec import StrategySpec
 from firstday.recommend.support import components_of
 from firstday.sparse import SparseRows
-from firstday.training.fit import cohort_query, fit
+from firstday.training.fit import fit
 from firstday.training.validation import Validation
 from tests.synthetic import brief_config
 from tests.tiny import N_ITEMS

@@ -24,6 +24,7 @@ from firstday.data.load import load
 from firstday.data.splits.histories import Protocol
 from firstday.datasets import list_datasets
 from firstday.engine.engines import explain_protocol, find_engine
+from firstday.engine.protocol import Engine
 from firstday.errors import ConfigError, DataError, needs_extra
 from firstday.features.signals import Signals
 from firstday.files import write_file
@@ -160,14 +161,11 @@ def split_pairs(option: str, texts: Iterable[str] | None, example: str) -> dict[
     return pairs
 
 
-def start_engine(engine: str | None, master: str | None, conf: Sequence[str] | None) -> Any:
-    """Start an engine and return it; None for this machine."""
-    cluster = find_engine(engine)
-    if cluster is not None:
-        cluster.open_session(master, split_pairs("--spark-conf", conf, "spark.executor.memory=2g"))
-    elif master is not None or conf:
-        raise ConfigError("--spark-master and --spark-conf need --engine spark; add it, or leave them out.")
-    return cluster
+def start_engine(engine: str | None, master: str | None, conf: Sequence[str] | None) -> Engine:
+    """Start an engine and return it."""
+    chosen = find_engine(engine)
+    chosen.start(master, split_pairs("--spark-conf", conf, "spark.executor.memory=2g"))
+    return chosen
 
 
 class Command(TyperCommand):

@@ -32,10 +32,9 @@ from firstday.cli.options import (
     start_engine,
 )
 from firstday.cli.printing import print_table
-from firstday.engine.engines import LOCAL, ModelPlace
+from firstday.engine.engines import LOCAL
 from firstday.errors import ConfigError
 from firstday.evaluation.text_table import Table
-from firstday.recommend.batch import recommend_tables
 from firstday.recommend.list_files import LIST_ENDINGS, find_list_form
 from firstday.recommend.recommendation import Recommendation
 from firstday.recommend.registry import strategy_names
@@ -94,8 +93,8 @@ def recommend(
         find_list_form(out)
         if is_local:
             check_output(Path(out))
-    cluster = start_engine(engine, spark_master, spark_conf)
-    recommender = ModelPlace(model, engine).open()
+    chosen = start_engine(engine, spark_master, spark_conf)
+    recommender = chosen.open_model(model)
     if batch is None or out is None:
         assert user is not None
         answer = recommender.recommend(read_user(user), k, strategy, keep_used=keep_used, rules=rules)
@@ -104,29 +103,17 @@ def recommend(
         else:
             print_answer(answer)
         return
-    if cluster is not None:
-        lists, batch_result, left_out = cluster.recommend_batch(
-            recommender,
-            batch,
-            k,
-            strategy,
-            keep_used=keep_used,
-            rules=rules,
-            drop_bad_rows=drop_bad_rows,
-            plugins=tuple(plugin or ()),
-        )
-        cluster.write_lists(lists, out, left_out)
-    else:
-        batch_result = recommend_tables(
-            recommender,
-            Path(batch),
-            Path(out),
-            k,
-            strategy,
-            keep_used=keep_used,
-            rules=rules,
-            drop_bad_rows=drop_bad_rows,
-        )
+    lists, batch_result, left_out = chosen.recommend_batch(
+        recommender,
+        batch,
+        k,
+        strategy,
+        keep_used=keep_used,
+        rules=rules,
+        drop_bad_rows=drop_bad_rows,
+        plugins=tuple(plugin or ()),
+    )
+    chosen.write_lists(lists, out, left_out)
     if as_json:
         print_json(vars(batch_result))
         return

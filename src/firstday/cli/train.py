@@ -28,7 +28,7 @@ from firstday.cli.options import (
     start_engine,
 )
 from firstday.cli.printing import print_quality
-from firstday.engine.engines import ModelPlace, explain_protocol, load
+from firstday.engine.engines import explain_protocol, load
 from firstday.model.folder import KEEP
 from firstday.progress import open_progress
 from firstday.recommend.model_card import describe_default, describe_selection
@@ -66,15 +66,14 @@ def train(
     Example: firstday train movielens-100k --out model
     """
     trainable = load_plugins(plugin)
-    start_engine(engine, spark_master, spark_conf)
-    location = ModelPlace(out, engine)
-    location.check()
+    chosen = start_engine(engine, spark_master, spark_conf)
+    chosen.check_place(out)
     settings = read_settings(tables, config, overrides, protocol, device)
     dataset = load(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows, engine=engine)
     print_notes([*dataset.notes, explain_protocol(dataset, settings)])
     with open_progress() as progress:
         recommender = run_training(dataset, with_methods(settings, trainable), progress=progress)
-    location.save(recommender, dataset.left_out, keep=keep)
+    chosen.save_model(recommender, out, dataset.left_out, keep=keep)
     facts = recommender.model.facts
     if as_json:
         print_json({"model": str(out), **facts, "selection": describe_selection(recommender.model)})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -24,7 +24,7 @@ from firstday.data.fields import (
 )
 from firstday.data.ids import Ids
 from firstday.data.impressions import join_shown, keep_shown_before, keep_shown_items, keep_shown_to
-from firstday.data.user_rows import UserRows, renumber, take_rows
+from firstday.data.user_rows import Parts, UserRows, renumber, take_rows
 from firstday.display import readable
 from firstday.sparse import SparseRows, union_rows
 from firstday.tables.schema import RECOMMENDABLE
@@ -75,10 +75,13 @@ def _keep_items_of(entities: Mapping[str, Entity], new_ix: np.ndarray) -> dict[s
     return {name: entity.keep_items(new_ix) for name, entity in entities.items()}
 
 
-def _join_groups(parts: Sequence[tuple[Mapping[str, Group], np.ndarray]], n_users: int) -> dict[str, Group]:
+def _join_groups(parts: Parts, n_users: int) -> dict[str, Group]:
     """Join profile columns, which have the same values in all parts."""
-    codes = {name: [(groups[name].codes, new_ix) for groups, new_ix in parts] for name in parts[0][0]}
-    return {name: Group(group.values, join_arrays(codes[name], n_users)) for name, group in parts[0][0].items()}
+    joined = {}
+    for name, group in parts[0][0].items():
+        codes = [(groups[name].codes, new_ix) for groups, new_ix in parts]
+        joined[name] = Group(group.values, join_arrays(codes, n_users))
+    return joined
 
 
 ASSIGNMENT_TYPES: dict[str, pl.DataType] = {
@@ -195,13 +198,11 @@ class Dataset:
 
     def keep_items(self, rows: np.ndarray) -> Dataset:
         """Restrict the dataset to some items, given by their `item_ix` in ascending order."""
-        kept: Dataset = restrict(self, "items", renumber(rows, len(self.items)))
-        return kept
+        return restrict(self, "items", renumber(rows, len(self.items)))
 
     def before(self, moment: int) -> Dataset:
         """Drop interactions and impressions at or after a time, in microseconds since 1970 UTC."""
-        past: Dataset = restrict(self, "before", moment)
-        return past
+        return restrict(self, "before", pl.lit(moment).cast(UTC_MICROSECONDS))
 
     @property
     def items_without_vector(self) -> np.ndarray:

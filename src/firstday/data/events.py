@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from firstday.data.user_rows import NEVER, UserRows, join_rows
+from firstday.data.user_rows import NEVER, Parts, UserRows, join_rows
 from firstday.display import readable
 from firstday.tables.faults import Findings
 from firstday.tables.schema import DAY_US
@@ -138,14 +138,13 @@ class Events:
 
         return Events.of_rows(self.pairs, self.rows.map(replace_targets))
 
-    def before(self, moment: int) -> Events:
-        """Return the interactions before a time, in microseconds since 1970 UTC, in memory."""
-        now = pl.lit(moment).cast(UTC_MICROSECONDS)
+    def before(self, now: pl.Expr) -> Events:
+        """Return the interactions before a time, in memory."""
         return Events.of_rows(self.pairs, self.rows.map(lambda rows: rows.filter(pl.col("timestamp") < now)))
 
     @classmethod
-    def join(cls, parts: Sequence[tuple[Events, np.ndarray]], n_users: int) -> Events:
-        """Join the interactions of disjoint users, given the new index of each part's users, int32."""
+    def join(cls, parts: Parts, n_users: int) -> Events:
+        """Join the interactions of disjoint users."""
         rows = [(events.rows, new_ix) for events, new_ix in parts]
         joined = join_rows(rows, n_users, EVENT_TYPES, lambda frame: frame.sort(SORT_ORDER))
         return cls.of_rows(parts[0][0].pairs, joined)

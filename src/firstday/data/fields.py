@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import polars as pl
 
-from firstday.data.user_rows import renumber_users, take_rows
+from firstday.data.user_rows import Parts, renumber_users, take_rows
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Operation = Literal["users", "items", "before"]
 """How a field may be restricted: to some users or items, given their new indexes, or to the time before another."""
+R = TypeVar("R", bound="DataclassInstance")
 Read = Callable[[pl.Series], Any]
 Metadata = dict[str, Any]
 """Metadata of a field: a function of the value for each operation, ``join`` for `join_fields`, and its column."""
-Parts = Sequence[tuple[Any, np.ndarray]]
-"""Values of a field for disjoint users, and the new index of each part's users, int32."""
 
 
 def per_user(column: str = "", read: Read | None = None) -> Metadata:
@@ -38,10 +40,10 @@ def read_columns(kind: type, operation: Operation, table: pl.DataFrame) -> dict[
     }
 
 
-def restrict(record: Any, operation: Operation, by: Any) -> Any:
+def restrict(record: R, operation: Operation, by: Any) -> R:
     """Apply an operation to all fields of a record that declare it; fields that are None stay None.
 
-    `by` is a time in microseconds since 1970 UTC, or has the new index of each user or item, -1 for those to drop.
+    `by` is a time, or has the new index of each user or item, -1 for those to drop.
     """
     changes = {}
     for declared in fields(record):

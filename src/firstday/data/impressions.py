@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 import numpy as np
 import polars as pl
 
 from firstday.config import SHOWN
 from firstday.data.events import HAS_TIME_OF_DAY, UTC_MICROSECONDS
-from firstday.data.user_rows import UserRows, join_rows
+from firstday.data.user_rows import Parts, UserRows, join_rows, renumber_users
 from firstday.tables.faults import Findings
 
 _SHOWN_TYPES: dict[str, pl.DataType] = {
@@ -86,17 +86,11 @@ def keep_shown_to(impressions: UserRows, new_ix: np.ndarray) -> UserRows | None:
 
 def keep_shown_items(impressions: UserRows, new_ix: np.ndarray) -> UserRows | None:
     """Replace items by their new indexes, without those whose new index is -1; None if none is left."""
-
-    def replace_items(rows: pl.DataFrame) -> pl.DataFrame:
-        item_ix = new_ix[rows["item_ix"].to_numpy()]
-        return rows.with_columns(pl.Series("item_ix", item_ix)).filter(item_ix >= 0)
-
-    return impressions.map(replace_items) or None
+    return impressions.map(lambda rows: renumber_users(rows, new_ix, "item_ix")) or None
 
 
-def keep_shown_before(impressions: UserRows, moment: int) -> UserRows | None:
-    """Return the impressions and their uses before a time (microseconds since 1970 UTC); None if there are none."""
-    now = pl.lit(moment).cast(UTC_MICROSECONDS)
+def keep_shown_before(impressions: UserRows, now: pl.Expr) -> UserRows | None:
+    """Return the impressions and their uses before a time; None if there are none."""
     used_before = pl.col("used_at") < now
     is_used = pl.col("is_used") & used_before.fill_null(False)
     used_at = pl.when(used_before).then("used_at")
@@ -104,6 +98,6 @@ def keep_shown_before(impressions: UserRows, moment: int) -> UserRows | None:
     return past.map(lambda rows: rows.with_columns(is_used=is_used, used_at=used_at)) or None
 
 
-def join_shown(parts: Sequence[tuple[UserRows, np.ndarray]], n_users: int) -> UserRows | None:
-    """Join the impressions of disjoint users, given the new index of each part's users, int32."""
+def join_shown(parts: Parts, n_users: int) -> UserRows | None:
+    """Join the impressions of disjoint users."""
     return join_rows(parts, n_users, IMPRESSION_TYPES, lambda frame: frame.sort(IMPRESSION_ORDER)) or None

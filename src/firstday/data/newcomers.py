@@ -63,21 +63,9 @@ def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Find
 
     `findings` must forgive the columns in `FORGIVEN`.
     """
-    frames: dict[str, pl.DataFrame] = {}
-    for table_name in NEWCOMER_TABLES:
-        table = raw.get(table_name)
-        if table is None or (table.whole.is_empty() and table_name != "users"):
-            continue
-        if table_name == "interactions":
-            frames[table_name] = check_interactions(table.whole, Vocabulary(), findings, is_text=table.is_text)
-        else:
-            frames[table_name] = check_table(table_name, table, {}, findings, are_all=False)
+    frames = _check_frames(raw, findings)
     if findings.faults or not frames:
         return None
-    frames |= split_guests(frames["users"]) if "users" in frames else {}
-    guests = frames.pop("guests", None)
-    if guests is not None:
-        frames = {name: name_persons(frame, guests) for name, frame in frames.items()}
     new_items = check_new_items(raw, findings)
     if findings.faults:
         return None
@@ -86,11 +74,7 @@ def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Find
     rows = frames.pop("interactions", pl.DataFrame({"user_id": []}).with_columns(**ABSENT))
     frames["users"] = users.join(frames.get("users", users), on="user_id", how="left", maintain_order="left")
     frames["items"] = rows.select("item_id").drop_nulls().unique().sort("item_id")
-    entities = {}
-    members = rows.select(pl.col("entity", "entity_id").cast(pl.String)).drop_nulls().unique()
-    for (entity,), part in members.sort("entity", "entity_id").group_by("entity", maintain_order=True):
-        ids = Ids(part["entity_id"])
-        entities[str(entity)] = Entity(ids, SparseRows.empty(len(ids), 0))  # the model knows their items
+    entities = _name_entities(rows)
     vocabulary = Vocabulary(Ids.of(users["user_id"]), Ids.of(frames["items"]["item_id"]), entities)
     rows = vocabulary.index(rows)
     pairs = sort_pairs(product(rows["signal"].unique(), (ITEM, *entities)))
@@ -98,6 +82,34 @@ def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Find
     assert interactions is not None
     catalogue = assemble_catalogue(frames, vocabulary, find_groups(frames), findings)
     return replace(add_users(name, catalogue, frames, interactions, findings), new_items=new_items)
+
+
+def _check_frames(raw: Mapping[str, RawTable | None], findings: Findings) -> dict[str, pl.DataFrame]:
+    """Validate the tables of users that have rows; guests get the ids of their persons."""
+    frames: dict[str, pl.DataFrame] = {}
+    for name in NEWCOMER_TABLES:
+        table = raw.get(name)
+        if table is None or (table.whole.is_empty() and name != "users"):
+            continue
+        if name == "interactions":
+            frames[name] = check_interactions(table.whole, Vocabulary(), findings, is_text=table.is_text)
+        else:
+            frames[name] = check_table(name, table, {}, findings, are_all=False)
+    if findings.faults or "users" not in frames:
+        return frames
+    frames |= split_guests(frames["users"])
+    guests = frames.pop("guests", None)
+    return frames if guests is None else {name: name_persons(frame, guests) for name, frame in frames.items()}
+
+
+def _name_entities(rows: pl.DataFrame) -> dict[str, Entity]:
+    """Return the entities of interactions, whose members have no items: the model knows these."""
+    members = rows.select(pl.col("entity", "entity_id").cast(pl.String)).drop_nulls().unique()
+    entities = {}
+    for (entity,), part in members.sort("entity", "entity_id").group_by("entity", maintain_order=True):
+        ids = Ids(part["entity_id"])
+        entities[str(entity)] = Entity(ids, SparseRows.empty(len(ids), 0))
+    return entities
 
 
 def check_new_items(raw: Mapping[str, RawTable | None], findings: Findings) -> pl.DataFrame | None:

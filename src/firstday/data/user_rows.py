@@ -17,6 +17,8 @@ from firstday.display import readable
 MAX_MEMORY_ROWS = 4_000_000
 """Approximate number of rows per partition. One at a time is loaded and sorted, in about 300 MB of memory."""
 NEVER = np.iinfo(np.int64).max
+Parts = Sequence[tuple[Any, np.ndarray]]
+"""Values for disjoint users, such as `UserRows`, and the new index of each part's users, int32."""
 
 
 @readable
@@ -63,8 +65,10 @@ def take_rows(value: Any, rows: np.ndarray) -> Any:
         return {name: take_rows(part, rows) for name, part in value.items()}
     if isinstance(value, tuple):
         return tuple(value[row] for row in rows.tolist())
-    if isinstance(value, np.ndarray | pl.Series):
-        return value[rows]
+    if isinstance(value, np.ndarray):
+        return value.take(rows, axis=0)
+    if isinstance(value, pl.Series):
+        return value.gather(rows)
     return None if value is None else value.take(rows)
 
 
@@ -75,10 +79,10 @@ def renumber(selected: np.ndarray, n: int) -> np.ndarray:
     return new_ix
 
 
-def renumber_users(rows: pl.DataFrame, new_ix: np.ndarray) -> pl.DataFrame:
-    """Replace `user_ix` with `new_ix` and drop users whose new index is -1."""
-    user_ix = pl.Series("user_ix", new_ix[rows["user_ix"].to_numpy()], dtype=pl.Int32)
-    return rows.with_columns(user_ix).filter(user_ix >= 0)
+def renumber_users(rows: pl.DataFrame, new_ix: np.ndarray, column: str = "user_ix") -> pl.DataFrame:
+    """Replace the indexes in a column by new ones, and drop rows whose new index is -1."""
+    indexes = pl.Series(column, new_ix[rows[column].to_numpy()], dtype=pl.Int32)
+    return rows.with_columns(indexes).filter(indexes >= 0)
 
 
 class RowWriter:
@@ -122,12 +126,9 @@ class RowWriter:
 
 
 def join_rows(
-    parts: Sequence[tuple[UserRows, np.ndarray]],
-    n_users: int,
-    types: Mapping[str, pl.DataType],
-    clean: Callable[[pl.DataFrame], pl.DataFrame],
+    parts: Parts, n_users: int, types: Mapping[str, pl.DataType], clean: Callable[[pl.DataFrame], pl.DataFrame]
 ) -> UserRows:
-    """Join the rows of disjoint users, given the new index of each part's users, int32; for `clean` see `RowWriter`."""
+    """Join `UserRows` of disjoint users; for `clean` see `RowWriter`."""
     writer = RowWriter(types, n_users, sum(len(rows) for rows, _ in parts))
     for rows, new_ix in parts:
         for frame in rows.frames():

@@ -1,30 +1,23 @@
-"""Open tables of any kind on this machine, or with an engine of the entry points ``firstday.engines``."""
+"""Open tables of any kind with an engine of the entry points ``firstday.engines``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.frame_libraries import library_of, to_library
-from firstday.data.left_out import left_out_path, write_left_out
-from firstday.data.load import check_tables
-from firstday.data.newcomers import load_newcomers
 from firstday.data.splits.outlook import Outlook, preview
 from firstday.data.splits.protocol import describe_protocol
 from firstday.data.summary import Summary
 from firstday.display import readable
-from firstday.engine.large import LargeDataset, Tables, read_facts
+from firstday.engine.protocol import Engine, LargeDataset, Tables, read_facts
 from firstday.errors import ConfigError, DataError, Fault, expect
-from firstday.model.folder import KEEP, check_target
-from firstday.recommend.batch import list_users
-from firstday.recommend.model_card import put_card
-from firstday.recommend.recommender import Recommender, open_model
+from firstday.plugins import load_entry
+from firstday.recommend.recommender import Recommender
 from firstday.recommend.rules.list_rules import Rules
 from firstday.tables.faults import Findings
 
@@ -155,76 +148,8 @@ def _open(
     engine: str | None,
 ) -> tuple[Dataset | LargeDataset | None, Findings]:
     """Open tables with the engine they need."""
-    cluster = _choose_engine(tables, engine)
-    if cluster is None:
-        return check_tables(tables, path=path, config=config, drop_bad_rows=drop_bad_rows)
-    opened: tuple[LargeDataset | None, Findings] = cluster.open_tables(tables, config, drop_bad_rows)
-    return opened
-
-
-@dataclass(frozen=True)
-class ModelPlace:
-    """A model folder, on this machine or in a file system of a cluster.
-
-    Parameters
-    ----------
-    place
-        A path, or a URI such as ``s3a://bucket/model``.
-    engine
-        Engine that reads the folder, such as ``spark``: a path without a scheme is then in the cluster's default file
-        system. None: this machine.
-    """
-
-    place: str
-    engine: str | None = None
-
-    @cached_property
-    def _local(self) -> Path | None:
-        """The folder on this machine; None if it is in another file system of the cluster."""
-        if cluster := find_engine(self.engine):
-            local: Path | None = cluster.find_local(self.place)
-            return local
-        if "://" in self.place:
-            raise ConfigError(f"{self.place}: is an address on a cluster; add --engine spark, or give a local path.")
-        return Path(self.place)
-
-    def check(self) -> None:
-        """Raise an error if a model cannot be saved here, before hours of training.
-
-        Raises
-        ------
-        ArtifactError
-            The folder contains something other than a model.
-        """
-        if self._local is None:
-            find_engine(self.engine).check_place(self.place)
-        else:
-            check_target(self._local)
-
-    def save(self, recommender: Recommender, left_out: tuple[str, ...] = (), *, keep: int = KEEP) -> None:
-        """Save a model atomically, and the rows dropped from its tables in a file next to it.
-
-        The last `keep` versions are kept; in a file system of the cluster, only the new version.
-        """
-        if self._local is None:
-            find_engine(self.engine).save_on_cluster(recommender, self.place, left_out)
-            return
-        path = recommender.save(self._local, keep=keep)
-        put_card(recommender.model, path)
-        write_left_out(left_out_path(path), left_out)
-
-    def open(self) -> Recommender:
-        """Open the model.
-
-        Raises
-        ------
-        ArtifactError
-            The folder contains no model, or the model is damaged.
-        """
-        if self._local is None:
-            opened: Recommender = find_engine(self.engine).open_on_cluster(self.place)
-            return opened
-        return open_model(self._local)
+    chosen = _choose_engine(tables, engine)
+    return chosen.check_tables(tables, path=path, config=config, drop_bad_rows=drop_bad_rows)
 
 
 def recommend_batch(
@@ -266,29 +191,31 @@ def recommend_batch(
         The strategy is unknown or not supported by the model.
     """
     expect("recommender", recommender, Recommender, "a model, such as fd.open_model('model/')")
-    if cluster := _choose_engine(tables, engine):
-        lists, _, _ = cluster.recommend_batch(
-            recommender, tables, k, strategy, keep_used=keep_used, rules=Rules.of(rules), drop_bad_rows=drop_bad_rows
-        )
-        return lists
-    dataset = load_newcomers(tables, config=recommender.model.config, drop_bad_rows=drop_bad_rows)
-    frame, _ = list_users(recommender, dataset, k, strategy, keep_used=keep_used, rules=Rules.of(rules))
-    return to_library(frame, library_of(tables))
+    chosen = _choose_engine(tables, engine)
+    lists, _, _ = chosen.recommend_batch(
+        recommender, tables, k, strategy, keep_used=keep_used, rules=Rules.of(rules), drop_bad_rows=drop_bad_rows
+    )
+    return lists
 
 
-def find_engine(name: str | None) -> Any:
-    """Import an engine: a module with the functions of `firstday.engine.spark.engine`; None for this machine."""
-    if name in (None, LOCAL):
-        return None
+def find_engine(name: str | None = None) -> Engine:
+    """Import an engine by name; None: this machine's.
+
+    Raises
+    ------
+    ConfigError
+        There is no engine of this name, or its package is faulty.
+    """
     entries = entry_points(group=GROUP)
+    name = name or LOCAL
     if name not in entries.names:
-        names = ", ".join((LOCAL, *sorted(entries.names)))
-        raise ConfigError(f"engine: is {name!r}; give one of {names}.")
-    return entries[name].load()
+        raise ConfigError(f"engine: is {name!r}; give one of {', '.join(sorted(entries.names))}.")
+    engine: Engine = load_entry(entries[name], Engine)
+    return engine
 
 
-def _choose_engine(tables: Tables, engine: str | None) -> Any:
-    """Import the requested engine, or the one the tables need; None for this machine."""
+def _choose_engine(tables: Tables, engine: str | None) -> Engine:
+    """Import the requested engine, or the one the tables need."""
     expect(
         "tables",
         tables,

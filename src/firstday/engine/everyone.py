@@ -6,7 +6,7 @@ all of them. The same task is sent to each part of the users, on any machine, an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -88,6 +88,12 @@ class Everyone:
         """Counts by value of each profile column, and by year of age."""
         return {name: counts for name, counts in self.counts.items() if name not in (SEGMENT_KEY, EVERYONE_KEY)}
 
+    def without_empty_segments(self) -> Everyone:
+        """Drop the impressions of segments without users; of counts by segment, see `describe_segments`."""
+        if self.shown is None:
+            return self
+        return replace(self, shown=self.shown.keep_segments(np.flatnonzero(self.segments.sizes)))
+
 
 def summarise_part(
     part: Dataset, warm_rows: np.ndarray, actions: Actions, task: StatisticsTask, window: Window | None = None
@@ -97,31 +103,35 @@ def summarise_part(
     `warm_rows` are the `user_ix` of these users, shape (n,), and the rows of `actions` are in their order. The time
     window of the actions has a row for each `user_ix`; None: all times.
     """
-    from threadpoolctl import threadpool_limits
-
-    is_held_out = task.held_out.lookup(part.users.take(warm_rows)) >= 0
-    rows = np.flatnonzero(~is_held_out)
+    rows = np.flatnonzero(task.held_out.lookup(part.users.take(warm_rows)) < 0)
     users = warm_rows[rows]
     actions = take_actions(actions, rows)
+    uses = select_uses(actions, task.signals, len(users), len(task.fold_in.item_vectors))
+    nearest, squares, sums = _sum_vectors(part, users, actions, task)
+    is_trained_on = uses.lengths() >= MIN_LEARNED_ITEMS
+    n_segments = len(task.centroids)
+    counts = count_groups(part, users, uses, task.n_values)
+    counts[SEGMENT_KEY] = count_items(np.where(is_trained_on, nearest, -1), uses, n_segments)
+    sums[SEGMENT_KEY] = np.bincount(nearest, np.where(is_trained_on, squares, 0), n_segments)
+    return Everyone(counts, sums, count_shown(part, users, nearest, n_segments, task.signals, window))
+
+
+def _sum_vectors(
+    part: Dataset, users: np.ndarray, actions: Actions, task: StatisticsTask
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """Return each user's nearest segment, the squared distance to its centroid, and the sums of unit vectors."""
+    from threadpoolctl import threadpool_limits
+
     centroids = task.centroids.astype(np.float64)  # so that the order of summation affects only exact ties
     half_squares = (centroids**2).sum(axis=1) / 2
-    shape = len(users), len(task.fold_in.item_vectors)
-    uses = select_uses(actions, task.signals, *shape)
-    affinity = compute_affinity(actions, task.signals, *shape)
-    codes = {name: codes_of(part, name, users) for name in task.n_values}
     d = centroids.shape[1]
+    codes = {name: codes_of(part, name, users) for name in task.n_values}
     sums: dict[str, np.ndarray] = {name: np.zeros((n, d)) for name, n in task.n_values.items()}
     total = np.zeros(d)
     nearest = np.zeros(len(users), np.int64)
     squares = np.zeros(len(users))
     with threadpool_limits(1, "blas"):  # for small systems, threads mostly wait for each other
-        for start in range(0, len(users), USERS_IN_MEMORY):
-            batch = np.arange(start, min(start + USERS_IN_MEMORY, len(users)))
-            if part.user_vectors is None:
-                mature = task.fold_in.solve(affinity.take(batch))
-            else:
-                mature = part.user_vectors[users[batch]]
-            vectors = unit_rows(mature).astype(np.float64)
+        for batch, vectors in _batch_vectors(part, users, actions, task):
             closeness = vectors @ centroids.T - half_squares
             nearest[batch] = closeness.argmax(axis=1)
             difference = vectors - centroids[nearest[batch]]
@@ -129,13 +139,21 @@ def summarise_part(
             total += vectors.sum(axis=0)
             for name, group_sums in sums.items():
                 group_sums += _sum_by_code(vectors, codes[name][batch], len(group_sums))
-    is_trained_on = uses.lengths() >= MIN_LEARNED_ITEMS
-    n_segments = len(centroids)
-    counts = count_groups(part, users, uses, task.n_values)
-    counts[SEGMENT_KEY] = count_items(np.where(is_trained_on, nearest, -1), uses, n_segments)
-    sums[SEGMENT_KEY] = np.bincount(nearest, np.where(is_trained_on, squares, 0), n_segments)
-    sums[EVERYONE_KEY] = total
-    return Everyone(counts, sums, count_shown(part, users, nearest, n_segments, task.signals, window))
+    return nearest, squares, {**sums, EVERYONE_KEY: total}
+
+
+def _batch_vectors(
+    part: Dataset, users: np.ndarray, actions: Actions, task: StatisticsTask
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield rows of `users`, and their unit vectors, float64, of a few thousand users at a time."""
+    affinity = compute_affinity(actions, task.signals, len(users), len(task.fold_in.item_vectors))
+    for start in range(0, len(users), USERS_IN_MEMORY):
+        batch = np.arange(start, min(start + USERS_IN_MEMORY, len(users)))
+        if part.user_vectors is None:
+            vectors = task.fold_in.solve(affinity.take(batch))
+        else:
+            vectors = part.user_vectors[users[batch]]
+        yield batch, unit_rows(vectors).astype(np.float64)
 
 
 def count_groups(

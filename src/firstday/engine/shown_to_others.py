@@ -10,7 +10,7 @@ from firstday.data.ids import Ids
 from firstday.data.splits.split import Actions, take_actions
 from firstday.impressions.counts import ShownCounts, count_shown
 from firstday.model.trained_model import TrainedModel
-from firstday.recommend.query import Query
+from firstday.recommend.dataset_query import query_users
 
 ENCODED_USERS = 20_000
 """Approximate number of users whose features are in memory at a time."""
@@ -32,8 +32,7 @@ def count_shown_to_others(
     shown = np.concatenate([frame["user_ix"].to_numpy() for frame in frames])
     others = np.setdiff1d(shown, warm)
     others = others[held_out.lookup(part.users.take(others)) < 0]
-    segments = []
-    for users in np.array_split(others, len(others) // ENCODED_USERS + 1):
-        batch, _ = model.catalogue.translate(part, users, take_actions(actions, users))
-        segments.append(Query(model, batch, 1).nearest_segments)
+    query, _ = query_users(model, part, others, take_actions(actions, others), 1, with_impressions=False)
+    batches = np.array_split(np.arange(len(others)), len(others) // ENCODED_USERS + 1)
+    segments = [query.take(batch).nearest_segments for batch in batches]
     return count_shown(part, others, np.concatenate(segments), len(model.segments), model.config.signals, window)

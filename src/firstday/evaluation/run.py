@@ -38,13 +38,14 @@ from firstday.metrics import PrecisionRule
 from firstday.progress import Progress, no_progress, open_progress
 from firstday.recommend.answers import answer_query
 from firstday.recommend.batch import read_profile
+from firstday.recommend.dataset_query import cohort_query
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.registry import find_strategy, is_plugin, register, restored, strategy_names
 from firstday.recommend.rules.list_rules import NO_RULES, Rules, check_rules, compile_rules
 from firstday.recommend.segment_description import SegmentRow, describe_segments
 from firstday.recommend.spec import PAPER_SEGMENT, Method, Strategy
 from firstday.recommend.support import check_strategies, searched_names, strategies_with, with_methods_of
-from firstday.training.fit import cohort_query, fit
+from firstday.training.fit import fit
 from firstday.training.option_search import Tuning
 
 SIMPLE = ("recent", "popular", "group", "segment", "ease")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -231,30 +232,28 @@ def fit_encoder(
         sums, sizes = _add_vectors(users, warm.groups[name], n_values)
         group_means[name] = shrink_means(sums, sizes, overall, config.group_shrinkage)
     has_friends = warm.friends is not None and warm.friends.n_entries > 0
-    age_means = age_widths = None
-    age_centre = 0.0
-    age_scale = 1.0
-    if warm.ages is not None:
-        sums, sizes = _add_vectors(users, warm.ages, N_AGES)
-        age_means, age_widths = average_years(sums, sizes, overall, config)
-        ages = warm.ages[warm.ages >= 0]
-        if len(ages):
-            age_centre = float(ages.mean())
-            age_scale = float(ages.std()) or 1.0
     return Encoder(
         pairs=pairs,
         target_vectors=target_vectors,
         group_means=group_means,
-        age_means=age_means,
-        age_centre=age_centre,
-        age_scale=age_scale,
+        **_fit_ages(users, overall, warm.ages, config),
         fold_in=embeddings.fold_in,
         config=config,
         signals=signals,
         members_of_items=members_of_items,
         friend_vectors=friend_vectors if has_friends else None,
-        age_widths=age_widths,
     )
+
+
+def _fit_ages(users: np.ndarray, overall: np.ndarray, ages: np.ndarray | None, config: FeatureConfig) -> dict[str, Any]:
+    """Return the fields of `Encoder` on ages, which are None if none is known."""
+    if ages is None:
+        return {"age_means": None, "age_centre": 0.0, "age_scale": 1.0}
+    sums, sizes = _add_vectors(users, ages, N_AGES)
+    means, widths = average_years(sums, sizes, overall, config)
+    known = ages[ages >= 0]
+    centre, scale = (float(known.mean()), float(known.std()) or 1.0) if len(known) else (0.0, 1.0)
+    return {"age_means": means, "age_widths": widths, "age_centre": centre, "age_scale": scale}
 
 
 def _add_vectors(vectors: np.ndarray, codes: np.ndarray, n_values: int) -> tuple[np.ndarray, np.ndarray]:

@@ -23,7 +23,7 @@ from firstday.recommend.fold import Fold, TrainingRun, head
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.registry import find_strategy
 from firstday.recommend.spec import PROBABILITY, Choice, SignalKind, StrategySpec, near_taste
-from firstday.recommend.support import components_of
+from firstday.recommend.support import components_of, has_component
 
 KNOTS = (0, 1, 20)
 """Numbers of interactions at which components have separate weights, interpolated between them."""
@@ -90,14 +90,9 @@ def recommend_blend(query: Query) -> Answer:
 def score_blend(query: Query, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return each user's candidates, ascending, their weighted scores, and the user's level (`Answer.levels`).
 
-    The first two have shape (n_rows, n_candidates), the last (n_rows,). Excluded items score minus infinity. Components
-    of methods that are not registered are left out.
+    The first two have shape (n_rows, n_candidates), the last (n_rows,). Excluded items score minus infinity.
     """
-    blending: Blending = query.learned("blend")
-    available = query.model.derive(components_of)
-    if not set(blending.names).intersection(available):
-        blending = Blending()
-    names = tuple(name for name in blending.names if name in available)
+    blending, names = query.model.derive(find_weights)
     parts, chosen, offsets = find_candidates(query, rows, names)
     weights = blending.at(query.n_known[rows])
     reference = np.tile(query.model.reference_items, (len(rows), 1))
@@ -105,6 +100,13 @@ def score_blend(query: Query, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray,
     total = reduce(np.add, [weights[name][:, None] * of_component for name, of_component in scores.items()])
     of_chosen, of_reference = np.split(total, [chosen.shape[1]], axis=1)
     return chosen, of_chosen + offsets, of_reference.mean(axis=1)
+
+
+def find_weights(model: TrainedModel) -> tuple[Blending, tuple[str, ...]]:
+    """Return the weights of a model, and the components to combine; those of unregistered methods are left out."""
+    blending: Blending = model.learned["blend"]
+    names = tuple(name for name in blending.names if has_component(model, name))
+    return (blending, names) if names else (Blending(), Blending().names)
 
 
 def score_components(
@@ -130,8 +132,9 @@ def find_read(model: TrainedModel) -> Collection[SignalKind]:
 
 
 def _find_read(model: TrainedModel) -> set[SignalKind]:
-    weighted = set(components_of(model)).intersection(model.learned["blend"].names)
-    return {"liked", "shown"}.union(*(find_strategy(name).reads_in(model) for name in weighted))
+    own: set[SignalKind] = {"liked", "shown"}
+    _, names = find_weights(model)
+    return own.union(*(find_strategy(name).reads_in(model) for name in names))
 
 
 @dataclass(frozen=True, eq=False)

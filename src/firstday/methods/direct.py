@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from firstday.cold.cold_model import ColdModel, Epoch
+from firstday.config import RankerConfig
 from firstday.display import readable
 from firstday.methods.item_scores import find_later
 from firstday.model.trained_model import TrainedModel
@@ -21,6 +22,7 @@ from firstday.sparse import stack_rows
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
 RANKER = Need("ranker.enabled", "= true")
 INITIAL_SCALE = 0.3
@@ -66,13 +68,11 @@ def fit_ranker(data: LearningData, precision: ListPrecision, progress: Progress)
     from torch import nn
 
     from firstday.cold.device import choose_device, seeded, to_numpy
-    from firstday.cold.train_cold_model import hidden_layers
     from firstday.cold.training_loop import export_network, run_epochs
 
     config = data.config
     device = choose_device(config.device, config.threads)
-    counts = data.item_uses.ones().column_sums()
-    items = most_used(counts, config.ranker.most_items).astype(np.int32)
+    items, shares = choose_items(data)
     used = data.item_uses.keep_columns(items)
     day_one_items = stack_rows([excluded.keep_columns(items) for excluded in data.day_one_excluded])
     held_out = torch.from_numpy(data.validation_features).to(device)
@@ -85,23 +85,10 @@ def fit_ranker(data: LearningData, precision: ListPrecision, progress: Progress)
         return -logs.view(-1)[cells].sum() / max(1, targets.n_entries)
 
     def evaluate() -> float:
-        hidden = to_numpy(body(held_out))
-        weights = to_numpy(last.weight)
-        bias = to_numpy(last.bias)
-
-        def score(rows: np.ndarray) -> np.ndarray:
-            return spread_scores(log_softmax(hidden[rows], weights, bias), items, data.item_uses.n_columns)
-
-        lists, _ = rank_scores(score, data.validation_excluded, config.recommend.k)
-        return precision(lists)
+        return precision(rank_items(data, items, to_numpy(body(held_out)), to_numpy(last.weight), to_numpy(last.bias)))
 
     with seeded(config.seed, device):  # dropout draws from the global generator
-        layers, width = hidden_layers(data.features.n_inputs, config.ranker.hidden, config.ranker.dropout)
-        body = nn.Sequential(nn.Dropout(config.ranker.input_dropout), *layers)
-        last = nn.Linear(width, len(items))
-        with torch.no_grad():
-            last.weight.mul_(INITIAL_SCALE)
-            last.bias.copy_(torch.from_numpy(np.log(counts[items] / data.uses.n_rows).astype(np.float32)))
+        body, last = make_layers(config.ranker, data.features.n_inputs, shares)
         network = nn.Sequential(body, last)
         history = run_epochs(
             network,
@@ -115,6 +102,39 @@ def fit_ranker(data: LearningData, precision: ListPrecision, progress: Progress)
             progress=partial(progress, "ranker"),
         )
     return Ranker(export_network(body, history), items, to_numpy(last.weight), to_numpy(last.bias))
+
+
+def choose_items(data: LearningData) -> tuple[np.ndarray, np.ndarray]:
+    """Return the items to rank, int32, ascending, and the share of warm users who use each, shape (n_ranked,)."""
+    counts = data.item_uses.ones().column_sums()
+    items = most_used(counts, data.config.ranker.most_items).astype(np.int32)
+    return items, counts[items] / data.uses.n_rows
+
+
+def make_layers(config: RankerConfig, n_inputs: int, shares: np.ndarray) -> tuple[nn.Sequential, nn.Linear]:
+    """Return the layers up to the hidden activations, and the output layer, which begins near the shares of items."""
+    import torch
+    from torch import nn
+
+    from firstday.cold.train_cold_model import hidden_layers
+
+    layers, width = hidden_layers(n_inputs, config.hidden, config.dropout)
+    last = nn.Linear(width, len(shares))
+    with torch.no_grad():
+        last.weight.mul_(INITIAL_SCALE)
+        last.bias.copy_(torch.from_numpy(np.log(shares).astype(np.float32)))
+    return nn.Sequential(nn.Dropout(config.input_dropout), *layers), last
+
+
+def rank_items(
+    data: LearningData, items: np.ndarray, hidden: np.ndarray, weights: np.ndarray, bias: np.ndarray
+) -> np.ndarray:
+    """Return the lists of the validation users, shape (n_validation, k); see `Ranker`."""
+
+    def score(rows: np.ndarray) -> np.ndarray:
+        return spread_scores(log_softmax(hidden[rows], weights, bias), items, data.item_uses.n_columns)
+
+    return rank_scores(score, data.validation_excluded, data.config.recommend.k)[0]
 
 
 def hidden_activations(query: Query) -> np.ndarray:

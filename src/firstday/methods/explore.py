@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import repeat
+from itertools import islice, repeat
 
 import numpy as np
 
@@ -51,33 +51,49 @@ def recommend_explore(query: Query) -> Answer:
     scores = np.zeros(shape, dtype=np.float32)
     propensities = np.ones(shape, dtype=np.float32)
     new_items = query.model.derive(offer_unused) if query.new_items is None else query.new_items.offers
-    factors = query.list_rules.factors
     for row, belief in enumerate(believe_segments(query, np.arange(query.n_users))):
         likely = np.flatnonzero(belief >= min(LEAST_BELIEF, belief.max()))
-        seed = seed_of(query, row)
-        excluded = query.list_excluded.row(row)
-        quota = Quota(query.list_rules, excluded)
-        quota.open[excluded] = False
-        lists = query.model.segments.top_items[likely]
-        values = query.model.derive(believed_shares)[likely]
-        if factors is not None:
-            order = np.argsort(-values * factors[lists], axis=1, kind="stable")
-            lists = np.take_along_axis(lists, order, axis=1)
-            values = np.take_along_axis(values, order, axis=1)
-        draw = draw_slate(lists, belief[likely], query.k, np.random.default_rng(seed), quota)
-        offers: Iterator[tuple[Offer | None, float]] = repeat((None, 0.0))
-        if len(new_items):
-            offers = draw_offers(new_items, likely, belief[likely], np.random.default_rng([seed, 1]), quota)
-        for rank in range(query.k):
-            offer, chance = next(offers)
-            if offer is None:
-                segment, position, propensity = next(draw, (-1, -1, 0.0))
-                if segment < 0:
-                    break
-                offer = lists[segment, position], values[segment, position], (1 - chance) * propensity
-            items[row, rank], scores[row, rank], propensities[row, rank] = offer
+        for rank, (item, score, propensity) in enumerate(draw_list(query, row, likely, belief[likely], new_items)):
+            items[row, rank] = item
+            scores[row, rank] = score
+            propensities[row, rank] = propensity
     answer = Answer.from_lists(np.ones(query.n_users, dtype=bool), "explore", items, scores)
     return replace(answer, propensities=propensities)
+
+
+def draw_list(query: Query, row: int, segments: np.ndarray, belief: np.ndarray, new_items: Offers) -> Iterator[Offer]:
+    """Yield the item of each rank of a user's list.
+
+    `segments` are those that may be drawn, and `belief` their unnormalised probabilities, both of shape (n,).
+    """
+    seed = seed_of(query, row)
+    excluded = query.list_excluded.row(row)
+    quota = Quota(query.list_rules, excluded)
+    quota.open[excluded] = False
+    lists, shares = order_items(query, segments)
+    draw = draw_slate(lists, belief, query.k, np.random.default_rng(seed), quota)
+    offers: Iterator[tuple[Offer | None, float]] = repeat((None, 0.0))
+    if len(new_items):
+        offers = draw_offers(new_items, segments, belief, np.random.default_rng([seed, 1]), quota)
+    for offer, chance in islice(offers, query.k):
+        if offer is not None:
+            yield offer
+            continue
+        segment, position, propensity = next(draw, (-1, -1, 0.0))
+        if segment < 0:
+            return
+        yield int(lists[segment, position]), shares[segment, position], (1 - chance) * propensity
+
+
+def order_items(query: Query, segments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the items of segments, best first by boosted share, and their shares, both of shape (n_segments, m)."""
+    lists = query.model.segments.top_items[segments]
+    shares = query.model.derive(believed_shares)[segments]
+    factors = query.list_rules.factors
+    if factors is None:
+        return lists, shares
+    order = np.argsort(-shares * factors[lists], axis=1, kind="stable")
+    return np.take_along_axis(lists, order, axis=1), np.take_along_axis(shares, order, axis=1)
 
 
 def draw_slate(

@@ -139,9 +139,8 @@ def fit_content(
     targets -= centre
     order = np.random.default_rng(0).permutation(len(used))
     hidden, shown = np.split(order, [min(MAX_HIDDEN, len(order) // 5)])
-    parts, penalty = predict_hidden(rows, own_vectors, targets, hidden, shown)
-    scales = np.linalg.lstsq(parts[:, :, :-1].reshape(2, -1).T, targets[hidden, :-1].ravel(), rcond=1e-6)[0]
-    predicted = np.tensordot(scales, parts, axes=1).astype(np.float32) + centre
+    relative, scales, penalty = predict_hidden(rows, own_vectors, targets, hidden, shown)
+    predicted = relative + centre
     cosines = unit_rows(predicted[:, :-1]) * unit_rows(vectors[used[hidden]])
     means = average_terms(rows, targets) * np.float32(scales[0])
     projection = project(own_vectors, targets, penalty) * np.float32(scales[1])
@@ -152,18 +151,20 @@ def fit_content(
 
 def predict_hidden(
     rows: SparseRows, own_vectors: np.ndarray, targets: np.ndarray, hidden: np.ndarray, shown: np.ndarray
-) -> tuple[np.ndarray, float]:
-    """Predict hidden items from the others, by terms and by own vectors, float32, shape (2, n_hidden, d + 1).
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Predict hidden items from the others, float32, shape (n_hidden, d + 1).
 
-    Also returns the best of `PENALTIES`, by which the second are predicted. For `rows` and `own_vectors` see
-    `fit_content`; `targets` are what is predicted of each of these items, float32, shape (n_items, d + 1).
+    Also returns the factors of what terms and own vectors predict, shape (2,), and the best of `PENALTIES` for the
+    latter. For `rows` and `own_vectors` see `fit_content`; `targets` are those of its items, shape (n_items, d + 1).
     """
     by_terms = rows.take(hidden).mean_vectors(average_terms(rows.take(shown), targets[shown]))
     projections = [project(own_vectors[shown], targets[shown], penalty) for penalty in PENALTIES]
     by_vectors = [own_vectors[hidden] @ projection for projection in projections]
     errors = [float(((predicted - targets[hidden]) ** 2).sum()) for predicted in by_vectors]
     best = int(np.argmin(errors))
-    return np.stack([by_terms, by_vectors[best]]), PENALTIES[best]
+    parts = np.stack([by_terms, by_vectors[best]])
+    scales = np.linalg.lstsq(parts[:, :, :-1].reshape(2, -1).T, targets[hidden, :-1].ravel(), rcond=1e-6)[0]
+    return np.tensordot(scales, parts, axes=1).astype(np.float32), scales, PENALTIES[best]
 
 
 def average_terms(rows: SparseRows, targets: np.ndarray) -> np.ndarray:

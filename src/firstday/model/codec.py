@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -34,38 +34,46 @@ def encode(value: Any) -> tuple[Any, dict[str, File]]:
 
     Names consist of lower-case ASCII letters, digits and ``_-.``.
     """
-    files: dict[str, File] = {}
-    names: dict[int, str] = {}
+    writer = _Writer()
+    return writer.write(value, ()), writer.files
 
-    def name_file(part: Any, content: File, path: Path) -> str:
-        if id(part) not in names:
+
+@dataclass(eq=False)
+class _Writer:
+    """Files by name, and names of the files of objects by id."""
+
+    files: dict[str, File] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)
+
+    def name_file(self, part: Any, content: File, path: Path) -> str:
+        """Return the name of an object's file, which is added unless the object has one."""
+        if id(part) not in self.names:
             stem = ".".join(re.sub("[^a-z0-9_-]+", "_", name.lower()) for name in path)[:200]
             suffix = ".npy" if isinstance(content, np.ndarray) else ".parquet"
-            while f"{stem}{suffix}" in files:
+            while f"{stem}{suffix}" in self.files:
                 stem += "-"
-            names[id(part)] = f"{stem}{suffix}"
-            files[names[id(part)]] = content
-        return names[id(part)]
+            self.names[id(part)] = f"{stem}{suffix}"
+            self.files[self.names[id(part)]] = content
+        return self.names[id(part)]
 
-    def write(part: Any, path: Path) -> Any:
+    def write(self, part: Any, path: Path) -> Any:
+        """Return an object as JSON values."""
         if isinstance(part, np.ndarray) and part.size > 1 and (part == part.flat[0]).all():
-            return {FILE_KEY: name_file(part, part.flat[:1], path), SHAPE_KEY: list(part.shape)}
+            return {FILE_KEY: self.name_file(part, part.flat[:1], path), SHAPE_KEY: list(part.shape)}
         if isinstance(part, File):
-            return {FILE_KEY: name_file(part, part, path)}
+            return {FILE_KEY: self.name_file(part, part, path)}
         if isinstance(part, BaseModel):
             return part.model_dump(mode="json")
         if is_dataclass(part):
-            stored = [field.name for field in fields(part) if field.metadata.get("is_stored", True)]
-            return {name: write(getattr(part, name), (*path, name)) for name in stored}
+            stored = [of.name for of in fields(part) if of.metadata.get("is_stored", True)]
+            return {name: self.write(getattr(part, name), (*path, name)) for name in stored}
         if isinstance(part, Mapping):
-            return {name: write(value, (*path, name)) for name, value in part.items()}
+            return {name: self.write(value, (*path, name)) for name, value in part.items()}
         if isinstance(part, list | tuple):
             if len(part) > MAX_INLINE_STRINGS and all(isinstance(text, str) for text in part):
-                return {STRINGS_KEY: name_file(part, pl.Series(part, dtype=pl.String), path)}
-            return [write(value, (*path, str(position))) for position, value in enumerate(part)]
+                return {STRINGS_KEY: self.name_file(part, pl.Series(part, dtype=pl.String), path)}
+            return [self.write(value, (*path, str(position))) for position, value in enumerate(part)]
         return part.item() if isinstance(part, np.generic) else part
-
-    return write(value, ()), files
 
 
 def decode(cls: type[T], json: Any, files: Mapping[str, Any]) -> T:

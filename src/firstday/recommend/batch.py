@@ -7,27 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import add
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from firstday.data.dataset import Dataset
-from firstday.data.left_out import left_out_path, write_left_out
-from firstday.data.newcomers import load_newcomers
-from firstday.errors import DataError
-from firstday.files import replaced
-from firstday.impressions.passed_over import collect_passed_over
 from firstday.model.item_content import content_of
 from firstday.recommend.answers import answer_query
+from firstday.recommend.dataset_query import query_users
 from firstday.recommend.effects import count_ineffective
-from firstday.recommend.list_files import find_list_form, write_list_file
 from firstday.recommend.new_items.new_items import NewItems
-from firstday.recommend.query import Query
 from firstday.recommend.recommendation import frame_lists
 from firstday.recommend.recommender import Recommender, check_length
-from firstday.recommend.rules.list_rules import NO_RULES, Rules, compile_rules
+from firstday.recommend.rules.list_rules import NO_RULES, Rules
 
 USERS_AT_ONCE = 20_000
 
@@ -75,33 +68,6 @@ def add_items(recommender: Recommender, items: pl.DataFrame | None) -> tuple[Rec
     return replace(recommender, new_items=NewItems.of(recommender.model, items)), ()
 
 
-def recommend_tables(
-    recommender: Recommender,
-    folder: Path,
-    out: Path,
-    k: int | None = None,
-    strategy: str | None = None,
-    *,
-    keep_used: bool = False,
-    rules: Rules = NO_RULES,
-    drop_bad_rows: float = 0.0,
-) -> BatchSummary:
-    """Recommend to all users in the tables of a folder, and write one file, atomically, with the rows of `list_users`.
-
-    `drop_bad_rows` is the maximum share of bad rows per table; if `out` is lists.csv, lists.left-out.jsonl has them.
-    """
-    form = find_list_form(str(out))
-    if not out.resolve().parent.is_dir():
-        raise DataError(f"{out}: its folder does not exist; create it first.")
-    dataset = load_newcomers(folder, config=recommender.model.config, drop_bad_rows=drop_bad_rows)
-    lists, summary = list_users(recommender, dataset, k, strategy, keep_used=keep_used, rules=rules)
-    with replaced(out) as staged:
-        write_list_file(lists, staged, form)
-    write_left_out(left_out_path(out), dataset.left_out)
-    notes = [f"Rules: {note}." for note in compile_rules(recommender.model, [rules], {}).notes]
-    return summary.with_notes([*dataset.notes, *notes])
-
-
 def list_users(
     recommender: Recommender,
     dataset: Dataset,
@@ -115,23 +81,23 @@ def list_users(
     recommender, notes = add_items(recommender, dataset.new_items)
     model = recommender.model
     users = np.arange(len(dataset.users))
-    actions = dataset.actions()
-    passed_over = collect_passed_over(dataset, users, actions, model.config.signals)
-    batch, unknown = model.catalogue.translate(dataset, users, actions, passed_over)
-    listed = batch
-    new_items = recommender.new_items
-    if new_items is not None:
-        listed, unknown = new_items.catalogue.translate(dataset, users, actions, passed_over)
+    query, unknown = query_users(
+        model,
+        dataset,
+        users,
+        dataset.actions(),
+        check_length(model, k),
+        keep_used=keep_used,
+        new_items=recommender.new_items,
+    )
     summary = BatchSummary(len(users), unknown=Counter(unknown), notes=notes)
     name = strategy or model.config.recommend.strategy
     frames = []
     for part in np.array_split(users, len(users) // USERS_AT_ONCE + 1):
-        query = Query(model, batch.take(part), check_length(model, k), keep_used)
-        if new_items is not None:
-            query = query.with_new_items(new_items, listed.take(part))
-        answer = answer_query(query, name, [rules], partial(read_profile, dataset, part))
+        asked = query.take(part)
+        answer = answer_query(asked, name, [rules], partial(read_profile, dataset, part))
         frames.append(frame_lists(recommender.listed_items.catalogue, dataset.users.take(part), answer))
-        counts = count_ineffective(query, name, answer.routes)
+        counts = count_ineffective(asked, name, answer.routes)
         summary += BatchSummary(0, frames[-1].height, Counter(answer.routes.tolist()), Counter(), *counts)
     return pl.concat(frames), summary
 

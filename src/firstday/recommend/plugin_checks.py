@@ -27,6 +27,7 @@ def guard(spec: M) -> M:
     check_value = partial(_check_value, label, spec.value)
     checks: dict[str, Callable[..., Any]] = {
         "fit": check_value,
+        "choose": partial(_check_choice, check_value),
         "recommend": partial(check_answer, label),
         "component": partial(check_component, label),
         "reason": lambda reason, _: reason,
@@ -74,6 +75,12 @@ def _check_value(label: str, value_type: Any, value: Any, *_: Any) -> Any:
     if not isinstance(value, value_type):
         raise FirstdayError(f"{label}: fit returned a {type(value).__name__}; return a {value_type.__name__}.")
     return value
+
+
+def _check_choice(check_value: Callable[..., Any], choice: Any, *_: Any) -> Any:
+    """Return what a method chose, and figures about it; raise FirstdayError if it has another type."""
+    value, figures = choice
+    return (None if value is None else check_value(value)), figures
 
 
 def check_component(label: str, part: Part, query: Query, rows: np.ndarray) -> Part:

@@ -113,6 +113,14 @@ def _choose_fallback(model: TrainedModel) -> str:
     return next(name for name in FALLBACKS if find_strategy(name).stands_in(model))
 
 
+def has_component(model: TrainedModel, name: str) -> bool:
+    """Return whether a method is registered, and has a component that the model supports."""
+    spec = find_method(name)
+    if not isinstance(spec, StrategySpec) or spec.component is None:
+        return False
+    return spec.lacks(model.config, model.learned) is None
+
+
 def _components(model: TrainedModel) -> Iterator[tuple[str, str | None]]:
     """Yield the methods whose components the default list may combine, and the setting that the model lacks or None."""
     specs = [spec for spec in find_methods() if isinstance(spec, StrategySpec) and spec.component is not None]

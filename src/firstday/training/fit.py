@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.first_uses import FirstUses, count_first_uses
 from firstday.data.ids import Ids, stable_numbers
-from firstday.data.splits.histories import MIN_LEARNED_ITEMS, LogSpan, write_moment
-from firstday.data.splits.holdout import split_for_training
-from firstday.data.splits.split import Cohort, Split
+from firstday.data.splits.histories import MIN_LEARNED_ITEMS, write_moment
+from firstday.data.splits.split import Split
 from firstday.display import readable
 from firstday.embed.embeddings import Embeddings, select_uses
 from firstday.embed.kept_users import WarmUsers, keep_warm_users
-from firstday.embed.methods import collect_warm_logs, fit_embeddings, fold_in_users
+from firstday.embed.methods import collect_warm_logs
 from firstday.engine.everyone import (
     Everyone,
     StatisticsTask,
     count_groups,
     describe_encoder,
     describe_segments,
-    summarise_part,
 )
-from firstday.engine.large import LargeDataset, Learners
-from firstday.engine.shown_to_others import count_shown_to_others
-from firstday.errors import LOADED, ConfigError, DataError, expect
-from firstday.features.catalogue import Catalogue, map_columns
+from firstday.engine.local import as_learners, find_learners
+from firstday.engine.protocol import LargeDataset, Learners
+from firstday.errors import LOADED, DataError, expect
+from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import Encoder, collect_features, fit_encoder
 from firstday.features.signal_batch import SignalBatch
 from firstday.impressions.counts import add_shown, count_shown
-from firstday.impressions.passed_over import collect_passed_over
 from firstday.methods.calibrate import calibrate_run
 from firstday.methods.precision import measure_folds
 from firstday.model.trained_model import TrainedModel
@@ -44,15 +39,14 @@ from firstday.ranking import unit_rows
 from firstday.recommend.fold import Fold, TrainingRun
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.spec import LearningData, StrategySpec
+from firstday.recommend.spec import LearningData, SharedValueSpec, StrategySpec
 from firstday.recommend.support import describe_absent, learners_of, with_methods_of
 from firstday.segment.kmeans import fit_segments
 from firstday.segment.segments import Segments
 from firstday.sparse import SparseRows, union_rows
 from firstday.training.learn import (
     check_training,
-    choose_shared_values,
-    choose_strategies,
+    choose_values,
     learn_cold_model,
     learn_methods,
 )
@@ -98,16 +92,8 @@ def train(
     config = Config.of(config)
     config = with_methods_of(config, [config.recommend.strategy])
     with open_progress(progress) as report:
-        learners = None
-        split_config = config
-        if not isinstance(dataset, Dataset):
-            report("training users", 0, 1)
-            learners = dataset.find_learners(config)
-            report("training users", 1, 1)
-            dataset = learners.dataset
-            split_config = config.override("protocol", learners.protocol)
-        split = split_for_training(dataset, split_config, config.seed)
-        return fit(dataset, split, config, learners=learners, progress=report).recommender
+        learners = find_learners(dataset, config, report)
+        return fit(learners, learners.split(config), config, progress=report).recommender
 
 
 @readable
@@ -125,38 +111,28 @@ class FitResult:
 
 
 def fit(
-    dataset: Dataset,
+    dataset: Dataset | Learners,
     split: Split,
     config: Config,
     *,
     choose_settings: bool = True,
-    learners: Learners | None = None,
     progress: Progress = no_progress,
 ) -> FitResult:
     """Run every stage on the warm users of a split; cold users are never used.
 
     With too few validation users for a holdout, settings are cross-fitted: each fold is scored by a model trained
     without it. The final model is trained on all users, and gets the settings chosen on the folds. Without
-    `choose_settings`, all methods keep their default settings, and there are no weights or calibrations. `learners` are
-    those of tables on a cluster; None: `dataset` has all users.
+    `choose_settings`, all methods keep their default settings, and there are no weights or calibrations. `dataset` is
+    complete, or has the users to train on that an engine found.
 
     Raises ConfigError if a setting does not fit the data or requires another engine, or the device is not available.
     """
     check_training(config)
-    learners = learners or Learners(dataset, {}, None)
-    if config.training.factors == "mllib" and learners.factorise is None:
-        raise ConfigError("training.factors: 'mllib' requires the Spark engine; train on Spark, or set it to 'sample'.")
-    learn = partial(_learn, _Source(dataset, config, learners))
-    history = ObjectiveHistory()
-    folds = []
-    for number, rows in enumerate(split.folds, 1):
-        in_fold = _prefix(progress, f"fold {number} of {len(split.folds)}: ")
-        fold, _ = learn(split.fold(rows), history.record, in_fold, is_fold=True)
-        folds.append(fold)
-    trained, stage = learn(split, history.replay if folds else history.record, progress)
-    folds = folds or [trained]  # without cross-fitting, the holdout is the only fold
+    learners = as_learners(dataset)
+    dataset = learners.dataset
+    source = _Source(dataset, config, learners)
+    folds, trained, stage = _learn_folds(source, split, progress)
     model = trained.model
-    figures: dict[str, Any] = {}
     tunings: dict[str, Tuning] = {}
     if choose_settings:
         model, folds, tunings = search_options(folds, model, progress, dataset, split)
@@ -166,35 +142,35 @@ def fit(
         dataset=dataset,
         split=stage.split,
         uses=stage.uses,
-        first_uses=count_days(dataset, split, config, learners),
+        first_uses=learners.count_first_uses(split, config),
     )
+    figures: dict[str, Any] = {}
     if choose_settings:
-        run, figures = choose_strategies(run, progress)
-    learned_from = run if choose_settings else replace(run, folds=())
-    model, figures_of_values = choose_shared_values(learned_from, progress)
-    model = replace(model, calibrations=calibrate_run(replace(learned_from, model=model)))
-    metrics = measure_strategies(run) | figures | figures_of_values
+        run, figures = choose_values(run, StrategySpec, progress)
+    finished, figures_of_shared = choose_values(
+        run if choose_settings else replace(run, folds=()), SharedValueSpec, progress
+    )
+    model = replace(finished.model, calibrations=calibrate_run(finished))
+    metrics = measure_strategies(run) | figures | figures_of_shared
     if tunings:
         metrics["options"] = {name: tuning.to_json() for name, tuning in tunings.items()}
-    facts = {"data": describe_data(run, model, learners.facts), "metrics": metrics}
+    facts = {"data": describe_data(run, model, learners.summary()), "metrics": metrics}
     return FitResult(replace(model, facts=facts), tunings)
 
 
-def count_days(dataset: Dataset, split: Split, config: Config, learners: Learners) -> FirstUses | None:
-    """Count all warm users' first uses by day; None without times."""
-    window = split.warm_window
-    if window is None or dataset.events.first is None:
-        return None
-    if learners.count_first_uses is not None:
-        return learners.count_first_uses(_held_out(dataset, split))
-    log = LogSpan(dataset.events.first, int(window.end.max()))
-    return count_first_uses(dataset, split.warm, config.signals, window, log)
+def _learn_folds(source: _Source, split: Split, progress: Progress) -> tuple[list[Fold], Fold, _WarmStage]:
+    """Train on each fold, then on everyone; return the folds, the final model, and what this was learned from.
 
-
-def _held_out(dataset: Dataset, split: Split) -> Ids:
-    """Return the ids of validation and cold users who are not warm."""
-    unseen = np.setdiff1d(np.concatenate([split.validation.users, split.cold.users]), split.warm)
-    return Ids(dataset.users.take(unseen))
+    Without cross-fitting, the holdout is the only fold.
+    """
+    history = ObjectiveHistory()
+    folds = []
+    for number, rows in enumerate(split.folds, 1):
+        in_fold = _prefix(progress, f"fold {number} of {len(split.folds)}: ")
+        fold, _ = _learn(source, split.fold(rows), history.record, in_fold, is_fold=True)
+        folds.append(fold)
+    trained, stage = _learn(source, split, history.replay if folds else history.record, progress)
+    return folds or [trained], trained, stage
 
 
 def _prefix(progress: Progress, prefix: str) -> Progress:
@@ -235,113 +211,81 @@ def _learn(
     There are three kinds of runs: on a fold (`is_fold`); on a split with a single holdout; and, after the folds, on the
     whole split. The last also trains on the validation users, and stops at the median of the folds' best epochs.
     """
-    dataset = source.dataset
-    held_out = _held_out(dataset, split)
-    stage = _learn_segments(source, split, held_out, progress)
+    stage = _learn_segments(source, split, progress)
     fold = _learn_methods(source, stage, wrap, progress)
     if is_fold:
         return fold, stage
     model = fold.model
     shown = stage.everyone.shown
     if shown is not None:
-        if source.learners.count_others is not None:
-            others = source.learners.count_others(model, held_out)
-        else:
-            counted = split.warm if stage.everyone.sums else stage.split.warm
-            actions = dataset.actions(split.warm_window)
-            others = count_shown_to_others(dataset, model, counted, actions, held_out, split.warm_window)
+        counted = split.warm if stage.everyone.sums else stage.split.warm
+        others = source.learners.count_shown_to_others(split, model, counted)
         model = replace(model, shown_counts=add_shown([shown, others]))
     return replace(fold, query=fold.query.ask(model=model)), stage
 
 
-def _learn_segments(source: _Source, split: Split, held_out: Ids, progress: Progress) -> _WarmStage:
+def _learn_segments(source: _Source, split: Split, progress: Progress) -> _WarmStage:
     """Choose the warm users to train on, learn embeddings and segments, and count the items of all warm users."""
     dataset = source.dataset
     config = source.config
     learners = source.learners
-    warm = split.warm
     all_uses = warm_uses(dataset, split, config)
-    aggregate = learners.describe_everyone
-    rows = np.flatnonzero(all_uses.lengths() >= MIN_LEARNED_ITEMS)
-    if len(rows) > config.training.most_users:
-        aggregate = partial(summarise_part, dataset, warm, split.warm_actions, window=split.warm_window)
-        numbers = stable_numbers(Ids(dataset.users.take(warm[rows])), config.seed)
-        smallest = np.argsort(numbers, kind="stable")[: config.training.most_users]
-        rows = np.sort(rows[smallest])
-    split = split.keep_warm(rows)
+    rows, are_all = _choose_warm(dataset, split, all_uses, config)
+    trained = split.keep_warm(rows)
     uses = all_uses.take(rows)
     progress("embeddings", 0, 1)
-    logs = collect_warm_logs(dataset, split, config, uses)
-    if config.training.factors == "mllib" and learners.factorise and logs.precomputed is None:
-        d = config.embedding.resolve_dimensions(len(rows), len(dataset.items))
-        item_vectors = learners.factorise(held_out, d)
-        embeddings = fold_in_users(logs.affinity, item_vectors, config.embedding)
-    else:
-        embeddings = fit_embeddings(logs, config.embedding, seed=config.seed, threads=config.threads)
+    logs = collect_warm_logs(dataset, trained, config, uses)
+    embeddings = learners.fit_embeddings(logs, split, config)
     progress("embeddings", 1, 1)
     progress("segments", 0, 1)
     vectors = unit_rows(embeddings.user_vectors)
     n_segments = config.segments.resolve(len(rows))
     segments = fit_segments(vectors.__getitem__, uses, n_segments, config.segments, seed=config.seed)
+    held_out = split.held_out_ids(dataset.users)
     task = StatisticsTask.of(dataset, embeddings.fold_in, segments.centroids, config.signals, held_out)
-    if aggregate is None:
-        counts = count_groups(dataset, warm, all_uses, task.n_values)
+    if are_all and not learners.is_sample:
+        counts = count_groups(dataset, split.warm, all_uses, task.n_values)
         nearest = segments.assign(vectors)
-        shown = count_shown(dataset, split.warm, nearest, len(segments), config.signals, split.warm_window)
+        shown = count_shown(dataset, trained.warm, nearest, len(segments), config.signals, split.warm_window)
         everyone = Everyone(counts, {}, shown)
     else:
-        everyone = aggregate(task)
+        everyone = learners.describe_everyone(split, task)
         segments = describe_segments(segments, everyone, config.segments)
-        if everyone.shown is not None:
-            shown = everyone.shown.keep_segments(np.flatnonzero(everyone.segments.sizes))
-            everyone = replace(everyone, shown=shown)
+        everyone = everyone.without_empty_segments()
     progress("segments", 1, 1)
-    return _WarmStage(split, uses, embeddings, segments.without(dataset.unlisted), everyone)
+    return _WarmStage(trained, uses, embeddings, segments.without(dataset.unlisted), everyone)
+
+
+def _choose_warm(dataset: Dataset, split: Split, uses: SparseRows, config: Config) -> tuple[np.ndarray, bool]:
+    """Return the rows of the warm users to train on, at most `training.most_users`, and whether these are all."""
+    rows = np.flatnonzero(uses.lengths() >= MIN_LEARNED_ITEMS)
+    if len(rows) <= config.training.most_users:
+        return rows, True
+    numbers = stable_numbers(Ids(dataset.users.take(split.warm[rows])), config.seed)
+    smallest = np.argsort(numbers, kind="stable")[: config.training.most_users]
+    return np.sort(rows[smallest]), False
 
 
 def _learn_methods(source: _Source, stage: _WarmStage, wrap: ObjectiveWrapper, progress: Progress) -> Fold:
     """Fit the feature encoder, and train the cold model and the methods."""
     dataset = source.dataset
     config = source.config
-    signals = config.signals
     split = stage.split
-    uses = stage.uses
     embeddings = stage.embeddings
-    stored = None
-    if config.recommend.warm_users:
-        ids = Ids(dataset.users.take(split.warm))
-        vectors = unit_rows(embeddings.user_vectors)
-        stored = keep_warm_users(ids, vectors, uses, config.recommend.warm_users, seed=config.seed)
-    catalogue = Catalogue.of(dataset, signals.names, None if stored is None else stored.ids)
+    stored = _keep_warm(source, stage)
+    catalogue = Catalogue.of(dataset, config.signals.names, None if stored is None else stored.ids)
     warm_days = [catalogue.translate(dataset, split.warm, day_one)[0] for day_one in split.warm_day_one]
     encoder = _fit_encoder(source, stage, warm_days[0], stored)
-    validation_users = split.validation
-    days, _ = catalogue.translate(dataset, validation_users.users, validation_users.day_one)
-    excluded = days.excluded_items(signals)
-    if validation_users.not_yet_added is not None:
-        excluded = union_rows([excluded, validation_users.not_yet_added])
+    cohort = split.validation
+    days, _ = catalogue.translate(dataset, cohort.users, cohort.day_one)
+    excluded = days.excluded_items(config.signals)
+    if cohort.not_yet_added is not None:
+        excluded = union_rows([excluded, cohort.not_yet_added])
     rows = draw_evaluated(days.n_users, days.n_items)
-    evaluated = days.take(rows)
-    truth = validation_users.truth
     validation = Validation(
-        excluded.take(rows), truth.take(rows), config.recommend.k, stage.segments, embeddings.scoring_vectors
+        excluded.take(rows), cohort.truth.take(rows), config.recommend.k, stage.segments, embeddings.scoring_vectors
     )
-    data = LearningData(
-        config=config,
-        features=collect_features(encoder, warm_days),
-        liked=[day.affinity(signals) for day in warm_days],
-        uses=uses,
-        embeddings=embeddings,
-        validation_features=encoder.encode(evaluated),
-        validation_liked=evaluated.affinity(signals),
-        validation_excluded=validation.excluded,
-        profile=warm_days[0].profile,
-        day_one_uses=[select_uses(day, signals, uses.n_rows, uses.n_columns) for day in split.warm_day_one],
-        day_one_excluded=[day.excluded_items(signals) for day in warm_days],
-        unlisted=dataset.unlisted,
-        members_of_items=encoder.members_of_items,
-        item_columns=dataset.columns,
-    )
+    data = _join_learning_data(source, stage, encoder, warm_days, days.take(rows), validation.excluded)
     model = TrainedModel(
         config=config,
         catalogue=catalogue,
@@ -357,7 +301,45 @@ def _learn_methods(source: _Source, stage: _WarmStage, wrap: ObjectiveWrapper, p
         unlisted=dataset.unlisted,
     )
     query = Query(model, days, config.recommend.k, excluded_override=excluded)
-    return Fold(query, truth, split.validation.day_end_us)
+    return Fold(query, cohort.truth, cohort.day_end_us)
+
+
+def _keep_warm(source: _Source, stage: _WarmStage) -> WarmUsers | None:
+    """Return the warm users to store; None if disabled."""
+    n_kept = source.config.recommend.warm_users
+    if not n_kept:
+        return None
+    ids = Ids(source.dataset.users.take(stage.split.warm))
+    return keep_warm_users(ids, unit_rows(stage.embeddings.user_vectors), stage.uses, n_kept, seed=source.config.seed)
+
+
+def _join_learning_data(
+    source: _Source,
+    stage: _WarmStage,
+    encoder: Encoder,
+    warm_days: Sequence[SignalBatch],
+    evaluated: SignalBatch,
+    excluded: SparseRows,
+) -> LearningData:
+    """Return the data of methods: day ones of warm users, and of validation users with the items `excluded`."""
+    signals = source.config.signals
+    uses = stage.uses
+    return LearningData(
+        config=source.config,
+        features=collect_features(encoder, warm_days),
+        liked=[day.affinity(signals) for day in warm_days],
+        uses=uses,
+        embeddings=stage.embeddings,
+        validation_features=encoder.encode(evaluated),
+        validation_liked=evaluated.affinity(signals),
+        validation_excluded=excluded,
+        profile=warm_days[0].profile,
+        day_one_uses=[select_uses(day, signals, uses.n_rows, uses.n_columns) for day in stage.split.warm_day_one],
+        day_one_excluded=[day.excluded_items(signals) for day in warm_days],
+        unlisted=source.dataset.unlisted,
+        members_of_items=encoder.members_of_items,
+        item_columns=source.dataset.columns,
+    )
 
 
 def _fit_encoder(source: _Source, stage: _WarmStage, day_one: SignalBatch, stored: WarmUsers | None) -> Encoder:
@@ -384,33 +366,13 @@ def warm_uses(dataset: Dataset, split: Split, config: Config) -> SparseRows:
     return select_uses(split.warm_actions, config.signals, len(split.warm), len(dataset.items))
 
 
-def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: int) -> Query:
-    """Build the query for a cohort's users from their profiles and day ones alone.
-
-    Impressions up to the end of day one are included, unless day ones are sampled.
-    """
-    model = recommender.model
-    passed_over = None
-    if cohort.day_end_us is not None:
-        passed_over = collect_passed_over(
-            dataset, cohort.users, cohort.day_one, model.config.signals, until=cohort.day_end_us
-        )
-    batch, _ = model.catalogue.translate(dataset, cohort.users, cohort.day_one, passed_over)
-    query = Query(model, batch, k)
-    if cohort.not_yet_added is None:
-        return query
-    not_yet_added = map_columns(cohort.not_yet_added, dataset.items, model.catalogue.items)
-    return replace(query, excluded_override=union_rows([query.excluded, not_yet_added]))
-
-
-def describe_data(run: TrainingRun, model: TrainedModel, totals: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the facts about the training data; `totals` (`Learners.facts`) override counts of the dataset."""
+def describe_data(run: TrainingRun, model: TrainedModel, counts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts about the training data; `counts` are those of `Learners.summary`."""
     dataset = run.dataset
     split = run.split
     facts = {
         "dataset": dataset.name,
-        **dataset.summary(),
-        **totals,
+        **counts,
         "warm_users": int(model.everyone.sizes[0]),
         "vectors": model.config.embedding.method if dataset.item_vectors is None else "precomputed",
         "validation_users": len(split.validation),
@@ -429,9 +391,9 @@ def describe_data(run: TrainingRun, model: TrainedModel, totals: Mapping[str, An
         facts["items_without_vector"] = n_without_vector
     if len(model.unlisted) > n_without_vector:
         facts["items_unlisted"] = len(model.unlisted)
-    if (counts := model.shown_counts) is not None:
-        facts["impressions"] = int(counts.shown.weights.sum(dtype=np.float64))
-        facts["impressions_used"] = int(counts.used.weights.sum(dtype=np.float64))
+    if (shown := model.shown_counts) is not None:
+        facts["impressions"] = int(shown.shown.weights.sum(dtype=np.float64))
+        facts["impressions_used"] = int(shown.used.weights.sum(dtype=np.float64))
     return facts
 
 

@@ -7,7 +7,6 @@ from typing import Any
 from firstday.cold.cold_model import ColdModel
 from firstday.config import Config
 from firstday.errors import needs_extra
-from firstday.model.trained_model import TrainedModel
 from firstday.progress import Progress
 from firstday.recommend.fold import TrainingRun
 from firstday.recommend.spec import ColdModelSpec, LearningData, SharedValueSpec, StrategySpec
@@ -74,29 +73,17 @@ def learn_methods(
     return learned
 
 
-def choose_strategies(run: TrainingRun, progress: Progress) -> tuple[TrainingRun, dict[str, Any]]:
-    """Learn the strategies that choose after the folds; return the run with their values, and figures about them."""
+def choose_values(
+    run: TrainingRun, kind: type[StrategySpec | SharedValueSpec], progress: Progress
+) -> tuple[TrainingRun, dict[str, Any]]:
+    """Learn the methods of a kind that choose after the folds; return the run with their values, and figures."""
     figures: dict[str, Any] = {}
-    strategies = [spec for spec in learners_of(run.model.config) if isinstance(spec, StrategySpec)]
-    for spec in sorted(strategies, key=lambda spec: spec.learned_by is not None):
-        if spec.choose is not None:
-            progress(spec.name, 0, 1)
-            value, figures_of_value = spec.choose(run)
-            progress(spec.name, 1, 1)
-            run = run.with_learned(**{spec.name: value})
+    methods = [method for method in learners_of(run.model.config) if isinstance(method, kind)]
+    for method in sorted(methods, key=lambda method: method.learned_by is not None):
+        if method.choose is not None:
+            progress(method.name, 0, 1)
+            value, figures_of_value = method.choose(run)
+            run = run.with_learned(**{method.name: value})
             figures |= figures_of_value
+            progress(method.name, 1, 1)
     return run, figures
-
-
-def choose_shared_values(run: TrainingRun, progress: Progress) -> tuple[TrainedModel, dict[str, Any]]:
-    """Return the model with the values that several strategies read, and figures about them; the folds have none."""
-    model = run.model
-    figures: dict[str, Any] = {}
-    for spec in learners_of(model.config):
-        if isinstance(spec, SharedValueSpec):
-            progress(spec.name, 0, 1)
-            value, figures_of_value = spec.choose(run)
-            progress(spec.name, 1, 1)
-            model = model.with_learned(**{spec.name: value})
-            figures |= figures_of_value
-    return model, figures

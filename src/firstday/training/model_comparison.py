@@ -15,8 +15,8 @@ from firstday.data.splits.snapshot import take_snapshot
 from firstday.data.splits.split import Cohort
 from firstday.metrics import Interval, bootstrap_ratios, measure
 from firstday.recommend.answers import answer_query
+from firstday.recommend.dataset_query import cohort_query
 from firstday.recommend.recommender import Recommender
-from firstday.training.fit import cohort_query
 from firstday.training.held_out_users import MIN_COMPARED, hash_users
 from firstday.training.renew import renew_counts
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from itertools import product
 from math import prod
@@ -158,26 +158,57 @@ def _search_one(
     split: Split | None,
 ) -> tuple[TrainedModel, list[Fold], Tuning]:
     """Choose the options of one method, then learn with them on all warm users; see `search_options`."""
-    name = spec.name
-    grid, start = grid_of(spec, model.config, has_times=split is not None and split.warm_window is not None)
-    if search.prepare is None and not any((spec.recommend(fold.query).routes == name).any() for fold in folds):
-        # Without answers, nothing tells options apart.
-        fixed = model.config.plugins.get(name, {})
-        grid = {option: (fixed.get(option, getattr(model.learned[name], option)),) for option in grid}
-        start = grid
-    n_first = prod(len(start.get(option, values)) for option, values in grid.items())
-    n_tried = 0
+    has_times = split is not None and split.warm_window is not None
+    grid, start = _find_grid(spec, search, folds, model, has_times=has_times)
     parts = [split.fold(rows) for rows in split.folds] if split is not None and split.folds else [split]
     sample = head(folds, search.max_users)
-    for fold in sample:
-        _ = fold.query.closeness  # computed once for all combinations
-    learned: list[Any] = []  # what each part teaches with the options tried last
+    began = perf_counter()
+    trials = _Trials(
+        spec.name,
+        _make_learner(spec.name, search, dataset, model.config, len(parts)),
+        folds,
+        parts,
+        sample,
+        prod(len(start.get(option, values)) for option, values in grid.items()),
+        progress,
+    )
+    options, precision = search_grid(grid, start, trials.measure)
+    chosen_folds = trials.choose(options)
+    n_tried = trials.n_tried
+    del trials  # frees memory
+    tuned_at = perf_counter()
+    learn = _make_learner(spec.name, search, dataset, model.config, 1)
+    model = model.with_learned(**{spec.name: learn(split, model, options)})
+    fit_seconds = perf_counter() - tuned_at
+    n_users = sum(fold.query.n_users for fold in sample)
+    tuning = Tuning(grid, options, precision, n_users, fit_seconds, tuned_at - began, n_tried)
+    return model, chosen_folds, tuning
 
-    @lru_cache(maxsize=len(parts))
+
+def _find_grid(
+    spec: StrategySpec, search: OptionSearch, folds: Sequence[Fold], model: TrainedModel, *, has_times: bool
+) -> tuple[Grid, Grid]:
+    """Return the grid and its start; without answers, nothing tells options apart, so there is one value of each."""
+    grid, start = grid_of(spec, model.config, has_times=has_times)
+    if search.prepare is not None or any((spec.recommend(fold.query).routes == spec.name).any() for fold in folds):
+        return grid, start
+    values = {**vars(model.learned[spec.name]), **model.config.plugins.get(spec.name, {})}
+    grid = {option: (values[option],) for option in grid}
+    return grid, grid
+
+
+Learner = Callable[[Split | None, TrainedModel, Mapping[str, Any]], Any]
+"""Returns what the warm users of a split teach a method with some options, given the model trained on them."""
+
+
+def _make_learner(name: str, search: OptionSearch, dataset: Dataset | None, config: Config, n_parts: int) -> Learner:
+    """Return a function that learns a method with options; what all options share is computed once per part."""
+
+    @lru_cache(maxsize=n_parts)
     def prepare(part: Split, min_items: int, window_days: float | None) -> Callable[..., Any]:
         assert search.prepare is not None
         assert dataset is not None
-        return search.prepare(collect_uses(dataset, part, model.config, min_items, window_days))
+        return search.prepare(collect_uses(dataset, part, config, min_items, window_days))
 
     def learn(part: Split | None, trained: TrainedModel, options: Mapping[str, Any]) -> Any:
         if search.prepare is None:
@@ -186,32 +217,47 @@ def _search_one(
         own_options = {option: value for option, value in options.items() if option not in DATA_GRID}
         return prepare(part, options["min_items"], options.get("window_days"))(**own_options)
 
-    def learn_parts(options: Mapping[str, Any]) -> None:
-        learned.clear()  # frees memory
-        learned.extend(learn(part, fold.model, options) for fold, part in zip(folds, parts, strict=True))
+    return learn
 
-    def with_learned(folds: Sequence[Fold]) -> list[Fold]:
-        return [fold.with_learned(**{name: value}) for fold, value in zip(folds, learned, strict=True)]
 
-    def objective(options: Mapping[str, Any]) -> float:
-        nonlocal n_tried
-        progress(name, n_tried, max(n_first, n_tried + 1))
-        n_tried += 1
-        learn_parts(options)
-        return 100 * float(measure_folds(with_learned(sample), name).mean())
+@dataclass(eq=False)
+class _Trials:
+    """Trials of a method's options, `n_first` or more: `learned` is what each part teaches with those tried last."""
 
-    began = perf_counter()
-    options, precision = search_grid(grid, start, objective)
-    progress(name, n_tried, n_tried)
-    if n_tried > 1:
-        learn_parts(options)
-    chosen_folds = with_learned(folds)
-    prepare.cache_clear()
-    tuned_at = perf_counter()
-    model = model.with_learned(**{name: learn(split, model, options)})
-    fit_seconds = perf_counter() - tuned_at
-    n_users = sum(fold.query.n_users for fold in sample)
-    return model, chosen_folds, Tuning(grid, options, precision, n_users, fit_seconds, tuned_at - began, n_tried)
+    name: str
+    learn: Learner
+    folds: Sequence[Fold]
+    parts: Sequence[Split | None]
+    sample: Sequence[Fold]
+    n_first: int
+    progress: Progress
+    learned: list[Any] = field(default_factory=list)
+    n_tried: int = 0
+
+    def measure(self, options: Mapping[str, Any]) -> float:
+        """Return the precision of options on the sample, in %."""
+        if not self.n_tried:
+            for fold in self.sample:
+                _ = fold.query.closeness  # computed once for all combinations
+        self.progress(self.name, self.n_tried, max(self.n_first, self.n_tried + 1))
+        self.n_tried += 1
+        self._learn_parts(options)
+        return 100 * float(measure_folds(self._give(self.sample), self.name).mean())
+
+    def choose(self, options: Mapping[str, Any]) -> list[Fold]:
+        """Return the folds with what they teach with the chosen options."""
+        self.progress(self.name, self.n_tried, self.n_tried)
+        if self.n_tried > 1:
+            self._learn_parts(options)
+        return self._give(self.folds)
+
+    def _learn_parts(self, options: Mapping[str, Any]) -> None:
+        self.learned.clear()  # frees memory
+        for fold, part in zip(self.folds, self.parts, strict=True):
+            self.learned.append(self.learn(part, fold.model, options))
+
+    def _give(self, folds: Sequence[Fold]) -> list[Fold]:
+        return [fold.with_learned(**{self.name: value}) for fold, value in zip(folds, self.learned, strict=True)]
 
 
 def grid_of(spec: StrategySpec, config: Config, *, has_times: bool) -> tuple[Grid, Grid]:

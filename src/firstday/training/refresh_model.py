@@ -20,7 +20,8 @@ from firstday.data.dataset import Dataset
 from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Cohort, Split
 from firstday.display import readable
-from firstday.engine.engines import ModelPlace, load
+from firstday.engine.engines import load
+from firstday.engine.local import save_model
 from firstday.errors import ArtifactError, BusyError, ConfigError, needs_extra
 from firstday.model.folder import KEEP, check_target, version_in
 from firstday.progress import Progress, open_progress
@@ -397,7 +398,7 @@ def _replace_model(night: Night, keep: int) -> RefreshResult:
     for outcome, describe in GATES:
         if reason := describe(night):
             return _conclude(night, outcome, reason, night.comparison if outcome == "worse" else None)
-    ModelPlace(str(night.path)).save(night.new, night.dataset.left_out, keep=keep)
+    save_model(night.new, str(night.path), night.dataset.left_out, keep=keep)
     outcome, reason = _explain_publication(night)
     return _conclude(night, outcome, reason, night.comparison, published=True)
 

@@ -48,23 +48,27 @@ def assign_roles(
     is_evaluable = histories.can_be_evaluated if histories.log else histories.n_used >= config.sampled.min_items
     evaluable = np.flatnonzero(is_evaluable & ~held_out)
     cold = np.flatnonzero(is_evaluable & held_out)
-    if histories.log is None:
-        order = np.random.default_rng(config.seed).permutation(evaluable)
-        n_validation = round(config.sampled.validation * len(order))
-        n_warm = round(config.sampled.warm * len(order)) if with_cold else len(order) - n_validation
-        validation, drawn = np.split(order[n_warm:], [n_validation])
-        is_warm[order[n_warm:]] = False
-        return Roles(np.flatnonzero(is_warm), validation, drawn if with_cold else cold)
+    if histories.log is not None:
+        return _hold_out_newcomers(histories, is_warm, evaluable, cold)
+    order = np.random.default_rng(config.seed).permutation(evaluable)
+    n_validation = round(config.sampled.validation * len(order))
+    n_warm = round(config.sampled.warm * len(order)) if with_cold else len(order) - n_validation
+    validation, drawn = np.split(order[n_warm:], [n_validation])
+    is_warm[order[n_warm:]] = False
+    return Roles(np.flatnonzero(is_warm), validation, drawn if with_cold else cold)
+
+
+def _hold_out_newcomers(histories: Histories, is_warm: np.ndarray, evaluable: np.ndarray, cold: np.ndarray) -> Roles:
+    """Hold out a tenth of the evaluable users for validation; if these are too few, divide up to all into folds."""
     evaluable = evaluable[np.argsort(histories.numbers[evaluable], kind="stable")]
     n_held_out = min(MOST_VALIDATION, round(len(evaluable) / 10))
-    folds: list[np.ndarray] = []
     if n_held_out >= ENOUGH_VALIDATION:
         validation = np.sort(evaluable[:n_held_out])
         is_warm[validation] = False
-    else:
-        n_folds = ceil(ENOUGH_VALIDATION * MAX_FOLDS / max(1, len(evaluable)))
-        folds = [np.sort(fold) for fold in np.array_split(evaluable, MAX_FOLDS)[:n_folds] if len(fold)]
-        validation = np.sort(np.concatenate([evaluable[:0], *folds]))
+        return Roles(np.flatnonzero(is_warm), validation, cold)
+    n_folds = ceil(ENOUGH_VALIDATION * MAX_FOLDS / max(1, len(evaluable)))
+    folds = [np.sort(fold) for fold in np.array_split(evaluable, MAX_FOLDS)[:n_folds] if len(fold)]
+    validation = np.sort(np.concatenate([evaluable[:0], *folds]))
     rows = tuple(np.searchsorted(validation, fold) for fold in folds)
     return Roles(np.flatnonzero(is_warm), validation, cold, rows)
 

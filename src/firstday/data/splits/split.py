@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from firstday.data.events import Pair, Window
+from firstday.data.ids import Ids
 from firstday.data.user_rows import take_rows
 from firstday.display import readable
 from firstday.sparse import SparseRows
@@ -59,6 +60,11 @@ class Split:
     protocol: str = "sampled"
     warm_window: Window | None = None  # time window of `warm_actions`, a row for each `user_ix`; None: all times
     notes: tuple[str, ...] = ()  # sentences on the split
+
+    def held_out_ids(self, users: Ids) -> Ids:
+        """Return the ids of validation and cold users who are not warm, given those of all users."""
+        evaluated = np.concatenate([self.validation.users, self.cold.users])
+        return Ids(users.take(np.setdiff1d(evaluated, self.warm)))
 
     def fold(self, rows: np.ndarray) -> Split:
         """Hold out some validation users, given by rows of `validation`; drop the others from `validation`."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -15,13 +15,17 @@ from pyspark.sql import functions as fn
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.first_uses import add_first_uses, count_warm_first_uses
+from firstday.data.first_uses import FirstUses, add_first_uses, count_warm_first_uses
 from firstday.data.ids import Ids
 from firstday.data.parts import join_users, unpack
 from firstday.data.splits.cut_offs import choose_target_days
-from firstday.data.splits.histories import MIN_LEARNED_ITEMS, LogSpan
-from firstday.engine.everyone import merge
-from firstday.engine.large import MAX_STABLE_NUMBER, Learners, describe_warm, read_facts, take_learners
+from firstday.data.splits.histories import MIN_LEARNED_ITEMS, Histories, LogSpan
+from firstday.data.splits.split import Split
+from firstday.embed.embeddings import Embeddings
+from firstday.embed.methods import WarmLogs, fold_in_users
+from firstday.engine.everyone import Everyone, StatisticsTask, merge
+from firstday.engine.local import LocalLearners
+from firstday.engine.protocol import read_facts
 from firstday.engine.spark.session import named_errors
 from firstday.engine.spark.work import (
     MERGED_PARTS,
@@ -32,16 +36,22 @@ from firstday.engine.spark.work import (
     add_answers,
     answer_question,
     count_others,
+    describe_warm,
     list_ratings,
     map_parts,
+    take_learners,
     unpack_answer,
 )
-from firstday.impressions.counts import add_shown
+from firstday.impressions.counts import ShownCounts, add_shown
 from firstday.model.trained_model import TrainedModel
+
+A = TypeVar("A")
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+MAX_STABLE_NUMBER = 2**64 - 1
+"""The largest stable number."""
 MIN_FETCHED_PARTS = 32
 """Minimum number of answers that the driver fetches in one job."""
 MAX_JOBS = 16
@@ -52,9 +62,10 @@ MAX_USER_RATIO = 10
 
 @dataclass(frozen=True, eq=False)
 class ClusterDataset:
-    """Checked tables, divided into parts of users and stored on the executors' disks; see `LargeDataset`.
+    """Checked tables, divided into parts of users and stored on the executors' disks.
 
-    All parts share the catalogue; `parts` has one row for each (`firstday.engine.spark.work.PARTS_DDL`).
+    See `firstday.engine.protocol.LargeDataset`. All parts share the catalogue; `parts` has one row for each
+    (`firstday.engine.spark.work.PARTS_DDL`).
     """
 
     name: str
@@ -75,7 +86,7 @@ class ClusterDataset:
             selection = self.parts.where(fn.col("part").between(start, start + step - 1))
             yield from collect_answers(selection.mapInArrow(work, PARTS_DDL), self.name)
 
-    def add_up(self, merge: Callable[[Iterable[Any]], Any], function: Question, *arguments: Any) -> Any:
+    def add_up(self, merge: Callable[[Iterable[A]], A], function: Callable[..., A], *arguments: Any) -> A:
         """Call a function on the Dataset of each part and add up the results, as far as possible on the executors.
 
         `merge` adds up results in the given order, which depends only on the part numbers. See also `ask`.
@@ -112,35 +123,21 @@ class ClusterDataset:
         """Columns of `items` that filters can read."""
         return self.catalogue.columns
 
-    def find_learners(self, config: Config) -> Learners:
-        """Choose the users to train on and fetch them to the driver; see `firstday.engine.large.LargeDataset`."""
+    def find_learners(self, config: Config) -> ClusterLearners:
+        """Choose the users to train on and fetch them to the driver; see `firstday.engine.protocol.LargeDataset`."""
         summary, histories = read_facts(self, config)
-        log = histories.log
         choose_target_days(histories, config)  # raises for tables without timestamps
         is_warm = histories.can_be_warm & (histories.n_used >= MIN_LEARNED_ITEMS)
         threshold = find_threshold(histories.numbers, is_warm, config.training.most_users)
         packed = self.ask(take_learners, config.seed, threshold, n_jobs=MAX_JOBS)
         parts = (unpack(part, self.catalogue) for part in packed)
         are_all = threshold == MAX_STABLE_NUMBER
-        learners = join_users(self.name, parts, self.catalogue, are_all=are_all)
+        dataset = join_users(self.name, parts, self.catalogue, are_all=are_all)
         first, last = summary.moments or (None, None)
-        learners = replace(learners, events=replace(learners.events, first=first, last=last), notes=self.notes)
-        factorise = partial(self._factorise, config, log)
-        fetched = Learners(learners, {}, None, factorise, protocol=histories.protocol)
-        if are_all:
-            return fetched
-        facts = {"users": len(histories), "interactions": summary.interactions}
+        dataset = replace(dataset, events=replace(dataset.events, first=first, last=last), notes=self.notes)
+        return ClusterLearners(self, dataset, config, histories, summary.interactions, not are_all)
 
-        def count_shown(model: TrainedModel, held_out: Ids) -> Any:
-            model = replace(model, learned={})  # executors may lack the plugins of learned values
-            return self.add_up(add_shown, count_others, config, log, model, held_out)
-
-        describe_everyone = partial(self.add_up, merge, describe_warm, config, log)
-        count_first_uses = partial(self.add_up, add_first_uses, count_warm_first_uses, config, log)
-        fetched = replace(fetched, facts=facts, describe_everyone=describe_everyone, count_first_uses=count_first_uses)
-        return replace(fetched, count_others=count_shown) if summary.impressions else fetched
-
-    def _factorise(self, config: Config, log: LogSpan | None, held_out: Ids, dimensions: int) -> np.ndarray:
+    def factorise(self, config: Config, log: LogSpan | None, held_out: Ids, dimensions: int) -> np.ndarray:
         """Compute item vectors with MLlib's ALS from all warm users except held-out ones."""
         work = self._work(list_ratings, self.n_parts, config, log, held_out)
         with named_errors(self.name):
@@ -152,6 +149,68 @@ class ClusterDataset:
     def forget(self) -> None:
         """Delete the parts from the executors' disks."""
         self.parts.unpersist()
+
+
+@dataclass(frozen=True, eq=False)
+class ClusterLearners:
+    """Users to train on, fetched from a cluster; see `firstday.engine.protocol.Learners`.
+
+    `histories` and `n_interactions` are those of all users. If these are not more, this machine answers about them.
+    """
+
+    tables: ClusterDataset
+    dataset: Dataset
+    config: Config
+    histories: Histories
+    n_interactions: int
+    is_sample: bool
+
+    def split(self, config: Config) -> Split:
+        """Split the users for training, by the protocol of all users."""
+        return self._local.split(config.override("protocol", self.histories.protocol))
+
+    def summary(self) -> Mapping[str, Any]:
+        """Return the counts of the dataset, with the numbers of all users and interactions."""
+        return {**self.dataset.summary(), "users": len(self.histories), "interactions": self.n_interactions}
+
+    def fit_embeddings(self, logs: WarmLogs, split: Split, config: Config) -> Embeddings:
+        """Learn vectors from the users to train on, or by `training.factors` those of items from all warm users."""
+        if config.training.factors != "mllib" or logs.precomputed is not None:
+            return self._local.fit_embeddings(logs, split, config.override("training.factors", "sample"))
+        n_users = logs.affinity.n_rows
+        dimensions = config.embedding.resolve_dimensions(n_users, len(self.dataset.items))
+        held_out = split.held_out_ids(self.dataset.users)
+        item_vectors = self.tables.factorise(self.config, self.histories.log, held_out, dimensions)
+        return fold_in_users(logs.affinity, item_vectors, config.embedding)
+
+    def describe_everyone(self, split: Split, task: StatisticsTask) -> Everyone:
+        """Compute the statistics of all warm users."""
+        if not self.is_sample:
+            return self._local.describe_everyone(split, task)
+        return self._add_up(merge, describe_warm, task)
+
+    def count_first_uses(self, split: Split, config: Config) -> FirstUses | None:
+        """Count the first uses of all warm users by day; None without times."""
+        if not self.is_sample or self.histories.log is None:
+            return self._local.count_first_uses(split, config)
+        held_out = split.held_out_ids(self.dataset.users)
+        return self._add_up(add_first_uses, count_warm_first_uses, held_out)
+
+    def count_shown_to_others(self, split: Split, model: TrainedModel, counted: np.ndarray) -> ShownCounts | None:
+        """Count the impressions of users who are not warm."""
+        if not self.is_sample:
+            return self._local.count_shown_to_others(split, model, counted)
+        model = replace(model, learned={})  # executors may lack the plugins of learned values
+        held_out = split.held_out_ids(self.dataset.users)
+        return self._add_up(add_shown, count_others, model, held_out)
+
+    @property
+    def _local(self) -> LocalLearners:
+        return LocalLearners(self.dataset)
+
+    def _add_up(self, merge: Callable[[Iterable[A]], A], function: Callable[..., A], *arguments: Any) -> A:
+        """Add up answers about the parts of all users."""
+        return self.tables.add_up(merge, function, self.config, self.histories.log, *arguments)
 
 
 def collect_answers(parts: DataFrame, name: str) -> Iterator[Any]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial, reduce
+from pathlib import Path
 from typing import Any, cast
 
 import polars as pl
@@ -19,7 +20,7 @@ from firstday.config import Config, SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.interactions import Vocabulary, check_interactions, unite_ids
 from firstday.data.parts import MENTIONS, join_findings, load_whole
-from firstday.engine.large import Tables
+from firstday.engine.protocol import Tables
 from firstday.engine.spark.cluster_dataset import ClusterDataset, collect_answers
 from firstday.engine.spark.session import named_errors
 from firstday.engine.spark.sources import ClusterTable, RawTables, take_tables
@@ -41,7 +42,13 @@ from firstday.tables.raw_table import RawTable
 from firstday.tables.table_checks import check_presence
 
 
-def open_tables(tables: Tables, config: Config, drop_bad_rows: float) -> tuple[ClusterDataset | None, Findings]:
+def check_tables(
+    tables: Tables,
+    *,
+    path: str | Path | None = None,  # noqa: ARG001  a local copy
+    config: Config,
+    drop_bad_rows: float,
+) -> tuple[ClusterDataset | None, Findings]:
     """Read and check tables on Spark; the dataset is None if there are faults. See `firstday.load`."""
     findings = Findings(drop=drop_bad_rows > 0, config=config)
     with named_errors("tables"):

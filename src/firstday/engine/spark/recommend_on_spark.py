@@ -6,15 +6,16 @@ import re
 from functools import partial, reduce
 from operator import add
 
+import polars as pl
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as fn
 
 from firstday.data.newcomers import FORGIVEN, NEWCOMER_TABLES, check_new_items, check_newcomer_tables
-from firstday.engine.large import Tables
+from firstday.engine.protocol import Tables
 from firstday.engine.spark.cluster_dataset import collect_answers
 from firstday.engine.spark.read_tables import check_shapes, map_tables
 from firstday.engine.spark.session import named_errors
-from firstday.engine.spark.sources import take_tables
+from firstday.engine.spark.sources import ClusterTable, take_tables
 from firstday.engine.spark.storage import Storage
 from firstday.engine.spark.work import count_parts, recommend_part, spread_lists
 from firstday.errors import ConfigError, DataError
@@ -28,7 +29,7 @@ from firstday.tables.faults import Findings
 LISTS_DDL = "user_id string, rank int, item_id string, title string, score float, route string, scale string"
 
 
-def recommend_on_spark(
+def recommend_batch(
     recommender: Recommender,
     tables: Tables,
     k: int | None = None,
@@ -48,14 +49,7 @@ def recommend_on_spark(
     find_supported(name, recommender.model)
     check_length(recommender.model, k)
     findings = Findings(drop_bad_rows > 0, FORGIVEN, recommender.model.config)
-    with named_errors("tables"):
-        dataset_name, of_users, shared = take_tables(tables, findings)
-        newcomer_tables = {table: rows for table, rows in of_users.items() if table in NEWCOMER_TABLES}
-        present, n_rows = check_shapes(newcomer_tables, findings, may_be_empty=("interactions", "friends"))
-    check_newcomer_tables(dataset_name, present, findings)
-    items = check_new_items(shared, findings)
-    if findings.faults or not present:
-        raise DataError(findings.faults)
+    dataset_name, present, n_rows, items = _take_newcomers(tables, findings)
     recommender, notes = add_items(recommender, items)
     list_newcomers = partial(list_users, k=k, strategy=name, keep_used=keep_used, rules=rules)
     function = partial(recommend_part, list_newcomers=list_newcomers, plugins=plugins, options=findings.fresh())
@@ -74,6 +68,21 @@ def recommend_on_spark(
         if are_long:
             lists = lists.withColumn(name, fn.col(name).cast("long"))
     return lists, summary, findings.left_out
+
+
+def _take_newcomers(
+    tables: Tables, findings: Findings
+) -> tuple[str, dict[str, ClusterTable], int, pl.DataFrame | None]:
+    """Return the name of the tables, those of users with their number of rows, and new items; raise their faults."""
+    with named_errors("tables"):
+        name, of_users, shared = take_tables(tables, findings)
+        newcomer_tables = {table: rows for table, rows in of_users.items() if table in NEWCOMER_TABLES}
+        present, n_rows = check_shapes(newcomer_tables, findings, may_be_empty=("interactions", "friends"))
+    check_newcomer_tables(name, present, findings)
+    items = check_new_items(shared, findings)
+    if findings.faults or not present:
+        raise DataError(findings.faults)
+    return name, present, n_rows, items
 
 
 def write_lists(lists: DataFrame, out: str, left_out: tuple[str, ...] = ()) -> None:

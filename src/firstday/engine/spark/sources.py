@@ -18,9 +18,10 @@ from pyspark.sql import functions as fn
 from pyspark.sql.types import NumericType
 
 from firstday.data.parts import USER_TABLES
-from firstday.engine.large import Tables
+from firstday.engine.protocol import Tables
 from firstday.engine.spark.session import name_cause, open_session
 from firstday.engine.spark.storage import Storage
+from firstday.errors import Fault
 from firstday.tables.faults import FILE, NOWHERE, ROW, Findings, locate_row
 from firstday.tables.find import TableFiles, find_tables
 from firstday.tables.frames import unknown_table
@@ -101,14 +102,7 @@ def _scan_parquet(
     Files with the same schema are read together. Spark widens mixed numeric types, like the local engine. The location
     and partition columns of each file are joined to its rows.
     """
-    read = storage.session.read.parquet
-    groups = defaultdict[tuple[str, ...], list[str]](list)
-    for file in files.files:
-        try:
-            schema = read(stored[file.name].path).schema.json()
-            groups[schema, *file.partitions].append(file.name)
-        except Exception as error:
-            findings.report(describe_damage(file.name, "Parquet", name_cause(error)))
+    groups = _group_by_schema(storage, files, stored, findings)
     if sum(map(len, groups.values())) < len(files.files):
         return None
     facts = [
@@ -116,26 +110,51 @@ def _scan_parquet(
     ]
     table = pl.DataFrame(facts, schema_overrides={FILE: pl.Int32}, infer_schema_length=None, strict=False)
     file_facts = fn.broadcast(storage.session.createDataFrame(table.to_arrow()))
-    location = (fn.col("_metadata.file_path").alias(URI), fn.col("_metadata.row_index").alias(ROW))
-    parts: list[DataFrame] = []
+    parts = []
     for (_, *partitions), names in groups.items():
-        paths = [stored[name].path for name in names]
-        rows = read(*paths).select("*", *location)
+        rows = _read_located(storage, [stored[name].path for name in names])
         own = [URI, FILE, *(f"`{key}`" for key in partitions if key not in rows.columns)]
         parts.append(rows.join(file_facts.select(own), URI, "left").drop(URI))
-        columns = parts[-1].drop(FILE, ROW).columns
-        first = parts[0].drop(FILE, ROW).columns
-        if set(columns) != set(first):
-            findings.report(describe_other_columns(files, names[0], columns, first))
-            return None
-    for column in parts[0].columns:
-        types = [part.schema[column].dataType for part in parts]
-        if len({isinstance(kind, NumericType) or kind for kind in types}) > 1:
-            findings.report(describe_damage(files.path, "Parquet", f"the files have different types of {column}"))
-            return None
+    if fault := _find_incompatible(files, parts, list(groups.values())):
+        findings.report(fault)
+        return None
     findings.sources[files.table] = tuple(partial(locate_row, file.name) for file in files.files)
     rows = reduce(DataFrame.unionByName, parts)
     return ClusterTable(rows.toDF(*findings.rename(files.table, rows.columns).values()))
+
+
+def _group_by_schema(
+    storage: Storage, files: TableFiles, stored: Mapping[str, Row], findings: Findings
+) -> dict[tuple[str, ...], list[str]]:
+    """Return the names of files by schema and partition columns; add a fault for each damaged file."""
+    groups = defaultdict[tuple[str, ...], list[str]](list)
+    for file in files.files:
+        try:
+            schema = storage.session.read.parquet(stored[file.name].path).schema.json()
+            groups[schema, *file.partitions].append(file.name)
+        except Exception as error:
+            findings.report(describe_damage(file.name, "Parquet", name_cause(error)))
+    return groups
+
+
+def _read_located(storage: Storage, paths: list[str]) -> DataFrame:
+    """Read Parquet files with the URI and row number of each row."""
+    location = (fn.col("_metadata.file_path").alias(URI), fn.col("_metadata.row_index").alias(ROW))
+    return storage.session.read.parquet(*paths).select("*", *location)
+
+
+def _find_incompatible(files: TableFiles, parts: list[DataFrame], names: list[list[str]]) -> Fault | None:
+    """Return a fault if some files, of which each part has the `names`, have other columns or types than the first."""
+    first = parts[0].drop(FILE, ROW).columns
+    for part, part_names in zip(parts, names, strict=True):
+        columns = part.drop(FILE, ROW).columns
+        if set(columns) != set(first):
+            return describe_other_columns(files, part_names[0], columns, first)
+    for column in parts[0].columns:
+        types = [part.schema[column].dataType for part in parts]
+        if len({isinstance(kind, NumericType) or kind for kind in types}) > 1:
+            return describe_damage(files.path, "Parquet", f"the files have different types of {column}")
+    return None
 
 
 def _stage(storage: Storage, name: str, table: RawTable, scratch: Path) -> ClusterTable:

@@ -16,19 +16,22 @@ import pyarrow as pa
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.ids import Ids
+from firstday.data.ids import Ids, stable_numbers
 from firstday.data.interactions import find_ids
 from firstday.data.newcomers import read_newcomers
 from firstday.data.parts import Whole, load_part, pack, unpack
-from firstday.data.splits.histories import LogSpan
+from firstday.data.splits.histories import MIN_LEARNED_ITEMS, LogSpan
 from firstday.data.splits.roles import find_warm
-from firstday.engine.large import warm_affinity
+from firstday.data.splits.split import take_actions
+from firstday.embed.embeddings import compute_affinity, select_uses
+from firstday.engine.everyone import Everyone, StatisticsTask, summarise_part
 from firstday.engine.shown_to_others import count_shown_to_others
 from firstday.impressions.counts import ShownCounts
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.batch import BatchSummary
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import load_plugin
+from firstday.sparse import SparseRows
 from firstday.tables import zstd
 from firstday.tables.faults import FILE, ROW, Findings
 from firstday.tables.raw_table import RawTable
@@ -162,6 +165,29 @@ def list_ratings(number: int, part: Dataset, n_parts: int, *arguments: Any) -> p
     matrix = warm_affinity(part, *arguments)
     users = (matrix.row_of_entry() * n_parts + number).astype(np.int32)
     return pa.table({"user": users, "item": matrix.columns, "rating": matrix.weights})
+
+
+def take_learners(part: Dataset, seed: int, up_to: int) -> bytes:
+    """Return the users of a part whose stable numbers are at most `up_to`, packed."""
+    numbers = stable_numbers(part.users, seed)
+    return pack(part.keep_users(np.flatnonzero(numbers <= up_to)))
+
+
+def describe_warm(part: Dataset, config: Config, log: LogSpan | None, task: StatisticsTask) -> Everyone:
+    """Compute the statistics of a part's warm users."""
+    warm, actions, window = find_warm(part, config, log)
+    return summarise_part(part, warm, take_actions(actions, warm), task, window)
+
+
+def warm_affinity(part: Dataset, config: Config, log: LogSpan | None, held_out: Ids) -> SparseRows:
+    """Return the item affinities of a part's users to train on, without held-out ones, shape (n, n_items)."""
+    warm, actions, _ = find_warm(part, config, log)
+    warm = warm[held_out.lookup(part.users.take(warm)) < 0]
+    actions = take_actions(actions, warm)
+    shape = (len(warm), len(part.items))
+    n_used = select_uses(actions, config.signals, *shape).lengths()
+    affinity = compute_affinity(actions, config.signals, *shape)
+    return affinity.take(np.flatnonzero(n_used >= MIN_LEARNED_ITEMS))
 
 
 def count_others(

@@ -22,12 +22,13 @@ from firstday.lab.replay.replay_results import ReplayResults, ReplaySettings, de
 from firstday.progress import Progress, open_progress
 from firstday.recommend.answers import answer_query
 from firstday.recommend.batch import read_profile
+from firstday.recommend.dataset_query import cohort_query
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.rules.list_rules import Rules, check_rules
 from firstday.recommend.spec import Strategy
 from firstday.recommend.support import check_strategies, with_methods_of
 from firstday.sparse import SparseRows, union_rows
-from firstday.training.fit import cohort_query, fit
+from firstday.training.fit import fit
 
 ONCE = "@once"
 """Suffix of a strategy that is queried once; its long list is shown slate by slate."""

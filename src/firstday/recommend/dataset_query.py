@@ -1,0 +1,61 @@
+"""Queries for users of a dataset: from their profiles, and some of their interactions and impressions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from firstday.data.dataset import Dataset
+from firstday.data.events import Pair
+from firstday.data.splits.split import Cohort
+from firstday.features.catalogue import map_columns
+from firstday.impressions.passed_over import collect_passed_over
+from firstday.model.trained_model import TrainedModel
+from firstday.recommend.new_items.new_items import NewItems
+from firstday.recommend.query import Query
+from firstday.recommend.recommender import Recommender
+from firstday.sparse import SparseRows, union_rows
+
+
+def query_users(
+    model: TrainedModel,
+    dataset: Dataset,
+    users: np.ndarray,
+    actions: Mapping[Pair, SparseRows],
+    k: int,
+    *,
+    with_impressions: bool = True,
+    until: np.ndarray | None = None,
+    keep_used: bool = False,
+    new_items: NewItems | None = None,
+) -> tuple[Query, Mapping[str, int]]:
+    """Build the query for some users, `user_ix` of shape (n,), from their profiles and interactions.
+
+    `until` is the exclusive end of each user's impressions, see `collect_passed_over`. Lists may contain `new_items`, too.
+    Also returns the numbers of values that neither the model nor these know; see `Catalogue.translate`.
+    """
+    passed_over = None
+    if with_impressions:
+        passed_over = collect_passed_over(dataset, users, actions, model.config.signals, until)
+    signals, unknown = model.catalogue.translate(dataset, users, actions, passed_over)
+    query = Query(model, signals, k, keep_used)
+    if new_items is None:
+        return query, unknown
+    signals, unknown = new_items.catalogue.translate(dataset, users, actions, passed_over)
+    return query.with_new_items(new_items, signals), unknown
+
+
+def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: int) -> Query:
+    """Build the query for a cohort's users from their profiles and day ones alone.
+
+    Impressions up to the end of day one are included, unless day ones are sampled.
+    """
+    model = recommender.model
+    end = cohort.day_end_us
+    query, _ = query_users(model, dataset, cohort.users, cohort.day_one, k, with_impressions=end is not None, until=end)
+    if cohort.not_yet_added is None:
+        return query
+    not_yet_added = map_columns(cohort.not_yet_added, dataset.items, model.catalogue.items)
+    return replace(query, excluded_override=union_rows([query.excluded, not_yet_added]))
