@@ -33,7 +33,7 @@ def query_users(
 ) -> tuple[Query, Mapping[str, int]]:
     """Build the query for some users, `user_ix` of shape (n,), from their profiles and interactions.
 
-    `until` is the exclusive end of each user's impressions, see `collect_passed_over`. Lists may contain `new_items`, too.
+    `until` is the exclusive end of each user's impressions, see `collect_passed_over`. Lists may contain `new_items`.
     Also returns the numbers of values that neither the model nor these know; see `Catalogue.translate`.
     """
     passed_over = None
