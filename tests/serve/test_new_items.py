@@ -198,9 +198,9 @@ def test_a_new_model_lists_what_its_users_used_as_it_learned(folder: Path, tmp_p
         Recommender(replace(model, catalogue=renamed)).save(place)
         assert read_body(http.post("/v1/model/reload"))["changed"]
         app.run(app.service.items.poll())
-        added = app.service.holder.current.recommender.added
-        assert added is not None
-        assert added.ids.values.to_list() == ["n2"]
+        new_items = app.service.holder.current.recommender.new_items
+        assert new_items is not None
+        assert new_items.ids.values.to_list() == ["n2"]
         assert {"n1", "n2"} <= set(listed(http, k=6))
 
 
@@ -258,9 +258,9 @@ def test_use_of_new_items_is_counted_once(make_log: MakeLog, folder: Path, worke
 
     def find_use() -> tuple[list[float], list[float]]:
         harness.run(tables[1 - worker].poll())
-        added = holders[1 - worker].current.recommender.added
-        assert added is not None
-        return added.items["n_shown"].to_list(), added.items["n_used"].to_list()
+        new_items = holders[1 - worker].current.recommender.new_items
+        assert new_items is not None
+        return new_items.items["n_shown"].to_list(), new_items.items["n_used"].to_list()
 
     def pass_time() -> None:
         harness.age(2 * COUNT_EVERY_US)
@@ -395,7 +395,7 @@ def test_a_put_reads_and_predicts_what_changed(make_log: MakeLog, folder: Path) 
         assert_same(table, fresh)
     harness.run(harness.store.log.delete([SERVICE, ITEMS], 2**60))  # as if an empty copy of the store was restored
     harness.run(fresh.poll())
-    assert fresh._holder.current.recommender.added is None
+    assert fresh._holder.current.recommender.new_items is None
     harness.close()
 
 
@@ -413,15 +413,15 @@ def make_values(rng: random.Random) -> dict[str, Any] | None:
 
 def assert_same(one: StoredItems, other: StoredItems) -> None:
     """Assert that lists have the same items, with the same predictions."""
-    added, expected = (table._holder.current.recommender.added for table in (one, other))
-    assert added is not None
+    new_items, expected = (table._holder.current.recommender.new_items for table in (one, other))
+    assert new_items is not None
     assert expected is not None
     for name in ("listed", "vectors", "index", "successes"):
-        np.testing.assert_array_equal(getattr(added, name), getattr(expected, name), name)
-    assert added.items.equals(expected.items)
-    assert added.catalogue.titles == expected.catalogue.titles
-    assert added.catalogue.items.values.equals(expected.catalogue.items.values)
+        np.testing.assert_array_equal(getattr(new_items, name), getattr(expected, name), name)
+    assert new_items.items.equals(expected.items)
+    assert new_items.catalogue.titles == expected.catalogue.titles
+    assert new_items.catalogue.items.values.equals(expected.catalogue.items.values)
     for name, column in expected.catalogue.columns.items():
-        assert added.catalogue.columns[name].equals(column)
+        assert new_items.catalogue.columns[name].equals(column)
     assert one._holder.current.put_us == other._holder.current.put_us
-    assert [added.catalogue.items.index_of(item) for item in added.ids.values] == added.index.tolist()
+    assert [new_items.catalogue.items.index_of(item) for item in new_items.ids.values] == new_items.index.tolist()

@@ -48,8 +48,8 @@ def answer_query(
     for rows in map(np.array, users.values()):
         part = query if len(rows) == query.n_users else query.take(rows)
         part = part.ask(rules=compile_rules(query.model, layers, profile(rows[0])))
-        if part.added is not None:
-            part = part.ask(listed_rules=compile_rules(part.added, layers, profile(rows[0])))
+        if part.new_items is not None:
+            part = part.ask(listed_rules=compile_rules(part.new_items, layers, profile(rows[0])))
         parts.append((rows, _answer_together(part, strategy)))
     return Answer.join(parts)
 

@@ -65,7 +65,7 @@ def add_items(recommender: Recommender, items: pl.DataFrame | None) -> tuple[Rec
         return recommender, ()
     if content_of(recommender.model) is None:
         return recommender, ("items: Ignored, since the model has learned nothing about new items.",)
-    return replace(recommender, added=NewItems.of(recommender.model, items)), ()
+    return replace(recommender, new_items=NewItems.of(recommender.model, items)), ()
 
 
 def list_users(
@@ -88,7 +88,7 @@ def list_users(
         dataset.actions(),
         check_length(model, k),
         keep_used=keep_used,
-        added=recommender.added,
+        new_items=recommender.new_items,
     )
     summary = BatchSummary(len(users), unknown=Counter(unknown), notes=notes)
     name = strategy or model.config.recommend.strategy

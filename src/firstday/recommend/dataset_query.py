@@ -29,23 +29,22 @@ def query_users(
     with_impressions: bool = True,
     until: np.ndarray | None = None,
     keep_used: bool = False,
-    added: NewItems | None = None,
+    new_items: NewItems | None = None,
 ) -> tuple[Query, Mapping[str, int]]:
     """Build the query for some users, `user_ix` of shape (n,), from their profiles and interactions.
 
-    `until` is the exclusive end of each user's impressions, see `collect_passed_over`, and `added` are items that the
-    lists may contain, too. Also returns the numbers of values that neither the model nor these know; see
-    `Catalogue.translate`.
+    `until` is the exclusive end of each user's impressions, see `collect_passed_over`. Lists may contain `new_items`.
+    Also returns the numbers of values that neither the model nor these know; see `Catalogue.translate`.
     """
     passed_over = None
     if with_impressions:
         passed_over = collect_passed_over(dataset, users, actions, model.config.signals, until)
     signals, unknown = model.catalogue.translate(dataset, users, actions, passed_over)
     query = Query(model, signals, k, keep_used)
-    if added is None:
+    if new_items is None:
         return query, unknown
-    signals, unknown = added.catalogue.translate(dataset, users, actions, passed_over)
-    return query.with_added(added, signals), unknown
+    signals, unknown = new_items.catalogue.translate(dataset, users, actions, passed_over)
+    return query.with_new_items(new_items, signals), unknown
 
 
 def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: int) -> Query:

@@ -112,9 +112,9 @@ class Explanation:
 
 
 def explain_list(
-    model: TrainedModel, added: NewItems | None, signals: Signals, recommendation: Recommendation
+    model: TrainedModel, new_items: NewItems | None, signals: Signals, recommendation: Recommendation
 ) -> Explanation:
-    """Explain a list of items of the model and added ones; see `Recommender.explain`."""
+    """Explain a list of items of the model and new ones; see `Recommender.explain`."""
     signals = understand_picks(model.encoder, signals)
     query = Query(model, model.read_signals([signals])[0], k=1)
     spec = spec_of_route(recommendation.route)
@@ -123,7 +123,7 @@ def explain_list(
     return Explanation(
         f"{recommendation.route} answers for {recommendation.strategy}. {basis}" if is_fallback else basis,
         _near_segments(recommendation, query) if query.has_features[0] else (),
-        _explain_items(added, recommendation, query),
+        _explain_items(new_items, recommendation, query),
         KNOWLEDGE[query.knowledge[0]],
         _describe_learned(model, signals) if signals.shown else None,
     )
@@ -147,7 +147,7 @@ def _near_segments(recommendation: Recommendation, query: Query) -> tuple[NearSe
     )
 
 
-def _explain_items(added: NewItems | None, recommendation: Recommendation, query: Query) -> tuple[ItemReason, ...]:
+def _explain_items(new_items: NewItems | None, recommendation: Recommendation, query: Query) -> tuple[ItemReason, ...]:
     """Return the reason for each item."""
     model = query.model
     segment = recommendation.segment
@@ -160,7 +160,7 @@ def _explain_items(added: NewItems | None, recommendation: Recommendation, query
     popularity = model.popularity[indexes].tolist()
     reasons = []
     for rank, (item, *facts) in enumerate(zip(recommendation, shares, popularity, likes, strict=True)):
-        if added is not None and added.ids.index_of(item.item_id) >= 0:
+        if new_items is not None and new_items.ids.index_of(item.item_id) >= 0:
             share = 0.0 if segment is not None else None
             reasons.append(ItemReason(item.item_id, NEW, share, 0.0, None))
         else:

@@ -116,12 +116,12 @@ class Query:
         over are still excluded, unless `keep_used`.
     rules
         The service's rules, the same for all users of the query; None: all but the model's unlisted items are allowed.
-    added
-        Items added since training, which are placed in the lists; None: there are none. See `with_added`.
-    added_excluded
-        Items excluded per user because of what they did with added items, shape (n_users, n_items + n_added).
+    new_items
+        Items added since training, which are placed in the lists; None: there are none. See `with_new_items`.
+    new_items_excluded
+        Items excluded per user because of what they did with new items, shape (n_users, n_items + n_new).
     listed_rules
-        Rules compiled for the model's items and added ones; None: without rules.
+        Rules compiled for the model's items and new ones; None: without rules.
     """
 
     model: TrainedModel
@@ -131,8 +131,8 @@ class Query:
     computed: ComputedDays | None = None
     excluded_override: SparseRows | None = None
     rules: ItemRules | None = None
-    added: NewItems | None = None
-    added_excluded: SparseRows | None = None
+    new_items: NewItems | None = None
+    new_items_excluded: SparseRows | None = None
     listed_rules: ItemRules | None = None
     cache: QueryCache = field(default_factory=QueryCache, init=False, repr=False)  # shared by `ask`, new in `replace`
 
@@ -175,18 +175,18 @@ class Query:
 
     @property
     def list_rules(self) -> ItemRules:
-        """Compiled rules of complete lists: those of the model's items, followed by added ones."""
-        if self.added is None:
+        """Compiled rules of complete lists: those of the model's items, followed by new ones."""
+        if self.new_items is None:
             return self.item_rules
-        return self.listed_rules or compile_rules(self.added, [NO_RULES], {})
+        return self.listed_rules or compile_rules(self.new_items, [NO_RULES], {})
 
     @cached_property
     def list_excluded(self) -> SparseRows:
-        """Items excluded from each user's complete list, shape (n_users, n_items + n_added)."""
-        added = self.added_excluded
-        if added is None:
+        """Items excluded from each user's complete list, shape (n_users, n_items + n_new)."""
+        excluded = self.new_items_excluded
+        if excluded is None:
             return self.excluded
-        return union_rows([replace(self.excluded, n_columns=added.n_columns), added])
+        return union_rows([replace(self.excluded, n_columns=excluded.n_columns), excluded])
 
     @OfSignals
     def has_features(self) -> np.ndarray:
@@ -399,7 +399,7 @@ class Query:
         items, scores = take_lists(lists, scores, choice, self.excluded, self.k, allowed)
         return Answer.from_lists(answered, route, items, scores)
 
-    def with_added(self, added: NewItems, signals: SignalBatch) -> Query:
+    def with_new_items(self, new_items: NewItems, signals: SignalBatch) -> Query:
         """Return the query with items added since training, given the signals as their catalogue reads them."""
         config = self.model.config.signals
         excluded = SparseRows.empty(signals.n_users, signals.n_items)
@@ -407,15 +407,15 @@ class Query:
             excluded = signals.excluded_items(config)
             if (passed_over := signals.passed_over) is not None:
                 excluded = union_rows([excluded, passed_over.keep(passed_over.weights > MAX_PASSED_OVER)])
-        return self.ask(added=added, added_excluded=excluded)
+        return self.ask(new_items=new_items, new_items_excluded=excluded)
 
     def without(self, listed: SparseRows) -> Query:
-        """Return the query without the items of other lists, shape (n_users, n_items + n_added)."""
-        added = self.added_excluded
-        if added is not None:
-            added = union_rows([added, listed])
+        """Return the query without the items of other lists, shape (n_users, n_items + n_new)."""
+        excluded = self.new_items_excluded
+        if excluded is not None:
+            excluded = union_rows([excluded, listed])
             listed = listed.keep_columns(np.arange(self.model.n_items))
-        return self.ask(excluded_override=union_rows([self.always_excluded, listed]), added_excluded=added)
+        return self.ask(excluded_override=union_rows([self.always_excluded, listed]), new_items_excluded=excluded)
 
     @cached_property
     def without_impressions(self) -> Query:
@@ -437,7 +437,7 @@ class Query:
 
     def take(self, rows: np.ndarray) -> Query:
         """Return the query for some rows; cached arrays, which have one row per user, are kept."""
-        of_users = ("signals", "computed", "excluded_override", "added_excluded")
+        of_users = ("signals", "computed", "excluded_override", "new_items_excluded")
         parts = {name: getattr(self, name) for name in of_users}
         query = replace(self, **{name: part and part.take(rows) for name, part in parts.items()})
         query.cache.of_signals = _take_arrays(self.cache.of_signals, rows)

@@ -82,20 +82,20 @@ class Recommender:
     ----------
     model
         The trained model.
-    added
+    new_items
         Items added since training; see `with_items`.
     """
 
     model: TrainedModel
-    added: NewItems | None = None
+    new_items: NewItems | None = None
 
     def __post_init__(self) -> None:
         expect("model", self.model, TrainedModel, "a trained model; fd.open_model('model/') opens a folder")
 
     @property
     def listed_items(self) -> ListedItems:
-        """The items that lists consist of: those of the model, and those added."""
-        return self.added or self.model
+        """The items that lists consist of: those of the model, and new ones."""
+        return self.new_items or self.model
 
     def recommend(
         self,
@@ -301,14 +301,14 @@ class Recommender:
         if item is not None:
             itself = SparseRows.from_lists([[item] if item < model.n_items else []] * len(users), model.n_items)
             return query.ask(excluded_override=union_rows([query.always_excluded, itself])), unknown
-        if self.added is not None:
-            of_listed, unknown = self.added.catalogue.read(users, model.config.signals)
-            query = query.with_added(self.added, of_listed)
+        if self.new_items is not None:
+            of_listed, unknown = self.new_items.catalogue.read(users, model.config.signals)
+            query = query.with_new_items(self.new_items, of_listed)
         return query, unknown
 
     def _find_similar(self, item: int) -> Strategy:
-        """Return a strategy that lists what goes with an item of the model, or with an added one."""
-        vectors = [] if self.added is None else self.added.vectors[self.added.index == item]
+        """Return a strategy that lists what goes with an item of the model, or with a new one."""
+        vectors = [] if self.new_items is None else self.new_items.vectors[self.new_items.index == item]
         return partial(recommend_similar, item=item, vector=next(iter(vectors), None))
 
     def explain(self, user: AnySignals, recommendation: Recommendation) -> Explanation:
@@ -331,7 +331,7 @@ class Recommender:
         >>> answer = recommender.recommend({"age": 24})  # doctest: +SKIP
         >>> recommender.explain({"age": 24}, answer).items[0].why  # doctest: +SKIP
         """
-        return explain_list(self.model, self.added, Signals.of(user), recommendation)
+        return explain_list(self.model, self.new_items, Signals.of(user), recommendation)
 
     def has_compiled(self, users: Sequence[Signals], layers: Sequence[Rules]) -> bool:
         """Return whether the rules are compiled for all users, so that `answer_lists` is quick."""
@@ -362,7 +362,7 @@ class Recommender:
         >>> items = [{"item_id": "n1", "title": "A new album", "artist_id": ["a7"]}]
         >>> recommender.with_items(pl.DataFrame(items)).recommend({"age": 24})  # doctest: +SKIP
         """
-        return replace(self, added=NewItems.of(self.model, load_items(items)))
+        return replace(self, new_items=NewItems.of(self.model, load_items(items)))
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         return self.model._repr_facts_()

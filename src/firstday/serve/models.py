@@ -38,9 +38,9 @@ class ServedModel:
     views: ModelViews
     put_us: Mapping[str, int] = field(default_factory=dict)
 
-    def with_items(self, added: NewItems | None, put_us: Mapping[str, int]) -> ServedModel:
+    def with_items(self, new_items: NewItems | None, put_us: Mapping[str, int]) -> ServedModel:
         """Return the model with new items, and when each stored one was first put."""
-        return replace(self, recommender=replace(self.recommender, added=added), put_us=put_us)
+        return replace(self, recommender=replace(self.recommender, new_items=new_items), put_us=put_us)
 
     @cached_property
     def newest_us(self) -> int:

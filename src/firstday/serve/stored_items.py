@@ -175,10 +175,10 @@ def _read_entries(model: TrainedModel, entries: Sequence[StoredEntry]) -> pl.Dat
 
 def describe_ignored(served: ServedModel, item_id: str, values: Mapping[str, Any]) -> list[str]:
     """Return a sentence for each value of an item that the model does not know, or for all of it."""
-    added = served.recommender.added
-    if added is None or added.ids.index_of(item_id) < 0:
+    new_items = served.recommender.new_items
+    if new_items is None or new_items.ids.index_of(item_id) < 0:
         return ["the model knows the item, or it has learned nothing about new items, see its card"]
-    catalogue = added.catalogue
+    catalogue = new_items.catalogue
     n_numbers = find_content(served.trained).n_numbers
     ignored = []
     for name, value in values.items():

@@ -20,7 +20,7 @@ def place_new_items(query: Query, answer: Answer) -> Answer:
     not calibrated to probabilities, the use in the user's segment replaces them. Strategies that draw items at
     random place new ones themselves.
     """
-    new = query.added
+    new = query.new_items
     if new is None or (answer.propensities < 1).any():
         return answer
     n_parts = query.n_users * (len(new) + query.k) // MAX_CELLS + 1
