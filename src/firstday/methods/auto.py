@@ -12,7 +12,7 @@ import numpy as np
 
 from firstday.display import readable
 from firstday.methods.blend import find_read
-from firstday.methods.precision import NORMAL_95, measure_folds
+from firstday.methods.precision import NORMAL_95, mean_and_error, measure_folds
 from firstday.model.trained_model import KNOWLEDGE
 from firstday.recommend.fold import Fold, TrainingRun, head
 from firstday.recommend.query import Answer, Query
@@ -104,9 +104,10 @@ def choose_guard(folds: Sequence[Fold]) -> Guard:
 
 def is_worse(precision: np.ndarray, other: np.ndarray) -> bool:
     """Return whether the paired 95 % interval of users' precision minus another is below zero."""
-    difference = precision - other
-    half_width = NORMAL_95 * difference.std() / max(1, len(difference)) ** 0.5
-    return bool(len(difference) and difference.mean() + half_width < 0)
+    if not len(precision):
+        return False
+    mean, error = mean_and_error(precision - other)
+    return mean + NORMAL_95 * error < 0
 
 
 def _describe_class(strategy: str, precision: Mapping[str, np.ndarray]) -> ClassEvidence:
@@ -115,8 +116,8 @@ def _describe_class(strategy: str, precision: Mapping[str, np.ndarray]) -> Class
     means = {}
     intervals = {}
     for name, values in precision.items() if n_users else ():
-        mean = float(values.mean())
-        half_width = NORMAL_95 * float(values.std()) / n_users**0.5
+        mean, error = mean_and_error(values)
+        half_width = NORMAL_95 * error
         means[name] = round(mean, 2)
         intervals[name] = (round(max(0.0, mean - half_width), 2), round(min(100.0, mean + half_width), 2))
     return ClassEvidence(strategy, n_users, means, intervals)

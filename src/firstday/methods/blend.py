@@ -15,7 +15,7 @@ import numpy as np
 from firstday.display import readable
 from firstday.methods.candidates import batches, find_candidates
 from firstday.methods.clock import clock_terms
-from firstday.methods.precision import MEASURED_LENGTHS, NORMAL_95, measure_folds
+from firstday.methods.precision import MEASURED_LENGTHS, NORMAL_95, mean_and_error, measure_folds
 from firstday.model.trained_model import KNOWLEDGE, TrainedModel
 from firstday.ranking import NO_ITEM, greatest, top_k
 from firstday.recommend.component import LEAST_SHARE, Part, Scores, Shares
@@ -150,22 +150,17 @@ class Gain:
     @property
     def is_earned(self) -> bool:
         """Whether the mean over all lengths exceeds its standard error."""
-        mean, error = _mean_and_error(self.differences.mean(axis=0))
+        mean, error = mean_and_error(self.differences.mean(axis=0))
         return mean > error
 
     def to_json(self) -> dict[str, Any]:
         """Return the gain and its 95 % interval by length, in points of precision, as JSON values."""
         gains = {}
         for k, of_length in zip(MEASURED_LENGTHS, self.differences, strict=True):
-            mean, error = _mean_and_error(of_length)
+            mean, error = mean_and_error(of_length)
             ends = (mean, mean - NORMAL_95 * error, mean + NORMAL_95 * error)
             gains[str(k)] = [round(end, 4) for end in ends]
         return {"users": self.differences.shape[1], "gain": gains}
-
-
-def _mean_and_error(values: np.ndarray) -> tuple[float, float]:
-    """Return the mean and its standard error."""
-    return float(values.mean()), float(values.std()) / len(values) ** 0.5
 
 
 def learn_blending(run: TrainingRun) -> Choice:

@@ -19,3 +19,8 @@ NORMAL_95 = 1.96
 def measure_folds(folds: Sequence[Fold], strategy: str) -> np.ndarray:
     """Return the precision of each user's list, from 0 to 1, folds concatenated, float64, shape (n_users,)."""
     return np.concatenate([measure(answer_query(fold.query, strategy).items, fold.truth).precision for fold in folds])
+
+
+def mean_and_error(values: np.ndarray) -> tuple[float, float]:
+    """Return the mean and its standard error."""
+    return float(values.mean()), float(values.std()) / len(values) ** 0.5

@@ -66,7 +66,8 @@ class TrainedModel:
     facts
         Descriptive facts, as JSON values: `data`, counts of the training data, and `metrics`, on validation users.
     learned
-        Learned values of methods by name: what they learned, and the settings chosen on validation users.
+        Learned values of methods by name: what they learned, and the settings chosen on validation users. Values that
+        several strategies read, such as the log's clock, are among them.
     warm
         Stored warm users; None if `config.recommend.warm_users` is 0.
     calibrations

@@ -121,25 +121,25 @@ def has_component(model: TrainedModel, name: str) -> bool:
     return spec.lacks(model.config, model.learned) is None
 
 
-def _components(model: TrainedModel) -> Iterator[tuple[str, str | None]]:
-    """Yield the methods whose components the default list may combine, and the setting that the model lacks or None."""
+def _name_components(config: Config) -> tuple[str, ...]:
+    """Return the names of the methods whose components the default list of a model may combine."""
     specs = [spec for spec in find_methods() if isinstance(spec, StrategySpec) and spec.component is not None]
-    positions = {spec.name: spec.position for spec in specs if spec.position is not None}
-    named = [name for name in model.config.components if name in {spec.name for spec in specs}]
-    for name in dict.fromkeys((*sorted(positions, key=positions.__getitem__), *named)):
-        yield name, find_strategy(name).lacks(model.config, model.learned)
+    first = sorted((spec.position, spec.name) for spec in specs if spec.position is not None)
+    named = [name for name in config.components if name in {spec.name for spec in specs}]
+    return tuple(dict.fromkeys((*(name for _, name in first), *named)))
 
 
 def components_of(model: TrainedModel) -> tuple[str, ...]:
     """Return the names of the methods whose components the default list may combine."""
-    return tuple(name for name, setting in _components(model) if setting is None)
+    return tuple(name for name in _name_components(model.config) if has_component(model, name))
 
 
 def describe_absent(model: TrainedModel) -> list[str]:
     """Describe the components that the default list lacks, with the settings that provide them."""
+    settings = {name: find_strategy(name).lacks(model.config, model.learned) for name in _name_components(model.config)}
     return [
         f"The default list is made without {name}, which needs {setting}."
-        for name, setting in _components(model)
+        for name, setting in settings.items()
         if setting is not None
     ]
 
