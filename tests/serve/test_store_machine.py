@@ -195,13 +195,13 @@ class StoreMachine(RuleBasedStateMachine):
             "max_lists_per_user": CAPS["list"],
             "max_shown_per_user": CAPS["shown"],
         }
-        self.harness.run(self.harness.store.log.delete([*self.find_all(), *NOT_USERS], 2**60))  # of the case before
+        self.harness.run(self.harness.store.log.delete([*self.find_changed(), *NOT_USERS], 2**60))  # of the case before
         self.harness.reopen(**self.limits)
         self.harness.run(self.harness.store.probe())
 
-    def find_all(self) -> list[str]:
-        """Return the users that the store has."""
-        return self.harness.run(self.harness.store.log.find_owners(0))
+    def find_changed(self, since_us: int = 0) -> set[str]:
+        """Return the users that have entries after a time."""
+        return set(self.harness.run(self.harness.store.log.find_owners(since_us)))
 
     @rule(life=lives)
     def live(self, life: tuple[Mapping[str, Any], int]) -> None:
@@ -222,14 +222,15 @@ class StoreMachine(RuleBasedStateMachine):
         expected = {user: self.model.append(user, of_user) for user, of_user in records.items() if of_user}
         n_replaced = sum(max(0, len(profiles) - 1) for *_, profiles in of_users.values())
         assert sum(expected.values()) - n_replaced <= n_new <= sum(expected.values())
-        found = self.harness.run(store.log.find_owners(before_us))
-        assert {user for user, n in expected.items() if n} <= set(found) <= expected.keys()
+        assert {user for user, n in expected.items() if n} <= self.find_changed(before_us) <= expected.keys()
 
     @rule(life=lives, user=users, experiment=st.sampled_from(["x y", "z"]), variant=st.sampled_from("ab"))
     def assign(self, life: Any, user: str, experiment: str, variant: str) -> None:
         self.live(life)
+        before_us, _ = self.harness.run(self.harness.store.log.find_facts())
         found = self.harness.assign(user, experiment, variant)
-        self.model.append(user, [Assignment(experiment, variant)])
+        is_new = self.model.append(user, [Assignment(experiment, variant)])
+        assert not is_new or user in self.find_changed(before_us)
         records = [one.record for one in self.model.select(self.model.find_members(user))[0]]
         first = next(one for one in records if isinstance(one, Assignment) and one.experiment == experiment)
         assert found.variant == first.variant
@@ -258,7 +259,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.live(life)
         self.harness.purge()
         known = self.model.seen.keys() & {owner for owner, _ in self.model.kept}
-        assert known <= set(self.find_all()) <= self.model.seen.keys()
+        assert known <= self.find_changed() <= self.model.seen.keys()
         self.check_values()
 
     @rule(life=lives, experiment=st.sampled_from(["x", "y"]))
