@@ -209,6 +209,9 @@ class StoreMachine(RuleBasedStateMachine):
         of_users, days = life
         self.append(of_users)
         self.check_users()
+        self.pass_days(days)
+
+    def pass_days(self, days: int) -> None:
         self.harness.age(days * DAY_US)
         self.model.pass_days(days)
         self.check_users()
@@ -254,9 +257,10 @@ class StoreMachine(RuleBasedStateMachine):
         self.harness.delete(user)
         self.model.forget(self.model.seen.keys() & set(self.model.find_members(user)))
 
-    @rule(life=lives)
-    def purge(self, life: Any) -> None:
+    @rule(life=lives, days=st.sampled_from([0, 12]))
+    def purge(self, life: Any, days: int) -> None:
         self.live(life)
+        self.pass_days(days)
         self.harness.purge()
         known = self.model.seen.keys() & {owner for owner, _ in self.model.kept}
         assert known <= self.find_changed() <= self.model.seen.keys()
