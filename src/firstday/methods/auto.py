@@ -20,7 +20,7 @@ from firstday.recommend.registry import find_strategy
 from firstday.recommend.spec import Choice, StrategySpec
 from firstday.recommend.support import fallback_of
 
-CHOICE = "blend"
+GUARDED = "blend"
 PAPER = "segment"
 GUARD = "popular"
 """Strategy below which `blend` must not fall; the model's fallback then answers, which also heeds the clock."""
@@ -53,8 +53,8 @@ class Guard:
 
     def strategy_of(self, knowledge: int, fallback: str = GUARD) -> str:
         """Return `blend`, or the fallback, for a class, given its index in `KNOWLEDGE`."""
-        is_chosen = not self.classes or self.classes[knowledge].strategy == CHOICE
-        return CHOICE if is_chosen else fallback
+        is_chosen = not self.classes or self.classes[knowledge].strategy == GUARDED
+        return GUARDED if is_chosen else fallback
 
 
 def choose_strategies(query: Query) -> np.ndarray:
@@ -65,16 +65,16 @@ def choose_strategies(query: Query) -> np.ndarray:
     guard: Guard = query.learned("auto")
     fallback = fallback_of(query.model)
     strategies = np.array([guard.strategy_of(number, fallback) for number in range(len(KNOWLEDGE))])
-    return np.where(query.passed_over.lengths() > 0, CHOICE, strategies[query.knowledge])
+    return np.where(query.passed_over.lengths() > 0, GUARDED, strategies[query.knowledge])
 
 
 def recommend_auto(query: Query) -> Answer:
     """Answer each user with the strategy chosen for them, whose name is the route."""
     chosen = query.derive(choose_strategies)
-    if (chosen == CHOICE).all():  # without a copy of the query
-        return find_strategy(CHOICE).recommend(query)
+    if (chosen == GUARDED).all():  # without a copy of the query
+        return find_strategy(GUARDED).recommend(query)
     parts = []
-    for name in (CHOICE, fallback_of(query.model)):
+    for name in (GUARDED, fallback_of(query.model)):
         rows = np.flatnonzero(chosen == name)
         parts.append((rows, find_strategy(name).recommend(query.take(rows))))
     return Answer.join(parts)
@@ -89,14 +89,14 @@ def choose_guard(folds: Sequence[Fold]) -> Guard:
     """Compare `blend` with `popular` on validation users; users about whom nothing is known never get `blend`."""
     sample = head(folds, MAX_GUARD_USERS)
     knowledge = np.concatenate([fold.query.knowledge for fold in sample])
-    precision = {name: 100 * measure_folds(sample, name) for name in (CHOICE, GUARD, PAPER)}
-    overall = GUARD if is_worse(precision[CHOICE], precision[GUARD]) else CHOICE
+    precision = {name: 100 * measure_folds(sample, name) for name in (GUARDED, GUARD, PAPER)}
+    overall = GUARD if is_worse(precision[GUARDED], precision[GUARD]) else GUARDED
     classes = []
     for number in range(len(KNOWLEDGE)):
         is_member = knowledge == number
         of_class = {name: values[is_member] for name, values in precision.items()}
         strategy = overall
-        if number == 0 or (is_member.sum() >= MIN_CLASS_USERS and is_worse(of_class[CHOICE], of_class[GUARD])):
+        if number == 0 or (is_member.sum() >= MIN_CLASS_USERS and is_worse(of_class[GUARDED], of_class[GUARD])):
             strategy = GUARD
         classes.append(_describe_class(strategy, of_class))
     return Guard(tuple(classes))
@@ -112,7 +112,7 @@ def is_worse(precision: np.ndarray, other: np.ndarray) -> bool:
 
 def _describe_class(strategy: str, precision: Mapping[str, np.ndarray]) -> ClassEvidence:
     """Return the means and 95 % intervals of a class."""
-    n_users = len(precision[CHOICE])
+    n_users = len(precision[GUARDED])
     means = {}
     intervals = {}
     for name, values in precision.items() if n_users else ():
@@ -131,7 +131,7 @@ AUTO = StrategySpec(
     choose=learn_guard,
     value=Guard,
     always_trained=True,
-    learned_by=CHOICE,
+    based_on=GUARDED,
     reads=find_read,
     delegates=choose_strategies,
 )

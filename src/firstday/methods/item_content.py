@@ -46,7 +46,7 @@ def learn_content(run: TrainingRun) -> Choice:
 
     There is no content without folds, if too few items have titles or entities, or if predictions are of no use.
     """
-    terms, rows, own_vectors = describe_items(run.dataset)
+    terms, rows, own_vectors = collect_terms(run.dataset)
     models = [run.model, *(fold.model for fold in run.folds)]
     fits = [fit_content(terms, rows, own_vectors, model.scoring_vectors, model.popularity) for model in models]
     learned = [fitted for fitted in fits if fitted is not None]
@@ -64,7 +64,7 @@ def learn_content(run: TrainingRun) -> Choice:
     return content, {}
 
 
-def describe_items(dataset: Dataset) -> tuple[Ids, SparseRows, np.ndarray]:
+def collect_terms(dataset: Dataset) -> tuple[Ids, SparseRows, np.ndarray]:
     """Return the terms to learn from, those of each item, and the items' own vectors; see `fit_content`."""
     n_items = len(dataset.items)
     texts = {"title": dataset.titles, "description": dataset.descriptions}

@@ -120,7 +120,7 @@ def segment_strategy(cold_model: ColdModelSpec) -> StrategySpec:
         ),
         describe=f"Take the most used items of the segment nearest to {cold_model.title}'s vector.",
         explain=f"The most used items of people in the segment nearest to {cold_model.title}'s prediction.",
-        learned_by=cold_model.name,
+        based_on=cold_model.name,
         reads=("liked",),
         scale=OF_SEGMENT,
     )

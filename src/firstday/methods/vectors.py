@@ -84,7 +84,7 @@ def personal_strategy(cold_model: ColdModelSpec) -> StrategySpec:
         recommend=lambda query: query.rank_by_vectors(query.predicted_by(cold_model.name), name, query.has_features),
         describe=f"Rank items by the vector that {cold_model.title} predicts.",
         explain=f"Items close to the taste that {cold_model.title} predicts.",
-        learned_by=cold_model.name,
+        based_on=cold_model.name,
         reads=("liked",),
         scale=PROBABILITY,
     )

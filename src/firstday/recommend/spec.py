@@ -138,7 +138,7 @@ class Method:
         Settings without which it is unavailable, such as `KEPT_USERS`.
     always_trained
         Whether all trainings learn it, if they have what it `needs`; else only those that name it in `Config.methods`.
-    learned_by
+    based_on
         Name of another method whose learned value it uses, such as a cold model. It is chosen after that one.
     """
 
@@ -150,7 +150,7 @@ class Method:
     choose: Callable[[TrainingRun], Choice] | None = None
     needs: tuple[Need, ...] = ()
     always_trained: bool = False
-    learned_by: str | None = None
+    based_on: str | None = None
     kind = "method"
     section = ""
 
@@ -370,7 +370,7 @@ class StrategySpec(Method):
     def required(self) -> tuple[str, ...]:
         """Names of the methods that must have been trained."""
         own = (self.name,) if self.learns else ()
-        return own if self.learned_by is None else (*own, self.learned_by)
+        return own if self.based_on is None else (*own, self.based_on)
 
     def lacks(self, config: Config, learned: Collection[str]) -> str | None:
         """Return the setting that a model with this configuration and these learned methods lacks, or None."""

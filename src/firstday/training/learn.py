@@ -79,7 +79,7 @@ def choose_values(
     """Learn the methods of a kind that choose after the folds; return the run with their values, and figures."""
     figures: dict[str, Any] = {}
     methods = [method for method in learners_of(run.model.config) if isinstance(method, kind)]
-    for method in sorted(methods, key=lambda method: method.learned_by is not None):
+    for method in sorted(methods, key=lambda method: method.based_on is not None):
         if method.choose is not None:
             progress(method.name, 0, 1)
             value, figures_of_value = method.choose(run)
