@@ -102,6 +102,7 @@ def test_what_the_model_does_not_know_is_stored_and_reported(http: httpx.Client)
     assert answer["ignored"] == ["artist 'a9' is unknown", "column 'colour' is unknown"]
     assert listed(http, filter="year >= 2026") == []
     assert listed(http, filter='mood == "calm"') == ["i1", "n1", "i2"]
+    assert len(put(http, n_shown=3)["ignored"]) == 1
     assert len(put(http, "i1")["ignored"]) == 1  # the model knows it
     assert listed(http).count("i1") == 1
 

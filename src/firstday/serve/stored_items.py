@@ -187,6 +187,8 @@ def describe_ignored(served: ServedModel, item_id: str, values: Mapping[str, Any
             ignored.append(
                 f"the vector has {len(value)} numbers, but those of the model's items have {n_numbers or 'none'}"
             )
+        if name in COUNTS:
+            ignored.append(f"the service counts {name!r} itself")
         if name in ATTRIBUTES:
             continue
         if name not in catalogue.columns:

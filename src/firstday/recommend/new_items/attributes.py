@@ -16,7 +16,7 @@ from firstday.model.item_content import TEXTS, ItemContent, content_of
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
 
-COUNTS = ("n_shown", "n_used")
+N_SHOWN, N_USED = COUNTS = "n_shown", "n_used"
 """Numbers of impressions since an item was added, and of users who used it since."""
 ATTRIBUTES: Mapping[str, pl.DataType] = {
     "item_id": pl.String(),

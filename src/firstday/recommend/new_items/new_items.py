@@ -20,9 +20,10 @@ from firstday.features.catalogue import Catalogue
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
 from firstday.recommend.new_items.attributes import (
-    COUNTS,
     FRESHNESS,
     LOG_USE,
+    N_SHOWN,
+    N_USED,
     RATE,
     describe_items,
     fill_column,
@@ -132,11 +133,11 @@ class NewItems:
     def successes(self) -> np.ndarray:
         """Use of each item relative to what was expected of its impressions, shape (n,); one use is added to both."""
         response, _ = self.model.derive(measure_response)
-        freshness, rate, n_shown, n_used = (self.items[name].to_numpy() for name in (FRESHNESS, RATE, *COUNTS))
+        freshness, rate, n_shown, n_used = (self.items[name].to_numpy() for name in (FRESHNESS, RATE, N_SHOWN, N_USED))
         return (1 + n_used) / (1 + response * freshness * rate * n_shown)
 
     @cached_property
     def offers(self) -> Offers:
         """The items as `explore` offers them, with those of the model that nobody used."""
         shares = self.expect(unit_rows(self.model.segments.centroids))
-        return make_offers(self.model, self.index, shares, self.items.select(COUNTS).to_numpy().T)
+        return make_offers(self.model, self.index, shares, self.items.select(N_SHOWN, N_USED).to_numpy().T)
