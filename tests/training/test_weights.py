@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -139,6 +139,26 @@ def test_weights_follow_validation_users_alone(world: Dataset, split: Split, rec
     popular = np.sort(answer_query(query, "popular").items, axis=1).tolist()
     blending = fit_blending([Fold(query, SparseRows.from_lists(popular, query.model.n_items))], COMPONENTS)
     assert max(blending.weights[0], key=lambda name: sum(knot[name] for knot in blending.weights)) == "popular"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a component chooses after the folds."""
+
+    weight: float = 0.0
+
+
+@pytest.mark.usefixtures("fresh_registry")
+def test_components_choose_before_the_weights_and_the_guard(world: Dataset, split: Split) -> None:
+    """Whatever their names, since the weights are those of what components have chosen."""
+    popular = find_strategy("popular")
+    register(replace(popular, name="zebra", value=Chosen, choose=lambda _: (Chosen(2.0), {}), position=None))
+    stages: list[str] = []
+    config = brief_config(methods=("zebra",))
+    model = fit(world, split, config, progress=lambda stage, *_: stages.append(stage)).model
+    assert model.learned["zebra"] == Chosen(2.0)
+    chosen = [stage for stage in dict.fromkeys(stages) if stage in ("auto", "blend", "zebra")]
+    assert chosen == ["zebra", "blend", "auto"]
 
 
 N_ALIKE = 40

@@ -73,13 +73,21 @@ def learn_methods(
     return learned
 
 
+def is_component(method: StrategySpec | SharedValueSpec) -> bool:
+    """Return whether a method is a component of the default list."""
+    return isinstance(method, StrategySpec) and method.component is not None
+
+
 def choose_values(
     run: TrainingRun, kind: type[StrategySpec | SharedValueSpec], progress: Progress
 ) -> tuple[TrainingRun, dict[str, Any]]:
-    """Learn the methods of a kind that choose after the folds; return the run with their values, and figures."""
+    """Learn the methods of a kind that choose after the folds; return the run with their values, and figures.
+
+    Components come before the lists that combine them, and these before what is based on them.
+    """
     figures: dict[str, Any] = {}
     methods = [method for method in learners_of(run.model.config) if isinstance(method, kind)]
-    for method in sorted(methods, key=lambda method: method.based_on is not None):
+    for method in sorted(methods, key=lambda method: (method.based_on is not None, not is_component(method))):
         if method.choose is not None:
             progress(method.name, 0, 1)
             value, figures_of_value = method.choose(run)
