@@ -45,7 +45,7 @@ def learners_of(config: Config) -> tuple[AnyMethod, ...]:
     for setting, names in (("methods", config.methods), ("recommend.components", config.components)):
         for name in names:
             method = find_method(name)
-            if method is None or not (method.learns or method.is_optional or setting != "methods"):
+            if method is None or (setting == "methods" and not (method.learns or method.is_optional)):
                 raise report_unknown(setting, name, optional_names())
     named = {name: find_method(name) for name in config.methods}
     methods = {method.name: method for method in find_methods() if method.always_trained} | named
