@@ -65,7 +65,7 @@ def test_a_command_is_one_file_and_one_entry_point(run: Run, site: Path) -> None
     assert list_commands() == [*before, "hello"]
     assert run("hello", "you").stdout == "hello you\n"
     assert "Greet NAME." in run("--help").stdout
-    assert run("hello", status=2).stderr == "error: Missing argument 'name'; see --help.\n"
+    assert run("hello", status=2).stderr.lower() == "error: missing argument 'name'; see --help.\n"
 
 
 def test_a_group_of_commands_has_the_place_it_names(run: Run, site: Path) -> None:
