@@ -54,7 +54,7 @@ class Learners(Protocol):
         """Return the counts of `Dataset.summary` for all users."""
 
     def fit_embeddings(self, logs: WarmLogs, split: Split, config: Config) -> Embeddings:
-        """Learn vectors from the users to train on, of whom `logs` are, or those of items from all warm users."""
+        """Learn vectors from `logs`, those of the users to train on, or item vectors from all warm users."""
 
     def describe_everyone(self, split: Split, task: StatisticsTask) -> Everyone:
         """Compute the statistics of all warm users."""

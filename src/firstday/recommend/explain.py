@@ -18,7 +18,7 @@ from firstday.recommend.new_items.new_items import NewItems
 from firstday.recommend.query import Query
 from firstday.recommend.recommendation import Recommendation, RecommendedItem
 from firstday.recommend.segment_description import SegmentRow, describe_segment
-from firstday.recommend.spec import Reason
+from firstday.recommend.spec import Reason, StrategySpec
 from firstday.recommend.support import spec_of_route
 from firstday.segment.segments import weigh_segments
 
@@ -123,7 +123,7 @@ def explain_list(
     return Explanation(
         f"{recommendation.route} answers for {recommendation.strategy}. {basis}" if is_fallback else basis,
         _near_segments(recommendation, query) if query.has_features[0] else (),
-        _explain_items(new_items, recommendation, query),
+        _explain_items(new_items, recommendation, query, spec),
         KNOWLEDGE[query.knowledge[0]],
         _describe_learned(model, signals) if signals.shown else None,
     )
@@ -147,8 +147,10 @@ def _near_segments(recommendation: Recommendation, query: Query) -> tuple[NearSe
     )
 
 
-def _explain_items(new_items: NewItems | None, recommendation: Recommendation, query: Query) -> tuple[ItemReason, ...]:
-    """Return the reason for each item."""
+def _explain_items(
+    new_items: NewItems | None, recommendation: Recommendation, query: Query, spec: StrategySpec | None
+) -> tuple[ItemReason, ...]:
+    """Return the reason for each item, given the strategy of the route."""
     model = query.model
     segment = recommendation.segment
     indexes = [model.catalogue.items.index_of(item.item_id) for item in recommendation]
@@ -164,13 +166,14 @@ def _explain_items(new_items: NewItems | None, recommendation: Recommendation, q
             share = 0.0 if segment is not None else None
             reasons.append(ItemReason(item.item_id, NEW, share, 0.0, None))
         else:
-            why = _explain_item(recommendation, rank, item, *facts)
+            why = _explain_item(recommendation, spec, rank, item, *facts)
             reasons.append(ItemReason(item.item_id, why, *facts))
     return tuple(reasons)
 
 
 def _explain_item(
     recommendation: Recommendation,
+    spec: StrategySpec | None,
     rank: int,
     item: RecommendedItem,
     share: float | None,
@@ -181,7 +184,6 @@ def _explain_item(
     if rank >= recommendation.n_ranked:
         return f"Fills the list up: {popularity:.1%} of all users use it."
     name = None if like is None else str(like.title or like.item_id)
-    spec = spec_of_route(recommendation.route)
     reason = Reason(item.score, recommendation.segment, share, popularity, name)
     why = spec.reason(reason) if spec and spec.reason else None
     return why or f"Ranked by {recommendation.route}: {popularity:.1%} of all users use it."

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from firstday.recommend.effects import describe_ineffective
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.registry import find_strategy
@@ -20,18 +22,17 @@ def describe_lists(
 ) -> tuple[list[Sentences], list[Sentences]]:
     """Return the signals that each user's list ignores, and the notes on it; `strategy` is the requested one."""
     unused, excluding = describe_ineffective(query, strategy, answer.routes)
+    delegates = None if strategy == SIMILAR else find_strategy(strategy).delegates
+    names = np.full(query.n_users, strategy) if delegates is None else query.derive(delegates)
     notes = []
     for row, effects in enumerate(excluding):
         remarks = [] if rules is None else _describe_rules(query, answer, row, rules)
-        notes.append((*_describe_fallback(query, strategy, answer.routes[row], row), *effects, *remarks))
+        notes.append((*_describe_fallback(names[row], answer.routes[row]), *effects, *remarks))
     return list(map(tuple, unused)), notes
 
 
-def _describe_fallback(query: Query, strategy: str, route: str, row: int) -> Iterator[str]:
+def _describe_fallback(strategy: str, route: str) -> Iterator[str]:
     """Yield why a fallback answered a user, if one did."""
-    delegates = None if strategy == SIMILAR else find_strategy(strategy).delegates
-    if delegates is not None:
-        strategy = query.derive(delegates)[row]
     if route in FALLBACKS and route != strategy:
         why = f"{strategy} can use none of this user's signals"
         if strategy == SIMILAR:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from typing import TypeGuard
 
 from firstday.config import Config
 from firstday.errors import ConfigError
@@ -113,17 +114,20 @@ def _choose_fallback(model: TrainedModel) -> str:
     return next(name for name in FALLBACKS if find_strategy(name).stands_in(model))
 
 
+def is_component(method: AnyMethod | None) -> TypeGuard[StrategySpec]:
+    """Return whether a method has a component of the default list."""
+    return isinstance(method, StrategySpec) and method.component is not None
+
+
 def has_component(model: TrainedModel, name: str) -> bool:
     """Return whether a method is registered, and has a component that the model supports."""
-    spec = find_method(name)
-    if not isinstance(spec, StrategySpec) or spec.component is None:
-        return False
-    return spec.lacks(model.config, model.learned) is None
+    method = find_method(name)
+    return is_component(method) and method.lacks(model.config, model.learned) is None
 
 
 def _name_components(config: Config) -> tuple[str, ...]:
     """Return the names of the methods whose components the default list of a model may combine."""
-    specs = [spec for spec in find_methods() if isinstance(spec, StrategySpec) and spec.component is not None]
+    specs = [method for method in find_methods() if is_component(method)]
     first = sorted((spec.position, spec.name) for spec in specs if spec.position is not None)
     named = [name for name in config.components if name in {spec.name for spec in specs}]
     return tuple(dict.fromkeys((*(name for _, name in first), *named)))

@@ -10,7 +10,7 @@ from firstday.errors import needs_extra
 from firstday.progress import Progress
 from firstday.recommend.fold import TrainingRun
 from firstday.recommend.spec import ColdModelSpec, LearningData, SharedValueSpec, StrategySpec
-from firstday.recommend.support import learners_of
+from firstday.recommend.support import is_component, learners_of
 from firstday.training.validation import ObjectiveWrapper, Validation
 
 METHOD_STAGE = "method "
@@ -71,11 +71,6 @@ def learn_methods(
             assert spec.value is not None
             learned[spec.name] = spec.value()
     return learned
-
-
-def is_component(method: StrategySpec | SharedValueSpec) -> bool:
-    """Return whether a method is a component of the default list."""
-    return isinstance(method, StrategySpec) and method.component is not None
 
 
 def choose_values(

@@ -389,7 +389,7 @@ GATES: tuple[tuple[Outcome, Callable[[Night], str]], ...] = (
 )
 """Gates in order: the outcome of a refusal, and a function that returns its reason, or "" to pass.
 
-Those up to ``not_compared`` read only the tables, so the training is not in vain.
+Those up to ``not_compared`` read only the tables and the current model, so they refuse before the training.
 """
 
 
