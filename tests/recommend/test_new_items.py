@@ -22,7 +22,7 @@ from firstday.errors import ConfigError, DataError
 from firstday.model.calibration import Calibration
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.new_items.attributes import tabulate
-from firstday.recommend.new_items.new_items import MAX_NEW_ITEMS
+from firstday.recommend.new_items.current_items import MAX_NEW_ITEMS
 from firstday.recommend.recommender import Recommender
 from tests.batches import recommend_tables
 from tests.tiny import make_content, make_model

@@ -175,7 +175,7 @@ def _read_entries(model: TrainedModel, entries: Sequence[StoredEntry]) -> pl.Dat
 
 def describe_ignored(served: ServedModel, item_id: str, values: Mapping[str, Any]) -> list[str]:
     """Return a sentence for each value of an item that the model does not know, or for all of it."""
-    new_items = served.recommender.new_items
+    new_items = served.recommender.current_items
     if new_items is None or new_items.ids.index_of(item_id) < 0:
         return ["the model knows the item, or it has learned nothing about new items, see its card"]
     catalogue = new_items.catalogue

@@ -45,6 +45,10 @@ class TableSchema:
 
 
 ASSIGNMENT = ("user_id", "experiment", "variant")
+RECOMMENDABLE = "recommendable"
+"""Boolean column of items; false: the item is never recommended."""
+EXPIRES_AT = "expires_at"
+"""Column of items with the time from which on the item is not recommended."""
 TABLES: Mapping[str, TableSchema] = {
     "interactions": TableSchema(
         {
@@ -67,7 +71,7 @@ TABLES: Mapping[str, TableSchema] = {
         {"user_id": "id", "registered_at": "time", "age": "age", "guest_ids": "ids"}, ("user_id",), "group"
     ),
     "items": TableSchema(
-        {"item_id": "id", "title": "text", "description": "text", "vector": "vector", "added_at": "time"},
+        {"item_id": "id", "title": "text", "description": "text", "vector": "vector", "added_at": "time", EXPIRES_AT: "time"},
         ("item_id",),
         "entity",
     ),
@@ -86,8 +90,6 @@ TABLES: Mapping[str, TableSchema] = {
 """Schemas by table name; users and items come before the tables that refer to them."""
 HOMES = {"user_id": "users", "friend_id": "users", "item_id": "items"}
 """The table that an id column refers to."""
-RECOMMENDABLE = "recommendable"
-"""Boolean column of items; false: the item is never recommended."""
 ITEM = "item"
 """The recommended entity; every other entity (artist, genre, ...) is a set of items."""
 UTC_MICROSECONDS = pl.Datetime("us", "UTC")

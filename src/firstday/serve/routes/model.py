@@ -34,7 +34,12 @@ async def list_segments(
     parameters: Annotated[SegmentsParameters, Query()],
 ) -> dict[str, Any]:
     """Return segments with their size and most used items."""
-    rows = describe_segments(served.trained, parameters.items, parameters.offset + parameters.limit)
+    rows = describe_segments(
+        served.trained,
+        parameters.items,
+        parameters.offset + parameters.limit,
+        served.recommender.current_items,
+    )
     return {
         "model": served.version,
         "total": len(served.trained.segments),
@@ -51,7 +56,8 @@ async def read_segment(
     """Return the size and most used items of a segment."""
     if segment >= len(served.trained.segments):
         raise ApiError(404, "not_found", f"The model has {len(served.trained.segments):,} segments, numbered from 0.")
-    return {"model": served.version, **vars(describe_segment(served.trained, segment, parameters.items))}
+    row = describe_segment(served.trained, segment, parameters.items, served.recommender.current_items)
+    return {"model": served.version, **vars(row)}
 
 
 @reading.get("/items", response_model=ItemsAnswer, summary="Find items by title")
