@@ -170,7 +170,7 @@ class RedisLog(Log):
             for owner in owners:
                 log = self._keys(owner)[0]
                 if since_us >= 0:
-                    ids = [""]
+                    ids: list[Any] = [""]
                     for kind in (ITEMS, KEPT_ITEMS):
                         by_time = f"{self._prefix}:{kind}:{owner}"
                         ids += await self._redis.zrange(by_time, f"({since_us}", "+inf", byscore=True)
