@@ -15,7 +15,7 @@ from serve_process import Connection, write_request
 from firstday.serve.settings import load_settings
 from firstday.serve.store.log import now_us
 from firstday.serve.store.open import open_log
-from firstday.serve.store.records import NewItem, to_time
+from firstday.serve.store.records import StoredItem, to_time
 from firstday.serve.store.store import Store, read_new_items
 
 LISTED_AT_ONCE = 20
@@ -135,7 +135,7 @@ class ItemLedger:
         self.stored[writer] = {name: one._replace(until_us=min(one.until_us, until_us)) for name, one in items.items()}
         self.n_acknowledged += 1
 
-    def settle(self, read: Mapping[str, NewItem]) -> int:
+    def settle(self, read: Mapping[str, StoredItem]) -> int:
         """Check that all items are stored as acknowledged, or as a later request made all of its items.
 
         They were first put when they first were. Returns the number of requests that were not answered, but stored.
@@ -212,10 +212,10 @@ def write_items(ids: Sequence[str], title: str | None) -> bytes:
     return write_request("POST", "/v1/items", "\n".join(lines).encode())
 
 
-def read_items(store_url: str) -> dict[str, NewItem]:
+def read_items(store_url: str) -> dict[str, StoredItem]:
     """Return the new items in a store that another process writes, or in a copy."""
 
-    async def run() -> dict[str, NewItem]:
+    async def run() -> dict[str, StoredItem]:
         store = Store(open_log(load_settings({"store": store_url}), is_copy=True))
         items, _ = await read_new_items(store.log)
         await store.close()

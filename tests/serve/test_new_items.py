@@ -24,7 +24,7 @@ from firstday.serve.export import export
 from firstday.serve.http_errors import ApiError
 from firstday.serve.models import ModelHolder
 from firstday.serve.store.log import ITEM_USE, ITEMS, SERVICE, StoredEntry
-from firstday.serve.store.records import ItemUse, NewItem, ShownList, to_time
+from firstday.serve.store.records import ItemUse, ShownList, StoredItem, to_time
 from firstday.serve.store.store import read_new_items
 from firstday.serve.stored_items import COUNT_EVERY_US, POLL_S, StoredItems
 from firstday.serve.telemetry import Metrics
@@ -77,7 +77,7 @@ def listed(http: httpx.Client, **parameters: Any) -> list[str]:
     return ids_of(get_list(http, "u", **parameters))
 
 
-def read_items(app: RunningApp) -> dict[str, NewItem]:
+def read_items(app: RunningApp) -> dict[str, StoredItem]:
     return app.run(read_new_items(app.service.store.log))[0]
 
 

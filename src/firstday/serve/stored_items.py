@@ -27,8 +27,8 @@ from firstday.recommend.new_items.new_items import NewItems
 from firstday.recommend.rules.list_rules import Rules
 from firstday.serve.http_errors import ApiError
 from firstday.serve.models import ModelHolder, ServedModel
-from firstday.serve.store.log import ITEM_USE, ITEMS, LISTS, MAX_STORED_ITEMS, StoredEntry
-from firstday.serve.store.records import ItemUse, NewItem, to_time
+from firstday.serve.store.log import ITEM_USE, ITEMS, LISTS, MAX_NEW, StoredEntry
+from firstday.serve.store.records import ItemUse, StoredItem, to_time
 from firstday.serve.store.store import Store, scan_changed
 from firstday.tables.categories import entity_of_column
 
@@ -92,7 +92,7 @@ class StoredItems:
         starts = range(0, len(entries), DESCRIBED_AT_ONCE)
         changed = [_read_entries(model, entries[start : start + DESCRIBED_AT_ONCE]) for start in starts]
         joined = pl.concat([items, *changed]).unique("item_id", keep="last", maintain_order=True)
-        self._items = joined.tail(MAX_STORED_ITEMS)
+        self._items = joined.tail(MAX_NEW)
         current = set_counts(self._find_current(), self._use.counts)
         return None if content_of(model) is None else NewItems.join(model, current)
 
@@ -139,17 +139,17 @@ class StoredItems:
             current = self._find_current()
             is_put = pl.col("item_id").is_in(list(items))
             first_us = dict(current.filter(is_put).select("item_id", FIRST_US).iter_rows())
-            stored: dict[str, NewItem | None] = dict.fromkeys(items)
+            stored: dict[str, StoredItem | None] = dict.fromkeys(items)
             for item_id, values in items.items():
                 if values is not None:
                     us = first_us.get(item_id, self._store.log.now_us)
-                    stored[item_id] = NewItem({"added_at": to_time(us).isoformat(), **values}, us)
+                    stored[item_id] = StoredItem({"added_at": to_time(us).isoformat(), **values}, us)
             n_bytes = sum(len(to_json(one)) for one in stored.items() if one[1])
             n_others = current.remove(is_put)[N_BYTES].sum()
             if n_bytes and n_bytes + n_others > self._max_bytes:
                 text = f"The new items would have more than {self._max_bytes:,} bytes; delete some, or shorten them."
                 raise ApiError(409, "items_full", text)
-            await self._store.put(ITEMS, stored)
+            await self._store.put_items(stored, kept=())
             await self.poll()
 
 
@@ -159,7 +159,7 @@ def _read_entries(model: TrainedModel, entries: Sequence[StoredEntry]) -> pl.Dat
     puts = []
     for _, us, _, body in entries:
         item_id, item = from_json(body)
-        one = NewItem(**item) if item else NewItem({}, 0)
+        one = StoredItem(**item) if item else StoredItem({}, 0)
         rows.append({**one.values, "item_id": item_id})
         puts.append((us, one.first_us, len(body.encode())))
     types = {name: column.dtype for name, column in model.catalogue.columns.items()}

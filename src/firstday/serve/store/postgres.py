@@ -18,6 +18,8 @@ from firstday.serve.store.log import (
     DAY_US,
     EXPIRING_SQL,
     FIELDS,
+    ITEM_KINDS_SQL,
+    ITEMS,
     NOT_USERS,
     Entry,
     Log,
@@ -52,6 +54,7 @@ IF to_regclass('firstday_log') IS NULL THEN
     owner TEXT COLLATE "C", id TEXT COLLATE "C", kind TEXT COLLATE "C" NOT NULL, us BIGINT NOT NULL,
     is_told BOOLEAN NOT NULL DEFAULT false, body TEXT NOT NULL, PRIMARY KEY (owner, id));
   CREATE INDEX IF NOT EXISTS firstday_log_by_time ON firstday_log (us, kind);
+  CREATE INDEX IF NOT EXISTS firstday_items_by_time ON firstday_log (kind, (us + 0)) WHERE kind IN {item_kinds};
   CREATE SEQUENCE IF NOT EXISTS firstday_latest MINVALUE 0 START 0;
 END IF;
 END $$;
@@ -66,6 +69,8 @@ leaves no dead rows behind, unlike a lock on a row that holds the time."""
 FACTS = "SELECT last_value, us FROM firstday_latest, firstday_log WHERE owner = '' AND id = 'retention'"
 READ = f"""SELECT owner, kind, us, is_told, body FROM firstday_log WHERE owner = ANY(%s) AND us + 0 > %s
 UNION ALL SELECT NULL, 'now', {NOW_US}, false, '' ORDER BY us"""  # noqa: S608
+READ_ITEMS = READ.replace("owner = ANY(%s)", f"owner || '' = ANY(%s) AND kind IN {ITEM_KINDS_SQL}")
+"""Reads the index of items by time alone: those by owner and by the time of all entries do not serve the conditions."""
 DELETE = """DELETE FROM firstday_log WHERE owner = ANY(%(owners)s) AND NOT EXISTS (SELECT FROM firstday_log
   WHERE owner = ANY(%(owners)s) AND kind IN ('alias', 'guest') AND us + 0 > %(until_us)s)"""
 IS_DELETED = "SELECT NOT EXISTS (SELECT FROM firstday_log WHERE owner = ANY(%(owners)s))"
@@ -109,6 +114,9 @@ KEEP_NEWEST = """WITH capped AS MATERIALIZED (
   JOIN unnest(%(kinds)s::text[], %(caps)s::bigint[]) AS caps (kind, cap) USING (kind))
 DELETE FROM firstday_log AS log USING capped
 WHERE log.owner = capped.owner AND log.kind = capped.kind AND log.us + 0 <= newest_us AND newest_us IS NOT NULL"""
+KEEP_NEWEST_ITEMS = f"""DELETE FROM firstday_log WHERE owner || '' = '{ITEMS}' AND kind = '{ITEMS}' AND us + 0 <=
+  (SELECT us + 0 FROM firstday_log WHERE owner || '' = '{ITEMS}' AND kind = '{ITEMS}'
+   ORDER BY us + 0 DESC LIMIT 1 OFFSET %(max_new)s)"""  # noqa: S608
 WRITE = TAKE_TIMES, TOUCH_USERS, REMOVE_REPLACED, APPEND, SET_TOLD, KEEP_NEWEST
 PURGE = (
     f"""DELETE FROM firstday_log WHERE (owner, id) IN
@@ -149,7 +157,7 @@ class PostgresLog(Log):
         self.rules, self.now_us = rules, 0
         self._url, self._timeout_s = url, timeout_s
         self._set_up = (SESSION if is_copy else SESSION + SCHEMA).format(
-            timeout_s=0.8 * timeout_s, retention_us=rules.retention_us
+            timeout_s=0.8 * timeout_s, retention_us=rules.retention_us, item_kinds=ITEM_KINDS_SQL
         )
         self._server = CoolDown("store: Postgres", retry_s, psycopg.Error, lambda error: not error.sqlstate)
         self._connections: dict[str, Connection] = {}
@@ -208,7 +216,8 @@ class PostgresLog(Log):
     async def read(self, owners: Sequence[str], since_us: int = -1) -> list[list[StoredEntry]]:
         """See `Log.read`."""
         async with self._connect("read") as connection:
-            found = await connection.execute(READ, (list(owners), since_us))
+            statement = READ_ITEMS if since_us >= 0 else READ
+            found = await connection.execute(statement, (list(owners), since_us))
         logs: defaultdict[str | None, list[StoredEntry]] = defaultdict(list)
         for owner, *entry in await found.fetchall():
             logs[owner].append(tuple(entry))
@@ -223,14 +232,17 @@ class PostgresLog(Log):
     async def _append(self, entries: Sequence[Entry]) -> list[bool]:
         """Append entries in one transaction."""
         caps = self.rules.caps
+        max_new = caps.pop(ITEMS)
+        trim_items = [KEEP_NEWEST_ITEMS] if any(entry.kind == ITEMS for entry in entries) else []
         values = {name: [getattr(entry, name) for entry in entries] for name in Entry._fields} | {
             "retention_us": self.rules.retention_us,
             "n": len(entries),
             "not_users": list(NOT_USERS),
             "kinds": list(caps),
             "caps": list(caps.values()),
+            "max_new": max_new,
         }
-        done = await self._write(values, *WRITE)
+        done = await self._write(values, *WRITE, *trim_items)
         await done.set_result(1 + WRITE.index(APPEND))
         new = {number for (number,) in await done.fetchall()}
         return [number in new for number in range(1, len(entries) + 1)]

@@ -145,11 +145,12 @@ class Profile:
 
 
 @dataclass(frozen=True)
-class NewItem:
-    """An item added since training: its row of the table `items`, and when its id was first put."""
+class StoredItem:
+    """What was put of an item: columns of the table `items`, when its id was first put, and withdrawn (0: not)."""
 
     values: Mapping[str, Any]
     first_us: int
+    withdrawn_us: int = 0
 
 
 @dataclass(frozen=True)

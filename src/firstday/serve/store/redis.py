@@ -11,7 +11,17 @@ from urllib.parse import urlsplit
 
 from firstday.errors import MissingExtraError
 from firstday.serve.store.cool_down import CoolDown
-from firstday.serve.store.log import DAY_US, NOT_USERS, Entry, Log, Retention, StoredEntry, keep_unexpired
+from firstday.serve.store.log import (
+    DAY_US,
+    ITEMS,
+    KEPT_ITEMS,
+    NOT_USERS,
+    Entry,
+    Log,
+    Retention,
+    StoredEntry,
+    keep_unexpired,
+)
 
 try:
     from redis.asyncio import Redis
@@ -25,8 +35,8 @@ except ModuleNotFoundError:  # pragma: no cover
 
 APPEND = """
 -- KEYS: clock, retention, users by time of their last entry;
--- per owner: the log (hash: ID to 'TIME KIND IS_TOLD BODY'), ids by time of each capped kind
--- ARGV: retention in microseconds, capped kinds, caps; per owner: (id of a user or false, entries)
+-- per owner: the log (hash: ID to 'TIME KIND IS_TOLD BODY'), ids by time of each indexed kind
+-- ARGV: retention in microseconds, indexed kinds, caps of the first ones; per owner: (id of a user or false, entries)
 -- Entry: number, kind, ID, body, replace_before_us, ID of the list whose impressions it reports
 local latest, retention, time = tonumber(redis.call('GET', KEYS[1]) or 0), tonumber(ARGV[1]), redis.call('TIME')
 local now, kinds, caps = time[1] * 1000000 + time[2], cjson.decode(ARGV[2]), cjson.decode(ARGV[3])
@@ -40,8 +50,8 @@ for number, owner in ipairs(cjson.decode(ARGV[4])) do
   local first = 4 + (number - 1) * (1 + #kinds)
   local log, sets = KEYS[first], {}
   local function time_of(id)
-    local text = redis.call('HGET', log, id)
-    return text and tonumber(string.match(text, '%d+'))
+    local us, kind = string.match(redis.call('HGET', log, id) or '', '^(%d+) (%S+)')
+    return tonumber(us), kind
   end
   local function remove(set, ids)
     for _, id in ipairs(ids) do
@@ -57,13 +67,17 @@ for number, owner in ipairs(cjson.decode(ARGV[4])) do
   end
   for i, kind in ipairs(kinds) do
     sets[kind] = KEYS[first + i]
-    remove(sets[kind], redis.call('ZRANGEBYSCORE', sets[kind], '-inf', string.format('(%.0f', oldest)))
+    if caps[i] then
+      remove(sets[kind], redis.call('ZRANGEBYSCORE', sets[kind], '-inf', string.format('(%.0f', oldest)))
+    end
   end
   for _, entry in ipairs(owner[2]) do
     local number, kind, id, body, since, list = unpack(entry)
-    local is_new = (time_of(id) or -1) < since
+    local old_us, old_kind = time_of(id)
+    local is_new = (old_us or -1) < since
     if is_new then
       local us = next_us()
+      if sets[old_kind] then redis.call('ZREM', sets[old_kind], id) end
       redis.call('HSET', log, id, us .. ' ' .. kind .. ' 0 ' .. body)
       if sets[kind] then redis.call('ZADD', sets[kind], us, id) end
       local shown = list and redis.call('HGET', log, list)
@@ -74,9 +88,9 @@ for number, owner in ipairs(cjson.decode(ARGV[4])) do
     end
     result[number] = is_new and 1 or 0
   end
-  for i, kind in ipairs(kinds) do
-    local excess = redis.call('ZCARD', sets[kind]) - caps[i]
-    if excess > 0 then remove(sets[kind], redis.call('ZRANGE', sets[kind], 0, excess - 1)) end
+  for i, cap in ipairs(caps) do
+    local excess = redis.call('ZCARD', sets[kinds[i]]) - cap
+    if excess > 0 then remove(sets[kinds[i]], redis.call('ZRANGE', sets[kinds[i]], 0, excess - 1)) end
   end
   if owner[1] then
     redis.call('ZADD', KEYS[3], string.format('%.0f', latest), owner[1])
@@ -145,8 +159,8 @@ class RedisLog(Log):
         self._append, self._delete = map(self._redis.register_script, (APPEND, DELETE))
 
     def _keys(self, owner: str) -> list[str]:
-        """Return an owner's keys: the log, and a sorted set for each capped kind."""
-        return [f"{self._prefix}:{kind}:{owner}" for kind in ("log", *self.rules.caps)]
+        """Return an owner's keys: the log, and a sorted set for each indexed kind."""
+        return [f"{self._prefix}:{kind}:{owner}" for kind in ("log", *self.rules.caps, KEPT_ITEMS)]
 
     async def read(self, owners: Sequence[str], since_us: int = -1) -> list[list[StoredEntry]]:
         """See `Log.read`."""
@@ -156,8 +170,11 @@ class RedisLog(Log):
             for owner in owners:
                 log = self._keys(owner)[0]
                 if since_us >= 0:
-                    by_time = f"{self._prefix}:{owner}:{owner}"
-                    pipe.hmget(log, ["", *await self._redis.zrange(by_time, f"({since_us}", "+inf", byscore=True)])
+                    ids: list[Any] = [""]
+                    for kind in (ITEMS, KEPT_ITEMS):
+                        by_time = f"{self._prefix}:{kind}:{owner}"
+                        ids += await self._redis.zrange(by_time, f"({since_us}", "+inf", byscore=True)
+                    pipe.hmget(log, list(dict.fromkeys(ids)))
                 else:
                     pipe.hvals(log)
             pipe.time()
@@ -178,7 +195,7 @@ class RedisLog(Log):
             by_owner[entry.owner].append([number, *(value for value in entry[1:] if value is not None)])
         caps = self.rules.caps
         values = (
-            list(caps),
+            [*caps, KEPT_ITEMS],
             list(caps.values()),
             [(owner not in NOT_USERS and owner, rows) for owner, rows in by_owner.items()],
         )

@@ -18,6 +18,7 @@ from firstday.serve.store.log import (
     DAY_US,
     EXPIRING_SQL,
     FIELDS,
+    ITEM_KINDS_SQL,
     NOT_USERS,
     SERVICE,
     Entry,
@@ -30,7 +31,7 @@ from firstday.serve.store.log import (
 
 Work = Callable[[sqlite3.Connection], Any]
 
-VERSION = 6
+VERSION = 7
 BUSY_TIMEOUT_S = 5.0
 PURGE_BATCH = 5_000
 """Maximum number of entries removed per transaction, so that other writes do not wait long."""
@@ -51,7 +52,8 @@ SET_FACT = "INSERT OR REPLACE INTO log (owner, id, kind, us, body) VALUES ('', ?
 retention (`retention`), both in microseconds."""
 FACT = "SELECT us FROM log WHERE owner = '' AND id = ?"
 READ = "SELECT kind, us, is_told, body FROM log WHERE owner = ?1 AND +us > ?2 ORDER BY us"
-READ_VALUES = "SELECT kind, us, is_told, body FROM log WHERE +owner = ?1 AND kind = ?1 AND us > ?2 ORDER BY us"
+READ_ITEMS = f"""SELECT kind, us, is_told, body FROM log
+WHERE +owner = ?1 AND kind IN {ITEM_KINDS_SQL} AND us > ?2 ORDER BY us"""  # noqa: S608
 DELETE = "DELETE FROM log WHERE owner = ?"
 WAS_MERGED = "SELECT 1 FROM log WHERE owner = ? AND +kind IN ('alias', 'guest') AND +us > ?"
 TOUCH_USER = (
@@ -171,7 +173,7 @@ class SqliteLog:
         """See `Log.read`."""
         self._check_place()
         oldest_us = self._oldest_us()
-        statement = READ_VALUES if since_us >= 0 else READ
+        statement = READ_ITEMS if since_us >= 0 else READ
         try:
             logs = [self._reader.execute(statement, (owner, since_us)).fetchall() for owner in owners]
         except sqlite3.Error as error:

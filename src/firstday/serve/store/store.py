@@ -8,8 +8,9 @@ records and entries; a `Log`, in SQLite, Redis or Postgres, persists the entries
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import asdict
 from itertools import chain
 from typing import Any
 
@@ -20,6 +21,7 @@ from firstday.serve.store.log import (
     ALWAYS,
     ITEM_USE,
     ITEMS,
+    KEPT_ITEMS,
     LISTS,
     NEVER,
     SERVICE,
@@ -31,8 +33,8 @@ from firstday.serve.store.log import (
 from firstday.serve.store.records import (
     Assignment,
     ItemUse,
-    NewItem,
     Record,
+    StoredItem,
     StoredUser,
     dump,
     to_entry,
@@ -121,11 +123,27 @@ class Store:
 
     async def put(self, owner: str, values: Mapping[str, Any]) -> None:
         """Set values of an owner that is not a user, by name, all or none; None deletes one."""
-        entries = [
-            Entry(owner, owner, name, pydantic_core.to_json((name, value)).decode(), ALWAYS)
-            for name, value in values.items()
-        ]
-        await self._append([*entries, Entry(SERVICE, owner, owner, "", ALWAYS)])
+        await self._put(owner, [_to_value_entry(owner, owner, name, value) for name, value in values.items()])
+
+    async def put_items(
+        self, items: Mapping[str, StoredItem | None], kept: Collection[str], until_us: int | None = None
+    ) -> list[bool]:
+        """Store items by id, or end those that are None, in one transaction; return which were written.
+
+        Those in `kept` never expire. With `until_us`, items that were put after this time are not written.
+        """
+        before_us = ALWAYS if until_us is None else until_us + 1
+        entries = []
+        for item_id, item in items.items():
+            kind = KEPT_ITEMS if item_id in kept else ITEMS
+            entry = _to_value_entry(ITEMS, kind, item_id, item and asdict(item))
+            entries.append(entry._replace(replace_before_us=before_us))
+        return await self._put(ITEMS, entries)
+
+    async def _put(self, owner: str, entries: Sequence[Entry]) -> list[bool]:
+        """Append entries of an owner that is not a user, with the time of its last change."""
+        *is_new, _ = await self._append([*entries, Entry(SERVICE, owner, owner, "", ALWAYS)])
+        return is_new
 
     async def find_changes(self) -> Mapping[str, int]:
         """Return when the values of each owner last changed, in microseconds."""
@@ -138,7 +156,7 @@ class Store:
         return _read_values(entries)
 
     async def read_items(self, since_us: int) -> list[StoredEntry]:
-        """Return the new items that were put or deleted after a time, in this order."""
+        """Return the items that were put or ended after a time, in this order."""
         (entries,) = await self._read([ITEMS], since_us)
         return entries
 
@@ -172,14 +190,19 @@ class Store:
         await self._append([Entry(SERVICE, "probe", "probe", "", ALWAYS)])
 
 
-async def read_new_items(log: Log) -> tuple[dict[str, NewItem], ItemUse]:
-    """Return all new items by id, the most recently put last, and the counts of their use."""
+async def read_new_items(log: Log) -> tuple[dict[str, StoredItem], ItemUse]:
+    """Return all items by id, the most recently put last, and the counts of the use of new ones."""
     items, counts = map(_read_values, await log.read([ITEMS, ITEM_USE]))
-    return {item_id: NewItem(**item) for item_id, item in items.items()}, ItemUse(**counts)
+    return {item_id: StoredItem(**item) for item_id, item in items.items()}, ItemUse(**counts)
+
+
+def _to_value_entry(owner: str, kind: str, name: str, value: Any) -> Entry:
+    """Return the entry of a value that `_read_values` reads; None deletes it."""
+    return Entry(owner, kind, name, pydantic_core.to_json((name, value)).decode(), ALWAYS)
 
 
 def _read_values(entries: Iterable[StoredEntry]) -> dict[str, Any]:
-    """Return values set by `Store.put`, by name."""
+    """Return values by name, except those that are None."""
     named = (pydantic_core.from_json(body) for *_, body in entries)
     return {name: value for name, value in named if value is not None}
 
