@@ -34,7 +34,8 @@ def query_users(
     """Build the query for some users, `user_ix` of shape (n,), from their profiles and interactions.
 
     `until` is the exclusive end of each user's impressions, see `collect_passed_over`. Lists consist of
-    `current_items`, or those of the model. Also returns the numbers of values that neither the model nor these know; see `Catalogue.translate`.
+    `current_items`, or those of the model. Also returns the numbers of values that neither the model nor these know;
+    see `Catalogue.translate`.
     """
     passed_over = None
     if with_impressions:

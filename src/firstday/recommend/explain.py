@@ -147,9 +147,7 @@ def _near_segments(recommendation: Recommendation, query: Query) -> tuple[NearSe
     )
 
 
-def _explain_items(
-    recommendation: Recommendation, query: Query, spec: StrategySpec | None
-) -> tuple[ItemReason, ...]:
+def _explain_items(recommendation: Recommendation, query: Query, spec: StrategySpec | None) -> tuple[ItemReason, ...]:
     """Return the reason for each item, given the strategy of the route."""
     model = query.model
     segment = recommendation.segment

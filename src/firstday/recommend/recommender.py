@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from firstday.data.newcomers import load_items
 from firstday.display import readable
@@ -41,6 +42,7 @@ from firstday.recommend.similar import SIMILAR, recommend_similar
 from firstday.recommend.spec import Strategy
 from firstday.recommend.support import LOAD, value_type
 from firstday.sparse import SparseRows, union_rows
+from firstday.tables.schema import EXPIRES_AT
 
 AnySignals = Signals | Mapping[str, Any]
 """Signals of one user, or an equivalent dictionary."""
@@ -95,7 +97,7 @@ class Recommender:
 
     @property
     def catalogue(self) -> Catalogue:
-        """Ids, titles and columns of the items that lists consist of: those of the model as they are now, and new ones."""
+        """Ids, titles and columns of the items that lists consist of, as they are now."""
         return (self.current_items or self.model).catalogue
 
     def recommend(
@@ -387,7 +389,7 @@ class Recommender:
 
 
 def open_model(path: str | Path, *, verify: bool = True) -> Recommender:
-    """Open a model folder, ready to recommend; arrays are read lazily.
+    """Open a model folder, ready to recommend; arrays are read lazily. Items that have expired are not listed.
 
     A method whose plugin is not loaded is left out of the default list, with a warning.
 
@@ -407,4 +409,6 @@ def open_model(path: str | Path, *, verify: bool = True) -> Recommender:
     if absent := [name for name in model.config.methods if find_method(name) is None]:
         names = ", ".join(absent)
         warnings.warn(f"{path}: lists are made without {names}, whose plugin is not loaded; {LOAD}.", stacklevel=2)
-    return Recommender(model)
+    may_expire = EXPIRES_AT in model.catalogue.columns
+    nothing = pl.DataFrame(schema={"item_id": pl.String})
+    return Recommender(model, read_items(model, nothing, datetime.now(UTC)) if may_expire else None)

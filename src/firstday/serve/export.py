@@ -95,7 +95,7 @@ async def export(log: Log, out: Path, since: datetime | None = None) -> ExportSu
     async for user_id, members, person in scan_changed(log, run.since_us):
         run.take(user_id, members, person)
     items, use = await read_new_items(log)
-    table = tabulate([{**one.values, "item_id": item_id} for item_id, one in items.items()])
+    table = tabulate([{**one.row, "item_id": item_id} for item_id, one in items.items() if not one.withdrawn_us])
     run.stage("new_items", set_counts(table, use.counts))
     done = run.publish()
     _write_state(out, max(until, start))

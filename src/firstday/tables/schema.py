@@ -71,7 +71,14 @@ TABLES: Mapping[str, TableSchema] = {
         {"user_id": "id", "registered_at": "time", "age": "age", "guest_ids": "ids"}, ("user_id",), "group"
     ),
     "items": TableSchema(
-        {"item_id": "id", "title": "text", "description": "text", "vector": "vector", "added_at": "time", EXPIRES_AT: "time"},
+        {
+            "item_id": "id",
+            "title": "text",
+            "description": "text",
+            "vector": "vector",
+            "added_at": "time",
+            EXPIRES_AT: "time",
+        },
         ("item_id",),
         "entity",
     ),

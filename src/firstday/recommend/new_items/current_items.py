@@ -19,6 +19,7 @@ from firstday.data.load import find_item_columns
 from firstday.display import readable
 from firstday.errors import DataError
 from firstday.features.catalogue import Catalogue
+from firstday.model.item_content import content_of
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.new_items.attributes import conform, describe_items
 from firstday.recommend.new_items.new_items import NewItems
@@ -82,7 +83,7 @@ class CurrentItems:
 
 
 def find_known(model: TrainedModel, ids: Iterable[Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the index of each id in the model, int64, -1 if unknown, and whether no user of the model used the item."""
+    """Return the index of each id in the model, int64, -1 if unknown, and whether none of its users used the item."""
     # `Ids.lookup` would cost as much as the catalogue is large.
     index = np.array([model.catalogue.items.index_of(item) for item in ids], dtype=np.int64)
     return index, (index < 0) | (model.popularity[index] == 0)
@@ -116,7 +117,9 @@ def state_items(model: TrainedModel, items: pl.DataFrame) -> pl.DataFrame:
 def describe_new(model: TrainedModel, items: pl.DataFrame) -> pl.DataFrame:
     """Return what lists need of new items: rows of `describe_items`, and `LISTING`."""
     stated = state_items(model, items)
-    return stated if items.is_empty() else describe_items(model, items).with_columns(stated.select(*LISTING))
+    if items.is_empty() and content_of(model) is None:
+        return stated
+    return describe_items(model, items).with_columns(stated.select(*LISTING))
 
 
 def join_items(model: TrainedModel, stated: pl.DataFrame, new: pl.DataFrame, time: datetime) -> CurrentItems:
@@ -150,6 +153,17 @@ def join_items(model: TrainedModel, stated: pl.DataFrame, new: pl.DataFrame, tim
         NewItems(model, new, of_lists),
         min(_find_next(expiry, now) for expiry in expiries),
     )
+
+
+def find_fulfilled(model: TrainedModel, stated: pl.DataFrame) -> dict[Any, set[str]]:
+    """Return which values in rows of `state_items` the model has by now, as names of columns, by item id."""
+    index, _ = find_known(model, stated["item_id"])
+    own = _find_own(model, index).with_columns(pl.col(RECOMMENDABLE).fill_null(True))
+    is_fulfilled = stated.select(pl.col(name).eq(own[name]).fill_null(False) for name in own.columns)
+    return {
+        item_id: {name for name, is_name in zip(own.columns, row, strict=True) if is_name}
+        for item_id, row in zip(stated["item_id"], is_fulfilled.iter_rows(), strict=True)
+    }
 
 
 def _find_own(model: TrainedModel, index: np.ndarray) -> pl.DataFrame:

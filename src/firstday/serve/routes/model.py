@@ -63,14 +63,16 @@ async def read_segment(
 @reading.get("/items", response_model=ItemsAnswer, summary="Find items by title")
 async def find_items(served: ModelDep, parameters: Annotated[ItemsParameters, Query()]) -> dict[str, Any]:
     """Return the item with this id, then items whose titles contain every word, most used first."""
-    model = served.trained
+    recommender = served.recommender
+    catalogue = recommender.catalogue
+    popularity = served.trained.popularity
     items = [
         {
-            "item_id": model.catalogue.items[item],
-            "title": model.catalogue.title_of(item),
-            "share_of_everyone": model.popularity[item],
+            "item_id": catalogue.items[item],
+            "title": catalogue.title_of(item),
+            "share_of_everyone": popularity[item] if item < len(popularity) else 0.0,
         }
-        for item in served.views.find_items(parameters.query)[: parameters.limit]
+        for item in served.views.find_items(parameters.query, recommender.current_items)[: parameters.limit]
     ]
     return {"model": served.version, "items": items}
 

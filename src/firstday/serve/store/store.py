@@ -24,6 +24,7 @@ from firstday.serve.store.log import (
     KEPT_ITEMS,
     LISTS,
     NEVER,
+    REMOVAL,
     SERVICE,
     Entry,
     Log,
@@ -128,14 +129,14 @@ class Store:
     async def put_items(
         self, items: Mapping[str, StoredItem | None], kept: Collection[str], until_us: int | None = None
     ) -> list[bool]:
-        """Store items by id, or end those that are None, in one transaction; return which were written.
+        """Store items by id, or remove those that are None, in one transaction; return which were written.
 
         Those in `kept` never expire. With `until_us`, items that were put after this time are not written.
         """
         before_us = ALWAYS if until_us is None else until_us + 1
         entries = []
         for item_id, item in items.items():
-            kind = KEPT_ITEMS if item_id in kept else ITEMS
+            kind = REMOVAL if item is None else KEPT_ITEMS if item_id in kept else ITEMS
             entry = _to_value_entry(ITEMS, kind, item_id, item and asdict(item))
             entries.append(entry._replace(replace_before_us=before_us))
         return await self._put(ITEMS, entries)
