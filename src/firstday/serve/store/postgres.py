@@ -54,7 +54,7 @@ IF to_regclass('firstday_log') IS NULL THEN
     owner TEXT COLLATE "C", id TEXT COLLATE "C", kind TEXT COLLATE "C" NOT NULL, us BIGINT NOT NULL,
     is_told BOOLEAN NOT NULL DEFAULT false, body TEXT NOT NULL, PRIMARY KEY (owner, id));
   CREATE INDEX IF NOT EXISTS firstday_log_by_time ON firstday_log (us, kind);
-  CREATE INDEX IF NOT EXISTS firstday_items_by_time ON firstday_log (kind, (us + 0)) WHERE kind IN {item_kinds};
+  CREATE INDEX IF NOT EXISTS firstday_items_by_time ON firstday_log (kind, (us + 0)) WHERE kind < ' ';
   CREATE SEQUENCE IF NOT EXISTS firstday_latest MINVALUE 0 START 0;
 END IF;
 END $$;
@@ -67,9 +67,11 @@ LOCK = "SELECT pg_advisory_xact_lock('firstday_log'::regclass::bigint)"
 """A writing transaction holds this lock until its end, so that entries become readable in the order of their times. It
 leaves no dead rows behind, unlike a lock on a row that holds the time."""
 FACTS = "SELECT last_value, us FROM firstday_latest, firstday_log WHERE owner = '' AND id = 'retention'"
-READ = f"""SELECT owner, kind, us, is_told, body FROM firstday_log WHERE owner = ANY(%s) AND us + 0 > %s
+READ = f"""SELECT owner, kind, us, is_told, body FROM firstday_log WHERE owner = ANY(%s)
 UNION ALL SELECT NULL, 'now', {NOW_US}, false, '' ORDER BY us"""  # noqa: S608
-READ_ITEMS = READ.replace("owner = ANY(%s)", f"owner || '' = ANY(%s) AND kind IN {ITEM_KINDS_SQL}")
+READ_ITEMS = f"""(SELECT owner, kind, us, is_told, body FROM firstday_log
+WHERE owner || '' = ANY(%s) AND kind IN {ITEM_KINDS_SQL} AND us + 0 > %s ORDER BY us + 0 LIMIT %s)
+UNION ALL SELECT NULL, 'now', {NOW_US}, false, '' ORDER BY us"""  # noqa: S608
 """Reads the index of items by time alone: those by owner and by the time of all entries do not serve the conditions."""
 DELETE = """DELETE FROM firstday_log WHERE owner = ANY(%(owners)s) AND NOT EXISTS (SELECT FROM firstday_log
   WHERE owner = ANY(%(owners)s) AND kind IN ('alias', 'guest') AND us + 0 > %(until_us)s)"""
@@ -157,7 +159,7 @@ class PostgresLog(Log):
         self.rules, self.now_us = rules, 0
         self._url, self._timeout_s = url, timeout_s
         self._set_up = (SESSION if is_copy else SESSION + SCHEMA).format(
-            timeout_s=0.8 * timeout_s, retention_us=rules.retention_us, item_kinds=ITEM_KINDS_SQL
+            timeout_s=0.8 * timeout_s, retention_us=rules.retention_us
         )
         self._server = CoolDown("store: Postgres", retry_s, psycopg.Error, lambda error: not error.sqlstate)
         self._connections: dict[str, Connection] = {}
@@ -216,8 +218,10 @@ class PostgresLog(Log):
     async def read(self, owners: Sequence[str], since_us: int = -1) -> list[list[StoredEntry]]:
         """See `Log.read`."""
         async with self._connect("read") as connection:
-            statement = READ_ITEMS if since_us >= 0 else READ
-            found = await connection.execute(statement, (list(owners), since_us))
+            if since_us >= 0:
+                found = await connection.execute(READ_ITEMS, (list(owners), since_us, self.rules.items_at_once))
+            else:
+                found = await connection.execute(READ, (list(owners),))
         logs: defaultdict[str | None, list[StoredEntry]] = defaultdict(list)
         for owner, *entry in await found.fetchall():
             logs[owner].append(tuple(entry))
@@ -233,7 +237,7 @@ class PostgresLog(Log):
         """Append entries in one transaction."""
         caps = self.rules.caps
         max_new = caps.pop(ITEMS)
-        trim_items = [KEEP_NEWEST_ITEMS] if any(entry.kind == ITEMS for entry in entries) else []
+        trim_items = [KEEP_NEWEST_ITEMS] if any(entry[:2] == (ITEMS, ITEMS) for entry in entries) else []
         values = {name: [getattr(entry, name) for entry in entries] for name in Entry._fields} | {
             "retention_us": self.rules.retention_us,
             "n": len(entries),

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from firstday.errors import MissingExtraError
 from firstday.serve.store.cool_down import CoolDown
 from firstday.serve.store.log import (
+    ALWAYS,
     DAY_US,
     ITEMS,
     KEPT_ITEMS,
@@ -165,16 +166,14 @@ class RedisLog(Log):
     async def read(self, owners: Sequence[str], since_us: int = -1) -> list[list[StoredEntry]]:
         """See `Log.read`."""
         pipe = self._redis.pipeline(transaction=False)
+        until_us: float = ALWAYS
         logs: list[list[StoredEntry]] = []
         with self._server.call():
             for owner in owners:
                 log = self._keys(owner)[0]
                 if since_us >= 0:
-                    ids: list[Any] = [""]
-                    for kind in (ITEMS, KEPT_ITEMS):
-                        by_time = f"{self._prefix}:{kind}:{owner}"
-                        ids += await self._redis.zrange(by_time, f"({since_us}", "+inf", byscore=True)
-                    pipe.hmget(log, list(dict.fromkeys(ids)))
+                    until_us, ids = await self._find_items(since_us)
+                    pipe.hmget(log, ["", *ids])
                 else:
                     pipe.hvals(log)
             pipe.time()
@@ -182,10 +181,24 @@ class RedisLog(Log):
         self.now_us = seconds * 1_000_000 + us
         oldest_us = self.rules.oldest_us(self.now_us)
         for owner, texts in zip(owners, found, strict=True):
-            parts = (text.split(" ", 3) for text in texts if text)  # some may have been removed meanwhile
-            entries = ((kind, int(us), is_told == "1", body) for us, kind, is_told, body in parts)
+            parts = (text.split(" ", 3) for text in texts if text)  # some may have been removed or put again meanwhile
+            entries = (
+                (kind, int(us), is_told == "1", body) for us, kind, is_told, body in parts if int(us) <= until_us
+            )
             logs.append(keep_unexpired(owner, sorted(entries, key=itemgetter(1)), oldest_us))
         return logs
+
+    async def _find_items(self, since_us: int) -> tuple[float, list[str]]:
+        """Return the ids of the first items after a time, and the time of the last of them."""
+        limit = self.rules.items_at_once
+        found: list[Any] = []
+        for kind in (ITEMS, KEPT_ITEMS):
+            key = f"{self._prefix}:{kind}:{ITEMS}"
+            found += await self._redis.zrange(
+                key, f"({since_us}", "+inf", byscore=True, withscores=True, offset=0, num=limit
+            )
+        first = sorted(found, key=itemgetter(1))[:limit]
+        return max((us for _, us in first), default=0), list({item_id for item_id, _ in first})
 
     async def append(self, entries: Sequence[Entry]) -> list[bool]:
         """See `Log.append`."""

@@ -157,8 +157,7 @@ class Store:
 
     async def read_items(self, since_us: int) -> list[StoredEntry]:
         """Return the items that were put or ended after a time, in this order."""
-        (entries,) = await self._read([ITEMS], since_us)
-        return entries
+        return [entry async for entry in _scan_items(self._read, since_us, self.log.rules.items_at_once)]
 
     async def read_item_use(self) -> ItemUse:
         """Return the counts of the use of new items."""
@@ -192,8 +191,21 @@ class Store:
 
 async def read_new_items(log: Log) -> tuple[dict[str, StoredItem], ItemUse]:
     """Return all items by id, the most recently put last, and the counts of the use of new ones."""
-    items, counts = map(_read_values, await log.read([ITEMS, ITEM_USE]))
-    return {item_id: StoredItem(**item) for item_id, item in items.items()}, ItemUse(**counts)
+    items = _read_values([entry async for entry in _scan_items(log.read, 0, log.rules.items_at_once)])
+    (use,) = await log.read([ITEM_USE])
+    return {item_id: StoredItem(**item) for item_id, item in items.items()}, ItemUse(**_read_values(use))
+
+
+async def _scan_items(read: Any, since_us: int, at_once: int) -> AsyncIterator[StoredEntry]:
+    """Yield the items after a time in order of time; a part that is less than half full is the last one."""
+    n_read = at_once
+    while n_read >= at_once // 2:
+        (entries,) = await read([ITEMS], since_us)
+        for entry in entries:
+            yield entry
+        await asyncio.sleep(0)
+        n_read = len(entries)
+        since_us = entries[-1][1] if entries else since_us
 
 
 def _to_value_entry(owner: str, kind: str, name: str, value: Any) -> Entry:
