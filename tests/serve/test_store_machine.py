@@ -321,8 +321,8 @@ class StoreMachine(RuleBasedStateMachine):
         """Check the items, the most recently put last, and the item lists."""
         items, use = self.harness.run(read_new_items(self.harness.store.log))
         expected = {key: one for key, one in self.model.kept.items() if one.record is not None}
-        of_items = sorted((one.number, name) for (owner, name), one in expected.items() if owner == ITEMS)
-        assert list(items) == [name for _, name in of_items]
+        of_items = [(one.kind, one.number, name) for (owner, name), one in expected.items() if owner == ITEMS]
+        assert list(items) == [name for _, _, name in sorted(of_items)]  # new ones first
         assert all(item == expected[ITEMS, name].record for name, item in items.items())
         assert use == ItemUse()
         lists = {name: one.record for (owner, name), one in expected.items() if owner == LISTS}

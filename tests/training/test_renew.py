@@ -133,3 +133,32 @@ def test_shrunk_tables_are_refused_and_a_model_is_needed(model: Path, log: Datas
     assert refresh_counts(model, fewer).reason == "smaller"
     with pytest.raises(ArtifactError, match="contains no model"):
         refresh_counts(tmp_path / "nothing", log)
+
+
+def test_items_are_as_the_tables_have_them_now(trained: Recommender, log: Dataset) -> None:
+    """The first item was withdrawn, the second is back, the third has no row in the tables, the fourth is not there."""
+    n = N_ITEMS
+    model = trained.model
+    old = pl.Series(["old"] * n)
+    catalogue = replace(model.catalogue, titles=("Old",) * n, columns={"mood": old, "year": old})
+    model = replace(model, catalogue=catalogue, unlisted=np.array([1, 2, 3], np.int32))
+    ids = log.items.values.to_list()
+    later = go_on(log, RISING, [])
+    given = pl.int_range(n, eager=True) != 2
+    columns = {
+        "mood": pl.Series(["new"] * n).zip_with(given, pl.Series([None] * n, dtype=pl.String)),
+        "year": pl.Series([2026.0] * n).zip_with(given, pl.Series([None] * n, dtype=pl.Float64)),
+        "recommendable": (pl.int_range(n, eager=True) != 0).zip_with(given, pl.Series([None] * n, dtype=pl.Boolean)),
+    }
+    titles = tuple("New" if there else "" for there in given)
+    items = Ids.of([*ids[:3], "another", *ids[4:]])
+    tables = replace(later, items=items, titles=titles, columns=columns)
+    renewed = renew_counts(model, tables, np.zeros(len(later.users), dtype=bool))
+    keep = [2, 3]
+    assert renewed.catalogue.titles is not None
+    assert [ix for ix in range(n) if renewed.catalogue.titles[ix] == "Old"] == keep
+    assert [ix for ix, mood in enumerate(renewed.catalogue.columns["mood"]) if mood == "old"] == keep
+    assert renewed.catalogue.columns["year"].equals(old)
+    assert set(renewed.catalogue.columns) == {"mood", "year"}
+    assert renewed.unlisted.tolist() == [0, 2, 3]
+    assert not np.isin(renewed.segments.top_items, renewed.unlisted).any()

@@ -192,7 +192,7 @@ def assemble_catalogue(
 def find_item_columns(items: pl.DataFrame) -> dict[str, pl.Series]:
     """Return the item columns that filters can read, with times as text."""
     lists = pl.col(pl.List(pl.String)).fill_null([])
-    moment = pl.col("^added_at$").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    moment = pl.col("^(added|expires)_at$").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     table = items.with_columns(lists, moment)
     return {column.name: column for column in table.drop("item_id", "title", "description", "vector", strict=False)}
 

@@ -67,7 +67,19 @@ TABLES: Mapping[str, TableSchema] = {
         {"user_id": "id", "registered_at": "time", "age": "age", "guest_ids": "ids"}, ("user_id",), "group"
     ),
     "items": TableSchema(
-        {"item_id": "id", "title": "text", "description": "text", "vector": "vector", "added_at": "time"},
+        {
+            "item_id": "id",
+            "title": "text",
+            "description": "text",
+            "vector": "vector",
+            "added_at": "time",
+            "expires_at": "time",
+        },
+        ("item_id",),
+        "entity",
+    ),
+    "item_updates": TableSchema(
+        {"item_id": "id", "title": "text", "description": "text", "added_at": "time", "expires_at": "time"},
         ("item_id",),
         "entity",
     ),
@@ -83,11 +95,13 @@ TABLES: Mapping[str, TableSchema] = {
     "embeddings/users": TableSchema({"user_id": "id", "vector": "vector"}, ("user_id", "vector")),
     "embeddings/items": TableSchema({"item_id": "id", "vector": "vector"}, ("item_id", "vector")),
 }
-"""Schemas by table name; users and items come before the tables that refer to them."""
+"""Schemas by table name; users and items come before the tables that refer to them or update them."""
 HOMES = {"user_id": "users", "friend_id": "users", "item_id": "items"}
 """The table that an id column refers to."""
 RECOMMENDABLE = "recommendable"
 """Boolean column of items; false: the item is never recommended."""
+EXPIRES_AT = "expires_at"
+"""Column of items; from this time on, the item is not recommendable."""
 ITEM = "item"
 """The recommended entity; every other entity (artist, genre, ...) is a set of items."""
 UTC_MICROSECONDS = pl.Datetime("us", "UTC")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
 
 import polars as pl
 
@@ -13,7 +14,9 @@ from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults
 from firstday.tables.guests import split_guests
 from firstday.tables.raw_table import RawTable
 from firstday.tables.rules import RULES, reference_rule
-from firstday.tables.schema import HOMES, TABLES, Frames
+from firstday.tables.schema import EXPIRES_AT, HOMES, RECOMMENDABLE, TABLES, UTC_MICROSECONDS, Frames
+
+_KEY = "firstday: id as text"
 
 
 def _reference_rules(name: str, frames: Frames) -> list[Rule]:
@@ -26,7 +29,8 @@ def _reference_rules(name: str, frames: Frames) -> list[Rule]:
             if home == "users" and "guests" in frames:
                 known = pl.concat([known, frames["guests"]["own_id"]])
             is_known = pl.col(column).cast(pl.String).is_in(known.implode())
-            rules.append(reference_rule(column, home, ids, ~is_known, is_fault=name != "friends"))
+            is_fault = name not in ("friends", "item_updates")
+            rules.append(reference_rule(column, home, ids, ~is_known, is_fault=is_fault))
     return rules
 
 
@@ -43,7 +47,8 @@ def check_frames(
     or lacks a required column, is omitted, and references to it are not checked. Unless `are_all`, the tables contain a
     subset of users: whether columns are groups is not checked, and friends may be in another part.
 
-    `users` has one row per person. If there are guests, the result has their table (`split_guests`).
+    `users` has one row per person. If there are guests, the result has their table (`split_guests`). `items` has the
+    values of `item_updates`, which is not in the result, and what has expired is not recommendable.
     """
     frames = {}
     for home in named_ids.keys() - raw.keys():
@@ -51,7 +56,7 @@ def check_frames(
         frames[home] = named_ids[home].to_frame(column)
     for name in TABLES:  # users and items first: other tables refer to them
         table = raw.get(name)
-        if name == "interactions" or table is None:
+        if name == "interactions" or table is None or (name == "item_updates" and table.whole.is_empty()):
             continue
         try:
             rows = check_table(name, table, frames, findings, are_all=are_all)
@@ -64,6 +69,11 @@ def check_frames(
                 frames |= split_guests(rows)
             if name == "items" and name in named_ids:
                 add_items_of_interactions(frames, named_ids, findings)
+    if "item_updates" in frames and "items" in frames:
+        frames["items"] = _update_items(frames["items"], frames["item_updates"], findings)
+    frames.pop("item_updates", None)
+    if "items" in frames:
+        frames["items"] = withdraw_expired(frames["items"], findings)
     if "embeddings/items" in frames:
         check_item_vectors(frames, findings)
     share_id_types(frames)
@@ -101,6 +111,43 @@ def add_items_of_interactions(
         noun="items",
         examples=new.head(1),
     )
+
+
+def _update_items(items: pl.DataFrame, updates: pl.DataFrame, findings: Findings) -> pl.DataFrame:
+    """Return items with the values that updates state, null for none; add a fault if a column has another type."""
+    added = {
+        "title": pl.String(),
+        "description": pl.String(),
+        RECOMMENDABLE: pl.Boolean(),
+        EXPIRES_AT: UTC_MICROSECONDS,
+    }
+    types = {**added, **items.schema}
+    columns = []
+    for name, dtype in updates.drop("item_id").schema.items():
+        if name not in types:
+            findings.note(f"ignored: items has no column {name!r}.", "item_updates", name)
+        elif dtype != types[name]:
+            text = f"holds {dtype}, but items.{name} holds {types[name]}; write both with the same type, as in Parquet."
+            findings.fault("wrong_type", text, "item_updates", name)
+        else:
+            columns.append(name)
+    new = [pl.lit(None, types[name]).alias(name) for name in columns if name not in items.columns]
+    key = pl.col("item_id").cast(pl.String).alias(_KEY)
+    stated = updates.select(key, *columns).drop_nulls(_KEY).unique(_KEY)
+    return items.with_columns(key, *new).update(stated, on=_KEY).drop(_KEY)
+
+
+def withdraw_expired(items: pl.DataFrame, findings: Findings) -> pl.DataFrame:
+    """Return items of which those that have expired by now are not recommendable."""
+    if EXPIRES_AT not in items.columns:
+        return items
+    is_expired = items[EXPIRES_AT] <= datetime.now(UTC)
+    if not is_expired.any():
+        return items
+    n_expired = int(is_expired.sum())
+    findings.note_rows("items", n_expired, items.height, "have expired and are in no list", column=EXPIRES_AT)
+    listed = pl.col(RECOMMENDABLE) if RECOMMENDABLE in items.columns else pl.lit(None, pl.Boolean)
+    return items.with_columns(pl.when(is_expired).then(False).otherwise(listed).alias(RECOMMENDABLE))
 
 
 def _missing_ids(ids: pl.Series, others: pl.Series) -> pl.Series:

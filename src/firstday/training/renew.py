@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 
 from firstday.data.dataset import Dataset
 from firstday.data.first_uses import FirstUses, count_first_uses
@@ -22,12 +23,15 @@ from firstday.ranking import unit_rows
 from firstday.segment.segments import ItemCounts, Segments, count_items, rank_items
 from firstday.sparse import SparseRows
 
+_ROW, _TITLE, _IS_UNLISTED, _IS_GIVEN = "firstday: row", "firstday: title", "firstday: unlisted", "firstday: given"
+"""Columns of a table of items, next to those of the caller."""
+
 
 def renew_counts(model: TrainedModel, dataset: Dataset, held_out: np.ndarray) -> TrainedModel:
     """Return the model with counts of all users who are not held out, a mask of shape (n_users,), and a new clock.
 
-    What was trained stays as it is. Items and profile values that the model does not know are ignored, and impressions
-    are not counted again.
+    Titles, columns and unlisted items become those of the tables. What was trained stays as it is. Items and profile
+    values that the model does not know are ignored, and impressions are not counted again.
     """
     config = model.config
     signals = config.signals
@@ -35,6 +39,7 @@ def renew_counts(model: TrainedModel, dataset: Dataset, held_out: np.ndarray) ->
     histories = choose_target_days(read_histories(dataset, config, log), config)
     window = histories.life(config.registration)
     warm = np.flatnonzero(histories.can_be_warm & ~held_out)
+    model = _renew_items(model, dataset)
     known, _ = model.catalogue.translate(dataset, warm, take_actions(dataset.actions(window), warm))
     uses = select_uses(known.actions, signals, len(warm), model.n_items)
     everyone = count_items(np.zeros(len(warm), dtype=np.int64), uses, 1)
@@ -47,6 +52,8 @@ def renew_counts(model: TrainedModel, dataset: Dataset, held_out: np.ndarray) ->
         newest = collect_newcomers(dataset, config, histories, find_newest(histories, np.flatnonzero(held_out)))
         clock = _renew_clock(model, dataset, first_uses, newest)
     data = {**model.facts["data"], "warm_users": len(warm)}
+    if len(model.unlisted):
+        data["items_unlisted"] = len(model.unlisted)
     if dataset.events.last is not None:
         data["counted_until"] = write_moment(dataset.events.last)[:10]
     return replace(
@@ -56,6 +63,32 @@ def renew_counts(model: TrainedModel, dataset: Dataset, held_out: np.ndarray) ->
         segments=_renew_segments(model, vectors, uses),
         facts={**model.facts, "data": data},
     )
+
+
+def _renew_items(model: TrainedModel, dataset: Dataset) -> TrainedModel:
+    """Return the model with titles, columns and unlisted items as in the tables; items without values keep theirs."""
+    catalogue = model.catalogue
+    is_unlisted = np.isin(np.arange(len(dataset.items)), dataset.unlisted)
+    table = pl.DataFrame({**dataset.columns, _TITLE: dataset.titles or ("",) * len(dataset.items)})
+    is_given = pl.any_horizontal(
+        pl.col(pl.String) != "",
+        pl.col(pl.List(pl.String)).list.len() > 0,
+        pl.col(pl.Boolean, pl.Float64).is_not_null(),
+    )
+    table = table.with_columns(pl.Series(_IS_UNLISTED, is_unlisted), is_given.alias(_IS_GIVEN)).with_row_index(_ROW)
+    rows = pl.Series(_ROW, dataset.items.lookup(catalogue.items.values)).cast(pl.UInt32, strict=False)
+    found = rows.to_frame().join(table, on=_ROW, how="left", maintain_order="left")
+    is_found = found[_IS_GIVEN].fill_null(False)
+    columns = {
+        name: found[name].zip_with(is_found, old) if found.schema.get(name) == old.dtype else old
+        for name, old in catalogue.columns.items()
+    }
+    titles = catalogue.titles
+    if titles is not None and dataset.titles is not None:
+        titles = tuple(found[_TITLE].zip_with(is_found, pl.Series(titles, dtype=pl.String)))
+    unlisted = np.flatnonzero(found[_IS_UNLISTED].zip_with(is_found, pl.Series(~model.listed)))
+    renewed = replace(catalogue, columns=columns, titles=titles)
+    return replace(model, catalogue=renewed, unlisted=unlisted.astype(np.int32))
 
 
 def _renew_groups(model: TrainedModel, profile: Mapping[str, np.ndarray], uses: SparseRows) -> dict[str, ItemCounts]:

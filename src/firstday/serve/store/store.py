@@ -190,10 +190,18 @@ class Store:
 
 
 async def read_new_items(log: Log) -> tuple[dict[str, StoredItem], ItemUse]:
-    """Return all items by id, the most recently put last, and the counts of the use of new ones."""
-    items = _read_values([entry async for entry in _scan_items(log.read, 0, log.rules.items_at_once)])
+    """Return all items by id and the counts of the use of new ones."""
+    new, kept, use = await read_all_items(log)
+    return {**new, **kept}, use
+
+
+async def read_all_items(log: Log) -> tuple[dict[str, StoredItem], dict[str, StoredItem], ItemUse]:
+    """Return the new items by id, the updates and withdrawals by id, and the counts of the use of new items."""
+    entries = [entry async for entry in _scan_items(log.read, 0, log.rules.items_at_once)]
+    kinds = [_read_values(entry for entry in entries if entry[0] == kind) for kind in (ITEMS, KEPT_ITEMS)]
+    new, kept = ({item_id: StoredItem(**item) for item_id, item in of_kind.items()} for of_kind in kinds)
     (use,) = await log.read([ITEM_USE])
-    return {item_id: StoredItem(**item) for item_id, item in items.items()}, ItemUse(**_read_values(use))
+    return new, kept, ItemUse(**_read_values(use))
 
 
 async def _scan_items(read: Any, since_us: int, at_once: int) -> AsyncIterator[StoredEntry]:
