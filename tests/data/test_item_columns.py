@@ -99,7 +99,6 @@ def test_ids_of_updates_are_compared_as_text_and_keep_the_type_of_items(five_use
 @pytest.mark.parametrize(
     ("updates", "code", "column"),
     [
-        ({"item_id": ["i1"], "genre": [3.5]}, "wrong_type", "genre"),
         ({"item_id": ["i1"], "recommendable": ["no"]}, "wrong_type", "recommendable"),
         ({"item_id": ["i1"], "expires_at": ["soon"]}, "not_a_time", "expires_at"),
         ({"item_id": ["i1", "i1"], "title": ["A", "B"]}, "repeated_id", "item_id"),

@@ -136,29 +136,27 @@ def test_shrunk_tables_are_refused_and_a_model_is_needed(model: Path, log: Datas
 
 
 def test_items_are_as_the_tables_have_them_now(trained: Recommender, log: Dataset) -> None:
-    """The first item was withdrawn, the second is back, the third has no row in the tables, the fourth is not there."""
+    """The first item was withdrawn, the second is back, the fourth is not in the tables."""
     n = N_ITEMS
-    model = trained.model
     old = pl.Series(["old"] * n)
-    catalogue = replace(model.catalogue, titles=("Old",) * n, columns={"mood": old, "year": old})
-    model = replace(model, catalogue=catalogue, unlisted=np.array([1, 2, 3], np.int32))
-    ids = log.items.values.to_list()
+    catalogue = replace(trained.model.catalogue, titles=("Old",) * n, columns={"mood": old, "year": old, "size": old})
+    model = replace(trained.model, catalogue=catalogue, unlisted=np.array([1, 3], np.int32))
     later = go_on(log, RISING, [])
-    given = pl.int_range(n, eager=True) != 2
+    ids = log.items.values.to_list()
     columns = {
-        "mood": pl.Series(["new"] * n).zip_with(given, pl.Series([None] * n, dtype=pl.String)),
-        "year": pl.Series([2026.0] * n).zip_with(given, pl.Series([None] * n, dtype=pl.Float64)),
-        "recommendable": (pl.int_range(n, eager=True) != 0).zip_with(given, pl.Series([None] * n, dtype=pl.Boolean)),
+        "mood": pl.Series(["new"] * n),
+        "year": pl.Series([2026.0] * n),
+        "recommendable": pl.Series([False, *[None] * (n - 1)]),
     }
-    titles = tuple("New" if there else "" for there in given)
-    items = Ids.of([*ids[:3], "another", *ids[4:]])
-    tables = replace(later, items=items, titles=titles, columns=columns)
+    tables = replace(later, items=Ids.of([*ids[:3], "another", *ids[4:]]), titles=("New",) * n, columns=columns)
     renewed = renew_counts(model, tables, np.zeros(len(later.users), dtype=bool))
-    keep = [2, 3]
-    assert renewed.catalogue.titles is not None
-    assert [ix for ix in range(n) if renewed.catalogue.titles[ix] == "Old"] == keep
-    assert [ix for ix, mood in enumerate(renewed.catalogue.columns["mood"]) if mood == "old"] == keep
+    expected = ["old" if ix == 3 else "new" for ix in range(n)]
+    assert renewed.catalogue.titles == tuple(text.capitalize() for text in expected)
+    assert renewed.catalogue.columns["mood"].to_list() == expected
     assert renewed.catalogue.columns["year"].equals(old)
-    assert set(renewed.catalogue.columns) == {"mood", "year"}
-    assert renewed.unlisted.tolist() == [0, 2, 3]
+    assert renewed.catalogue.columns["size"].equals(old)
+    assert renewed.unlisted.tolist() == [0, 3]
     assert not np.isin(renewed.segments.top_items, renewed.unlisted).any()
+    without = renew_counts(model, replace(later, titles=None, columns={}), np.zeros(len(later.users), dtype=bool))
+    assert without.catalogue.titles == catalogue.titles
+    assert without.unlisted.tolist() == [1, 3]

@@ -17,6 +17,13 @@ from firstday.tables.rules import RULES, reference_rule
 from firstday.tables.schema import EXPIRES_AT, HOMES, RECOMMENDABLE, TABLES, UTC_MICROSECONDS, Frames
 
 _KEY = "firstday: id as text"
+_UPDATABLE = {
+    "title": pl.String(),
+    "description": pl.String(),
+    RECOMMENDABLE: pl.Boolean(),
+    EXPIRES_AT: UTC_MICROSECONDS,
+}
+"""Columns that an update may state even if `items` lacks them."""
 
 
 def _reference_rules(name: str, frames: Frames) -> list[Rule]:
@@ -69,11 +76,10 @@ def check_frames(
                 frames |= split_guests(rows)
             if name == "items" and name in named_ids:
                 add_items_of_interactions(frames, named_ids, findings)
-    if "item_updates" in frames and "items" in frames:
-        frames["items"] = _update_items(frames["items"], frames["item_updates"], findings)
-    frames.pop("item_updates", None)
+    updates = frames.pop("item_updates", None)
     if "items" in frames:
-        frames["items"] = withdraw_expired(frames["items"], findings)
+        items = frames["items"] if updates is None else _update_items(frames["items"], updates, findings)
+        frames["items"] = withdraw_expired(items, findings)
     if "embeddings/items" in frames:
         check_item_vectors(frames, findings)
     share_id_types(frames)
@@ -114,40 +120,28 @@ def add_items_of_interactions(
 
 
 def _update_items(items: pl.DataFrame, updates: pl.DataFrame, findings: Findings) -> pl.DataFrame:
-    """Return items with the values that updates state, null for none; add a fault if a column has another type."""
-    added = {
-        "title": pl.String(),
-        "description": pl.String(),
-        RECOMMENDABLE: pl.Boolean(),
-        EXPIRES_AT: UTC_MICROSECONDS,
-    }
-    types = {**added, **items.schema}
-    columns = []
-    for name, dtype in updates.drop("item_id").schema.items():
-        if name not in types:
-            findings.note(f"ignored: items has no column {name!r}.", "item_updates", name)
-        elif dtype != types[name]:
-            text = f"holds {dtype}, but items.{name} holds {types[name]}; write both with the same type, as in Parquet."
-            findings.fault("wrong_type", text, "item_updates", name)
-        else:
-            columns.append(name)
-    new = [pl.lit(None, types[name]).alias(name) for name in columns if name not in items.columns]
+    """Return items with the values that updates state, null for none; note the columns that items do not have."""
+    types = _UPDATABLE | items.schema
     key = pl.col("item_id").cast(pl.String).alias(_KEY)
-    stated = updates.select(key, *columns).drop_nulls(_KEY).unique(_KEY)
-    return items.with_columns(key, *new).update(stated, on=_KEY).drop(_KEY)
+    stated = updates.select(key, pl.exclude("item_id")).drop_nulls(_KEY).unique(_KEY)
+    for name, dtype in stated.drop(_KEY).schema.items():
+        if types.get(name) != dtype:
+            findings.note(f"ignored: items has no column {name!r} of type {dtype}.", "item_updates", name)
+            stated = stated.drop(name)
+    added = [
+        pl.lit(None, types[name]).alias(name) for name in stated.columns if name in _UPDATABLE.keys() - items.columns
+    ]
+    return items.with_columns(key, *added).update(stated, on=_KEY).drop(_KEY)
 
 
 def withdraw_expired(items: pl.DataFrame, findings: Findings) -> pl.DataFrame:
     """Return items of which those that have expired by now are not recommendable."""
     if EXPIRES_AT not in items.columns:
         return items
-    is_expired = items[EXPIRES_AT] <= datetime.now(UTC)
-    if not is_expired.any():
-        return items
-    n_expired = int(is_expired.sum())
-    findings.note_rows("items", n_expired, items.height, "have expired and are in no list", column=EXPIRES_AT)
-    listed = pl.col(RECOMMENDABLE) if RECOMMENDABLE in items.columns else pl.lit(None, pl.Boolean)
-    return items.with_columns(pl.when(is_expired).then(False).otherwise(listed).alias(RECOMMENDABLE))
+    is_expired = (items[EXPIRES_AT] <= datetime.now(UTC)).fill_null(False)
+    findings.note_rows("items", is_expired.sum(), items.height, "have expired; they are in no list", column=EXPIRES_AT)
+    listed = items.get_column(RECOMMENDABLE, default=pl.repeat(True, items.height, eager=True))
+    return items.with_columns((listed.fill_null(True) & ~is_expired).alias(RECOMMENDABLE))
 
 
 def _missing_ids(ids: pl.Series, others: pl.Series) -> pl.Series:

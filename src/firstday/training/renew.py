@@ -22,16 +22,14 @@ from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
 from firstday.segment.segments import ItemCounts, Segments, count_items, rank_items
 from firstday.sparse import SparseRows
-
-_ROW, _TITLE, _IS_UNLISTED, _IS_GIVEN = "firstday: row", "firstday: title", "firstday: unlisted", "firstday: given"
-"""Columns of a table of items, next to those of the caller."""
+from firstday.tables.schema import RECOMMENDABLE
 
 
 def renew_counts(model: TrainedModel, dataset: Dataset, held_out: np.ndarray) -> TrainedModel:
     """Return the model with counts of all users who are not held out, a mask of shape (n_users,), and a new clock.
 
-    Titles, columns and unlisted items become those of the tables. What was trained stays as it is. Items and profile
-    values that the model does not know are ignored, and impressions are not counted again.
+    Titles, columns and unlisted items become those of the tables, as far as these have them. What was trained stays as
+    it is. Items and profile values that the model does not know are ignored, and impressions are not counted again.
     """
     config = model.config
     signals = config.signals
@@ -66,29 +64,26 @@ def renew_counts(model: TrainedModel, dataset: Dataset, held_out: np.ndarray) ->
 
 
 def _renew_items(model: TrainedModel, dataset: Dataset) -> TrainedModel:
-    """Return the model with titles, columns and unlisted items as in the tables; items without values keep theirs."""
+    """Return the model with titles, columns and unlisted items as in the tables, as far as the tables have them."""
     catalogue = model.catalogue
-    is_unlisted = np.isin(np.arange(len(dataset.items)), dataset.unlisted)
-    table = pl.DataFrame({**dataset.columns, _TITLE: dataset.titles or ("",) * len(dataset.items)})
-    is_given = pl.any_horizontal(
-        pl.col(pl.String) != "",
-        pl.col(pl.List(pl.String)).list.len() > 0,
-        pl.col(pl.Boolean, pl.Float64).is_not_null(),
-    )
-    table = table.with_columns(pl.Series(_IS_UNLISTED, is_unlisted), is_given.alias(_IS_GIVEN)).with_row_index(_ROW)
-    rows = pl.Series(_ROW, dataset.items.lookup(catalogue.items.values)).cast(pl.UInt32, strict=False)
-    found = rows.to_frame().join(table, on=_ROW, how="left", maintain_order="left")
-    is_found = found[_IS_GIVEN].fill_null(False)
+    rows = dataset.items.lookup(catalogue.items.values)
+    is_there = pl.Series(rows >= 0)
+
+    def renew(new: pl.Series, old: pl.Series) -> pl.Series:
+        return new.gather(np.maximum(rows, 0)).zip_with(is_there, old) if new.dtype == old.dtype else old
+
     columns = {
-        name: found[name].zip_with(is_found, old) if found.schema.get(name) == old.dtype else old
+        name: renew(dataset.columns[name], old) if name in dataset.columns else old
         for name, old in catalogue.columns.items()
     }
     titles = catalogue.titles
-    if titles is not None and dataset.titles is not None:
-        titles = tuple(found[_TITLE].zip_with(is_found, pl.Series(titles, dtype=pl.String)))
-    unlisted = np.flatnonzero(found[_IS_UNLISTED].zip_with(is_found, pl.Series(~model.listed)))
-    renewed = replace(catalogue, columns=columns, titles=titles)
-    return replace(model, catalogue=renewed, unlisted=unlisted.astype(np.int32))
+    if titles and dataset.titles:
+        titles = tuple(renew(pl.Series(dataset.titles), pl.Series(titles)))
+    unlisted = model.unlisted
+    if RECOMMENDABLE in dataset.columns:
+        is_listed = pl.Series(~np.isin(np.arange(len(dataset.items)), dataset.unlisted))
+        unlisted = np.flatnonzero(~renew(is_listed, pl.Series(model.listed)).to_numpy()).astype(np.int32)
+    return replace(model, catalogue=replace(catalogue, columns=columns, titles=titles), unlisted=unlisted)
 
 
 def _renew_groups(model: TrainedModel, profile: Mapping[str, np.ndarray], uses: SparseRows) -> dict[str, ItemCounts]:

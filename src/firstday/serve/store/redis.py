@@ -12,9 +12,7 @@ from urllib.parse import urlsplit
 from firstday.errors import MissingExtraError
 from firstday.serve.store.cool_down import CoolDown
 from firstday.serve.store.log import (
-    ALWAYS,
     DAY_US,
-    ITEMS,
     KEPT_ITEMS,
     NOT_USERS,
     Entry,
@@ -105,6 +103,20 @@ return result
 """
 """Atomically appends the entries of several owners, by the same rules as in SQLite. Times increase strictly across
 workers. The retention is stored for `firstday export`, which does not know the service's settings."""
+READ_ITEMS = """
+-- KEYS: the log, and ids by time of each indexed kind
+-- ARGV: time, maximum number of entries
+local found, first = {}, {}
+for i = 2, #KEYS do
+  for _, id in ipairs(redis.call('ZRANGE', KEYS[i], '(' .. ARGV[1], '+inf', 'BYSCORE', 'LIMIT', 0, ARGV[2])) do
+    found[#found + 1] = redis.call('HGET', KEYS[1], id)
+  end
+end
+table.sort(found)
+for i = 1, math.min(#found, tonumber(ARGV[2])) do first[i] = found[i] end
+return first
+"""
+"""The first entries of indexed kinds after a time, in order of time, with which they begin."""
 DELETE = """
 -- KEYS: users by time of their last entry; the keys of each owner, its log first
 -- ARGV: time of the last alias that may be deleted, owners
@@ -157,7 +169,8 @@ class RedisLog(Log):
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
             max_connections=64,
         )
-        self._append, self._delete = map(self._redis.register_script, (APPEND, DELETE))
+        scripts = map(self._redis.register_script, (APPEND, DELETE, READ_ITEMS))
+        self._append, self._delete, self._read_items = scripts
 
     def _keys(self, owner: str) -> list[str]:
         """Return an owner's keys: the log, and a sorted set for each indexed kind."""
@@ -166,14 +179,13 @@ class RedisLog(Log):
     async def read(self, owners: Sequence[str], since_us: int = -1) -> list[list[StoredEntry]]:
         """See `Log.read`."""
         pipe = self._redis.pipeline(transaction=False)
-        until_us: float = ALWAYS
         logs: list[list[StoredEntry]] = []
         with self._server.call():
             for owner in owners:
-                log = self._keys(owner)[0]
+                log, *by_time = self._keys(owner)
                 if since_us >= 0:
-                    until_us, ids = await self._find_items(since_us)
-                    pipe.hmget(log, ["", *ids])
+                    limits = [since_us, self.rules.items_at_once]
+                    await self._read_items(keys=[log, *by_time], args=limits, client=pipe)
                 else:
                     pipe.hvals(log)
             pipe.time()
@@ -181,24 +193,10 @@ class RedisLog(Log):
         self.now_us = seconds * 1_000_000 + us
         oldest_us = self.rules.oldest_us(self.now_us)
         for owner, texts in zip(owners, found, strict=True):
-            parts = (text.split(" ", 3) for text in texts if text)  # some may have been removed or put again meanwhile
-            entries = (
-                (kind, int(us), is_told == "1", body) for us, kind, is_told, body in parts if int(us) <= until_us
-            )
+            parts = (text.split(" ", 3) for text in texts)
+            entries = ((kind, int(us), is_told == "1", body) for us, kind, is_told, body in parts)
             logs.append(keep_unexpired(owner, sorted(entries, key=itemgetter(1)), oldest_us))
         return logs
-
-    async def _find_items(self, since_us: int) -> tuple[float, list[str]]:
-        """Return the ids of the first items after a time, and the time of the last of them."""
-        limit = self.rules.items_at_once
-        found: list[Any] = []
-        for kind in (ITEMS, KEPT_ITEMS):
-            key = f"{self._prefix}:{kind}:{ITEMS}"
-            found += await self._redis.zrange(
-                key, f"({since_us}", "+inf", byscore=True, withscores=True, offset=0, num=limit
-            )
-        first = sorted(found, key=itemgetter(1))[:limit]
-        return max((us for _, us in first), default=0), list({item_id for item_id, _ in first})
 
     async def append(self, entries: Sequence[Entry]) -> list[bool]:
         """See `Log.append`."""
