@@ -117,7 +117,9 @@ KEEP_NEWEST = """WITH capped AS MATERIALIZED (
   JOIN unnest(%(kinds)s::text[], %(caps)s::bigint[]) AS caps (kind, cap) USING (kind) WHERE owner != kind)
 DELETE FROM firstday_log AS log USING capped
 WHERE log.owner = capped.owner AND log.kind = capped.kind AND log.us + 0 <= newest_us AND newest_us IS NOT NULL"""
-KEEP_NEWEST_ITEMS = f"""DELETE FROM firstday_log WHERE '{ITEMS}' = ANY(%(owner)s::text[])
+KEEP_NEWEST_ITEMS = f"""DELETE FROM firstday_log WHERE EXISTS (
+  SELECT FROM unnest(%(owner)s::text[], %(kind)s::text[]) AS entry (of_entry, kind_of_entry)
+  WHERE of_entry = '{ITEMS}' AND kind_of_entry = '{ITEMS}')
 AND owner || '' = '{ITEMS}' AND kind = '{ITEMS}' AND us + 0 <= (SELECT us + 0 FROM firstday_log
   WHERE owner || '' = '{ITEMS}' AND kind = '{ITEMS}' ORDER BY us + 0 DESC LIMIT 1 OFFSET
   (SELECT cap FROM unnest(%(kinds)s::text[], %(caps)s::bigint[]) AS caps (kind, cap) WHERE kind = '{ITEMS}'))"""  # noqa: S608
