@@ -212,7 +212,7 @@ class StoredItems:
             if n > most:
                 text = f"More than {most:,} items would be {what}; train a model without them, or restore some."
                 raise ApiError(409, "items_full", text)
-        n_bytes = sum(len(to_json(one)) for one in stored.items() if one[1].values)
+        n_bytes = sum(len(to_json(one)) for one in stored.items() if not one[1].withdrawn_us)
         if n_bytes and n_bytes + others[N_BYTES].sum() > self._max_bytes:
             text = f"The items would have more than {self._max_bytes:,} bytes; withdraw some, or shorten them."
             raise ApiError(409, "items_full", text)

@@ -146,7 +146,11 @@ def _conform_attribute(column: Column) -> pl.Series | None:
         return values
     elif values.dtype != pl.String:
         column.ignore(f"filters cannot use {values.dtype}")
-    elif _has_many_values(n := values.n_unique(), len(values)) and not values.str.contains(DAY).all():
+    elif (
+        column.table == "items"
+        and _has_many_values(n := values.n_unique(), len(values))
+        and not values.str.contains(DAY).all()
+    ):
         column.ignore(f"it has {n:,} values for {len(values):,} items, too many for filters")
     else:
         amounts = values.filter(values.str.contains(AMOUNT))

@@ -145,6 +145,7 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
     "interactions": empty_rules("user_id", "signal"),
     "users": (*_unique("user_id"), GUEST_RULE),
     "items": _unique("item_id"),
+    "item_updates": _unique("item_id"),
     "collections": (
         *empty_rules("entity", "entity_id", "item_id"),
         Rule(

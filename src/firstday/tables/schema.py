@@ -82,6 +82,11 @@ TABLES: Mapping[str, TableSchema] = {
         ("item_id",),
         "entity",
     ),
+    "item_updates": TableSchema(
+        {"item_id": "id", "title": "text", "description": "text", "added_at": "time", "expires_at": "time"},
+        ("item_id",),
+        "entity",
+    ),
     "collections": TableSchema(
         {"entity": "text", "entity_id": "id", "item_id": "id"}, ("entity", "entity_id", "item_id")
     ),
@@ -94,7 +99,7 @@ TABLES: Mapping[str, TableSchema] = {
     "embeddings/users": TableSchema({"user_id": "id", "vector": "vector"}, ("user_id", "vector")),
     "embeddings/items": TableSchema({"item_id": "id", "vector": "vector"}, ("item_id", "vector")),
 }
-"""Schemas by table name; users and items come before the tables that refer to them."""
+"""Schemas by table name; users and items come before the tables that refer to them or update them."""
 HOMES = {"user_id": "users", "friend_id": "users", "item_id": "items"}
 """The table that an id column refers to."""
 ITEM = "item"

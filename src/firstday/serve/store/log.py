@@ -63,6 +63,11 @@ class Retention:
             ITEMS: MAX_NEW,
         }
 
+    @property
+    def items_at_once(self) -> int:
+        """Maximum number of items that `Log.read` reads at once; at most half of them have expired."""
+        return 2 * self.caps[ITEMS]
+
 
 def now_us() -> int:
     """Return the current time, in microseconds since 1970."""
@@ -133,7 +138,7 @@ class Log(Protocol):
     async def read(self, owners: Sequence[str], since_us: int = -1) -> list[list[StoredEntry]]:
         """Return the unexpired entries of each owner in order of time.
 
-        With `since_us`, only those after this time; the only owner is `ITEMS`.
+        With `since_us`, only the first `items_at_once` after this time; the only owner is `ITEMS`.
         """
         ...
 

@@ -55,7 +55,7 @@ IF to_regclass('firstday_log') IS NULL THEN
     owner TEXT COLLATE "C", id TEXT COLLATE "C", kind TEXT COLLATE "C" NOT NULL, us BIGINT NOT NULL,
     is_told BOOLEAN NOT NULL DEFAULT false, body TEXT NOT NULL, PRIMARY KEY (owner, id));
   CREATE INDEX IF NOT EXISTS firstday_log_by_time ON firstday_log (us, kind);
-  CREATE INDEX IF NOT EXISTS firstday_items_by_time ON firstday_log (kind, (us + 0)) WHERE kind IN {item_kinds};
+  CREATE INDEX IF NOT EXISTS firstday_items_by_time ON firstday_log (kind, (us + 0)) WHERE kind < ' ';
   CREATE SEQUENCE IF NOT EXISTS firstday_latest MINVALUE 0 START 0;
 END IF;
 END $$;
@@ -68,9 +68,12 @@ LOCK = "SELECT pg_advisory_xact_lock('firstday_log'::regclass::bigint)"
 """A writing transaction holds this lock until its end, so that entries become readable in the order of their times. It
 leaves no dead rows behind, unlike a lock on a row that holds the time."""
 FACTS = "SELECT last_value, us FROM firstday_latest, firstday_log WHERE owner = '' AND id = 'retention'"
-READ = f"""SELECT owner, kind, us, is_told, body FROM firstday_log WHERE owner = ANY(%s) AND us + 0 > %s
+READ = f"""SELECT owner, kind, us, is_told, body FROM firstday_log WHERE owner = ANY(%(owners)s)
 UNION ALL SELECT NULL, 'now', {NOW_US}, false, '' ORDER BY us"""  # noqa: S608
-READ_ITEMS = READ.replace("owner = ANY(%s)", f"owner || '' = ANY(%s) AND kind IN {ITEM_KINDS_SQL}")
+READ_ITEMS = f"""(SELECT owner, kind, us, is_told, body FROM firstday_log
+WHERE owner || '' = ANY(%(owners)s) AND kind IN {ITEM_KINDS_SQL} AND us + 0 > %(since_us)s
+ORDER BY us + 0 LIMIT %(limit)s)
+UNION ALL SELECT NULL, 'now', {NOW_US}, false, '' ORDER BY us"""  # noqa: S608
 """Reads the index of items by time alone: those by owner and by the time of all entries do not serve the conditions."""
 DELETE = """DELETE FROM firstday_log WHERE owner = ANY(%(owners)s) AND NOT EXISTS (SELECT FROM firstday_log
   WHERE owner = ANY(%(owners)s) AND kind IN ('alias', 'guest') AND us + 0 > %(until_us)s)"""
@@ -113,13 +116,17 @@ KEEP_NEWEST = """WITH capped AS MATERIALIZED (
   SELECT owner, kind, (SELECT us FROM firstday_log AS log WHERE log.owner = entry.owner AND log.kind = entry.kind
     ORDER BY us + 0 DESC LIMIT 1 OFFSET cap) AS newest_us
   FROM (SELECT DISTINCT * FROM unnest(%(owner)s::text[], %(kind)s::text[]) AS entry (owner, kind)) AS entry
-  JOIN unnest(%(kinds)s::text[], %(caps)s::bigint[]) AS caps (kind, cap) USING (kind))
+  JOIN unnest(%(kinds)s::text[], %(caps)s::bigint[]) AS caps (kind, cap) USING (kind) WHERE owner != kind)
 DELETE FROM firstday_log AS log USING capped
 WHERE log.owner = capped.owner AND log.kind = capped.kind AND log.us + 0 <= newest_us AND newest_us IS NOT NULL"""
-KEEP_NEWEST_ITEMS = f"""DELETE FROM firstday_log WHERE owner || '' = '{ITEMS}' AND kind = '{ITEMS}' AND us + 0 <=
-  (SELECT us + 0 FROM firstday_log WHERE owner || '' = '{ITEMS}' AND kind = '{ITEMS}'
-   ORDER BY us + 0 DESC LIMIT 1 OFFSET %(max_new)s)"""  # noqa: S608
-WRITE = TAKE_TIMES, TOUCH_USERS, REMOVE_REPLACED, APPEND, SET_TOLD, KEEP_NEWEST
+KEEP_NEWEST_ITEMS = f"""DELETE FROM firstday_log WHERE EXISTS (
+  SELECT FROM unnest(%(owner)s::text[], %(kind)s::text[]) AS entry (of_entry, kind_of_entry)
+  WHERE of_entry = '{ITEMS}' AND kind_of_entry = '{ITEMS}')
+AND owner || '' = '{ITEMS}' AND kind = '{ITEMS}' AND us + 0 <= (SELECT us + 0 FROM firstday_log
+  WHERE owner || '' = '{ITEMS}' AND kind = '{ITEMS}' ORDER BY us + 0 DESC LIMIT 1 OFFSET
+  (SELECT cap FROM unnest(%(kinds)s::text[], %(caps)s::bigint[]) AS caps (kind, cap) WHERE kind = '{ITEMS}'))"""  # noqa: S608
+"""The same by the index of items."""
+WRITE = TAKE_TIMES, TOUCH_USERS, REMOVE_REPLACED, APPEND, SET_TOLD, KEEP_NEWEST, KEEP_NEWEST_ITEMS
 PURGE = (
     f"""DELETE FROM firstday_log WHERE (owner, id) IN
     (SELECT owner, id FROM firstday_log WHERE kind IN ({EXPIRING_SQL}) AND us < {OLDEST_US} LIMIT {PURGE_BATCH})""",  # noqa: S608
@@ -159,7 +166,7 @@ class PostgresLog(Log):
         self.rules, self.now_us = rules, 0
         self._url, self._timeout_s = url, timeout_s
         self._set_up = (SESSION if is_copy else SESSION + SCHEMA).format(
-            timeout_s=0.8 * timeout_s, retention_us=rules.retention_us, item_kinds=ITEM_KINDS_SQL
+            timeout_s=0.8 * timeout_s, retention_us=rules.retention_us
         )
         self._server = CoolDown("store: Postgres", retry_s, psycopg.Error, lambda error: not error.sqlstate)
         self._connections: dict[str, Connection] = {}
@@ -218,8 +225,8 @@ class PostgresLog(Log):
     async def read(self, owners: Sequence[str], since_us: int = -1) -> list[list[StoredEntry]]:
         """See `Log.read`."""
         async with self._connect("read") as connection:
-            statement = READ_ITEMS if since_us >= 0 else READ
-            found = await connection.execute(statement, (list(owners), since_us))
+            values = {"owners": list(owners), "since_us": since_us, "limit": self.rules.items_at_once}
+            found = await connection.execute(READ_ITEMS if since_us >= 0 else READ, values)
         logs: defaultdict[str | None, list[StoredEntry]] = defaultdict(list)
         for owner, *entry in await found.fetchall():
             logs[owner].append(tuple(entry))
@@ -234,17 +241,14 @@ class PostgresLog(Log):
     async def _append(self, entries: Sequence[Entry]) -> list[bool]:
         """Append entries in one transaction."""
         caps = self.rules.caps
-        max_new = caps.pop(ITEMS)
-        trim_items = [KEEP_NEWEST_ITEMS] if any(entry.kind == ITEMS for entry in entries) else []
         values = {name: [getattr(entry, name) for entry in entries] for name in Entry._fields} | {
             "retention_us": self.rules.retention_us,
             "n": len(entries),
             "not_users": list(NOT_USERS),
             "kinds": list(caps),
             "caps": list(caps.values()),
-            "max_new": max_new,
         }
-        done = await self._write(values, *WRITE, *trim_items)
+        done = await self._write(values, *WRITE)
         await done.set_result(1 + WRITE.index(APPEND))
         new = {number for (number,) in await done.fetchall()}
         return [number in new for number in range(1, len(entries) + 1)]

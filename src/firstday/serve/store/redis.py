@@ -13,7 +13,6 @@ from firstday.errors import MissingExtraError
 from firstday.serve.store.cool_down import CoolDown
 from firstday.serve.store.log import (
     DAY_US,
-    ITEMS,
     KEPT_ITEMS,
     NOT_USERS,
     Entry,
@@ -106,6 +105,20 @@ return result
 """
 """Atomically appends the entries of several owners, by the same rules as in SQLite. Times increase strictly across
 workers. The retention is stored for `firstday export`, which does not know the service's settings."""
+READ_ITEMS = """
+-- KEYS: the log, and ids by time of each indexed kind
+-- ARGV: time, maximum number of entries
+local found, first = {}, {}
+for i = 2, #KEYS do
+  for _, id in ipairs(redis.call('ZRANGE', KEYS[i], '(' .. ARGV[1], '+inf', 'BYSCORE', 'LIMIT', 0, ARGV[2])) do
+    found[#found + 1] = redis.call('HGET', KEYS[1], id)
+  end
+end
+table.sort(found)
+for i = 1, math.min(#found, tonumber(ARGV[2])) do first[i] = found[i] end
+return first
+"""
+"""The first entries of indexed kinds after a time, in order of time, with which they begin."""
 DELETE = """
 -- KEYS: users by time of their last entry; the keys of each owner, its log first
 -- ARGV: time of the last alias that may be deleted, owners
@@ -158,7 +171,8 @@ class RedisLog(Log):
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
             max_connections=64,
         )
-        self._append, self._delete = map(self._redis.register_script, (APPEND, DELETE))
+        scripts = map(self._redis.register_script, (APPEND, DELETE, READ_ITEMS))
+        self._append, self._delete, self._read_items = scripts
 
     def _keys(self, owner: str) -> list[str]:
         """Return an owner's keys: the log, and a sorted set for each indexed kind."""
@@ -170,13 +184,10 @@ class RedisLog(Log):
         logs: list[list[StoredEntry]] = []
         with self._server.call():
             for owner in owners:
-                log = self._keys(owner)[0]
+                log, *by_time = self._keys(owner)
                 if since_us >= 0:
-                    ids: list[Any] = [""]
-                    for kind in (ITEMS, KEPT_ITEMS):
-                        by_time = f"{self._prefix}:{kind}:{owner}"
-                        ids += await self._redis.zrange(by_time, f"({since_us}", "+inf", byscore=True)
-                    pipe.hmget(log, list(dict.fromkeys(ids)))
+                    limits = [since_us, self.rules.items_at_once]
+                    await self._read_items(keys=[log, *by_time], args=limits, client=pipe)
                 else:
                     pipe.hvals(log)
             pipe.time()
@@ -184,7 +195,7 @@ class RedisLog(Log):
         self.now_us = seconds * 1_000_000 + us
         oldest_us = self.rules.oldest_us(self.now_us)
         for owner, texts in zip(owners, found, strict=True):
-            parts = (text.split(" ", 3) for text in texts if text)  # some may have been removed meanwhile
+            parts = (text.split(" ", 3) for text in texts)
             entries = ((kind, int(us), is_told == "1", body) for us, kind, is_told, body in parts)
             logs.append(keep_unexpired(owner, sorted(entries, key=itemgetter(1)), oldest_us))
         return logs

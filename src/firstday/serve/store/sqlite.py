@@ -52,9 +52,9 @@ SET_FACT = "INSERT OR REPLACE INTO log (owner, id, kind, us, body) VALUES ('', ?
 """Upserts a fact owned by the service: the time of the last entry, even if it has been deleted (`latest`), or the
 retention (`retention`), both in microseconds."""
 FACT = "SELECT us FROM log WHERE owner = '' AND id = ?"
-READ = "SELECT kind, us, is_told, body FROM log WHERE owner = ?1 AND +us > ?2 ORDER BY us"
+READ = "SELECT kind, us, is_told, body FROM log WHERE owner = ?1 AND +us > ?2 ORDER BY us LIMIT ?3"
 READ_ITEMS = f"""SELECT kind, us, is_told, body FROM log
-WHERE +owner = ?1 AND kind IN {ITEM_KINDS_SQL} AND us > ?2 ORDER BY us"""  # noqa: S608
+WHERE +owner = ?1 AND kind IN {ITEM_KINDS_SQL} AND us > ?2 ORDER BY us LIMIT ?3"""  # noqa: S608
 DELETE = "DELETE FROM log WHERE owner = ?"
 REMOVE = "DELETE FROM log WHERE owner = ?1 AND id = ?2 AND us < ?3"
 WAS_MERGED = "SELECT 1 FROM log WHERE owner = ? AND +kind IN ('alias', 'guest') AND +us > ?"
@@ -175,9 +175,9 @@ class SqliteLog:
         """See `Log.read`."""
         self._check_place()
         oldest_us = self._oldest_us()
-        statement = READ_ITEMS if since_us >= 0 else READ
+        statement, limit = (READ_ITEMS, self.rules.items_at_once) if since_us >= 0 else (READ, -1)
         try:
-            logs = [self._reader.execute(statement, (owner, since_us)).fetchall() for owner in owners]
+            logs = [self._reader.execute(statement, (owner, since_us, limit)).fetchall() for owner in owners]
         except sqlite3.Error as error:
             raise StoreError(f"store: cannot be read ({error}); try again.") from error
         return [keep_unexpired(owner, log, oldest_us) for owner, log in zip(owners, logs, strict=True)]
