@@ -10,7 +10,8 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firstday.recommend.rules.filters import NOW, TIME, Filter
+from firstday.recommend.rules.filters import NOW, Filter
+from firstday.tables.schema import TIME_TEXT
 
 Condition = tuple[str, str]
 """A condition as a filter, and in SQL, where lists are null if they are empty."""
@@ -54,7 +55,7 @@ def draw_items(draw: st.DrawFn) -> pl.DataFrame:
         "year": st.sampled_from(NUMBERS),
         "word": words,
         "tags": st.lists(words, max_size=3, unique=True),
-        "added_at": st.integers(0, 5).map(lambda n: (MOMENT - timedelta(hours=12 * n)).strftime(TIME)),
+        "added_at": st.integers(0, 5).map(lambda n: (MOMENT - timedelta(hours=12 * n)).strftime(TIME_TEXT)),
     }
     row = st.fixed_dictionaries({name: maybe(values) for name, values in kinds.items()})
     rows = draw(st.lists(row, min_size=1, max_size=12))

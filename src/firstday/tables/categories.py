@@ -7,7 +7,7 @@ import polars as pl
 from firstday.tables.columns import TEXT_TYPES, Column, to_integers, to_text
 from firstday.tables.faults import FILE, ROW, Findings
 from firstday.tables.rules import MISSING_MARKERS, WHOLE_WITH_DECIMALS
-from firstday.tables.schema import ITEM, RECOMMENDABLE, TABLES
+from firstday.tables.schema import ITEM, RECOMMENDABLE, TABLES, TIME_TEXT
 
 MAX_GROUP_VALUES = 5_000
 """Maximum number of distinct values of a group; a user column with more is free text."""
@@ -23,6 +23,8 @@ AMOUNT = r"^([$€£¥]|[A-Z]{3}) ?\d[\d.,]*$|^\d[\d.,]* ?([$€£¥%]|\b[A-Za-z
 """A number with a unit, such as ``3.99 EUR``."""
 BOOLEANS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 """Spellings of booleans in CSV, mapped to those of Parquet."""
+BOOLEAN_TEXTS = {"true": True, "t": True, "false": False, "f": False}
+"""Booleans written as text, as by PostgreSQL."""
 _FOLDED = pl.col("value").str.to_lowercase()
 ODD_VALUE_CHECKS = (
     (
@@ -124,16 +126,15 @@ def conform_entity(column: Column) -> pl.Series | None:
 def _conform_attribute(column: Column) -> pl.Series | None:
     """Convert a column of `items` to Boolean, Float64 or String; None, with a note, if filters cannot use it."""
     values = column.values
-    if values.dtype in (pl.Date, pl.Datetime, pl.Time):
+    if values.dtype == pl.Datetime:
+        values = values.dt.convert_time_zone("UTC").dt.strftime(TIME_TEXT)
+    elif values.dtype in (pl.Date, pl.Time):
         values = values.cast(pl.String)
     if values.dtype == pl.String:
-        values = to_text(values.str.strip_chars())
-    if column.is_text:
-        words = values.replace(BOOLEANS)
+        values = _read_booleans(column, to_text(values.str.strip_chars()))
+    if column.is_text and values.dtype == pl.String:
         numbers = values.cast(pl.Float64, strict=False)
-        if words.is_in(["true", "false"]).all():
-            values = words == "true"
-        elif numbers.count() == values.count():
+        if numbers.count() == values.count():
             values = numbers
     if values.dtype.is_numeric():
         values = values.cast(pl.Float64)
@@ -155,6 +156,18 @@ def _conform_attribute(column: Column) -> pl.Series | None:
             column.note(text)
         return values
     return None
+
+
+def _read_booleans(column: Column, texts: pl.Series) -> pl.Series:
+    """Return texts as booleans if all of them are; note it unless the file has no other way to write booleans."""
+    words = texts.str.to_lowercase()
+    booleans = words.replace_strict(BOOLEAN_TEXTS, default=None, return_dtype=pl.Boolean)
+    if booleans.count() < texts.count() or not texts.count():
+        return texts
+    if not (column.is_text and words.is_in(["true", "false"]).all()):
+        spellings = " and ".join(map(repr, texts.drop_nulls().unique().sort().head(2)))
+        column.note(f"{booleans.count():,} values written as text ({spellings}) were read as booleans.")
+    return booleans
 
 
 def _has_many_values(n_values: int, n_rows: int) -> bool:

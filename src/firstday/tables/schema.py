@@ -91,6 +91,8 @@ RECOMMENDABLE = "recommendable"
 ITEM = "item"
 """The recommended entity; every other entity (artist, genre, ...) is a set of items."""
 UTC_MICROSECONDS = pl.Datetime("us", "UTC")
+TIME_TEXT = "%Y-%m-%dT%H:%M:%SZ"
+"""Form of times in columns that filters read."""
 DAY_US = 86_400_000_000
 IMPRESSION_COLUMNS = ("position", "propensity", "policy")
 """Columns of interactions that only impressions have. (`list_id` may also attribute a use to a list.)"""

@@ -24,6 +24,7 @@ import polars as pl
 
 from firstday.errors import ConfigError, hint_at
 from firstday.tables.categories import DAY
+from firstday.tables.schema import TIME_TEXT
 
 MAX_FILTER_LENGTH = 2_000
 OPERATORS: Mapping[type[ast.AST], Callable[[Any, Any], Any]] = {
@@ -50,8 +51,6 @@ Columns = Mapping[str, pl.Series]
 
 NOW = "now"
 """Name of the value of the user from which times such as ``-14d`` count."""
-TIME = "%Y-%m-%dT%H:%M:%SZ"
-"""Form of times in columns."""
 UNITS = {"d": "days", "h": "hours"}
 AGO = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(-\s*\d{1,5})[dh]\b""")
 """A text in quotes, or a time such as ``-14d`` without its unit."""
@@ -199,7 +198,7 @@ class Filter:
             is_met = values.is_in(options.implode())
             if values.dtype == pl.String and not isinstance(node, ast.Attribute):
                 self._note_unknown(name, values, values.filter(is_met), options)
-        elif len(options) == 1:
+        elif len(options) == 1 and values.dtype != pl.Boolean:
             is_met = compare(options[0], values) if is_reversed else compare(values, options[0])
         else:
             raise self._refused(node)
@@ -240,6 +239,7 @@ class Filter:
                 raise ConfigError(text, where="filter")
         dtype = values.dtype
         if dtype == pl.Boolean and _is_of_user(node):
+            given = given if is_equality else []
             return values, _read_booleans(pl.Series(list(map(str, given)), dtype=pl.String)).drop_nulls()
         kinds = str if dtype == pl.String and not is_equality else str | int | float
         fits = [one for one in given if isinstance(one, kinds) and isinstance(one, bool) == (dtype == pl.Boolean)]
@@ -268,6 +268,8 @@ class Filter:
                 except (ValueError, TypeError):
                     raise self._refused(node) from None
         values = list(value) if isinstance(value, list | tuple | set | frozenset) else [value]
+        if _is_of_user(node):
+            values = [one for one in values if one is not None]
         return [one.item() if isinstance(one, np.generic) else one for one in values]
 
     def _go_back(self, ago: timedelta) -> str:
@@ -275,7 +277,7 @@ class Filter:
         now = self.values["user"][NOW]
         try:
             moment = datetime.fromisoformat(str(now))
-            return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC) - ago).strftime(TIME)
+            return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC) - ago).strftime(TIME_TEXT)
         except (ValueError, OverflowError):
             raise ConfigError(
                 f"context.now is {now!r}; give a time such as 2026-12-01T09:30:00Z.", where="rules"
