@@ -1,0 +1,55 @@
+"""Values of items over HTTP have the types of the model's columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+import pytest
+
+from firstday.recommend.new_items.value_types import check_types
+
+COLUMNS = {
+    "explicit": pl.Series(["t", "f"]),
+    "in_stock": pl.Series([True, None]),
+    "year": pl.Series([2020.0, None]),
+    "artist_id": pl.Series([["a1"], []], dtype=pl.List(pl.String)),
+    "added_at": pl.Series(["2026-01-01T00:00:00Z", None]),
+    "empty": pl.Series([None, None], dtype=pl.String),
+}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"explicit": "t", "in_stock": False, "year": 1, "artist_id": "a9", "added_at": None},
+        {"explicit": None, "in_stock": None, "year": 2.5, "artist_id": ["a1", 7], "unknown": {}},
+        {"artist_id": [], "empty": "x"},
+        {"artist_id": 7},
+        {},
+    ],
+)
+def test_values_of_the_types_of_columns_are_accepted(values: dict[str, Any]) -> None:
+    assert check_types(COLUMNS, values) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("explicit", True, 'text such as "t"'),
+        ("explicit", 1, "text"),
+        ("explicit", ["t"], "text"),
+        ("in_stock", "t", "boolean such as true"),
+        ("in_stock", 1, "boolean"),
+        ("year", True, "number such as 2020.0"),
+        ("year", "2020", "number"),
+        ("artist_id", True, 'lists of text such as "a1"'),
+        ("artist_id", ["a1", False], "lists of text"),
+        ("artist_id", [1.5], "lists of text"),
+        ("empty", 1, "text"),
+    ],
+)
+def test_a_value_of_another_type_is_one_sentence(name: str, value: Any, kind: str) -> None:
+    ((field, sentence),) = check_types(COLUMNS, {"year": 1.0, name: value})
+    assert field == name
+    assert f"values of type {kind}" in sentence
