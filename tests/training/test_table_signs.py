@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, UTC_MICROSECONDS, Events
+from firstday.data.ids import Ids
 from firstday.data.load import load
 from firstday.model.folder import save_model
 from firstday.recommend.recommender import open_model
+from firstday.training.column_signs import COLUMN, MIN_ITEMS, measure_columns
+from firstday.training.fit import train
 from firstday.training.refresh_model import refresh
 from firstday.training.table_signs import (
+    COLUMN_FALL,
     FIRST_ALLOWANCE,
     MAX_FALL,
     N_NIGHTS,
@@ -33,6 +38,7 @@ from firstday.training.table_signs import (
 )
 from tests.synthetic import brief_config
 from tests.timed import DAY, N_ITEMS, make_log
+from tests.tiny import make_model
 
 CONFIG = brief_config(protocol="registration", registration={"target_days": 5.0})
 TARGET = pl.col("target_ix")
@@ -124,6 +130,84 @@ def test_a_refresh_refuses_damaged_tables_unless_forced(path: Path, log: Dataset
     assert refresh(damaged, path, CONFIG, gate=0).published  # which is the standard now
 
 
+RNG = np.random.default_rng(0)
+TIMES = pl.Series([f"2024-0{1 + item % 4}-{10 + item // 4}T00:00:00Z" for item in range(N_ITEMS)])
+ITEM_COLUMNS = {
+    "explicit": pl.Series([item % 7 == 0 for item in range(N_ITEMS)]),
+    "section": pl.Series([None, "news", "music", "sport", "film"] * (N_ITEMS // 5)),
+    "genre": pl.Series([[str(item % 5), str(item % 3)] for item in range(N_ITEMS)]),
+    "price": pl.Series(np.exp(RNG.normal(size=N_ITEMS))).round(2),
+    "year": pl.Series(RNG.integers(2010, 2025, N_ITEMS).astype(float)),
+    "updated_at": TIMES,
+}
+
+
+def change_column(name: str, change: Callable[[pl.Series], pl.Series | None]) -> dict[str, pl.Series]:
+    after = change(ITEM_COLUMNS[name])
+    others = {other: column for other, column in ITEM_COLUMNS.items() if other != name}
+    return others if after is None else {**others, name: after}
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "is_damage"),
+    [
+        ("explicit", lambda column: ~column, True),
+        ("explicit", lambda column: column.cast(pl.String), True),
+        ("section", lambda column: column.shift(1), True),
+        ("section", lambda column: column.str.to_uppercase(), True),
+        ("section", lambda column: None, True),
+        ("genre", lambda column: column.shift(1), True),
+        ("price", lambda column: column.shift(7), True),
+        ("price", lambda column: column * 100, True),
+        ("price", lambda column: -column, True),
+        ("year", lambda column: column.shift(1), True),
+        ("updated_at", lambda column: column.shift(1), True),
+        ("explicit", lambda column: column | pl.Series(RNG.random(N_ITEMS) < 0.3), False),
+        ("section", lambda column: column.fill_null("new"), False),
+        ("genre", lambda column: column.list.reverse(), False),
+        ("price", lambda column: column * pl.Series(RNG.uniform(0.8, 1.2, N_ITEMS)), False),
+        ("updated_at", lambda column: pl.repeat("2024-06-01T00:00:00Z", N_ITEMS, eager=True), False),
+    ],
+)
+def test_a_column_is_damaged_if_most_items_have_other_values(
+    log: Dataset, name: str, change: Callable[[pl.Series], pl.Series | None], *, is_damage: bool
+) -> None:
+    catalogue = replace(make_model().catalogue, items=log.items, columns=ITEM_COLUMNS)
+    before = measure_columns(catalogue, replace(log, columns=ITEM_COLUMNS))
+    assert before == {f"{COLUMN}{name}": 1.0 for name in ITEM_COLUMNS}
+    after = measure_columns(catalogue, replace(log, columns=change_column(name, change)))
+    unusual = find_unusual(compare_signs(after, {}), {}, 1)
+    assert unusual == ({f"{COLUMN}{name}": COLUMN_FALL} if is_damage else {})
+
+
+def test_items_are_found_by_their_ids_and_few_items_are_no_sign(log: Dataset) -> None:
+    catalogue = replace(make_model().catalogue, items=log.items, columns=ITEM_COLUMNS)
+    rest = np.arange(N_ITEMS - MIN_ITEMS, N_ITEMS)
+    tables = replace(
+        log,
+        items=Ids.of(log.items.take(rest)),
+        columns={name: column.gather(pl.Series(rest)) for name, column in ITEM_COLUMNS.items()},
+    )
+    assert set(measure_columns(catalogue, tables).values()) == {1.0}
+    few = replace(tables, items=Ids.of(log.items.take(rest[1:])))
+    assert measure_columns(catalogue, few) == {}
+
+
+def test_a_damaged_column_is_refused_and_what_was_forced_is_usual(log: Dataset, tmp_path: Path) -> None:
+    clean = replace(log, columns=ITEM_COLUMNS)
+    inverted, shifted = (
+        replace(log, columns=change_column(name, change))
+        for name, change in (("explicit", lambda column: ~column), ("section", lambda column: column.shift(1)))
+    )
+    train(clean, CONFIG).save(tmp_path / "model")  # `train` records no signs
+    refused = refresh(inverted, tmp_path / "model", CONFIG, gate=0)
+    assert (refused.reason, "explicit" in refused.sentence) == ("damaged", True)
+    assert refresh(inverted, tmp_path / "model", CONFIG, force=True).published
+    assert refresh(clean, tmp_path / "model", CONFIG, gate=0).published
+    refused = refresh(shifted, tmp_path / "model", CONFIG, gate=0)
+    assert (refused.reason, "section" in refused.sentence) == ("damaged", True)
+
+
 def test_new_rows_have_signs_of_their_own(path: Path, log: Dataset) -> None:
     assert log.events.last is not None
     signs = measure(path, log, log.events.last - 20 * DAY)
@@ -144,6 +228,12 @@ def test_usual_falls_are_those_of_earlier_nights() -> None:
     assert limit(NIGHT_ALLOWANCE * 0.1 + 0.01, 0.0, 0.1) == NIGHT_ALLOWANCE * 0.1
     assert limit(NIGHT_ALLOWANCE * 0.1 + 0.01, 0.0, 0.1, n_nights=2) is None
     assert limit(0.95, 0.5) == MAX_FALL  # however usual
+    column = f"{COLUMN}explicit"
+    assert limit(COLUMN_FALL - 0.01, 0.0, sign=column, n_nights=9) is None
+    assert limit(COLUMN_FALL + 0.01, 0.0, sign=column, n_nights=9) == COLUMN_FALL
+    assert limit(NIGHT_ALLOWANCE * 0.2 - 0.01, 0.2, sign=column) is None
+    assert limit(1.0, 0.3, sign=column) == MAX_FALL
+    assert limit(1.0, 1.0, sign=column) is None
     assert limit(NEW_FALL - 0.01, 0.0, sign=f"{NEW}known items") is None
     assert limit(NEW_FALL + 0.01, 0.5, sign=f"{NEW}known items") == NEW_FALL
 
