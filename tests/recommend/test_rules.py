@@ -109,10 +109,10 @@ VALUES: dict[str, dict[str, Any]] = {
         ("user.city == user.country", []),
         ("user.country in user.countries", [0, 1, 2, 3]),
         ("user.age < user.height", []),
-        ("user.adult < True", []),
         ("user.country > 3", []),
         ("added_at >= -1d", [0, 3]),
-        ("- 24h > added_at", [1]),
+        ("-24h > added_at", [1]),
+        ("added_at in (-1d, -2d)", [0]),
         ("until >= -0h", [0]),
         ('country != "-14d" and added_at < -9h', [0, 1, 3]),
         ("added_at <= user.now", [0, 1, 3]),
@@ -151,11 +151,9 @@ def test_items_that_meet_a_filter(text: str, items: list[int]) -> None:
         ("1 == 2", "'1' cannot be used here"),
         ("in_stock is True", "'in_stock is True' cannot be used here"),
         ("in_stock < True", "'True' cannot be used here"),
-        ("year >= -14d", "year has no times to compare with -14d; choose a column such as added_at"),
-        ("price >= -2h", "price has no times to compare with -2h"),
-        ("added_at in (-1d, -2d)", "'(-1d, -2d)' cannot be used here"),
-        ("year - 14d > 0", "'year - 14d' cannot be used here"),
-        ("user.age > (18, 21)", "'(18, 21)' cannot be used here"),
+        ("user.adult < True", "'user.adult' cannot be used here"),
+        ("year >= -14d", "year is compared with -14d; compare it with values of type number"),
+        ("price >= -2h", "price is compared with -2h; compare it with values of type text"),
         ("lists.new", "'lists.new' cannot be used here"),
         ("user.country in lists.new", "'user.country' cannot be used here"),
         ("user.age == None", "'None' cannot be used here"),
@@ -426,7 +424,8 @@ def test_a_filter_reads_the_profile_and_the_context(tiny: Recommender) -> None:
         ({"filter": "(" * 500}, "cannot be parsed"),
         ({"filter": "added_at >= 14d"}, "'added_at >= 14d' cannot be parsed"),
         ({"filter": "added_at >= -14days"}, "'added_at >= -14days' cannot be parsed"),
-        ({"filter": "added_at >= -14j"}, "'added_at >= -14j' cannot be parsed"),
+        ({"filter": "year-14d > 0"}, "'year-14d > 0' cannot be parsed"),
+        ({"filter": "added_at >= 14j"}, "'added_at >= 14j' cannot be parsed"),
         ({"filter": "added_at >= -100000d"}, "cannot be parsed"),
         ({"filter": "year > 2020 and " * 200}, "should have at most 2000 characters"),
         ({"boost": {"in_stock": -1}}, "rules: boost.in_stock is -1"),
@@ -540,7 +539,7 @@ def test_times_count_from_the_minute_of_the_request_or_the_now_of_its_context(ti
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     assert count(filter="added_at >= -1d", context={"now": tomorrow}) == [0]
     assert count(boost={"added_at > -1d": 2}) == [6, True, True, True, False, False, False]
-    with pytest.raises(ConfigError, match=r"^rules: context\.now is 'noon'; give a time such as"):
+    with pytest.raises(ConfigError, match=r"^context\.now: is 'noon'; give a time such as"):
         count(filter="added_at > -1d", context={"now": "noon"})
 
 

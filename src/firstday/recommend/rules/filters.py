@@ -52,8 +52,8 @@ Columns = Mapping[str, pl.Series]
 NOW = "now"
 """Name of the value of the user from which times such as ``-14d`` count."""
 UNITS = {"d": "days", "h": "hours"}
-AGO = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(-\s*\d{1,5})[dh]\b""")
-"""A text in quotes, or a time such as ``-14d`` without its unit."""
+AGO = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?<!\w)-(\d{1,5})[dh]\b""")
+"""A text in quotes, or a time such as ``-14d``."""
 SPELLINGS = {
     **dict.fromkeys(("true", "t", "yes", "y", "1", "1.0"), True),
     **dict.fromkeys(("false", "f", "no", "n", "0", "0.0"), False),
@@ -65,12 +65,12 @@ SPELLINGS = {
 def parse_filter(text: str) -> ast.expr:
     """Parse an expression; an empty one is met by all items. Raise ValueError if it cannot be parsed.
 
-    In ``-14d``, the constant is a timedelta.
+    A time such as ``-14d`` becomes a constant timedelta.
     """
     try:
         text = text.strip()
-        # An imaginary number of the same length keeps the positions of all nodes.
-        tree = ast.parse(AGO.sub(lambda match: match[1] or f"{match[2]}j", text) or "True", mode="eval").body
+        # ``-14d`` is parsed as ``014j``, a number of Python's, so that all positions remain.
+        tree = ast.parse(AGO.sub(lambda match: match[1] or f"0{match[2]}j", text) or "True", mode="eval").body
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant):
                 str(node.value).encode()  # raises UnicodeEncodeError for half of a surrogate pair
@@ -118,23 +118,21 @@ def describe_columns(columns: Columns) -> list[dict[str, Any]]:
 
 
 def _read_booleans(values: pl.Series) -> pl.Series:
-    """Return texts or numbers as booleans, null where they are none."""
-    return values.cast(pl.String).str.to_lowercase().replace_strict(SPELLINGS, default=None, return_dtype=pl.Boolean)
+    texts = values.cast(pl.String).str.to_lowercase()
+    return texts.replace_strict(SPELLINGS, default=None, return_dtype=pl.Boolean)
 
 
 def _read_times(values: pl.Series) -> pl.Series:
-    """Return dates and times, which are text, null where a value is none."""
-    texts = values.cast(pl.String)
-    return texts.set(~texts.str.contains(DAY), None).str.replace(" ", "T", literal=True)
+    texts = values.cast(pl.String).str.replace(" ", "T", literal=True)
+    return texts.set(~texts.str.contains(DAY), None)
+
+
+READERS: Mapping[type, Callable[[pl.Series], pl.Series]] = {bool: _read_booleans, timedelta: _read_times}
+"""What is null of a column of texts or numbers that is compared with booleans or times."""
 
 
 def _is_of_user(node: ast.expr) -> bool:
     return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "user"
-
-
-def _is_past(node: ast.expr) -> bool:
-    operand = node.operand if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) else None
-    return isinstance(operand, ast.Constant) and isinstance(operand.value, timedelta)
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,89 +162,89 @@ class Filter:
                 return ~self._meet(operand)
             case ast.Compare(left=left, ops=ops, comparators=others) if OPERATORS.keys() >= set(map(type, ops)):
                 return reduce(operator.and_, map(self._compare, ops, [left, *others], others))
+            case ast.Name() | ast.Attribute():
+                return self._compare(ast.Eq(), node, ast.Constant(value=True))
             case ast.Constant(value=bool(value)):
                 return pl.Series([value])
-        if isinstance(node, ast.Name) or _is_of_user(node):
-            return self._compare(ast.Eq(), node, ast.Constant(value=True))
         raise self._refused(node)
 
     def _compare(self, op: ast.cmpop, left: ast.expr, right: ast.expr) -> pl.Series:
-        """Return what `_meet` does of a comparison with a value, which may be on either side.
+        """Return what `_meet` does, for a comparison between a value and a column, or what the user's is compared with.
 
-        It is with a column, or, if it reads the user alone, of the value with the user's.
+        Either may be on either side.
         """
+        is_reversed = _is_of_user(left) and not isinstance(right, ast.Attribute)
+        if isinstance(right, ast.Name):
+            is_reversed = isinstance(op, ast.In | ast.NotIn) or not isinstance(left, ast.Name)
+        subject, node = (right, left) if is_reversed else (left, right)
         compare = OPERATORS[type(op)]
         is_negated = compare is operator.ne
         is_equality = is_negated or compare is operator.eq
-        is_reversed = (
-            isinstance(op, ast.In | ast.NotIn) or not isinstance(left, ast.Name)
-            if isinstance(right, ast.Name)
-            else _is_of_user(left) and not isinstance(right, ast.Attribute)
-        )
-        subject, node = (right, left) if is_reversed else (left, right)
-        column = self._find_column(subject, node, is_equality=is_equality)
-        values = column
-        if column.dtype == pl.List:
-            items, values = list_values(column)
+        column = self._find_column(subject, node)
+        is_list = column.dtype == pl.List
+        items, values = list_values(column) if is_list else (None, column)
         if values.dtype == pl.Int64:  # ids are equal as text, and in the order of numbers
             values = values.cast(pl.String if is_equality else pl.Float64)
+        if values.dtype == pl.Boolean and not is_equality:
+            raise self._refused(node)
         name = ast.unparse(subject)
-        values, options = self._read(node, name, values, is_equality=is_equality)
-        if _is_of_user(node) and options.is_empty():
+        values, options = self._read(node, name, values, is_equality)
+        if options is None:
             return pl.Series([None], dtype=pl.Boolean)
         if is_equality:
             is_met = values.is_in(options.implode())
             if values.dtype == pl.String and not isinstance(node, ast.Attribute):
-                self._note_unknown(name, values, values.filter(is_met), options)
-        elif len(options) == 1 and values.dtype != pl.Boolean:
+                found = values.filter(is_met).implode()
+                for text in options.filter(~options.is_in(found)).head(MAX_EXAMPLES):
+                    known = values.drop_nulls().unique().sort()
+                    hint = hint_at(text, tuple(known)) if len(known) <= MAX_NEAR else ""
+                    self.notes.append(f"{name} has no value {text!r}{hint}")
+        elif len(options) == 1:
             is_met = compare(options[0], values) if is_reversed else compare(values, options[0])
         else:
             raise self._refused(node)
-        if column.dtype == pl.List:
-            is_any, is_known = np.zeros((2, len(column)), dtype=bool)
-            is_known[items] = True
-            is_any[items[is_met.fill_null(False).to_numpy()]] = True
-            is_met = pl.Series(is_any).set(pl.Series(~is_known), None)
+        if is_list:
+            meets, is_missing = np.repeat([[False], [True]], len(column), axis=1)
+            meets[items[is_met.fill_null(False).to_numpy()]] = True
+            is_missing[items] = False
+            is_met = pl.Series(meets).set(pl.Series(is_missing), None)
         return ~is_met if is_negated else is_met
 
-    def _find_column(self, subject: ast.expr, node: ast.expr, *, is_equality: bool) -> pl.Series:
-        """Return the column that is compared with a value, or what is compared with the user's, as a list."""
+    def _find_column(self, subject: ast.expr, node: ast.expr) -> pl.Series:
+        """Return the column, or the list of values, that is compared with a value; only the user's with values."""
         if isinstance(subject, ast.Name):
             return find_column(self.columns, subject.id)
-        given = self._evaluate(subject) if _is_of_user(node) else []
-        is_value = all(isinstance(one, str | int | float) for one in given) and (is_equality or len(given) == 1)
-        if not (_is_of_user(node) and (is_value or _is_of_user(subject))):
+        values = pl.Series(self._evaluate(subject), strict=False)
+        if values.dtype.is_integer():
+            values = values.cast(pl.Float64)
+        if not _is_of_user(node) or not (values.dtype.base_type() in TYPES or _is_of_user(subject)):
             raise self._refused(subject)
-        kinds = ((pl.Boolean, bool), (pl.Float64, int | float))
-        dtype = next((dtype for dtype, kind in kinds if all(isinstance(one, kind) for one in given)), pl.String)
-        values = given if dtype != pl.String else list(map(str, given))
-        return pl.Series([values], dtype=pl.List(dtype), strict=False)
+        return values.implode()
 
-    def _read(self, node: ast.expr, name: str, values: pl.Series, *, is_equality: bool) -> tuple[pl.Series, pl.Series]:
-        """Return the values of a column and those that it is compared with, in one type.
+    def _read(
+        self, node: ast.expr, name: str, values: pl.Series, is_equality: bool
+    ) -> tuple[pl.Series, pl.Series | None]:
+        """Return the values of a column, and those that it is compared with, in one type; None if the user has none.
 
-        42 and "42" are equal, whether the column has numbers or text; but text is not ordered by numbers. Values of the
-        user that have another type are left out.
+        42 and "42" are equal, whether the column has numbers or text; but text is not ordered by numbers.
         """
         given = self._evaluate(node)
-        are_booleans = bool(given) and all(isinstance(one, bool) for one in given)
-        if _is_past(node) or (are_booleans and values.dtype != pl.Boolean):
-            converted = _read_booleans(values) if are_booleans else _read_times(values)
-            if 2 * converted.count() >= values.count():  # one new item cannot change what a filter means
-                values = converted
-            elif _is_past(node):
-                text = f"{name} has no times to compare with {self._quote(node)}; choose a column such as added_at."
-                raise ConfigError(text, where="filter")
+        read = READERS.get(type(given[0])) if given and values.dtype != pl.Boolean else None
+        converted = values if read is None else read(values)
+        if read and 2 * converted.count() >= values.count():  # a few new items do not change what a column means
+            values = converted
+            given = [self._go_back(one) if isinstance(one, timedelta) else one for one in given]
         dtype = values.dtype
-        if dtype == pl.Boolean and _is_of_user(node):
-            given = given if is_equality else []
-            return values, _read_booleans(pl.Series(list(map(str, given)), dtype=pl.String)).drop_nulls()
+        if dtype == pl.Boolean and _is_of_user(node):  # profiles are text
+            given = _read_booleans(pl.Series(given, dtype=pl.String, strict=False)).to_list()
         kinds = str if dtype == pl.String and not is_equality else str | int | float
         fits = [one for one in given if isinstance(one, kinds) and isinstance(one, bool) == (dtype == pl.Boolean)]
         options = pl.Series(fits, dtype=dtype, strict=False).drop_nulls()
-        if len(options) < len(given) and not _is_of_user(node):
+        if _is_of_user(node):
+            return values, options if len(options) else None
+        if len(options) < len(given):
             kind = TYPES[dtype.base_type()]
-            found = ast.unparse(node)[:100]
+            found = self._quote(node) if read is _read_times else ast.unparse(node)[:100]
             raise ConfigError(
                 f"{name} is compared with {found}; compare it with values of type {kind}, or convert the column.",
                 where="filter",
@@ -254,22 +252,19 @@ class Filter:
         return values, options
 
     def _evaluate(self, node: ast.expr) -> list[Any]:
-        """Return the value of a literal, a time, ``user.NAME`` or ``lists.NAME``, as a list."""
+        """Return the values of a literal, a time, ``user.NAME`` or ``lists.NAME``."""
         match node:
             case ast.Attribute(value=ast.Name(id=("user" | "lists") as prefix), attr=name):
                 value = self.values[prefix].get(name)
                 if value is None and prefix == "lists":
                     raise ConfigError(f"there is no list {name!r}; store it, or pass it in lists.", where="filter")
-            case ast.UnaryOp(operand=ast.Constant(value=timedelta() as ago)) if _is_past(node):
-                value = self._go_back(ago)
+                value = [] if value is None else value
             case _:
                 try:
                     value = ast.literal_eval(node)
                 except (ValueError, TypeError):
                     raise self._refused(node) from None
         values = list(value) if isinstance(value, list | tuple | set | frozenset) else [value]
-        if _is_of_user(node):
-            values = [one for one in values if one is not None]
         return [one.item() if isinstance(one, np.generic) else one for one in values]
 
     def _go_back(self, ago: timedelta) -> str:
@@ -277,18 +272,9 @@ class Filter:
         now = self.values["user"][NOW]
         try:
             moment = datetime.fromisoformat(str(now))
-            return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC) - ago).strftime(TIME_TEXT)
+            return (moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC) - ago).strftime(TIME_TEXT)
         except (ValueError, OverflowError):
-            raise ConfigError(
-                f"context.now is {now!r}; give a time such as 2026-12-01T09:30:00Z.", where="rules"
-            ) from None
-
-    def _note_unknown(self, name: str, values: pl.Series, found: pl.Series, options: pl.Series) -> None:
-        """Note the texts that no item has, with a similar one."""
-        for text in options.filter(~options.is_in(found.implode())).head(MAX_EXAMPLES):
-            known = values.drop_nulls().unique().sort()
-            hint = hint_at(text, tuple(known)) if len(known) <= MAX_NEAR else ""
-            self.notes.append(f"{name} has no value {text!r}{hint}")
+            raise ConfigError(f"is {now!r}; give a time such as 2026-12-01T09:30:00Z.", where="context.now") from None
 
     def _quote(self, node: ast.expr) -> str | None:
         return ast.get_source_segment(self.text.strip(), node)
