@@ -159,14 +159,13 @@ def _conform_attribute(column: Column) -> pl.Series | None:
 
 
 def _read_booleans(column: Column, texts: pl.Series) -> pl.Series:
-    """Return texts as booleans if all of them are; note it unless the file has no other way to write booleans."""
-    words = texts.str.to_lowercase()
-    booleans = words.replace_strict(BOOLEAN_TEXTS, default=None, return_dtype=pl.Boolean)
-    if booleans.count() < texts.count() or not texts.count():
+    """Return texts as booleans if all of them are, with a note unless they are as CSV has booleans."""
+    booleans = texts.str.to_lowercase().replace_strict(BOOLEAN_TEXTS, default=None, return_dtype=pl.Boolean)
+    n = booleans.count()
+    if not n or n < texts.count():
         return texts
-    if not (column.is_text and words.is_in(["true", "false"]).all()):
-        spellings = " and ".join(map(repr, texts.drop_nulls().unique().sort().head(2)))
-        column.note(f"{booleans.count():,} values written as text ({spellings}) were read as booleans.")
+    if not column.is_text or (texts.str.len_chars() == 1).any():
+        column.note(f"{n:,} texts such as {texts.drop_nulls().min()!r} were read as booleans.")
     return booleans
 
 

@@ -23,35 +23,28 @@ NEAR = 0.1
 
 def measure_columns(catalogue: Catalogue, dataset: Dataset) -> dict[str, float]:
     """Return the sign of each column of a model, from 0 to 1; a column that the tables lack has no values."""
-    items = dataset.items.lookup(catalogue.items.values)
+    items = pl.Series(dataset.items.lookup(catalogue.items.values))
     is_known = items >= 0
-    n_known = int(is_known.sum())
-    if n_known < MIN_ITEMS:
-        return {}
+    known = items.filter(is_known)
     signs = {}
-    for name, column in catalogue.columns.items():
-        before = column.filter(pl.Series(is_known))
-        after = pl.repeat(None, n_known, dtype=column.dtype, eager=True)
-        if name in dataset.columns and dataset.columns[name].dtype == column.dtype:
-            after = dataset.columns[name].gather(pl.Series(items[is_known]))
-        signs[f"{COLUMN}{name}"] = float(_are_as_before(before, after).mean())
+    for name, column in catalogue.columns.items() if len(known) >= MIN_ITEMS else ():
+        before = column.filter(is_known)
+        now = dataset.columns.get(name)
+        is_there = now is not None and now.dtype == column.dtype
+        after = now.gather(known) if is_there else before.clear(len(known))
+        signs[f"{COLUMN}{name}"] = _share_alike(before, after)
     return signs
 
 
-def _are_as_before(before: pl.Series, after: pl.Series) -> np.ndarray:
-    """Return whether the value of each item is as it was, bool, shape (n,)."""
+def _share_alike(before: pl.Series, after: pl.Series) -> float:
+    """Return the share of items whose value is as it was."""
     if before.dtype == pl.List:
         before, after = (lists.list.sort().list.join("|") for lists in (before, after))
-    is_same = before.eq_missing(after)
+    is_alike = before.eq_missing(after)
     if before.dtype == pl.Float64:
-        is_same |= pl.Series(np.abs(_rank(before, before) - _rank(after, before)) <= NEAR)
+        ordered = np.sort(before.to_numpy())
+        ranks = [np.searchsorted(ordered, numbers.to_numpy()) for numbers in (before, after)]
+        is_alike |= pl.Series(np.abs(np.subtract(*ranks)) <= NEAR * len(ordered))
     elif before.dtype == pl.String and before.str.contains(DAY).all():
-        is_same |= (after > before.max()).fill_null(False)
-    return is_same.to_numpy()
-
-
-def _rank(values: pl.Series, among: pl.Series) -> np.ndarray:
-    """Return the ranks of numbers among others, from 0 to 1, NaN if missing, shape (n,)."""
-    ordered = np.sort(among.drop_nulls().to_numpy())
-    first, end = (np.searchsorted(ordered, values.to_numpy(), side) for side in ("left", "right"))
-    return np.where(values.is_null(), np.nan, (first + end) / (2 * max(1, len(ordered))))
+        is_alike |= (after > before.max()).fill_null(False)
+    return float(is_alike.to_numpy().mean())
