@@ -33,8 +33,9 @@ SIGNS = {
     "other items": "users who do not use the most used item",
     "similar items": "similarity of the items that one user uses",
     "precision": "precision of the current model on held-out users",
+    "item columns": "items that still have their value of",
 }
-"""What each sign measures."""
+"""What each sign measures; each item column has one."""
 KEPT_SIGNS = ("kept uses", "known items", "item counts")
 """Signs that are 1 for the tables that a model was trained on."""
 USUAL_FALL = 0.05
@@ -210,7 +211,7 @@ def describe_unusual(unusual: Mapping[str, float], signs: Mapping[str, float], b
 
 def _describe(sign: str) -> str:
     if sign.startswith(COLUMN):
-        return f"items whose {sign.removeprefix(COLUMN)} is as before"
+        return f"{SIGNS['item columns']} {sign.removeprefix(COLUMN)}"
     return f"{NEW if sign.startswith(NEW) else ''}{SIGNS[sign.removeprefix(NEW)]}"
 
 

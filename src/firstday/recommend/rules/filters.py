@@ -258,7 +258,6 @@ class Filter:
                 value = self.values[prefix].get(name)
                 if value is None and prefix == "lists":
                     raise ConfigError(f"there is no list {name!r}; store it, or pass it in lists.", where="filter")
-                value = [] if value is None else value
             case _:
                 try:
                     value = ast.literal_eval(node)
