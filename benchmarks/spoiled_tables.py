@@ -151,7 +151,7 @@ COLUMN_DAMAGES = {
     "a boolean column inverted": ~pl.col("in_stock"),
     "a column of words shifted by a row": pl.col("section").shift(1),
     "a column of numbers shifted by a row": pl.col("year").shift(1),
-    "prices in another unit": 100 * pl.col("price"),
+    "prices in another unit": pl.col("price") * 100,
     "a column empty": pl.lit(None, pl.String).alias("section"),
 }
 """Columns of items that replace their own."""

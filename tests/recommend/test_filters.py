@@ -121,7 +121,7 @@ def test_items_are_those_of_three_valued_logic(
     text, sql = condition
     items = make_table(rows, ITEMS).cast({"item_id": pl.Int64})
     user = make_table([person], PERSON).drop("item_id")  # noqa: F841  read by DuckDB
-    expected = duckdb.sql(f"select {sql} from items, user order by item_id").fetchall()
+    expected = duckdb.execute(f"select {sql} from items, user order by item_id").fetchall()
     values = {"user": {**person, NOW: MOMENT.isoformat()}, "lists": LISTS}
     columns = {column.name: column for column in items}
     for filter_text, value in ((text, True), (f"not ({text})", False)):

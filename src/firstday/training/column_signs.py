@@ -30,8 +30,7 @@ def measure_columns(catalogue: Catalogue, dataset: Dataset) -> dict[str, float]:
     for name, column in catalogue.columns.items() if len(known) >= MIN_ITEMS else ():
         before = column.filter(is_known)
         now = dataset.columns.get(name)
-        is_there = now is not None and now.dtype == column.dtype
-        after = now.gather(known) if is_there else before.clear(len(known))
+        after = now.gather(known) if now is not None and now.dtype == column.dtype else before.clear(len(known))
         signs[f"{COLUMN}{name}"] = _share_alike(before, after)
     return signs
 

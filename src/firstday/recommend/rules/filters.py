@@ -181,8 +181,7 @@ class Filter:
         is_negated = compare is operator.ne
         is_equality = is_negated or compare is operator.eq
         column = self._find_column(subject, node)
-        is_list = column.dtype == pl.List
-        items, values = list_values(column) if is_list else (None, column)
+        items, values = list_values(column) if column.dtype == pl.List else (None, column)
         if values.dtype == pl.Int64:  # ids are equal as text, and in the order of numbers
             values = values.cast(pl.String if is_equality else pl.Float64)
         if values.dtype == pl.Boolean and not is_equality:
@@ -203,7 +202,7 @@ class Filter:
             is_met = compare(options[0], values) if is_reversed else compare(values, options[0])
         else:
             raise self._refused(node)
-        if is_list:
+        if items is not None:
             meets, is_missing = np.repeat([[False], [True]], len(column), axis=1)
             meets[items[is_met.fill_null(False).to_numpy()]] = True
             is_missing[items] = False
