@@ -15,18 +15,15 @@ COLUMNS = {
     "year": pl.Series([2020.0, None]),
     "artist_id": pl.Series([["a1"], []], dtype=pl.List(pl.String)),
     "added_at": pl.Series(["2026-01-01T00:00:00Z", None]),
-    "empty": pl.Series([None, None], dtype=pl.String),
 }
 
 
 @pytest.mark.parametrize(
     "values",
     [
-        {"explicit": "t", "in_stock": False, "year": 1, "artist_id": "a9", "added_at": None},
+        {"explicit": "t", "in_stock": False, "year": 1, "artist_id": "a9", "added_at": 1},
         {"explicit": None, "in_stock": None, "year": 2.5, "artist_id": ["a1", 7], "unknown": {}},
-        {"artist_id": [], "empty": "x"},
-        {"artist_id": 7},
-        {},
+        {"artist_id": []},
     ],
 )
 def test_values_of_the_types_of_columns_are_accepted(values: dict[str, Any]) -> None:
@@ -34,22 +31,16 @@ def test_values_of_the_types_of_columns_are_accepted(values: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "kind"),
+    ("name", "values", "kind"),
     [
-        ("explicit", True, "text"),
-        ("explicit", 1, "text"),
-        ("explicit", ["t"], "text"),
-        ("in_stock", "t", "true or false"),
-        ("in_stock", 1, "true or false"),
-        ("year", True, "a number"),
-        ("year", "2020", "a number"),
-        ("artist_id", True, "a list of texts"),
-        ("artist_id", ["a1", False], "a list of texts"),
-        ("artist_id", [1.5], "a list of texts"),
-        ("empty", 1, "text"),
+        ("explicit", (True, 1, ["t"]), "text"),
+        ("in_stock", ("t", 1, 0.0), "true or false"),
+        ("year", (True, "2020", [1]), "a number"),
+        ("artist_id", (True, ["a1", False], [1.5], {}), "a list of texts"),
     ],
 )
-def test_a_value_of_another_type_is_one_sentence(name: str, value: Any, kind: str) -> None:
-    ((field, sentence),) = check_types(COLUMNS, {"year": 1.0, name: value})
-    assert field == name
-    assert sentence.endswith(f"but the model's column takes {kind}; convert it.")
+def test_a_value_of_another_type_is_one_sentence(name: str, values: tuple[Any, ...], kind: str) -> None:
+    for value in values:
+        ((field, sentence),) = check_types(COLUMNS, {"explicit": None, name: value})
+        assert field == name
+        assert sentence.endswith(f"but the model's column takes {kind}; convert it.")
