@@ -3,8 +3,8 @@
 python benchmarks/spoiled_tables.py --data DATA
 
 For each of two logs, a model with small networks is published every night from the tables up to that night, and refused
-nights are counted. After the last one, the tables are damaged in each of `DAMAGES`, and the model is refreshed from
-them. Results go to docs/results/spoiled-tables.json.
+nights are counted. After the last one, the tables are damaged in each of `DAMAGES` and `COLUMN_DAMAGES`, and the model
+is refreshed from them. The columns of items are made up. Results go to docs/results/spoiled-tables.json.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -147,6 +147,29 @@ DAMAGES: dict[str, Damage] = {
     "tables of a month ago": lambda rows, _: rows.filter(~is_newest(rows, 30 * NIGHT)),
 }
 
+COLUMN_DAMAGES = {
+    "a boolean column inverted": ~pl.col("in_stock"),
+    "a column of words shifted by a row": pl.col("section").shift(1),
+    "a column of numbers shifted by a row": pl.col("year").shift(1),
+    "prices in another unit": pl.col("price") * 100,
+    "a column empty": pl.lit(None, pl.String).alias("section"),
+}
+"""Columns of items that replace their own."""
+
+
+def make_items(rows: Rows) -> Rows:
+    """Return items with columns; a twentieth of the stock, all prices and all times of updates change every night."""
+    items = rows.select(pl.col("item_id").unique(maintain_order=True)).sort("item_id")
+    number = pl.col("item_id").hash(1)
+    tonight = pl.col("item_id").hash(last_time(rows).toordinal())
+    return items.with_columns(
+        in_stock=(number % 10 > 0) ^ (tonight % 20 == 0),
+        section=("s" + (number % 8).cast(pl.String)),
+        year=(2000 + number % 25).cast(pl.Float64),
+        price=(number % 997 / 97).exp() * (0.8 + (tonight % 1000) / 2500),
+        updated_at=pl.lit(f"{last_time(rows):%Y-%m-%dT%H:%M:%SZ}"),
+    )
+
 
 def main(data: Annotated[Path, typer.Option(help="Folder of the files of both logs.")], nights: int = N_NIGHTS) -> None:
     """Publish nightly, then damage; write what was refused."""
@@ -177,13 +200,19 @@ def try_log(name: str, file: Path, nights: int) -> dict[str, Any]:
             damaged[title] = run(damage(rows, np.random.default_rng(number)), copy, config)
             print(name, title, damaged[title], flush=True)
             shutil.rmtree(copy)
+        for title, column in COLUMN_DAMAGES.items():
+            copy = shutil.copytree(model, Path(folder) / "copy")
+            damaged[title] = run(rows, copy, config, columns=[column])
+            print(name, title, damaged[title], flush=True)
+            shutil.rmtree(copy)
     return {"clean": dict(Counter(outcome["by"] for outcome in clean[1:])), "damaged": damaged}
 
 
-def run(rows: Rows, model: Path, config: Config, gate: float = 0.98) -> dict[str, str]:
-    """Refresh a model; return what refused the tables, "" if nothing did."""
+def run(rows: Rows, model: Path, config: Config, gate: float = 0.98, columns: Sequence[pl.Expr] = ()) -> dict[str, str]:
+    """Refresh a model from tables whose items have other columns; return what refused them, "" if nothing did."""
+    tables = {"interactions": rows, "items": make_items(rows).with_columns(columns)}
     try:
-        result: RefreshResult = refresh({"interactions": rows}, model, config, gate=gate, progress=None)
+        result: RefreshResult = refresh(tables, model, config, gate=gate, progress=None)
     except FirstdayError as error:
         return {"by": "fault", "sentence": str(error)}
     sentence = result.sentence.partition(": ")[2].partition(": ")[2]

@@ -39,6 +39,7 @@ MISTAKES = [
     ("evaluate nowhere", "nowhere: does not exist; give a folder of tables, or a dataset name ("),
     ("evaluate tables nowhere", "nowhere: does not exist; give a folder of tables, or a dataset name ("),
     ("evaluate tables tables --path x.zip", "--path: is 'x.zip'; write each once, such as"),
+    ("recommend tiny --user {} --filter=", "--filter: is empty; give a condition, or omit the option."),
     ("evaluate tables --filter mood", "rules: items have no column 'mood'"),
     ("evaluate tables --seeds 0", "--seeds"),
     ("evaluate tables --set sed=5", "sed is not a setting"),

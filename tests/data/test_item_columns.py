@@ -15,6 +15,11 @@ from tests.data.conftest import Tables, Write
 VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "in_stock": ([True, False, None, True], [True, False, None, True]),
     "year": ([1999, 2000, None, 2001], [1999.0, 2000.0, None, 2001.0]),
+    "sold": (["t", "F", None, "t"], [True, False, None, True]),
+    "live": (["TRUE", "false", None, "t"], [True, False, None, True]),
+    "explicit": (["yes", "no", None, "yes"], ["yes", "no", None, "yes"]),
+    "adult": ([1, 0, None, 1], [1.0, 0.0, None, 1.0]),
+    "shelf": (["t", "f", None, "g"], ["t", "f", None, "g"]),
     "price": ([9.5, float("nan"), float("inf"), 3.0], [9.5, None, None, 3.0]),
     "mood": ([" calm", "wild", None, "42"], ["calm", "wild", None, "42"]),
     "released": ([date(2024, 5, 1), None, None, date(2024, 5, 2)], ["2024-05-01", None, None, "2024-05-02"]),
@@ -28,11 +33,25 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
 def test_columns_have_the_same_types_in_every_format(five_users: Tables, write: Write, ending: str) -> None:
     items = five_users["items"].with_columns(**{name: pl.Series(given) for name, (given, _) in VALUES.items()})
-    columns = load(write({**five_users, "items": items}, ending)).columns
+    dataset = load(write({**five_users, "items": items}, ending))
+    columns = dataset.columns
     assert {name: column.to_list() for name, column in columns.items()} == {
         name: expected for name, (_, expected) in VALUES.items()
     }
     assert {str(column.dtype) for column in columns.values()} == {"Boolean", "Float64", "String", "List(String)"}
+    assert {note for note in dataset.notes if "boolean" in note} == {
+        "items.sold: 3 texts such as 'F' were read as booleans.",
+        "items.live: 3 texts such as 'TRUE' were read as booleans.",
+    }
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Paris"])
+def test_times_are_text_in_utc(five_users: Tables, zone: str | None) -> None:
+    time = datetime(2024, 5, 1, 12, 0, 0, 500)
+    given = pl.Series([time, None, time, time]).dt.convert_time_zone("UTC").dt.convert_time_zone(zone or "UTC")
+    given = given if zone else given.dt.replace_time_zone(None)
+    dataset = load({**five_users, "items": five_users["items"].with_columns(ends_at=given)})
+    assert dataset.columns["ends_at"].to_list() == ["2024-05-01T12:00:00Z", None, *2 * ["2024-05-01T12:00:00Z"]]
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
@@ -52,6 +71,7 @@ def test_items_are_recommendable_unless_false(five_users: Tables, write: Write, 
         return load(write({**five_users, "items": items}, ending))
 
     assert load_with([True, False, None, False]).unlisted.tolist() == [1, 3]
+    assert load_with(["t", "f", None, "f"]).unlisted.tolist() == [1, 3]
     with pytest.raises(DataError, match=r"items\.recommendable: the column holds .*, not true and false; convert it\."):
         load_with([1, 0, 1, 1])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,11 @@ from firstday.recommend.answers import answer_query
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_strategy, register, strategy_names
-from firstday.recommend.rules.filters import MAX_NEAR, Filter
+from firstday.recommend.rules.filters import MAX_NEAR, NOW, Filter
 from firstday.recommend.rules.list_rules import MAX_COMPILED_RULES, Row, Rules, compile_rules
 from firstday.recommend.spec import StrategySpec
 from firstday.recommend.support import strategies_of
+from firstday.tables.schema import TIME_TEXT
 from firstday.testing import make_users
 from tests.batches import recommend_tables
 
@@ -33,9 +35,21 @@ COLUMNS = {
     "country": pl.Series(["FR", "DE", None, "FR"]),
     "item_id": pl.Series([4, 30, 31, 100]),
     "price": pl.Series(["3.5", "12", None, "3.99 EUR"]),
+    "explicit": pl.Series(["yes", "NO", None, "no"]),
+    "live": pl.Series([1.0, 0.0, None, 1.0]),
+    "added_at": pl.Series(["2026-11-30T09:30:00Z", "2026-11-30T09:29:59Z", None, "2026-12-01T00:00:00Z"]),
+    "until": pl.Series(["2026-12-01 10:00:00", "2026-12-01", None, "unknown"]),
 }
 VALUES: dict[str, dict[str, Any]] = {
-    "user": {"age": 30, "country": "FR", "countries": ["DE", "FR"], "year": "2020"},
+    "user": {
+        "age": 30,
+        "country": "FR",
+        "countries": ["DE", "FR"],
+        "year": "2020",
+        "adult": "True",
+        "child": "no",
+        NOW: "2026-12-01T09:30:00Z",
+    },
     "lists": {"new": ("1", "3")},
 }
 
@@ -44,7 +58,16 @@ VALUES: dict[str, dict[str, Any]] = {
     ("text", "items"),
     [
         ("in_stock", [0, 3]),
-        ("not in_stock", [1, 2]),
+        ("not in_stock", [1]),
+        ('not (in_stock and country == "DE")', [0, 1, 3]),
+        ('in_stock or country == "DE"', [0, 1, 3]),
+        ("not (in_stock != True or in_stock)", []),
+        ("item_id == 31 or in_stock", [0, 2, 3]),
+        ("explicit == True", [0]),
+        ("not explicit", [1, 3]),
+        ("live != True", [1]),
+        ("in_stock == user.child", [1]),
+        ("in_stock == user.country", []),
         ("in_stock != True", [1]),
         ('genre == "jazz"', [0, 1]),
         ('"jazz" in genre', [0, 1]),
@@ -74,7 +97,26 @@ VALUES: dict[str, dict[str, Any]] = {
         ("price < user.age", []),
         ("country in ()", []),
         ("country not in ()", [0, 1, 3]),
-        ("not " * 497 + "in_stock", [1, 2]),
+        ("user.age >= 18 and in_stock", [0, 3]),
+        ("in_stock == False or user.age >= 18", [0, 1, 2, 3]),
+        ("18 > user.age or year > 2020", [1]),
+        ('user.country == "FR"', [0, 1, 2, 3]),
+        ('user.country in ("US", "DE")', []),
+        ('"DE" in user.countries and in_stock', [0, 3]),
+        ("user.adult and not user.child", [0, 1, 2, 3]),
+        ("not user.premium", []),
+        ("user.premium or in_stock", [0, 3]),
+        ("user.city == user.country", []),
+        ("user.country in user.countries", [0, 1, 2, 3]),
+        ("user.age < user.height", []),
+        ("user.country > 3", []),
+        ("added_at >= -1d", [0, 3]),
+        ("-24h > added_at", [1]),
+        ("added_at in (-1d, -2d)", [0]),
+        ("until >= -0h", [0]),
+        ('country != "-14d" and added_at < -9h', [0, 1, 3]),
+        ("added_at <= user.now", [0, 1, 3]),
+        ("not " * 497 + "in_stock", [1]),
         ("", [0, 1, 2, 3]),
     ],
 )
@@ -108,6 +150,14 @@ def test_items_that_meet_a_filter(text: str, items: list[int]) -> None:
         ("year == " + "+".join("1" * 900), "cannot be used here"),
         ("1 == 2", "'1' cannot be used here"),
         ("in_stock is True", "'in_stock is True' cannot be used here"),
+        ("in_stock < True", "'True' cannot be used here"),
+        ("user.adult < True", "'user.adult' cannot be used here"),
+        ("year >= -14d", "year is compared with -14d; compare it with values of type number"),
+        ("price >= -2h", "price is compared with -2h; compare it with values of type text"),
+        ("lists.new", "'lists.new' cannot be used here"),
+        ("user.country in lists.new", "'user.country' cannot be used here"),
+        ("user.age == None", "'None' cannot be used here"),
+        ("country == True", "country is compared with True"),
         ("artist in lists.old", "there is no list 'old'"),
     ],
 )
@@ -372,6 +422,11 @@ def test_a_filter_reads_the_profile_and_the_context(tiny: Recommender) -> None:
         ({"boost": "in_stock"}, "'in_stock' is not of the form FILTER:FACTOR or FILTER=FACTOR"),
         ({"filter": "year >"}, "rules: filter: 'year >' cannot be parsed"),
         ({"filter": "(" * 500}, "cannot be parsed"),
+        ({"filter": "added_at >= 14d"}, "'added_at >= 14d' cannot be parsed"),
+        ({"filter": "added_at >= -14days"}, "'added_at >= -14days' cannot be parsed"),
+        ({"filter": "year-14d > 0"}, "'year-14d > 0' cannot be parsed"),
+        ({"filter": "added_at >= 14j"}, "'added_at >= 14j' cannot be parsed"),
+        ({"filter": "added_at >= -100000d"}, "cannot be parsed"),
         ({"filter": "year > 2020 and " * 200}, "should have at most 2000 characters"),
         ({"boost": {"in_stock": -1}}, "rules: boost.in_stock is -1"),
         ({"boost": {"in stock": 2}}, "cannot be parsed"),
@@ -463,6 +518,41 @@ def test_a_strategy_is_called_once_for_users_with_equal_values(tiny: Recommender
     users = [Signals(age=age) for age in (*ages, *ages)]
     tiny.recommend_users(users, 2, "mine", rules=Rules(filter="item_id != user.age"))
     assert sizes == [2] * len(ages)
+
+
+def test_times_count_from_the_minute_of_the_request_or_the_now_of_its_context(tiny: Recommender) -> None:
+    ago = pl.Series(
+        [(datetime.now(UTC) - timedelta(hours=hours)).strftime(TIME_TEXT) for hours in (1, 2, 3, 50, 60, 70)]
+    )
+    columns = {**tiny.model.catalogue.columns, "added_at": ago}
+    shop = Recommender(replace(tiny.model, catalogue=replace(tiny.model.catalogue, columns=columns)))
+
+    def count(**rules: Any) -> list[int]:
+        compiled = compile_rules(shop.model, [Rules.of(rules)], {"now": "ignored"})
+        return [compiled.n_allowed, *((compiled.factors > 1).tolist() if compiled.factors is not None else ())]
+
+    minutes = [f"{datetime.now(UTC):%Y-%m-%dT%H:%M}"]
+    assert count(filter="added_at >= -1d") == [3]
+    minutes.append(f"{datetime.now(UTC):%Y-%m-%dT%H:%M}")
+    (key,) = shop.model.compiled_rules
+    assert any(minute in str(key) for minute in minutes)  # so it is compiled again in the next minute
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    assert count(filter="added_at >= -1d", context={"now": tomorrow}) == [0]
+    assert count(boost={"added_at > -1d": 2}) == [6, True, True, True, False, False, False]
+    with pytest.raises(ConfigError, match=r"^context\.now: is 'noon'; give a time such as"):
+        count(filter="added_at > -1d", context={"now": "noon"})
+
+
+def test_an_unknown_condition_neither_lists_nor_boosts(tiny: Recommender) -> None:
+    rules = Rules(filter="in_stock or user.age >= 18", boost={"not user.child": 2, "not in_stock": 3})
+    in_stock = tiny.model.catalogue.columns["in_stock"]
+    unknown, adult = (compile_rules(tiny.model, [rules], user) for user in ({}, {"age": 30, "child": "false"}))
+    assert unknown.allowed.tolist() == in_stock.fill_null(False).to_list()
+    assert adult.allowed.all()
+    assert unknown.factors is not None
+    assert unknown.factors.tolist() == [3 if known is False else 1 for known in in_stock]
+    assert adult.factors is not None
+    assert adult.factors.tolist() == [2 * factor for factor in unknown.factors]
 
 
 def test_numbers_of_numpy_are_values_of_a_request(tiny: Recommender) -> None:

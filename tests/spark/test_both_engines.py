@@ -233,9 +233,18 @@ def rename_and_rate(rows: pl.DataFrame) -> pl.DataFrame:
     return rated.rename({"user_id": "CustomerID", "item_id": "SKU", "timestamp": "posted"})
 
 
+def add_flag(items: pl.DataFrame) -> pl.DataFrame:
+    """Items with booleans as PostgreSQL writes them."""
+    return items.with_columns(sold=(pl.int_range(pl.len()) % 2 == 1).cast(pl.String).str.head(1))
+
+
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
 def test_tables_with_other_names_are_the_same_dataset_on_both(spark: SparkSession, tmp_path: Path, ending: str) -> None:
-    write_tables(tmp_path, "parquet", {"friends": some("friend_id", {3: 77}), "interactions": rename_and_rate})
+    write_tables(
+        tmp_path,
+        "parquet",
+        {"friends": some("friend_id", {3: 77}), "interactions": rename_and_rate, "items": add_flag},
+    )
     if ending == "csv":
         for path in tmp_path.iterdir():
             to_text(pl.read_parquet(path)).write_csv(path.with_suffix(".csv"))
@@ -250,6 +259,10 @@ def test_tables_with_other_names_are_the_same_dataset_on_both(spark: SparkSessio
     assert other.summary is not None
     assert one.summary.interactions == other.summary.interactions == 120
     assert one.summary.moments == other.summary.moments != ()
+    assert one.dataset is not None
+    assert other.dataset is not None
+    assert one.dataset.columns["sold"].equals(other.dataset.columns["sold"])
+    assert other.dataset.columns["sold"].dtype == pl.Boolean
 
 
 def test_the_same_bad_rows_are_left_out_on_both(spark: SparkSession, tmp_path: Path) -> None:

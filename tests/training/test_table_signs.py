@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -11,11 +12,15 @@ import pytest
 
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, UTC_MICROSECONDS, Events
+from firstday.data.ids import Ids
 from firstday.data.load import load
 from firstday.model.folder import save_model
 from firstday.recommend.recommender import open_model
+from firstday.training.column_signs import COLUMN, MIN_ITEMS, measure_columns
+from firstday.training.fit import train
 from firstday.training.refresh_model import refresh
 from firstday.training.table_signs import (
+    COLUMN_FALL,
     FIRST_ALLOWANCE,
     MAX_FALL,
     N_NIGHTS,
@@ -33,6 +38,7 @@ from firstday.training.table_signs import (
 )
 from tests.synthetic import brief_config
 from tests.timed import DAY, N_ITEMS, make_log
+from tests.tiny import make_model
 
 CONFIG = brief_config(protocol="registration", registration={"target_days": 5.0})
 TARGET = pl.col("target_ix")
@@ -124,6 +130,70 @@ def test_a_refresh_refuses_damaged_tables_unless_forced(path: Path, log: Dataset
     assert refresh(damaged, path, CONFIG, gate=0).published  # which is the standard now
 
 
+NUMBER = pl.int_range(N_ITEMS)
+COLUMNS = pl.select(
+    explicit=NUMBER % 7 == 0,
+    section=pl.when(NUMBER % 5 > 0).then((NUMBER % 5).cast(pl.String) + "a"),
+    genre=pl.concat_list((NUMBER % 5).cast(pl.String), (NUMBER % 3).cast(pl.String)),
+    price=(NUMBER * 7 % N_ITEMS / 10).exp(),
+    year=2000.0 + NUMBER * 37 % 20,
+    updated_at="2024-05-" + (10 + NUMBER * 37 % 20).cast(pl.String),
+)
+
+
+def with_columns(log: Dataset, *columns: pl.Expr) -> Dataset:
+    return replace(log, columns={column.name: column for column in COLUMNS.with_columns(*columns)})
+
+
+@pytest.mark.parametrize(
+    ("column", "is_damage"),
+    [
+        (~pl.col("explicit"), True),
+        (pl.col("explicit").cast(pl.String), True),
+        (pl.col("section").shift(1), True),
+        (pl.col("section").str.to_uppercase(), True),
+        (pl.lit(None).alias("section"), True),
+        (pl.col("genre").shift(1), True),
+        (pl.col("price").shift(1), True),
+        (pl.col("price") * 1000, True),
+        (pl.col("year").shift(1), True),
+        (pl.col("updated_at").shift(1), True),
+        (pl.col("explicit") | (NUMBER % 3 == 0), False),
+        (pl.col("section").fill_null("new"), False),
+        (pl.col("genre").list.reverse(), False),
+        (pl.col("price") * (0.8 + NUMBER % 5 / 10), False),
+        (pl.lit("2024-06-01").alias("updated_at"), False),
+    ],
+)
+def test_a_column_is_damaged_if_most_items_have_other_values(log: Dataset, column: pl.Expr, *, is_damage: bool) -> None:
+    clean = with_columns(log)
+    catalogue = replace(make_model().catalogue, items=log.items, columns=clean.columns)
+    assert set(measure_columns(catalogue, clean).values()) == {1.0}
+    falls = compare_signs(measure_columns(catalogue, with_columns(log, column)), {})
+    sign = f"{COLUMN}{column.meta.output_name()}"
+    assert find_unusual(falls, {}, 1) == ({sign: COLUMN_FALL} if is_damage else {})
+
+
+def test_items_are_found_by_their_ids_and_few_items_are_no_sign(log: Dataset) -> None:
+    clean = with_columns(log)
+    catalogue = replace(make_model().catalogue, items=log.items, columns=clean.columns)
+    for n, found in ((MIN_ITEMS, {1.0}), (MIN_ITEMS - 1, set())):
+        columns = {name: column.tail(n) for name, column in clean.columns.items()}
+        tables = replace(log, items=Ids(log.items.values.tail(n)), columns=columns)
+        assert set(measure_columns(catalogue, tables).values()) == found
+
+
+def test_a_damaged_column_is_refused_and_what_was_forced_is_usual(log: Dataset, tmp_path: Path) -> None:
+    inverted, shifted = (with_columns(log, column) for column in (~pl.col("explicit"), pl.col("section").shift(1)))
+    train(with_columns(log), CONFIG).save(tmp_path / "model")  # `train` records no signs
+    again = partial(refresh, out=tmp_path / "model", config=CONFIG, gate=0)
+    assert [again(tables).reason for tables in (inverted, shifted)] == ["damaged", "damaged"]
+    assert again(inverted, force=True).published
+    assert again(with_columns(log)).published
+    refused = again(shifted)
+    assert (refused.reason, SIGNS["item columns"] in refused.sentence) == ("damaged", True)
+
+
 def test_new_rows_have_signs_of_their_own(path: Path, log: Dataset) -> None:
     assert log.events.last is not None
     signs = measure(path, log, log.events.last - 20 * DAY)
@@ -144,6 +214,12 @@ def test_usual_falls_are_those_of_earlier_nights() -> None:
     assert limit(NIGHT_ALLOWANCE * 0.1 + 0.01, 0.0, 0.1) == NIGHT_ALLOWANCE * 0.1
     assert limit(NIGHT_ALLOWANCE * 0.1 + 0.01, 0.0, 0.1, n_nights=2) is None
     assert limit(0.95, 0.5) == MAX_FALL  # however usual
+    column = f"{COLUMN}explicit"
+    assert limit(COLUMN_FALL - 0.01, 0.0, sign=column, n_nights=9) is None
+    assert limit(COLUMN_FALL + 0.01, 0.0, sign=column, n_nights=9) == COLUMN_FALL
+    assert limit(NIGHT_ALLOWANCE * 0.2 - 0.01, 0.2, sign=column) is None
+    assert limit(1.0, 0.3, sign=column) == MAX_FALL
+    assert limit(1.0, 1.0, sign=column) is None
     assert limit(NEW_FALL - 0.01, 0.0, sign=f"{NEW}known items") is None
     assert limit(NEW_FALL + 0.01, 0.5, sign=f"{NEW}known items") == NEW_FALL
 

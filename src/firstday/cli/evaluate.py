@@ -105,7 +105,7 @@ def evaluate(
     ] = None,
     seeds: SeedsOption = 1,
     k: KOption = None,
-    filter: FilterOption = "",  # noqa: A002  the rule's name
+    filter: FilterOption = None,  # noqa: A002  the rule's name
     allow: AllowOption = None,
     deny: DenyOption = None,
     cap: CapOption = None,

@@ -112,7 +112,7 @@ DeviceOption = Annotated[
     ),
 ]
 FilterOption = Annotated[
-    str, typer.Option(help="Rule: condition on the columns of items, such as 'in_stock and year >= 2020'.")
+    str | None, typer.Option(help="Rule: condition on the columns of items, such as 'in_stock and year >= 2020'.")
 ]
 AllowOption = Annotated[
     str | None, typer.Option(metavar="FILE", help="Rule: ids of items that may be listed, one per line.")
@@ -282,11 +282,13 @@ def read_user(text: str) -> Signals:
     return Signals.from_json(typer.get_binary_stream("stdin").read() if text == "-" else text)
 
 
-def read_rules(filter_text: str, allow: str | None, deny: str | None, **rules: Any) -> Rules:
+def read_rules(condition: str | None, allow: str | None, deny: str | None, **rules: Any) -> Rules:
     """Return the rules that options define; `allow` and `deny` are files of ids."""
-    given = {name: value for name, value in rules.items() if value is not None}
+    if condition is not None and not condition.strip():
+        raise ConfigError("--filter: is empty; give a condition, or omit the option.")
+    given = {name: value for name, value in {"filter": condition, **rules}.items() if value is not None}
     ids = {name: _read_ids(file) for name, file in (("allow", allow), ("deny", deny)) if file is not None}
-    return Rules.of({"filter": filter_text, **given, **ids})
+    return Rules.of({**given, **ids})
 
 
 def _read_ids(file: str) -> list[str]:

@@ -60,7 +60,7 @@ def recommend(
     k: KOption = None,
     strategy: Annotated[str | None, typer.Option(help=f"Strategy: one of {', '.join(strategy_names())}.")] = None,
     keep_used: KeepUsedOption = False,
-    filter: FilterOption = "",  # noqa: A002  the rule's name
+    filter: FilterOption = None,  # noqa: A002  the rule's name
     allow: AllowOption = None,
     deny: DenyOption = None,
     cap: CapOption = None,

@@ -36,7 +36,7 @@ def similar(
     user: UserOption = None,
     k: KOption = None,
     keep_used: KeepUsedOption = False,
-    filter: FilterOption = "",  # noqa: A002  the rule's name
+    filter: FilterOption = None,  # noqa: A002  the rule's name
     allow: AllowOption = None,
     deny: DenyOption = None,
     cap: CapOption = None,

@@ -18,6 +18,7 @@ from pydantic import (
     Field,
     FiniteFloat,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -290,6 +291,13 @@ class _RuleParameters(_Parameters):
     """RANK:ITEM_ID, an item at a rank."""
     boost: Repeated = []
     """FILTER:FACTOR, multiplies the scores of items that meet the filter by the factor."""
+
+    @field_validator("filter")
+    @classmethod
+    def _refuse_empty(cls, text: str) -> str:
+        if not text.strip():
+            raise ValueError("the filter is empty; give a condition, or omit it")
+        return text
 
     def rules(self) -> Rules:
         """Return the rules; raise `ConfigError` if one is invalid."""

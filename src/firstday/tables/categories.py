@@ -7,7 +7,7 @@ import polars as pl
 from firstday.tables.columns import TEXT_TYPES, Column, to_integers, to_text
 from firstday.tables.faults import FILE, ROW, Findings
 from firstday.tables.rules import MISSING_MARKERS, WHOLE_WITH_DECIMALS
-from firstday.tables.schema import ITEM, RECOMMENDABLE, TABLES
+from firstday.tables.schema import ITEM, RECOMMENDABLE, TABLES, TIME_TEXT
 
 MAX_GROUP_VALUES = 5_000
 """Maximum number of distinct values of a group; a user column with more is free text."""
@@ -23,6 +23,8 @@ AMOUNT = r"^([$€£¥]|[A-Z]{3}) ?\d[\d.,]*$|^\d[\d.,]* ?([$€£¥%]|\b[A-Za-z
 """A number with a unit, such as ``3.99 EUR``."""
 BOOLEANS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 """Spellings of booleans in CSV, mapped to those of Parquet."""
+BOOLEAN_TEXTS = {"true": True, "t": True, "false": False, "f": False}
+"""Booleans written as text, as by PostgreSQL."""
 _FOLDED = pl.col("value").str.to_lowercase()
 ODD_VALUE_CHECKS = (
     (
@@ -124,16 +126,15 @@ def conform_entity(column: Column) -> pl.Series | None:
 def _conform_attribute(column: Column) -> pl.Series | None:
     """Convert a column of `items` to Boolean, Float64 or String; None, with a note, if filters cannot use it."""
     values = column.values
-    if values.dtype in (pl.Date, pl.Datetime, pl.Time):
+    if values.dtype == pl.Datetime:
+        values = values.dt.convert_time_zone("UTC").dt.strftime(TIME_TEXT)
+    elif values.dtype in (pl.Date, pl.Time):
         values = values.cast(pl.String)
     if values.dtype == pl.String:
-        values = to_text(values.str.strip_chars())
-    if column.is_text:
-        words = values.replace(BOOLEANS)
+        values = _read_booleans(column, to_text(values.str.strip_chars()))
+    if column.is_text and values.dtype == pl.String:
         numbers = values.cast(pl.Float64, strict=False)
-        if words.is_in(["true", "false"]).all():
-            values = words == "true"
-        elif numbers.count() == values.count():
+        if numbers.count() == values.count():
             values = numbers
     if values.dtype.is_numeric():
         values = values.cast(pl.Float64)
@@ -159,6 +160,17 @@ def _conform_attribute(column: Column) -> pl.Series | None:
             column.note(text)
         return values
     return None
+
+
+def _read_booleans(column: Column, texts: pl.Series) -> pl.Series:
+    """Return texts as booleans if all of them are, with a note unless they are as CSV has booleans."""
+    booleans = texts.str.to_lowercase().replace_strict(BOOLEAN_TEXTS, default=None, return_dtype=pl.Boolean)
+    n = booleans.count()
+    if not n or n < texts.count():
+        return texts
+    if not column.is_text or (texts.str.len_chars() == 1).any():
+        column.note(f"{n:,} texts such as {texts.drop_nulls().min()!r} were read as booleans.")
+    return booleans
 
 
 def _has_many_values(n_values: int, n_rows: int) -> bool:

@@ -105,6 +105,8 @@ HOMES = {"user_id": "users", "friend_id": "users", "item_id": "items"}
 ITEM = "item"
 """The recommended entity; every other entity (artist, genre, ...) is a set of items."""
 UTC_MICROSECONDS = pl.Datetime("us", "UTC")
+TIME_TEXT = "%Y-%m-%dT%H:%M:%SZ"
+"""Form of times in columns that filters read."""
 DAY_US = 86_400_000_000
 IMPRESSION_COLUMNS = ("position", "propensity", "policy")
 """Columns of interactions that only impressions have. (`list_id` may also attribute a use to a list.)"""

@@ -28,6 +28,7 @@ from firstday.progress import Progress, open_progress
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.support import with_methods_of
 from firstday.tables.schema import DAY_US
+from firstday.training.column_signs import COLUMN
 from firstday.training.fit import fit
 from firstday.training.held_out_users import MIN_COMPARED, choose_share, hash_users, take_newest
 from firstday.training.model_comparison import ModelComparison, compare_counts, compare_models, measure_precision
@@ -114,7 +115,8 @@ def refresh(
     """Train on tables and replace the current model, unless the new one is worse or the tables are damaged.
 
     Tables are damaged if they have shrunk, or if less of what the current model knows is found in them than is usual
-    between nights: its users' uses, its items, their shares, which items are used together, and its precision.
+    between nights: its users' uses, its items, their shares and columns, which items are used together, and its
+    precision.
 
     Between 2 % and 10 % of the users (fewer if more than 10,000 held-out users could be evaluated) are held out of
     training and of all choices. A hash of their ids selects the same users in every run, so neither model has seen
@@ -333,9 +335,9 @@ def _record_signs(night: Night, new: Recommender, held_out: Cohort, share: float
     values = measure_signs(new.model, night.dataset, night.times, night.times)
     values |= {sign: value for sign, value in night.signs.items() if sign.startswith(NEW)}
     values |= _measure_precision_sign(new, night.dataset, held_out)
-    nights = night.recorded.nights
-    if not night.force:
-        nights = record_night(night.falls, nights, night.n_nights)
+    # What was forced is not usual, but for columns, of which some change every night.
+    falls = {sign: fall for sign, fall in night.falls.items() if not night.force or sign.startswith(COLUMN)}
+    nights = record_night(falls, night.recorded.nights, night.n_nights)
     signs = vars(SignRecord(values, nights, night.times, night.dataset.events.last))
     data = {**new.model.facts["data"], "held_out_share": share, "signs": signs}
     return Recommender(replace(new.model, facts={**new.model.facts, "data": data}))

@@ -22,6 +22,7 @@ from firstday.features.catalogue import map_columns
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
 from firstday.sparse import SparseRows, contains
+from firstday.training.column_signs import COLUMN, measure_columns
 
 SIGNS = {
     "kept uses": "uses by users of the current model that the tables still have",
@@ -32,8 +33,9 @@ SIGNS = {
     "other items": "users who do not use the most used item",
     "similar items": "similarity of the items that one user uses",
     "precision": "precision of the current model on held-out users",
+    "item columns": "items that still have their value of",
 }
-"""What each sign measures."""
+"""What each sign measures; each item column has one."""
 KEPT_SIGNS = ("kept uses", "known items", "item counts")
 """Signs that are 1 for the tables that a model was trained on."""
 USUAL_FALL = 0.05
@@ -49,7 +51,9 @@ FIRST_ALLOWANCE = 3.0
 NIGHT_ALLOWANCE = 4.0
 """Multiple of the largest recorded fall per night that is still usual."""
 MAX_FALL = 0.9
-"""A larger fall is never usual."""
+"""A larger fall is never usual, but for a column that has fallen by more."""
+COLUMN_FALL = 0.5
+"""Fall of the sign of a column that is usual, in any number of nights: most items have the same value."""
 N_NIGHTS = 14
 """Number of recorded nights."""
 MIN_NEW_ROWS = 300
@@ -67,7 +71,7 @@ class SignRecord:
     values
         Value of each sign, for the tables that the model was made from.
     nights
-        Relative falls of each sign per night, of the last `N_NIGHTS` refreshes.
+        Relative falls of each sign per night, and of the signs of columns, of the last `N_NIGHTS` refreshes.
     times
         Numbers of interactions, see `count_times`.
     end_us
@@ -94,7 +98,7 @@ def measure_signs(
     """
     actions = dataset.actions()
     uses = _uses(model, dataset, actions)
-    signs = _measure_rows(model, dataset, actions, uses)
+    signs = _measure_rows(model, dataset, actions, uses) | measure_columns(model.catalogue, dataset)
     if times_before:
         n_rows = np.array([(times.get(name, 0), n) for name, n in times_before.items()])
         signs["times"] = _share_kept(n_rows[:, 0], n_rows[:, 1])
@@ -170,7 +174,8 @@ def _measure_similarity(model: TrainedModel, uses: SparseRows) -> float:
 
 
 def compare_signs(signs: Mapping[str, float], before: Mapping[str, float]) -> dict[str, float]:
-    """Return the relative fall of each sign that has a value above 0 before and now."""
+    """Return the relative fall of each sign that has a value above 0 before and now; that of a column was 1."""
+    before = {**{sign: 1.0 for sign in signs if sign.startswith(COLUMN)}, **before}
     return {sign: max(0.0, 1 - signs[sign] / value) for sign, value in before.items() if value and sign in signs}
 
 
@@ -179,26 +184,35 @@ def find_unusual(falls: Mapping[str, float], nights: Mapping[str, list[float]], 
 
     `nights` are the recorded falls per night, and `n_nights` is the number of nights since the model's log ended.
     """
-    unusual = {}
-    for sign, fall in falls.items():
-        usual = USUAL_FALL * NOISE.get(sign, 1.0)
-        recorded = nights.get(sign)
-        limit = FIRST_ALLOWANCE * usual * n_nights
-        if recorded:
-            limit = max(usual, NIGHT_ALLOWANCE * n_nights * max(recorded))
-        limit = NEW_FALL if sign.startswith(NEW) else min(limit, MAX_FALL)
-        if fall > limit:
-            unusual[sign] = limit
-    return unusual
+    limits = {sign: _find_limit(sign, nights.get(sign, []), n_nights) for sign in falls}
+    return {sign: limits[sign] for sign, fall in falls.items() if fall > limits[sign]}
+
+
+def _find_limit(sign: str, recorded: list[float], n_nights: float) -> float:
+    """Return the usual fall of a sign, given those recorded per night; of a column, per refresh."""
+    if sign.startswith(NEW):
+        return NEW_FALL
+    worst = max(recorded, default=0.0)
+    if sign.startswith(COLUMN):
+        return max(COLUMN_FALL, worst, min(NIGHT_ALLOWANCE * worst, MAX_FALL))
+    usual = USUAL_FALL * NOISE.get(sign, 1.0)
+    limit = max(usual, NIGHT_ALLOWANCE * n_nights * worst) if recorded else FIRST_ALLOWANCE * usual * n_nights
+    return min(limit, MAX_FALL)
 
 
 def describe_unusual(unusual: Mapping[str, float], signs: Mapping[str, float], before: Mapping[str, float]) -> str:
     """Describe the signs that `find_unusual` returns."""
     return "; ".join(
-        f"{NEW if sign.startswith(NEW) else ''}{SIGNS[sign.removeprefix(NEW)]}: {100 * signs[sign]:.1f} %, previously "
-        f"{100 * before[sign]:.1f} % (usual falls are up to {100 * usual:.0f} % of it)"
+        f"{_describe(sign)}: {100 * signs[sign]:.1f} %, previously {100 * before.get(sign, 1.0):.1f} % (usual falls "
+        f"are up to {100 * usual:.0f} % of it)"
         for sign, usual in unusual.items()
     )
+
+
+def _describe(sign: str) -> str:
+    if sign.startswith(COLUMN):
+        return f"{SIGNS['item columns']} {sign.removeprefix(COLUMN)}"
+    return f"{NEW if sign.startswith(NEW) else ''}{SIGNS[sign.removeprefix(NEW)]}"
 
 
 def record_night(
@@ -207,4 +221,8 @@ def record_night(
     """Return the recorded falls per night by sign, with those of tonight unless the tables are unchanged."""
     if not any(falls.values()):
         return nights
-    return {sign: [*nights.get(sign, []), round(fall / n_nights, 4)][-N_NIGHTS:] for sign, fall in falls.items()}
+    recorded = dict(nights)
+    for sign, fall in falls.items():
+        n = 1 if sign.startswith(COLUMN) else n_nights
+        recorded[sign] = [*nights.get(sign, []), round(fall / n, 4)][-N_NIGHTS:]
+    return recorded

@@ -63,7 +63,7 @@ def replay(
     drop_bad_rows: DropOption = 0.0,
     device: DeviceOption = None,
     seeds: SeedsOption = 1,
-    filter: FilterOption = "",  # noqa: A002  the rule's name
+    filter: FilterOption = None,  # noqa: A002  the rule's name
     allow: AllowOption = None,
     deny: DenyOption = None,
     cap: CapOption = None,

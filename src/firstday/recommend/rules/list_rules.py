@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from typing import Annotated, Any, Protocol, Self
 
@@ -22,6 +23,7 @@ from firstday.features.wire_types import as_text, as_whole
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.rules.filters import (
     MAX_FILTER_LENGTH,
+    NOW,
     Filter,
     find_column,
     list_values,
@@ -132,9 +134,10 @@ class Rules(Section):
 
     @cached_property
     def names(self) -> Sequence[str]:
-        """Names of the user's values and of the lists that the filters read."""
-        trees = map(parse_filter, (self.filter, *self.boost))
-        return [node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+        """Names of the user's values and of the lists that the filters read; `NOW` for times such as ``-14d``."""
+        nodes = [node for text in (self.filter, *self.boost) for node in ast.walk(parse_filter(text))]
+        is_past = any(isinstance(getattr(node, "value", None), timedelta) for node in nodes)
+        return [*(node.attr for node in nodes if isinstance(node, ast.Attribute)), *([NOW] if is_past else ())]
 
     @cached_property
     def n_comparisons(self) -> int:
@@ -320,8 +323,9 @@ def is_compiled(items: TrainedModel | CurrentItems, layers: Sequence[Rules], pro
 
 
 def _values_of(layers: Sequence[Rules], profile: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values that filters read as ``user.NAME``."""
-    values = {**profile, **_merge(layers, "context")}
+    """Return the values that filters read as ``user.NAME``; unless the context has it, `NOW` is the current minute."""
+    minute = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:00Z")
+    values = {**profile, NOW: minute, **_merge(layers, "context")}
     return {name: values.get(name) for rules in layers for name in rules.names}
 
 
@@ -333,7 +337,7 @@ def check_rules(rules: Rules, items: pl.Series, columns: Mapping[str, pl.Series]
     """Raise ConfigError if filters or caps do not fit the ids and columns of items, before a model is trained."""
     columns = {ID: items, **columns}
     for text in (rules.filter, *rules.boost):
-        Filter(text, columns, {"user": {}, "lists": rules.lists}).find_items()
+        Filter(text, columns, {"user": _values_of([rules], {}), "lists": rules.lists}).find_items()
     for name in rules.cap:
         find_column(columns, name)
 
