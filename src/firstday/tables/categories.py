@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import polars as pl
 
 from firstday.tables.columns import TEXT_TYPES, Column, to_integers, to_text
@@ -13,6 +15,8 @@ MAX_GROUP_VALUES = 5_000
 """Maximum number of distinct values of a group; a user column with more is free text."""
 ALWAYS_GROUP_VALUES = 50
 """Number of values up to which a column is a category, even if it has more than half as many values as rows."""
+MIN_YEARS = 10
+"""Number of distinct years above which a column of years gets a note."""
 DAY = r"^\d{4}-\d{2}-\d{2}"
 MIN_JOINED_SHARE = 0.1
 """Share of values with a separator above which a text column is treated as joined lists."""
@@ -79,6 +83,12 @@ def check_group(label: str, counts: pl.DataFrame, n_values: int, n_users: int, f
     elif n_values > MAX_GROUP_VALUES or _has_many_values(n_values, n_users):
         reason = f"it has {n_values:,} values for {n_users:,} users, too many for a group"
     else:
+        if are_numbers and n_values > MIN_YEARS and numbers.is_between(1900, datetime.now(UTC).year).all():
+            text = "if it is the year of birth, write the age into users.age, else write decades, such as 1990s"
+            findings.note(f"{n_values} years, each a category of its own; {text}.", "users", label)
+        elif are_numbers and n_values > ALWAYS_GROUP_VALUES:
+            text = "if these are amounts, write ranges, such as 10-19"
+            findings.note(f"{n_values:,} numbers, each a category of its own; {text}.", "users", label)
         for is_odd, finding, advice in ODD_VALUE_CHECKS:
             odd = counts.filter(is_odd).sort(_FOLDED, "value")
             n_odd = int(odd["n"].sum())

@@ -15,6 +15,7 @@ import polars as pl
 
 from firstday.data.dataset import Dataset
 from firstday.data.events import Window
+from firstday.data.splits.histories import count_shared_time
 from firstday.data.splits.split import Actions
 from firstday.data.user_rows import NEVER
 from firstday.embed.embeddings import select_uses
@@ -30,6 +31,7 @@ SIGNS = {
     "times": "numbers of interactions by month and hour that the tables still have",
     "other users": "interactions that are not of the most active user",
     "other items": "users who do not use the most used item",
+    "registrations": "users who did not register at the most frequent time",
     "similar items": "similarity of the items that one user uses",
     "precision": "precision of the current model on held-out users",
 }
@@ -98,6 +100,9 @@ def measure_signs(
     if times_before:
         n_rows = np.array([(times.get(name, 0), n) for name, n in times_before.items()])
         signs["times"] = _share_kept(n_rows[:, 0], n_rows[:, 1])
+    if dataset.registered_at is not None:
+        _, n_shared, n_known = count_shared_time(dataset.registered_at)
+        signs["registrations"] = 1 - n_shared / max(1, n_known)
     if model.warm is not None:
         users = dataset.find_users(model.warm.ids.values)
         rows = np.flatnonzero(users >= 0)
