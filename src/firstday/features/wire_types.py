@@ -89,7 +89,7 @@ Id = Annotated[
     BeforeValidator(integer_as_text, json_schema_input_type=IdText | Integer),
     limit_unless_in_process(check_single),
 ]
-ProfileValue = Annotated[
+ProfileText = Annotated[
     Text,
     BeforeValidator(integer_as_text, json_schema_input_type=Text | Integer),
     limit_unless_in_process(check_single),

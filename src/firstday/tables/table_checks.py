@@ -11,7 +11,6 @@ from firstday.tables.categories import drop_invalid_groups
 from firstday.tables.conform import conform_table
 from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults
 from firstday.tables.guests import split_guests
-from firstday.tables.late_values import note_late_values
 from firstday.tables.raw_table import RawTable
 from firstday.tables.rules import RULES, reference_rule
 from firstday.tables.schema import HOMES, TABLES, Frames
@@ -145,7 +144,6 @@ def check_table(
     conformed, reasons = conform_table(name, table.whole, findings, is_text=table.is_text)
     if name == "users" and are_all:
         conformed = drop_invalid_groups(conformed, findings)
-        note_late_values(conformed, findings)
     references = [rule for rule in _reference_rules(name, frames) if are_all or rule.column != "friend_id"]
     reasons |= find_faults(name, conformed, [*RULES[name], *references], findings)
     keep = findings.leave_out(name, table.whole, reasons)

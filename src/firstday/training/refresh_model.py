@@ -17,7 +17,6 @@ import numpy as np
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.splits.histories import describe_shared_time
 from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Cohort, Split
 from firstday.display import readable
@@ -366,9 +365,10 @@ def describe_lack(night: Night) -> str:
         f"{len(night.cohort):,} held-out users are new to the current model (none if train made it), and a comparison "
         f"needs {MIN_COMPARED}"
     )
-    registered_us = night.dataset.registered_at
-    damage = "" if registered_us is None else describe_shared_time(registered_us)
-    return f"{night.fault or too_few}; {damage or 'publish without a comparison with gate 0 (--gate 0)'}"
+    advice = "publish without a comparison with gate 0 (--gate 0)"
+    if night.signs.get("registrations", 1.0) < 0.5:
+        advice = "most users registered at one time: correct users.registered_at, or leave unknown times empty"
+    return f"{night.fault or too_few}; {advice}"
 
 
 def describe_loss(night: Night) -> str:

@@ -17,7 +17,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, UTC_MICROSECONDS, Window
 from firstday.data.ids import stable_numbers
 from firstday.data.user_rows import NEVER
-from firstday.errors import ConfigError, count_of
+from firstday.errors import ConfigError
 from firstday.tables.schema import DAY_US
 
 Protocol = Literal["sampled", "registration"]
@@ -165,20 +165,3 @@ def _end_days(dataset: Dataset, protocol: RegistrationProtocolConfig, registered
 def write_moment(time_us: int) -> str:
     """Format a time in UTC, to the second."""
     return f"{np.datetime64(time_us // 1_000_000, 's')}Z"
-
-
-def count_shared_time(registered_us: np.ndarray) -> tuple[int, int, int]:
-    """Return the most frequent known registration time, its number of users, and that of all with a known one."""
-    moments, counts = np.unique(registered_us[registered_us >= 0], return_counts=True)
-    if not len(moments):
-        return -1, 0, 0
-    return int(moments[counts.argmax()]), int(counts.max()), int(counts.sum())
-
-
-def describe_shared_time(registered_us: np.ndarray) -> str:
-    """Describe a registration time that most users have, and what to do; "" if there is none."""
-    moment, n, n_known = count_shared_time(registered_us)
-    if 2 * n <= n_known:
-        return ""
-    found = f"{count_of(n, n_known, 'users')} registered at {write_moment(moment)}"
-    return f"{found}: correct users.registered_at, or leave unknown times empty"

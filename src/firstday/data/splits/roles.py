@@ -10,14 +10,7 @@ import numpy as np
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import Window
-from firstday.data.splits.histories import (
-    MIN_LEARNED_ITEMS,
-    Histories,
-    LogSpan,
-    describe_shared_time,
-    read_histories,
-    write_moment,
-)
+from firstday.data.splits.histories import MIN_LEARNED_ITEMS, Histories, LogSpan, read_histories, write_moment
 from firstday.data.splits.split import Actions
 from firstday.errors import DataError, count_of
 from firstday.tables.schema import DAY_US
@@ -94,15 +87,12 @@ def require_enough_users(roles: Roles, histories: Histories, config: Config, *, 
             f"interactions: {count_of(n_eligible, len(histories), 'users')} have at least {config.sampled.min_items} "
             "used items, too few to train on; provide more data, or lower sampled.min_items in the configuration."
         )
-    span_days = (log.end - log.start) / DAY_US
-    advice = describe_shared_time(histories.registered_us) or (
-        f"provide a log longer than {span_days:.0f} days, set a shorter registration.target_days, or use the protocol "
-        "`sampled`"
-    )
     raise DataError(
         f"users: {n_warm:,} can be trained on (at least {MIN_LEARNED_ITEMS} used items) and {len(roles.validation):,} "
         f"validated on (registered in the log, and used something new within {histories.target_days:g} days that end "
-        f"before {write_moment(log.end)}), but training needs 2 of each; {advice}."
+        f"before {write_moment(log.end)}), but training needs 2 of each; correct users.registered_at, "
+        f"provide a log longer than {(log.end - log.start) / DAY_US:.0f} days, set a shorter registration.target_days, "
+        "or use the protocol `sampled`."
     )
 
 
