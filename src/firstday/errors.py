@@ -140,7 +140,7 @@ def count_of(n: int, total: int, noun: str) -> str:
 
 _MESSAGES = {
     "json_invalid": "Invalid JSON",
-    "dataclass_type": "Input should be an object",
+    **dict.fromkeys(("dataclass_type", "model_attributes_type"), "Input should be an object"),
     **dict.fromkeys(("extra_forbidden", "unexpected_keyword_argument"), "Unknown field"),
     **dict.fromkeys(("list_type", "tuple_type"), "Input should be a list"),
     **dict.fromkeys(("string_pattern_mismatch", "string_unicode"), "Contains characters that are not allowed"),

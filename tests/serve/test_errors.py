@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -127,6 +128,76 @@ def test_every_wrong_field_of_an_event_is_named(http: httpx.Client, change: dict
 def test_every_wrong_field_of_a_user_is_named(http: httpx.Client, body: Any, field: str) -> None:
     assert_error(http.put("/v1/users/wrong", json=body), 422, "invalid", field)
     assert http.get("/v1/users/wrong").status_code == 404
+
+
+LATE = f"{datetime.now(UTC) + timedelta(hours=2):%FT%TZ}"
+RECOMMEND = "/v1/users/u/recommendations"
+REQUESTS = [
+    ("GET", "/v1/users/undefined/recommendations", None, "user_id"),
+    ("PUT", "/v1/users/%20", {}, "user_id"),
+    ("DELETE", "/v1/users/null", None, "user_id"),
+    ("POST", "/v1/users/u/merge", {"from": "undefined"}, "from"),
+    ("PUT", "/v1/items/NaN", {"title": "x"}, "item_id"),
+    ("DELETE", "/v1/items/%5Bobject%20Object%5D", None, "item_id"),
+    ("GET", "/v1/items/None/similar", None, "item_id"),
+    ("GET", "/v1/items/i001/similar?user=undefined", None, "user"),
+    ("GET", "/v1/onboarding?liked=i001&liked=%20%20", None, "liked[1]"),
+    ("GET", f"{RECOMMEND}?deny=null", None, "deny[0]"),
+    ("POST", "/v1/events", {"events": [EVENT | {"user_id": " "}]}, "events[0].user_id"),
+    ("POST", "/v1/events", {"events": [EVENT | {"entity_id": "undefined"}]}, "events[0].entity_id"),
+    ("POST", "/v1/events", {"events": [EVENT | {"event_id": "null"}]}, "events[0].event_id"),
+    ("POST", "/v1/events", {"events": [EVENT | {"list_id": "undefined"}]}, "events[0].list_id"),
+    ("PUT", "/v1/users/u", {"friends": ["u-1", "None"]}, "friends[1]"),
+    ("PUT", "/v1/users/u", {"picks": [["item", "\u00a0"]]}, "picks[0].entity_id"),
+    ("PUT", "/v1/lists/a", {"items": ["i001", "undefined"]}, "items[1]"),
+    ("POST", "/v1/recommendations", {"signals": {"shown": ["null"]}}, "signals.shown[0].item_id"),
+    ("POST", "/v1/events", {"events": [EVENT | {"timestamp": "1970-01-01T00:00:00Z"}]}, "events[0].timestamp"),
+    ("POST", "/v1/events", {"events": [EVENT | {"timestamp": LATE}]}, "events[0].timestamp"),
+    ("POST", "/v1/events", {"events": [EVENT | {"timestamp": "yesterday"}]}, "events[0].timestamp"),
+    ("PUT", "/v1/items/n1", {"added_at": "1970-06-01T00:00:00Z"}, "added_at"),
+    ("PUT", "/v1/items/n1", {"added_at": LATE}, "added_at"),
+    ("PUT", "/v1/items/n1", {"added_at": "-14d"}, "added_at"),
+    ("PUT", "/v1/items/n1", {"title": 5}, "title"),
+    ("PUT", "/v1/items/n1", {"vector": ["a"]}, "vector[0]"),
+    ("PUT", "/v1/items/n1", {"artist_id": {"id": "a7"}}, "artist_id"),
+    ("PUT", "/v1/items/n1", [], "body"),
+    ("GET", f"{RECOMMEND}?filter=item_id%20=%20'i001'", None, "rules"),
+    ("GET", f"{RECOMMEND}?filter=added_at%20>=%20-14x", None, "rules"),
+    ("GET", f"{RECOMMEND}?filter=not", None, "rules"),
+    ("GET", f"{RECOMMEND}?boost=item_id%20==%20'i001'", None, "rules"),
+    ("POST", RECOMMEND, {"rules": {"filter": 3}}, "rules.filter"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "field"), REQUESTS)
+def test_what_clients_get_wrong_is_named(http: httpx.Client, method: str, path: str, body: Any, field: str) -> None:
+    assert_error(http.request(method, path, json=body), 422, "invalid", field)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/events"),
+        ("PUT", "/v1/users/u"),
+        ("PUT", "/v1/items/n1"),
+        ("PUT", "/v1/lists/a"),
+        ("POST", "/v1/recommendations"),
+    ],
+)
+def test_bytes_that_are_not_utf8_are_named(http: httpx.Client, method: str, path: str) -> None:
+    body = '{"title": "é"}'.encode("latin-1")
+    answer = http.request(method, path, content=body, headers={"Content-Type": "application/json"})
+    assert "Byte 12 (0xE9) is not UTF-8" in assert_error(answer, 400, "bad_request")["message"]
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/items"])
+def test_lines_that_are_not_utf8_are_refused_alone(http: httpx.Client, path: str) -> None:
+    good = json.dumps(EVENT | {"event_id": "latin", "user_id": "latin"} if path == "/v1/events" else {"item_id": "n2"})
+    body = f'{good}\n{{"item_id": "é"}}\n'.encode("latin-1")
+    answer = http.post(path, content=body, headers={"Content-Type": "application/x-ndjson"}).json()
+    assert (answer["accepted"], answer["refused"]) == (1, 1)
+    assert answer["errors"][0]["line"] == 2
+    assert "Byte 14 (0xE9) is not UTF-8" in answer["errors"][0]["message"]
 
 
 @pytest.mark.parametrize(
