@@ -79,7 +79,7 @@ def _check_id(text: str) -> str:
 
 REAL_ID = AfterValidator(_check_id)
 """Refuses what a program writes in place of an id that it does not have."""
-NOT_AN_ID = Field(json_schema_extra={"not": {"anyOf": [{"enum": [*NO_IDS]}, {"pattern": r"^\s+$"}]}})
+NOT_AN_ID = Field(json_schema_extra={"not": {"anyOf": [{"enum": [*NO_IDS]}, {"type": "string", "pattern": r"^\s+$"}]}})
 """The same in JSON Schema."""
 Integer = Annotated[int, Field(ge=-MAX_INTEGER, le=MAX_INTEGER)]
 Text = Annotated[str, Field(min_length=1, max_length=ID_LENGTH, pattern=rf"^[^{BAD_CHARACTERS}]+$")]
