@@ -174,6 +174,14 @@ def test_what_clients_get_wrong_is_named(http: httpx.Client, method: str, path: 
     assert_error(http.request(method, path, json=body), 422, "invalid", field)
 
 
+def test_a_recorded_list_far_down_does_not_spoil_those_that_follow(http: httpx.Client) -> None:
+    path = "/v1/users/far/recommendations"
+    assert_error(http.post(path, json={"rules": {"after": 99_001}}), 422, "invalid", "rules.after")
+    deepest = {"k": 1000, "record": True, "rules": {"after": 99_000, "pin": {"1000": "i001"}}}
+    assert http.post(path, json=deepest).json()["list_id"]
+    assert http.get(path).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
