@@ -215,7 +215,7 @@ def test_values_that_change_after_registration_and_numbers_as_categories_are_not
     day = number // 10
     is_late = (number % 3 == 0) & (day < 93)
     users = pl.DataFrame({"user_id": number}).with_columns(
-        registered_at=pl.lit(datetime(2024, 1, 1, tzinfo=UTC)) + pl.duration(days=day),
+        registered_at=pl.lit(datetime(2024, 1, 1, tzinfo=UTC)) + pl.duration(days=pl.col("user_id") // 10),
         late_plan=pl.when(is_late).then(pl.lit("premium")).otherwise(pl.lit("free")),
         late_city=pl.when(is_late).then(pl.lit("Rome")),
         country=pl.when(number % 20 == 0).then(pl.lit("IT")).otherwise(pl.lit("FR")),

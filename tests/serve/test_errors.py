@@ -132,7 +132,7 @@ def test_every_wrong_field_of_a_user_is_named(http: httpx.Client, body: Any, fie
 
 LATE = f"{datetime.now(UTC) + timedelta(hours=2):%FT%TZ}"
 RECOMMEND = "/v1/users/u/recommendations"
-REQUESTS = [
+REQUESTS: list[tuple[str, str, Any, str]] = [
     ("GET", "/v1/users/undefined/recommendations", None, "user_id"),
     ("PUT", "/v1/users/%20", {}, "user_id"),
     ("DELETE", "/v1/users/null", None, "user_id"),

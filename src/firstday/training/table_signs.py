@@ -100,8 +100,8 @@ def measure_signs(
         n_rows = np.array([(times.get(name, 0), n) for name, n in times_before.items()])
         signs["times"] = _share_kept(n_rows[:, 0], n_rows[:, 1])
     if dataset.registered_at is not None:
-        _, n_users = np.unique(dataset.registered_at[dataset.registered_at >= 0], return_counts=True)
-        signs["registrations"] = 1 - float(n_users.max(initial=0) / max(1, n_users.sum()))
+        _, n_registered = np.unique(dataset.registered_at[dataset.registered_at >= 0], return_counts=True)
+        signs["registrations"] = 1 - float(n_registered.max(initial=0) / max(1, n_registered.sum()))
     if model.warm is not None:
         users = dataset.find_users(model.warm.ids.values)
         rows = np.flatnonzero(users >= 0)
