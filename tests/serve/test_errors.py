@@ -20,6 +20,7 @@ from firstday.serve.telemetry import Metrics
 from tests.serve.conftest import StartApp, assert_error, connect, open_client, read_lines, wait_for
 
 EVENT = {"event_id": "e", "user_id": "u", "entity_id": "i001"}
+LATE = f"{datetime.now(UTC) + timedelta(hours=2):%FT%TZ}"
 
 
 def send_raw(server: ServerProcess, content: bytes) -> bytes:
@@ -70,6 +71,15 @@ def test_what_is_not_there_and_what_is_not_taken(http: httpx.Client) -> None:
         ("/v1/items/i001/similar?cap=artist", ["rules"]),
         ("/v1/items/a%00b/similar", ["item_id"]),
         ("/v1/onboarding?user_id=a%2Fb&k=1001", ["user_id", "k"]),
+        ("/v1/onboarding?liked=i001&liked=%20%20", ["liked[1]"]),
+        ("/v1/users/undefined/recommendations", ["user_id"]),
+        ("/v1/users/u/recommendations?deny=null", ["deny[0]"]),
+        ("/v1/users/u/recommendations?filter=item_id%20=%20'i001'", ["rules"]),
+        ("/v1/users/u/recommendations?filter=added_at%20>=%20-14x", ["rules"]),
+        ("/v1/users/u/recommendations?filter=not", ["rules"]),
+        ("/v1/users/u/recommendations?boost=item_id%20==%20'i001'", ["rules"]),
+        ("/v1/items/None/similar", ["item_id"]),
+        ("/v1/items/i001/similar?user=undefined", ["user"]),
     ],
 )
 def test_every_wrong_parameter_is_named(http: httpx.Client, path: str, fields: list[str]) -> None:
@@ -97,6 +107,13 @@ def test_every_wrong_parameter_is_named(http: httpx.Client, path: str, fields: l
         ({"propensity": 1.01}, "propensity"),
         ({"policy": "a b"}, "policy"),
         ({"list_id": ""}, "list_id"),
+        ({"list_id": "undefined"}, "list_id"),
+        ({"user_id": " "}, "user_id"),
+        ({"entity_id": "undefined"}, "entity_id"),
+        ({"event_id": "null"}, "event_id"),
+        ({"timestamp": "1970-01-01T00:00:00Z"}, "timestamp"),
+        ({"timestamp": LATE}, "timestamp"),
+        ({"timestamp": "yesterday"}, "timestamp"),
     ],
 )
 def test_every_wrong_field_of_an_event_is_named(http: httpx.Client, change: dict[str, Any], field: str) -> None:
@@ -117,6 +134,8 @@ def test_every_wrong_field_of_an_event_is_named(http: httpx.Client, change: dict
         ({"profile": {f"c{n}": "x" for n in range(51)}}, "profile"),
         ({"picks": [{"entity_id": "a"}] * 101}, "picks"),
         ({"friends": ["a/b"]}, "friends[0]"),
+        ({"friends": ["u-1", "None"]}, "friends[1]"),
+        ({"picks": [["item", "\u00a0"]]}, "picks[0].entity_id"),
         ({"vector": [1, 2]}, "vector"),
         ({"shown": ["i1", 1.5]}, "shown[1].item_id"),
         ({"shown": [["i1"]]}, "shown[0]"),
@@ -130,47 +149,37 @@ def test_every_wrong_field_of_a_user_is_named(http: httpx.Client, body: Any, fie
     assert http.get("/v1/users/wrong").status_code == 404
 
 
-LATE = f"{datetime.now(UTC) + timedelta(hours=2):%FT%TZ}"
-RECOMMEND = "/v1/users/u/recommendations"
-REQUESTS: list[tuple[str, str, Any, str]] = [
-    ("GET", "/v1/users/undefined/recommendations", None, "user_id"),
-    ("PUT", "/v1/users/%20", {}, "user_id"),
-    ("DELETE", "/v1/users/null", None, "user_id"),
-    ("POST", "/v1/users/u/merge", {"from": "undefined"}, "from"),
-    ("PUT", "/v1/items/NaN", {"title": "x"}, "item_id"),
-    ("DELETE", "/v1/items/%5Bobject%20Object%5D", None, "item_id"),
-    ("GET", "/v1/items/None/similar", None, "item_id"),
-    ("GET", "/v1/items/i001/similar?user=undefined", None, "user"),
-    ("GET", "/v1/onboarding?liked=i001&liked=%20%20", None, "liked[1]"),
-    ("GET", f"{RECOMMEND}?deny=null", None, "deny[0]"),
-    ("POST", "/v1/events", {"events": [EVENT | {"user_id": " "}]}, "events[0].user_id"),
-    ("POST", "/v1/events", {"events": [EVENT | {"entity_id": "undefined"}]}, "events[0].entity_id"),
-    ("POST", "/v1/events", {"events": [EVENT | {"event_id": "null"}]}, "events[0].event_id"),
-    ("POST", "/v1/events", {"events": [EVENT | {"list_id": "undefined"}]}, "events[0].list_id"),
-    ("PUT", "/v1/users/u", {"friends": ["u-1", "None"]}, "friends[1]"),
-    ("PUT", "/v1/users/u", {"picks": [["item", "\u00a0"]]}, "picks[0].entity_id"),
-    ("PUT", "/v1/lists/a", {"items": ["i001", "undefined"]}, "items[1]"),
-    ("POST", "/v1/recommendations", {"signals": {"shown": ["null"]}}, "signals.shown[0].item_id"),
-    ("POST", "/v1/events", {"events": [EVENT | {"timestamp": "1970-01-01T00:00:00Z"}]}, "events[0].timestamp"),
-    ("POST", "/v1/events", {"events": [EVENT | {"timestamp": LATE}]}, "events[0].timestamp"),
-    ("POST", "/v1/events", {"events": [EVENT | {"timestamp": "yesterday"}]}, "events[0].timestamp"),
-    ("PUT", "/v1/items/n1", {"added_at": "1970-06-01T00:00:00Z"}, "added_at"),
-    ("PUT", "/v1/items/n1", {"added_at": LATE}, "added_at"),
-    ("PUT", "/v1/items/n1", {"added_at": "-14d"}, "added_at"),
-    ("PUT", "/v1/items/n1", {"title": 5}, "title"),
-    ("PUT", "/v1/items/n1", {"vector": ["a"]}, "vector[0]"),
-    ("PUT", "/v1/items/n1", {"artist_id": {"id": "a7"}}, "artist_id"),
-    ("PUT", "/v1/items/n1", [], "body"),
-    ("GET", f"{RECOMMEND}?filter=item_id%20=%20'i001'", None, "rules"),
-    ("GET", f"{RECOMMEND}?filter=added_at%20>=%20-14x", None, "rules"),
-    ("GET", f"{RECOMMEND}?filter=not", None, "rules"),
-    ("GET", f"{RECOMMEND}?boost=item_id%20==%20'i001'", None, "rules"),
-    ("POST", RECOMMEND, {"rules": {"filter": 3}}, "rules.filter"),
-]
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"added_at": "1970-06-01T00:00:00Z"}, "added_at"),
+        ({"added_at": LATE}, "added_at"),
+        ({"added_at": "-14d"}, "added_at"),
+        ({"title": 5}, "title"),
+        ({"vector": ["a"]}, "vector[0]"),
+        ({"artist_id": {"id": "a7"}}, "artist_id"),
+        ([], "body"),
+    ],
+)
+def test_every_wrong_field_of_an_item_is_named(http: httpx.Client, body: Any, field: str) -> None:
+    assert_error(http.put("/v1/items/wrong", json=body), 422, "invalid", field)
 
 
-@pytest.mark.parametrize(("method", "path", "body", "field"), REQUESTS)
-def test_what_clients_get_wrong_is_named(http: httpx.Client, method: str, path: str, body: Any, field: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field"),
+    [
+        ("PUT", "/v1/users/%20", {}, "user_id"),
+        ("DELETE", "/v1/users/null", None, "user_id"),
+        ("POST", "/v1/users/u/merge", {"from": "undefined"}, "from"),
+        ("PUT", "/v1/items/NaN", {"title": "x"}, "item_id"),
+        ("DELETE", "/v1/items/%5Bobject%20Object%5D", None, "item_id"),
+        ("PUT", "/v1/lists/a", {"items": ["i001", "undefined"]}, "items[1]"),
+        ("POST", "/v1/recommendations", {"signals": {"shown": ["null"]}}, "signals.shown[0].item_id"),
+    ],
+)
+def test_what_stands_for_a_missing_id_is_refused(
+    http: httpx.Client, method: str, path: str, body: Any, field: str
+) -> None:
     assert_error(http.request(method, path, json=body), 422, "invalid", field)
 
 

@@ -84,8 +84,7 @@ def _note_late_values(users: pl.DataFrame, findings: Findings) -> None:
     n = min(newest.height, oldest.height)
     for label in newest.columns if n >= MIN_COHORT else ():
         usual = newest[label].mode()[0]
-        share = float((newest[label] == usual).mean())
-        share_before = float((oldest[label] == usual).mean())
+        share, share_before = (float((cohort[label] == usual).mean()) for cohort in (newest, oldest))
         chance = MIN_ERRORS * (share_before * (1 - share_before) / n) ** 0.5
         # Below the first bound, the value itself is new, such as a version.
         if share >= 0.9 and 0.1 <= share_before < min(0.95, 2 * share - 1, share - chance):

@@ -39,8 +39,8 @@ KEPT_SIGNS = ("kept uses", "known items", "item counts")
 """Signs that are 1 for the tables that a model was trained on."""
 USUAL_FALL = 0.05
 """Relative fall of a sign that is usual in any log."""
-NOISE = {"similar items": 4.0, "precision": 6.0}
-"""Factors on the usual fall of signs that vary by chance."""
+NOISE = {"registrations": 6.0, "similar items": 4.0, "precision": 6.0}
+"""Factors on the usual fall of signs that vary by chance, or on a day of many newcomers, if times are dates."""
 NEW = "new rows: "
 """Prefix of the signs of rows that are newer than the current model."""
 NEW_FALL = 0.6
