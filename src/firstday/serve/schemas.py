@@ -30,14 +30,16 @@ from firstday.features.wire_types import (
     BAD_CHARACTERS,
     ID_LENGTH,
     MAX_INTEGER,
+    NOT_AN_ID,
+    REAL_ID,
     AnyImpression,
     AnyInteraction,
     AnyPick,
     EntityId,
-    Id,
     IdText,
     Integer,
     Name,
+    ProfileText,
     as_whole,
     integer_as_text,
 )
@@ -58,7 +60,7 @@ MAX_NUMBERS = 4096
 _USER_ID = rf"^[^{BAD_CHARACTERS}/]*[^{BAD_CHARACTERS}/.][^{BAD_CHARACTERS}/]*$"
 """Not only dots, so that it can be part of a path."""
 
-UserIdText = Annotated[str, Field(min_length=1, max_length=ID_LENGTH, pattern=_USER_ID)]
+UserIdText = Annotated[Annotated[str, Field(min_length=1, max_length=ID_LENGTH, pattern=_USER_ID)], REAL_ID, NOT_AN_ID]
 _PathId = Annotated[UserIdText, BeforeValidator(integer_as_text, json_schema_input_type=UserIdText | Integer)]
 UserId = Annotated[
     _PathId, Field(description="Your user id, without slashes and control characters, and not only dots.")
@@ -117,7 +119,7 @@ class _Request(_Parameters):
 
 class _Signals(_Request):
     age: Age | None = None
-    profile: dict[Name, Id] = Field(
+    profile: dict[Name, ProfileText] = Field(
         default={},
         max_length=MAX_COLUMNS,
         json_schema_extra={"additionalProperties": False, "propertyNames": {"not": {"enum": list(RESERVED)}}},

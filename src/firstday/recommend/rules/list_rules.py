@@ -79,7 +79,8 @@ def _check_context(context: Mapping[str, Any]) -> Mapping[str, Any]:
     return context
 
 
-Count = Annotated[int, Field(strict=True, ge=0, le=100_000), BeforeValidator(as_whole)]
+Count = Annotated[int, Field(strict=True, ge=0, le=99_000), BeforeValidator(as_whole)]
+"""A number; a list of 1,000 items after this many still ends at a valid position."""
 Length = Annotated[int, Field(strict=True, ge=1, le=1000), BeforeValidator(as_whole)]
 _Text = Annotated[str, Field(max_length=200)]
 ItemId = Annotated[_Text, BeforeValidator(as_text, json_schema_input_type=_Text | int)]
