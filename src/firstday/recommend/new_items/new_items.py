@@ -6,6 +6,7 @@ own.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -30,6 +31,8 @@ from firstday.recommend.new_items.attributes import (
     find_content,
 )
 from firstday.recommend.new_items.offers import Offers, make_offers, measure_response
+from firstday.sparse import SparseRows
+from firstday.tables.categories import entity_of_column
 from firstday.tables.schema import RECOMMENDABLE
 
 MAX_NEW_ITEMS = 10_000
@@ -111,6 +114,21 @@ class NewItems:
     def ids(self) -> Ids:
         """Ids of the items."""
         return Ids.of(self.items["item_id"])
+
+    @cached_property
+    def items_of_members(self) -> Mapping[str, SparseRows]:
+        """For entities with a column, the new items of each member, shape (n_members, n_items + n_unknown)."""
+        links = {}
+        for column in self.items.select(pl.col(pl.List(pl.String))).iter_columns():
+            entity = entity_of_column(column.name)
+            if entity in self.model.members_of_items:
+                ids = self.catalogue.ids_of(entity)
+                linked = pl.DataFrame({"item": self.index, "id": column}).explode("id").drop_nulls()
+                members = np.array([ids.index_of(identity) for identity in linked["id"]], dtype=np.int64)
+                is_known = members >= 0
+                items = linked["item"].to_numpy()[is_known]
+                links[entity] = SparseRows.from_pairs(members[is_known], items, None, len(ids), len(self.listed))
+        return links
 
     @cached_property
     def vectors(self) -> np.ndarray:
