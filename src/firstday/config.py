@@ -172,14 +172,18 @@ class SignalConfig(Section):
         """`never_recommend`, or its default: ``ban`` and further signals with a negative weight."""
         if self.never_recommend is not None:
             return self.never_recommend
-        own = self.affinity.keys() - DEFAULT_AFFINITY
-        return ("ban", *(signal for signal in self.names if signal in own and self.affinity[signal] < 0))
+        own = (name for name, weight in self.affinity.items() if weight < 0 and name not in DEFAULT_AFFINITY)
+        return ("ban", *own)
 
     def max_rejected(self, pair: tuple[str, str], n_items: int) -> int:
         """Return up to how many of `n_items` items an entity member may have for a pair to exclude them; 0: none."""
         if any(fnmatchcase(" x ".join(pair), pattern) for pattern in self.rejections):
             return n_items
         return max(1, n_items // 100) if pair[0] in self.rejections else 0
+
+    def excludes_item(self, signal: str) -> bool:
+        """Return whether an interaction with an item excludes it from the user's lists."""
+        return signal in self.use or self.max_rejected((signal, "item"), 1) > 0
 
 
 class SampledProtocolConfig(Section):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from firstday.config import SignalConfig
-from firstday.data.events import ITEM, Pair
+from firstday.data.events import Pair
 from firstday.data.user_rows import take_rows
 from firstday.display import readable
 from firstday.embed.embeddings import compute_affinity, select_items
@@ -62,18 +62,15 @@ class SignalBatch:
     def find_rejected(
         self, config: SignalConfig, members_of_items: Mapping[str, SparseRows]
     ) -> Iterator[tuple[Pair, np.ndarray]]:
-        """Yield the pairs by which users reject items or entity members, with a mask of their entries that count.
+        """Yield the pairs by which users reject entity members, with a mask of the entries that exclude their items.
 
-        Masks are bool, shape (n_entries,). Members with too many items do not count; see
-        `SignalConfig.never_recommend`. `members_of_items` has the members of each item, shape (n_items, n_members).
+        Members with too many items exclude none; see `SignalConfig.never_recommend`. Masks are bool, shape
+        (n_entries,), and `members_of_items` has the members of each item, shape (n_items, n_members).
         """
         for pair, rows in self.actions.items():
             links = members_of_items.get(pair[1])
-            if pair[1] == ITEM and config.max_rejected(pair, self.n_items):
-                yield pair, np.ones(rows.n_entries, dtype=bool)
-            elif links is not None and (largest := config.max_rejected(pair, links.n_rows)):
-                sizes = links.transposed.lengths()
-                yield pair, sizes[rows.columns] <= largest
+            if links is not None and (largest := config.max_rejected(pair, links.n_rows)):
+                yield pair, links.transposed.lengths()[rows.columns] <= largest
 
     def excluded_items(
         self,
@@ -83,18 +80,15 @@ class SignalBatch:
     ) -> SparseRows:
         """Return the items that interactions exclude from each user's list, shape (n_users, n_items).
 
-        These are the items that the user used, or rejected, and the items of rejected members; see `find_rejected`. Of
-        the latter, those in `new_of_members`, each of shape (n_members, n_items), if given, in place of the model's.
+        These are the items that the user used or rejected, and the items of rejected members; see `find_rejected`. Of
+        the latter, only those of `new_of_members`, each of shape (n_members, n_items), unless None.
         """
-        excluded = [select_items(self.actions, config.use, self.n_users, self.n_items)]
-        for pair, counts in self.find_rejected(config, members_of_items):
-            rejected = self.actions[pair].keep(counts)
-            if pair[1] == ITEM:
-                excluded.append(rejected)
-            elif new_of_members is None:
-                excluded.append(rejected.through(members_of_items[pair[1]].transposed))
-            elif pair[1] in new_of_members:
-                excluded.append(rejected.through(new_of_members[pair[1]]))
+        closing = [signal for signal in config.names if config.excludes_item(signal)]
+        excluded = [select_items(self.actions, closing, self.n_users, self.n_items)]
+        for pair, is_rejected in self.find_rejected(config, members_of_items):
+            links = members_of_items[pair[1]].transposed if new_of_members is None else new_of_members.get(pair[1])
+            if links is not None:
+                excluded.append(self.actions[pair].keep(is_rejected).through(links))
         return union_rows(excluded)
 
     def take(self, rows: np.ndarray) -> SignalBatch:

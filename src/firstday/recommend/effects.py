@@ -68,13 +68,12 @@ def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Ef
         if entity == ITEM and not informs.all():
             informs |= is_read("liked")[users] & find_in_affinity(signals.actions, signal, config)
         why = "no warm user has this signal on day one"
-        is_used = entity == ITEM and signal in config.use and not query.keep_used
-        yield Effect(f"{signal} x {entity}", why, users, informs, rejected.get((signal, entity), is_used))
-    for (signal, entity), counts in rejected.items():
-        if not counts.all():
-            users = signals.actions[signal, entity].row_of_entry()
-            why = f"has more than 1 % of the items; add '{signal} x {entity}' to signals.never_recommend to exclude them"
-            yield Effect(f"{entity} rejected by {signal}", why, users, counts)
+        excludes_item = entity == ITEM and config.excludes_item(signal) and not query.keep_used
+        yield Effect(f"{signal} x {entity}", why, users, informs, rejected.get((signal, entity), excludes_item))
+    for (signal, entity), is_rejected in rejected.items():
+        users = signals.actions[signal, entity].row_of_entry()
+        why = f"has more than 1 % of the items; to exclude them, name '{signal} x {entity}' in signals.never_recommend"
+        yield Effect(f"{entity} rejected by {signal}", why, users, informs=is_rejected)
     if signals.friends is not None:
         users = signals.friends.row_of_entry()
         informs = in_features["friends"] | is_read("friends")[users]

@@ -161,7 +161,7 @@ class Query:
 
     @cached_property
     def always_excluded(self) -> SparseRows:
-        """Used and rejected items, or `excluded_override`; nothing derived from impressions, shape (n_users, n_items)."""
+        """Used and rejected items, or `excluded_override`; nothing from impressions, shape (n_users, n_items)."""
         if self.excluded_override is not None:
             return self.excluded_override
         if self.keep_used:

@@ -117,17 +117,15 @@ class NewItems:
 
     @cached_property
     def items_of_members(self) -> Mapping[str, SparseRows]:
-        """For entities with a column, the new items of each member, shape (n_members, n_items + n_unknown)."""
+        """For entities with a column, the items of each member that the model does not know, shape (n_members, n)."""
         links = {}
-        for column in self.items.select(pl.col(pl.List(pl.String))).iter_columns():
-            entity = entity_of_column(column.name)
-            if entity in self.model.members_of_items:
+        for name, column in self.catalogue.columns.items():
+            entity = entity_of_column(name)
+            if column.dtype == pl.List(pl.String) and entity in self.model.members_of_items:
                 ids = self.catalogue.ids_of(entity)
-                linked = pl.DataFrame({"item": self.index, "id": column}).explode("id").drop_nulls()
-                members = np.array([ids.index_of(identity) for identity in linked["id"]], dtype=np.int64)
-                is_known = members >= 0
-                items = linked["item"].to_numpy()[is_known]
-                links[entity] = SparseRows.from_pairs(members[is_known], items, None, len(ids), len(self.listed))
+                members = [list({*map(ids.index_of, values)} - {-1}) for values in column[self.model.n_items :]]
+                new = SparseRows.from_lists(members, len(ids)).transpose()
+                links[entity] = replace(new, columns=new.columns + self.model.n_items, n_columns=len(self.listed))
         return links
 
     @cached_property
