@@ -100,7 +100,13 @@ def test_signals_named_in_a_file_are_known(five_users: Tables, write: Write, tmp
 
 
 def test_every_signal_is_told_with_what_is_made_of_it(five_users: Tables, write: Write, tmp_path: Path) -> None:
-    given = [("play", "i1", None), ("hide", "i2", None), ("ban", None, "a1"), ("skip", "i1", None), ("look", "i1", None)]
+    given = [
+        ("play", "i1", None),
+        ("hide", "i2", None),
+        ("ban", None, "a1"),
+        ("skip", "i1", None),
+        ("look", "i1", None),
+    ]
     rows = [("u1", signal, item, None if item else "artist", member) for signal, item, member in given]
     schema = dict.fromkeys(("user_id", "signal", "item_id", "entity", "entity_id"), pl.String)
     folder = str(write({**five_users, "interactions": pl.DataFrame(rows, schema, orient="row")}))

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 import firstday as fd
+from firstday.recommend.recommendation import RecommendedItem
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.support import strategies_of
 from firstday.sparse import SparseRows
@@ -34,7 +35,7 @@ def make_rejecting(never_recommend: tuple[str, ...] | None = None) -> Recommende
     return Recommender(model).with_items(pl.DataFrame(NEW))
 
 
-def ids(items: Iterable[fd.Item]) -> set[str]:
+def ids(items: Iterable[RecommendedItem]) -> set[str]:
     return {str(item.item_id) for item in items}
 
 
