@@ -44,8 +44,9 @@ def print_signals(signals: Iterable[Mapping[str, Any]]) -> None:
     """Print a line for each signal of `describe_signals`."""
     for row in signals:
         counts = ", ".join(f"{n:,} x {entity}" for entity, n in row["interactions"].items())
-        sentences = filter(None, [", ".join(row["roles"]) or "features only", row["advice"]])
-        typer.echo(f"- signal {row['signal']} ({counts}): {'; '.join(sentences)}")
+        roles = ", ".join(row["roles"]) or "features only"
+        advice = row["advice"] and f"; {row['advice']}"
+        typer.echo(f"- signal {row['signal']} ({counts}): {roles}{advice}")
 
 
 def print_error(sentence: str) -> None:

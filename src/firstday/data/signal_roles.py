@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import compress, product
+from itertools import compress
 from typing import Any
 
 from firstday.config import DEFAULT_AFFINITY, Config
@@ -16,21 +16,20 @@ def describe_signals(summary: Mapping[str, Any], config: Config) -> Iterator[dic
     All are JSON values. Every signal of a first day is a feature; one without roles is nothing else.
     """
     signals = config.signals
-    counts = summary["pairs"]
+    entities = summary["entities"]
     for signal, weight in signals.affinity.items():
-        through_items = [*product([signal], summary["entities"])]
-        pairs = [pair for pair in ((signal, ITEM), *through_items) if " x ".join(pair) in counts]
-        if not pairs:
+        counts = {entity: n for entity in (ITEM, *entities) if (n := summary["pairs"].get(f"{signal} x {entity}"))}
+        if not counts:
             continue
-        is_use = signal in signals.use and (signal, ITEM) in pairs
-        excludes = any(signals.max_rejected(pair, 1) for pair in pairs)
+        is_use = signal in signals.use and ITEM in counts
+        excludes = any(signals.max_rejected((signal, entity), 1) for entity in counts)
+        is_derived = any(config.features.derives((signal, entity)) for entity in entities)
         advice = ""
-        is_derived = any(map(config.features.derives, through_items))
-        if is_use and through_items and not is_derived and signal not in DEFAULT_AFFINITY:
+        if is_use and entities and not is_derived and signal not in DEFAULT_AFFINITY:
             advice = f"has no features on the entities of its items; add '{signal} x *' to features.through_items"
         yield {
             "signal": signal,
-            "interactions": {entity: counts[f"{signal} x {entity}"] for _, entity in pairs},
+            "interactions": counts,
             "roles": [*compress(("use", "taste", "excludes"), (is_use, weight, excludes))],
             "advice": advice,
         }
