@@ -83,7 +83,7 @@ class SignalBatch:
         These are the items that the user used or rejected, and the items of rejected members; see `find_rejected`. Of
         the latter, only those of `new_of_members`, each of shape (n_members, n_items), unless None.
         """
-        closing = [signal for signal in config.names if config.excludes_item(signal)]
+        closing = [signal for signal, _ in self.actions if config.excludes_item(signal)]
         excluded = [select_items(self.actions, closing, self.n_users, self.n_items)]
         for pair, is_rejected in self.find_rejected(config, members_of_items):
             links = members_of_items[pair[1]].transposed if new_of_members is None else new_of_members.get(pair[1])
