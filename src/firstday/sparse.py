@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -155,6 +156,11 @@ class SparseRows:
         product[:] = background
         product.reshape(-1)[self._cells()] += self.weights
         return product
+
+    @cached_property
+    def transposed(self) -> SparseRows:
+        """The transpose, computed once."""
+        return self.transpose()
 
     def transpose(self) -> SparseRows:
         """Return the transpose."""

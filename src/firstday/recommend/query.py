@@ -160,12 +160,12 @@ class Query:
 
     @cached_property
     def always_excluded(self) -> SparseRows:
-        """Used and banned items, or `excluded_override`; nothing derived from impressions, shape (n_users, n_items)."""
+        """Used and rejected items, or `excluded_override`; nothing from impressions, shape (n_users, n_items)."""
         if self.excluded_override is not None:
             return self.excluded_override
         if self.keep_used:
             return SparseRows.empty(self.n_users, self.model.n_items)
-        return self.signals.excluded_items(self.model.config.signals)
+        return self.signals.excluded_items(self.model.config.signals, self.members_of_items)
 
     @property
     def new_items(self) -> NewItems | None:
@@ -407,7 +407,7 @@ class Query:
         config = self.model.config.signals
         excluded = SparseRows.empty(signals.n_users, signals.n_items)
         if not self.keep_used:
-            excluded = signals.excluded_items(config)
+            excluded = signals.excluded_items(config, self.members_of_items, current.items_of_members)
             if (passed_over := signals.passed_over) is not None:
                 excluded = union_rows([excluded, passed_over.keep(passed_over.weights > MAX_PASSED_OVER)])
         return self.ask(current_items=current, new_items_excluded=excluded)

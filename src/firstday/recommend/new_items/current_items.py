@@ -23,7 +23,10 @@ from firstday.model.item_content import content_of
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.new_items.attributes import conform, describe_items
 from firstday.recommend.new_items.new_items import NewItems
+from firstday.recommend.rules.filters import list_values
 from firstday.recommend.rules.list_rules import ID
+from firstday.sparse import SparseRows
+from firstday.tables.categories import entity_of_column
 from firstday.tables.schema import EXPIRES_AT, RECOMMENDABLE
 
 MAX_NEW_ITEMS = 10_000
@@ -71,6 +74,21 @@ class CurrentItems:
         columns = {ID: self.catalogue.items.values, **self.catalogue.columns}
         rows = pl.Series(self.changed)
         return {name: column.gather(rows) for name, column in columns.items()}
+
+    @cached_property
+    def items_of_members(self) -> dict[str, SparseRows]:
+        """For entities with a column, the items of each member, of those in `changed`, shape (n_members, n_items)."""
+        links = {}
+        for name, column in self.changed_columns.items():
+            entity = entity_of_column(name)
+            if column.dtype == pl.List(pl.String) and entity in self.model.members_of_items:
+                ids = self.catalogue.ids_of(entity)
+                positions, values = list_values(column)
+                members = np.array([ids.index_of(value) for value in values], dtype=np.int64)
+                is_known = members >= 0
+                items = self.changed[positions[is_known]]
+                links[entity] = SparseRows.from_pairs(members[is_known], items, None, len(ids), len(self.listed)).ones()
+        return links
 
     @cached_property
     def of_model(self) -> CurrentItems:

@@ -38,8 +38,9 @@ async def next_question(service: ServiceDep, parameters: Annotated[OnboardingPar
     if parameters.user_id is not None:
         signals, source = await service.lists.read_signals(parameters.user_id)
     answers, ignored = _collect(served, parameters, signals)
-    batch, _ = served.trained.read_signals([signals])
-    excluded = batch.excluded_items(served.trained.config.signals).columns.tolist()
+    model = served.trained
+    batch, _ = model.read_signals([signals])
+    excluded = batch.excluded_items(model.config.signals, model.members_of_items).columns.tolist()
     question = questionnaire.next_question(answers, [*excluded, *find_unlisted(recommender)] if entity == ITEM else ())
     values: dict[str, Any] = {
         "model": served.version,
