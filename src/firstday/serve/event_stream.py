@@ -29,16 +29,18 @@ async def store_stream(
     kind: TypeAdapter[T],
     store: Callable[[Sequence[T]], Awaitable[Mapping[str, int]]],
     noun: str,
+    check: Callable[[T], Sequence[tuple[str, str]]] = lambda _: (),
 ) -> tuple[Counter[str], list[LineError]]:
     """Store records of a kind as they arrive; return the counts of `store`, with `refused`, and the first errors.
 
-    If the stream is interrupted, the error says how many lines are stored. `noun` is the plural of the kind.
+    If the stream is interrupted, the error says how many lines are stored. `noun` is the plural of the kind,
+    and `check` returns the field and a sentence for each fault of a record.
     """
     totals: Counter[str] = Counter()
     errors: list[LineError] = []
     n_lines = 0
     try:
-        async for n_read, records, faults in read_stream(chunks, kind):
+        async for n_read, records, faults in read_stream(chunks, kind, check):
             totals.update(await store(records), refused=len({fault.line for fault in faults}))
             errors += faults[: MAX_ERRORS - len(errors)]
             n_lines = n_read
@@ -54,7 +56,7 @@ async def store_stream(
 
 
 async def read_stream(
-    chunks: AsyncIterable[bytes], kind: TypeAdapter[T]
+    chunks: AsyncIterable[bytes], kind: TypeAdapter[T], check: Callable[[T], Sequence[tuple[str, str]]]
 ) -> AsyncIterator[tuple[int, list[T], list[LineError]]]:
     """Read a stream, whose chunks may end anywhere, in batches of about `MAX_EVENTS` lines or `MAX_BATCH_BYTES`.
 
@@ -69,7 +71,10 @@ async def read_stream(
             faults.append(LineError(line=number, field="", message=f"Has more than {MAX_LINE_BYTES:,} bytes"))
         else:
             try:
-                records.append(kind.validate_json(line.decode()))
+                record = kind.validate_json(line.decode())
+                of_record = [LineError(line=number, field=field, message=text) for field, text in check(record)]
+                faults += of_record
+                records += [] if of_record else [record]
             except UnicodeDecodeError as error:
                 faults.append(LineError(line=number, field="", message=describe_bytes(error)))
             except ValidationError as error:

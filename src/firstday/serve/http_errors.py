@@ -70,7 +70,7 @@ def as_api_error(error: Exception) -> ApiError:
     if isinstance(error, ApiError):
         return error
     if isinstance(error, RequestValidationError):
-        return _invalid(error)
+        return invalid(_find_faults(error))
     if isinstance(error, HTTPException):
         code = HTTPStatus(error.status_code).name.lower()
         if isinstance(error.__cause__, UnicodeDecodeError):
@@ -93,13 +93,18 @@ def as_api_error(error: Exception) -> ApiError:
     return ApiError(500, INTERNAL, "Unexpected error; the log has the details under this X-Request-ID.")
 
 
-def _invalid(error: RequestValidationError) -> ApiError:
-    """Name each invalid field, never its value."""
+def _find_faults(error: RequestValidationError) -> list[tuple[str, str]]:
+    """Return each invalid field and a sentence, never its value."""
     faults = []
     for fault in error.errors():
         source, *path = fault["loc"]  # the source is path, query or body
         field, message = describe_fault({**fault, "loc": [] if fault["type"] == "json_invalid" else path})
         faults.append((field or source, message))
+    return faults
+
+
+def invalid(faults: Sequence[tuple[str, str]]) -> ApiError:
+    """Return the error of a request with some invalid fields, given these and a sentence for each."""
     first = f"{faults[0][0]}: {faults[0][1]}"
     n = len(faults)
     what = "1 field of the request is" if n == 1 else f"{n:,} fields of the request are"

@@ -376,7 +376,7 @@ class ItemBody(_Request):
 class ItemLine(ItemBody):
     """A line of a stream of new items."""
 
-    item_id: Id
+    item_id: EntityId
     """Your item id."""
 
 

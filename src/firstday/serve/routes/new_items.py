@@ -9,8 +9,9 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import TypeAdapter
 
 from firstday.features.wire_types import IdText
+from firstday.recommend.new_items.value_types import check_types
 from firstday.serve.event_stream import store_stream
-from firstday.serve.http_errors import ApiError
+from firstday.serve.http_errors import ApiError, invalid
 from firstday.serve.middleware import STREAM_TYPES, require_json
 from firstday.serve.schemas import ItemAnswer, ItemBody, ItemLine, ItemPutAnswer, ItemStreamAnswer
 from firstday.serve.service import ServiceDep
@@ -46,6 +47,8 @@ async def put_item(service: ServiceDep, item_id: ItemIdPath, body: ItemBody) -> 
     true.
     """
     values = body.model_dump(mode="json", exclude_defaults=True)
+    if faults := check_types(service.holder.current.trained.catalogue.columns, values):
+        raise invalid(faults)
     await service.items.put_items({item_id: values})
     served = service.holder.current
     return ItemPutAnswer(item_id=item_id, model=served.version, ignored=describe_ignored(served, item_id, values))
@@ -76,6 +79,9 @@ async def add_items(service: ServiceDep, request: Request) -> ItemStreamAnswer:
             415, "unsupported_media_type", f"The body must be JSON Lines; send Content-Type: {STREAM_TYPES[0]}."
         )
 
+    def check(line: ItemLine) -> list[tuple[str, str]]:
+        return check_types(service.holder.current.trained.catalogue.columns, line.model_extra or {})
+
     async def store(lines: Sequence[ItemLine]) -> dict[str, int]:
         items = {
             line.item_id: line.model_dump(mode="json", exclude_defaults=True, exclude={"item_id"}) for line in lines
@@ -84,5 +90,5 @@ async def add_items(service: ServiceDep, request: Request) -> ItemStreamAnswer:
             await service.items.put_items(items, may_restore=False)
         return {"accepted": len(lines)}
 
-    totals, errors = await store_stream(request.stream(), _LINES, store, "items")
+    totals, errors = await store_stream(request.stream(), _LINES, store, "items", check)
     return ItemStreamAnswer(**totals, errors=errors)
