@@ -124,6 +124,16 @@ def test_items_that_meet_a_filter(text: str, items: list[int]) -> None:
     assert np.flatnonzero(Filter(text, COLUMNS, VALUES).find_items()).tolist() == items
 
 
+@pytest.mark.parametrize("text", ["explicit", "until > -1d", 'not explicit or user.country == "FR"', "user.adult"])
+def test_a_filter_of_some_items_is_that_of_all(text: str) -> None:
+    """Whatever their values are: nothing is concluded from those of a few items."""
+    listed = Filter(text, COLUMNS, VALUES).find_items()
+    for n in (0, 1, 2, 3):
+        for start in range(5 - n):
+            some = {name: column.slice(start, n) for name, column in COLUMNS.items()}
+            assert Filter(text, some, VALUES, some=True).find_items().tolist() == listed[start : start + n].tolist()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -140,13 +140,15 @@ class Filter:
     """A filter of items.
 
     `values` has the values of ``user.NAME`` and ``lists.NAME``: ``values["user"][NAME]``, ...; times such as ``-14d``
-    count from ``values["user"][NOW]``. `find_items` appends to `notes` which texts of the filter no item has.
+    count from ``values["user"][NOW]``. `find_items` appends to `notes` which texts of the filter no item has. If the
+    columns are those of `some` items, to which the same filter applies as to all, no type is inferred from them.
     """
 
     text: str
     columns: Columns
     values: Mapping[str, Mapping[str, Any]]
     notes: list[str] = field(default_factory=list)
+    some: bool = False
 
     def find_items(self) -> np.ndarray:
         """Return the mask of items that meet the filter, shape (n_items,); raise ConfigError if that fails."""
@@ -230,7 +232,7 @@ class Filter:
         given = self._evaluate(node)
         read = READERS.get(type(given[0])) if given and values.dtype != pl.Boolean else None
         converted = values if read is None else read(values)
-        if read and 2 * converted.count() >= values.count():  # a few new items do not change what a column means
+        if read and (self.some or 2 * converted.count() >= values.count()):  # a few items do not change the type
             values = converted
             given = [self._go_back(one) if isinstance(one, timedelta) else one for one in given]
         dtype = values.dtype
