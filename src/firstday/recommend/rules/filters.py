@@ -128,7 +128,7 @@ def _read_times(values: pl.Series) -> pl.Series:
 
 
 READERS: Mapping[type, Callable[[pl.Series], pl.Series]] = {bool: _read_booleans, timedelta: _read_times}
-"""What is null of a column of texts or numbers that is compared with booleans or times."""
+"""How a column of texts or numbers is read that is compared with booleans or times; null is what cannot be read."""
 
 
 def _is_of_user(node: ast.expr) -> bool:
@@ -140,15 +140,15 @@ class Filter:
     """A filter of items.
 
     `values` has the values of ``user.NAME`` and ``lists.NAME``: ``values["user"][NAME]``, ...; times such as ``-14d``
-    count from ``values["user"][NOW]``. `find_items` appends to `notes` which texts of the filter no item has. If the
-    columns are those of `some` items, to which the same filter applies as to all, no type is inferred from them.
+    count from ``values["user"][NOW]``. `find_items` appends to `notes` which texts of the filter no item has. Unless
+    they `are_all` to which the filter applies, the items do not decide what a column can be compared with.
     """
 
     text: str
     columns: Columns
     values: Mapping[str, Mapping[str, Any]]
     notes: list[str] = field(default_factory=list)
-    some: bool = False
+    are_all: bool = True
 
     def find_items(self) -> np.ndarray:
         """Return the mask of items that meet the filter, shape (n_items,); raise ConfigError if that fails."""
@@ -171,9 +171,9 @@ class Filter:
         raise self._refused(node)
 
     def _compare(self, op: ast.cmpop, left: ast.expr, right: ast.expr) -> pl.Series:
-        """Return what `_meet` does, for a comparison between a value and a column, or what the user's is compared with.
+        """Return what `_meet` does for a comparison of a column with a value, or of a value with the user's.
 
-        Either may be on either side.
+        Each may be on either side.
         """
         is_reversed = _is_of_user(left) and not isinstance(right, ast.Attribute)
         if isinstance(right, ast.Name):
@@ -186,10 +186,10 @@ class Filter:
         items, values = list_values(column) if column.dtype == pl.List else (None, column)
         if values.dtype == pl.Int64:  # ids are equal as text, and in the order of numbers
             values = values.cast(pl.String if is_equality else pl.Float64)
-        if values.dtype == pl.Boolean and not is_equality:
-            raise self._refused(node)
         name = ast.unparse(subject)
         values, options = self._read(node, name, values, is_equality)
+        if values.dtype == pl.Boolean and not is_equality:
+            raise self._refused(node)
         if options is None:
             return pl.Series([None], dtype=pl.Boolean)
         if is_equality:
@@ -230,11 +230,11 @@ class Filter:
         42 and "42" are equal, whether the column has numbers or text; but text is not ordered by numbers.
         """
         given = self._evaluate(node)
-        read = READERS.get(type(given[0])) if given and values.dtype != pl.Boolean else None
-        converted = values if read is None else read(values)
-        if read and (self.some or 2 * converted.count() >= values.count()):  # a few items do not change the type
-            values = converted
-            given = [self._go_back(one) if isinstance(one, timedelta) else one for one in given]
+        if given and values.dtype != pl.Boolean and type(given[0]) in READERS:
+            converted = READERS[type(given[0])](values)
+            if 2 * converted.count() >= values.count() or not self.are_all:  # some items may have other values
+                values = converted
+                given = [self._go_back(one) if isinstance(one, timedelta) else one for one in given]
         dtype = values.dtype
         if dtype == pl.Boolean and _is_of_user(node):  # profiles are text
             given = _read_booleans(pl.Series(given, dtype=pl.String, strict=False)).to_list()
@@ -245,7 +245,7 @@ class Filter:
             return values, options if len(options) else None
         if len(options) < len(given):
             kind = TYPES[dtype.base_type()]
-            found = self._quote(node) if read is _read_times else ast.unparse(node)[:100]
+            found = self._quote(node) if timedelta in map(type, given) else ast.unparse(node)[:100]
             raise ConfigError(
                 f"{name} is compared with {found}; compare it with values of type {kind}, or convert the column.",
                 where="filter",
