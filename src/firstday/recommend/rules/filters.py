@@ -131,6 +131,14 @@ READERS: Mapping[type, Callable[[pl.Series], pl.Series]] = {bool: _read_booleans
 """How a column of texts or numbers is read that is compared with booleans or times; null is what cannot be read."""
 
 
+def _any_of_lists(items: np.ndarray, is_met: pl.Series, n_items: int) -> pl.Series:
+    """Return whether one of the values of each item meets a condition, null for items without values."""
+    meets, is_missing = np.repeat([[False], [True]], n_items, axis=1)
+    meets[items[is_met.fill_null(False).to_numpy()]] = True
+    is_missing[items] = False
+    return pl.Series(meets).set(pl.Series(is_missing), None)
+
+
 def _is_of_user(node: ast.expr) -> bool:
     return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "user"
 
@@ -196,19 +204,13 @@ class Filter:
             is_met = values.is_in(options.implode())
             if values.dtype == pl.String and not isinstance(node, ast.Attribute):
                 found = values.filter(is_met).implode()
-                for text in options.filter(~options.is_in(found)).head(MAX_EXAMPLES):
-                    known = values.drop_nulls().unique().sort()
-                    hint = hint_at(text, tuple(known)) if len(known) <= MAX_NEAR else ""
-                    self.notes.append(f"{name} has no value {text!r}{hint}")
+                self._note_unmatched(name, values, options.filter(~options.is_in(found)))
         elif len(options) == 1:
             is_met = compare(options[0], values) if is_reversed else compare(values, options[0])
         else:
             raise self._refused(node)
         if items is not None:
-            meets, is_missing = np.repeat([[False], [True]], len(column), axis=1)
-            meets[items[is_met.fill_null(False).to_numpy()]] = True
-            is_missing[items] = False
-            is_met = pl.Series(meets).set(pl.Series(is_missing), None)
+            is_met = _any_of_lists(items, is_met, len(column))
         return ~is_met if is_negated else is_met
 
     def _find_column(self, subject: ast.expr, node: ast.expr) -> pl.Series:
@@ -275,6 +277,12 @@ class Filter:
             return (moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC) - ago).strftime(TIME_TEXT)
         except (ValueError, OverflowError):
             raise ConfigError(f"is {now!r}; give a time such as 2026-12-01T09:30:00Z.", where="context.now") from None
+
+    def _note_unmatched(self, name: str, values: pl.Series, texts: pl.Series) -> None:
+        for text in texts.head(MAX_EXAMPLES):
+            known = values.drop_nulls().unique().sort()
+            hint = hint_at(text, tuple(known)) if len(known) <= MAX_NEAR else ""
+            self.notes.append(f"{name} has no value {text!r}{hint}")
 
     def _quote(self, node: ast.expr) -> str | None:
         return ast.get_source_segment(self.text.strip(), node)
