@@ -40,6 +40,7 @@ TOKEN_TESTS = ("tests/serve/test_tokens.py", "tests/serve/test_limits.py", "test
 SPLIT_TESTS = ("tests/data", "tests/features/test_clock.py", "tests/training")
 CLOCK_TESTS = ("tests/training/test_clock.py", "tests/engine/test_first_uses.py", "tests/training/test_renew.py")
 LIST_TESTS = ("tests/recommend/test_lists_by_hand.py", "tests/recommend")
+REJECTED_TESTS = ("tests/recommend/test_rejected.py",)
 SQLITE = "serve/store/sqlite.py"
 REDIS = "serve/store/redis.py"
 POSTGRES = "serve/store/postgres.py"
@@ -80,7 +81,12 @@ STORES = (
     (GUESTS, "if found[name].person_id == person_id", "if True"),
     (GUESTS, "if person.person_id == person_id else ()", "if True else ()"),
     (SQLITE, "while (await self._commits.write([work]))[0].rowcount:", "while False:"),
-    (REDIS, "(time_of(id) or -1) < since", "true"),
+    (REDIS, "(old_us or -1) < since", "true"),
+    (REDIS, "if sets[old_kind] then", "if false then"),
+    (REDIS, "if caps[i] then", "if kinds[i] then"),
+    (POSTGRES, "SET_TOLD, KEEP_NEWEST, KEEP_NEWEST_ITEMS", "SET_TOLD, KEEP_NEWEST"),
+    (STORE, "(kinds or {}).get(name, owner)", "owner"),
+    (STORE, "else until_us + 1", "else ALWAYS"),
     (REDIS, "local shown = list and", "local shown = false and"),
     (REDIS, "if excess > 0 then", "if false then"),
     (REDIS, "if (time_of('user') or now) < oldest then", "if false then"),
@@ -172,6 +178,9 @@ LEAKAGE = (
     ("training/fit.py", "_learn(source, split.fold(rows),", "_learn(source, split,", SPLIT_TESTS),
     ("ranking.py", "scores[excluded_rows.row_of_entry(), excluded_rows.columns] = -np.inf", "pass", LIST_TESTS),
     ("ranking.py", " & ~excluded.take(rows).has(items)", "", LIST_TESTS),
+    ("features/signal_batch.py", "self.actions[pair].keep(is_rejected)", "self.actions[pair]", REJECTED_TESTS),
+    ("features/signal_batch.py", "if links is not None:\n", "if False:\n", REJECTED_TESTS),
+    ("recommend/query.py", "new_items.items_of_members)", "{})", REJECTED_TESTS),
     ("methods/candidates.py", "np.where(excluded.has(chosen), ", "np.where(chosen < 0, ", LIST_TESTS),
     ("methods/explore.py", "quota.open[excluded] = False", "pass", LIST_TESTS),
     ("methods/candidates.py", "np.tile(rules.items, ", "np.tile(np.arange(query.model.n_items), ", LIST_TESTS),

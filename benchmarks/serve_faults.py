@@ -46,8 +46,10 @@ from serve_process import Connection, ServerProcess, write_request
 from store_servers import STORE_SERVERS, installed_stores, store_settings
 
 N_WRITERS = 8
-ITEM_IDS = [f"new-{number}" for number in range(20 * N_WRITERS)]
+ITEM_IDS = [f"new-{number}" for number in range(15 * N_WRITERS)]
 """New items, of each writer in turn."""
+N_OF_MODEL = 5 * N_WRITERS
+"""Number of the model's items that are updated and withdrawn, of each writer in turn."""
 SETTINGS = {"max_events_per_user": 100_000, "log_requests": "false"}
 
 
@@ -230,17 +232,18 @@ async def merge_and_delete(urls: Sequence[str], pairs: list[tuple[str, str]], n_
     await run_writers(work)
 
 
-async def put_until_dead(urls: Sequence[str], ledger: ItemLedger, seed: int) -> None:
-    """Put and delete new items, at each worker in turn, until a connection breaks."""
+async def put_until_dead(urls: Sequence[str], item_ids: Sequence[str], ledger: ItemLedger, seed: int) -> None:
+    """Put, withdraw and restore items, at each worker in turn, until a connection breaks."""
 
     async def work(number: int) -> None:
         rng = random.Random(f"{seed}-{number}")
         connections = [await Connection.open(url) for url in urls]
         for turn, connection in enumerate(cycle(connections)):
-            ids = rng.sample(ITEM_IDS[number::N_WRITERS], rng.choice((1, 1, 1, 5, 20)))
+            ids = rng.sample(item_ids[number::N_WRITERS], rng.choice((1, 1, 1, 5, 20)))
             title = f"Title {seed} {turn}" if len(ids) > 1 or rng.random() < 0.7 else None
-            ledger.send(number, dict.fromkeys(ids, title))
-            status, _ = await connection.send(write_items(ids, title))
+            restores = len(ids) == 1 and rng.random() < 0.7
+            ledger.send(number, dict.fromkeys(ids, title), restores=restores)
+            status, _ = await connection.send(write_items(ids, title, restores=restores))
             check(status == (200 if title else 204), f"a write of items gave {status}")
             ledger.acknowledge(number)
 
@@ -250,9 +253,10 @@ async def put_until_dead(urls: Sequence[str], ledger: ItemLedger, seed: int) -> 
 def kill_during_puts(
     model: Path, folder: Path, n_kills: int, seed: int = 0, settings: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Kill a server at random moments while new items are put; check what is stored, and what each worker lists.
+    """Kill a server at random moments while items are put and withdrawn; check what is stored, and what workers list.
 
-    With a store server, there are two workers. The model must have learned what new items are like.
+    New items, and some of the model, are put, withdrawn and restored. With a store server, there are two workers. The
+    model must have learned what new items are like.
     """
     rng = random.Random(seed)
     ledger = ItemLedger()
@@ -262,23 +266,31 @@ def kill_during_puts(
     with ExitStack() as stack:
         names = ("first", "second") if settings else ("first",)
         server, *others = (stack.enter_context(ServerProcess(model, folder / name, values)) for name in names)
+        ((_, found),) = send(server.url, write_request("GET", f"/v1/items?limit={N_OF_MODEL}"))
+        of_model = {item["item_id"]: item["title"] for item in found["items"]}
+        item_ids = [*ITEM_IDS, *of_model]
         for number in range(n_kills):
             urls = [one.url for one in (server, *others)]
 
             def has_put(before: int = ledger.n_acknowledged) -> bool:
                 return ledger.n_acknowledged > before
 
-            kill_during(server, rng.uniform(0.05, 0.6), put_until_dead(urls, ledger, seed + number), has_put)
+            kill_during(server, rng.uniform(0.05, 0.6), put_until_dead(urls, item_ids, ledger, seed + number), has_put)
             if not settings:
                 ((status, _),) = send(server.url, write_request("POST", "/v1/store/backup"))
                 check(status == 200, f"a backup gave {status}")
             stored = read_items(values.get("store", f"sqlite:///{copy}"))
             n_kept += ledger.settle(stored)
-            titles = {name: item.values["title"] for name, item in stored.items()}
+            titles = ledger.find_titles(of_model)
             for one in (server, *others):
-                listed = list_items(one.url, ITEM_IDS)
+                listed = list_items(one.url, item_ids)
                 check(listed == titles, f"a worker lists {listed}, not {titles}")
-    return {"kills": n_kills, "acknowledged": ledger.n_acknowledged, "unacknowledged_but_kept": n_kept}
+    return {
+        "kills": n_kills,
+        "acknowledged": ledger.n_acknowledged,
+        "withdrawn": ledger.n_withdrawn,
+        "unacknowledged_but_kept": n_kept,
+    }
 
 
 @contextmanager

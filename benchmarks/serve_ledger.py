@@ -15,7 +15,7 @@ from serve_process import Connection, write_request
 from firstday.serve.settings import load_settings
 from firstday.serve.store.log import now_us
 from firstday.serve.store.open import open_log
-from firstday.serve.store.records import NewItem, to_time
+from firstday.serve.store.records import StoredItem
 from firstday.serve.store.store import Store, read_new_items
 
 LISTED_AT_ONCE = 20
@@ -102,40 +102,44 @@ class MergeLedger(Ledger):
 
 
 class PutItem(NamedTuple):
-    """A new item's title, and the interval in which its id was first put, in microseconds since 1970."""
+    """An item's title, whether it is withdrawn, and the interval in which its id was first put, in microseconds."""
 
     title: str
+    is_withdrawn: bool
     since_us: int
     until_us: float = float("inf")
 
 
 @dataclass
 class ItemLedger:
-    """New items of several writers, each with ids of its own, that await each answer."""
+    """Items of several writers, each with ids of its own, that await each answer."""
 
     stored: defaultdict[int, dict[str, PutItem]] = field(default_factory=lambda: defaultdict(dict))
     """By writer and id, as acknowledged."""
     pending: dict[int, dict[str, PutItem]] = field(default_factory=dict)
     """By writer and id, as the request without an answer makes them."""
     n_acknowledged: int = 0
+    n_withdrawn: int = 0
 
-    def send(self, writer: int, titles: Mapping[str, str | None]) -> None:
-        """Record that a writer puts items; None deletes one."""
+    def send(self, writer: int, titles: Mapping[str, str | None], *, restores: bool) -> None:
+        """Record that a writer puts items, which `restores` withdrawn ones; None withdraws one."""
         items = dict(self.stored[writer])
         for item_id, title in titles.items():
-            old = items.pop(item_id, None)
-            if title is not None:
-                items[item_id] = old._replace(title=title) if old else PutItem(title, now_us())
+            old = items.get(item_id, PutItem("", False, now_us()))
+            is_withdrawn = title is None or (old.is_withdrawn and not restores)
+            items[item_id] = old._replace(title=title or "", is_withdrawn=is_withdrawn)
         self.pending[writer] = items
 
     def acknowledge(self, writer: int) -> None:
         """Record that a writer was answered."""
         until_us = now_us()
+        before = self.stored[writer]
         items = self.pending.pop(writer)
+        self.n_withdrawn += sum(one.is_withdrawn and before.get(name, one) != one for name, one in items.items())
         self.stored[writer] = {name: one._replace(until_us=min(one.until_us, until_us)) for name, one in items.items()}
         self.n_acknowledged += 1
 
-    def settle(self, read: Mapping[str, NewItem]) -> int:
+    def settle(self, read: Mapping[str, StoredItem]) -> int:
         """Check that all items are stored as acknowledged, or as a later request made all of its items.
 
         They were first put when they first were. Returns the number of requests that were not answered, but stored.
@@ -143,19 +147,28 @@ class ItemLedger:
         n_kept = 0
         for writer, stored in list(self.stored.items()):
             made = self.pending.get(writer, stored)
-            there = {name: read[name].values["title"] for name in stored.keys() | made.keys() if name in read}
-            before, after = ({name: one.title for name, one in items.items()} for items in (stored, made))
+            there = {
+                name: (read[name].values.get("title", ""), read[name].withdrawn_us > 0)
+                for name in stored.keys() | made.keys()
+                if name in read
+            }
+            before, after = ({name: one[:2] for name, one in items.items()} for items in (stored, made))
             check(there in (before, after), f"items are {there}, not {before} or {after}")
             if before != after == there:
                 self.stored[writer] = made
                 n_kept += 1
             for name, one in self.stored[writer].items():
-                first_us, added_at = read[name].first_us, read[name].values["added_at"]
+                first_us = read[name].first_us
                 check(one.since_us <= first_us <= one.until_us, f"{name} was put first at {first_us}, not in {one}")
-                check(added_at == to_time(first_us).isoformat(), f"{name} was added at {added_at}, not {first_us}")
         self.pending.clear()
-        check(read.keys() == set(chain.from_iterable(self.stored.values())), "deleted items are stored")
+        check(read.keys() == set(chain.from_iterable(self.stored.values())), "items that nobody put are stored")
         return n_kept
+
+    def find_titles(self, of_model: Mapping[str, str]) -> dict[str, str]:
+        """Return the titles of the items that lists may have, given those of the model's items before any was put."""
+        put = {name: one for items in self.stored.values() for name, one in items.items()}
+        titles = {**of_model, **{name: one.title for name, one in put.items()}}
+        return {name: title for name, title in titles.items() if name not in put or not put[name].is_withdrawn}
 
 
 def send(url: str, *requests: bytes) -> list[tuple[int, Any]]:
@@ -202,20 +215,20 @@ def read_persons(url: str, users: set[str]) -> dict[str, tuple[str, list[str]]]:
     return found
 
 
-def write_items(ids: Sequence[str], title: str | None) -> bytes:
-    """Return a request that puts new items, several in bulk, or deletes one."""
+def write_items(ids: Sequence[str], title: str | None, *, restores: bool) -> bytes:
+    """Return a request that puts items, several in bulk, which restores none, or withdraws one."""
     if title is None:
         return write_request("DELETE", f"/v1/items/{ids[0]}")
+    values = {"title": title, "recommendable": True} if restores or len(ids) > 1 else {"title": title}
     if len(ids) == 1:
-        return write_request("PUT", f"/v1/items/{ids[0]}", {"title": title})
-    lines = [json.dumps({"item_id": item_id, "title": title}) for item_id in ids]
-    return write_request("POST", "/v1/items", "\n".join(lines).encode())
+        return write_request("PUT", f"/v1/items/{ids[0]}", values)
+    return write_request("POST", "/v1/items", "\n".join(json.dumps({"item_id": one, **values}) for one in ids).encode())
 
 
-def read_items(store_url: str) -> dict[str, NewItem]:
-    """Return the new items in a store that another process writes, or in a copy."""
+def read_items(store_url: str) -> dict[str, StoredItem]:
+    """Return the items in a store that another process writes, or in a copy."""
 
-    async def run() -> dict[str, NewItem]:
+    async def run() -> dict[str, StoredItem]:
         store = Store(open_log(load_settings({"store": store_url}), is_copy=True))
         items, _ = await read_new_items(store.log)
         await store.close()

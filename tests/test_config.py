@@ -51,6 +51,19 @@ def test_a_configuration_survives_being_written_and_read() -> None:
     assert parse_config(config.model_dump(mode="json")) == config
 
 
+@pytest.mark.parametrize(
+    ("settings", "rejections"),
+    [
+        ({}, ("ban",)),
+        ({"affinity": {"hide": -1.0, "love": 2.0, "skip": -3.0, "ban": 0.0}}, ("ban", "hide")),
+        ({"affinity": {"hide": -1.0}, "never_recommend": ["skip", "ban x genre"]}, ("skip", "ban x genre")),
+        ({"never_recommend": []}, ()),
+    ],
+)
+def test_signals_of_ones_own_reject_if_they_are_negative(settings: Any, rejections: tuple[str, ...]) -> None:
+    assert parse_config({"signals": settings}).signals.rejections == rejections
+
+
 SEE = "See docs/configuration.md for the settings."
 
 

@@ -130,8 +130,10 @@ class SignalConfig(Section):
     rating: float | None = None
     """Minimum `rating` of an interaction that counts; those with lower ones are left out, with a note. Empty: ratings
     are ignored."""
-    never_recommend: tuple[str, ...] = ("ban",)
-    """Signals that exclude an item from the user's lists, in addition to used items."""
+    never_recommend: tuple[str, ...] | None = None
+    """Signals that exclude items from the user's lists, in addition to used items. `ban` excludes a banned item, and
+    the items of a banned artist (or other entity member) with at most 1 % of the catalogue; `ban x genre` or `ban x *`
+    those of larger ones, too. Unset: `ban` and your own signals with a negative affinity; `[]`: none."""
     persistence: Fraction = 0.8
     """Probability that a user who looked at one position of a list also looks at the next. 1: every item shown was
     seen."""
@@ -147,7 +149,7 @@ class SignalConfig(Section):
 
     @model_validator(mode="after")
     def _can_be_learned(self) -> SignalConfig:
-        if SHOWN in (*self.affinity, *self.use, *self.never_recommend, *self.at_registration):
+        if SHOWN in (*self.affinity, *self.use, *self.rejections, *self.at_registration):
             raise ValueError(f"{SHOWN!r} is reserved for impressions and never counts as use; rename the signal")
         if not set(self.use) & set(self.liked):
             raise ValueError(
@@ -164,6 +166,24 @@ class SignalConfig(Section):
     def liked(self) -> tuple[str, ...]:
         """Signals with a positive weight, which lists are built from."""
         return tuple(signal for signal, weight in self.affinity.items() if weight > 0)
+
+    @property
+    def rejections(self) -> tuple[str, ...]:
+        """`never_recommend`, or its default: ``ban`` and further signals with a negative weight."""
+        if self.never_recommend is not None:
+            return self.never_recommend
+        own = (name for name, weight in self.affinity.items() if weight < 0 and name not in DEFAULT_AFFINITY)
+        return ("ban", *own)
+
+    def max_rejected(self, pair: tuple[str, str], n_items: int) -> int:
+        """Return up to how many of `n_items` items an entity member may have for a pair to exclude them; 0: none."""
+        if any(fnmatchcase(" x ".join(pair), pattern) for pattern in self.rejections):
+            return n_items
+        return max(1, n_items // 100) if pair[0] in self.rejections else 0
+
+    def excludes_item(self, signal: str) -> bool:
+        """Return whether an interaction with an item excludes it from the user's lists."""
+        return signal in self.use or self.max_rejected((signal, "item"), 1) > 0
 
 
 class SampledProtocolConfig(Section):

@@ -140,9 +140,9 @@ def count_of(n: int, total: int, noun: str) -> str:
 
 _MESSAGES = {
     "json_invalid": "Invalid JSON",
-    "dataclass_type": "Input should be an object",
+    **dict.fromkeys(("dataclass_type", "model_attributes_type"), "Input should be an object"),
     **dict.fromkeys(("extra_forbidden", "unexpected_keyword_argument"), "Unknown field"),
-    **dict.fromkeys(("list_type", "tuple_type"), "Input should be a list"),
+    **dict.fromkeys(("list_type", "tuple_type", "sequence_str"), "Input should be a list"),
     **dict.fromkeys(("string_pattern_mismatch", "string_unicode"), "Contains characters that are not allowed"),
 }
 """Replacements for messages of pydantic that are specific to Python."""

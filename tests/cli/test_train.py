@@ -24,6 +24,7 @@ def trained(run: Run, tables: Path, settings: Path, tmp_path_factory: pytest.Tem
     out = tmp_path_factory.mktemp("trained") / "model"
     done = run("train", tables, "--out", out, "--config", settings)
     assert "Trained on 360 warm users" in done.stdout
+    assert "- signal stream " in done.stdout
     return out
 
 

@@ -84,6 +84,7 @@ def test_faults_are_raised_or_told_in_json(five_users: Tables, write: Write) -> 
         "faults": [fault],
         "notes": [],
         "summary": {},
+        "signals": [],
         "item_columns": [],
         "outlook": {},
     }
@@ -96,6 +97,38 @@ def test_signals_named_in_a_file_are_known(five_users: Tables, write: Write, tmp
     settings.write_text('[signals]\naffinity.tap = 1.0\nuse = ["tap"]\n')
     assert not json.loads(runner.invoke(app, [folder, "--json"]).stdout)["ok"]
     assert json.loads(runner.invoke(app, [folder, "--json", "--config", str(settings)]).stdout)["ok"]
+
+
+def test_every_signal_is_told_with_what_is_made_of_it(five_users: Tables, write: Write, tmp_path: Path) -> None:
+    given = [
+        ("play", "i1", None),
+        ("hide", "i2", None),
+        ("ban", None, "a1"),
+        ("skip", "i1", None),
+        ("look", "i1", None),
+    ]
+    rows = [("u1", signal, item, None if item else "artist", member) for signal, item, member in given]
+    schema = dict.fromkeys(("user_id", "signal", "item_id", "entity", "entity_id"), pl.String)
+    folder = str(write({**five_users, "interactions": pl.DataFrame(rows, schema, orient="row")}))
+    settings = tmp_path / "firstday.toml"
+    settings.write_text('[signals]\naffinity = { play = 1.0, hide = -1.0, look = 0.0 }\nuse = ["play"]\n')
+    values = json.loads(runner.invoke(app, [folder, "--json", "--config", str(settings)]).stdout)
+    assert {row["signal"]: (row["interactions"], row["roles"]) for row in values["signals"]} == {
+        "play": ({"item": 1}, ["use", "taste"]),
+        "hide": ({"item": 1}, ["taste", "excludes"]),
+        "ban": ({"artist": 1}, ["taste", "excludes"]),
+        "skip": ({"item": 1}, ["taste"]),
+        "look": ({"item": 1}, []),
+    }
+    assert [row["signal"] for row in values["signals"] if "'play x *'" in row["advice"]] == ["play"]
+    assert not any(row["advice"] for row in values["signals"] if row["signal"] != "play")
+    lines = runner.invoke(app, [folder, "--config", str(settings)]).stdout.splitlines()
+    assert [line.split()[2] for line in lines if line.startswith("- signal ")] == [
+        row["signal"] for row in values["signals"]
+    ]
+    settings.write_text(settings.read_text() + '[features]\nthrough_items = ["play x artist"]\n')
+    values = json.loads(runner.invoke(app, [folder, "--json", "--config", str(settings)]).stdout)
+    assert not any(row["advice"] for row in values["signals"])
 
 
 def one_item(folder: Path) -> Path:

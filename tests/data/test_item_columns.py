@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -74,3 +74,62 @@ def test_items_are_recommendable_unless_false(five_users: Tables, write: Write, 
     assert load_with(["t", "f", None, "f"]).unlisted.tolist() == [1, 3]
     with pytest.raises(DataError, match=r"items\.recommendable: the column holds .*, not true and false; convert it\."):
         load_with([1, 0, 1, 1])
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_updates_take_the_place_of_what_items_state(five_users: Tables, write: Write, ending: str) -> None:
+    """i1 and i2 keep what the updates do not state, i5 is in interactions alone, i9 nowhere."""
+    interactions = five_users["interactions"].with_columns(item_id=pl.col("item_id").replace("i4", "i5"))
+    items = five_users["items"].with_columns(price=pl.Series([1.0, 2.0, 3.0, None]))
+    updates = pl.DataFrame(
+        {
+            "item_id": ["i5", "i2", "i1", "i9"],
+            "title": ["Five", None, "Uno", "Nine"],
+            "price": [None, 2.5, None, 1.5],
+            "recommendable": [False, False, None, True],
+            "expires_at": [None, None, datetime(2020, 1, 1, tzinfo=UTC), None],
+            "colour": ["red"] * 4,
+        }
+    )
+    dataset = load(write({**five_users, "interactions": interactions, "items": items, "item_updates": updates}, ending))
+    assert dataset.items.values.to_list() == ["i1", "i2", "i3", "i4", "i5"]
+    assert dataset.titles == ("Uno", "Two", "", "Four", "Five")
+    assert dataset.columns["price"].to_list() == [1.0, 2.5, 3.0, None, None]
+    assert dataset.columns["expires_at"].to_list() == ["2020-01-01T00:00:00Z", None, None, None, None]
+    assert dataset.columns["genre"].to_list()[:2] == [["rock", "pop"], ["pop"]]
+    assert dataset.unlisted.tolist() == [0, 1, 4]
+    assert "colour" not in dataset.columns
+    noted = {note.split(":")[0] for note in dataset.notes}
+    assert noted >= {"item_updates.colour", "item_updates.item_id", "items.expires_at"}
+
+
+def test_ids_of_updates_are_compared_as_text_and_keep_the_type_of_items(five_users: Tables) -> None:
+    numbers = pl.col("item_id").str.strip_prefix("i").cast(pl.Int64)
+    tables = {
+        name: table.with_columns(numbers) if "item_id" in table.columns else table for name, table in five_users.items()
+    }
+    updates = pl.DataFrame({"item_id": ["2"], "title": ["Due"], "genre": [["waltz"]]})
+    dataset = load({**tables, "item_updates": updates})
+    assert dataset.items.values.to_list() == [1, 2, 3, 4]
+    assert dataset.titles == ("One", "Due", "", "Four")
+    assert dataset.columns["genre"].to_list()[1] == ["waltz"]
+    assert load({**tables, "item_updates": updates.clear()}).titles == ("One", "Two", "", "Four")
+
+
+@pytest.mark.parametrize(
+    ("updates", "code", "column"),
+    [
+        ({"item_id": ["i1"], "recommendable": ["no"]}, "wrong_type", "recommendable"),
+        ({"item_id": ["i1"], "expires_at": ["soon"]}, "not_a_time", "expires_at"),
+        ({"item_id": ["i1", "i1"], "title": ["A", "B"]}, "repeated_id", "item_id"),
+        ({"title": ["A"]}, "missing_column", "item_id"),
+    ],
+)
+def test_updates_that_cannot_be_read_are_faults(
+    five_users: Tables, updates: dict[str, Any], code: str, column: str
+) -> None:
+    with pytest.raises(DataError) as refused:
+        load({**five_users, "item_updates": pl.DataFrame(updates)})
+    assert {(fault.code, fault.table, fault.column) for fault in refused.value.faults} == {
+        (code, "item_updates", column)
+    }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import polars as pl
 import pytest
 
 from firstday.data.dataset import Group
-from firstday.data.load import load
+from firstday.data.load import check_tables, load
 from firstday.errors import DataError
 from firstday.sparse import SparseRows
 from firstday.tables.schema import DAY_US
@@ -206,3 +207,29 @@ def test_an_item_that_interactions_name_and_items_lack_has_no_attributes(
     assert all(0 not in entity.items.columns for entity in dataset.entities.values())
     note = "interactions.item_id: 1 of 4 items are not in items (first: 'i1'); they have no attributes."
     assert note in dataset.notes
+
+
+def test_values_that_change_after_registration_and_numbers_as_categories_are_noted() -> None:
+    """Of 1,000 users, ten a day: a third of those older than a week changed what `late` columns hold."""
+    number = pl.int_range(1000, eager=True)
+    day = number // 10
+    is_late = (number % 3 == 0) & (day < 93)
+    users = pl.DataFrame({"user_id": number}).with_columns(
+        registered_at=pl.lit(datetime(2024, 1, 1, tzinfo=UTC)) + pl.duration(days=pl.col("user_id") // 10),
+        late_plan=pl.when(is_late).then(pl.lit("premium")).otherwise(pl.lit("free")),
+        late_city=pl.when(is_late).then(pl.lit("Rome")),
+        country=pl.when(number % 20 == 0).then(pl.lit("IT")).otherwise(pl.lit("FR")),
+        app=pl.when(day < 60).then(pl.lit("v1")).otherwise(pl.lit("v2")),
+        gender=pl.when(number % 2 == 0).then(pl.lit("f")).otherwise(pl.lit("m")),
+        birth_year=1950 + number % 40,
+        decade=1950 + 10 * (number % 6),
+        points=number % 60,
+        level=number % 40,
+    )
+    dataset, findings = check_tables({"users": users, "interactions": pl.DataFrame({"user_id": [1], "item_id": [1]})})
+    assert dataset is not None
+    noted = [note.partition(":")[0] for note in findings.notes]
+    assert sorted(noted) == ["users.birth_year", "users.late_city", "users.late_plan", "users.points"]
+    changed = users.with_columns(registered_at=pl.lit(datetime(2024, 1, 1, tzinfo=UTC)))
+    _, findings = check_tables({"users": changed, "interactions": pl.DataFrame({"user_id": [1], "item_id": [1]})})
+    assert "late" not in str(findings.notes)  # all registered at one time

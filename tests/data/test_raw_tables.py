@@ -66,6 +66,14 @@ def test_two_columns_of_one_name_are_a_fault(log: Tables, write: Write) -> None:
         ("UserID,WineID", ["--column UserID=user_id.", "--column WineID=item_id."]),
         ("RatingID,Customer ID,sku", ["--column 'Customer ID=user_id'.", "--column sku=item_id."]),
         ("order_id,item", ["; add it.", "--column item=item_id."]),
+        (
+            "user,user_name,track,track_uuid",
+            [
+                "--column user=user_id or --column user_name=user_id.",
+                "--column track=item_id or --column track_uuid=item_id.",
+            ],
+        ),
+        ("customer,customer_uuid,played_at", ["--column customer_uuid=user_id.", "; add it, or entity and entity_id."]),
     ],
 )
 def test_a_missing_column_names_the_option_to_write(columns: str, ends: list[str], tmp_path: Path) -> None:
@@ -78,7 +86,7 @@ def test_columns_that_look_like_those_we_know_are_noted() -> None:
     nearest = {
         "interactions": {
             "posted": "timestamp",
-            "date": "timestamp",
+            "played_at": "timestamp",
             "Play_Count": "weight",
             "stars": "rating",
             "event_type": "signal",

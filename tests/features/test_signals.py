@@ -106,11 +106,11 @@ def batch() -> SignalBatch:
 
 
 def test_used_and_banned_items_are_closed_and_skipped_ones_are_not(batch: SignalBatch) -> None:
-    closed = batch.excluded_items(SignalConfig())
+    closed = batch.excluded_items(SignalConfig(), {})
     assert [closed.row(user).tolist() for user in range(4)] == [[0, 1, 4], [2], [], [3]]
-    closed = batch.excluded_items(SignalConfig(use=("favorite",), never_recommend=("skip",)))
+    closed = batch.excluded_items(SignalConfig(use=("favorite",), never_recommend=("skip",)), {})
     assert [closed.row(user).tolist() for user in range(4)] == [[2], [], [], []]
-    assert SignalBatch(2, 5).excluded_items(SignalConfig()).lengths().tolist() == [0, 0]
+    assert SignalBatch(2, 5).excluded_items(SignalConfig(), {}).lengths().tolist() == [0, 0]
 
 
 def test_take_keeps_everything_about_the_users_taken(batch: SignalBatch) -> None:

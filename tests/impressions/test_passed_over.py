@@ -111,6 +111,6 @@ def test_a_catalogue_reads_what_was_passed_over_and_counts_it_as_nothing_else() 
     assert batch.passed_over.row_weights(1).tolist() == [1.0, 0.5]
     assert ignored == [(), ()]
     assert set(batch.actions) == {("stream", "item")}
-    assert batch.excluded_items(SignalConfig()).row(1).tolist() == [1]
+    assert batch.excluded_items(SignalConfig(), {}).row(1).tolist() == [1]
     assert batch.take(np.array([1])).passed_over.row(0).tolist() == [0, 2]  # type: ignore[union-attr]
     assert catalogue.read([Signals()])[0].passed_over is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -19,6 +20,7 @@ from firstday.serve.telemetry import Metrics
 from tests.serve.conftest import StartApp, assert_error, connect, open_client, read_lines, wait_for
 
 EVENT = {"event_id": "e", "user_id": "u", "entity_id": "i001"}
+LATE = f"{datetime.now(UTC) + timedelta(hours=2):%FT%TZ}"
 
 
 def send_raw(server: ServerProcess, content: bytes) -> bytes:
@@ -69,6 +71,15 @@ def test_what_is_not_there_and_what_is_not_taken(http: httpx.Client) -> None:
         ("/v1/items/i001/similar?cap=artist", ["rules"]),
         ("/v1/items/a%00b/similar", ["item_id"]),
         ("/v1/onboarding?user_id=a%2Fb&k=1001", ["user_id", "k"]),
+        ("/v1/onboarding?liked=i001&liked=%20%20", ["liked[1]"]),
+        ("/v1/users/undefined/recommendations", ["user_id"]),
+        ("/v1/users/u/recommendations?deny=null", ["deny[0]"]),
+        ("/v1/users/u/recommendations?filter=item_id%20=%20'i001'", ["rules"]),
+        ("/v1/users/u/recommendations?filter=added_at%20>=%20-14x", ["rules"]),
+        ("/v1/users/u/recommendations?filter=not", ["rules"]),
+        ("/v1/users/u/recommendations?boost=item_id%20==%20'i001'", ["rules"]),
+        ("/v1/items/None/similar", ["item_id"]),
+        ("/v1/items/i001/similar?user=undefined", ["user"]),
     ],
 )
 def test_every_wrong_parameter_is_named(http: httpx.Client, path: str, fields: list[str]) -> None:
@@ -96,6 +107,13 @@ def test_every_wrong_parameter_is_named(http: httpx.Client, path: str, fields: l
         ({"propensity": 1.01}, "propensity"),
         ({"policy": "a b"}, "policy"),
         ({"list_id": ""}, "list_id"),
+        ({"list_id": "undefined"}, "list_id"),
+        ({"user_id": " "}, "user_id"),
+        ({"entity_id": "undefined"}, "entity_id"),
+        ({"event_id": "null"}, "event_id"),
+        ({"timestamp": "1970-01-01T00:00:00Z"}, "timestamp"),
+        ({"timestamp": LATE}, "timestamp"),
+        ({"timestamp": "yesterday"}, "timestamp"),
     ],
 )
 def test_every_wrong_field_of_an_event_is_named(http: httpx.Client, change: dict[str, Any], field: str) -> None:
@@ -116,6 +134,8 @@ def test_every_wrong_field_of_an_event_is_named(http: httpx.Client, change: dict
         ({"profile": {f"c{n}": "x" for n in range(51)}}, "profile"),
         ({"picks": [{"entity_id": "a"}] * 101}, "picks"),
         ({"friends": ["a/b"]}, "friends[0]"),
+        ({"friends": ["u-1", "None"]}, "friends[1]"),
+        ({"picks": [["item", "\u00a0"]]}, "picks[0].entity_id"),
         ({"vector": [1, 2]}, "vector"),
         ({"shown": ["i1", 1.5]}, "shown[1].item_id"),
         ({"shown": [["i1"]]}, "shown[0]"),
@@ -127,6 +147,74 @@ def test_every_wrong_field_of_an_event_is_named(http: httpx.Client, change: dict
 def test_every_wrong_field_of_a_user_is_named(http: httpx.Client, body: Any, field: str) -> None:
     assert_error(http.put("/v1/users/wrong", json=body), 422, "invalid", field)
     assert http.get("/v1/users/wrong").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"added_at": "1970-06-01T00:00:00Z"}, "added_at"),
+        ({"added_at": LATE}, "added_at"),
+        ({"added_at": "-14d"}, "added_at"),
+        ({"title": 5}, "title"),
+        ({"vector": ["a"]}, "vector[0]"),
+        ({"artist_id": {"id": "a7"}}, "artist_id"),
+        ([], "body"),
+    ],
+)
+def test_every_wrong_field_of_an_item_is_named(http: httpx.Client, body: Any, field: str) -> None:
+    assert_error(http.put("/v1/items/wrong", json=body), 422, "invalid", field)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field"),
+    [
+        ("PUT", "/v1/users/%20", {}, "user_id"),
+        ("DELETE", "/v1/users/null", None, "user_id"),
+        ("POST", "/v1/users/u/merge", {"from": "undefined"}, "from"),
+        ("PUT", "/v1/items/NaN", {"title": "x"}, "item_id"),
+        ("DELETE", "/v1/items/%5Bobject%20Object%5D", None, "item_id"),
+        ("PUT", "/v1/lists/a", {"items": ["i001", "undefined"]}, "items[1]"),
+        ("POST", "/v1/recommendations", {"signals": {"shown": ["null"]}}, "signals.shown[0].item_id"),
+    ],
+)
+def test_what_stands_for_a_missing_id_is_refused(
+    http: httpx.Client, method: str, path: str, body: Any, field: str
+) -> None:
+    assert_error(http.request(method, path, json=body), 422, "invalid", field)
+
+
+def test_a_recorded_list_far_down_does_not_spoil_those_that_follow(http: httpx.Client) -> None:
+    path = "/v1/users/far/recommendations"
+    assert_error(http.post(path, json={"rules": {"after": 99_001}}), 422, "invalid", "rules.after")
+    deepest = {"k": 1000, "record": True, "rules": {"after": 99_000, "pin": {"1000": "i001"}}}
+    assert http.post(path, json=deepest).json()["list_id"]
+    assert http.get(path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/events"),
+        ("PUT", "/v1/users/u"),
+        ("PUT", "/v1/items/n1"),
+        ("PUT", "/v1/lists/a"),
+        ("POST", "/v1/recommendations"),
+    ],
+)
+def test_bytes_that_are_not_utf8_are_named(http: httpx.Client, method: str, path: str) -> None:
+    body = '{"title": "é"}'.encode("latin-1")
+    answer = http.request(method, path, content=body, headers={"Content-Type": "application/json"})
+    assert "Byte 12 (0xE9) is not UTF-8" in assert_error(answer, 400, "bad_request")["message"]
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/items"])
+def test_lines_that_are_not_utf8_are_refused_alone(http: httpx.Client, path: str) -> None:
+    good = json.dumps(EVENT | {"event_id": "latin", "user_id": "latin"} if path == "/v1/events" else {"item_id": "n2"})
+    body = f'{good}\n{{"item_id": "é"}}\n'.encode("latin-1")
+    answer = http.post(path, content=body, headers={"Content-Type": "application/x-ndjson"}).json()
+    assert (answer["accepted"], answer["refused"]) == (1, 1)
+    assert answer["errors"][0]["line"] == 2
+    assert "Byte 14 (0xE9) is not UTF-8" in answer["errors"][0]["message"]
 
 
 @pytest.mark.parametrize(

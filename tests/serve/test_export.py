@@ -15,6 +15,7 @@ import httpx
 import polars as pl
 import pytest
 
+from firstday.data.load import load
 from firstday.errors import ConfigError
 from firstday.features.wire_types import Impression
 from firstday.serve import export as module
@@ -22,7 +23,7 @@ from firstday.serve.export import STATE, ExportSummary, export
 from firstday.serve.settings import load_settings
 from firstday.serve.store.log import now_us
 from firstday.serve.store.open import open_log
-from firstday.serve.store.records import Event, Profile, ShownList
+from firstday.serve.store.records import Event, Profile, ShownList, StoredItem
 from tests.serve.conftest import StartServer, assert_error, open_client, run_command
 from tests.serve.store_harness import DAY_US, Harness, MakeLog, make_event, make_shown
 
@@ -412,3 +413,33 @@ def test_an_export_that_was_killed_before_its_first_table_goes_on(place: Place) 
     (place.out / STATE).write_text('{"until": "1970-01-01 00:00:00+00:00"}', encoding="utf-8")
     place.export()
     assert items(place) == ["i1"]
+
+
+def test_updates_and_withdrawals_are_exported_until_they_end_and_training_reads_them(place: Place) -> None:
+    """n1 is new, n2 a withdrawn new item, i1 updated, i2 withdrawn; only i1 to i3 are used."""
+    place.append("u", *(make_event(f"e{number}", f"i{number}") for number in (1, 2, 3)))
+    put = place.store.put_items
+    values = {"title": "New", "genre": ["jazz"], "expires_at": "2020-01-01T00:00:00Z"}
+    items = {
+        "n1": StoredItem(values, 1),
+        "n2": StoredItem(values, 1, 2),
+        "i1": StoredItem(values, 1),
+        "i2": StoredItem({}, 1, 2),
+    }
+    place.run(put(items, {"n2", "i1", "i2"}))
+    place.export()
+    assert place.table("new_items")["item_id"].to_list() == ["n1"]
+    updates = {row.pop("item_id"): row for row in place.table("item_updates").to_dicts()}
+    stated = {name: {key: value for key, value in row.items() if value is not None} for name, row in updates.items()}
+    assert stated == {"n2": {"recommendable": False}, "i1": values, "i2": {"recommendable": False}}
+    assert stat.S_IMODE((place.out / "item_updates.parquet").stat().st_mode) == 0o600
+    pl.DataFrame({"item_id": ["i1", "i2", "i3"], "title": "Old", "genre": [["pop"]] * 3}).write_parquet(
+        place.out / "items.parquet"
+    )
+    dataset = load(place.out)
+    assert dataset.titles == ("New", "Old", "Old")
+    assert dataset.columns["genre"].to_list() == [["jazz"], ["pop"], ["pop"]]
+    assert dataset.unlisted.tolist() == [0, 1]
+    place.run(put(dict.fromkeys(items), ()))
+    place.export()
+    assert load(place.out).unlisted.tolist() == []

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from pydantic_core import from_json
 
 from firstday.serve.store import log
 from firstday.serve.store.guests import MergeError
-from firstday.serve.store.log import ITEMS, LISTS, NOT_USERS, SERVICE
+from firstday.serve.store.log import ITEMS, KEPT_ITEMS, LISTS, NOT_USERS, SERVICE
 from firstday.serve.store.records import (
     Assignment,
     Event,
@@ -22,6 +23,7 @@ from firstday.serve.store.records import (
     Profile,
     Record,
     ShownList,
+    StoredItem,
     StoredUser,
     to_time,
 )
@@ -198,6 +200,14 @@ class StoreMachine(RuleBasedStateMachine):
         self.harness.run(self.harness.store.log.delete([*self.find_changed(), *NOT_USERS], 2**60))  # of the case before
         self.harness.reopen(**self.limits)
         self.harness.run(self.harness.store.probe())
+        self.look()
+
+    def look(self) -> None:
+        """Remember the time of the newest item, and which records there are."""
+        latest_us, _ = self.harness.run(self.harness.store.log.find_facts())
+        entries = self.harness.run(self.harness.store.read_items(0))
+        self.looked_us = entries[-1][1] if entries else latest_us
+        self.looked_number = next(self.model.numbers)
 
     def find_changed(self, since_us: int = 0) -> set[str]:
         """Return the users that have entries after a time."""
@@ -213,6 +223,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def pass_days(self, days: int) -> None:
         self.harness.age(days * DAY_US)
+        self.looked_us -= days * DAY_US
         self.model.pass_days(days)
         self.check_users()
 
@@ -274,21 +285,38 @@ class StoreMachine(RuleBasedStateMachine):
         self.model.keep(SERVICE, experiment, "assignment", None)
         self.check_day(start_us, self.model.kept[SERVICE, experiment].day)
 
-    @rule(life=lives, owner=st.sampled_from([ITEMS, LISTS]), years=values)
-    def put(self, life: Any, owner: str, years: Mapping[str, int | None]) -> None:
+    @rule(life=lives, years=values)
+    def put_lists(self, life: Any, years: Mapping[str, int | None]) -> None:
+        self.live(life)
+        self.harness.run(self.harness.store.put(LISTS, years))
+        for name, year in years.items():
+            self.model.keep(LISTS, name, LISTS, year, replaces=True)
+        self.check_values()
+
+    @rule(life=lives, years=values, kept=st.sets(names), only_seen=st.booleans(), looks=st.booleans())
+    def put_items(self, life: Any, years: Any, kept: set[str], only_seen: bool, looks: bool) -> None:
+        """Put and end items, all or only those that were not put since the last look."""
         self.live(life)
         store = self.harness.store
-        before_us = self.harness.run(store.find_changes()).get(ITEMS, 0)
-        items = {
-            name: None if year is None else {"values": {"year": year}, "first_us": 7} for name, year in years.items()
-        }
-        self.harness.run(store.put(owner, items))
-        n_changed = min(len(items), CAPS[ITEMS]) if owner == ITEMS else 0
-        assert len(self.harness.run(store.read_items(before_us))) == n_changed
-        for name, item in items.items():
-            self.model.keep(owner, name, owner, item, replaces=True)
-        self.model.trim(owner)
+        if looks:
+            self.look()
+        items = {name: None if year is None else StoredItem({"year": year}, 7, year) for name, year in years.items()}
+        is_written = self.harness.run(store.put_items(items, kept, self.looked_us if only_seen else None))
+        unseen = {key for key, one in self.model.kept.items() if one.number > self.looked_number}
+        expected = {name: not only_seen or (ITEMS, name) not in unseen for name in items}
+        for (name, item), is_new in zip(items.items(), is_written, strict=True):
+            if item is None:
+                if expected[name]:
+                    self.model.kept.pop((ITEMS, name), None)
+                continue
+            assert is_new == expected[name]
+            if is_new:
+                self.model.keep(ITEMS, name, KEPT_ITEMS if name in kept else ITEMS, item, replaces=True)
+        self.model.trim(ITEMS)
         self.check_values()
+        changed = [from_json(body)[0] for *_, body in self.harness.run(store.read_items(self.looked_us))]
+        of_items = sorted((one.number, name) for (owner, name), one in self.model.kept.items() if owner == ITEMS)
+        assert changed == [name for number, name in of_items if number > self.looked_number]
 
     def check_day(self, us: int | None, day: int) -> None:
         """Check that a time of the store is that of a day."""
@@ -296,12 +324,12 @@ class StoreMachine(RuleBasedStateMachine):
         assert round((log.now_us() - us) / DAY_US) == self.model.day - day
 
     def check_values(self) -> None:
-        """Check the new items, the most recently put last, and the item lists."""
+        """Check the items, the most recently put last, and the item lists."""
         items, use = self.harness.run(read_new_items(self.harness.store.log))
         expected = {key: one for key, one in self.model.kept.items() if one.record is not None}
-        of_items = sorted((one.number, name) for (owner, name), one in expected.items() if owner == ITEMS)
-        assert list(items) == [name for _, name in of_items]
-        assert all(asdict(item) == expected[ITEMS, name].record for name, item in items.items())
+        of_items = [(one.kind, one.number, name) for (owner, name), one in expected.items() if owner == ITEMS]
+        assert list(items) == [name for _, _, name in sorted(of_items)]  # new ones first
+        assert all(item == expected[ITEMS, name].record for name, item in items.items())
         assert use == ItemUse()
         lists = {name: one.record for (owner, name), one in expected.items() if owner == LISTS}
         assert self.harness.run(self.harness.store.read_lists()) == lists
@@ -350,7 +378,7 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 def test_a_store_answers_as_a_dictionary_does(make_log: MakeLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log, "MAX_STORED_ITEMS", CAPS[ITEMS])
+    monkeypatch.setattr(log, "MAX_NEW", CAPS[ITEMS])
     run_state_machine_as_test(
         lambda: StoreMachine(make_log),  # type: ignore[arg-type]
         settings=settings(

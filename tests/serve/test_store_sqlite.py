@@ -43,7 +43,7 @@ def write_text(path: Path) -> None:
 
 def set_version(path: Path) -> None:
     with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version = 7")
+        connection.execute("PRAGMA user_version = 8")
     connection.close()
 
 
@@ -52,7 +52,7 @@ def set_version(path: Path) -> None:
     [
         (write_text, "cannot be opened"),
         (Path.mkdir, "cannot be opened"),
-        (set_version, r"it has version 7, not 6\); give another file"),
+        (set_version, r"it has version 8, not 7\); give another file"),
     ],
 )
 def test_a_file_that_is_no_store_is_refused(path: Path, make: Callable[[Path], None], sentence: str) -> None:

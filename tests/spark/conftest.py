@@ -94,6 +94,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lab = pytest.importorskip("firstday.lab.simulate.tables")
     lab.simulate(lab.SimulationSettings(n_users=600, n_items=300, seed=5), folder)
     add_lists(folder)
+    ids = pl.read_parquet(folder / "items.parquet")["item_id"].head(3)
+    updates = {"item_id": ids, "title": [None, "Now", None], "recommendable": [False, None, None]}
+    updates["expires_at"] = [None, None, "2020-01-01T00:00:00Z"]
+    pl.DataFrame(updates).write_parquet(folder / "item_updates.parquet")
     return folder
 
 

@@ -133,3 +133,30 @@ def test_shrunk_tables_are_refused_and_a_model_is_needed(model: Path, log: Datas
     assert refresh_counts(model, fewer).reason == "smaller"
     with pytest.raises(ArtifactError, match="contains no model"):
         refresh_counts(tmp_path / "nothing", log)
+
+
+def test_items_are_as_the_tables_have_them_now(trained: Recommender, log: Dataset) -> None:
+    """The first item was withdrawn, the second is back, the fourth is not in the tables."""
+    n = N_ITEMS
+    old = pl.Series(["old"] * n)
+    catalogue = replace(trained.model.catalogue, titles=("Old",) * n, columns={"mood": old, "year": old, "size": old})
+    model = replace(trained.model, catalogue=catalogue, unlisted=np.array([1, 3], np.int32))
+    later = go_on(log, RISING, [])
+    ids = log.items.values.to_list()
+    columns = {
+        "mood": pl.Series(["new"] * n),
+        "year": pl.Series([2026.0] * n),
+        "recommendable": pl.Series([False, *[None] * (n - 1)]),
+    }
+    tables = replace(later, items=Ids.of([*ids[:3], "another", *ids[4:]]), titles=("New",) * n, columns=columns)
+    renewed = renew_counts(model, tables, np.zeros(len(later.users), dtype=bool))
+    expected = ["old" if ix == 3 else "new" for ix in range(n)]
+    assert renewed.catalogue.titles == tuple(text.capitalize() for text in expected)
+    assert renewed.catalogue.columns["mood"].to_list() == expected
+    assert renewed.catalogue.columns["year"].equals(old)
+    assert renewed.catalogue.columns["size"].equals(old)
+    assert renewed.unlisted.tolist() == [0, 3]
+    assert not np.isin(renewed.segments.top_items, renewed.unlisted).any()
+    without = renew_counts(model, replace(later, titles=None, columns={}), np.zeros(len(later.users), dtype=bool))
+    assert without.catalogue.titles == catalogue.titles
+    assert without.unlisted.tolist() == [1, 3]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -14,6 +15,7 @@ from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
 from firstday.data.load import load
+from firstday.errors import DataError
 from firstday.model.folder import save_model
 from firstday.recommend.recommender import open_model
 from firstday.training.column_signs import COLUMN, MIN_ITEMS, measure_columns
@@ -114,6 +116,23 @@ def test_tables_of_other_ids_are_refused_even_over_a_model_of_train(path: Path, 
     save_model(replace(model, facts={**model.facts, "data": data}), tmp_path / "model")
     other = replace(log, items=replace(log.items, values="0" + log.items.values.cast(pl.String)))
     assert refresh(other, tmp_path / "model", CONFIG, gate=0).reason == "damaged"
+
+
+def test_registrations_at_one_time_are_refused_and_never_advised(path: Path, log: Dataset, tmp_path: Path) -> None:
+    assert log.registered_at is not None
+    assert log.events.first is not None
+    damaged = replace(log, registered_at=np.full_like(log.registered_at, log.events.first + 5 * DAY))
+    refused = refresh(damaged, path, CONFIG, gate=0)
+    assert (refused.reason, SIGNS["registrations"] in refused.sentence) == ("damaged", True)
+    model = open_model(path).model
+    data = {name: fact for name, fact in model.facts["data"].items() if name not in ("signs", "held_out_share")}
+    save_model(replace(model, facts={**model.facts, "data": data}), tmp_path / "model")  # as train leaves it
+    refused = refresh(damaged, tmp_path / "model", CONFIG)
+    assert (refused.reason, "users.registered_at" in refused.sentence) == ("not_compared", True)
+    assert "gate" not in refused.sentence
+    too_late = replace(log, registered_at=np.full_like(log.registered_at, log.events.last))
+    with pytest.raises(DataError, match=r"correct users\.registered_at"):
+        refresh(too_late, path, CONFIG)
 
 
 def test_a_refresh_refuses_damaged_tables_unless_forced(path: Path, log: Dataset) -> None:

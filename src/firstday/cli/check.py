@@ -24,7 +24,10 @@ from firstday.cli.options import (
     read_settings,
     start_engine,
 )
+from firstday.cli.printing import print_signals
+from firstday.config import Config
 from firstday.data.left_out import write_left_out
+from firstday.data.signal_roles import describe_signals
 from firstday.data.splits.outlook import Outlook
 from firstday.data.summary import Summary
 from firstday.engine.engines import Check
@@ -34,8 +37,8 @@ from firstday.recommend.rules.filters import describe_columns
 
 PLACE = 2  # in firstday --help
 COUNT_LABELS = {"ages": "users with an age"}
-TOLD_BY_OUTLOOK = ("dated", "timed", "users_with_several", "users_within_24_hours", "moments")
-"""Counts that the sentences on training contain."""
+TOLD_ELSEWHERE = ("pairs", "dated", "timed", "users_with_several", "users_within_24_hours", "moments")
+"""Counts that the lines on signals and the sentences on training contain."""
 MAX_NAMES = 8
 """Number of names per printed line; --json has all."""
 
@@ -69,24 +72,25 @@ def check(
     except DataError as error:
         if not as_json:
             raise
-        _print_json(Check(None, error.faults))
+        _print_json(Check(None, error.faults), settings)
         raise typer.Exit(2) from None
     if left_out is not None:
         write_left_out(left_out, checked.left_out)
     if as_json:
-        _print_json(checked)
+        _print_json(checked, settings)
     else:
         print_notes(checked.notes)
         if checked.dataset is None or checked.summary is None or checked.outlook is None:
             raise DataError(checked.faults, checked.hint)
         _print_outlook(checked.outlook)
         _print_contents(checked.dataset.name, checked.summary, describe_columns(checked.dataset.columns))
+        print_signals(describe_signals(vars(checked.summary), settings))
     if checked.outlook is None or checked.outlook.refusal:
         raise typer.Exit(2)
 
 
-def _print_json(checked: Check) -> None:
-    """Print the faults, notes, counts and outlook as JSON."""
+def _print_json(checked: Check, settings: Config) -> None:
+    """Print the faults, notes, counts, signals and outlook as JSON."""
     summary = checked.summary
     outlook = checked.outlook
     counts = {} if summary is None else vars(summary)
@@ -97,6 +101,7 @@ def _print_json(checked: Check) -> None:
             "faults": list(map(str, checked.faults)),
             "notes": checked.notes,
             "summary": {name: n for name, n in counts.items() if name != "moments"},
+            "signals": list(describe_signals(counts, settings)) if counts else [],
             "item_columns": [] if checked.dataset is None else describe_columns(checked.dataset.columns),
             "outlook": {} if outlook is None else vars(outlook),
         }
@@ -113,7 +118,7 @@ def _print_outlook(outlook: Outlook) -> None:
 
 def _print_contents(name: str, summary: Summary, columns: list[dict[str, Any]]) -> None:
     """Print counts of the tables' contents, and the item columns that filters can read."""
-    counts = {key: value for key, value in vars(summary).items() if key not in TOLD_BY_OUTLOOK}
+    counts = {key: value for key, value in vars(summary).items() if key not in TOLD_ELSEWHERE}
     numbers = [f"{n:,} {COUNT_LABELS.get(key, key)}" for key, n in counts.items() if isinstance(n, int) and n]
     typer.echo(f"{name} has {', '.join(numbers)}.")
     for key, members in counts.items():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
-from typing import Literal
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 import rich.table
 import typer
@@ -38,6 +38,15 @@ def print_quality(model: TrainedModel) -> None:
     header, *lines = tabulate_quality(model)
     rows = [dict(zip(header, (cell.partition(" [")[0] for cell in line), strict=True)) for line in lines]
     print_table(Table("auto, by what is known about a user, in %", rows, words=("strategy of auto", "evaluated on")))
+
+
+def print_signals(signals: Iterable[Mapping[str, Any]]) -> None:
+    """Print a line for each signal of `describe_signals`."""
+    for row in signals:
+        counts = ", ".join(f"{n:,} x {entity}" for entity, n in row["interactions"].items())
+        roles = ", ".join(row["roles"]) or "features only"
+        advice = row["advice"] and f"; {row['advice']}"
+        typer.echo(f"- signal {row['signal']} ({counts}): {roles}{advice}")
 
 
 def print_error(sentence: str) -> None:

@@ -27,7 +27,8 @@ from firstday.cli.options import (
     read_settings,
     start_engine,
 )
-from firstday.cli.printing import print_quality
+from firstday.cli.printing import print_quality, print_signals
+from firstday.data.signal_roles import describe_signals
 from firstday.engine.engines import explain_protocol, load
 from firstday.model.folder import KEEP
 from firstday.progress import open_progress
@@ -75,10 +76,12 @@ def train(
         recommender = run_training(dataset, with_methods(settings, trainable), progress=progress)
     chosen.save_model(recommender, out, dataset.left_out, keep=keep)
     facts = recommender.model.facts
-    if as_json:
-        print_json({"model": str(out), **facts, "selection": describe_selection(recommender.model)})
-        return
     data = facts["data"]
+    signals = list(describe_signals(data, settings))
+    if as_json:
+        selection = describe_selection(recommender.model)
+        print_json({"model": str(out), **facts, "signals": signals, "selection": selection})
+        return
     precision = facts["metrics"]["precision"]
     strategy = recommender.model.config.recommend.strategy
     if strategy != "auto":
@@ -93,6 +96,7 @@ def train(
         f"and early stopping: auto {precision['auto']:.1f} %, segment {precision['segment']:.1f} %, "
         f"popular {precision['popular']:.1f} %."
     )
+    print_signals(signals)
     if "impressions" in data:
         typer.echo(
             f"Impressions: {data['impressions']:,}, counted by segment; in {data['impressions_used']:,} of them, the "

@@ -21,7 +21,7 @@ from firstday.sparse import SparseRows
 from firstday.tables.faults import Findings
 from firstday.tables.guests import name_persons, split_guests
 from firstday.tables.raw_table import RawTable
-from firstday.tables.table_checks import check_table, share_id_types
+from firstday.tables.table_checks import check_table, share_id_types, withdraw_expired
 
 NEWCOMER_TABLES = ("users", "interactions", "friends")
 """Tables of users; users or interactions is required."""
@@ -115,7 +115,7 @@ def _name_entities(rows: pl.DataFrame) -> dict[str, Entity]:
 def check_new_items(raw: Mapping[str, RawTable | None], findings: Findings) -> pl.DataFrame | None:
     """Validate the table of new items, if there is one."""
     table = raw.get("items")
-    return None if table is None else check_table("items", table, {}, findings)
+    return None if table is None else withdraw_expired(check_table("items", table, {}, findings), findings)
 
 
 def load_items(table: Any) -> pl.DataFrame:

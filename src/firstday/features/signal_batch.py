@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from firstday.data.events import Pair
 from firstday.data.user_rows import take_rows
 from firstday.display import readable
 from firstday.embed.embeddings import compute_affinity, select_items
-from firstday.sparse import SparseRows
+from firstday.sparse import SparseRows, union_rows
 
 
 @readable
@@ -59,12 +59,37 @@ class SignalBatch:
         """Return each user's positive affinities to items, shape (n_users, n_items)."""
         return compute_affinity(self.actions, config, self.n_users, self.n_items)
 
-    def excluded_items(self, config: SignalConfig) -> SparseRows:
+    def find_rejected(
+        self, config: SignalConfig, members_of_items: Mapping[str, SparseRows]
+    ) -> Iterator[tuple[Pair, np.ndarray]]:
+        """Yield the pairs by which users reject entity members, with a mask of the entries that exclude their items.
+
+        Members with too many items exclude none; see `SignalConfig.never_recommend`. Masks are bool, shape
+        (n_entries,), and `members_of_items` has the members of each item, shape (n_items, n_members).
+        """
+        for pair, rows in self.actions.items():
+            links = members_of_items.get(pair[1])
+            if links is not None and (largest := config.max_rejected(pair, links.n_rows)):
+                yield pair, links.transposed.lengths()[rows.columns] <= largest
+
+    def excluded_items(
+        self,
+        config: SignalConfig,
+        members_of_items: Mapping[str, SparseRows],
+        new_of_members: Mapping[str, SparseRows] | None = None,
+    ) -> SparseRows:
         """Return the items that interactions exclude from each user's list, shape (n_users, n_items).
 
-        These are items that the user interacted with by a signal in `SignalConfig.use` or `never_recommend`.
+        These are the items that the user used or rejected, and the items of rejected members; see `find_rejected`. Of
+        the latter, only those of `new_of_members`, each of shape (n_members, n_items), unless None.
         """
-        return select_items(self.actions, (*config.use, *config.never_recommend), self.n_users, self.n_items)
+        closing = [signal for signal, _ in self.actions if config.excludes_item(signal)]
+        excluded = [select_items(self.actions, closing, self.n_users, self.n_items)]
+        for pair, is_rejected in self.find_rejected(config, members_of_items):
+            links = members_of_items[pair[1]].transposed if new_of_members is None else new_of_members.get(pair[1])
+            if links is not None:
+                excluded.append(self.actions[pair].keep(is_rejected).through(links))
+        return union_rows(excluded)
 
     def take(self, rows: np.ndarray) -> SignalBatch:
         """Select users, given by row, in the given order."""

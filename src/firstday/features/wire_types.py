@@ -12,10 +12,19 @@ from functools import partial
 from numbers import Real
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from firstday.config import SHOWN
 from firstday.data.events import ITEM
+from firstday.tables.rules import NO_IDS
 
 ID_LENGTH = 128
 """Maximum characters of an id over HTTP."""
@@ -62,11 +71,27 @@ def check_single(value: Any) -> Any:
     return value
 
 
+def _check_id(text: str) -> str:
+    if not text.strip() or text in NO_IDS:
+        raise ValueError(f"give the id; blanks, {', '.join(NO_IDS)} stand for a missing one")
+    return text
+
+
+REAL_ID = AfterValidator(_check_id)
+"""Refuses what a program writes in place of an id that it does not have."""
+NOT_AN_ID = Field(json_schema_extra={"not": {"anyOf": [{"enum": [*NO_IDS]}, {"type": "string", "pattern": r"^\s+$"}]}})
+"""The same in JSON Schema."""
 Integer = Annotated[int, Field(ge=-MAX_INTEGER, le=MAX_INTEGER)]
-IdText = Annotated[str, Field(min_length=1, max_length=ID_LENGTH, pattern=rf"^[^{BAD_CHARACTERS}]+$")]
+Text = Annotated[str, Field(min_length=1, max_length=ID_LENGTH, pattern=rf"^[^{BAD_CHARACTERS}]+$")]
+IdText = Annotated[Text, REAL_ID, NOT_AN_ID]
 Id = Annotated[
     IdText,
     BeforeValidator(integer_as_text, json_schema_input_type=IdText | Integer),
+    limit_unless_in_process(check_single),
+]
+ProfileText = Annotated[
+    Text,
+    BeforeValidator(integer_as_text, json_schema_input_type=Text | Integer),
     limit_unless_in_process(check_single),
 ]
 EntityId = Annotated[Id, Field(description="Your id of an item, or of a member of another entity.")]
@@ -82,7 +107,10 @@ Signal = Annotated[
 Target = Annotated[Name, Field(description="item, or another entity of the model, such as artist.")]
 ListId = Annotated[
     Id | None,
-    Field(description="List id: that of the service if it recorded the list, otherwise your own."),
+    Field(
+        description="List id: that of the service if it recorded the list, otherwise your own. It is not checked: one "
+        "that names no recorded list counts as your own."
+    ),
 ]
 ListPosition = Annotated[
     Position | None,

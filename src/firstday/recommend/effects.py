@@ -20,7 +20,8 @@ from firstday.recommend.support import spec_of_route
 class Effect:
     """Effects of the signals (interactions, profile values, ...) that share a `name`, and why some may have none.
 
-    `name` is a pair as ``signal x entity``, a profile column (including ``age``), ``friends``, or ``impressions``.
+    `name` is a pair as ``signal x entity``, a profile column (including ``age``), ``friends``, ``impressions``, or
+    ``entity rejected by signal``, which is idle for members with too many items; see `SignalConfig.never_recommend`.
     Arrays have shape (n,), one entry per interaction, value, friend or impression: `users` has the row of its user,
     `informs` whether the features or a strategy read it, and `excludes` whether it excludes an item.
     """
@@ -60,14 +61,19 @@ def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Ef
     signals = query.signals
     config = query.model.config.signals
     in_features = query.model.encoder.find_read(signals)
-    closing = () if query.keep_used else (*config.use, *config.never_recommend)
+    rejected = {} if query.keep_used else dict(signals.find_rejected(config, query.members_of_items))
     for (signal, entity), rows in signals.actions.items():
         users = rows.row_of_entry()
         informs = in_features[signal, entity] | is_read("other")[users]
         if entity == ITEM and not informs.all():
             informs |= is_read("liked")[users] & find_in_affinity(signals.actions, signal, config)
         why = "no warm user has this signal on day one"
-        yield Effect(f"{signal} x {entity}", why, users, informs, entity == ITEM and signal in closing)
+        excludes_item = entity == ITEM and config.excludes_item(signal) and not query.keep_used
+        yield Effect(f"{signal} x {entity}", why, users, informs, rejected.get((signal, entity), excludes_item))
+    for (signal, entity), is_rejected in rejected.items():
+        users = signals.actions[signal, entity].row_of_entry()
+        why = f"has more than 1 % of the items; to exclude them, name '{signal} x {entity}' in signals.never_recommend"
+        yield Effect(f"{entity} rejected by {signal}", why, users, informs=is_rejected)
     if signals.friends is not None:
         users = signals.friends.row_of_entry()
         informs = in_features["friends"] | is_read("friends")[users]

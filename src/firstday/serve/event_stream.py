@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect
 
 from firstday.errors import describe_fault
-from firstday.serve.http_errors import MAX_ERRORS, ApiError, as_api_error
+from firstday.serve.http_errors import MAX_ERRORS, ApiError, as_api_error, describe_bytes
 from firstday.serve.schemas import MAX_EVENTS, LineError
 from firstday.serve.store.log import StoreError
 
@@ -69,7 +69,9 @@ async def read_stream(
             faults.append(LineError(line=number, field="", message=f"Has more than {MAX_LINE_BYTES:,} bytes"))
         else:
             try:
-                records.append(kind.validate_json(line))
+                records.append(kind.validate_json(line.decode()))
+            except UnicodeDecodeError as error:
+                faults.append(LineError(line=number, field="", message=describe_bytes(error)))
             except ValidationError as error:
                 faults += [
                     LineError(line=number, field=field, message=message)

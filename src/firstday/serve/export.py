@@ -20,10 +20,11 @@ from firstday.errors import ConfigError
 from firstday.features.signals import Signals
 from firstday.features.wire_types import Impression, Interaction
 from firstday.files import write_file
-from firstday.recommend.new_items.attributes import set_counts, tabulate
+from firstday.recommend.new_items.attributes import COUNTS, set_counts, tabulate
 from firstday.serve.store.log import Log
 from firstday.serve.store.records import StoredEvent, StoredUser, to_time, to_us
-from firstday.serve.store.store import read_new_items, scan_changed
+from firstday.serve.store.store import read_all_items, scan_changed
+from firstday.tables.schema import RECOMMENDABLE
 
 STATE = ".export.json"
 """State file next to the tables, written last: the store time up to which they are complete."""
@@ -94,9 +95,15 @@ async def export(log: Log, out: Path, since: datetime | None = None) -> ExportSu
     run = _Run(out, to_us(start), until_us)
     async for user_id, members, person in scan_changed(log, run.since_us):
         run.take(user_id, members, person)
-    items, use = await read_new_items(log)
-    table = tabulate([{**one.values, "item_id": item_id} for item_id, one in items.items()])
+    new, kept, use = await read_all_items(log)
+    table = tabulate([{**item.row, "item_id": item_id} for item_id, item in new.items()])
     run.stage("new_items", set_counts(table, use.counts))
+    rows = [{RECOMMENDABLE: False} if item.withdrawn_us else item.values for item in kept.values()]
+    updates = tabulate([{**row, "item_id": item_id} for item_id, row in zip(kept, rows, strict=True)])
+    updates = updates.drop(*COUNTS, "vector")
+    run.stage(
+        "item_updates", updates.select(column for column in updates if column.name == "item_id" or column.count())
+    )
     done = run.publish()
     _write_state(out, max(until, start))
     return done

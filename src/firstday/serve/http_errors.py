@@ -60,6 +60,11 @@ def error_response(error: ApiError) -> Response:
     return JSONResponse(body, error.status_code, error.headers)
 
 
+def describe_bytes(error: UnicodeDecodeError) -> str:
+    """Name the first byte that is not UTF-8."""
+    return f"Byte {error.start + 1:,} (0x{error.object[error.start]:02X}) is not UTF-8; send text in UTF-8"
+
+
 def as_api_error(error: Exception) -> ApiError:
     """Convert an exception to an `ApiError`; the text of unexpected ones is not disclosed."""
     if isinstance(error, ApiError):
@@ -68,7 +73,10 @@ def as_api_error(error: Exception) -> ApiError:
         return _invalid(error)
     if isinstance(error, HTTPException):
         code = HTTPStatus(error.status_code).name.lower()
+        if isinstance(error.__cause__, UnicodeDecodeError):
+            return ApiError(error.status_code, code, f"{describe_bytes(error.__cause__)}.")
         message = {
+            400: "The body cannot be read as JSON; send it without deep nesting and numbers of thousands of digits.",
             404: "This path does not exist; see /v1/openapi.json.",
             405: "This path does not support this method; see the Allow header.",
         }.get(error.status_code, f"{error.detail.rstrip('.')}.")

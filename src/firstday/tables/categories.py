@@ -13,6 +13,13 @@ MAX_GROUP_VALUES = 5_000
 """Maximum number of distinct values of a group; a user column with more is free text."""
 ALWAYS_GROUP_VALUES = 50
 """Number of values up to which a column is a category, even if it has more than half as many values as rows."""
+MAX_YEARS = 10
+"""Number of different years up to which a column of them gets no note."""
+NEWEST_DAYS = 7
+MIN_COHORT = 30
+"""Minimum number of users who registered in the last days, and of the oldest quarter, to compare their values."""
+MIN_ERRORS = 4.0
+"""Minimum difference of their shares, in standard errors."""
 DAY = r"^\d{4}-\d{2}-\d{2}"
 MIN_JOINED_SHARE = 0.1
 """Share of values with a separator above which a text column is treated as joined lists."""
@@ -63,7 +70,31 @@ def drop_invalid_groups(users: pl.DataFrame, findings: Findings) -> pl.DataFrame
         counts = users[label].alias("value").drop_nulls().value_counts(name="n")
         if not check_group(label, counts, counts.height, users.height, findings):
             users = users.drop(label)
+    _note_late_values(users, findings)
     return users
+
+
+def _note_late_values(users: pl.DataFrame, findings: Findings) -> None:
+    """Note each group of which the newest users nearly all have one value, and the oldest have not, beyond chance."""
+    if "registered_at" not in users.columns:
+        return
+    time = pl.col("registered_at")
+    is_newest = time > time.max() - pl.duration(days=NEWEST_DAYS)
+    groups = pl.all().exclude(FILE, ROW, *TABLES["users"].kinds).fill_null("no value")
+    newest = users.filter(is_newest).select(groups)
+    oldest = users.filter(~is_newest & (time <= time.quantile(0.25))).select(groups)
+    n = min(newest.height, oldest.height)
+    for label in newest.columns if n >= MIN_COHORT else ():
+        usual = newest[label].mode()[0]
+        share, share_before = (float((cohort[label] == usual).mean()) for cohort in (newest, oldest))
+        chance = MIN_ERRORS * (share_before * (1 - share_before) / n) ** 0.5
+        # Below the first bound, the value itself is new, such as a version.
+        if share >= 0.9 and 0.1 <= share_before < min(0.95, 2 * share - 1, share - chance):
+            text = (
+                f"{share:.0%} of the users of the last {NEWEST_DAYS} days have {usual}, and {share_before:.0%} of the "
+                "oldest quarter; if it changes after registration, write the value at registration, or drop the column."
+            )
+            findings.note(text, "users", label)
 
 
 def check_group(label: str, counts: pl.DataFrame, n_values: int, n_users: int, findings: Findings) -> bool:
@@ -81,6 +112,10 @@ def check_group(label: str, counts: pl.DataFrame, n_values: int, n_users: int, f
     elif n_values > MAX_GROUP_VALUES or _has_many_values(n_values, n_users):
         reason = f"it has {n_values:,} values for {n_users:,} users, too many for a group"
     else:
+        most = MAX_YEARS if numbers.is_between(1900, 2100).all() else ALWAYS_GROUP_VALUES
+        if are_numbers and n_values > most:
+            text = "if they are amounts, write ranges such as 10-19, and the year of birth as age"
+            findings.note(f"{n_values:,} numbers, each a category of its own; {text}.", "users", label)
         for is_odd, finding, advice in ODD_VALUE_CHECKS:
             odd = counts.filter(is_odd).sort(_FOLDED, "value")
             n_odd = int(odd["n"].sum())
@@ -147,7 +182,11 @@ def _conform_attribute(column: Column) -> pl.Series | None:
         return values
     elif values.dtype != pl.String:
         column.ignore(f"filters cannot use {values.dtype}")
-    elif _has_many_values(n := values.n_unique(), len(values)) and not values.str.contains(DAY).all():
+    elif (
+        column.table == "items"
+        and _has_many_values(n := values.n_unique(), len(values))
+        and not values.str.contains(DAY).all()
+    ):
         column.ignore(f"it has {n:,} values for {len(values):,} items, too many for filters")
     else:
         amounts = values.filter(values.str.contains(AMOUNT))

@@ -49,7 +49,7 @@ def conform_table(name: str, rows: pl.DataFrame, findings: Findings, *, is_text:
         values = to_text(values) if values.dtype in TEXT_TYPES else values
         column = Column(name, label, kind, values, origin, is_text, findings, reasons)
         if nearest := find_nearest(name, label, frame.columns):
-            column.note(f"was not read as {nearest}; if it contains that, {name_column(label, nearest)}.")
+            column.note(f"was not read as {nearest}; if it contains that, {name_column(nearest, label)}.")
         if re.fullmatch(NAMELESS, label):
             column.ignore("it has no name, or is the index of a pandas table; index=False omits the latter")
         elif (conformed := CONVERSIONS[kind](column)) is not None:

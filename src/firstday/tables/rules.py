@@ -14,17 +14,24 @@ RAW, VALUE = pl.col("written"), pl.col("value")
 """The column as read (for kinds whose rules need it), and its converted values."""
 DATE = r"^\d{4}-\d{2}-\d{2}([T ]00:00(:00(\.0+)?)?)?$"
 WHOLE_WITH_DECIMALS = r"^(-?\d+)\.0+$"
+NO_IDS = ("undefined", "null", "NaN", "None", "[object Object]")
+"""What programs write in place of an id that they do not have."""
 MISSING_MARKERS = (
-    "n/a", "#n/a", "na", "<na>", "null", "(null)", "none", "nil", "nan", "nat", r"\n", "-", "--", "?", "unknown",
+    *map(str.lower, NO_IDS), "n/a", "#n/a", "na", "<na>", "(null)", "nil", "nat", r"\n", "-", "--", "?", "unknown",
 )  # fmt: skip
 """Common missing-value markers, in lower case."""
+_IS_NO_ID = (VALUE.str.strip_chars() == "") | VALUE.str.to_lowercase().is_in(MISSING_MARKERS)
 VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
     "id": (
         Rule(
-            "have spaces, decimals or a missing-value marker in an id; ids are kept as written",
-            (VALUE.str.strip_chars() != VALUE)
-            | VALUE.str.to_lowercase().is_in(MISSING_MARKERS)
-            | VALUE.str.contains(WHOLE_WITH_DECIMALS),
+            "have a blank or a missing-value marker as id",
+            _IS_NO_ID,
+            advice="each marker counts as one id; write the right ids, or drop the rows",
+            value=VALUE,
+        ),
+        Rule(
+            "have spaces or decimals in an id; ids are kept as written",
+            ~_IS_NO_ID & ((VALUE.str.strip_chars() != VALUE) | VALUE.str.contains(WHOLE_WITH_DECIMALS)),
             value=VALUE,
         ),
     ),
@@ -145,6 +152,7 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
     "interactions": empty_rules("user_id", "signal"),
     "users": (*_unique("user_id"), GUEST_RULE),
     "items": _unique("item_id"),
+    "item_updates": _unique("item_id"),
     "collections": (
         *empty_rules("entity", "entity_id", "item_id"),
         Rule(

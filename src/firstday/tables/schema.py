@@ -45,6 +45,10 @@ class TableSchema:
 
 
 ASSIGNMENT = ("user_id", "experiment", "variant")
+RECOMMENDABLE = "recommendable"
+"""Boolean column of items; false: the item is never recommended."""
+EXPIRES_AT = "expires_at"
+"""Column of items with the time from which on the item is not recommended."""
 TABLES: Mapping[str, TableSchema] = {
     "interactions": TableSchema(
         {
@@ -67,7 +71,19 @@ TABLES: Mapping[str, TableSchema] = {
         {"user_id": "id", "registered_at": "time", "age": "age", "guest_ids": "ids"}, ("user_id",), "group"
     ),
     "items": TableSchema(
-        {"item_id": "id", "title": "text", "description": "text", "vector": "vector", "added_at": "time"},
+        {
+            "item_id": "id",
+            "title": "text",
+            "description": "text",
+            "vector": "vector",
+            "added_at": "time",
+            EXPIRES_AT: "time",
+        },
+        ("item_id",),
+        "entity",
+    ),
+    "item_updates": TableSchema(
+        {"item_id": "id", "title": "text", "description": "text", "added_at": "time", "expires_at": "time"},
         ("item_id",),
         "entity",
     ),
@@ -83,11 +99,9 @@ TABLES: Mapping[str, TableSchema] = {
     "embeddings/users": TableSchema({"user_id": "id", "vector": "vector"}, ("user_id", "vector")),
     "embeddings/items": TableSchema({"item_id": "id", "vector": "vector"}, ("item_id", "vector")),
 }
-"""Schemas by table name; users and items come before the tables that refer to them."""
+"""Schemas by table name; users and items come before the tables that refer to them or update them."""
 HOMES = {"user_id": "users", "friend_id": "users", "item_id": "items"}
 """The table that an id column refers to."""
-RECOMMENDABLE = "recommendable"
-"""Boolean column of items; false: the item is never recommended."""
 ITEM = "item"
 """The recommended entity; every other entity (artist, genre, ...) is a set of items."""
 UTC_MICROSECONDS = pl.Datetime("us", "UTC")
@@ -101,11 +115,13 @@ WHOLE_NUMBER = r"^(0|-?[1-9][0-9]{0,17})$"
 NAMELESS = r"\s*|Unnamed: \d+|__index_level_\d+__"
 """Pattern of empty column names and of names that pandas gives to an index."""
 
+_PERSON = "user|customer|member|account|visitor|reviewer|player|client|household"
+_WORK = "item|product|track|song|movie|film|book|article|video|episode|podcast|game"
 OTHER_NAMES: Mapping[str, str] = {
-    "user_id": r"id|(user|customer|member|account|visitor|reviewer|player|client|household|u)(id|key|no|number)?",
-    "item_id": r"item|product|(?!rating|review|event|order|session|row|line|invoice|entity).*(id|sku|asin|isbn|code)",
+    "user_id": rf"id|({_PERSON}|u)(id|uuid|key|no|number|name)?",
+    "item_id": rf"{_WORK}|(?!{_PERSON}|rating|event|order|session|row|line|invoice|entity).*(id|sku|asin|isbn|code)",
     "signal": r"(event|action|behaviou?r)(type|name)?|type",
-    "timestamp": r"(?!play|run).*(date|time|stamp|posted|created).*|when|ts|at|day",
+    "timestamp": r"(?!play|run).*(date|time|stamp|posted|created).*|when|ts|(.*ed)?at|day",
     "weight": r".*(count|plays|quantity|hours|minutes|duration|playtime).*",
     "rating": r".*(rating|star|score|grade)s?",
     "registered_at": r".*(regist|signup|join|since|created).*",
@@ -119,22 +135,25 @@ OTHER_NAMES: Mapping[str, str] = {
 def find_nearest(table: str, column: str, present: Collection[str]) -> str:
     """Return the first column of a table that a column with another name may be, and that is absent; "" if none."""
     name = fold_name(column)
-    for label in TABLES[table].kinds:
+    kinds = TABLES[table].kinds
+    for label in () if column in kinds and column in present else kinds:
         if label not in present and re.fullmatch(f"{fold_name(label)}|{OTHER_NAMES.get(label, '-')}", name):
             return label
     return ""
 
 
-def name_column(column: str, label: str) -> str:
-    """Return how to read a column as another."""
-    return f"rename {column!r} to {label}, or add --column {shlex.quote(f'{column.strip()}={label}')}"
+def name_column(label: str, *columns: str) -> str:
+    """Return how to read a column, or one of several, as another."""
+    options = " or ".join(f"--column {shlex.quote(f'{column.strip()}={label}')}" for column in columns)
+    names = ", ".join(map(repr, columns))
+    return f"rename {'the right one of ' * (len(columns) > 1)}{names} to {label}, or add {options}"
 
 
 def missing_column(name: str, label: str, columns: Iterable[str], advice: str = "add it") -> Fault:
     """Return "users.user_id: the column is missing (found: ID); rename 'ID' to user_id, or add --column ID=..."."""
     present = list(columns)
     variants = [column for column in present if find_nearest(name, column, present) == label]
-    advice = name_column(variants[0], label) if variants else advice
+    advice = name_column(label, *variants) if variants else advice
     return Fault("missing_column", f"the column is missing (found: {', '.join(present)}); {advice}.", name, label)
 
 

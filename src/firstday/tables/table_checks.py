@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
 
 import polars as pl
 
@@ -13,7 +14,16 @@ from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults
 from firstday.tables.guests import split_guests
 from firstday.tables.raw_table import RawTable
 from firstday.tables.rules import RULES, reference_rule
-from firstday.tables.schema import HOMES, TABLES, Frames
+from firstday.tables.schema import EXPIRES_AT, HOMES, RECOMMENDABLE, TABLES, UTC_MICROSECONDS, Frames
+
+_KEY = "firstday: id as text"
+_UPDATABLE = {
+    "title": pl.String(),
+    "description": pl.String(),
+    RECOMMENDABLE: pl.Boolean(),
+    EXPIRES_AT: UTC_MICROSECONDS,
+}
+"""Columns that an update may state even if `items` lacks them."""
 
 
 def _reference_rules(name: str, frames: Frames) -> list[Rule]:
@@ -26,7 +36,8 @@ def _reference_rules(name: str, frames: Frames) -> list[Rule]:
             if home == "users" and "guests" in frames:
                 known = pl.concat([known, frames["guests"]["own_id"]])
             is_known = pl.col(column).cast(pl.String).is_in(known.implode())
-            rules.append(reference_rule(column, home, ids, ~is_known, is_fault=name != "friends"))
+            is_fault = name not in ("friends", "item_updates")
+            rules.append(reference_rule(column, home, ids, ~is_known, is_fault=is_fault))
     return rules
 
 
@@ -43,7 +54,8 @@ def check_frames(
     or lacks a required column, is omitted, and references to it are not checked. Unless `are_all`, the tables contain a
     subset of users: whether columns are groups is not checked, and friends may be in another part.
 
-    `users` has one row per person. If there are guests, the result has their table (`split_guests`).
+    `users` has one row per person. If there are guests, the result has their table (`split_guests`). `items` has the
+    values of `item_updates`, which is not in the result, and what has expired is not recommendable.
     """
     frames = {}
     for home in named_ids.keys() - raw.keys():
@@ -51,7 +63,7 @@ def check_frames(
         frames[home] = named_ids[home].to_frame(column)
     for name in TABLES:  # users and items first: other tables refer to them
         table = raw.get(name)
-        if name == "interactions" or table is None:
+        if name == "interactions" or table is None or (name == "item_updates" and table.whole.is_empty()):
             continue
         try:
             rows = check_table(name, table, frames, findings, are_all=are_all)
@@ -64,6 +76,10 @@ def check_frames(
                 frames |= split_guests(rows)
             if name == "items" and name in named_ids:
                 add_items_of_interactions(frames, named_ids, findings)
+    updates = frames.pop("item_updates", None)
+    if "items" in frames:
+        items = frames["items"] if updates is None else _update_items(frames["items"], updates, findings)
+        frames["items"] = withdraw_expired(items, findings)
     if "embeddings/items" in frames:
         check_item_vectors(frames, findings)
     share_id_types(frames)
@@ -101,6 +117,33 @@ def add_items_of_interactions(
         noun="items",
         examples=new.head(1),
     )
+
+
+def _update_items(items: pl.DataFrame, updates: pl.DataFrame, findings: Findings) -> pl.DataFrame:
+    """Return items with the values that updates state, null for none; note the columns that items do not have."""
+    types = _UPDATABLE | items.schema
+    key = pl.col("item_id").cast(pl.String).alias(_KEY)
+    stated = updates.select(key, pl.exclude("item_id")).drop_nulls(_KEY).unique(_KEY)
+    for name, dtype in stated.drop(_KEY).schema.items():
+        if types.get(name) != dtype:
+            findings.note(f"ignored: items has no column {name!r} of type {dtype}.", "item_updates", name)
+            stated = stated.drop(name)
+    added = [
+        pl.lit(None, types[name]).alias(name) for name in stated.columns if name in _UPDATABLE.keys() - items.columns
+    ]
+    return items.with_columns(key, *added).update(stated, on=_KEY).drop(_KEY)
+
+
+def withdraw_expired(items: pl.DataFrame, findings: Findings) -> pl.DataFrame:
+    """Return items of which those that have expired by now are not recommendable."""
+    if EXPIRES_AT not in items.columns:
+        return items
+    is_expired = (items[EXPIRES_AT] <= datetime.now(UTC)).fill_null(False)
+    findings.note_rows(
+        "items", int(is_expired.sum()), items.height, "have expired; they are in no list", column=EXPIRES_AT
+    )
+    stated = items.get_column(RECOMMENDABLE, default=pl.repeat(None, items.height, dtype=pl.Boolean, eager=True))
+    return items.with_columns(stated.set(is_expired, False).alias(RECOMMENDABLE))
 
 
 def _missing_ids(ids: pl.Series, others: pl.Series) -> pl.Series:

@@ -278,7 +278,7 @@ def _learn_methods(source: _Source, stage: _WarmStage, wrap: ObjectiveWrapper, p
     encoder = _fit_encoder(source, stage, warm_days[0], stored)
     cohort = split.validation
     days, _ = catalogue.translate(dataset, cohort.users, cohort.day_one)
-    excluded = days.excluded_items(config.signals)
+    excluded = days.excluded_items(config.signals, encoder.members_of_items)
     if cohort.not_yet_added is not None:
         excluded = union_rows([excluded, cohort.not_yet_added])
     rows = draw_evaluated(days.n_users, days.n_items)
@@ -335,7 +335,7 @@ def _join_learning_data(
         validation_excluded=excluded,
         profile=warm_days[0].profile,
         day_one_uses=[select_uses(day, signals, uses.n_rows, uses.n_columns) for day in stage.split.warm_day_one],
-        day_one_excluded=[day.excluded_items(signals) for day in warm_days],
+        day_one_excluded=[day.excluded_items(signals, encoder.members_of_items) for day in warm_days],
         unlisted=source.dataset.unlisted,
         members_of_items=encoder.members_of_items,
         item_columns=source.dataset.columns,

@@ -367,7 +367,10 @@ def describe_lack(night: Night) -> str:
         f"{len(night.cohort):,} held-out users are new to the current model (none if train made it), and a comparison "
         f"needs {MIN_COMPARED}"
     )
-    return f"{night.fault or too_few}; publish without a comparison with gate 0 (--gate 0)"
+    advice = "publish without a comparison with gate 0 (--gate 0)"
+    if night.signs.get("registrations", 1.0) < 0.5:
+        advice = "most users registered at one time: correct users.registered_at, or leave unknown times empty"
+    return f"{night.fault or too_few}; {advice}"
 
 
 def describe_loss(night: Night) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 
 from firstday.data.dataset import Dataset
 from firstday.data.first_uses import FirstUses, count_first_uses
@@ -21,13 +22,14 @@ from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
 from firstday.segment.segments import ItemCounts, Segments, count_items, rank_items
 from firstday.sparse import SparseRows
+from firstday.tables.schema import RECOMMENDABLE
 
 
 def renew_counts(model: TrainedModel, dataset: Dataset, held_out: np.ndarray) -> TrainedModel:
     """Return the model with counts of all users who are not held out, a mask of shape (n_users,), and a new clock.
 
-    What was trained stays as it is. Items and profile values that the model does not know are ignored, and impressions
-    are not counted again.
+    Titles, columns and unlisted items become those of the tables, as far as these have them. What was trained stays as
+    it is. Items and profile values that the model does not know are ignored, and impressions are not counted again.
     """
     config = model.config
     signals = config.signals
@@ -35,6 +37,7 @@ def renew_counts(model: TrainedModel, dataset: Dataset, held_out: np.ndarray) ->
     histories = choose_target_days(read_histories(dataset, config, log), config)
     window = histories.life(config.registration)
     warm = np.flatnonzero(histories.can_be_warm & ~held_out)
+    model = _renew_items(model, dataset)
     known, _ = model.catalogue.translate(dataset, warm, take_actions(dataset.actions(window), warm))
     uses = select_uses(known.actions, signals, len(warm), model.n_items)
     everyone = count_items(np.zeros(len(warm), dtype=np.int64), uses, 1)
@@ -47,6 +50,8 @@ def renew_counts(model: TrainedModel, dataset: Dataset, held_out: np.ndarray) ->
         newest = collect_newcomers(dataset, config, histories, find_newest(histories, np.flatnonzero(held_out)))
         clock = _renew_clock(model, dataset, first_uses, newest)
     data = {**model.facts["data"], "warm_users": len(warm)}
+    if len(model.unlisted):
+        data["items_unlisted"] = len(model.unlisted)
     if dataset.events.last is not None:
         data["counted_until"] = write_moment(dataset.events.last)[:10]
     return replace(
@@ -56,6 +61,29 @@ def renew_counts(model: TrainedModel, dataset: Dataset, held_out: np.ndarray) ->
         segments=_renew_segments(model, vectors, uses),
         facts={**model.facts, "data": data},
     )
+
+
+def _renew_items(model: TrainedModel, dataset: Dataset) -> TrainedModel:
+    """Return the model with titles, columns and unlisted items as in the tables, as far as the tables have them."""
+    catalogue = model.catalogue
+    rows = dataset.items.lookup(catalogue.items.values)
+    is_there = pl.Series(rows >= 0)
+
+    def renew(new: pl.Series, old: pl.Series) -> pl.Series:
+        return new.gather(np.maximum(rows, 0)).zip_with(is_there, old) if new.dtype == old.dtype else old
+
+    columns = {
+        name: renew(dataset.columns[name], old) if name in dataset.columns else old
+        for name, old in catalogue.columns.items()
+    }
+    titles = catalogue.titles
+    if titles and dataset.titles:
+        titles = tuple(renew(pl.Series(dataset.titles), pl.Series(titles)))
+    unlisted = model.unlisted
+    if RECOMMENDABLE in dataset.columns:
+        is_listed = pl.Series(~np.isin(np.arange(len(dataset.items)), dataset.unlisted))
+        unlisted = np.flatnonzero(~renew(is_listed, pl.Series(model.listed)).to_numpy()).astype(np.int32)
+    return replace(model, catalogue=replace(catalogue, columns=columns, titles=titles), unlisted=unlisted)
 
 
 def _renew_groups(model: TrainedModel, profile: Mapping[str, np.ndarray], uses: SparseRows) -> dict[str, ItemCounts]:

@@ -31,6 +31,7 @@ SIGNS = {
     "times": "numbers of interactions by month and hour that the tables still have",
     "other users": "interactions that are not of the most active user",
     "other items": "users who do not use the most used item",
+    "registrations": "users who did not register at the most frequent time",
     "similar items": "similarity of the items that one user uses",
     "precision": "precision of the current model on held-out users",
     "item columns": "items that still have their value of",
@@ -40,8 +41,8 @@ KEPT_SIGNS = ("kept uses", "known items", "item counts")
 """Signs that are 1 for the tables that a model was trained on."""
 USUAL_FALL = 0.05
 """Relative fall of a sign that is usual in any log."""
-NOISE = {"similar items": 4.0, "precision": 6.0}
-"""Factors on the usual fall of signs that vary by chance."""
+NOISE = {"registrations": 6.0, "similar items": 4.0, "precision": 6.0}
+"""Factors on the usual fall of signs that vary by chance, or on a day of many newcomers, if times are dates."""
 NEW = "new rows: "
 """Prefix of the signs of rows that are newer than the current model."""
 NEW_FALL = 0.6
@@ -102,6 +103,9 @@ def measure_signs(
     if times_before:
         n_rows = np.array([(times.get(name, 0), n) for name, n in times_before.items()])
         signs["times"] = _share_kept(n_rows[:, 0], n_rows[:, 1])
+    if dataset.registered_at is not None:
+        _, n_registered = np.unique(dataset.registered_at[dataset.registered_at >= 0], return_counts=True)
+        signs["registrations"] = 1 - float(n_registered.max(initial=0) / max(1, n_registered.sum()))
     if model.warm is not None:
         users = dataset.find_users(model.warm.ids.values)
         rows = np.flatnonzero(users >= 0)

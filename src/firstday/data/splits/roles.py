@@ -90,9 +90,9 @@ def require_enough_users(roles: Roles, histories: Histories, config: Config, *, 
     raise DataError(
         f"users: {n_warm:,} can be trained on (at least {MIN_LEARNED_ITEMS} used items) and {len(roles.validation):,} "
         f"validated on (registered in the log, and used something new within {histories.target_days:g} days that end "
-        f"before {write_moment(log.end)}), but training needs 2 of each; provide a log longer than "
-        f"{(log.end - log.start) / DAY_US:.0f} days, set a shorter registration.target_days, or use the protocol "
-        "`sampled`."
+        f"before {write_moment(log.end)}), but training needs 2 of each; correct users.registered_at, "
+        f"provide a log longer than {(log.end - log.start) / DAY_US:.0f} days, set a shorter registration.target_days, "
+        "or use the protocol `sampled`."
     )
 
 

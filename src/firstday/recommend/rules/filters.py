@@ -148,14 +148,15 @@ class Filter:
     """A filter of items.
 
     `values` has the values of ``user.NAME`` and ``lists.NAME``: ``values["user"][NAME]``, ...; times such as ``-14d``
-    count from ``values["user"][NOW]``. `find_items` appends to `notes` which texts of the filter no item has. Unless
-    they `are_all` to which the filter applies, the items do not decide what a column can be compared with.
+    count from ``values["user"][NOW]``. `find_items` adds to `unmatched` which texts of the filter no item has, with a
+    hint for each. Unless they `are_all` to which the filter applies, the items do not decide what a column can be
+    compared with.
     """
 
     text: str
     columns: Columns
     values: Mapping[str, Mapping[str, Any]]
-    notes: list[str] = field(default_factory=list)
+    unmatched: dict[str, str] = field(default_factory=dict)
     are_all: bool = True
 
     def find_items(self) -> np.ndarray:
@@ -282,7 +283,7 @@ class Filter:
         for text in texts.head(MAX_EXAMPLES):
             known = values.drop_nulls().unique().sort()
             hint = hint_at(text, tuple(known)) if len(known) <= MAX_NEAR else ""
-            self.notes.append(f"{name} has no value {text!r}{hint}")
+            self.unmatched[f"{name} has no value {text!r}"] = hint
 
     def _quote(self, node: ast.expr) -> str | None:
         return ast.get_source_segment(self.text.strip(), node)

@@ -13,12 +13,27 @@ from firstday.errors import FirstdayError
 DAY_US = 86_400_000_000
 
 
-NOT_USERS = SERVICE, LISTS, ITEMS, ITEM_USE = "", "\x01item_lists", "\x01new_items", "\x01item_use"
-"""Owners that are not users: of facts about the service, of item lists, of new items, and of counts of their use."""
+NOT_USERS = SERVICE, LISTS, ITEMS, ITEM_USE = "", "\x01item_lists", "\x01items", "\x01item_use"
+"""Owners that are not users: of facts about the service, of item lists, of items, and of counts of the use of new ones.
+"""
 
 
-MAX_STORED_ITEMS = 10_000
-"""Maximum number of new items to keep, including deleted ones; the most recently put ones are kept."""
+KEPT_ITEMS = "\x01kept_items"
+"""Kind of the items that neither expire nor are capped: updates of a model's items, and withdrawals.
+
+Other entries of `ITEMS`, new items, have the kind `ITEMS`.
+"""
+
+
+REMOVAL = "removal"
+"""Kind of an entry that removes the one with its id, and is not stored itself."""
+
+
+ITEM_KINDS_SQL = f"('{ITEMS}', '{KEPT_ITEMS}')"
+
+
+MAX_NEW = 10_000
+"""Maximum number of items of the kind `ITEMS`; the most recently put ones are kept."""
 
 
 class StoreError(FirstdayError):
@@ -45,8 +60,13 @@ class Retention:
             "use": self.max_events_per_user,
             "shown": self.max_shown_per_user,
             "list": self.max_lists_per_user,
-            ITEMS: MAX_STORED_ITEMS,
+            ITEMS: MAX_NEW,
         }
+
+    @property
+    def items_at_once(self) -> int:
+        """Maximum number of items that `Log.read` reads at once; at most half of them have expired."""
+        return 2 * self.caps[ITEMS]
 
 
 def now_us() -> int:
@@ -118,7 +138,7 @@ class Log(Protocol):
     async def read(self, owners: Sequence[str], since_us: int = -1) -> list[list[StoredEntry]]:
         """Return the unexpired entries of each owner in order of time.
 
-        With `since_us`, only those after this time; the owners have one kind each, which is capped and named like them.
+        With `since_us`, only the first `items_at_once` after this time; the only owner is `ITEMS`.
         """
         ...
 

@@ -18,7 +18,10 @@ from firstday.serve.store.log import (
     DAY_US,
     EXPIRING_SQL,
     FIELDS,
+    ITEM_KINDS_SQL,
+    ITEMS,
     NOT_USERS,
+    REMOVAL,
     Entry,
     Log,
     Retention,
@@ -52,6 +55,7 @@ IF to_regclass('firstday_log') IS NULL THEN
     owner TEXT COLLATE "C", id TEXT COLLATE "C", kind TEXT COLLATE "C" NOT NULL, us BIGINT NOT NULL,
     is_told BOOLEAN NOT NULL DEFAULT false, body TEXT NOT NULL, PRIMARY KEY (owner, id));
   CREATE INDEX IF NOT EXISTS firstday_log_by_time ON firstday_log (us, kind);
+  CREATE INDEX IF NOT EXISTS firstday_items_by_time ON firstday_log (kind, (us + 0)) WHERE kind < ' ';
   CREATE SEQUENCE IF NOT EXISTS firstday_latest MINVALUE 0 START 0;
 END IF;
 END $$;
@@ -64,8 +68,13 @@ LOCK = "SELECT pg_advisory_xact_lock('firstday_log'::regclass::bigint)"
 """A writing transaction holds this lock until its end, so that entries become readable in the order of their times. It
 leaves no dead rows behind, unlike a lock on a row that holds the time."""
 FACTS = "SELECT last_value, us FROM firstday_latest, firstday_log WHERE owner = '' AND id = 'retention'"
-READ = f"""SELECT owner, kind, us, is_told, body FROM firstday_log WHERE owner = ANY(%s) AND us + 0 > %s
+READ = f"""SELECT owner, kind, us, is_told, body FROM firstday_log WHERE owner = ANY(%(owners)s)
 UNION ALL SELECT NULL, 'now', {NOW_US}, false, '' ORDER BY us"""  # noqa: S608
+READ_ITEMS = f"""(SELECT owner, kind, us, is_told, body FROM firstday_log
+WHERE owner || '' = ANY(%(owners)s) AND kind IN {ITEM_KINDS_SQL} AND us + 0 > %(since_us)s
+ORDER BY us + 0 LIMIT %(limit)s)
+UNION ALL SELECT NULL, 'now', {NOW_US}, false, '' ORDER BY us"""  # noqa: S608
+"""Reads the index of items by time alone: those by owner and by the time of all entries do not serve the conditions."""
 DELETE = """DELETE FROM firstday_log WHERE owner = ANY(%(owners)s) AND NOT EXISTS (SELECT FROM firstday_log
   WHERE owner = ANY(%(owners)s) AND kind IN ('alias', 'guest') AND us + 0 > %(until_us)s)"""
 IS_DELETED = "SELECT NOT EXISTS (SELECT FROM firstday_log WHERE owner = ANY(%(owners)s))"
@@ -93,6 +102,7 @@ WHERE log.owner = entry.owner AND log.id = entry.id
 APPEND = f"""INSERT INTO firstday_log (owner, kind, id, body, us)
 SELECT owner, kind, id, body, {FIRST_US} + number FROM unnest(%(owner)s::text[], %(kind)s::text[], %(id)s::text[],
   %(body)s::text[], %(replace_before_us)s::bigint[]) WITH ORDINALITY AS entry (owner, kind, id, body, before_us, number)
+WHERE kind != '{REMOVAL}'
 ORDER BY before_us DESC, CASE WHEN before_us = {ALWAYS} THEN -number ELSE number END
 ON CONFLICT DO NOTHING RETURNING us - {FIRST_US}"""  # noqa: S608
 """Returns the numbers of new entries, from 1. Of entries with the same id, that which may replace the newest one is
@@ -106,10 +116,17 @@ KEEP_NEWEST = """WITH capped AS MATERIALIZED (
   SELECT owner, kind, (SELECT us FROM firstday_log AS log WHERE log.owner = entry.owner AND log.kind = entry.kind
     ORDER BY us + 0 DESC LIMIT 1 OFFSET cap) AS newest_us
   FROM (SELECT DISTINCT * FROM unnest(%(owner)s::text[], %(kind)s::text[]) AS entry (owner, kind)) AS entry
-  JOIN unnest(%(kinds)s::text[], %(caps)s::bigint[]) AS caps (kind, cap) USING (kind))
+  JOIN unnest(%(kinds)s::text[], %(caps)s::bigint[]) AS caps (kind, cap) USING (kind) WHERE owner != kind)
 DELETE FROM firstday_log AS log USING capped
 WHERE log.owner = capped.owner AND log.kind = capped.kind AND log.us + 0 <= newest_us AND newest_us IS NOT NULL"""
-WRITE = TAKE_TIMES, TOUCH_USERS, REMOVE_REPLACED, APPEND, SET_TOLD, KEEP_NEWEST
+KEEP_NEWEST_ITEMS = f"""DELETE FROM firstday_log WHERE EXISTS (
+  SELECT FROM unnest(%(owner)s::text[], %(kind)s::text[]) AS entry (of_entry, kind_of_entry)
+  WHERE of_entry = '{ITEMS}' AND kind_of_entry = '{ITEMS}')
+AND owner || '' = '{ITEMS}' AND kind = '{ITEMS}' AND us + 0 <= (SELECT us + 0 FROM firstday_log
+  WHERE owner || '' = '{ITEMS}' AND kind = '{ITEMS}' ORDER BY us + 0 DESC LIMIT 1 OFFSET
+  (SELECT cap FROM unnest(%(kinds)s::text[], %(caps)s::bigint[]) AS caps (kind, cap) WHERE kind = '{ITEMS}'))"""  # noqa: S608
+"""The same by the index of items."""
+WRITE = TAKE_TIMES, TOUCH_USERS, REMOVE_REPLACED, APPEND, SET_TOLD, KEEP_NEWEST, KEEP_NEWEST_ITEMS
 PURGE = (
     f"""DELETE FROM firstday_log WHERE (owner, id) IN
     (SELECT owner, id FROM firstday_log WHERE kind IN ({EXPIRING_SQL}) AND us < {OLDEST_US} LIMIT {PURGE_BATCH})""",  # noqa: S608
@@ -208,7 +225,8 @@ class PostgresLog(Log):
     async def read(self, owners: Sequence[str], since_us: int = -1) -> list[list[StoredEntry]]:
         """See `Log.read`."""
         async with self._connect("read") as connection:
-            found = await connection.execute(READ, (list(owners), since_us))
+            values = {"owners": list(owners), "since_us": since_us, "limit": self.rules.items_at_once}
+            found = await connection.execute(READ_ITEMS if since_us >= 0 else READ, values)
         logs: defaultdict[str | None, list[StoredEntry]] = defaultdict(list)
         for owner, *entry in await found.fetchall():
             logs[owner].append(tuple(entry))

@@ -23,8 +23,13 @@ from pydantic import (
 
 from firstday.features.signals import Signals
 from firstday.features.wire_types import Id, Impression, Interaction, ListId, ListPosition, Policy, Propensity
-from firstday.serve.store.log import ALWAYS, DAY_US, FIELDS, NEVER, Entry, StoredEntry, now_us
+from firstday.serve.store.log import ALWAYS, FIELDS, NEVER, Entry, StoredEntry, now_us
 
+MIN_YEAR = 1971
+"""First year of an event; a time of 1970 was 0 or had another unit."""
+MAX_AHEAD_US = 3_600_000_000
+"""Maximum time by which the clock of a caller may be ahead."""
+_TIMES = f"from {MIN_YEAR} to an hour from now"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -50,9 +55,9 @@ def _read_time(value: Any, read: ValidatorFunctionWrapHandler) -> datetime:
     """Parse the time of an event in UTC; refuse numbers, times without offset and times of the future."""
     if isinstance(value, str) and re.match(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:", value):
         time: datetime = read(value)
-        if 0 <= to_us(time) < now_us() + DAY_US:
+        if time.year >= MIN_YEAR and to_us(time) < now_us() + MAX_AHEAD_US:
             return time.astimezone(UTC)
-    raise ValueError("give a date and time with an offset, from 1971 to now, such as 2026-01-31T12:00:00Z")
+    raise ValueError(f"give a date and time with an offset, {_TIMES}, such as 2026-01-31T12:00:00Z")
 
 
 EventId = Annotated[Id, Field(description="Your event id, unique per user.")]
@@ -65,7 +70,7 @@ EventTime = Annotated[
         Field(json_schema_extra={"pattern": r"^(197[1-9]|19[89][0-9]|20[0-9][0-9])-"}),
     ]
     | None,
-    Field(description="Time of the event, from 1971 to tomorrow, with UTC offset. Stored, but does not affect lists."),
+    Field(description=f"Time of the event, {_TIMES}, with UTC offset. Stored, but does not affect lists."),
 ]
 
 
@@ -145,11 +150,17 @@ class Profile:
 
 
 @dataclass(frozen=True)
-class NewItem:
-    """An item added since training: its row of the table `items`, and when its id was first put."""
+class StoredItem:
+    """What was put of an item: columns of the table `items`, when its id was first put, and withdrawn (0: not)."""
 
     values: Mapping[str, Any]
     first_us: int
+    withdrawn_us: int = 0
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The values of a new item, which was added when it was first put, unless they say otherwise."""
+        return {"added_at": to_time(self.first_us).isoformat(), **self.values}
 
 
 @dataclass(frozen=True)

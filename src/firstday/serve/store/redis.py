@@ -11,7 +11,16 @@ from urllib.parse import urlsplit
 
 from firstday.errors import MissingExtraError
 from firstday.serve.store.cool_down import CoolDown
-from firstday.serve.store.log import DAY_US, NOT_USERS, Entry, Log, Retention, StoredEntry, keep_unexpired
+from firstday.serve.store.log import (
+    DAY_US,
+    KEPT_ITEMS,
+    NOT_USERS,
+    Entry,
+    Log,
+    Retention,
+    StoredEntry,
+    keep_unexpired,
+)
 
 try:
     from redis.asyncio import Redis
@@ -25,8 +34,8 @@ except ModuleNotFoundError:  # pragma: no cover
 
 APPEND = """
 -- KEYS: clock, retention, users by time of their last entry;
--- per owner: the log (hash: ID to 'TIME KIND IS_TOLD BODY'), ids by time of each capped kind
--- ARGV: retention in microseconds, capped kinds, caps; per owner: (id of a user or false, entries)
+-- per owner: the log (hash: ID to 'TIME KIND IS_TOLD BODY'), ids by time of each indexed kind
+-- ARGV: retention in microseconds, indexed kinds, caps of the first ones; per owner: (id of a user or false, entries)
 -- Entry: number, kind, ID, body, replace_before_us, ID of the list whose impressions it reports
 local latest, retention, time = tonumber(redis.call('GET', KEYS[1]) or 0), tonumber(ARGV[1]), redis.call('TIME')
 local now, kinds, caps = time[1] * 1000000 + time[2], cjson.decode(ARGV[2]), cjson.decode(ARGV[3])
@@ -40,8 +49,8 @@ for number, owner in ipairs(cjson.decode(ARGV[4])) do
   local first = 4 + (number - 1) * (1 + #kinds)
   local log, sets = KEYS[first], {}
   local function time_of(id)
-    local text = redis.call('HGET', log, id)
-    return text and tonumber(string.match(text, '%d+'))
+    local us, kind = string.match(redis.call('HGET', log, id) or '', '^(%d+) (%S+)')
+    return tonumber(us), kind
   end
   local function remove(set, ids)
     for _, id in ipairs(ids) do
@@ -57,13 +66,19 @@ for number, owner in ipairs(cjson.decode(ARGV[4])) do
   end
   for i, kind in ipairs(kinds) do
     sets[kind] = KEYS[first + i]
-    remove(sets[kind], redis.call('ZRANGEBYSCORE', sets[kind], '-inf', string.format('(%.0f', oldest)))
+    if caps[i] then
+      remove(sets[kind], redis.call('ZRANGEBYSCORE', sets[kind], '-inf', string.format('(%.0f', oldest)))
+    end
   end
   for _, entry in ipairs(owner[2]) do
     local number, kind, id, body, since, list = unpack(entry)
-    local is_new = (time_of(id) or -1) < since
-    if is_new then
+    local old_us, old_kind = time_of(id)
+    local is_new = (old_us or -1) < since
+    if kind == 'removal' then
+      if is_new and old_us then remove(sets[old_kind], {id}) end
+    elseif is_new then
       local us = next_us()
+      if sets[old_kind] then redis.call('ZREM', sets[old_kind], id) end
       redis.call('HSET', log, id, us .. ' ' .. kind .. ' 0 ' .. body)
       if sets[kind] then redis.call('ZADD', sets[kind], us, id) end
       local shown = list and redis.call('HGET', log, list)
@@ -74,9 +89,9 @@ for number, owner in ipairs(cjson.decode(ARGV[4])) do
     end
     result[number] = is_new and 1 or 0
   end
-  for i, kind in ipairs(kinds) do
-    local excess = redis.call('ZCARD', sets[kind]) - caps[i]
-    if excess > 0 then remove(sets[kind], redis.call('ZRANGE', sets[kind], 0, excess - 1)) end
+  for i, cap in ipairs(caps) do
+    local excess = redis.call('ZCARD', sets[kinds[i]]) - cap
+    if excess > 0 then remove(sets[kinds[i]], redis.call('ZRANGE', sets[kinds[i]], 0, excess - 1)) end
   end
   if owner[1] then
     redis.call('ZADD', KEYS[3], string.format('%.0f', latest), owner[1])
@@ -90,6 +105,20 @@ return result
 """
 """Atomically appends the entries of several owners, by the same rules as in SQLite. Times increase strictly across
 workers. The retention is stored for `firstday export`, which does not know the service's settings."""
+READ_ITEMS = """
+-- KEYS: the log, and ids by time of each indexed kind
+-- ARGV: time, maximum number of entries
+local found, first = {}, {}
+for i = 2, #KEYS do
+  for _, id in ipairs(redis.call('ZRANGE', KEYS[i], '(' .. ARGV[1], '+inf', 'BYSCORE', 'LIMIT', 0, ARGV[2])) do
+    found[#found + 1] = redis.call('HGET', KEYS[1], id)
+  end
+end
+table.sort(found)
+for i = 1, math.min(#found, tonumber(ARGV[2])) do first[i] = found[i] end
+return first
+"""
+"""The first entries of indexed kinds after a time, in order of time, with which they begin."""
 DELETE = """
 -- KEYS: users by time of their last entry; the keys of each owner, its log first
 -- ARGV: time of the last alias that may be deleted, owners
@@ -142,11 +171,12 @@ class RedisLog(Log):
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
             max_connections=64,
         )
-        self._append, self._delete = map(self._redis.register_script, (APPEND, DELETE))
+        scripts = map(self._redis.register_script, (APPEND, DELETE, READ_ITEMS))
+        self._append, self._delete, self._read_items = scripts
 
     def _keys(self, owner: str) -> list[str]:
-        """Return an owner's keys: the log, and a sorted set for each capped kind."""
-        return [f"{self._prefix}:{kind}:{owner}" for kind in ("log", *self.rules.caps)]
+        """Return an owner's keys: the log, and a sorted set for each indexed kind."""
+        return [f"{self._prefix}:{kind}:{owner}" for kind in ("log", *self.rules.caps, KEPT_ITEMS)]
 
     async def read(self, owners: Sequence[str], since_us: int = -1) -> list[list[StoredEntry]]:
         """See `Log.read`."""
@@ -154,10 +184,10 @@ class RedisLog(Log):
         logs: list[list[StoredEntry]] = []
         with self._server.call():
             for owner in owners:
-                log = self._keys(owner)[0]
+                log, *by_time = self._keys(owner)
                 if since_us >= 0:
-                    by_time = f"{self._prefix}:{owner}:{owner}"
-                    pipe.hmget(log, ["", *await self._redis.zrange(by_time, f"({since_us}", "+inf", byscore=True)])
+                    limits = [since_us, self.rules.items_at_once]
+                    await self._read_items(keys=[log, *by_time], args=limits, client=pipe)
                 else:
                     pipe.hvals(log)
             pipe.time()
@@ -165,7 +195,7 @@ class RedisLog(Log):
         self.now_us = seconds * 1_000_000 + us
         oldest_us = self.rules.oldest_us(self.now_us)
         for owner, texts in zip(owners, found, strict=True):
-            parts = (text.split(" ", 3) for text in texts if text)  # some may have been removed meanwhile
+            parts = (text.split(" ", 3) for text in texts)
             entries = ((kind, int(us), is_told == "1", body) for us, kind, is_told, body in parts)
             logs.append(keep_unexpired(owner, sorted(entries, key=itemgetter(1)), oldest_us))
         return logs
@@ -178,7 +208,7 @@ class RedisLog(Log):
             by_owner[entry.owner].append([number, *(value for value in entry[1:] if value is not None)])
         caps = self.rules.caps
         values = (
-            list(caps),
+            [*caps, KEPT_ITEMS],
             list(caps.values()),
             [(owner not in NOT_USERS and owner, rows) for owner, rows in by_owner.items()],
         )

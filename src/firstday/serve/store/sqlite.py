@@ -18,7 +18,9 @@ from firstday.serve.store.log import (
     DAY_US,
     EXPIRING_SQL,
     FIELDS,
+    ITEM_KINDS_SQL,
     NOT_USERS,
+    REMOVAL,
     SERVICE,
     Entry,
     Retention,
@@ -30,7 +32,7 @@ from firstday.serve.store.log import (
 
 Work = Callable[[sqlite3.Connection], Any]
 
-VERSION = 6
+VERSION = 7
 BUSY_TIMEOUT_S = 5.0
 PURGE_BATCH = 5_000
 """Maximum number of entries removed per transaction, so that other writes do not wait long."""
@@ -50,9 +52,11 @@ SET_FACT = "INSERT OR REPLACE INTO log (owner, id, kind, us, body) VALUES ('', ?
 """Upserts a fact owned by the service: the time of the last entry, even if it has been deleted (`latest`), or the
 retention (`retention`), both in microseconds."""
 FACT = "SELECT us FROM log WHERE owner = '' AND id = ?"
-READ = "SELECT kind, us, is_told, body FROM log WHERE owner = ?1 AND +us > ?2 ORDER BY us"
-READ_VALUES = "SELECT kind, us, is_told, body FROM log WHERE +owner = ?1 AND kind = ?1 AND us > ?2 ORDER BY us"
+READ = "SELECT kind, us, is_told, body FROM log WHERE owner = ?1 AND +us > ?2 ORDER BY us LIMIT ?3"
+READ_ITEMS = f"""SELECT kind, us, is_told, body FROM log
+WHERE +owner = ?1 AND kind IN {ITEM_KINDS_SQL} AND us > ?2 ORDER BY us LIMIT ?3"""  # noqa: S608
 DELETE = "DELETE FROM log WHERE owner = ?"
+REMOVE = "DELETE FROM log WHERE owner = ?1 AND id = ?2 AND us < ?3"
 WAS_MERGED = "SELECT 1 FROM log WHERE owner = ? AND +kind IN ('alias', 'guest') AND +us > ?"
 TOUCH_USER = (
     "INSERT INTO log (owner, id, kind, us, body) VALUES (?1, 'user', 'user', ?2, ?2) ON CONFLICT DO UPDATE SET "
@@ -171,9 +175,9 @@ class SqliteLog:
         """See `Log.read`."""
         self._check_place()
         oldest_us = self._oldest_us()
-        statement = READ_VALUES if since_us >= 0 else READ
+        statement, limit = (READ_ITEMS, self.rules.items_at_once) if since_us >= 0 else (READ, -1)
         try:
-            logs = [self._reader.execute(statement, (owner, since_us)).fetchall() for owner in owners]
+            logs = [self._reader.execute(statement, (owner, since_us, limit)).fetchall() for owner in owners]
         except sqlite3.Error as error:
             raise StoreError(f"store: cannot be read ({error}); try again.") from error
         return [keep_unexpired(owner, log, oldest_us) for owner, log in zip(owners, logs, strict=True)]
@@ -214,6 +218,10 @@ class SqliteLog:
                     execute(DELETE_OLDER, (user_id,))
             is_new = []
             for entry in entries:
+                if entry.kind == REMOVAL:
+                    removed = execute(REMOVE, (entry.owner, entry.id, entry.replace_before_us))
+                    is_new.append(removed.rowcount == 1)
+                    continue
                 is_new.append(
                     execute(APPEND, (*entry[:4], next_us(), entry.replace_before_us, oldest_us)).rowcount == 1
                 )

@@ -8,20 +8,22 @@ records and entries; a `Log`, in SQLite, Redis or Postgres, persists the entries
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import chain
 from typing import Any
 
-import pydantic_core
+from pydantic_core import from_json, to_json
 
 from firstday.serve.store.guests import check_merge, link, read_members, unite
 from firstday.serve.store.log import (
     ALWAYS,
     ITEM_USE,
     ITEMS,
+    KEPT_ITEMS,
     LISTS,
     NEVER,
+    REMOVAL,
     SERVICE,
     Entry,
     Log,
@@ -31,8 +33,8 @@ from firstday.serve.store.log import (
 from firstday.serve.store.records import (
     Assignment,
     ItemUse,
-    NewItem,
     Record,
+    StoredItem,
     StoredUser,
     dump,
     to_entry,
@@ -119,13 +121,31 @@ class Store:
         (entries,) = await self._read([SERVICE])
         return next(us for _, us, _, body in entries if body == dump(start))
 
-    async def put(self, owner: str, values: Mapping[str, Any]) -> None:
-        """Set values of an owner that is not a user, by name, all or none; None deletes one."""
+    async def put(
+        self, owner: str, values: Mapping[str, Any], kinds: Mapping[str, str] | None = None, before_us: int = ALWAYS
+    ) -> list[bool]:
+        """Set values of an owner that is not a user, by name, all or none; None deletes one.
+
+        `kinds` are those of entries that have another kind than the owner; values put at `before_us` or later stay.
+        Returns which values were set.
+        """
         entries = [
-            Entry(owner, owner, name, pydantic_core.to_json((name, value)).decode(), ALWAYS)
+            Entry(owner, (kinds or {}).get(name, owner), name, to_json((name, value)).decode(), before_us)
             for name, value in values.items()
         ]
-        await self._append([*entries, Entry(SERVICE, owner, owner, "", ALWAYS)])
+        *is_set, _ = await self._append([*entries, Entry(SERVICE, owner, owner, "", ALWAYS)])
+        return is_set
+
+    async def put_items(
+        self, items: Mapping[str, StoredItem | None], kept: Collection[str], until_us: int | None = None
+    ) -> list[bool]:
+        """Store items by id, or remove those that are None, all or none; those in `kept` never expire.
+
+        With `until_us`, an item that was put after this time stays as it is. Returns which were written.
+        """
+        before_us = ALWAYS if until_us is None else until_us + 1
+        kinds = dict.fromkeys(kept, KEPT_ITEMS) | {item_id: REMOVAL for item_id, item in items.items() if item is None}
+        return await self.put(ITEMS, items, kinds, before_us)
 
     async def find_changes(self) -> Mapping[str, int]:
         """Return when the values of each owner last changed, in microseconds."""
@@ -138,9 +158,8 @@ class Store:
         return _read_values(entries)
 
     async def read_items(self, since_us: int) -> list[StoredEntry]:
-        """Return the new items that were put or deleted after a time, in this order."""
-        (entries,) = await self._read([ITEMS], since_us)
-        return entries
+        """Return the items that were put or ended after a time, in this order."""
+        return [entry async for entry in _scan_items(self._read, since_us, self.log.rules.items_at_once)]
 
     async def read_item_use(self) -> ItemUse:
         """Return the counts of the use of new items."""
@@ -172,15 +191,36 @@ class Store:
         await self._append([Entry(SERVICE, "probe", "probe", "", ALWAYS)])
 
 
-async def read_new_items(log: Log) -> tuple[dict[str, NewItem], ItemUse]:
-    """Return all new items by id, the most recently put last, and the counts of their use."""
-    items, counts = map(_read_values, await log.read([ITEMS, ITEM_USE]))
-    return {item_id: NewItem(**item) for item_id, item in items.items()}, ItemUse(**counts)
+async def read_new_items(log: Log) -> tuple[dict[str, StoredItem], ItemUse]:
+    """Return all items by id and the counts of the use of new ones."""
+    new, kept, use = await read_all_items(log)
+    return new | kept, use
+
+
+async def read_all_items(log: Log) -> tuple[dict[str, StoredItem], dict[str, StoredItem], ItemUse]:
+    """Return the new items, the updates and withdrawals, both by id, and the counts of the use of new items."""
+    items: dict[str, dict[str, StoredItem]] = {ITEMS: {}, KEPT_ITEMS: {}}
+    async for entry in _scan_items(log.read, 0, log.rules.items_at_once):
+        items[entry[0]] |= {item_id: StoredItem(**item) for item_id, item in _read_values([entry]).items()}
+    (use,) = await log.read([ITEM_USE])
+    return items[ITEMS], items[KEPT_ITEMS], ItemUse(**_read_values(use))
+
+
+async def _scan_items(read: Any, since_us: int, at_once: int) -> AsyncIterator[StoredEntry]:
+    """Yield the items after a time in order of time; a part that is less than half full is the last one."""
+    n_read = at_once
+    while n_read >= at_once // 2:
+        (entries,) = await read([ITEMS], since_us)
+        for entry in entries:
+            yield entry
+        await asyncio.sleep(0)
+        n_read = len(entries)
+        since_us = entries[-1][1] if entries else since_us
 
 
 def _read_values(entries: Iterable[StoredEntry]) -> dict[str, Any]:
-    """Return values set by `Store.put`, by name."""
-    named = (pydantic_core.from_json(body) for *_, body in entries)
+    """Return values by name, except those that are None."""
+    named = (from_json(body) for *_, body in entries)
     return {name: value for name, value in named if value is not None}
 
 
