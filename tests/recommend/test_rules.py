@@ -124,6 +124,16 @@ def test_items_that_meet_a_filter(text: str, items: list[int]) -> None:
     assert np.flatnonzero(Filter(text, COLUMNS, VALUES).find_items()).tolist() == items
 
 
+@pytest.mark.parametrize("text", ["explicit", "until > -1d", 'not explicit or user.country == "FR"', "user.adult"])
+def test_a_filter_of_some_items_is_that_of_all(text: str) -> None:
+    """Whatever their values are: nothing is concluded from those of a few items."""
+    listed = Filter(text, COLUMNS, VALUES).find_items()
+    for n in (0, 1, 2, 3):
+        for start in range(5 - n):
+            some = {name: column.slice(start, n) for name, column in COLUMNS.items()}
+            assert Filter(text, some, VALUES, are_all=False).find_items().tolist() == listed[start : start + n].tolist()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -151,6 +161,10 @@ def test_items_that_meet_a_filter(text: str, items: list[int]) -> None:
         ("1 == 2", "'1' cannot be used here"),
         ("in_stock is True", "'in_stock is True' cannot be used here"),
         ("in_stock < True", "'True' cannot be used here"),
+        ("explicit < True", "'True' cannot be used here"),
+        ("in_stock == -1d", "in_stock is compared with -1d; compare it with values of type boolean"),
+        ("year in (1, -1d)", "year is compared with (1, -1d); compare it with values of type number"),
+        ("user.age > -1d", "'-1d' cannot be used here"),
         ("user.adult < True", "'user.adult' cannot be used here"),
         ("year >= -14d", "year is compared with -14d; compare it with values of type number"),
         ("price >= -2h", "price is compared with -2h; compare it with values of type text"),

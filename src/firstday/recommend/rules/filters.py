@@ -128,7 +128,15 @@ def _read_times(values: pl.Series) -> pl.Series:
 
 
 READERS: Mapping[type, Callable[[pl.Series], pl.Series]] = {bool: _read_booleans, timedelta: _read_times}
-"""What is null of a column of texts or numbers that is compared with booleans or times."""
+"""How a column of texts or numbers is read that is compared with booleans or times; null is what cannot be read."""
+
+
+def _any_of_lists(items: np.ndarray, is_met: pl.Series, n_items: int) -> pl.Series:
+    """Return whether one of the values of each item meets a condition, null for items without values."""
+    meets, is_missing = np.repeat([[False], [True]], n_items, axis=1)
+    meets[items[is_met.fill_null(False).to_numpy()]] = True
+    is_missing[items] = False
+    return pl.Series(meets).set(pl.Series(is_missing), None)
 
 
 def _is_of_user(node: ast.expr) -> bool:
@@ -141,13 +149,15 @@ class Filter:
 
     `values` has the values of ``user.NAME`` and ``lists.NAME``: ``values["user"][NAME]``, ...; times such as ``-14d``
     count from ``values["user"][NOW]``. `find_items` adds to `unmatched` which texts of the filter no item has, with a
-    hint for each.
+    hint for each. Unless they `are_all` to which the filter applies, the items do not decide what a column can be
+    compared with.
     """
 
     text: str
     columns: Columns
     values: Mapping[str, Mapping[str, Any]]
     unmatched: dict[str, str] = field(default_factory=dict)
+    are_all: bool = True
 
     def find_items(self) -> np.ndarray:
         """Return the mask of items that meet the filter, shape (n_items,); raise ConfigError if that fails."""
@@ -170,9 +180,9 @@ class Filter:
         raise self._refused(node)
 
     def _compare(self, op: ast.cmpop, left: ast.expr, right: ast.expr) -> pl.Series:
-        """Return what `_meet` does, for a comparison between a value and a column, or what the user's is compared with.
+        """Return what `_meet` does for a comparison of a column with a value, or of a value with the user's.
 
-        Either may be on either side.
+        Each may be on either side.
         """
         is_reversed = _is_of_user(left) and not isinstance(right, ast.Attribute)
         if isinstance(right, ast.Name):
@@ -185,29 +195,23 @@ class Filter:
         items, values = list_values(column) if column.dtype == pl.List else (None, column)
         if values.dtype == pl.Int64:  # ids are equal as text, and in the order of numbers
             values = values.cast(pl.String if is_equality else pl.Float64)
-        if values.dtype == pl.Boolean and not is_equality:
-            raise self._refused(node)
         name = ast.unparse(subject)
         values, options = self._read(node, name, values, is_equality)
+        if values.dtype == pl.Boolean and not is_equality:
+            raise self._refused(node)
         if options is None:
             return pl.Series([None], dtype=pl.Boolean)
         if is_equality:
             is_met = values.is_in(options.implode())
             if values.dtype == pl.String and not isinstance(node, ast.Attribute):
                 found = values.filter(is_met).implode()
-                for text in options.filter(~options.is_in(found)).head(MAX_EXAMPLES):
-                    known = values.drop_nulls().unique().sort()
-                    hint = hint_at(text, tuple(known)) if len(known) <= MAX_NEAR else ""
-                    self.unmatched[f"{name} has no value {text!r}"] = hint
+                self._note_unmatched(name, values, options.filter(~options.is_in(found)))
         elif len(options) == 1:
             is_met = compare(options[0], values) if is_reversed else compare(values, options[0])
         else:
             raise self._refused(node)
         if items is not None:
-            meets, is_missing = np.repeat([[False], [True]], len(column), axis=1)
-            meets[items[is_met.fill_null(False).to_numpy()]] = True
-            is_missing[items] = False
-            is_met = pl.Series(meets).set(pl.Series(is_missing), None)
+            is_met = _any_of_lists(items, is_met, len(column))
         return ~is_met if is_negated else is_met
 
     def _find_column(self, subject: ast.expr, node: ast.expr) -> pl.Series:
@@ -229,11 +233,11 @@ class Filter:
         42 and "42" are equal, whether the column has numbers or text; but text is not ordered by numbers.
         """
         given = self._evaluate(node)
-        read = READERS.get(type(given[0])) if given and values.dtype != pl.Boolean else None
-        converted = values if read is None else read(values)
-        if read and 2 * converted.count() >= values.count():  # a few new items do not change what a column means
-            values = converted
-            given = [self._go_back(one) if isinstance(one, timedelta) else one for one in given]
+        if given and values.dtype != pl.Boolean and type(given[0]) in READERS:
+            converted = READERS[type(given[0])](values)
+            if 2 * converted.count() >= values.count() or not self.are_all:  # some items may have other values
+                values = converted
+                given = [self._go_back(one) if isinstance(one, timedelta) else one for one in given]
         dtype = values.dtype
         if dtype == pl.Boolean and _is_of_user(node):  # profiles are text
             given = _read_booleans(pl.Series(given, dtype=pl.String, strict=False)).to_list()
@@ -244,7 +248,7 @@ class Filter:
             return values, options if len(options) else None
         if len(options) < len(given):
             kind = TYPES[dtype.base_type()]
-            found = self._quote(node) if read is _read_times else ast.unparse(node)[:100]
+            found = self._quote(node) if timedelta in map(type, given) else ast.unparse(node)[:100]
             raise ConfigError(
                 f"{name} is compared with {found}; compare it with values of type {kind}, or convert the column.",
                 where="filter",
@@ -274,6 +278,12 @@ class Filter:
             return (moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC) - ago).strftime(TIME_TEXT)
         except (ValueError, OverflowError):
             raise ConfigError(f"is {now!r}; give a time such as 2026-12-01T09:30:00Z.", where="context.now") from None
+
+    def _note_unmatched(self, name: str, values: pl.Series, texts: pl.Series) -> None:
+        for text in texts.head(MAX_EXAMPLES):
+            known = values.drop_nulls().unique().sort()
+            hint = hint_at(text, tuple(known)) if len(known) <= MAX_NEAR else ""
+            self.unmatched[f"{name} has no value {text!r}"] = hint
 
     def _quote(self, node: ast.expr) -> str | None:
         return ast.get_source_segment(self.text.strip(), node)

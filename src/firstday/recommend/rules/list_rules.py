@@ -369,7 +369,9 @@ def _compile(model: TrainedModel, layers: Sequence[Rules], user: Mapping[str, An
 def _follow(base: ItemRules, current: CurrentItems, layers: Sequence[Rules], user: Mapping[str, Any]) -> ItemRules:
     """Compile rules for current items, given those for the items of the model."""
     changed = current.changed
-    allowed, factors, unmatched, n_found = _apply(layers, current.changed_columns, current.listed[changed], user)
+    allowed, factors, unmatched, n_found = _apply(
+        layers, current.changed_columns, current.listed[changed], user, are_all=False
+    )
     caps = _merge(layers, "cap").items()
     n_items = len(current.listed)
     return replace(
@@ -394,11 +396,17 @@ def _set_items(values: Any, n_items: int, changed: np.ndarray, of_changed: np.nd
 
 
 def _apply(
-    layers: Sequence[Rules], columns: Mapping[str, pl.Series], listed: np.ndarray, user: Mapping[str, Any]
+    layers: Sequence[Rules],
+    columns: Mapping[str, pl.Series],
+    listed: np.ndarray,
+    user: Mapping[str, Any],
+    *,
+    are_all: bool = True,
 ) -> tuple[np.ndarray, np.ndarray | None, dict[str, str], np.ndarray]:
     """Apply rules to some items, of which those in the mask `listed` may be listed.
 
-    Returns `ItemRules.allowed`, `factors` and `unmatched`, and how often `allow` and `deny` name each item.
+    Returns `ItemRules.allowed`, `factors` and `unmatched`, and how often `allow` and `deny` name each item. For
+    `are_all`, see `Filter`.
     """
     texts = columns[ID].cast(pl.String)
     values = {"user": user, "lists": _merge(layers, "lists")}
@@ -407,9 +415,9 @@ def _apply(
     unmatched: dict[str, str] = {}
     n_found = np.zeros(len(texts), dtype=np.int64)
     for rules in layers:
-        allowed &= Filter(rules.filter, columns, values, unmatched).find_items()
+        allowed &= Filter(rules.filter, columns, values, unmatched, are_all).find_items()
         for text, factor in rules.boost.items():
-            is_met = Filter(text, columns, values, unmatched).find_items()
+            is_met = Filter(text, columns, values, unmatched, are_all).find_items()
             factors[is_met] = np.minimum(factors[is_met] * np.float32(factor), MAX_FACTOR)
         for given, is_allowed in ((rules.allow, True), (rules.deny, False)):
             if given is not None:
