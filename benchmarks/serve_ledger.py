@@ -244,5 +244,5 @@ def list_items(url: str, ids: Sequence[str]) -> dict[str, str]:
         body = {"signals": {}, "k": LISTED_AT_ONCE, "rules": {"allow": ids[first : first + LISTED_AT_ONCE]}}
         ((status, answer),) = send(url, write_request("POST", "/v1/recommendations", body))
         check(status == 200, f"a list gave {status}")
-        listed |= {item["item_id"]: item["title"] for item in answer["items"]}
+        listed |= {str(item["item_id"]): item["title"] for item in answer["items"]}
     return listed
