@@ -167,7 +167,7 @@ class ItemLedger:
     def find_titles(self, of_model: Mapping[str, str]) -> dict[str, str]:
         """Return the titles of the items that lists may have, given those of the model's items before any was put."""
         put = {name: one for items in self.stored.values() for name, one in items.items()}
-        titles = of_model | {name: one.title for name, one in put.items()}
+        titles = {**of_model, **{name: one.title for name, one in put.items()}}
         return {name: title for name, title in titles.items() if name not in put or not put[name].is_withdrawn}
 
 

@@ -161,6 +161,20 @@ class SparseRows:
         cells = self.columns.astype(np.int64) * self.n_rows + self.row_of_entry()
         return _add_up(cells, self.weights, self.n_columns, self.n_rows)
 
+    def replace_entries(
+        self, is_kept: np.ndarray, rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]
+    ) -> SparseRows:
+        """Return the kept entries and others, all with weight 1, in a matrix of a shape that is no smaller.
+
+        `is_kept` is bool, shape (n_entries,); `rows` and `columns` are the integer indexes of the others.
+        """
+        n_rows, n_columns = shape
+        cells = self.row_of_entry()[is_kept] * n_columns + self.columns[is_kept]
+        added = np.unique(rows * n_columns + columns.astype(np.int64))
+        cells = np.insert(cells, np.searchsorted(cells, added), added)
+        starts = np.searchsorted(cells, np.arange(n_rows + 1, dtype=np.int64) * n_columns)
+        return SparseRows(starts, (cells % n_columns).astype(np.int32), np.ones(len(cells), np.float32), n_columns)
+
     def ones(self) -> SparseRows:
         """Return the matrix with every weight set to 1."""
         return SparseRows(self.starts, self.columns, np.ones_like(self.weights), self.n_columns)

@@ -22,7 +22,7 @@ from firstday.errors import ConfigError, DataError
 from firstday.model.calibration import Calibration
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.new_items.attributes import tabulate
-from firstday.recommend.new_items.new_items import MAX_NEW_ITEMS
+from firstday.recommend.new_items.current_items import MAX_NEW_ITEMS
 from firstday.recommend.recommender import Recommender
 from tests.batches import recommend_tables
 from tests.tiny import make_content, make_model
@@ -105,9 +105,8 @@ def test_users_of_whom_nothing_is_known_are_average(model: TrainedModel) -> None
 @pytest.mark.parametrize("strategy", ["segment", "blend", "explore"])
 def test_without_new_items_lists_are_the_same(model: TrainedModel, strategy: str) -> None:
     plain = Recommender(model).recommend(EAST_USER, strategy=strategy)
-    recommender = add(model, NEW).with_items(pl.DataFrame({"item_id": ["i1", "i2"], "title": ["other", "names"]}))
-    assert recommender.new_items is None
-    assert recommender.recommend(EAST_USER, strategy=strategy) == plain
+    own = pl.DataFrame({"item_id": ["i1", "i2"], "title": ["One", None], "recommendable": [True, None]})
+    assert add(model, NEW).with_items(own).recommend(EAST_USER, strategy=strategy) == plain
 
 
 @pytest.mark.parametrize(
@@ -180,12 +179,12 @@ def test_columns_may_have_any_name(model: TrainedModel) -> None:
 
 def test_explore_offers_new_items_and_obeys_rules(model: TrainedModel) -> None:
     recommender = add(model, NEW)
-    assert recommender.new_items is not None
-    offered = recommender.new_items.offers.drawn(0) >= 0
+    assert recommender.current_items is not None
+    offered = recommender.current_items.new.offers.drawn(0) >= 0
     assert 0 < offered.mean() < 1  # samples below what other items have offer nothing
-    failed = add(model, {**NEW, "n_shown": 1_000}).new_items
+    failed = add(model, {**NEW, "n_shown": 1_000}).current_items
     assert failed is not None
-    assert (failed.offers.drawn(0) < 0).all()
+    assert (failed.new.offers.drawn(0) < 0).all()
     found: set[Any] = set()
     for number in range(200):
         user = {**EAST_USER, "user_id": number}

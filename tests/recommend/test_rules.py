@@ -138,7 +138,7 @@ def test_a_wrong_filter_is_one_sentence(text: str, message: str) -> None:
 def test_texts_that_no_item_has_are_noted(text: str, items: list[int], notes: list[str]) -> None:
     condition = Filter(text, COLUMNS, VALUES)
     assert np.flatnonzero(condition.find_items()).tolist() == items
-    assert condition.notes == notes
+    assert [text + hint for text, hint in condition.unmatched.items()] == notes
 
 
 def test_among_many_values_the_nearest_is_not_searched() -> None:
@@ -146,7 +146,7 @@ def test_among_many_values_the_nearest_is_not_searched() -> None:
         names = pl.Series([f"Name {number}" for number in range(n_values)])
         condition = Filter('name == "name 7"', {"name": names}, {})
         assert not condition.find_items().any()
-        assert condition.notes == [f"name has no value 'name 7'{hint}"]
+        assert condition.unmatched == {"name has no value 'name 7'": hint}
 
 
 def test_whole_number_ids_are_numbers_and_others_are_text(tiny: Recommender) -> None:

@@ -303,9 +303,15 @@ class StoreMachine(RuleBasedStateMachine):
         items = {name: None if year is None else StoredItem({"year": year}, 7, year) for name, year in years.items()}
         is_written = self.harness.run(store.put_items(items, kept, self.looked_us if only_seen else None))
         unseen = {key for key, one in self.model.kept.items() if one.number > self.looked_number}
-        assert is_written == [not only_seen or (ITEMS, name) not in unseen for name in items]
-        for name in (name for name, is_new in zip(items, is_written, strict=True) if is_new):
-            self.model.keep(ITEMS, name, KEPT_ITEMS if name in kept else ITEMS, items[name], replaces=True)
+        expected = {name: not only_seen or (ITEMS, name) not in unseen for name in items}
+        for (name, item), is_new in zip(items.items(), is_written, strict=True):
+            if item is None:
+                if expected[name]:
+                    self.model.kept.pop((ITEMS, name), None)
+                continue
+            assert is_new == expected[name]
+            if is_new:
+                self.model.keep(ITEMS, name, KEPT_ITEMS if name in kept else ITEMS, item, replaces=True)
         self.model.trim(ITEMS)
         self.check_values()
         changed = [from_json(body)[0] for *_, body in self.harness.run(store.read_items(self.looked_us))]

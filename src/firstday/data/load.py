@@ -27,7 +27,7 @@ from firstday.tables.faults import Findings
 from firstday.tables.guests import name_persons
 from firstday.tables.raw_table import UNREADABLE, RawTable, first_line
 from firstday.tables.read import read_folder
-from firstday.tables.schema import TABLES, Frames
+from firstday.tables.schema import EXPIRES_AT, TABLES, Frames
 from firstday.tables.table_checks import check_frames, check_presence, known_ids
 
 GUESTS_IN = {"friends", "assignments"}
@@ -184,17 +184,20 @@ def assemble_catalogue(
         entities=_with_names(entities, frames["names"], findings) if "names" in frames else entities,
         groups={name: Group(values, np.zeros(0, dtype=np.int32)) for name, values in groups.items()},
         item_vectors=item_vectors,
-        columns=find_item_columns(table),
+        columns=fill_lists(find_item_columns(table)),
         **read_columns(Dataset, "items", table),
     )
 
 
 def find_item_columns(items: pl.DataFrame) -> dict[str, pl.Series]:
     """Return the item columns that filters can read, with times as text."""
-    lists = pl.col(pl.List(pl.String)).fill_null([])
-    moment = pl.col("^(added|expires)_at$").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-    table = items.with_columns(lists, moment)
+    table = items.with_columns(pl.col(f"^(added_at|{EXPIRES_AT})$").dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
     return {column.name: column for column in table.drop("item_id", "title", "description", "vector", strict=False)}
+
+
+def fill_lists(columns: Mapping[str, pl.Series]) -> dict[str, pl.Series]:
+    """Return columns with empty lists in place of missing ones."""
+    return {name: column.fill_null([]) if column.dtype == pl.List else column for name, column in columns.items()}
 
 
 def find_groups(frames: Frames) -> dict[str, tuple[str, ...]]:

@@ -159,19 +159,50 @@ def _take_greatest(items: np.ndarray, promises: np.ndarray, n: int) -> np.ndarra
 def _rank_background(query: Query, backgrounds: tuple[np.ndarray, ...], n: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the first n items or more by the promise that they have for everybody, and these promises.
 
-    They are kept with the rules for the last backgrounds, and found again if more are needed.
+    They are kept with the rules for the last backgrounds, and found again if more are needed. Rules that follow changes
+    of items have the order of their base, but for these items.
     """
-    kept: Background | None = query.item_rules.derived.get("blend")
-    if kept is None or len(kept.order) < min(n, query.model.n_items) or not kept.is_of(backgrounds):
-        promise = np.full(query.model.n_items, LEAST_SHARE, dtype=np.float32)
-        for background in backgrounds:
-            promise += background
-        everything = slice(None)
-        promise = _boost(query, _weigh(query, promise, everything), everything)
-        order = np.argsort(-promise, kind="stable")[: max(2 * n, MIN_RANKED)].copy()  # not a view of all
-        kept = Background(backgrounds, order, promise[order])
-        query.item_rules.derived["blend"] = kept
+    rules = query.item_rules
+    kept: Background | None = rules.derived.get("blend")
+    if kept is None or not _suffices(query, kept, backgrounds, n):
+        kept = None
+        if rules.base is not None:
+            base = replace(query, rules=rules.base, current_items=None)
+            n_base = n + min(len(rules.changed), MIN_RANKED)
+            kept = _follow_changes(query, *_rank_background(base, backgrounds, n_base), backgrounds)
+        if kept is None or not _suffices(query, kept, backgrounds, n):
+            promise = _promise_everybody(query, backgrounds, slice(None))
+            order = np.argsort(-promise, kind="stable")[: max(2 * n, MIN_RANKED)].copy()  # not a view of all
+            kept = Background(backgrounds, order, promise[order])
+        rules.derived["blend"] = kept
     return kept.order, kept.promise
+
+
+def _suffices(query: Query, kept: Background, backgrounds: tuple[np.ndarray, ...], n: int) -> bool:
+    """Return whether an order is that of the backgrounds, and has enough items."""
+    return len(kept.order) >= min(n, query.model.n_items) and kept.is_of(backgrounds)
+
+
+def _promise_everybody(query: Query, backgrounds: tuple[np.ndarray, ...], items: np.ndarray | slice) -> np.ndarray:
+    """Return the promise that items have for everybody, float32."""
+    promise = np.full(query.model.n_items, LEAST_SHARE, dtype=np.float32)[items]
+    for background in backgrounds:
+        promise += background[items]
+    return _boost(query, _weigh(query, promise, items), items)
+
+
+def _follow_changes(
+    query: Query, order: np.ndarray, promise: np.ndarray, backgrounds: tuple[np.ndarray, ...]
+) -> Background:
+    """Return the order of the base with the changed items where they belong now; it ends with the base's last item."""
+    changed = query.item_rules.changed
+    of_changed = _promise_everybody(query, backgrounds, changed)
+    is_above = of_changed > promise[-1]
+    is_same = ~np.isin(order, changed)
+    items = np.append(order[is_same], changed[is_above])
+    values = np.append(promise[is_same], of_changed[is_above])
+    places = np.lexsort((items, -values))
+    return Background(backgrounds, items[places], values[places])
 
 
 def _choose_believed(

@@ -47,9 +47,7 @@ def answer_query(
     parts = []
     for rows in map(np.array, users.values()):
         part = query if len(rows) == query.n_users else query.take(rows)
-        part = part.ask(rules=compile_rules(query.model, layers, profile(rows[0])))
-        if part.new_items is not None:
-            part = part.ask(listed_rules=compile_rules(part.new_items, layers, profile(rows[0])))
+        part = part.ask(rules=compile_rules(query.model, layers, profile(rows[0]), query.current_items))
         parts.append((rows, _answer_together(part, strategy)))
     return Answer.join(parts)
 

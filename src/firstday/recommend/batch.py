@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from operator import add
 from typing import Any
@@ -17,7 +18,7 @@ from firstday.model.item_content import content_of
 from firstday.recommend.answers import answer_query
 from firstday.recommend.dataset_query import query_users
 from firstday.recommend.effects import count_ineffective
-from firstday.recommend.new_items.new_items import NewItems
+from firstday.recommend.new_items.current_items import find_known, read_items
 from firstday.recommend.recommendation import frame_lists
 from firstday.recommend.recommender import Recommender, check_length
 from firstday.recommend.rules.list_rules import NO_RULES, Rules
@@ -60,12 +61,16 @@ class BatchSummary:
 
 
 def add_items(recommender: Recommender, items: pl.DataFrame | None) -> tuple[Recommender, tuple[str, ...]]:
-    """Return the recommender with the new items of a batch, and a note if its model ignores them."""
+    """Return the recommender with the items of a batch, and a note if its model ignores new ones."""
     if items is None:
         return recommender, ()
-    if content_of(recommender.model) is None:
-        return recommender, ("items: Ignored, since the model has learned nothing about new items.",)
-    return replace(recommender, new_items=NewItems.of(recommender.model, items)), ()
+    model = recommender.model
+    notes: tuple[str, ...] = ()
+    if content_of(model) is None:
+        _, is_new = find_known(model, items["item_id"])
+        items = items.remove(is_new)
+        notes = (f"items: {is_new.sum():,} are ignored, since the model has learned nothing about new items.",)
+    return replace(recommender, current_items=read_items(model, items, datetime.now(UTC))), notes
 
 
 def list_users(
@@ -88,7 +93,7 @@ def list_users(
         dataset.actions(),
         check_length(model, k),
         keep_used=keep_used,
-        new_items=recommender.new_items,
+        current_items=recommender.current_items,
     )
     summary = BatchSummary(len(users), unknown=Counter(unknown), notes=notes)
     name = strategy or model.config.recommend.strategy
@@ -96,7 +101,7 @@ def list_users(
     for part in np.array_split(users, len(users) // USERS_AT_ONCE + 1):
         asked = query.take(part)
         answer = answer_query(asked, name, [rules], partial(read_profile, dataset, part))
-        frames.append(frame_lists(recommender.listed_items.catalogue, dataset.users.take(part), answer))
+        frames.append(frame_lists(recommender.catalogue, dataset.users.take(part), answer))
         counts = count_ineffective(asked, name, answer.routes)
         summary += BatchSummary(0, frames[-1].height, Counter(answer.routes.tolist()), Counter(), *counts)
     return pl.concat(frames), summary

@@ -13,7 +13,7 @@ from firstday.data.splits.split import Cohort
 from firstday.features.catalogue import map_columns
 from firstday.impressions.passed_over import collect_passed_over
 from firstday.model.trained_model import TrainedModel
-from firstday.recommend.new_items.new_items import NewItems
+from firstday.recommend.new_items.current_items import CurrentItems
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
 from firstday.sparse import SparseRows, union_rows
@@ -29,22 +29,23 @@ def query_users(
     with_impressions: bool = True,
     until: np.ndarray | None = None,
     keep_used: bool = False,
-    new_items: NewItems | None = None,
+    current_items: CurrentItems | None = None,
 ) -> tuple[Query, Mapping[str, int]]:
     """Build the query for some users, `user_ix` of shape (n,), from their profiles and interactions.
 
-    `until` is the exclusive end of each user's impressions, see `collect_passed_over`. Lists may contain `new_items`.
-    Also returns the numbers of values that neither the model nor these know; see `Catalogue.translate`.
+    `until` is the exclusive end of each user's impressions, see `collect_passed_over`. Lists consist of
+    `current_items`, or those of the model. Also returns the numbers of values that neither the model nor these know;
+    see `Catalogue.translate`.
     """
     passed_over = None
     if with_impressions:
         passed_over = collect_passed_over(dataset, users, actions, model.config.signals, until)
     signals, unknown = model.catalogue.translate(dataset, users, actions, passed_over)
     query = Query(model, signals, k, keep_used)
-    if new_items is None:
+    if current_items is None:
         return query, unknown
-    signals, unknown = new_items.catalogue.translate(dataset, users, actions, passed_over)
-    return query.with_new_items(new_items, signals), unknown
+    signals, unknown = current_items.catalogue.translate(dataset, users, actions, passed_over)
+    return query.with_current_items(current_items, signals), unknown
 
 
 def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: int) -> Query:

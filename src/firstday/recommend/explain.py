@@ -14,7 +14,7 @@ from firstday.features.signals import Signals
 from firstday.model.trained_model import KNOWLEDGE, TrainedModel
 from firstday.ranking import unit_rows
 from firstday.recommend.belief import believe_segments
-from firstday.recommend.new_items.new_items import NewItems
+from firstday.recommend.new_items.current_items import CurrentItems
 from firstday.recommend.query import Query
 from firstday.recommend.recommendation import Recommendation, RecommendedItem
 from firstday.recommend.segment_description import SegmentRow, describe_segment
@@ -112,20 +112,20 @@ class Explanation:
 
 
 def explain_list(
-    model: TrainedModel, new_items: NewItems | None, signals: Signals, recommendation: Recommendation
+    model: TrainedModel, current: CurrentItems | None, signals: Signals, recommendation: Recommendation
 ) -> Explanation:
-    """Explain a list of items of the model and new ones; see `Recommender.explain`."""
+    """Explain a list of items of the model, as they are now, and new ones; see `Recommender.explain`."""
     signals = understand_picks(model.encoder, signals)
-    query = Query(model, model.read_signals([signals])[0], k=1)
+    query = Query(model, model.read_signals([signals])[0], k=1, current_items=current)
     spec = spec_of_route(recommendation.route)
     basis = f"Ranked by {recommendation.route}." if spec is None else spec.explain or spec.describe
     is_fallback = recommendation.route != recommendation.strategy
     return Explanation(
         f"{recommendation.route} answers for {recommendation.strategy}. {basis}" if is_fallback else basis,
         _near_segments(recommendation, query) if query.has_features[0] else (),
-        _explain_items(new_items, recommendation, query, spec),
+        _explain_items(recommendation, query, spec),
         KNOWLEDGE[query.knowledge[0]],
-        _describe_learned(model, signals) if signals.shown else None,
+        _describe_learned(model, current, signals) if signals.shown else None,
     )
 
 
@@ -139,7 +139,7 @@ def _near_segments(recommendation: Recommendation, query: Query) -> tuple[NearSe
         weights = dict(zip(near.tolist(), shares.tolist(), strict=True))
     return tuple(
         NearSegment(
-            **vars(describe_segment(query.model, segment)),
+            **vars(describe_segment(query.model, segment, current=query.current_items)),
             weight=weights.get(segment, 0.0),
             distance=float(distances[segment]),
         )
@@ -147,9 +147,7 @@ def _near_segments(recommendation: Recommendation, query: Query) -> tuple[NearSe
     )
 
 
-def _explain_items(
-    new_items: NewItems | None, recommendation: Recommendation, query: Query, spec: StrategySpec | None
-) -> tuple[ItemReason, ...]:
+def _explain_items(recommendation: Recommendation, query: Query, spec: StrategySpec | None) -> tuple[ItemReason, ...]:
     """Return the reason for each item, given the strategy of the route."""
     model = query.model
     segment = recommendation.segment
@@ -162,7 +160,7 @@ def _explain_items(
     popularity = model.popularity[indexes].tolist()
     reasons = []
     for rank, (item, *facts) in enumerate(zip(recommendation, shares, popularity, likes, strict=True)):
-        if new_items is not None and new_items.ids.index_of(item.item_id) >= 0:
+        if query.new_items and query.new_items.ids.index_of(item.item_id) >= 0:
             share = 0.0 if segment is not None else None
             reasons.append(ItemReason(item.item_id, NEW, share, 0.0, None))
         else:
@@ -192,9 +190,9 @@ def _explain_item(
 def _find_likes(query: Query, items: Sequence[int]) -> list[LikedItem | None]:
     """Return for each item the liked item with the most similar vector; None if no liked item has a vector."""
     vectors = query.model.fold_in.item_vectors
-    catalogue = query.model.catalogue
+    catalogue = (query.current_items or query.model).catalogue
     liked = query.liked.row(0)
-    liked = liked[vectors[liked].any(axis=1)]
+    liked = liked[vectors[liked].any(axis=1) & query.item_rules.allowed[liked]]
     if not len(liked):
         return [None] * len(items)
     similarity = unit_rows(vectors[items]) @ unit_rows(vectors[liked]).T
@@ -206,7 +204,7 @@ def _find_likes(query: Query, items: Sequence[int]) -> list[LikedItem | None]:
     ]
 
 
-def _describe_learned(model: TrainedModel, signals: Signals) -> Learned | None:
+def _describe_learned(model: TrainedModel, current: CurrentItems | None, signals: Signals) -> Learned | None:
     """Compare the belief over segments with the belief without impressions; None if no item was passed over.
 
     The baseline ignores impressions and all interactions with the items shown. Ties are in the order of segments.
@@ -222,10 +220,15 @@ def _describe_learned(model: TrainedModel, signals: Signals) -> Learned | None:
 
     def describe(change: np.ndarray) -> tuple[ChangedSegment, ...]:
         largest = np.argsort(-change, kind="stable")[:N_CHANGED].tolist()
-        titles = {one: describe_segment(model, one, N_TITLES).distinctive for one in largest if change[one] > 0}
+        rows = [describe_segment(model, one, N_TITLES, current) for one in largest if change[one] > 0]
         return tuple(
-            ChangedSegment(segment, float(before[segment]), float(after[segment]), tuple(item.name for item in items))
-            for segment, items in titles.items()
+            ChangedSegment(
+                row.number,
+                float(before[row.number]),
+                float(after[row.number]),
+                tuple(item.name for item in row.distinctive),
+            )
+            for row in rows
         )
 
     shown_items = {model.catalogue.items.index_of(item) for item in shown}

@@ -20,7 +20,8 @@ from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, compile_rul
 from firstday.sparse import SparseRows, contains, union_rows
 
 if TYPE_CHECKING:
-    from firstday.recommend.new_items.new_items import NewItems  # imports this file
+    from firstday.recommend.new_items.current_items import CurrentItems
+    from firstday.recommend.new_items.new_items import NewItems
 
 T = TypeVar("T")
 MAX_PASSED_OVER = 0.5
@@ -115,13 +116,12 @@ class Query:
         Items to exclude per user, shape (n_users, n_items), in place of used and banned ones; items probably passed
         over are still excluded, unless `keep_used`.
     rules
-        The service's rules, the same for all users of the query; None: all but the model's unlisted items are allowed.
-    new_items
-        Items added since training, which are placed in the lists; None: there are none. See `with_new_items`.
+        The service's rules, compiled for the current items, the same for all users of the query; None: no rules.
+    current_items
+        Items as they are now, and new ones, which are placed in the lists; None: those of the model. See
+        `with_current_items`.
     new_items_excluded
         Items excluded per user because of what they did with new items, shape (n_users, n_items + n_new).
-    listed_rules
-        Rules compiled for the model's items and new ones; None: without rules.
     """
 
     model: TrainedModel
@@ -131,9 +131,8 @@ class Query:
     computed: ComputedDays | None = None
     excluded_override: SparseRows | None = None
     rules: ItemRules | None = None
-    new_items: NewItems | None = None
+    current_items: CurrentItems | None = None
     new_items_excluded: SparseRows | None = None
-    listed_rules: ItemRules | None = None
     cache: QueryCache = field(default_factory=QueryCache, init=False, repr=False)  # shared by `ask`, new in `replace`
 
     @property
@@ -168,17 +167,20 @@ class Query:
             return SparseRows.empty(self.n_users, self.model.n_items)
         return self.signals.excluded_items(self.model.config.signals)
 
-    @cached_property
-    def item_rules(self) -> ItemRules:
-        """Compiled rules; without rules, all items that the model may list."""
-        return self.rules or compile_rules(self.model, [NO_RULES], {})
+    @property
+    def new_items(self) -> NewItems | None:
+        """New items that are placed in the lists; None if there are none."""
+        return self.current_items.new if self.current_items and self.current_items.new else None
 
     @property
+    def item_rules(self) -> ItemRules:
+        """Compiled rules of the model's items; without rules, all that may be listed."""
+        return self.list_rules.of_model
+
+    @cached_property
     def list_rules(self) -> ItemRules:
         """Compiled rules of complete lists: those of the model's items, followed by new ones."""
-        if self.new_items is None:
-            return self.item_rules
-        return self.listed_rules or compile_rules(self.new_items, [NO_RULES], {})
+        return self.rules or compile_rules(self.model, [NO_RULES], {}, self.current_items)
 
     @cached_property
     def list_excluded(self) -> SparseRows:
@@ -395,19 +397,20 @@ class Query:
         `lists` has items, best first, -1 after the last one, and `scores` their scores, shape (n_lists, m); `choice` is
         the index of each user's list, integers, shape (n_users,).
         """
-        allowed = None if self.rules is None else self.rules.allowed
+        is_restricted = self.rules is not None or self.current_items is not None
+        allowed = self.item_rules.allowed if is_restricted else None
         items, scores = take_lists(lists, scores, choice, self.excluded, self.k, allowed)
         return Answer.from_lists(answered, route, items, scores)
 
-    def with_new_items(self, new_items: NewItems, signals: SignalBatch) -> Query:
-        """Return the query with items added since training, given the signals as their catalogue reads them."""
+    def with_current_items(self, current: CurrentItems, signals: SignalBatch) -> Query:
+        """Return the query about items as they are now, given the signals as their catalogue reads them."""
         config = self.model.config.signals
         excluded = SparseRows.empty(signals.n_users, signals.n_items)
         if not self.keep_used:
             excluded = signals.excluded_items(config)
             if (passed_over := signals.passed_over) is not None:
                 excluded = union_rows([excluded, passed_over.keep(passed_over.weights > MAX_PASSED_OVER)])
-        return self.ask(new_items=new_items, new_items_excluded=excluded)
+        return self.ask(current_items=current, new_items_excluded=excluded)
 
     def without(self, listed: SparseRows) -> Query:
         """Return the query without the items of other lists, shape (n_users, n_items + n_new)."""

@@ -224,13 +224,20 @@ def recommend_after_questions(
     model = recommender.model
     entity = questionnaire.entity
     if strategy == ROUTE or (strategy is None and questionnaire.warm is not None):
-        items, scores = rank_by_answers(questionnaire, answers, check_length(model, k), [*excluded, *model.unlisted])
+        excluded = [*excluded, *find_unlisted(recommender)]
+        items, scores = rank_by_answers(questionnaire, answers, check_length(model, k), excluded)
         shares = np.clip(scores / np.float32(1 + SMOOTHING), 0, 1)
-        listed = name_items(model.catalogue, items, shares, np.ones_like(shares))
+        listed = name_items(recommender.catalogue, items, shares, np.ones_like(shares))
         return Recommendation(listed, ROUTE, ROUTE, None, None, (), score_scale=SCALE, n_ranked=len(listed))
     ids = tuple(str(model.catalogue.items[item]) for item in (*answered_items(entity, answers), *excluded))
     rules = Rules.model_construct(deny=ids)
     return recommender.recommend(signals_of(model, entity, answers), k, strategy, rules=rules)
+
+
+def find_unlisted(recommender: Recommender) -> np.ndarray:
+    """Return the model's items that may not be listed now, nor asked about, int64."""
+    model = recommender.model
+    return np.flatnonzero(~(recommender.current_items or model).listed[: model.n_items])
 
 
 def signals_of(model: TrainedModel, entity: str, answers: Answers) -> Signals:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from firstday.data.newcomers import load_items
 from firstday.display import readable
 from firstday.errors import ConfigError, DataError, expect
+from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import Signals
 from firstday.model.folder import KEEP, load_model, save_model
@@ -22,14 +25,13 @@ from firstday.model.trained_model import TrainedModel
 from firstday.recommend.answers import answer_query
 from firstday.recommend.explain import Explanation, explain_list
 from firstday.recommend.list_notes import describe_lists
-from firstday.recommend.new_items.new_items import NewItems
+from firstday.recommend.new_items.current_items import CurrentItems, read_items
 from firstday.recommend.query import Query
 from firstday.recommend.recommendation import Recommendation, Recommendations
 from firstday.recommend.registry import find_method
 from firstday.recommend.rules.list_rules import (
     NO_RULES,
     AnyRules,
-    ListedItems,
     Row,
     Rules,
     compile_rules,
@@ -40,6 +42,7 @@ from firstday.recommend.similar import SIMILAR, recommend_similar
 from firstday.recommend.spec import Strategy
 from firstday.recommend.support import LOAD, value_type
 from firstday.sparse import SparseRows, union_rows
+from firstday.tables.schema import EXPIRES_AT
 
 AnySignals = Signals | Mapping[str, Any]
 """Signals of one user, or an equivalent dictionary."""
@@ -65,9 +68,9 @@ def check_length(model: TrainedModel, k: int | None) -> int:
     return min(int(length), model.n_items)
 
 
-def find_item(items: ListedItems, item: Any) -> int:
+def find_item(catalogue: Catalogue, item: Any) -> int:
     """Return the index of an item, given its id; raise ConfigError if there is none."""
-    index = items.catalogue.items.index_of(item)
+    index = catalogue.items.index_of(item)
     if index < 0:
         raise ConfigError(f"{item!r} is unknown to the model; give the id of an item.", where="item", code="not_found")
     return index
@@ -82,20 +85,20 @@ class Recommender:
     ----------
     model
         The trained model.
-    new_items
-        Items added since training; see `with_items`.
+    current_items
+        Items as they are now, and new ones; None: those of the model. See `with_items`.
     """
 
     model: TrainedModel
-    new_items: NewItems | None = None
+    current_items: CurrentItems | None = None
 
     def __post_init__(self) -> None:
         expect("model", self.model, TrainedModel, "a trained model; fd.open_model('model/') opens a folder")
 
     @property
-    def listed_items(self) -> ListedItems:
-        """The items that lists consist of: those of the model, and new ones."""
-        return self.new_items or self.model
+    def catalogue(self) -> Catalogue:
+        """Ids, titles and columns of the items that lists consist of, as they are now."""
+        return (self.current_items or self.model).catalogue
 
     def recommend(
         self,
@@ -166,7 +169,7 @@ class Recommender:
             The signals are invalid.
         """
         lists = [(k, read_layers(rules))]
-        index = find_item(self.listed_items, item)
+        index = find_item(self.catalogue, item)
         return next(self.answer_lists([Signals.of(user or {})], lists, None, keep_used=keep_used, item=index)).row(0)
 
     def recommend_rows(
@@ -282,12 +285,12 @@ class Recommender:
             query = query.ask(k=check_length(self.model, k))
             answer = answer_query(query, recommend, layers, profiles.__getitem__)
             has_rules = bool(users) and any(rules != NO_RULES for rules in layers)
-            rules = compile_rules(self.listed_items, layers, profiles[0]) if has_rules else None  # same notes for all
+            rules = None  # with the same notes for all users
+            if has_rules:
+                rules = compile_rules(self.model, layers, profiles[0], self.current_items)
             unused, notes = describe_lists(query, strategy, answer, rules)
             ignored = [(*sentences, *others) for sentences, others in zip(unknown, unused, strict=True)]
-            yield Recommendations(
-                self.listed_items.catalogue, self.model, strategy, answer, segments, ignored, notes, ids
-            )
+            yield Recommendations(self.catalogue, self.model, strategy, answer, segments, ignored, notes, ids)
             listed = SparseRows.from_lists([items[items >= 0] for items in answer.items], len(query.list_rules.allowed))
             query = query.without(listed)
 
@@ -297,18 +300,20 @@ class Recommender:
         if model.signal_encoder is not None:
             users = [understand_picks(model.signal_encoder, user) for user in users]
         batch, unknown = model.read_signals(users)
-        query = Query(model, batch, 1, keep_used)
+        current = self.current_items
+        query = Query(model, batch, 1, keep_used, current_items=current and current.of_model)
         if item is not None:
             itself = SparseRows.from_lists([[item] if item < model.n_items else []] * len(users), model.n_items)
             return query.ask(excluded_override=union_rows([query.always_excluded, itself])), unknown
-        if self.new_items is not None:
-            of_listed, unknown = self.new_items.catalogue.read(users, model.config.signals)
-            query = query.with_new_items(self.new_items, of_listed)
+        if current and current.new:
+            of_listed, unknown = current.catalogue.read(users, model.config.signals)
+            query = query.with_current_items(current, of_listed)
         return query, unknown
 
     def _find_similar(self, item: int) -> Strategy:
         """Return a strategy that lists what goes with an item of the model, or with a new one."""
-        vectors = [] if self.new_items is None else self.new_items.vectors[self.new_items.index == item]
+        new = self.current_items and self.current_items.new
+        vectors = new.vectors[new.index == item] if new else ()
         return partial(recommend_similar, item=item, vector=next(iter(vectors), None))
 
     def explain(self, user: AnySignals, recommendation: Recommendation) -> Explanation:
@@ -331,24 +336,22 @@ class Recommender:
         >>> answer = recommender.recommend({"age": 24})  # doctest: +SKIP
         >>> recommender.explain({"age": 24}, answer).items[0].why  # doctest: +SKIP
         """
-        return explain_list(self.model, self.new_items, Signals.of(user), recommendation)
+        return explain_list(self.model, self.current_items, Signals.of(user), recommendation)
 
     def has_compiled(self, users: Sequence[Signals], layers: Sequence[Rules]) -> bool:
         """Return whether the rules are compiled for all users, so that `answer_lists` is quick."""
-        return all(
-            is_compiled(items, layers, _profile_of(user))
-            for items in (self.model, self.listed_items)
-            for user in (users if layers else ())
-        )
+        items = self.current_items or self.model
+        return all(is_compiled(items, layers, _profile_of(user)) for user in (users if layers else ()))
 
     def with_items(self, items: Any) -> Recommender:
-        """Return a recommender whose lists also have items added since training.
+        """Return a recommender whose lists have items as they are now, and those added since training.
 
         Parameters
         ----------
         items
-            The table `items` of the new items, a data frame with the columns that the model's items have. Items that
-            users of the model used are left out.
+            The table `items` of the items that are new or have changed, a data frame with columns of the model's items.
+            Values that are missing are the model's. Items with a false `recommendable`, or that have expired
+            (`expires_at`), are not listed.
 
         Raises
         ------
@@ -362,7 +365,7 @@ class Recommender:
         >>> items = [{"item_id": "n1", "title": "A new album", "artist_id": ["a7"]}]
         >>> recommender.with_items(pl.DataFrame(items)).recommend({"age": 24})  # doctest: +SKIP
         """
-        return replace(self, new_items=NewItems.of(self.model, load_items(items)))
+        return replace(self, current_items=read_items(self.model, load_items(items), datetime.now(UTC)))
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         return self.model._repr_facts_()
@@ -386,7 +389,7 @@ class Recommender:
 
 
 def open_model(path: str | Path, *, verify: bool = True) -> Recommender:
-    """Open a model folder, ready to recommend; arrays are read lazily.
+    """Open a model folder, ready to recommend; arrays are read lazily. Items that have expired are not listed.
 
     A method whose plugin is not loaded is left out of the default list, with a warning.
 
@@ -406,4 +409,6 @@ def open_model(path: str | Path, *, verify: bool = True) -> Recommender:
     if absent := [name for name in model.config.methods if find_method(name) is None]:
         names = ", ".join(absent)
         warnings.warn(f"{path}: lists are made without {names}, whose plugin is not loaded; {LOAD}.", stacklevel=2)
-    return Recommender(model)
+    may_expire = EXPIRES_AT in model.catalogue.columns
+    nothing = pl.DataFrame(schema={"item_id": pl.String})
+    return Recommender(model, read_items(model, nothing, datetime.now(UTC)) if may_expire else None)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from firstday.model.trained_model import TrainedModel
+from firstday.recommend.new_items.current_items import CurrentItems
 
 
 @dataclass(frozen=True)
@@ -43,21 +44,29 @@ class SegmentRow:
     distinctive: tuple[SegmentItem, ...]
 
 
-def describe_segments(model: TrainedModel, n_items: int = 5, n_segments: int | None = None) -> tuple[SegmentRow, ...]:
+def describe_segments(
+    model: TrainedModel,
+    n_items: int = 5,
+    n_segments: int | None = None,
+    current: CurrentItems | None = None,
+) -> tuple[SegmentRow, ...]:
     """Describe the `n_segments` largest segments (all if None), largest first, with `n_items` items each."""
     largest = np.argsort(-model.segments.items.sizes, kind="stable")[:n_segments].tolist()
-    return tuple(describe_segment(model, segment, n_items) for segment in largest)
+    return tuple(describe_segment(model, segment, n_items, current) for segment in largest)
 
 
-def describe_segment(model: TrainedModel, segment: int, n_items: int = 5) -> SegmentRow:
-    """Describe one segment with `n_items` items."""
+def describe_segment(
+    model: TrainedModel, segment: int, n_items: int = 5, current: CurrentItems | None = None
+) -> SegmentRow:
+    """Describe one segment with `n_items` items, of those that may be listed now."""
     segments = model.segments
-    catalogue = model.catalogue
+    catalogue = (current or model).catalogue
     items = segments.top_items[segment]
-    items = items[items >= 0]
-    shares = segments.top_shares[segment]
+    ranks = np.flatnonzero((items >= 0) & (current or model).listed[items])
+    items = items[ranks]
+    shares = segments.top_shares[segment, ranks]
     everyone = model.popularity[items]
-    smoothed = model.smoothed_shares[segment, : len(items)].astype(np.float64)
+    smoothed = model.smoothed_shares[segment, ranks].astype(np.float64)
     lifts = smoothed / np.maximum(everyone.astype(np.float64), 1e-12)
     distinctive = np.argsort(-smoothed * np.log(np.maximum(lifts, 1e-12)), kind="stable")
 

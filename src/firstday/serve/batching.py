@@ -252,7 +252,7 @@ class ListBatcher:
                 first.signals, first.rows, options.k, strategy, keep_used=options.keep_used, rules=layers
             )
             return [list(page.values())]
-        item = None if first.item is None else find_item(recommender.listed_items, first.item)
+        item = None if first.item is None else find_item(recommender.catalogue, first.item)
         signals = [request.signals for request in group]
         lists = [(options.k, layers)]
         began_s = time.perf_counter()

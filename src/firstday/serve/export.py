@@ -22,7 +22,7 @@ from firstday.features.wire_types import Impression, Interaction
 from firstday.files import write_file
 from firstday.recommend.new_items.attributes import COUNTS, set_counts, tabulate
 from firstday.serve.store.log import Log
-from firstday.serve.store.records import StoredEvent, StoredItem, StoredUser, to_time, to_us
+from firstday.serve.store.records import StoredEvent, StoredUser, to_time, to_us
 from firstday.serve.store.store import read_all_items, scan_changed
 from firstday.tables.schema import RECOMMENDABLE
 
@@ -96,20 +96,17 @@ async def export(log: Log, out: Path, since: datetime | None = None) -> ExportSu
     async for user_id, members, person in scan_changed(log, run.since_us):
         run.take(user_id, members, person)
     new, kept, use = await read_all_items(log)
-    run.stage("new_items", set_counts(_tabulate(new), use.counts))
-    updates = _tabulate(kept).drop(*COUNTS, "vector")
+    table = tabulate([{**item.row, "item_id": item_id} for item_id, item in new.items()])
+    run.stage("new_items", set_counts(table, use.counts))
+    rows = [{RECOMMENDABLE: False} if item.withdrawn_us else item.values for item in kept.values()]
+    updates = tabulate([{**row, "item_id": item_id} for item_id, row in zip(kept, rows, strict=True)])
+    updates = updates.drop(*COUNTS, "vector")
     run.stage(
         "item_updates", updates.select(column for column in updates if column.name == "item_id" or column.count())
     )
     done = run.publish()
     _write_state(out, max(until, start))
     return done
-
-
-def _tabulate(items: Mapping[str, StoredItem]) -> pl.DataFrame:
-    """Return a row per item; of a withdrawn one, only that it is not recommendable."""
-    rows = [{RECOMMENDABLE: False} if one.withdrawn_us else one.values for one in items.values()]
-    return tabulate([{**row, "item_id": item_id} for item_id, row in zip(items, rows, strict=True)])
 
 
 def _begin(out: Path, since: datetime | None) -> datetime:

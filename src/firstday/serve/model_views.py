@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from firstday.model.trained_model import TrainedModel
+from firstday.recommend.new_items.current_items import CurrentItems
 from firstday.recommend.questionnaire import Questionnaire
 from firstday.recommend.rules.filters import describe_columns
 from firstday.serve.segment_map import SegmentMap, make_segment_map
@@ -42,14 +44,28 @@ class ModelViews:
         titles = [self.model.catalogue.title_of(item) for item in self.model.popular_items.tolist()]
         return _fold(pl.Series(titles, dtype=pl.String))
 
-    def find_items(self, text: str) -> list[int]:
-        """Return the index of the item with this id, then of items with every word in the title, most popular first."""
-        exact = self.model.catalogue.items.index_of(text)
-        has_words = self._titles.is_not_null()
-        for word in _fold(pl.Series([text])).item().split():
-            has_words &= self._titles.str.contains(word, literal=True)
-        matches = self.model.popular_items[has_words.to_numpy()].tolist()
-        return list(dict.fromkeys([exact, *matches] if exact >= 0 else matches))
+    def find_items(self, text: str, current: CurrentItems | None = None) -> list[int]:
+        """Return the index of the item with this id, then of items with every word in the title, most popular first.
+
+        New items are the last. Items that may not be listed now are left out.
+        """
+        items = current or self.model
+        exact = items.catalogue.items.index_of(text)
+        matches = self.model.popular_items[_have_words(self._titles, text)].tolist()
+        if current is not None:
+            titles = pl.Series([current.catalogue.title_of(item) for item in current.changed.tolist()], dtype=pl.String)
+            is_changed = set(current.changed.tolist())
+            matches = [item for item in matches if item not in is_changed]
+            matches += current.changed[_have_words(_fold(titles), text)].tolist()
+        return [item for item in dict.fromkeys([exact, *matches]) if item >= 0 and items.listed[item]]
+
+
+def _have_words(titles: pl.Series, text: str) -> np.ndarray:
+    """Return the mask of folded titles that contain every word of a text."""
+    has_words = titles.is_not_null()
+    for word in _fold(pl.Series([text])).item().split():
+        has_words &= titles.str.contains(word, literal=True)
+    return has_words.to_numpy()
 
 
 def _fold(texts: pl.Series) -> pl.Series:

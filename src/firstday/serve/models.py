@@ -16,7 +16,7 @@ from firstday.errors import ArtifactError, FirstdayError
 from firstday.features.signals import Signals
 from firstday.model.folder import read_manifest, version_in
 from firstday.model.trained_model import TrainedModel
-from firstday.recommend.new_items.new_items import NewItems
+from firstday.recommend.new_items.current_items import CurrentItems
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.support import find_supported, strategies_of
 from firstday.serve.model_views import ModelViews
@@ -38,9 +38,9 @@ class ServedModel:
     views: ModelViews
     put_us: Mapping[str, int] = field(default_factory=dict)
 
-    def with_items(self, new_items: NewItems | None, put_us: Mapping[str, int]) -> ServedModel:
-        """Return the model with new items, and when each stored one was first put."""
-        return replace(self, recommender=replace(self.recommender, new_items=new_items), put_us=put_us)
+    def with_items(self, current: CurrentItems | None, put_us: Mapping[str, int]) -> ServedModel:
+        """Return the model with items as they are now, and when each stored new one was first put."""
+        return replace(self, recommender=replace(self.recommender, current_items=current), put_us=put_us)
 
     @cached_property
     def newest_us(self) -> int:
@@ -72,7 +72,7 @@ def load_served(path: Path, strategy: str = "", needed: Sequence[str] = (), *, v
                 break
         if strategy:
             config = recommender.model.config.override("recommend.strategy", strategy)
-            recommender = Recommender(replace(recommender.model, config=config))
+            recommender = replace(recommender, model=replace(recommender.model, config=config))
         for name in (recommender.model.config.recommend.strategy, *needed):
             find_supported(name, recommender.model)
         views = ModelViews(recommender.model)
@@ -107,13 +107,13 @@ class ModelHolder:
     """
 
     def __init__(self, path: Path, metrics: Metrics, strategy: str = "", needed: Sequence[str] = ()) -> None:
-        self._path, self._metrics, self._strategies = path, metrics, (strategy, needed)
+        self._path, self.metrics, self._strategies = path, metrics, (strategy, needed)
         self._turn = asyncio.Lock()
         self._swap(load_served(path, *self._strategies, verify=False))
 
     def _swap(self, served: ServedModel) -> None:
         self.current = served
-        self._metrics.set_model(served.version, served.loaded_at.timestamp())
+        self.metrics.set_model(served.version, served.loaded_at.timestamp())
 
     async def reload(self) -> None:
         """Load the folder in a thread and swap the model in if its version differs.
@@ -124,12 +124,12 @@ class ModelHolder:
             try:
                 loaded = await asyncio.to_thread(load_served, self._path, *self._strategies)
             except FirstdayError as error:
-                self._metrics.reloads.labels("refused").inc()
+                self.metrics.reloads.labels("refused").inc()
                 _log.error("model refused", extra={"fields": {"error": str(error)}})
                 raise
             old = self.current.version
             changed = loaded.version != old
-            self._metrics.reloads.labels("swapped" if changed else "unchanged").inc()
+            self.metrics.reloads.labels("swapped" if changed else "unchanged").inc()
             if changed:
                 self._swap(loaded)
                 _log.info("model swapped", extra={"fields": {"from": old, "to": loaded.version}})

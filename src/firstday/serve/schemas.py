@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 import pydantic_core
 from fastapi import Response
 from pydantic import (
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -324,8 +325,16 @@ class ItemListBody(_Request):
     items: list[EntityId] = Field(max_length=MAX_IDS)
 
 
+def _as_time(value: Any) -> Any:
+    """Read a time, given as text."""
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
 class ItemBody(_Request):
-    """An item that came after training, as a row of your table `items`. Filters, caps and boosts read its columns."""
+    """A new item, or the update of one that the model knows, as a row of your table `items`.
+
+    Filters, caps and boosts read its columns. What an update does not state is as the model has it.
+    """
 
     model_config = ConfigDict(
         extra="allow",
@@ -336,7 +345,11 @@ class ItemBody(_Request):
     title: str = ""
     description: str = ""
     vector: list[FiniteFloat] = Field(default=[], max_length=MAX_NUMBERS)
-    """Your own vector of what the item is like, of the kind that the model's items had."""
+    """Your own vector of what a new item is like, of the kind that the model's items had."""
+    recommendable: bool | None = None
+    """False: the item is not listed. True also restores a withdrawn item."""
+    expires_at: Annotated[AwareDatetime, BeforeValidator(_as_time)] | None = None
+    """Time from which on the item is not listed, with UTC offset."""
     added_at: Annotated[
         EventTime, Field(strict=False, description="When the item came; defaults to the time of the first call.")
     ] = None
@@ -353,7 +366,7 @@ class ItemBody(_Request):
 class ItemLine(ItemBody):
     """A line of a stream of new items."""
 
-    item_id: _PathId
+    item_id: Id
     """Your item id."""
 
 
@@ -714,11 +727,28 @@ class PutAnswer(_ByModel):
 
 
 class ItemPutAnswer(_ByModel):
-    """Result of adding a new item."""
+    """Result of adding or updating an item."""
 
     item_id: str
     ignored: list[str]
-    """One sentence for each value unknown to the model; it is stored nevertheless."""
+    """One sentence for each value without effect; it is stored nevertheless."""
+
+
+class ItemAnswer(_ByModel):
+    """What holds of an item."""
+
+    item_id: str
+    origin: Literal["model", "update", "new", "withdrawal"]
+    """What was said last: nothing since training, an update, a new item, or a withdrawal."""
+    since: datetime | None
+    """When this was said; null for model."""
+    is_listed: bool
+    """Whether lists may have the item."""
+    title: str
+    values: dict[str, ItemValue | None]
+    """Columns that filters read."""
+    updated: list[str]
+    """Columns whose values differ from the model's."""
 
 
 class ItemStreamAnswer(_Answer):

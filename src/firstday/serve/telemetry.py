@@ -103,7 +103,15 @@ class Metrics:
         for counter, failure in ((self.reloads, "refused"), (self.backups, "failed")):
             counter.labels(failure)  # counted from 0, since a first sample of 1 is no increase
         self._model = Info("model", "The current model.", **options)
+        self._items = Gauge(
+            "items", "Items that are new, that differ from the model, or that are withdrawn.", ["state"], **options
+        )
         self._model_loaded = Gauge("model_loaded_timestamp_seconds", "Time at which the model was loaded.", **options)
+
+    def set_items(self, n_new: int, n_changed: int, n_withdrawn: int) -> None:
+        """Set the numbers of new items, of the model's items that differ from it, and of withdrawn ones."""
+        for state, n in (("new", n_new), ("changed", n_changed), ("withdrawn", n_withdrawn)):
+            self._items.labels(state).set(n)
 
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request."""

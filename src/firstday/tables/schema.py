@@ -45,6 +45,10 @@ class TableSchema:
 
 
 ASSIGNMENT = ("user_id", "experiment", "variant")
+RECOMMENDABLE = "recommendable"
+"""Boolean column of items; false: the item is never recommended."""
+EXPIRES_AT = "expires_at"
+"""Column of items with the time from which on the item is not recommended."""
 TABLES: Mapping[str, TableSchema] = {
     "interactions": TableSchema(
         {
@@ -73,7 +77,7 @@ TABLES: Mapping[str, TableSchema] = {
             "description": "text",
             "vector": "vector",
             "added_at": "time",
-            "expires_at": "time",
+            EXPIRES_AT: "time",
         },
         ("item_id",),
         "entity",
@@ -98,10 +102,6 @@ TABLES: Mapping[str, TableSchema] = {
 """Schemas by table name; users and items come before the tables that refer to them or update them."""
 HOMES = {"user_id": "users", "friend_id": "users", "item_id": "items"}
 """The table that an id column refers to."""
-RECOMMENDABLE = "recommendable"
-"""Boolean column of items; false: the item is never recommended."""
-EXPIRES_AT = "expires_at"
-"""Column of items; from this time on, the item is not recommendable."""
 ITEM = "item"
 """The recommended entity; every other entity (artist, genre, ...) is a set of items."""
 UTC_MICROSECONDS = pl.Datetime("us", "UTC")

@@ -139,9 +139,9 @@ def withdraw_expired(items: pl.DataFrame, findings: Findings) -> pl.DataFrame:
     if EXPIRES_AT not in items.columns:
         return items
     is_expired = (items[EXPIRES_AT] <= datetime.now(UTC)).fill_null(False)
-    findings.note_rows("items", is_expired.sum(), items.height, "have expired; they are in no list", column=EXPIRES_AT)
-    listed = items.get_column(RECOMMENDABLE, default=pl.repeat(True, items.height, eager=True))
-    return items.with_columns((listed.fill_null(True) & ~is_expired).alias(RECOMMENDABLE))
+    findings.note_rows("items", int(is_expired.sum()), items.height, "have expired; they are in no list", column=EXPIRES_AT)
+    stated = items.get_column(RECOMMENDABLE, default=pl.repeat(None, items.height, dtype=pl.Boolean, eager=True))
+    return items.with_columns(stated.set(is_expired, False).alias(RECOMMENDABLE))
 
 
 def _missing_ids(ids: pl.Series, others: pl.Series) -> pl.Series:

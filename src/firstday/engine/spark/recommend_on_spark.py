@@ -63,7 +63,7 @@ def recommend_batch(
         raise DataError(findings.faults)
     summary = reduce(add, counts).with_notes([*findings.notes, *notes])
     lists = parts.select("content").mapInArrow(spread_lists, LISTS_DDL)
-    item_ids = recommender.listed_items.catalogue.items
+    item_ids = recommender.catalogue.items
     for name, are_long in (("user_id", all(are_integers)), ("item_id", item_ids.are_integers)):
         if are_long:
             lists = lists.withColumn(name, fn.col(name).cast("long"))

@@ -10,11 +10,12 @@ import numpy as np
 import polars as pl
 
 from firstday.data.ids import Ids
-from firstday.data.load import collect_vectors, find_item_columns
+from firstday.data.load import collect_vectors, fill_lists, find_item_columns
 from firstday.errors import ConfigError, DataError
 from firstday.model.item_content import TEXTS, ItemContent, content_of
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
+from firstday.tables.schema import EXPIRES_AT, RECOMMENDABLE
 
 N_SHOWN, N_USED = COUNTS = "n_shown", "n_used"
 """Numbers of impressions since an item was added, and of users who used it since."""
@@ -24,6 +25,8 @@ ATTRIBUTES: Mapping[str, pl.DataType] = {
     "description": pl.String(),
     "vector": pl.List(pl.Float32),
     "added_at": pl.Datetime("us", "UTC"),
+    EXPIRES_AT: pl.Datetime("us", "UTC"),
+    RECOMMENDABLE: pl.Boolean(),
     **dict.fromkeys(COUNTS, pl.Float64()),
 }
 """Attributes that new items have with every model, next to the columns that its filters read."""
@@ -82,7 +85,8 @@ def describe_items(model: TrainedModel, items: pl.DataFrame) -> pl.DataFrame:
     n = items.height
     ids = Ids.of(items["item_id"])
     own_columns = find_item_columns(items)
-    columns = _conform(model.catalogue.columns, own_columns, n)
+    types = {name: column.dtype for name, column in model.catalogue.columns.items()}
+    columns = fill_lists(conform(types, own_columns, n))
     texts = {name: fill_column(items, name, "") for name in TEXTS}
     vectors, log_use = content.predict({**texts, **columns}, n, _find_vectors(items, ids, content.n_numbers))
     freshness = content.find_freshness(own_columns.get("added_at"), n)
@@ -127,18 +131,18 @@ def _find_vectors(items: pl.DataFrame, ids: Ids, n_numbers: int) -> np.ndarray |
     return collect_vectors(given, "item_id", ids, n_numbers)
 
 
-def _conform(model_columns: Mapping[str, pl.Series], columns: Mapping[str, pl.Series], n: int) -> dict[str, pl.Series]:
-    """Return the model's columns for n items, in its types; raise DataError if a column has another type."""
+def conform(types: Mapping[str, pl.DataType], columns: Mapping[str, pl.Series], n: int) -> dict[str, pl.Series]:
+    """Return columns of n items in some types, null where absent; raise DataError if a column has another type."""
     conformed = {}
-    for name, column in model_columns.items():
-        is_list = column.dtype == pl.List
-        values = columns.get(name, pl.repeat(None, n, dtype=column.dtype, eager=True))
-        if is_list and values.dtype == pl.String:
-            values = values.reshape((-1, 1)).cast(column.dtype).list.drop_nulls()
-        if values.dtype != column.dtype:
+    for name, dtype in types.items():
+        values = columns.get(name, pl.repeat(None, n, dtype=dtype, eager=True))
+        if dtype == pl.List and values.dtype == pl.String:
+            text = pl.col(values.name)
+            values = values.to_frame().select(pl.when(text.is_not_null()).then(pl.concat_list(text))).to_series()
+        if values.dtype != dtype:
             raise DataError(
-                f"has the type {values.dtype}, but the model has {column.dtype}; convert the column.",
+                f"has the type {values.dtype}, but the model has {dtype}; convert the column.",
                 where=f"items.{name}",
             )
-        conformed[name] = (values.fill_null([]) if is_list else values).alias(name)
+        conformed[name] = values.alias(name)
     return conformed

@@ -1,22 +1,15 @@
-"""`NewItems`: items added since training, a small table next to the model, which stays as it is.
-
-In lists, they have indexes after the model's items; but an item that the model knows, and that nobody used, keeps its
-own.
-"""
+"""`NewItems`: items added since training, a small table next to the model, which stays as it is."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from firstday.data.ids import Ids
 from firstday.display import readable
-from firstday.errors import DataError
-from firstday.features.catalogue import Catalogue
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
 from firstday.recommend.new_items.attributes import (
@@ -25,21 +18,15 @@ from firstday.recommend.new_items.attributes import (
     N_SHOWN,
     N_USED,
     RATE,
-    describe_items,
-    fill_column,
     find_content,
 )
 from firstday.recommend.new_items.offers import Offers, make_offers, measure_response
-from firstday.tables.schema import RECOMMENDABLE
-
-MAX_NEW_ITEMS = 10_000
-"""Maximum number of new items."""
 
 
 @readable
 @dataclass(frozen=True, eq=False)
 class NewItems:
-    """Items added since training, in the order of the caller.
+    """Items that no user of a model used, in the order of the caller.
 
     Parameters
     ----------
@@ -47,62 +34,13 @@ class NewItems:
         The model.
     items
         What lists need of them, n rows of `describe_items`.
-    catalogue
-        The model's catalogue, with the items that it does not know at the end.
-    listed
-        Mask of items that may be listed, bool, shape (n_items + n_unknown,).
     index
-        Index of each item in lists, int64, shape (n,).
-    compiled_rules
-        Cache of rules, see `compile_rules`.
+        Index of each item in lists, int64, shape (n,): after the model's items, unless the model knows it.
     """
 
     model: TrainedModel
     items: pl.DataFrame
-    catalogue: Catalogue
-    listed: np.ndarray
     index: np.ndarray
-    compiled_rules: dict[Any, Any] = field(default_factory=dict, repr=False)
-
-    @classmethod
-    def of(cls, model: TrainedModel, items: pl.DataFrame) -> NewItems | None:
-        """Build from the items of a table; those that a user of the model used are left out. None if none are left.
-
-        Raises
-        ------
-        ConfigError
-            The model has learned nothing about new items.
-        DataError
-            There are more than `MAX_NEW_ITEMS`, or a column has another type than in the model.
-        """
-        return cls.join(model, describe_items(model, items))
-
-    @classmethod
-    def join(cls, model: TrainedModel, items: pl.DataFrame) -> NewItems | None:
-        """Build from rows of `describe_items`, which may be of several calls, like `of`."""
-        catalogue = model.catalogue
-        # `Ids.lookup` would cost as much as the catalogue is large.
-        known = np.array([catalogue.items.index_of(item) for item in items["item_id"]], dtype=np.int64)
-        is_new = (known < 0) | (model.popularity[known] == 0)
-        items = items.filter(is_new)
-        if items.is_empty():
-            return None
-        if items.height > MAX_NEW_ITEMS:
-            raise DataError(
-                f"items: {items.height:,} items are new to the model; add at most {MAX_NEW_ITEMS:,}, the newest, or "
-                "train again."
-            )
-        is_unknown = known[is_new] < 0
-        unknown = items.filter(is_unknown)
-        joined = replace(
-            catalogue,
-            items=catalogue.items.extend(unknown["item_id"]),
-            titles=(catalogue.titles or ("",) * model.n_items) + tuple(unknown["title"]),
-            columns={name: pl.concat([own, unknown[name]]) for name, own in catalogue.columns.items()},
-        )
-        listed = np.append(model.listed, fill_column(unknown, RECOMMENDABLE, True).to_numpy())
-        index = np.where(is_unknown, model.n_items + is_unknown.cumsum() - 1, known[is_new])
-        return cls(model, items, joined, listed, index)
 
     def __len__(self) -> int:
         return len(self.index)

@@ -95,14 +95,14 @@ def describe_columns(columns: Columns) -> list[dict[str, Any]]:
 class Filter:
     """A filter of items.
 
-    `values` has the values of ``user.NAME`` and ``lists.NAME``: ``values["user"][NAME]``, ... `find_items` appends to
-    `notes` which texts of the filter no item has.
+    `values` has the values of ``user.NAME`` and ``lists.NAME``: ``values["user"][NAME]``, ... `find_items` adds to
+    `unmatched` which texts of the filter no item has, with a hint for each.
     """
 
     text: str
     columns: Columns
     values: Mapping[str, Mapping[str, Any]]
-    notes: list[str] = field(default_factory=list)
+    unmatched: dict[str, str] = field(default_factory=dict)
 
     def find_items(self) -> np.ndarray:
         """Return the mask of items that meet the filter, shape (n_items,); raise ConfigError if that fails."""
@@ -148,7 +148,7 @@ class Filter:
                 for text in options.filter(~options.is_in(found)).head(MAX_EXAMPLES):
                     known = values.unique().sort()
                     hint = hint_at(text, tuple(known)) if len(known) <= MAX_NEAR else ""
-                    self.notes.append(f"{name.id} has no value {text!r}{hint}")
+                    self.unmatched[f"{name.id} has no value {text!r}"] = hint
         elif len(options) == 1:
             is_met = compare(options[0], values) if is_reversed else compare(values, options[0])
         else:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Annotated, Any, Protocol, Self
 
 import numpy as np
@@ -15,9 +15,11 @@ import pydantic_core
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from firstday.config import Section, parse_settings
+from firstday.data.ids import Ids
 from firstday.display import readable
 from firstday.features.catalogue import Catalogue
 from firstday.features.wire_types import as_text, as_whole
+from firstday.model.trained_model import TrainedModel
 from firstday.recommend.rules.filters import (
     MAX_FILTER_LENGTH,
     Filter,
@@ -166,12 +168,14 @@ class Row(Rules):
 @readable
 @dataclass(frozen=True, eq=False)
 class ItemRules:
-    """Rules compiled for a model, in its item indexes.
+    """Rules compiled for items, in their indexes.
 
     `allowed` is the mask of items that may be listed, shape (n_items,). `factors` multiply the items' scores, float32,
     shape (n_items,), None without boosts. Each cap has the values of each item, shape (n_items, n_values), their
-    transpose, and the maximum number of items per value. `pins` has items by rank, from 0. `notes` says what of the
-    rules has no effect.
+    transpose, and the maximum number of items per value. `pins` has items by rank, from 0. `unmatched` says what of the
+    filters no item has, with a hint for each; `n_unknown` ids of `allow` and `deny`, and `n_unpinned` pins, are
+    unknown. Rules that follow changes of items have those of the model's items as `base`; the items in `changed`,
+    int64, ascending, differ from these.
     """
 
     allowed: np.ndarray
@@ -179,7 +183,31 @@ class ItemRules:
     caps: tuple[tuple[SparseRows, SparseRows, int], ...] = ()
     pins: Mapping[int, int] = field(default_factory=dict)
     after: int = 0
-    notes: tuple[str, ...] = ()
+    unmatched: Mapping[str, str] = field(default_factory=dict)
+    n_unknown: int = 0
+    n_unpinned: int = 0
+    other_pins: tuple[str, ...] = ()
+    base: ItemRules | None = None
+    changed: np.ndarray = field(default_factory=partial(np.zeros, 0, np.int64))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the rules has no effect."""
+        notes = [text + hint for text, hint in self.unmatched.items()]
+        notes += self.other_pins
+        if n_unknown := self.n_unknown + self.n_unpinned:
+            notes.append(f"{n_unknown:,} ids of the rules are unknown to the model")
+        return tuple(notes)
+
+    @cached_property
+    def of_model(self) -> ItemRules:
+        """The rules of the model's items alone, which come first."""
+        if self.base is None:
+            return self
+        n_items = len(self.base.allowed)
+        factors = None if self.factors is None else self.factors[:n_items]
+        changed = self.changed[self.changed < n_items]
+        return ItemRules(self.allowed[:n_items], factors, base=self.base, changed=changed)
 
     @cached_property
     def items(self) -> np.ndarray:
@@ -234,8 +262,12 @@ class Quota:
                     self.open[members.row(value)] = False
 
 
-class ListedItems(Protocol):
-    """Items that lists consist of: those of a model, or also new ones."""
+class CurrentItems(Protocol):
+    """A model's items as they are now, and new ones; see `firstday.recommend.new_items.current_items`."""
+
+    @property
+    def model(self) -> TrainedModel:
+        """The model."""
 
     @property
     def catalogue(self) -> Catalogue:
@@ -246,30 +278,45 @@ class ListedItems(Protocol):
         """Mask of items that may be listed, bool, shape (n_items,)."""
 
     @property
+    def changed(self) -> np.ndarray:
+        """Indexes of the items that differ from those of the model, or are unknown to it, int64, ascending."""
+
+    @property
+    def changed_columns(self) -> Mapping[str, pl.Series]:
+        """Ids and columns of these items."""
+
+    @property
     def compiled_rules(self) -> dict[Any, Any]:
         """Cache of `compile_rules`."""
 
 
-def compile_rules(model: ListedItems, layers: Sequence[Rules], profile: Mapping[str, Any]) -> ItemRules:
-    """Return rules in the indexes of some items, for users who have the given profile.
+def compile_rules(
+    model: TrainedModel, layers: Sequence[Rules], profile: Mapping[str, Any], current: CurrentItems | None = None
+) -> ItemRules:
+    """Return rules in the indexes of a model's items, or of its `current` ones, for users who have the given profile.
 
     Items must obey all layers, such as the rules of a page and of a row. In caps, lists and context, later layers take
-    precedence. The context takes precedence over the profile. Pins and ranks to skip are those of the last layer.
+    precedence. The context takes precedence over the profile. Pins and ranks to skip are those of the last layer. Rules
+    of current items are those of the model's items, compiled again for the items that have changed.
     """
     user = _values_of(layers, profile)
     key = _key(layers, user)
-    cache = model.compiled_rules
+    cache = (current or model).compiled_rules
     compiled: ItemRules | None = cache.get(key)
     if compiled is None:
+        if current is None:
+            compiled = _compile(model, layers, user)
+        else:
+            compiled = _follow(compile_rules(model, layers, profile), current, layers, user)
         if len(cache) >= MAX_COMPILED_RULES:
             cache.clear()  # possibly while another thread reads
-        compiled = cache[key] = _compile(model, layers, user)
+        cache[key] = compiled
     return compiled
 
 
-def is_compiled(model: ListedItems, layers: Sequence[Rules], profile: Mapping[str, Any]) -> bool:
+def is_compiled(items: TrainedModel | CurrentItems, layers: Sequence[Rules], profile: Mapping[str, Any]) -> bool:
     """Return whether `compile_rules` would find the rules in memory."""
-    return _key(layers, _values_of(layers, profile)) in model.compiled_rules
+    return _key(layers, _values_of(layers, profile)) in items.compiled_rules
 
 
 def _values_of(layers: Sequence[Rules], profile: Mapping[str, Any]) -> dict[str, Any]:
@@ -296,50 +343,119 @@ def _merge(layers: Sequence[Rules], name: str) -> dict[str, Any]:
     return {key: value for rules in layers for key, value in getattr(rules, name).items()}
 
 
-def _compile(model: ListedItems, layers: Sequence[Rules], user: Mapping[str, Any]) -> ItemRules:
-    ids = model.catalogue.items
-    columns = {ID: ids.values, **model.catalogue.columns}
-    texts = ids.values.cast(pl.String)
+def _compile(model: TrainedModel, layers: Sequence[Rules], user: Mapping[str, Any]) -> ItemRules:
+    """Compile rules for the items of a model."""
+    catalogue = model.catalogue
+    columns = {ID: catalogue.items.values, **catalogue.columns}
+    allowed, factors, unmatched, n_found = _apply(layers, columns, model.listed, user)
+    caps = _merge(layers, "cap").items()
+    n_given = sum(len(set(given)) for rules in layers for given in (rules.allow, rules.deny) if given is not None)
+    return ItemRules(
+        allowed,
+        factors,
+        tuple((*_index_values(model, name)[1:], max_items) for name, max_items in caps),
+        after=layers[-1].after,
+        unmatched=unmatched,
+        n_unknown=n_given - int(n_found.sum()),
+        **_find_pins(catalogue.items, layers[-1]),
+    )
+
+
+def _follow(base: ItemRules, current: CurrentItems, layers: Sequence[Rules], user: Mapping[str, Any]) -> ItemRules:
+    """Compile rules for current items, given those for the items of the model."""
+    changed = current.changed
+    allowed, factors, unmatched, n_found = _apply(layers, current.changed_columns, current.listed[changed], user)
+    caps = _merge(layers, "cap").items()
+    n_items = len(current.listed)
+    return replace(
+        base,
+        allowed=_set_items(base.allowed, n_items, changed, allowed),
+        factors=None if factors is None else _set_items(base.factors, n_items, changed, factors),
+        caps=tuple((*_follow_values(current, name), max_items) for name, max_items in caps),
+        unmatched={text: hint for text, hint in base.unmatched.items() if text in unmatched},
+        n_unknown=base.n_unknown - int(n_found[changed >= len(base.allowed)].sum()),
+        base=base,
+        changed=changed,
+        **_find_pins(current.catalogue.items, layers[-1]),
+    )
+
+
+def _set_items(values: Any, n_items: int, changed: np.ndarray, of_changed: np.ndarray) -> np.ndarray:
+    """Return an array with the values of the model's items, shape (n_items,), but for those that have changed."""
+    result = np.empty(n_items, dtype=of_changed.dtype)
+    result[: len(values)] = values
+    result[changed] = of_changed
+    return result
+
+
+def _apply(
+    layers: Sequence[Rules], columns: Mapping[str, pl.Series], listed: np.ndarray, user: Mapping[str, Any]
+) -> tuple[np.ndarray, np.ndarray | None, dict[str, str], np.ndarray]:
+    """Apply rules to some items, of which those in the mask `listed` may be listed.
+
+    Returns `ItemRules.allowed`, `factors` and `unmatched`, and how often `allow` and `deny` name each item.
+    """
+    texts = columns[ID].cast(pl.String)
     values = {"user": user, "lists": _merge(layers, "lists")}
-    allowed = model.listed.copy()
-    factors = np.ones(len(ids), dtype=np.float32)
-    n_unknown = 0
-    notes: list[str] = []
+    allowed = listed.copy()
+    factors = np.ones(len(texts), dtype=np.float32)
+    unmatched: dict[str, str] = {}
+    n_found = np.zeros(len(texts), dtype=np.int64)
     for rules in layers:
-        allowed &= Filter(rules.filter, columns, values, notes).find_items()
+        allowed &= Filter(rules.filter, columns, values, unmatched).find_items()
         for text, factor in rules.boost.items():
-            is_met = Filter(text, columns, values, notes).find_items()
+            is_met = Filter(text, columns, values, unmatched).find_items()
             factors[is_met] = np.minimum(factors[is_met] * np.float32(factor), MAX_FACTOR)
         for given, is_allowed in ((rules.allow, True), (rules.deny, False)):
             if given is not None:
                 is_given = texts.is_in(pl.Series(given, dtype=pl.String).implode()).to_numpy()
                 allowed &= is_given == is_allowed
-                n_unknown += len(set(given)) - int(is_given.sum())
-    pins = {rank - 1: ids.index_of(pinned[0]) for rank, pinned in layers[-1].pin.items()}
-    for rank, pinned in layers[-1].pin.items():
-        others = list(dict.fromkeys(pinned))[1:]
-        notes.extend(f"{other} is not pinned, since rank {rank:,} has another pin" for other in others)
-    n_unknown += sum(item < 0 for item in pins.values())
-    if n_unknown:
-        notes.append(f"{n_unknown:,} ids of the rules are unknown to the model")
-    caps = _merge(layers, "cap").items()
-    return ItemRules(
-        allowed=allowed,
-        factors=factors if _merge(layers, "boost") else None,
-        caps=tuple((*_index_values(model, columns, name), max_items) for name, max_items in caps),
-        pins={rank: item for rank, item in pins.items() if item >= 0},
-        after=layers[-1].after,
-        notes=tuple(notes),
-    )
+                n_found += is_given
+    return allowed, factors if _merge(layers, "boost") else None, unmatched, n_found
 
 
-def _index_values(model: ListedItems, columns: Mapping[str, pl.Series], name: str) -> tuple[SparseRows, SparseRows]:
-    """Return the values of each item in a column, shape (n_items, n_values), and their transpose, from memory if so."""
-    index: tuple[SparseRows, SparseRows] | None = model.compiled_rules.get(("values", name))
+def _find_pins(ids: Ids, rules: Rules) -> dict[str, Any]:
+    """Return the fields of `ItemRules` about pins."""
+    pins = {rank - 1: ids.index_of(pinned[0]) for rank, pinned in rules.pin.items()}
+    others = [
+        f"{other} is not pinned, since rank {rank:,} has another pin"
+        for rank, pinned in rules.pin.items()
+        for other in list(dict.fromkeys(pinned))[1:]
+    ]
+    known = {rank: item for rank, item in pins.items() if item >= 0}
+    return {"pins": known, "n_unpinned": len(pins) - len(known), "other_pins": tuple(others)}
+
+
+def _index_values(model: TrainedModel, name: str) -> tuple[pl.Series, SparseRows, SparseRows]:
+    """Return the distinct values of a column, ascending, the values of each item, and their transpose.
+
+    The matrix has the shape (n_items, n_values). It is kept in memory.
+    """
+    index: tuple[pl.Series, SparseRows, SparseRows] | None = model.compiled_rules.get(("values", name))
     if index is None:
-        column = find_column(columns, name)
+        column = find_column({ID: model.catalogue.items.values, **model.catalogue.columns}, name)
         items, values = list_values(column)
         codes = values.rank("dense").to_numpy().astype(np.int64) - 1
         rows = SparseRows.from_pairs(items, codes, None, len(column), values.n_unique())
-        index = model.compiled_rules["values", name] = rows, rows.transpose()
+        index = model.compiled_rules["values", name] = values.unique().sort(), rows, rows.transpose()
+    return index
+
+
+def _follow_values(current: CurrentItems, name: str) -> tuple[SparseRows, SparseRows]:
+    """Return the values of each current item, and their transpose, like `_index_values`."""
+    index: tuple[SparseRows, SparseRows] | None = current.compiled_rules.get(("values", name))
+    if index is None:
+        known, rows, members = _index_values(current.model, name)
+        positions, values = list_values(find_column(current.changed_columns, name))
+        distinct = pl.concat([known, values]).unique(maintain_order=True)  # other values have codes after the known
+        codes = values.to_frame("value").join(
+            distinct.to_frame("value").with_row_index("code"), on="value", how="left", maintain_order="left"
+        )["code"]
+        items = current.changed[positions]
+        shape = len(current.listed), len(distinct)
+        index = (
+            rows.replace_entries(~np.isin(rows.row_of_entry(), current.changed), items, codes.to_numpy(), shape),
+            members.replace_entries(~np.isin(members.columns, current.changed), codes.to_numpy(), items, shape[::-1]),
+        )
+        current.compiled_rules["values", name] = index
     return index

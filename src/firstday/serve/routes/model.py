@@ -34,7 +34,12 @@ async def list_segments(
     parameters: Annotated[SegmentsParameters, Query()],
 ) -> dict[str, Any]:
     """Return segments with their size and most used items."""
-    rows = describe_segments(served.trained, parameters.items, parameters.offset + parameters.limit)
+    rows = describe_segments(
+        served.trained,
+        parameters.items,
+        parameters.offset + parameters.limit,
+        served.recommender.current_items,
+    )
     return {
         "model": served.version,
         "total": len(served.trained.segments),
@@ -51,20 +56,23 @@ async def read_segment(
     """Return the size and most used items of a segment."""
     if segment >= len(served.trained.segments):
         raise ApiError(404, "not_found", f"The model has {len(served.trained.segments):,} segments, numbered from 0.")
-    return {"model": served.version, **vars(describe_segment(served.trained, segment, parameters.items))}
+    row = describe_segment(served.trained, segment, parameters.items, served.recommender.current_items)
+    return {"model": served.version, **vars(row)}
 
 
 @reading.get("/items", response_model=ItemsAnswer, summary="Find items by title")
 async def find_items(served: ModelDep, parameters: Annotated[ItemsParameters, Query()]) -> dict[str, Any]:
     """Return the item with this id, then items whose titles contain every word, most used first."""
-    model = served.trained
+    recommender = served.recommender
+    catalogue = recommender.catalogue
+    popularity = served.trained.popularity
     items = [
         {
-            "item_id": model.catalogue.items[item],
-            "title": model.catalogue.title_of(item),
-            "share_of_everyone": model.popularity[item],
+            "item_id": catalogue.items[item],
+            "title": catalogue.title_of(item),
+            "share_of_everyone": popularity[item] if item < len(popularity) else 0.0,
         }
-        for item in served.views.find_items(parameters.query)[: parameters.limit]
+        for item in served.views.find_items(parameters.query, recommender.current_items)[: parameters.limit]
     ]
     return {"model": served.version, "items": items}
 

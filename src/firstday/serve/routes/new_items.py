@@ -1,4 +1,4 @@
-"""Items that came after training: put, delete, and put in bulk."""
+"""Items: what holds of one, new items and updates, one or in bulk, and withdrawals."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import TypeAdapter
 
+from firstday.features.wire_types import IdText
 from firstday.serve.event_stream import store_stream
 from firstday.serve.http_errors import ApiError
 from firstday.serve.middleware import STREAM_TYPES, require_json
-from firstday.serve.schemas import ItemBody, ItemLine, ItemPutAnswer, ItemStreamAnswer, UserIdText
+from firstday.serve.schemas import ItemAnswer, ItemBody, ItemLine, ItemPutAnswer, ItemStreamAnswer
 from firstday.serve.service import ServiceDep
-from firstday.serve.stored_items import describe_ignored
+from firstday.serve.stored_items import describe_ignored, describe_item
 
-router = APIRouter(prefix="/v1/items", tags=["items"])
+writing = APIRouter(prefix="/v1/items", tags=["items"])
+reading = APIRouter(prefix="/v1/items", tags=["items"])
 
-ItemIdPath = Annotated[UserIdText, Path(description="Your item id.")]
+ItemIdPath = Annotated[IdText, Path(description="Your item id.")]
 _LINES = TypeAdapter(ItemLine)
 _EXAMPLE = """{"item_id": "n1", "title": "Dawn", "artist_id": ["a7"]}
 {"item_id": "n2", "title": "Dusk", "artist_id": ["a7"]}
@@ -25,12 +27,23 @@ _EXAMPLE = """{"item_id": "n1", "title": "Dawn", "artist_id": ["a7"]}
 _CONTENT = {"schema": {"type": "string"}, "examples": {"lines": {"summary": "Two items", "value": _EXAMPLE}}}
 
 
-@router.put("/{item_id}", summary="Add a new item", dependencies=[Depends(require_json)])
-async def put_item(service: ServiceDep, item_id: ItemIdPath, body: ItemBody) -> ItemPutAnswer:
-    """Add or replace an item that came after training.
+@reading.get("/{item_id:path}", summary="Read what holds of an item")
+async def read_item(service: ServiceDep, item_id: ItemIdPath) -> ItemAnswer:
+    """Return the item as lists have it now, and what was said of it last; 404 if it is unknown."""
+    found = describe_item(service.holder.current, item_id, service.items.find_put(item_id))
+    if found is None:
+        raise ApiError(404, "not_found", f"{item_id!r} is unknown to the model, and was not put.")
+    return ItemAnswer(**found)
 
-    It is durable once this responds, and in the lists of every worker within a second. Its vector and how often it is
-    used are predicted from its words and entities. Once users of a model used it, what the model learned counts.
+
+@writing.put("/{item_id:path}", summary="Add or update an item", dependencies=[Depends(require_json)])
+async def put_item(service: ServiceDep, item_id: ItemIdPath, body: ItemBody) -> ItemPutAnswer:
+    """Add or replace an item that came after training, or the whole update of one that the model knows.
+
+    It is durable once this responds, and in the lists of every worker within a second. The vector of a new item and how
+    often it is used are predicted from its words and entities. Once users of a model used it, what the model learned
+    counts. A value of an update ends when a loaded model has it. A withdrawn item stays so unless `recommendable` is
+    true.
     """
     values = body.model_dump(mode="json", exclude_defaults=True)
     await service.items.put_items({item_id: values})
@@ -38,20 +51,26 @@ async def put_item(service: ServiceDep, item_id: ItemIdPath, body: ItemBody) -> 
     return ItemPutAnswer(item_id=item_id, model=served.version, ignored=describe_ignored(served, item_id, values))
 
 
-@router.delete("/{item_id}", status_code=204, summary="Delete a new item")
-async def delete_item(service: ServiceDep, item_id: ItemIdPath) -> Response:
-    """Delete an item that was put. Items of the model stay; deny them by a rule. The response is always the same."""
+@writing.delete("/{item_id:path}", status_code=204, summary="Withdraw an item")
+async def withdraw_item(service: ServiceDep, item_id: ItemIdPath) -> Response:
+    """Withdraw an item, whether a model knows it or not: it is in no list until a `PUT` restores it.
+
+    It is durable once this responds, and outlives new models. The response is always the same.
+    """
     await service.items.put_items({item_id: None})
     return Response(status_code=204)
 
 
-@router.post(
+@writing.post(
     "",
-    summary="Add new items in bulk",
+    summary="Add or update items in bulk",
     openapi_extra={"requestBody": {"content": {STREAM_TYPES[0]: _CONTENT}, "required": True}},
 )
 async def add_items(service: ServiceDep, request: Request) -> ItemStreamAnswer:
-    """Add or replace items, one JSON object per line. Valid lines are stored, in batches, all or none of a batch."""
+    """Add or update items, one JSON object per line. Valid lines are stored, in batches, all or none of a batch.
+
+    Withdrawn items stay so.
+    """
     if not request.scope.get("firstday.is_stream"):
         raise ApiError(
             415, "unsupported_media_type", f"The body must be JSON Lines; send Content-Type: {STREAM_TYPES[0]}."
@@ -62,7 +81,7 @@ async def add_items(service: ServiceDep, request: Request) -> ItemStreamAnswer:
             line.item_id: line.model_dump(mode="json", exclude_defaults=True, exclude={"item_id"}) for line in lines
         }
         if items:
-            await service.items.put_items(items)
+            await service.items.put_items(items, may_restore=False)
         return {"accepted": len(lines)}
 
     totals, errors = await store_stream(request.stream(), _LINES, store, "items")

@@ -54,7 +54,7 @@ async def read_map(served: ModelDep) -> dict[str, Any]:
     layout = await asyncio.to_thread(lambda: served.views.segment_map)
     segments = [
         {**vars(row), **_point(layout.centres[row.number]), "radius": layout.radii[row.number]}
-        for row in describe_segments(served.trained, N_TITLES)
+        for row in describe_segments(served.trained, N_TITLES, current=served.recommender.current_items)
     ]
     return {
         "model": served.version,

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 
 from firstday.data.events import ITEM
 from firstday.features.signals import PICK_SIGNAL, Signals
-from firstday.recommend.questionnaire import Answers, recommend_after_questions
+from firstday.recommend.questionnaire import Answers, find_unlisted, recommend_after_questions
 from firstday.serve.models import ServedModel
 from firstday.serve.schemas import OnboardingAnswer, OnboardingParameters
 from firstday.serve.service import ServiceDep
@@ -30,7 +30,8 @@ async def next_question(service: ServiceDep, parameters: Annotated[OnboardingPar
     """
     served = service.holder.current
     entity = parameters.entity
-    catalogue = served.trained.catalogue
+    recommender = served.recommender
+    catalogue = recommender.catalogue
     questionnaire = await asyncio.to_thread(served.views.questionnaire_of, entity)
     signals = Signals()
     source = "request"
@@ -39,7 +40,7 @@ async def next_question(service: ServiceDep, parameters: Annotated[OnboardingPar
     answers, ignored = _collect(served, parameters, signals)
     batch, _ = served.trained.read_signals([signals])
     excluded = batch.excluded_items(served.trained.config.signals).columns.tolist()
-    question = questionnaire.next_question(answers, excluded if entity == ITEM else ())
+    question = questionnaire.next_question(answers, [*excluded, *find_unlisted(recommender)] if entity == ITEM else ())
     values: dict[str, Any] = {
         "model": served.version,
         "signals_from": source,
@@ -56,7 +57,7 @@ async def next_question(service: ServiceDep, parameters: Annotated[OnboardingPar
         values["question"] = {**about, "item_id": identity if is_item else None, "title": name if is_item else None}
     if parameters.k is not None:
         answer = await asyncio.to_thread(
-            recommend_after_questions, served.recommender, questionnaire, answers, parameters.k, excluded=excluded
+            recommend_after_questions, recommender, questionnaire, answers, parameters.k, excluded=excluded
         )
         service.metrics.lists.labels(answer.strategy, answer.route).inc()
         values = {**vars(answer), **values}

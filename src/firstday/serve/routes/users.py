@@ -120,7 +120,7 @@ async def add_events(service: ServiceDep, request: Request, body: EventsBody) ->
 async def _store(service: Service, events: Sequence[tuple[str, Event]]) -> tuple[dict[str, int], list[str]]:
     """Store and count events; return the counts, and a sentence for each event with an unknown signal, entity or id."""
     accepted = await service.store.append(events) if events else 0
-    find_unknown = service.holder.current.recommender.listed_items.catalogue.find_unknown
+    find_unknown = service.holder.current.recommender.catalogue.find_unknown
     sentences = (
         find_unknown(None if event.is_impression else event.signal, event.entity, event.entity_id)
         for _, event in events

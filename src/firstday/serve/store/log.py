@@ -21,8 +21,12 @@ NOT_USERS = SERVICE, LISTS, ITEMS, ITEM_USE = "", "\x01item_lists", "\x01items",
 KEPT_ITEMS = "\x01kept_items"
 """Kind of the items that neither expire nor are capped: updates of a model's items, and withdrawals.
 
-Other entries of `ITEMS`, new items and ends of updates, have the kind `ITEMS`.
+Other entries of `ITEMS`, new items, have the kind `ITEMS`.
 """
+
+
+REMOVAL = "removal"
+"""Kind of an entry that removes the one with its id, and is not stored itself."""
 
 
 ITEM_KINDS_SQL = f"('{ITEMS}', '{KEPT_ITEMS}')"

@@ -21,6 +21,7 @@ from firstday.serve.store.log import (
     ITEM_KINDS_SQL,
     ITEMS,
     NOT_USERS,
+    REMOVAL,
     Entry,
     Log,
     Retention,
@@ -101,6 +102,7 @@ WHERE log.owner = entry.owner AND log.id = entry.id
 APPEND = f"""INSERT INTO firstday_log (owner, kind, id, body, us)
 SELECT owner, kind, id, body, {FIRST_US} + number FROM unnest(%(owner)s::text[], %(kind)s::text[], %(id)s::text[],
   %(body)s::text[], %(replace_before_us)s::bigint[]) WITH ORDINALITY AS entry (owner, kind, id, body, before_us, number)
+WHERE kind != '{REMOVAL}'
 ORDER BY before_us DESC, CASE WHEN before_us = {ALWAYS} THEN -number ELSE number END
 ON CONFLICT DO NOTHING RETURNING us - {FIRST_US}"""  # noqa: S608
 """Returns the numbers of new entries, from 1. Of entries with the same id, that which may replace the newest one is

@@ -152,6 +152,11 @@ class StoredItem:
     first_us: int
     withdrawn_us: int = 0
 
+    @property
+    def row(self) -> dict[str, Any]:
+        """The values of a new item, which was added when it was first put, unless they say otherwise."""
+        return {"added_at": to_time(self.first_us).isoformat(), **self.values}
+
 
 @dataclass(frozen=True)
 class ItemUse:

@@ -74,7 +74,9 @@ for number, owner in ipairs(cjson.decode(ARGV[4])) do
     local number, kind, id, body, since, list = unpack(entry)
     local old_us, old_kind = time_of(id)
     local is_new = (old_us or -1) < since
-    if is_new then
+    if kind == 'removal' then
+      if is_new and old_us then remove(sets[old_kind], {id}) end
+    elseif is_new then
       local us = next_us()
       if sets[old_kind] then redis.call('ZREM', sets[old_kind], id) end
       redis.call('HSET', log, id, us .. ' ' .. kind .. ' 0 ' .. body)

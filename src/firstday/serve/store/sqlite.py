@@ -20,6 +20,7 @@ from firstday.serve.store.log import (
     FIELDS,
     ITEM_KINDS_SQL,
     NOT_USERS,
+    REMOVAL,
     SERVICE,
     Entry,
     Retention,
@@ -55,6 +56,7 @@ READ = "SELECT kind, us, is_told, body FROM log WHERE owner = ?1 AND +us > ?2 OR
 READ_ITEMS = f"""SELECT kind, us, is_told, body FROM log
 WHERE +owner = ?1 AND kind IN {ITEM_KINDS_SQL} AND us > ?2 ORDER BY us LIMIT ?3"""  # noqa: S608
 DELETE = "DELETE FROM log WHERE owner = ?"
+REMOVE = "DELETE FROM log WHERE owner = ?1 AND id = ?2 AND us < ?3"
 WAS_MERGED = "SELECT 1 FROM log WHERE owner = ? AND +kind IN ('alias', 'guest') AND +us > ?"
 TOUCH_USER = (
     "INSERT INTO log (owner, id, kind, us, body) VALUES (?1, 'user', 'user', ?2, ?2) ON CONFLICT DO UPDATE SET "
@@ -216,6 +218,10 @@ class SqliteLog:
                     execute(DELETE_OLDER, (user_id,))
             is_new = []
             for entry in entries:
+                if entry.kind == REMOVAL:
+                    removed = execute(REMOVE, (entry.owner, entry.id, entry.replace_before_us))
+                    is_new.append(removed.rowcount == 1)
+                    continue
                 is_new.append(
                     execute(APPEND, (*entry[:4], next_us(), entry.replace_before_us, oldest_us)).rowcount == 1
                 )

@@ -23,6 +23,7 @@ from firstday.serve.store.log import (
     KEPT_ITEMS,
     LISTS,
     NEVER,
+    REMOVAL,
     SERVICE,
     Entry,
     Log,
@@ -138,12 +139,13 @@ class Store:
     async def put_items(
         self, items: Mapping[str, StoredItem | None], kept: Collection[str], until_us: int | None = None
     ) -> list[bool]:
-        """Store items by id, or end those that are None, all or none; those in `kept` never expire.
+        """Store items by id, or remove those that are None, all or none; those in `kept` never expire.
 
         With `until_us`, an item that was put after this time stays as it is. Returns which were written.
         """
         before_us = ALWAYS if until_us is None else until_us + 1
-        return await self.put(ITEMS, items, dict.fromkeys(kept, KEPT_ITEMS), before_us)
+        kinds = dict.fromkeys(kept, KEPT_ITEMS) | {item_id: REMOVAL for item_id, item in items.items() if item is None}
+        return await self.put(ITEMS, items, kinds, before_us)
 
     async def find_changes(self) -> Mapping[str, int]:
         """Return when the values of each owner last changed, in microseconds."""

@@ -1,0 +1,235 @@
+"""`CurrentItems`: the items of a model as they are now, with what was stated of them since training, and new ones.
+
+In lists, new items have indexes after the model's items; but an item that the model knows, and that nobody used, keeps
+its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from firstday.data.load import find_item_columns
+from firstday.display import readable
+from firstday.errors import DataError
+from firstday.features.catalogue import Catalogue
+from firstday.model.item_content import content_of
+from firstday.model.trained_model import TrainedModel
+from firstday.recommend.new_items.attributes import conform, describe_items
+from firstday.recommend.new_items.new_items import NewItems
+from firstday.recommend.rules.list_rules import ID
+from firstday.tables.schema import EXPIRES_AT, RECOMMENDABLE
+
+MAX_NEW_ITEMS = 10_000
+"""Maximum number of new items."""
+NEVER = "9999"
+"""A text after all times."""
+LISTING: Mapping[str, pl.DataType] = {RECOMMENDABLE: pl.Boolean(), EXPIRES_AT: pl.String()}
+"""Columns that decide whether an item may be listed."""
+
+
+@readable
+@dataclass(frozen=True, eq=False)
+class CurrentItems:
+    """The items of a model as they are now, and new ones.
+
+    Parameters
+    ----------
+    model
+        The model.
+    catalogue
+        The model's catalogue with current titles and columns, and the items that it does not know at the end.
+    listed
+        Mask of items that may be listed, bool, shape (n_items + n_unknown,).
+    changed
+        Indexes of the items that differ from those of the model, or are unknown to it, int64, ascending.
+    new
+        The new items.
+    next_expiry
+        Time at which the next item expires, as text; `NEVER` if none does.
+    compiled_rules
+        Cache of rules, see `compile_rules`.
+    """
+
+    model: TrainedModel
+    catalogue: Catalogue
+    listed: np.ndarray
+    changed: np.ndarray
+    new: NewItems
+    next_expiry: str
+    compiled_rules: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def changed_columns(self) -> dict[str, pl.Series]:
+        """Ids and columns of the items in `changed`."""
+        columns = {ID: self.catalogue.items.values, **self.catalogue.columns}
+        rows = pl.Series(self.changed)
+        return {name: column.gather(rows) for name, column in columns.items()}
+
+    @cached_property
+    def of_model(self) -> CurrentItems:
+        """The items of the model alone."""
+        n_items = self.model.n_items
+        new = NewItems(self.model, self.new.items.clear(), self.new.index[:0])
+        changed = self.changed[self.changed < n_items]
+        catalogue = replace(self.catalogue, items=self.model.catalogue.items)
+        return CurrentItems(self.model, catalogue, self.listed[:n_items], changed, new, self.next_expiry)
+
+
+def find_known(model: TrainedModel, ids: Iterable[Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the index of each id in the model, int64, -1 if unknown, and whether none of its users used the item."""
+    # `Ids.lookup` would cost as much as the catalogue is large.
+    index = np.array([model.catalogue.items.index_of(item) for item in ids], dtype=np.int64)
+    return index, (index < 0) | (model.popularity[index] == 0)
+
+
+def read_items(model: TrainedModel, items: pl.DataFrame, time: datetime) -> CurrentItems:
+    """Return the items of a model at a time, given the table of those that are new or have changed.
+
+    A missing value of an item that the model knows is the model's.
+
+    Raises
+    ------
+    ConfigError
+        There are new items, and the model has learned nothing about such.
+    DataError
+        There are more than `MAX_NEW_ITEMS`, or a column has another type than in the model.
+    """
+    index, is_new = find_known(model, items["item_id"])
+    stated = state_items(model, items.filter(index >= 0))
+    return join_items(model, stated, describe_new(model, items.filter(is_new)), time)
+
+
+def state_items(model: TrainedModel, items: pl.DataFrame) -> pl.DataFrame:
+    """Return what a table states of items: `item_id`, `title`, `LISTING` and the model's columns; null: nothing."""
+    types = {name: column.dtype for name, column in model.catalogue.columns.items()}
+    columns = conform({**LISTING, **types}, find_item_columns(items), items.height)
+    title = items.get_column("title", default=pl.repeat(None, items.height, dtype=pl.String, eager=True))
+    return pl.DataFrame({"item_id": items["item_id"], "title": title, **columns})
+
+
+def describe_new(model: TrainedModel, items: pl.DataFrame) -> pl.DataFrame:
+    """Return what lists need of new items: rows of `describe_items`, and `LISTING`."""
+    stated = state_items(model, items)
+    if items.is_empty() and content_of(model) is None:
+        return stated
+    return describe_items(model, items).with_columns(stated.select(*LISTING))
+
+
+def join_items(model: TrainedModel, stated: pl.DataFrame, new: pl.DataFrame, time: datetime) -> CurrentItems:
+    """Return the items of a model at a time, given `state_items` of those that it knows, and `describe_new`."""
+    if new.height > MAX_NEW_ITEMS:
+        raise DataError(
+            f"items: {new.height:,} items are new to the model; add at most {MAX_NEW_ITEMS:,}, the newest, or train "
+            "again."
+        )
+    now = time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    index, _ = find_known(model, stated["item_id"])
+    own = _find_own(model, index)
+    current = stated.select(pl.coalesce(name, own[name]) for name in own.columns)
+    differs = current.select(pl.col(name).ne_missing(own[name]) for name in own.columns)
+    listed = _list_own(model, now)
+    listed[index] = (model.listed | _find_withheld(model))[index] & _may_list(current, now)
+    is_changed = listed != model.listed
+    is_changed[index] |= differs.select(pl.any_horizontal("title", *model.catalogue.columns)).to_series().to_numpy()
+    known, _ = find_known(model, new["item_id"])
+    is_unknown = known < 0
+    unknown = new.filter(is_unknown)
+    of_lists = np.where(is_unknown, model.n_items + is_unknown.cumsum() - 1, known)
+    expiries = [table[EXPIRES_AT] for table in (current, unknown)]
+    if EXPIRES_AT in model.catalogue.columns:
+        expiries.append(model.catalogue.columns[EXPIRES_AT])
+    return CurrentItems(
+        model,
+        _extend(_correct(model.catalogue, index, current, differs), unknown),
+        np.append(listed, _may_list(unknown, now)),
+        np.append(np.flatnonzero(is_changed), model.n_items + np.arange(unknown.height)),
+        NewItems(model, new, of_lists),
+        min(_find_next(expiry, now) for expiry in expiries),
+    )
+
+
+def find_fulfilled(model: TrainedModel, stated: pl.DataFrame) -> dict[Any, set[str]]:
+    """Return which values in rows of `state_items` the model has by now, as names of columns, by item id."""
+    index, _ = find_known(model, stated["item_id"])
+    own = _find_own(model, index).with_columns(pl.col(RECOMMENDABLE).fill_null(True))
+    is_fulfilled = stated.select(pl.col(name).eq(own[name]).fill_null(False) for name in own.columns)
+    return {
+        item_id: {name for name, is_name in zip(own.columns, row, strict=True) if is_name}
+        for item_id, row in zip(stated["item_id"], is_fulfilled.iter_rows(), strict=True)
+    }
+
+
+def _find_own(model: TrainedModel, index: np.ndarray) -> pl.DataFrame:
+    """Return the title, `LISTING` and the columns of some items as the model has them."""
+    catalogue = model.catalogue
+    rows = pl.Series(index)
+    absent = {name: pl.repeat(None, len(index), dtype=dtype, eager=True) for name, dtype in LISTING.items()}
+    columns = {name: column.gather(rows) for name, column in catalogue.columns.items()}
+    titles = pl.Series(map(catalogue.title_of, index.tolist()), dtype=pl.String)
+    return pl.DataFrame({"title": titles, **absent, **columns})
+
+
+def _may_list(items: pl.DataFrame, now: str) -> np.ndarray:
+    """Return the mask of items with the columns `LISTING` that may be listed at a time."""
+    is_recommendable = pl.col(RECOMMENDABLE).fill_null(True)
+    is_valid = (pl.col(EXPIRES_AT) > now).fill_null(True)
+    return items.select(is_recommendable & is_valid).to_series().to_numpy()
+
+
+def _list_own(model: TrainedModel, now: str) -> np.ndarray:
+    """Return the mask of items that may be listed at a time, as the model has them."""
+    expiry = model.catalogue.columns.get(EXPIRES_AT)
+    return model.listed.copy() if expiry is None else model.listed & (expiry > now).fill_null(True).to_numpy()
+
+
+def _find_withheld(model: TrainedModel) -> np.ndarray:
+    """Return the mask of items that the model does not list because its tables said so."""
+    column = model.catalogue.columns.get(RECOMMENDABLE)
+    return np.zeros(model.n_items, dtype=bool) if column is None else ~column.fill_null(True).to_numpy()
+
+
+def _find_next(expiry: pl.Series, now: str) -> str:
+    """Return the first of some times that is after another, as text; `NEVER` if none is."""
+    first = expiry.filter(expiry > now).min()
+    return NEVER if first is None else str(first)
+
+
+def _correct(catalogue: Catalogue, index: np.ndarray, current: pl.DataFrame, differs: pl.DataFrame) -> Catalogue:
+    """Return a catalogue with the `current` values of some items where they differ."""
+
+    def correct(name: str, own: pl.Series) -> pl.Series:
+        is_changed = differs[name]
+        if not is_changed.any():
+            return own
+        order = np.arange(len(own))
+        values = current[name].filter(is_changed)
+        order[index[is_changed.to_numpy()]] = len(own) + np.arange(len(values))
+        return pl.concat([own, values]).gather(pl.Series(order))
+
+    titles = catalogue.titles
+    if differs["title"].any():
+        corrected = list(titles or ("",) * len(catalogue.items))
+        for item, title in zip(index.tolist(), current["title"].to_list(), strict=True):
+            corrected[item] = title
+        titles = tuple(corrected)
+    columns = {name: correct(name, own) for name, own in catalogue.columns.items()}
+    return replace(catalogue, titles=titles, columns=columns)
+
+
+def _extend(catalogue: Catalogue, unknown: pl.DataFrame) -> Catalogue:
+    """Return a catalogue with unknown items at the end."""
+    if unknown.is_empty():
+        return catalogue
+    return replace(
+        catalogue,
+        items=catalogue.items.extend(unknown["item_id"]),
+        titles=(catalogue.titles or ("",) * len(catalogue.items)) + tuple(unknown["title"]),
+        columns={name: pl.concat([own, unknown[name]]) for name, own in catalogue.columns.items()},
+    )

@@ -1,0 +1,203 @@
+"""What was said of the model's items since training, over HTTP, in each store, and at another worker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from firstday.recommend.recommender import Recommender
+from firstday.serve.http_errors import ApiError
+from firstday.serve.models import ModelHolder
+from firstday.serve.stored_items import MAX_WITHDRAWN, POLL_S, StoredItems
+from firstday.serve.telemetry import Metrics
+from tests.serve.conftest import assert_error, get_list, ids_of, read_body, wait_for
+from tests.serve.in_process import RunningApp, running_app
+from tests.serve.store_harness import RETENTION_US, Harness, MakeLog
+from tests.tiny import make_content, make_model
+
+EAST = {"profile": {"country": "FR"}}
+MODEL = make_model().with_learned(content=make_content())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Recommender(MODEL).save(tmp_path / "model")
+
+
+@pytest.fixture
+def workers(folder: Path, tmp_path: Path, store_settings: dict[str, Any]) -> Iterator[list[RunningApp]]:
+    """Two workers, or one for SQLite."""
+    with ExitStack() as stack:
+        n_workers = 2 if "://" in str(store_settings.get("store", "")) else 1
+        yield [stack.enter_context(running_app(folder, tmp_path, **store_settings)) for _ in range(n_workers)]
+
+
+@pytest.fixture
+def clients(workers: list[RunningApp]) -> Iterator[list[httpx.Client]]:
+    with ExitStack() as stack:
+        clients = [stack.enter_context(app.open_client()) for app in workers]
+        assert clients[0].put("/v1/users/u", json=EAST).status_code == 200
+        yield clients
+
+
+def listed(http: httpx.Client, **parameters: Any) -> list[str]:
+    return ids_of(get_list(http, "u", **{"k": 6, **parameters}))
+
+
+def find_everywhere(http: httpx.Client) -> set[str]:
+    """Return the ids of all items that any answer names, without those of the user's own past."""
+    found = set(listed(http, pin="1:i1"))
+    for answer in (
+        get_list(http, "u", explain=True, k=6)["explanation"],
+        read_body(http.post("/v1/users/u/recommendations", json={"rows": [{"name": "a"}, {"name": "b"}]})),
+        read_body(http.get("/v1/items/i2/similar", params={"k": 6})),
+        read_body(http.get("/v1/onboarding", params={"k": 6})),
+        read_body(http.get("/v1/items", params={"query": ""})),
+        read_body(http.get("/v1/segments", params={"items": 6})),
+        read_body(http.get("/v1/map")),
+    ):
+        found |= {part.split('"')[0] for part in json.dumps(answer).split('_id": "')[1:]}
+    return found
+
+
+def read_item(http: httpx.Client, item_id: str) -> dict[str, Any]:
+    return read_body(http.get(f"/v1/items/{item_id}"))
+
+
+def test_a_withdrawn_item_is_nowhere_until_it_is_restored(clients: list[httpx.Client]) -> None:
+    one, other = clients[0], clients[-1]
+    assert "i1" in find_everywhere(one)
+    assert read_item(one, "i1")["origin"] == "model"
+    assert one.delete("/v1/items/i1").status_code == 204
+    assert "i1" not in find_everywhere(one)
+    wait_for(lambda: "i1" not in find_everywhere(other), timeout_s=POLL_S + 5)
+    for http, values in ((one, {"title": "again"}), (other, {"recommendable": False})):
+        assert http.put("/v1/items/i1", json=values).status_code == 200
+    lines = '{"item_id": "i1", "recommendable": true}'
+    assert other.post("/v1/items", content=lines, headers={"Content-Type": "application/x-ndjson"}).status_code == 200
+    for http in clients:
+        wait_for(lambda http=http: read_item(http, "i1")["origin"] == "withdrawal", timeout_s=POLL_S + 5)
+        assert "i1" not in find_everywhere(http)
+    assert other.put("/v1/items/i1", json={"recommendable": True}).status_code == 200
+    for http in clients:
+        wait_for(lambda http=http: "i1" in listed(http), timeout_s=POLL_S + 5)
+        assert read_item(http, "i1")["is_listed"]
+
+
+def test_an_update_replaces_the_one_before_and_leaves_the_rest_to_the_model(clients: list[httpx.Client]) -> None:
+    one, other = clients[0], clients[-1]
+    one.put("/v1/items/i1", json={"title": "Uno", "year": 2030, "genre": ["folk"]})
+    for http in clients:
+        wait_for(lambda http=http: read_item(http, "i1")["origin"] == "update", timeout_s=POLL_S + 5)
+        found = read_item(http, "i1")
+        assert (found["title"], found["values"]["year"], found["values"]["mood"]) == ("Uno", 2030, "calm")
+        assert found["updated"] == ["genre", "year"]
+        assert listed(http, filter='year == 2030 and mood == "calm"') == ["i1"]
+        assert "i1" not in listed(http, filter='"jazz" in genre')
+    other.put("/v1/items/i1", json={"in_stock": False})
+    for http in clients:
+        wait_for(lambda http=http: "i1" not in listed(http, filter="in_stock"), timeout_s=POLL_S + 5)
+        assert read_item(http, "i1")["title"] == "One"
+        assert listed(http, filter="year == 2019") == ["i1"]
+
+
+def test_an_item_expires(clients: list[httpx.Client]) -> None:
+    soon = datetime.now(UTC) + timedelta(seconds=2)
+    clients[0].put("/v1/items/i1", json={"expires_at": soon.isoformat()})
+    clients[0].put("/v1/items/n1", json={"title": "Dawn", "artist_id": ["a1"], "expires_at": soon.isoformat()})
+    assert {"i1", "n1"} <= set(listed(clients[0]))
+    for http in clients:
+        wait_for(lambda http=http: not {"i1", "n1"} & find_everywhere(http), timeout_s=POLL_S + 7)
+        assert not read_item(http, "n1")["is_listed"]
+
+
+def test_updates_end_once_a_model_has_them_and_withdrawals_do_not(
+    folder: Path, workers: list[RunningApp], clients: list[httpx.Client]
+) -> None:
+    http = clients[0]
+    http.put("/v1/items/i1", json={"year": 2030, "mood": "new"})
+    http.delete("/v1/items/i2")
+    http.delete("/v1/items/unknown")
+
+    def load(year: float) -> None:
+        years = MODEL.catalogue.columns["year"].clone().scatter(0, year)
+        columns = {**MODEL.catalogue.columns, "year": years}
+        Recommender(replace(MODEL, catalogue=replace(MODEL.catalogue, columns=columns))).save(folder)
+        for client, app in zip(clients, workers, strict=True):
+            assert client.post("/v1/model/reload").status_code == 200
+            app.run(app.service.items.poll())
+
+    load(2030)
+    for client in clients:
+        assert read_item(client, "i1")["updated"] == ["mood"]
+        assert 'firstday_items{state="changed"} 2.0' in client.get("/metrics").text
+        assert 'firstday_items{state="withdrawn"} 2.0' in client.get("/metrics").text
+    load(2031)
+    for client in clients:
+        assert read_item(client, "i1")["values"]["year"] == 2031
+        assert read_item(client, "i1")["values"]["mood"] == "new"
+        assert "i2" not in find_everywhere(client)
+        assert read_item(client, "unknown")["origin"] == "withdrawal"
+    http.put("/v1/items/i1", json={"year": 2032})
+    load(2032)
+    assert read_item(http, "i1")["origin"] == "model"
+
+
+def test_withdrawals_and_updates_survive_restarts_and_retention(make_log: MakeLog, folder: Path) -> None:
+    harness = Harness(make_log)
+    items = StoredItems(harness.store, ModelHolder(folder, Metrics()), 2**26)
+    harness.run(items.put_items({"i1": None, "i2": {"year": 2030}, "n1": {"title": "Dawn"}}))
+    harness.age(2 * RETENTION_US)
+    holder = ModelHolder(folder, Metrics())
+    harness.run(StoredItems(harness.store, holder, 2**26).poll())
+    current = holder.current.recommender.current_items
+    assert current is not None
+    assert current.changed.tolist() == [0, 1]
+    assert current.catalogue.columns["year"][1] == 2030
+    assert not len(current.new)
+    harness.close()
+
+
+def test_nothing_is_dropped_to_make_room_for_withdrawals(make_log: MakeLog, folder: Path) -> None:
+    harness = Harness(make_log)
+    holder = ModelHolder(folder, Metrics())
+    items = StoredItems(harness.store, holder, 2**26)
+    harness.run(items.put_items({"i1": None}))
+    for start in range(0, MAX_WITHDRAWN - 1, 25_000):
+        harness.run(items.put_items({f"x{n}": None for n in range(start, min(start + 25_000, MAX_WITHDRAWN - 1))}))
+    with pytest.raises(ApiError) as raised:
+        harness.run(items.put_items({"i2": None}))
+    assert raised.value.code == "items_full"
+    assert not holder.current.recommender.current_items.listed[0]  # type: ignore[union-attr]
+    harness.close()
+
+
+def test_ids_may_have_slashes(clients: list[httpx.Client]) -> None:
+    http = clients[0]
+    assert http.put("/v1/items/a%2Fb/c", json={"title": "Dawn", "artist_id": ["a1"]}).status_code == 200
+    assert read_item(http, "a/b/c")["origin"] == "new"
+    assert "a/b/c" in listed(http)
+    assert http.delete("/v1/items/a/b%2Fc").status_code == 204
+    assert "a/b/c" not in listed(http)
+    assert_error(http.get("/v1/items/nobody"), 404, "not_found")
+
+
+def test_the_search_finds_new_items_and_new_titles(clients: list[httpx.Client]) -> None:
+    http = clients[0]
+    http.put("/v1/items/n1", json={"title": "Café Dawn", "artist_id": ["a1"]})
+    http.put("/v1/items/i2", json={"title": "Dawn chorus"})
+
+    def find(query: str) -> list[str]:
+        return [one["item_id"] for one in read_body(http.get("/v1/items", params={"query": query}))["items"]]
+
+    assert find("dawn") == ["i2", "n1"]
+    assert find("cafe dawn") == find("n1") == ["n1"]
+    assert find("two") == []
