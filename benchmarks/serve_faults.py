@@ -285,12 +285,7 @@ def kill_during_puts(
             for one in (server, *others):
                 listed = list_items(one.url, item_ids)
                 check(listed == titles, f"a worker lists {listed}, not {titles}")
-    return {
-        "kills": n_kills,
-        "acknowledged": ledger.n_acknowledged,
-        "withdrawn": ledger.n_withdrawn,
-        "unacknowledged_but_kept": n_kept,
-    }
+    return {"kills": n_kills, "acknowledged": ledger.n_acknowledged, "unacknowledged_but_kept": n_kept}
 
 
 @contextmanager

@@ -139,7 +139,9 @@ def withdraw_expired(items: pl.DataFrame, findings: Findings) -> pl.DataFrame:
     if EXPIRES_AT not in items.columns:
         return items
     is_expired = (items[EXPIRES_AT] <= datetime.now(UTC)).fill_null(False)
-    findings.note_rows("items", int(is_expired.sum()), items.height, "have expired; they are in no list", column=EXPIRES_AT)
+    findings.note_rows(
+        "items", int(is_expired.sum()), items.height, "have expired; they are in no list", column=EXPIRES_AT
+    )
     stated = items.get_column(RECOMMENDABLE, default=pl.repeat(None, items.height, dtype=pl.Boolean, eager=True))
     return items.with_columns(stated.set(is_expired, False).alias(RECOMMENDABLE))
 
