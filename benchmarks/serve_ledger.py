@@ -119,7 +119,6 @@ class ItemLedger:
     pending: dict[int, dict[str, PutItem]] = field(default_factory=dict)
     """By writer and id, as the request without an answer makes them."""
     n_acknowledged: int = 0
-    n_withdrawn: int = 0
 
     def send(self, writer: int, titles: Mapping[str, str | None], *, restores: bool) -> None:
         """Record that a writer puts items, which `restores` withdrawn ones; None withdraws one."""
@@ -133,9 +132,7 @@ class ItemLedger:
     def acknowledge(self, writer: int) -> None:
         """Record that a writer was answered."""
         until_us = now_us()
-        before = self.stored[writer]
         items = self.pending.pop(writer)
-        self.n_withdrawn += sum(one.is_withdrawn and before.get(name, one) != one for name, one in items.items())
         self.stored[writer] = {name: one._replace(until_us=min(one.until_us, until_us)) for name, one in items.items()}
         self.n_acknowledged += 1
 
@@ -244,5 +241,5 @@ def list_items(url: str, ids: Sequence[str]) -> dict[str, str]:
         body = {"signals": {}, "k": LISTED_AT_ONCE, "rules": {"allow": ids[first : first + LISTED_AT_ONCE]}}
         ((status, answer),) = send(url, write_request("POST", "/v1/recommendations", body))
         check(status == 200, f"a list gave {status}")
-        listed |= {item["item_id"]: item["title"] for item in answer["items"]}
+        listed |= {str(item["item_id"]): item["title"] for item in answer["items"]}
     return listed

@@ -88,7 +88,7 @@ def faults() -> list[str]:
         )
     for of_store, store in stores.items():
         fault = broken[f"kill_during_puts{of_store}"]
-        rows[f"`kill -9` at random moments during writes of new items, {store}, {fault['kills']} times"] = (
+        rows[f"`kill -9` at random moments while items are put and withdrawn, {store}, {fault['kills']} times"] = (
             f"all {fault['acknowledged']:,} acknowledged writes kept, no bulk in part, all workers list what is stored"
         )
     for name, what in (("full_disk", "disk filled"), ("read_only_disk", "store's files made read-only")):

@@ -431,7 +431,8 @@ def test_updates_and_withdrawals_are_exported_until_they_end_and_training_reads_
     assert place.table("new_items")["item_id"].to_list() == ["n1"]
     updates = {row.pop("item_id"): row for row in place.table("item_updates").to_dicts()}
     stated = {name: {key: value for key, value in row.items() if value is not None} for name, row in updates.items()}
-    assert stated == {"n2": {"recommendable": False}, "i1": values, "i2": {"recommendable": False}}
+    updated = {**values, "expires_at": datetime(2020, 1, 1, tzinfo=UTC)}
+    assert stated == {"n2": {"recommendable": False}, "i1": updated, "i2": {"recommendable": False}}
     assert stat.S_IMODE((place.out / "item_updates.parquet").stat().st_mode) == 0o600
     pl.DataFrame({"item_id": ["i1", "i2", "i3"], "title": "Old", "genre": [["pop"]] * 3}).write_parquet(
         place.out / "items.parquet"

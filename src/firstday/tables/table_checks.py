@@ -14,15 +14,10 @@ from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults
 from firstday.tables.guests import split_guests
 from firstday.tables.raw_table import RawTable
 from firstday.tables.rules import RULES, reference_rule
-from firstday.tables.schema import EXPIRES_AT, HOMES, RECOMMENDABLE, TABLES, UTC_MICROSECONDS, Frames
+from firstday.tables.schema import EXPIRES_AT, HOMES, RECOMMENDABLE, TABLES, Frames
 
 _KEY = "firstday: id as text"
-_UPDATABLE = {
-    "title": pl.String(),
-    "description": pl.String(),
-    RECOMMENDABLE: pl.Boolean(),
-    EXPIRES_AT: UTC_MICROSECONDS,
-}
+_UPDATABLE = ("title", "description", RECOMMENDABLE, EXPIRES_AT)
 """Columns that an update may state even if `items` lacks them."""
 
 
@@ -121,17 +116,15 @@ def add_items_of_interactions(
 
 def _update_items(items: pl.DataFrame, updates: pl.DataFrame, findings: Findings) -> pl.DataFrame:
     """Return items with the values that updates state, null for none; note the columns that items do not have."""
-    types = _UPDATABLE | items.schema
     key = pl.col("item_id").cast(pl.String).alias(_KEY)
     stated = updates.select(key, pl.exclude("item_id")).drop_nulls(_KEY).unique(_KEY)
     for name, dtype in stated.drop(_KEY).schema.items():
-        if types.get(name) != dtype:
+        if name in _UPDATABLE and name not in items.columns:
+            items = items.with_columns(pl.lit(None, dtype).alias(name))
+        elif items.schema.get(name) != dtype:
             findings.note(f"ignored: items has no column {name!r} of type {dtype}.", "item_updates", name)
             stated = stated.drop(name)
-    added = [
-        pl.lit(None, types[name]).alias(name) for name in stated.columns if name in _UPDATABLE.keys() - items.columns
-    ]
-    return items.with_columns(key, *added).update(stated, on=_KEY).drop(_KEY)
+    return items.with_columns(key).update(stated, on=_KEY).drop(_KEY)
 
 
 def withdraw_expired(items: pl.DataFrame, findings: Findings) -> pl.DataFrame:
