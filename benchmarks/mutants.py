@@ -180,7 +180,7 @@ LEAKAGE = (
     ("ranking.py", " & ~excluded.take(rows).has(items)", "", LIST_TESTS),
     ("features/signal_batch.py", "self.actions[pair].keep(is_rejected)", "self.actions[pair]", REJECTED_TESTS),
     ("features/signal_batch.py", "if links is not None:\n", "if False:\n", REJECTED_TESTS),
-    ("recommend/query.py", "new_items.items_of_members)", "{})", REJECTED_TESTS),
+    ("recommend/query.py", "current.items_of_members)", "{})", REJECTED_TESTS),
     ("methods/candidates.py", "np.where(excluded.has(chosen), ", "np.where(chosen < 0, ", LIST_TESTS),
     ("methods/explore.py", "quota.open[excluded] = False", "pass", LIST_TESTS),
     ("methods/candidates.py", "np.tile(rules.items, ", "np.tile(np.arange(query.model.n_items), ", LIST_TESTS),

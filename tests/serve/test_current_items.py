@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from firstday.recommend.recommender import Recommender
@@ -127,10 +128,10 @@ def test_updates_end_once_a_model_has_them_and_withdrawals_do_not(
     http.delete("/v1/items/i2")
     http.delete("/v1/items/unknown")
 
-    def load(year: float) -> None:
+    def load(year: float, *updated: int) -> None:
         years = MODEL.catalogue.columns["year"].clone().scatter(0, year)
-        columns = {**MODEL.catalogue.columns, "year": years}
-        Recommender(replace(MODEL, catalogue=replace(MODEL.catalogue, columns=columns))).save(folder)
+        catalogue = replace(MODEL.catalogue, columns={**MODEL.catalogue.columns, "year": years})
+        Recommender(replace(MODEL, catalogue=catalogue, updated=np.array(updated, np.int32))).save(folder)
         for client, app in zip(clients, workers, strict=True):
             assert client.post("/v1/model/reload").status_code == 200
             app.run(app.service.items.poll())
@@ -147,6 +148,9 @@ def test_updates_end_once_a_model_has_them_and_withdrawals_do_not(
         assert "i2" not in find_everywhere(client)
         assert read_item(client, "unknown")["origin"] == "withdrawal"
     http.put("/v1/items/i1", json={"year": 2032})
+    load(2032, 0)  # which the model has from the update alone
+    load(2031)
+    assert read_item(http, "i1")["values"]["year"] == 2032
     load(2032)
     assert read_item(http, "i1")["origin"] == "model"
 

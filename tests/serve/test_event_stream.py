@@ -107,7 +107,7 @@ def read(parts: Iterable[bytes]) -> tuple[list[tuple[str, Event]], list[LineErro
             yield part
 
     async def collect() -> None:
-        async for _, some, others in read_stream(send(), TypeAdapter(EventBody)):
+        async for _, some, others in read_stream(send(), TypeAdapter(EventBody), lambda _: ()):
             events.extend((event.user_id, event) for event in some)
             refused.extend(others)
 
@@ -151,7 +151,7 @@ def test_a_batch_has_a_maximum_size() -> None:
         yield b"".join(write_event(number, "u" + " " * 50_000) for number in range(100))
 
     async def find_sizes() -> list[int]:
-        return [len(faults) async for _, _, faults in read_stream(send(), TypeAdapter(EventBody))]
+        return [len(faults) async for _, _, faults in read_stream(send(), TypeAdapter(EventBody), lambda _: ())]
 
     sizes = asyncio.run(find_sizes())
     assert sum(sizes) == 100

@@ -27,7 +27,7 @@ from firstday.data.impressions import join_shown, keep_shown_before, keep_shown_
 from firstday.data.user_rows import Parts, UserRows, renumber, take_rows
 from firstday.display import readable
 from firstday.sparse import SparseRows, union_rows
-from firstday.tables.schema import RECOMMENDABLE
+from firstday.tables.schema import RECOMMENDABLE, UPDATED
 
 
 @readable
@@ -118,6 +118,8 @@ class Dataset:
         Friends of each user, shape (n_users, n_users), or (n_users, len(friend_ids)); None without the table.
     titles, descriptions
         Title and description of each item, "" if missing; None without the column.
+    updated
+        Mask of items of which the table `item_updates` changed a value, bool, shape (n_items,); None without it.
     content_vectors
         The caller's own vectors of what items are like, float32, shape (n_items, c), NaN without a vector; None without
         the column `vector`.
@@ -172,6 +174,7 @@ class Dataset:
     descriptions: tuple[str, ...] | None = field(default=None, metadata=per_item("description", as_texts))
     content_vectors: np.ndarray | None = field(default=None, metadata=per_item("vector", as_vectors))
     added_at: np.ndarray | None = field(default=None, metadata=per_item("added_at", as_microseconds))
+    updated: np.ndarray | None = field(default=None, metadata=per_item(UPDATED, pl.Series.to_numpy))
     user_vectors: np.ndarray | None = field(default=None, metadata=per_user())
     item_vectors: np.ndarray | None = field(default=None, metadata=per_item())
     friend_ids: Ids | None = None
@@ -217,6 +220,11 @@ class Dataset:
             return users
         rows = Ids(self.guests["own_id"]).lookup(ids)
         return np.where(rows >= 0, self.guests["user_ix"].to_numpy()[rows], users)
+
+    @property
+    def updated_items(self) -> np.ndarray:
+        """Indexes of items of which `item_updates` changed a value, int32, ascending."""
+        return np.flatnonzero(() if self.updated is None else self.updated).astype(np.int32)
 
     @property
     def unlisted(self) -> np.ndarray:

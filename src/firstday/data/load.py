@@ -27,7 +27,7 @@ from firstday.tables.faults import Findings
 from firstday.tables.guests import name_persons
 from firstday.tables.raw_table import UNREADABLE, RawTable, first_line
 from firstday.tables.read import read_folder
-from firstday.tables.schema import EXPIRES_AT, TABLES, TIME_TEXT, Frames
+from firstday.tables.schema import EXPIRES_AT, TABLES, TIME_TEXT, UPDATED, Frames
 from firstday.tables.table_checks import check_frames, check_presence, known_ids
 
 GUESTS_IN = {"friends", "assignments"}
@@ -192,7 +192,9 @@ def assemble_catalogue(
 def find_item_columns(items: pl.DataFrame) -> dict[str, pl.Series]:
     """Return the item columns that filters can read, with times as text."""
     table = items.with_columns(pl.col(f"^(added_at|{EXPIRES_AT})$").dt.strftime(TIME_TEXT))
-    return {column.name: column for column in table.drop("item_id", "title", "description", "vector", strict=False)}
+    return {
+        column.name: column for column in table.drop("item_id", "title", "description", "vector", UPDATED, strict=False)
+    }
 
 
 def fill_lists(columns: Mapping[str, pl.Series]) -> dict[str, pl.Series]:

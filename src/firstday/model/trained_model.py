@@ -74,6 +74,8 @@ class TrainedModel:
         Calibration of scores to probabilities of use by strategy name, fitted on validation users.
     unlisted
         Indexes of items that are never recommended, int32, ascending; see `Dataset.unlisted`.
+    updated
+        Indexes of items with values that updates stated, not the table `items`, int32, ascending.
     shown_counts
         Impressions and subsequent uses per segment and item; None if the tables have no impressions.
     stored_covariance
@@ -96,6 +98,7 @@ class TrainedModel:
     warm: WarmUsers | None = None
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     unlisted: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
+    updated: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
     shown_counts: ShownCounts | None = None
     stored_covariance: np.ndarray | None = field(default=None, repr=False, metadata=NOT_STORED)
     derived: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, metadata=NOT_STORED)

@@ -47,6 +47,8 @@ class TableSchema:
 ASSIGNMENT = ("user_id", "experiment", "variant")
 RECOMMENDABLE = "recommendable"
 """Boolean column of items; false: the item is never recommended."""
+UPDATED = "firstday: updated"
+"""Column of checked items: whether `item_updates` changed a value."""
 EXPIRES_AT = "expires_at"
 """Column of items with the time from which on the item is not recommended."""
 TABLES: Mapping[str, TableSchema] = {

@@ -14,7 +14,7 @@ from firstday.tables.faults import FILE, ROW, Findings, Rule, find_faults
 from firstday.tables.guests import split_guests
 from firstday.tables.raw_table import RawTable
 from firstday.tables.rules import RULES, reference_rule
-from firstday.tables.schema import EXPIRES_AT, HOMES, RECOMMENDABLE, TABLES, Frames
+from firstday.tables.schema import EXPIRES_AT, HOMES, RECOMMENDABLE, TABLES, UPDATED, Frames
 
 _KEY = "firstday: id as text"
 _UPDATABLE = ("title", "description", RECOMMENDABLE, EXPIRES_AT)
@@ -115,7 +115,10 @@ def add_items_of_interactions(
 
 
 def _update_items(items: pl.DataFrame, updates: pl.DataFrame, findings: Findings) -> pl.DataFrame:
-    """Return items with the values that updates state, null for none; note the columns that items do not have."""
+    """Return items with the values that updates state, null for none, and `UPDATED`.
+
+    Columns that items do not have are noted.
+    """
     key = pl.col("item_id").cast(pl.String).alias(_KEY)
     stated = updates.select(key, pl.exclude("item_id")).drop_nulls(_KEY).unique(_KEY)
     for name, dtype in stated.drop(_KEY).schema.items():
@@ -124,7 +127,12 @@ def _update_items(items: pl.DataFrame, updates: pl.DataFrame, findings: Findings
         elif items.schema.get(name) != dtype:
             findings.note(f"ignored: items has no column {name!r} of type {dtype}.", "item_updates", name)
             stated = stated.drop(name)
-    return items.with_columns(key).update(stated, on=_KEY).drop(_KEY)
+    updated = items.with_columns(key).update(stated, on=_KEY)
+    differs = [updated[name].ne_missing(items[name]).alias(name) for name in stated.drop(_KEY).columns]
+    is_updated = pl.DataFrame([pl.repeat(False, items.height, eager=True), *differs]).select(
+        pl.any_horizontal(pl.all())
+    )
+    return updated.drop(_KEY).with_columns(is_updated.to_series().alias(UPDATED))
 
 
 def withdraw_expired(items: pl.DataFrame, findings: Findings) -> pl.DataFrame:

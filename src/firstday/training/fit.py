@@ -299,6 +299,7 @@ def _learn_methods(source: _Source, stage: _WarmStage, wrap: ObjectiveWrapper, p
         learned=learn_methods(data, validation, wrap, progress),
         warm=stored,
         unlisted=dataset.unlisted,
+        updated=dataset.updated_items,
     )
     query = Query(model, days, config.recommend.k, excluded_override=excluded)
     return Fold(query, cohort.truth, cohort.day_end_us)

@@ -83,7 +83,10 @@ def _renew_items(model: TrainedModel, dataset: Dataset) -> TrainedModel:
     if RECOMMENDABLE in dataset.columns:
         is_listed = pl.Series(~np.isin(np.arange(len(dataset.items)), dataset.unlisted))
         unlisted = np.flatnonzero(~renew(is_listed, pl.Series(model.listed)).to_numpy()).astype(np.int32)
-    return replace(model, catalogue=replace(catalogue, columns=columns, titles=titles), unlisted=unlisted)
+    updated = np.flatnonzero(np.isin(rows, dataset.updated_items)).astype(np.int32)
+    return replace(
+        model, catalogue=replace(catalogue, columns=columns, titles=titles), unlisted=unlisted, updated=updated
+    )
 
 
 def _renew_groups(model: TrainedModel, profile: Mapping[str, np.ndarray], uses: SparseRows) -> dict[str, ItemCounts]:

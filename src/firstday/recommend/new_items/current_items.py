@@ -174,7 +174,12 @@ def join_items(model: TrainedModel, stated: pl.DataFrame, new: pl.DataFrame, tim
 
 
 def find_fulfilled(model: TrainedModel, stated: pl.DataFrame) -> dict[Any, set[str]]:
-    """Return which values in rows of `state_items` the model has by now, as names of columns, by item id."""
+    """Return which values in rows of `state_items` the model has by now, as names of columns, by item id.
+
+    Values that it has from updates do not count: without these, the next model would not have them.
+    """
+    index, _ = find_known(model, stated["item_id"])
+    stated = stated.filter(~np.isin(index, model.updated))
     index, _ = find_known(model, stated["item_id"])
     own = _find_own(model, index).with_columns(pl.col(RECOMMENDABLE).fill_null(True))
     is_fulfilled = stated.select(pl.col(name).eq(own[name]).fill_null(False) for name in own.columns)
