@@ -42,7 +42,9 @@ SAMPLES: dict[str, Any] = {
     "bytes": 86016,
     "list_id": "Zk3vQ9xW2mB7nR4tLp1s",
     **dict.fromkeys(("created_at", "loaded_at"), "2026-01-31T03:15:00Z"),
-    **dict.fromkeys(("put_at", "first_seen_at", "received_at", "recorded_at", "assigned_at"), "2026-01-31T12:00:00Z"),
+    **dict.fromkeys(
+        ("put_at", "first_seen_at", "received_at", "recorded_at", "assigned_at", "since"), "2026-01-31T12:00:00Z"
+    ),
 }
 """Samples of values that differ between runs, by field."""
 MAX_LINES = 60
