@@ -128,8 +128,8 @@ class StoredItems:
         return tables["puts"].filter(pl.col(IS_KEPT) | (pl.col(LAST_US) >= oldest_us))
 
     def _find_new(self, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-        """Return the new items that lists may have, the most recently put last."""
-        live = self._find_live(tables).remove(IS_WITHDRAWN)
+        """Return the new items that lists may have, those that the model does not know last, by time."""
+        live = self._find_live(tables).remove(IS_WITHDRAWN).sort(IS_KEPT, descending=True, maintain_order=True)
         return tables["new"].join(live, on="item_id", maintain_order="right").tail(MAX_NEW)
 
     def find_put(self, item_id: str) -> Mapping[str, Any] | None:
@@ -236,6 +236,7 @@ def _read_entries(
     known = [item_id for item_id, ix in zip(stored, index.tolist(), strict=True) if ix >= 0]
     is_described = content_of(model) is not None
     new = [name for name, is_name in zip(stored, is_new, strict=True) if is_name and not stored[name].withdrawn_us]
+    new = new[-2 * MAX_NEW :]  # no more can be listed
     starts = range(0, max(1, len(new)), DESCRIBED_AT_ONCE)
     parts = [new[start : start + DESCRIBED_AT_ONCE] if is_described else [] for start in starts]
     tables = {

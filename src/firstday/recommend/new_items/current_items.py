@@ -110,16 +110,19 @@ def find_known(model: TrainedModel, ids: Iterable[Any]) -> tuple[np.ndarray, np.
 def read_items(model: TrainedModel, items: pl.DataFrame, time: datetime) -> CurrentItems:
     """Return the items of a model at a time, given the table of those that are new or have changed.
 
-    A missing value of an item that the model knows is the model's.
+    A missing value of an item that the model knows is the model's. Items that nobody used are new, too, as many as there
+    is room for next to those that the model does not know.
 
     Raises
     ------
     ConfigError
         There are new items, and the model has learned nothing about such.
     DataError
-        There are more than `MAX_NEW_ITEMS`, or a column has another type than in the model.
+        The model does not know more than `MAX_NEW_ITEMS`, or a column has another type than in the model.
     """
     index, is_new = find_known(model, items["item_id"])
+    unused = np.flatnonzero(is_new & (index >= 0))
+    is_new[unused[max(0, MAX_NEW_ITEMS - int((index < 0).sum())) :]] = False
     stated = state_items(model, items.filter(index >= 0))
     return join_items(model, stated, describe_new(model, items.filter(is_new)), time)
 
