@@ -44,6 +44,7 @@ def main(
     model = add_columns(make_model(items), rng)
     all_rules = [make_rules(number) for number in range(rules)]
     in_process = [measure_lists(model, all_rules, n, rng) for n in N_UPDATES]
+    write_results(in_process, None)
     with tempfile.TemporaryDirectory() as folder:
         path = Recommender(model).save(Path(folder) / "model")
         withdrawal = measure_withdrawal(path, all_rules, Path(folder))
@@ -112,7 +113,9 @@ def measure_withdrawal(model: Path, rules: list[dict[str, Any]], folder: Path) -
     """Measure the milliseconds until the other worker has followed a withdrawal, and its first lists under each rule."""
     with ExitStack() as stack:
         redis = stack.enter_context(RedisProcess())
-        servers = [ServerProcess(model, folder / name, {"store": redis.url, "port": 0}) for name in ("one", "other")]
+        servers = [
+            ServerProcess(model, folder / name, {"store": redis.url, "max_wait_s": 60}) for name in ("one", "other")
+        ]
         clients = []
         for server in servers:
             stack.callback(server.kill)

@@ -33,8 +33,8 @@ from firstday.sparse import SparseRows
 
 MAX_IDS = 100_000
 """Maximum number of ids in `Rules.allow`, in `Rules.deny`, and in each of `Rules.lists`."""
-MAX_COMPILED_RULES = 64
-"""Maximum number of compiled rules that a model keeps in memory."""
+MAX_COMPILED_RULES = 80
+"""Maximum number of compiled rules, and of columns with caps, that a model keeps in memory."""
 MAX_FACTOR = np.float32(1e30)
 """Maximum product of the boosts of an item."""
 ID = "item_id"
@@ -312,8 +312,8 @@ def compile_rules(
             compiled = _compile(model, layers, user)
         else:
             compiled = _follow(compile_rules(model, layers, profile), current, layers, user)
-        if len(cache) >= MAX_COMPILED_RULES:
-            cache.clear()  # possibly while another thread reads
+        while len(cache) >= MAX_COMPILED_RULES:
+            cache.pop(next(iter(cache)), None)  # the oldest, possibly while another thread reads
         cache[key] = compiled
     return compiled
 
