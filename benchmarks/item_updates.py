@@ -2,8 +2,8 @@
 
     python benchmarks/item_updates.py [--items 2000000] [--rules 64] [--out OUT]
 
-In this process, lists are made with 0, 1,000 and 100,000 updated items. Then two real workers share a Redis, and an item
-that both list is withdrawn at one of them.
+In this process, lists are made with 0, 1,000 and 100,000 updated items. Then two real workers share a Redis, and items
+that both list are withdrawn at one of them.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def time_each(work: Callable[..., Any], inputs: Any) -> list[float]:
 
 
 def measure_withdrawal(model: Path, rules: list[dict[str, Any]], folder: Path) -> dict[str, float]:
-    """Measure the milliseconds until the other worker has followed a withdrawal, and its first lists under each rule."""
+    """Measure the milliseconds until the other worker follows a withdrawal, and its first lists under each rule."""
     with ExitStack() as stack:
         redis = stack.enter_context(RedisProcess())
         servers = [

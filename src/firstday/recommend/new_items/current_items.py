@@ -110,8 +110,8 @@ def find_known(model: TrainedModel, ids: Iterable[Any]) -> tuple[np.ndarray, np.
 def read_items(model: TrainedModel, items: pl.DataFrame, time: datetime) -> CurrentItems:
     """Return the items of a model at a time, given the table of those that are new or have changed.
 
-    A missing value of an item that the model knows is the model's. Items that nobody used are new, too, as many as there
-    is room for next to those that the model does not know.
+    A missing value of an item that the model knows is the model's. Items that nobody used are new, too, as many as
+    there is room for next to those that the model does not know.
 
     Raises
     ------
