@@ -40,6 +40,8 @@ TOKEN_TESTS = ("tests/serve/test_tokens.py", "tests/serve/test_limits.py", "test
 SPLIT_TESTS = ("tests/data", "tests/features/test_clock.py", "tests/training")
 CLOCK_TESTS = ("tests/training/test_clock.py", "tests/engine/test_first_uses.py", "tests/training/test_renew.py")
 LIST_TESTS = ("tests/recommend/test_lists_by_hand.py", "tests/recommend")
+ITEM_TESTS = ("tests/recommend/test_current_items.py",)
+ITEMS_SERVED = ("tests/serve/test_current_items.py",)
 REJECTED_TESTS = ("tests/recommend/test_rejected.py",)
 SQLITE = "serve/store/sqlite.py"
 REDIS = "serve/store/redis.py"
@@ -60,6 +62,7 @@ IMPRESSIONS = "data/impressions.py"
 ROLES = "data/splits/roles.py"
 REGISTRATION = "data/splits/registration.py"
 HISTORIES = "data/splits/histories.py"
+CURRENT = "recommend/new_items/current_items.py"
 CLOCK = "methods/clock.py"
 
 STORES = (
@@ -184,6 +187,16 @@ LEAKAGE = (
     ("methods/candidates.py", "np.where(excluded.has(chosen), ", "np.where(chosen < 0, ", LIST_TESTS),
     ("methods/explore.py", "quota.open[excluded] = False", "pass", LIST_TESTS),
     ("methods/candidates.py", "np.tile(rules.items, ", "np.tile(np.arange(query.model.n_items), ", LIST_TESTS),
+    (CURRENT, "listed[index] = ", "listed[index] |= ", ITEM_TESTS),
+    (CURRENT, "(pl.col(EXPIRES_AT) > now)", "(pl.col(EXPIRES_AT) > '')", ITEM_TESTS),
+    ("recommend/rules/list_rules.py", "    result[changed] = of_changed\n", "", ITEM_TESTS),
+    ("methods/candidates.py", "is_same = ~np.isin(order, changed)", "is_same = order >= 0", ITEM_TESTS),
+    ("recommend/segment_description.py", " & (current or model).listed[items]", "", ITEM_TESTS),
+    ("recommend/explain.py", " & query.item_rules.allowed[liked]", "", ITEM_TESTS),
+    ("serve/stored_items.py", "pl.when(~IS_WITHDRAWN)", "pl.when(pl.lit(True))", ITEMS_SERVED),
+    ("serve/stored_items.py", "is_restored = may_restore and ", "is_restored = ", ITEMS_SERVED),
+    ("serve/stored_items.py", "0 if is_restored else put[WITHDRAWN_US]", "0", ITEMS_SERVED),
+    (CURRENT, "stated = stated.filter(~np.isin(index, model.updated))", "pass", ITEMS_SERVED),
     (CLOCK, "past = first_uses.until(moment)", "past = first_uses", CLOCK_TESTS),
     (CLOCK, "measure_terms(first_uses.until(moment), ", "measure_terms(first_uses, ", CLOCK_TESTS),
     (CLOCK, "truth.keep(n_users[truth.columns] > 0)", "truth", CLOCK_TESTS),
