@@ -109,7 +109,9 @@ class ModelHolder:
     def __init__(self, path: Path, metrics: Metrics, strategy: str = "", needed: Sequence[str] = ()) -> None:
         self._path, self.metrics, self._strategies = path, metrics, (strategy, needed)
         self._turn = asyncio.Lock()
-        self.serve: Callable[[ServedModel], Awaitable[None]]  # makes a model the current one, with items as they are now
+        self.serve: Callable[
+            [ServedModel], Awaitable[None]
+        ]  # makes a model the current one, with items as they are now
         self.current = load_served(path, *self._strategies, verify=False)
         self._report()
 
