@@ -14,6 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
+from firstday.data.ids import Ids
 from firstday.recommend.recommender import Recommender
 from firstday.serve.http_errors import ApiError
 from firstday.serve.models import ModelHolder
@@ -230,6 +231,22 @@ def test_ids_may_have_slashes(clients: list[httpx.Client]) -> None:
     assert http.delete("/v1/items/a/b%2Fc").status_code == 204
     assert "a/b/c" not in listed(http)
     assert_error(http.get("/v1/items/nobody"), 404, "not_found")
+
+
+def test_ids_of_a_model_may_be_integers(tmp_path: Path) -> None:
+    numbered = replace(MODEL, catalogue=replace(MODEL.catalogue, items=Ids.of([1, 2, 3, 4, 5, 6])))
+    folder = Recommender(numbered).save(tmp_path / "model")
+    with running_app(folder, tmp_path) as app, app.open_client() as http:
+        http.put("/v1/users/u", json=EAST)
+        assert http.delete("/v1/items/1").status_code == 204
+        assert http.delete("/v1/items/02").status_code == 204  # another item
+        http.put("/v1/items/3", json={"year": 2030})
+        http.put("/v1/items/n1", json={"title": "Dawn", "artist_id": ["a1"]})
+        for rules in ({}, {"cap": "item_id:1"}, {"cap": "artist:1"}, {"pin": "1:1"}, {"filter": "item_id != 9"}):
+            found = set(map(str, listed(http, **rules)))
+            assert "1" not in found
+            assert {"3", "n1"} <= found
+        assert list(map(str, listed(http, filter="year == 2030"))) == ["3"]
 
 
 def test_the_search_finds_new_items_and_new_titles(clients: list[httpx.Client]) -> None:
