@@ -96,6 +96,24 @@ def test_what_may_not_be_listed_is_nowhere(items: list[dict[str, Any]], rules: d
     assert question is None or MODEL.catalogue.items[question.target] not in hidden
 
 
+def test_an_unused_item_is_withdrawn_also_where_nothing_is_known_about_new_ones() -> None:
+    recommender = Recommender(make_model())
+    assert "i6" in ids(recommender.recommend(EAST, 6))
+    withdrawn = recommender.with_items(make_table([{"item_id": "i6", "recommendable": False}]))
+    assert "i6" not in ids(withdrawn.recommend(EAST, 6))
+
+
+@pytest.mark.parametrize("others", [[], [{"item_id": "n1", "title": "Dawn"}]])
+def test_an_item_whose_artist_is_corrected_is_rejected_with_this_artist(others: list[dict[str, Any]]) -> None:
+    model = replace(MODEL, config=MODEL.config.override("signals.never_recommend", ["ban x artist"]))
+    user = {"interactions": [("ban", "artist", "a1")]}
+    assert "i4" in ids(Recommender(model).recommend(user, 6))
+    corrected = Recommender(model).with_items(make_table([{"item_id": "i4", "artist_id": ["a1"]}, *others]))
+    assert "i4" not in ids(corrected.recommend(user, 6))
+    assert "i4" not in ids(corrected.recommend_rows(user, [{"name": "a", "k": 3}, {"name": "b"}])["b"])
+    assert "i4" in ids(corrected.recommend(user, 6, keep_used=True))
+
+
 def test_a_missing_value_is_the_model_s_and_a_stated_one_replaces_it() -> None:
     recommender = Recommender(MODEL).with_items(make_table([{"item_id": "i2", "year": 2030.0, "title": "Zwei"}]))
     answer = recommender.recommend(EAST, rules={"filter": "year == 2030 and mood == 'calm'"})

@@ -14,9 +14,12 @@ import httpx
 import numpy as np
 import pytest
 
+from firstday.data.ids import Ids
 from firstday.recommend.recommender import Recommender
 from firstday.serve.http_errors import ApiError
 from firstday.serve.models import ModelHolder
+from firstday.serve.store.log import KEPT_ITEMS
+from firstday.serve.store.records import StoredItem
 from firstday.serve.stored_items import MAX_WITHDRAWN, POLL_S, StoredItems
 from firstday.serve.telemetry import Metrics
 from tests.serve.conftest import assert_error, get_list, ids_of, read_body, wait_for
@@ -155,6 +158,42 @@ def test_updates_end_once_a_model_has_them_and_withdrawals_do_not(
     assert read_item(http, "i1")["origin"] == "model"
 
 
+def test_a_loaded_model_lists_items_as_they_are_from_the_first_list_on(
+    folder: Path, workers: list[RunningApp], clients: list[httpx.Client]
+) -> None:
+    clients[0].delete("/v1/items/i1")
+    clients[0].put("/v1/items/n1", json={"title": "Dawn", "artist_id": ["a1"]})
+    Recommender(replace(MODEL, facts={**MODEL.facts, "number": 2})).save(folder)
+
+    async def load(app: RunningApp) -> tuple[Any, Any]:
+        holder = app.service.holder
+        before = holder.current
+        await holder.reload()
+        return before, holder.current
+
+    for app in workers:
+        before, after = app.run(load(app))
+        assert after.version != before.version
+        current = after.recommender.current_items
+        assert not current.listed[0]
+        assert current.new.ids.values.to_list() == ["n1"]
+
+
+def test_an_update_ends_with_its_description_and_a_new_item_becomes_an_update(
+    folder: Path, workers: list[RunningApp], clients: list[httpx.Client]
+) -> None:
+    http = clients[0]
+    http.put("/v1/items/i1", json={"title": "Uno", "description": "one long text", "other": 3})
+    log = workers[0].service.store
+    workers[0].run(log.put_items({"i2": StoredItem({"recommendable": False}, 1)}, ()))  # by a worker that lacks i2
+    titles = ("Uno", *(MODEL.catalogue.titles or ())[1:])
+    Recommender(replace(MODEL, catalogue=replace(MODEL.catalogue, titles=titles))).save(folder)
+    assert http.post("/v1/model/reload").status_code == 200
+    assert read_item(http, "i1")["origin"] == "model"
+    (entry,) = workers[0].run(log.read_items(0))
+    assert (entry[0], '"i2"' in entry[3]) == (KEPT_ITEMS, True)
+
+
 def test_withdrawals_and_updates_survive_restarts_and_retention(make_log: MakeLog, folder: Path) -> None:
     harness = Harness(make_log)
     items = StoredItems(harness.store, ModelHolder(folder, Metrics()), 2**26)
@@ -192,6 +231,22 @@ def test_ids_may_have_slashes(clients: list[httpx.Client]) -> None:
     assert http.delete("/v1/items/a/b%2Fc").status_code == 204
     assert "a/b/c" not in listed(http)
     assert_error(http.get("/v1/items/nobody"), 404, "not_found")
+
+
+def test_ids_of_a_model_may_be_integers(tmp_path: Path) -> None:
+    numbered = replace(MODEL, catalogue=replace(MODEL.catalogue, items=Ids.of([1, 2, 3, 4, 5, 6])))
+    folder = Recommender(numbered).save(tmp_path / "model")
+    with running_app(folder, tmp_path) as app, app.open_client() as http:
+        http.put("/v1/users/u", json=EAST)
+        assert http.delete("/v1/items/1").status_code == 204
+        assert http.delete("/v1/items/02").status_code == 204  # another item
+        http.put("/v1/items/3", json={"year": 2030})
+        http.put("/v1/items/n1", json={"title": "Dawn", "artist_id": ["a1"]})
+        for rules in ({}, {"cap": "item_id:1"}, {"cap": "artist:1"}, {"pin": "1:1"}, {"filter": "item_id != 9"}):
+            found = set(map(str, listed(http, **rules)))
+            assert "1" not in found
+            assert {"3", "n1"} <= found
+        assert list(map(str, listed(http, filter="year == 2030"))) == ["3"]
 
 
 def test_the_search_finds_new_items_and_new_titles(clients: list[httpx.Client]) -> None:

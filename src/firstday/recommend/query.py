@@ -165,7 +165,12 @@ class Query:
             return self.excluded_override
         if self.keep_used:
             return SparseRows.empty(self.n_users, self.model.n_items)
-        return self.signals.excluded_items(self.model.config.signals, self.members_of_items)
+        config = self.model.config.signals
+        excluded = self.signals.excluded_items(config, self.members_of_items)
+        if self.current_items is None or not any(self.signals.find_rejected(config, self.members_of_items)):
+            return excluded
+        of_members = self.current_items.of_model.items_of_members
+        return union_rows([excluded, self.signals.excluded_items(config, self.members_of_items, of_members)])
 
     @property
     def new_items(self) -> NewItems | None:

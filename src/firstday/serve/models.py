@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -109,11 +109,14 @@ class ModelHolder:
     def __init__(self, path: Path, metrics: Metrics, strategy: str = "", needed: Sequence[str] = ()) -> None:
         self._path, self.metrics, self._strategies = path, metrics, (strategy, needed)
         self._turn = asyncio.Lock()
-        self._swap(load_served(path, *self._strategies, verify=False))
+        self.serve: Callable[
+            [ServedModel], Awaitable[None]
+        ]  # makes a model the current one, with items as they are now
+        self.current = load_served(path, *self._strategies, verify=False)
+        self._report()
 
-    def _swap(self, served: ServedModel) -> None:
-        self.current = served
-        self.metrics.set_model(served.version, served.loaded_at.timestamp())
+    def _report(self) -> None:
+        self.metrics.set_model(self.current.version, self.current.loaded_at.timestamp())
 
     async def reload(self) -> None:
         """Load the folder in a thread and swap the model in if its version differs.
@@ -121,17 +124,19 @@ class ModelHolder:
         Raises `FirstdayError` if the new model is unusable or lacks a required strategy; the old one stays in use.
         """
         async with self._turn:
+            old = self.current.version
             try:
                 loaded = await asyncio.to_thread(load_served, self._path, *self._strategies)
+                changed = loaded.version != old
+                if changed:
+                    await self.serve(loaded)
             except FirstdayError as error:
                 self.metrics.reloads.labels("refused").inc()
                 _log.error("model refused", extra={"fields": {"error": str(error)}})
                 raise
-            old = self.current.version
-            changed = loaded.version != old
             self.metrics.reloads.labels("swapped" if changed else "unchanged").inc()
             if changed:
-                self._swap(loaded)
+                self._report()
                 _log.info("model swapped", extra={"fields": {"from": old, "to": loaded.version}})
 
     async def poll(self) -> None:

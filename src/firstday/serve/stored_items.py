@@ -71,16 +71,20 @@ class StoredItems:
         self._next_expiry = NEVER
         self._use = ItemUse()
         self._poll_turn, self._put_turn = asyncio.Lock(), asyncio.Lock()
+        holder.serve = self.poll
 
-    async def poll(self) -> None:
-        """Read the lists if they have changed, and what changed of the items, or all of them for another model."""
+    async def poll(self, loaded: ServedModel | None = None) -> None:
+        """Read the lists if they have changed, and what changed of the items.
+
+        A model that was loaded becomes the current one, with all items; if the store fails, it does not.
+        """
         async with self._poll_turn:
             changes = await self._store.find_changes()
             lists_us, items_us, use_us = (changes.get(owner, 0) for owner in (LISTS, ITEMS, ITEM_USE))
             if lists_us != self._lists_us:
                 self.rules = Rules.model_construct(lists=await self._store.read_lists())
                 self._lists_us = lists_us
-            served = self._holder.current
+            served = loaded or self._holder.current
             to_read = items_us, use_us, served.trained
             is_expired = to_time(self._store.log.now_us).isoformat() > self._next_expiry
             if to_read != self._read or is_expired:
@@ -88,7 +92,7 @@ class StoredItems:
                 self._read = to_read
 
     async def _read_items(self, served: ServedModel, until_us: int) -> None:
-        """Read what changed of the items until a time, and put them into the lists of the current model."""
+        """Read what changed of the items until a time, and put them into the lists of a model, which is served."""
         model = served.trained
         since_us, _, read_model = self._read
         is_other = model is not read_model or until_us < since_us  # the latter if a copy of the store was restored
@@ -97,22 +101,21 @@ class StoredItems:
         ended: dict[str, StoredItem | None] = {}
         tables, stored = await asyncio.to_thread(_read_entries, model, entries)
         if is_other:
-            ended = await asyncio.to_thread(_end_updates, tables["stated"], model, stored)
+            ended = await asyncio.to_thread(_end_updates, tables, model, stored)
             is_left = ~pl.col("item_id").is_in([item_id for item_id, item in ended.items() if item is None])
             tables = {name: table.filter(is_left) for name, table in tables.items()}
         else:
             tables = {name: _replace_rows(self._tables[name], table) for name, table in tables.items()}
         current = await asyncio.to_thread(self._join, model, tables, use)
-        if served is self._holder.current:  # otherwise another model was loaded meanwhile
-            self._tables, self._use, self._next_expiry = tables, use, current.next_expiry
-            first_us = dict(self._find_new(tables).select("item_id", FIRST_US).iter_rows())
-            is_changed = len(current.changed) > 0 or len(current.new) > 0
-            self._holder.current = served.with_items(current if is_changed else None, first_us)
-            n_withdrawn = self._find_live(tables).filter(IS_WITHDRAWN).height
-            n_changed = int((current.changed < model.n_items).sum())
-            self._holder.metrics.set_items(len(current.new), n_changed, n_withdrawn)
         if ended:
             await self._store.put_items(ended, ended, until_us)
+        self._tables, self._use, self._next_expiry = tables, use, current.next_expiry
+        first_us = dict(self._find_new(tables).select("item_id", FIRST_US).iter_rows())
+        is_changed = len(current.changed) > 0 or len(current.new) > 0
+        self._holder.current = served.with_items(current if is_changed else None, first_us)
+        n_withdrawn = self._find_live(tables).filter(IS_WITHDRAWN).height
+        n_changed = int((current.changed < model.n_items).sum())
+        self._holder.metrics.set_items(len(current.new), n_changed, n_withdrawn)
 
     def _join(self, model: TrainedModel, tables: Mapping[str, pl.DataFrame], use: ItemUse) -> CurrentItems:
         """Return the items as they are now."""
@@ -265,15 +268,24 @@ def _replace_rows(table: pl.DataFrame, changed: pl.DataFrame) -> pl.DataFrame:
 
 
 def _end_updates(
-    stated: pl.DataFrame, model: TrainedModel, stored: Mapping[str, StoredItem]
+    tables: Mapping[str, pl.DataFrame], model: TrainedModel, stored: Mapping[str, StoredItem]
 ) -> dict[str, StoredItem | None]:
-    """Return what is left of the updates that a model has fulfilled, at least in part, by id; None if nothing is."""
+    """Return what is left of the updates that a model has fulfilled, at least in part, by id; None if nothing is.
+
+    What is stored of a new item that users of the model used is an update from now on.
+    """
     left: dict[str, StoredItem | None] = {}
-    for item_id, names in find_fulfilled(model, stated).items():
+    stated = tables["stated"]
+    fulfilled = find_fulfilled(model, stated)
+    kept = set(tables["puts"].filter(IS_KEPT)["item_id"])
+    _, is_unused = find_known(model, stated["item_id"])
+    for item_id in stated["item_id"].filter(pl.Series(~is_unused) | stated["item_id"].is_in(kept)):
         item = stored[item_id]
+        names = fulfilled.get(item_id, set())
         values = {name: value for name, value in item.values.items() if name not in names}
-        if not item.withdrawn_us and len(values) < len(item.values):
-            left[item_id] = StoredItem(values, item.first_us) if values else None
+        if not item.withdrawn_us and (len(values) < len(item.values) or item_id not in kept):
+            # Whoever trained the model knew the description, too, which it does not keep.
+            left[item_id] = StoredItem(values, item.first_us) if values.keys() & set(stated.columns) else None
     return left
 
 

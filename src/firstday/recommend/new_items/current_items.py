@@ -93,6 +93,8 @@ class CurrentItems:
     @cached_property
     def of_model(self) -> CurrentItems:
         """The items of the model alone."""
+        if not len(self.new):
+            return self  # with its compiled rules
         n_items = self.model.n_items
         new = NewItems(self.model, self.new.items.clear(), self.new.index[:0])
         changed = self.changed[self.changed < n_items]
@@ -101,10 +103,14 @@ class CurrentItems:
 
 
 def find_known(model: TrainedModel, ids: Iterable[Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the index of each id in the model, int64, -1 if unknown, and whether none of its users used the item."""
+    """Return the index of each id in the model, int64, -1 if unknown, and whether the item is new.
+
+    New are unknown items and, if the model has learned about such, those that none of its users used.
+    """
     # `Ids.lookup` would cost as much as the catalogue is large.
     index = np.array([model.catalogue.items.index_of(item) for item in ids], dtype=np.int64)
-    return index, (index < 0) | (model.popularity[index] == 0)
+    is_unused = (model.popularity[index] == 0) & (content_of(model) is not None)
+    return index, (index < 0) | is_unused
 
 
 def read_items(model: TrainedModel, items: pl.DataFrame, time: datetime) -> CurrentItems:
