@@ -54,7 +54,7 @@ def before_load_schema(context: schemathesis.HookContext, raw_schema: dict[str, 
     paths = ("/v1/users/{user_id}/recommendations", "/v1/items/{item_id}/similar")
     for one in chain.from_iterable(raw_schema["paths"][path]["get"]["parameters"] for path in paths):
         valid = {
-            "filter": FILTERS,
+            "filter": [text for text in FILTERS if text],
             "cap": ["item_id:1"],
             "pin": ["1:i1"],
             "boost": ['item_id == "i1":2'],

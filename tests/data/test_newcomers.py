@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from firstday.data.newcomers import load_newcomers
@@ -82,3 +83,18 @@ def test_a_friend_without_an_id_is_a_fault(tmp_path: Path) -> None:
     write(tmp_path, friends="user_id\na\n")
     with pytest.raises(DataError, match="friends"):
         load_newcomers(tmp_path)
+
+
+def test_item_updates_of_a_batch_replace_what_its_items_state() -> None:
+    tables = {
+        "users": pl.DataFrame({"user_id": ["u"]}),
+        "items": pl.DataFrame({"item_id": ["i1", "n1"], "title": ["One", "New"], "year": [2020.0, None]}),
+        "item_updates": pl.DataFrame({"item_id": ["i1", "i2"], "title": ["Uno", None], "recommendable": [None, False]}),
+    }
+    items = load_newcomers(tables).new_items
+    assert items is not None
+    assert items.select("item_id", "title", "year", "recommendable").rows() == [
+        ("i1", "Uno", 2020.0, None),
+        ("n1", "New", None, None),
+        ("i2", None, None, False),
+    ]

@@ -29,6 +29,7 @@ FEW_READERS = {
     "dimensions",  # describe the model
     "members_of_items",  # the questionnaire asks about them
     "kept_by_segment",  # narrows neighbours only in large models; the questionnaire reads it
+    "updated",  # updates of these items do not end
     "shown_counts",  # the impressions, from which `explore` learns
 }
 

@@ -214,8 +214,8 @@ def test_nothing_is_dropped_to_make_room_for_withdrawals(make_log: MakeLog, fold
     holder = ModelHolder(folder, Metrics())
     items = StoredItems(harness.store, holder, 2**26)
     harness.run(items.put_items({"i1": None}))
-    for start in range(0, MAX_WITHDRAWN - 1, 25_000):
-        harness.run(items.put_items({f"x{n}": None for n in range(start, min(start + 25_000, MAX_WITHDRAWN - 1))}))
+    for start in range(0, MAX_WITHDRAWN - 1, 5_000):
+        harness.run(items.put_items({f"x{n}": None for n in range(start, min(start + 5_000, MAX_WITHDRAWN - 1))}))
     with pytest.raises(ApiError) as raised:
         harness.run(items.put_items({"i2": None}))
     assert raised.value.code == "items_full"

@@ -215,6 +215,7 @@ def test_lines_that_are_not_utf8_are_refused_alone(http: httpx.Client, path: str
     assert (answer["accepted"], answer["refused"]) == (1, 1)
     assert answer["errors"][0]["line"] == 2
     assert "Byte 14 (0xE9) is not UTF-8" in answer["errors"][0]["message"]
+    assert http.delete("/v1/items/n2").status_code == 204  # others use the service, too
 
 
 @pytest.mark.parametrize(

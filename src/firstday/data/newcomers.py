@@ -113,9 +113,15 @@ def _name_entities(rows: pl.DataFrame) -> dict[str, Entity]:
 
 
 def check_new_items(raw: Mapping[str, RawTable | None], findings: Findings) -> pl.DataFrame | None:
-    """Validate the table of new items, if there is one."""
-    table = raw.get("items")
-    return None if table is None else withdraw_expired(check_table("items", table, {}, findings), findings)
+    """Validate the tables of items that are new or have changed, if there are any; updates replace what items state."""
+    present = [(name, table) for name in ("items", "item_updates") if (table := raw.get(name)) is not None]
+    tables = [check_table(name, table, {}, findings) for name, table in present]
+    if not tables or findings.faults:
+        return None
+    items = pl.concat(tables, how="diagonal_relaxed")
+    if len(tables) > 1:
+        items = items.group_by("item_id", maintain_order=True).agg(pl.all().drop_nulls().last())
+    return withdraw_expired(items, findings)
 
 
 def load_items(table: Any) -> pl.DataFrame:

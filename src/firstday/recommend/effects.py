@@ -72,7 +72,8 @@ def find_effects(query: Query, strategy: str, routes: np.ndarray) -> Iterator[Ef
         yield Effect(f"{signal} x {entity}", why, users, informs, rejected.get((signal, entity), excludes_item))
     for (signal, entity), is_rejected in rejected.items():
         users = signals.actions[signal, entity].row_of_entry()
-        why = f"has more than 1 % of the items; to exclude them, name '{signal} x {entity}' in signals.never_recommend"
+        named = [*config.rejections, f"{signal} x {entity}"]
+        why = f"has more than 1 % of the items; to exclude them, train with signals.never_recommend = {named}"
         yield Effect(f"{entity} rejected by {signal}", why, users, informs=is_rejected)
     if signals.friends is not None:
         users = signals.friends.row_of_entry()

@@ -20,7 +20,7 @@ from firstday.errors import ConfigError
 from firstday.features.signals import Signals
 from firstday.features.wire_types import Impression, Interaction
 from firstday.files import write_file
-from firstday.recommend.new_items.attributes import COUNTS, set_counts, tabulate
+from firstday.recommend.new_items.attributes import set_counts, tabulate
 from firstday.serve.store.log import Log
 from firstday.serve.store.records import StoredEvent, StoredUser, to_time, to_us
 from firstday.serve.store.store import read_all_items, scan_changed
@@ -97,16 +97,18 @@ async def export(log: Log, out: Path, since: datetime | None = None) -> ExportSu
         run.take(user_id, members, person)
     new, kept, use = await read_all_items(log)
     table = tabulate([{**item.row, "item_id": item_id} for item_id, item in new.items()])
-    run.stage("new_items", set_counts(table, use.counts))
+    run.stage("new_items", _drop_empty(set_counts(table, use.counts)))
     rows = [{RECOMMENDABLE: False} if item.withdrawn_us else item.values for item in kept.values()]
     updates = tabulate([{**row, "item_id": item_id} for item_id, row in zip(kept, rows, strict=True)])
-    updates = updates.drop(*COUNTS, "vector")
-    run.stage(
-        "item_updates", updates.select(column for column in updates if column.name == "item_id" or column.count())
-    )
+    run.stage("item_updates", _drop_empty(updates.drop("vector")))
     done = run.publish()
     _write_state(out, max(until, start))
     return done
+
+
+def _drop_empty(items: pl.DataFrame) -> pl.DataFrame:
+    """Return a table of items without the columns that have no value."""
+    return items.select(column for column in items if column.name == "item_id" or column.count())
 
 
 def _begin(out: Path, since: datetime | None) -> datetime:

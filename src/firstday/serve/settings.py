@@ -63,7 +63,7 @@ class ServeSettings(BaseSettings):
     write_keys: Keys = ()
     """Keys for write access: users, events, deletion."""
     items_keys: Keys = ()
-    """Keys for new items, which appear in everybody's lists."""
+    """Keys to add, update and withdraw items, which is in everybody's lists."""
     admin_keys: Keys = ()
     """Keys for model reloads and store backups."""
     token_keys: TokenKeys = Field(
@@ -109,7 +109,7 @@ class ServeSettings(BaseSettings):
     max_rules_bytes: Bytes = 8_388_608
     """Maximum size of a body with rules or a list of items. 100,000 ids need about 2 MB."""
     max_items_bytes: Bytes = 2**26
-    """Maximum size of all stored new items. Further ones get 409."""
+    """Maximum size of all stored items. Further ones get 409."""
     max_stream_bytes: Bytes = 2**28
     """Maximum size of an event stream."""
     client_timeout_s: PositiveFloat = 10.0
