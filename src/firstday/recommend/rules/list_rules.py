@@ -460,9 +460,8 @@ def _follow_values(current: CurrentItems, name: str) -> tuple[SparseRows, Sparse
     if index is None:
         known, rows, members = _index_values(current.model, name)
         positions, values = list_values(find_column(current.changed_columns, name))
-        distinct = pl.concat([known.cast(values.dtype), values]).unique(
-            maintain_order=True
-        )  # other values have codes after the known
+        # Other values have codes after the known ones; ids may be text next to the model's integers.
+        distinct = pl.concat([known.cast(values.dtype), values]).unique(maintain_order=True)
         codes = values.to_frame("value").join(
             distinct.to_frame("value").with_row_index("code"), on="value", how="left", maintain_order="left"
         )["code"]
