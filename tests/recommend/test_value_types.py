@@ -43,4 +43,4 @@ def test_a_value_of_another_type_is_one_sentence(name: str, values: tuple[Any, .
     for value in values:
         ((field, sentence),) = check_types(COLUMNS, {"explicit": None, name: value})
         assert field == name
-        assert sentence.endswith(f"but the model's column takes {kind}; convert it.")
+        assert sentence.endswith(f"but the model's column takes {kind}; convert it")

@@ -758,7 +758,7 @@ class ItemAnswer(_ByModel):
     values: dict[str, ItemValue | None]
     """Columns that filters read."""
     updated: list[str]
-    """Columns whose values differ from the model's."""
+    """Columns whose values differ from the model's, and title."""
 
 
 class ItemStreamAnswer(_Answer):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -181,10 +181,9 @@ class StoredItems:
             while pending:
                 await self.poll()  # another worker may have put them first
                 stored = self._merge({item_id: items[item_id] for item_id in pending}, may_restore=may_restore)
-                self._check_limits(stored)
-                model = self._holder.current.trained
-                ids = model.catalogue.items
+                ids = self._holder.current.trained.catalogue.items
                 kept = {item_id for item_id, item in stored.items() if item.withdrawn_us or ids.index_of(item_id) >= 0}
+                self._check_limits(stored, kept)
                 written = await self._store.put_items(stored, kept, self._read[0])
                 pending = [item_id for item_id, is_written in zip(stored, written, strict=True) if not is_written]
             await self.poll()
@@ -205,14 +204,17 @@ class StoredItems:
                 stored[item_id] = StoredItem(values, put[FIRST_US], withdrawn_us)
         return stored
 
-    def _check_limits(self, stored: Mapping[str, StoredItem]) -> None:
-        """Raise `ApiError` if there would be too many items, or too large ones."""
+    def _check_limits(self, stored: Mapping[str, StoredItem], kept: Collection[str]) -> None:
+        """Raise `ApiError` if there would be too many items, or too large ones, given those that never expire."""
         others = self._find_live(self._tables).remove(pl.col("item_id").is_in(list(stored)))
-        n_withdrawn = others.filter(IS_WITHDRAWN).height + sum(one.withdrawn_us > 0 for one in stored.values())
+        n_withdrawn = sum(item.withdrawn_us > 0 for item in stored.values())
+        n_updated = len(kept) - n_withdrawn
         is_update = pl.col(IS_KEPT) & ~IS_WITHDRAWN
-        n_updated = others.filter(is_update).height + sum(not one.withdrawn_us for one in stored.values())
-        for n, most, what in ((n_updated, MAX_UPDATES, "updated"), (n_withdrawn, MAX_WITHDRAWN, "withdrawn")):
-            if n > most:
+        for n_put, is_such, most, what in (
+            (n_updated, is_update, MAX_UPDATES, "updated"),
+            (n_withdrawn, IS_WITHDRAWN, MAX_WITHDRAWN, "withdrawn"),
+        ):
+            if n_put and n_put + others.filter(is_such).height > most:
                 text = f"More than {most:,} items would be {what}; train a model without them, or restore some."
                 raise ApiError(409, "items_full", text)
         n_bytes = sum(len(to_json(one)) for one in stored.items() if not one[1].withdrawn_us)
@@ -334,14 +336,19 @@ def describe_item(served: ServedModel, item_id: str, put: Mapping[str, Any] | No
         origin = "withdrawal" if is_withdrawn else "new" if is_new else "update"
     rows = [] if item < 0 else [item]
     values = {name: column.gather(rows) for name, column in catalogue.columns.items()}
-    own = served.trained.catalogue.columns if item < served.trained.n_items else {}
+    own = served.trained.catalogue
+    title = catalogue.title_of(item) if item >= 0 else ""
+    updated = []
+    if 0 <= item < len(own.items):
+        updated = [name for name, column in own.columns.items() if values[name].ne_missing(column.gather(rows)).any()]
+        updated += ["title"] * (title != own.title_of(item))
     return {
         "model": served.version,
         "item_id": item_id,
         "origin": origin,
         "since": None if put is None else to_time(put[WITHDRAWN_US] or put[LAST_US]),
         "is_listed": item >= 0 and bool((recommender.current_items or served.trained).listed[item]),
-        "title": catalogue.title_of(item) if item >= 0 else "",
+        "title": title,
         "values": {name: one for name, column in values.items() for one in column.to_list()},
-        "updated": [name for name, column in own.items() if values[name].ne_missing(column.gather(rows)).any()],
+        "updated": updated,
     }

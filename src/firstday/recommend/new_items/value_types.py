@@ -33,5 +33,5 @@ def check_types(columns: Mapping[str, pl.Series], values: Mapping[str, Any]) -> 
         try:
             adapter.validate_python(values[name])
         except ValidationError:
-            faults.append((name, f"is {shorten(values[name])}, but the model's column takes {kind}; convert it."))
+            faults.append((name, f"is {shorten(values[name])}, but the model's column takes {kind}; convert it"))
     return faults
