@@ -231,6 +231,7 @@ def test_ids_may_have_slashes(clients: list[httpx.Client]) -> None:
     assert http.delete("/v1/items/a/b%2Fc").status_code == 204
     assert "a/b/c" not in listed(http)
     assert_error(http.get("/v1/items/nobody"), 404, "not_found")
+    assert http.put("/v1/items/a/similar", json={}).status_code == 405
 
 
 def test_ids_of_a_model_may_be_integers(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import TypeAdapter
+from starlette.convertors import PathConvertor, register_url_convertor
 
 from firstday.features.wire_types import IdText
 from firstday.recommend.new_items.value_types import check_types
@@ -17,6 +18,14 @@ from firstday.serve.schemas import ItemAnswer, ItemBody, ItemLine, ItemPutAnswer
 from firstday.serve.service import ServiceDep
 from firstday.serve.stored_items import describe_ignored, describe_item
 
+
+class _ItemConvertor(PathConvertor):
+    """Reads an id from a path, with slashes; that of similar items is another path."""
+
+    regex = ".*(?<!/similar)"
+
+
+register_url_convertor("item", _ItemConvertor())
 writing = APIRouter(prefix="/v1/items", tags=["items"])
 reading = APIRouter(prefix="/v1/items", tags=["items"])
 
@@ -28,7 +37,7 @@ _EXAMPLE = """{"item_id": "n1", "title": "Dawn", "artist_id": ["a7"]}
 _CONTENT = {"schema": {"type": "string"}, "examples": {"lines": {"summary": "Two items", "value": _EXAMPLE}}}
 
 
-@reading.get("/{item_id:path}", summary="Read what holds of an item")
+@reading.get("/{item_id:item}", summary="Read what holds of an item")
 async def read_item(service: ServiceDep, item_id: ItemIdPath) -> ItemAnswer:
     """Return the item as lists have it now, and what was said of it last; 404 if it is unknown."""
     found = describe_item(service.holder.current, item_id, service.items.find_put(item_id))
@@ -37,7 +46,7 @@ async def read_item(service: ServiceDep, item_id: ItemIdPath) -> ItemAnswer:
     return ItemAnswer(**found)
 
 
-@writing.put("/{item_id:path}", summary="Add or update an item", dependencies=[Depends(require_json)])
+@writing.put("/{item_id:item}", summary="Add or update an item", dependencies=[Depends(require_json)])
 async def put_item(service: ServiceDep, item_id: ItemIdPath, body: ItemBody) -> ItemPutAnswer:
     """Add or replace an item that came after training, or the whole update of one that the model knows.
 
@@ -54,7 +63,7 @@ async def put_item(service: ServiceDep, item_id: ItemIdPath, body: ItemBody) -> 
     return ItemPutAnswer(item_id=item_id, model=served.version, ignored=describe_ignored(served, item_id, values))
 
 
-@writing.delete("/{item_id:path}", status_code=204, summary="Withdraw an item")
+@writing.delete("/{item_id:item}", status_code=204, summary="Withdraw an item")
 async def withdraw_item(service: ServiceDep, item_id: ItemIdPath) -> Response:
     """Withdraw an item, whether a model knows it or not: it is in no list until a `PUT` restores it.
 
