@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -19,6 +20,7 @@ from firstday.methods.clock import Clock, clock_factors, clock_terms
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import greatest
 from firstday.recommend.component import LEAST_SHARE, Lift, Part, Shares
+from firstday.recommend.new_items.current_items import read_items
 from firstday.recommend.query import Query
 from firstday.recommend.rules.list_rules import Rules, compile_rules
 from firstday.sparse import SparseRows
@@ -78,8 +80,16 @@ def rank_everything(query: Query, parts: Sequence[Part], excluded: SparseRows, n
 
 @pytest.mark.parametrize("rules", RULES)
 @pytest.mark.parametrize("has_clock", [False, True], ids=["no clock", "clock"])
-def test_candidates_are_those_of_every_item_ranked(rules: str, *, has_clock: bool) -> None:
+@pytest.mark.parametrize("n_changed", [0, 3, 400])
+def test_candidates_are_those_of_every_item_ranked(rules: str, n_changed: int, *, has_clock: bool) -> None:
+    """Also after items have changed: every second one is withdrawn, and the others get another column."""
     model = with_clock(model_of_tastes()) if has_clock else model_of_tastes()
+    current = None
+    if n_changed:
+        changed = model.catalogue.items.take(model.popular_items[:n_changed])
+        is_listed = pl.Series([None, False] * n_changed)[:n_changed]
+        table = pl.DataFrame({"item_id": changed, "tenth": [1] * n_changed, "recommendable": is_listed})
+        current = read_items(model, table, datetime.now(UTC))
     rng = np.random.default_rng(0)
     ids = model.catalogue.items.values.to_list()
     sizes = [1, 2, 5, 300, 900, 0, 3, 3]  # some have used most of the catalogue
@@ -90,11 +100,11 @@ def test_candidates_are_those_of_every_item_ranked(rules: str, *, has_clock: boo
         for n in sizes
     ]
     batch, _ = model.catalogue.read(users)
-    compiled = compile_rules(model, [Rules(**RULES[rules])], {})
+    compiled = compile_rules(model, [Rules(**RULES[rules])], {}, current)
     names = tuple(model.learned["blend"].names)
-    n = N_NARROW if rules.startswith("a tenth") else N_CHOSEN
+    n = N_NARROW if 4 * compiled.of_model.n_allowed < N_ITEMS else N_CHOSEN
     for rows in (np.arange(len(users)), np.array([5, 0])):  # the second time, fewer are needed of what is kept
-        query = Query(model, batch, 10, rules=compiled)
+        query = Query(model, batch, 10, rules=compiled, current_items=current)
         parts, chosen, offsets = find_candidates(query, rows, names)
         excluded = query.excluded.take(rows)
         assert chosen.tolist() == rank_everything(query, list(parts.values()), excluded, n).tolist()
