@@ -201,7 +201,7 @@ LEAKAGE = (
     ("serve/stored_items.py", "pl.when(~IS_WITHDRAWN)", "pl.when(pl.lit(True))", ITEMS_SERVED),
     ("serve/stored_items.py", "is_restored = may_restore and ", "is_restored = ", ITEMS_SERVED),
     ("serve/stored_items.py", "0 if is_restored else put[WITHDRAWN_US]", "0", ITEMS_SERVED),
-    (CURRENT, "stated = stated.filter(~np.isin(index, model.updated))", "pass", ITEMS_SERVED),
+    (CURRENT, "is_own = ~np.isin(index, model.updated)", "is_own = index >= 0", ITEMS_SERVED),
     (CLOCK, "past = first_uses.until(moment)", "past = first_uses", CLOCK_TESTS),
     (CLOCK, "measure_terms(first_uses.until(moment), ", "measure_terms(first_uses, ", CLOCK_TESTS),
     (CLOCK, "truth.keep(n_users[truth.columns] > 0)", "truth", CLOCK_TESTS),

@@ -110,7 +110,7 @@ class StoredItems:
         if ended:
             await self._store.put_items(ended, ended, until_us)
         self._tables, self._use, self._next_expiry = tables, use, current.next_expiry
-        first_us = dict(self._find_new(tables).select("item_id", FIRST_US).iter_rows())
+        first_us = dict(current.new.items.select("item_id", FIRST_US).iter_rows())
         is_changed = len(current.changed) > 0 or len(current.new) > 0
         self._holder.current = served.with_items(current if is_changed else None, first_us)
         n_withdrawn = self._find_live(tables).filter(IS_WITHDRAWN).height

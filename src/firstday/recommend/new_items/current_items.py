@@ -27,7 +27,7 @@ from firstday.recommend.rules.filters import list_values
 from firstday.recommend.rules.list_rules import ID
 from firstday.sparse import SparseRows
 from firstday.tables.categories import entity_of_column
-from firstday.tables.schema import EXPIRES_AT, RECOMMENDABLE
+from firstday.tables.schema import EXPIRES_AT, RECOMMENDABLE, TIME_TEXT
 
 MAX_NEW_ITEMS = 10_000
 """Maximum number of new items."""
@@ -156,7 +156,7 @@ def join_items(model: TrainedModel, stated: pl.DataFrame, new: pl.DataFrame, tim
             f"items: {new.height:,} items are new to the model; add at most {MAX_NEW_ITEMS:,}, the newest, or train "
             "again."
         )
-    now = time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    now = time.astimezone(UTC).strftime(TIME_TEXT)
     index, _ = find_known(model, stated["item_id"])
     own = _find_own(model, index)
     current = stated.select(pl.coalesce(name, own[name]) for name in own.columns)
@@ -188,9 +188,9 @@ def find_fulfilled(model: TrainedModel, stated: pl.DataFrame) -> dict[Any, set[s
     Values that it has from updates do not count: without these, the next model would not have them.
     """
     index, _ = find_known(model, stated["item_id"])
-    stated = stated.filter(~np.isin(index, model.updated))
-    index, _ = find_known(model, stated["item_id"])
-    own = _find_own(model, index).with_columns(pl.col(RECOMMENDABLE).fill_null(True))
+    is_own = ~np.isin(index, model.updated)
+    stated = stated.filter(is_own)
+    own = _find_own(model, index[is_own]).with_columns(pl.col(RECOMMENDABLE).fill_null(True))
     is_fulfilled = stated.select(pl.col(name).eq(own[name]).fill_null(False) for name in own.columns)
     return {
         item_id: {name for name, is_name in zip(own.columns, row, strict=True) if is_name}
