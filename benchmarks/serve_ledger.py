@@ -16,7 +16,7 @@ from firstday.serve.settings import load_settings
 from firstday.serve.store.log import now_us
 from firstday.serve.store.open import open_log
 from firstday.serve.store.records import StoredItem
-from firstday.serve.store.store import Store, read_new_items
+from firstday.serve.store.store import Store, read_all_items
 
 LISTED_AT_ONCE = 20
 
@@ -227,9 +227,9 @@ def read_items(store_url: str) -> dict[str, StoredItem]:
 
     async def run() -> dict[str, StoredItem]:
         store = Store(open_log(load_settings({"store": store_url}), is_copy=True))
-        items, _ = await read_new_items(store.log)
+        new, kept, _ = await read_all_items(store.log)
         await store.close()
-        return items
+        return new | kept
 
     return asyncio.run(run())
 

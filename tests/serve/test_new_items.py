@@ -25,7 +25,7 @@ from firstday.serve.http_errors import ApiError
 from firstday.serve.models import ModelHolder
 from firstday.serve.store.log import ITEM_USE, ITEMS, SERVICE, StoredEntry
 from firstday.serve.store.records import ItemUse, ShownList, StoredItem, to_time
-from firstday.serve.store.store import read_new_items
+from firstday.serve.store.store import read_all_items
 from firstday.serve.stored_items import COUNT_EVERY_US, POLL_S, StoredItems
 from firstday.serve.telemetry import Metrics
 from tests.serve.conftest import (
@@ -78,7 +78,8 @@ def listed(http: httpx.Client, **parameters: Any) -> list[str]:
 
 
 def read_items(app: RunningApp) -> dict[str, StoredItem]:
-    return app.run(read_new_items(app.service.store.log))[0]
+    new, kept, _ = app.run(read_all_items(app.service.store.log))
+    return new | kept
 
 
 def test_an_item_is_in_lists_until_it_is_deleted(http: httpx.Client) -> None:

@@ -27,7 +27,7 @@ from firstday.serve.store.records import (
     StoredUser,
     to_time,
 )
-from firstday.serve.store.store import read_new_items
+from firstday.serve.store.store import read_all_items
 from tests.serve.store_harness import DAY_US, Harness, MakeLog, make_event
 
 CAPS = {"use": 4, "shown": 3, "list": 2, ITEMS: 3}
@@ -325,7 +325,8 @@ class StoreMachine(RuleBasedStateMachine):
 
     def check_values(self) -> None:
         """Check the items, the most recently put last, and the item lists."""
-        items, use = self.harness.run(read_new_items(self.harness.store.log))
+        new, kept, use = self.harness.run(read_all_items(self.harness.store.log))
+        items = new | kept
         expected = {key: one for key, one in self.model.kept.items() if one.record is not None}
         of_items = [(one.kind, one.number, name) for (owner, name), one in expected.items() if owner == ITEMS]
         assert list(items) == [name for _, _, name in sorted(of_items)]  # new ones first

@@ -191,12 +191,6 @@ class Store:
         await self._append([Entry(SERVICE, "probe", "probe", "", ALWAYS)])
 
 
-async def read_new_items(log: Log) -> tuple[dict[str, StoredItem], ItemUse]:
-    """Return all items by id and the counts of the use of new ones."""
-    new, kept, use = await read_all_items(log)
-    return new | kept, use
-
-
 async def read_all_items(log: Log) -> tuple[dict[str, StoredItem], dict[str, StoredItem], ItemUse]:
     """Return the new items, the updates and withdrawals, both by id, and the counts of the use of new items."""
     items: dict[str, dict[str, StoredItem]] = {ITEMS: {}, KEPT_ITEMS: {}}
