@@ -56,6 +56,7 @@ def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: 
     model = recommender.model
     end = cohort.day_end_us
     query, _ = query_users(model, dataset, cohort.users, cohort.day_one, k, with_impressions=end is not None, until=end)
+    query = query.ask(moments=end)
     if cohort.not_yet_added is None:
         return query
     not_yet_added = map_columns(cohort.not_yet_added, dataset.items, model.catalogue.items)

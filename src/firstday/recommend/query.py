@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from firstday.data.events import ITEM
+from firstday.data.user_rows import take_rows
 from firstday.display import readable
 from firstday.errors import ConfigError, FirstdayError
 from firstday.features.signal_batch import SignalBatch
@@ -122,6 +123,8 @@ class Query:
         `with_current_items`.
     new_items_excluded
         Items excluded per user because of what they did with new items, shape (n_users, n_items + n_new).
+    moments
+        Time as of which each user's list is made, in microseconds since 1970 UTC, int64, shape (n_users,); None: now.
     """
 
     model: TrainedModel
@@ -133,6 +136,7 @@ class Query:
     rules: ItemRules | None = None
     current_items: CurrentItems | None = None
     new_items_excluded: SparseRows | None = None
+    moments: np.ndarray | None = None
     cache: QueryCache = field(default_factory=QueryCache, init=False, repr=False)  # shared by `ask`, new in `replace`
 
     @property
@@ -445,9 +449,8 @@ class Query:
 
     def take(self, rows: np.ndarray) -> Query:
         """Return the query for some rows; cached arrays, which have one row per user, are kept."""
-        of_users = ("signals", "computed", "excluded_override", "new_items_excluded")
-        parts = {name: getattr(self, name) for name in of_users}
-        query = replace(self, **{name: part and part.take(rows) for name, part in parts.items()})
+        of_users = ("signals", "computed", "excluded_override", "new_items_excluded", "moments")
+        query = replace(self, **take_rows({name: getattr(self, name) for name in of_users}, rows))
         query.cache.of_signals = _take_arrays(self.cache.of_signals, rows)
         query.cache.of_methods = _take_arrays(self.cache.of_methods, rows)
         return query

@@ -301,7 +301,7 @@ def _learn_methods(source: _Source, stage: _WarmStage, wrap: ObjectiveWrapper, p
         unlisted=dataset.unlisted,
         updated=dataset.updated_items,
     )
-    query = Query(model, days, config.recommend.k, excluded_override=excluded)
+    query = Query(model, days, config.recommend.k, excluded_override=excluded, moments=cohort.day_end_us)
     return Fold(query, cohort.truth, cohort.day_end_us)
 
 
