@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,24 +15,28 @@ from firstday.data.events import Events
 from firstday.data.splits.histories import Protocol
 from firstday.data.splits.holdout import find_cut_offs, hold_out, split_for_training
 from firstday.data.splits.outlook import Outlook, preview
+from firstday.data.splits.target_uses import TargetUses
 from firstday.data.summary import Summary
-from firstday.engine.protocol import read_facts
+from firstday.engine.protocol import read_facts, read_target_uses
 from firstday.errors import DataError
 from tests.data.test_cut_offs import make_histories
 from tests.data.test_roles import some_vectors
 from tests.data.test_splits_by_hand import ACTS, LOG, make_dataset
 from tests.timed import make_log
 
+USES = TargetUses({"item": np.array([25, 25, 50]), "show": np.array([90, 5, 5])}, np.array([40, 20, 0, 40]))
+"""Half of what newcomers used was one day old at most."""
+
 
 def look_at(dataset: Dataset, config: Config) -> Outlook:
-    return preview(*read_facts(dataset, config), config)
+    return preview(*read_facts(dataset, config), config, partial(read_target_uses, dataset, config))
 
 
 def test_a_log_with_a_clock() -> None:
     """900 users, three a day, who come back after two days; see the test of cut-offs."""
     histories = make_histories(np.repeat(np.arange(300), 3) + 0.5)
-    outlook = preview(Summary(), histories, Config())
-    assert outlook.sentences[1:] == (
+    outlook = preview(Summary(), histories, Config(), lambda _: USES)
+    assert outlook.sentences[1:4] == (
         "900 of 900 users used an item: 900 would be warm, in 30 segments, 648 of them for cross-fitting in 4 folds.",
         "Evaluation would train at 6 cut-offs (1970-06-15 to 1970-09-10) and report on 315 newcomers who used "
         "something new within 30 days of registration.",
@@ -40,11 +45,24 @@ def test_a_log_with_a_clock() -> None:
     assert [at["users"] for at in outlook.evaluation["cut_offs"]] == [51, 54, 51, 54, 51, 54]
     assert outlook.evaluation["target_days"] == 30
     assert outlook.training["folds"] == 4
+    assert outlook.evaluation["later_uses"] == {"at_training": 25, "by_day_one": 25, "later": 50}
+    assert outlook.evaluation["median_age_days"] == 1
+    assert "--item show (90 %)" in outlook.sentences[-1]
+
+
+@pytest.mark.parametrize(
+    ("n_existed", "days_between", "is_advised"), [(25, 30, True), (85, 30, False), (25, 1, False), (25, 2, True)]
+)
+def test_advice_where_items_live_shorter_than_the_time_between_trainings(
+    n_existed: int, days_between: float, *, is_advised: bool
+) -> None:
+    uses = replace(USES, by_state={**USES.by_state, "item": np.array([n_existed, 0, 100 - n_existed])})
+    assert bool(uses.advise(days_between)) == is_advised
 
 
 def test_evaluation_may_be_refused_where_training_is_not() -> None:
     histories = make_histories(np.linspace(0, 5, 60), n_days=50 + 1e-9)
-    outlook = preview(Summary(), histories, Config())
+    outlook = preview(Summary(), histories, Config(), lambda _: USES)
     assert not outlook.refusal
     assert outlook.evaluation["refusal"].startswith("users: nobody registered after")
     assert outlook.sentences[-1] == f"Evaluation would be refused: {outlook.evaluation['refusal']}"

@@ -67,6 +67,8 @@ def print_results(results: Results) -> None:
         table.select(*(column for column in table.columns if column != recall)),
         intervals=(f"P@{results.k}", f"P@{results.k} minus {results.reference}"),
     )
+    if results.later_uses is not None:
+        print_table(results.compare_all_uses(), intervals=())
     print_table(compare_sizes(results, HEAD_METRICS[0] if results.has_head else "precision"), intervals=())
     print_table(describe_lists(results), intervals=(f"P / {results.reference}",))
     for sentence in describe_tunings(results):
@@ -76,6 +78,8 @@ def print_results(results: Results) -> None:
         f"{results.describe_users()} Precision is hits / {rule}. Brackets: 95 % interval over {results.units}; "
         "differences are paired by user."
     )
+    for sentence in results.describe_motion():
+        print_line(sentence)
     if results.precomputed:
         print_line(UNKNOWN_VECTORS)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from firstday.data.splits.outlook import Outlook, preview
 from firstday.data.splits.protocol import describe_protocol
 from firstday.data.summary import Summary
 from firstday.display import readable
-from firstday.engine.protocol import Engine, LargeDataset, Tables, read_facts
+from firstday.engine.protocol import Engine, LargeDataset, Tables, read_facts, read_target_uses
 from firstday.errors import ConfigError, DataError, Fault, expect
 from firstday.plugins import load_entry
 from firstday.recommend.recommender import Recommender
@@ -131,7 +132,7 @@ def check(
     dataset, findings = _open(tables, path, config, drop_bad_rows, engine)
     if dataset is not None:
         summary, histories = read_facts(dataset, config)
-        outlook = preview(summary, histories, config)
+        outlook = preview(summary, histories, config, partial(read_target_uses, dataset, config))
     return Check(dataset, findings.faults, findings.notes, findings.left_out, summary, outlook, findings.hint)
 
 

@@ -17,9 +17,12 @@ import polars as pl
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.first_uses import FirstUses
+from firstday.data.splits.cut_offs import CutOffs
 from firstday.data.splits.histories import Histories, read_histories
 from firstday.data.splits.protocol import choose_protocol
+from firstday.data.splits.snapshot import find_first_seen
 from firstday.data.splits.split import Split
+from firstday.data.splits.target_uses import TargetUses, count_target_uses
 from firstday.data.summary import Summary, summarise
 from firstday.embed.embeddings import Embeddings
 from firstday.embed.methods import WarmLogs
@@ -141,14 +144,28 @@ class Engine(Protocol):
         """Open a model; raise ArtifactError if the folder contains none, or it is damaged."""
 
 
-def ask_all(dataset: Dataset | LargeDataset, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function on a Dataset, or on each part of a large one, and add up the results."""
+def ask_all(
+    dataset: Dataset | LargeDataset,
+    function: Callable[..., Any],
+    *arguments: Any,
+    merge: Callable[[Any, Any], Any] = add,
+) -> Any:
+    """Call a function on a Dataset, or on each part of a large one, and merge the results."""
     if isinstance(dataset, Dataset):
         return function(dataset, *arguments)
-    return reduce(add, dataset.ask(function, *arguments))
+    return reduce(merge, dataset.ask(function, *arguments))
 
 
 def read_facts(dataset: Dataset | LargeDataset, config: Config) -> tuple[Summary, Histories]:
     """Return the counts of a dataset, and its users' histories under the chosen protocol."""
     summary = ask_all(dataset, summarise)
     return summary, ask_all(dataset, read_histories, config, choose_protocol(summary, config))
+
+
+def read_target_uses(dataset: Dataset | LargeDataset, config: Config, cut_offs: CutOffs) -> TargetUses:
+    """Count what the newcomers of some cut-offs used in their target windows."""
+    first_seen = ask_all(dataset, find_first_seen, merge=np.minimum)
+    histories = cut_offs.histories
+    return ask_all(
+        dataset, count_target_uses, config, histories.log, histories.target_days, cut_offs.moments, first_seen
+    )

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
 from firstday.evaluation.results import (
+    COMPARED,
     DEVIATIONS,
     HEAD_METRICS,
-    HEAD_MINUS,
-    MINUS,
+    MINUS_NAME,
     MINUS_OTHERS,
+    OF_ALL,
     RATIO,
     ROUTE_PREFIX,
     Figure,
@@ -65,6 +67,14 @@ def measure_lists(lists: np.ndarray, truth: SparseRows, divide_by: PrecisionRule
     return metrics
 
 
+def measure_lists_of_all(
+    lists: np.ndarray, truth: SparseRows, divide_by: PrecisionRule = "min"
+) -> dict[str, np.ndarray]:
+    """Return the metrics of each user's list over all later uses, in %."""
+    metrics = measure_lists(lists, truth, divide_by)
+    return {of_all: metrics[metric] for metric, of_all in OF_ALL.items() if metric in metrics}
+
+
 def measure_novelty(lists: np.ndarray, everyone: ItemCounts) -> np.ndarray:
     """Return the mean self-information of each list's items in bits, shape (n_users,), 0 for an empty list.
 
@@ -111,16 +121,7 @@ def make_figures(
             columns[name, metric] = np.concatenate([score.metrics[metric] for score in of_runs])
     by_size = {key: column for key, column in columns.items() if key[1] in ("precision", HEAD_METRICS[0])}
     precision = {name: columns[name, "precision"] for name in scores}
-
-    def measure_slice(
-        columns: Columns, of_slice: str = ALL, rows: Any = slice(None), denominator: np.ndarray | None = None
-    ) -> Iterator[Figure]:
-        values = np.stack(list(columns.values()), axis=1)[rows]
-        denominators = np.ones(len(values)) if denominator is None else denominator
-        intervals = ratio_intervals(values, denominators, users[rows], cohorts[rows])
-        for (name, metric), interval in zip(columns, intervals, strict=True):
-            yield Figure(name, metric, of_slice, n=len(values), **vars(interval))
-
+    measure_slice = partial(measure_columns, users=users, cohorts=cohorts)
     yield from measure_slice(columns | _subtract(columns, tuple(scores), against))
     for reference in dict.fromkeys(against):
         if reference in scores and precision[reference].any():  # without hits, there is no ratio
@@ -129,10 +130,42 @@ def make_figures(
             if ratios:
                 yield from measure_slice(ratios, denominator=precision[reference])
     for of_slice, members in slices.items():
-        yield from measure_slice(by_size, of_slice, members)
+        yield from measure_slice(by_size, of_slice=of_slice, rows=members)
     yield from measure_groups(precision, users, groups)
     for name, of_runs in scores.items():
         yield from _describe_lists(name, of_runs)
+
+
+def measure_columns(
+    columns: Columns,
+    users: np.ndarray,
+    cohorts: np.ndarray,
+    of_slice: str = ALL,
+    rows: Any = slice(None),
+    denominator: np.ndarray | None = None,
+) -> Iterator[Figure]:
+    """Compute the mean and interval of each column over some rows; `users` and `cohorts` are as in `make_figures`."""
+    values = np.stack(list(columns.values()), axis=1)[rows]
+    denominators = np.ones(len(values)) if denominator is None else denominator
+    intervals = ratio_intervals(values, denominators, users[rows], cohorts[rows])
+    for (name, metric), interval in zip(columns, intervals, strict=True):
+        yield Figure(name, metric, of_slice, n=len(values), **vars(interval))
+
+
+def measure_all_uses(
+    columns: Columns,
+    users: np.ndarray,
+    cohorts: np.ndarray,
+    *,
+    slices: Mapping[str, np.ndarray],
+    against: Sequence[str],
+) -> Iterator[Figure]:
+    """Compute the figures of `measure_lists_of_all`, and the differences to references, of all users and of slices."""
+    names = tuple(dict.fromkeys(name for name, _ in columns))
+    columns = {**columns, **_subtract(columns, names, against)}
+    yield from measure_columns(columns, users, cohorts)
+    for of_slice, members in slices.items():
+        yield from measure_columns(columns, users, cohorts, of_slice, members)
 
 
 def _subtract(columns: Columns, names: Sequence[str], against: Sequence[str]) -> dict[tuple[str, str], np.ndarray]:
@@ -141,9 +174,10 @@ def _subtract(columns: Columns, names: Sequence[str], against: Sequence[str]) ->
     for name in names:
         references = (REFERENCE, BASELINE, *against, *(names if is_plugin(name) else ()))
         for reference in dict.fromkeys(references):
-            for start, metric in ((MINUS, "precision"), (HEAD_MINUS, HEAD_METRICS[0])):
+            for metric in COMPARED:
                 if reference != name and (reference, metric) in columns:
-                    differences[name, f"{start}{reference}"] = columns[name, metric] - columns[reference, metric]
+                    difference = columns[name, metric] - columns[reference, metric]
+                    differences[name, f"{metric}{MINUS_NAME}{reference}"] = difference
     return differences
 
 

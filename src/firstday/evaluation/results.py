@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from firstday.data.frame_libraries import Library, to_library
+from firstday.data.splits.target_uses import MANY_EXISTED, TargetUses
 from firstday.display import readable, write_table
 from firstday.errors import ArgumentError, MissingExtraError
 from firstday.evaluation.plots import plot_means
@@ -18,9 +19,11 @@ from firstday.evaluation.slices import (
     ALL,
     DAY_ONE_SIZES,
     FRIENDS_ONLY,
+    MODEL_AGES,
     NOTHING_DONE,
     REFERENCE,
     TENTH,
+    age_slice,
     cut_off_slice,
     group_slice,
     name_group,
@@ -37,8 +40,15 @@ HEAD_METRICS = (f"precision_at_{HEAD}", f"ndcg_at_{HEAD}")
 DEVIATIONS = tuple(f"{metric}_deviation" for metric in METRICS)
 PLAIN_METRICS = (*DEVIATIONS, "user_coverage", "catalogue_coverage", "novelty_bits", "ms_per_user")
 """Metrics without an interval."""
-MINUS = "precision_minus:"
-HEAD_MINUS = f"{HEAD_METRICS[0]}_minus:"
+OF_ALL = {"precision": "precision_all", "recall": "recall_all", HEAD_METRICS[0]: f"precision_all_at_{HEAD}"}
+"""Names of metrics over all later uses of all newcomers."""
+COMPARED = ("precision", HEAD_METRICS[0], OF_ALL["precision"], OF_ALL[HEAD_METRICS[0]])
+"""Metrics of which differences are computed."""
+MINUS_NAME = "_minus:"
+MINUS = f"precision{MINUS_NAME}"
+HEAD_MINUS = f"{HEAD_METRICS[0]}{MINUS_NAME}"
+MINUS_PREVIOUS = "_minus_previous_model"
+MODEL_AGE, PREVIOUS_AGE = "model_age_days", "previous_model_age_days"
 RATIO = "precision_ratio:"
 ROUTE_PREFIX = "route:"
 """Prefixes of the metrics that name another strategy or a route."""
@@ -67,6 +77,13 @@ class Figure:
         ``precision``, ``recall``, ``ndcg``  means over users; ``precision`` for every slice, the others for all users
         ``precision_at_10``, ``ndcg_at_10``  the same at 10, if lists are longer: for all users, and precision by
                                              day-one size
+        ``precision_all``, ``recall_all``    means over all newcomers, including those who only used items that came
+                                             after the cut-off, and all that they used later; lists have the items that
+                                             came by the end of day one. ``precision_all_at_10`` at 10; for all, by
+                                             day-one size and by age of the model
+        ``METRIC_minus_previous_model``      for these metrics of the default list: gain over the model of the cut-off
+                                             before, in points. ``model_age_days`` and ``previous_model_age_days``
+                                             are the ages of both at registration
         ``precision_deviation``              (also ``recall_``, ``ndcg_``) standard deviation of the mean over random
                                              fifths of the users, as in the paper
         ``precision_minus:NAME``             paired difference in precision to the strategy NAME, in points;
@@ -95,6 +112,7 @@ class Figure:
         ``friends_only``                     those of them who have a friend whose habits the model knows
         ``seed=0``                           the cold users of one seed
         ``cut_off=2024-05-01T00:00:00Z``     the newcomers of one cut-off
+        ``model_age=0-1``                    by days from cut-off to registration; also ``1-7``, ``7-30``, ``30+``
         ``country=FR``, ``age=18 to 24``     a profile group, by column and value
         ===================================  ============================================================
     mean
@@ -156,9 +174,12 @@ class Results:
     precomputed
         Whether embeddings were precomputed; if they were trained on later behaviour, results are inflated.
     cut_offs
-        Training cut-offs, and number of newcomers evaluated for each; empty under `sampled`.
+        Training cut-offs, and for each the number of newcomers who used something that existed before it (``users``),
+        and of all; empty under `sampled`.
     target_days
         Length of the target window in days; None under `sampled`.
+    later_uses
+        What newcomers used after day one, by when it came; None under `sampled`.
     plugins
         The strategies that are not built in.
     about
@@ -184,6 +205,7 @@ class Results:
     divide_by: PrecisionRule = "min"
     precomputed: bool = False
     target_days: float | None = None
+    later_uses: TargetUses | None = None
     plugins: tuple[str, ...] = ()
     about: Mapping[str, str] = field(default_factory=dict)
 
@@ -208,6 +230,40 @@ class Results:
         return (
             f"{self.n_cold:,} newcomers after {len(self.cut_offs)} cut-off(s) ({counts}), evaluated on their first "
             f"{self.target_days:g} days; {len(self.seeds)} seed(s)."
+        )
+
+    @property
+    def existed(self) -> float | None:
+        """Share of later uses, in %, of items that existed at training, if it is low; else None."""
+        if self.later_uses is None:
+            return None
+        share = self.later_uses.shares()["at_training"]
+        return share if share < MANY_EXISTED else None
+
+    def describe_motion(self) -> list[str]:
+        """Describe what existed when the models were trained, and whether to train more often, in sentences."""
+        if self.later_uses is None:
+            return []
+        sentences = [self.later_uses.describe()]
+        metric = OF_ALL[HEAD_METRICS[0] if self.has_head else "precision"]
+        for gain in self._gains_of_refresh():
+            if gain.metric == f"{metric}{MINUS_PREVIOUS}":
+                sentences.append(self._describe_refresh(gain))
+        return sentences
+
+    def _gains_of_refresh(self) -> list[Figure]:
+        return [figure for figure in self.figures if figure.metric.endswith(MINUS_PREVIOUS)]
+
+    def _describe_refresh(self, gain: Figure) -> str:
+        age, previous_age = (self.get(gain.strategy, name).mean for name in (MODEL_AGE, PREVIOUS_AGE))
+        points = write_line(self.write(gain.strategy, gain.metric))
+        conclusion = "whether refreshing more often helps cannot be told"
+        if gain.is_clear:
+            conclusion = f"refreshing more often {'helps' if gain.mean > 0 else 'does not help'}"
+        metric = gain.metric.removesuffix(MINUS_PREVIOUS)
+        return (
+            f"For {gain.n:,} newcomers, {metric} of {gain.strategy} by models {age:.0f} instead of {previous_age:.0f} "
+            f"days old differs by {points} points; {conclusion}."
         )
 
     @cached_property
@@ -244,7 +300,7 @@ class Results:
         if figure is None:
             return ""
         form = "{:.2f}" if metric.startswith((RATIO, "novelty", "ms")) else "{:.1f}"
-        write = write_signed if metric.startswith(MINUS) else form.format
+        write = write_signed if "_minus" in metric else form.format
         return write_cell(write, figure.mean, figure.low, figure.high)
 
     def to_frame(self, library: Library = "polars") -> Any:
@@ -287,6 +343,19 @@ class Results:
         metrics[f"P@{self.k} minus {self.reference}"] = f"{MINUS}{self.reference}"
         columns = {heading: (metric, ALL) for heading, metric in metrics.items()}
         return self.tabulate(f"{self.dataset}: means over cold users, in %", columns)
+
+    def compare_all_uses(self) -> Table:
+        """Tabulate precision and recall over all later uses of all newcomers, also by age of the model in days."""
+        at_head, whole = OF_ALL[HEAD_METRICS[0]], OF_ALL["precision"]
+        columns = {f"P@{HEAD}": (at_head, ALL), f"P@{self.k}": (whole, ALL), f"R@{self.k}": (OF_ALL["recall"], ALL)}
+        of_ages = (at_head, HEAD) if self.has_head else (whole, self.k)
+        for label in MODEL_AGES:
+            if figure := self.find(self.leader, of_ages[0], age_slice(label)):
+                columns[f"{label} ({figure.n:,})"] = of_ages[0], age_slice(label)
+        return self.tabulate(
+            f"All newcomers, all that they used later, in %; P@{of_ages[1]} by age of the model in days (newcomers)",
+            columns,
+        )
 
     def plot_strategies(self) -> str:
         """Draw the precision of the strategies, best first, with 95 % intervals, as SVG."""
@@ -350,6 +419,9 @@ class Results:
         }
         if self.cut_offs:
             values |= {"cut_offs": list(self.cut_offs), "target_days": self.target_days}
+        if self.later_uses is not None:
+            values["later_uses"] = {state: round(share, 4) for state, share in self.later_uses.shares().items()}
+            values["refresh"] = {gain.metric: with_ends("gain", gain) for gain in self._gains_of_refresh()}
         return values
 
     def _strategy_json(self, name: str) -> dict[str, Any]:
@@ -358,6 +430,8 @@ class Results:
         values: dict[str, Any] = {"strategy": name}
         for metric in (*METRICS, *(HEAD_METRICS if self.has_head else ())):
             values |= with_ends(metric, find(metric))
+        if self.later_uses is not None:
+            values |= self._all_uses_json(find)
         values |= {metric: _mean(find(metric)) for metric in PLAIN_METRICS}
         values |= self._slices_json(find)
         if difference := find(f"{MINUS}{REFERENCE}"):
@@ -392,6 +466,16 @@ class Results:
             figure = find("precision", of_slice)
             values |= with_ends(key, figure)
             values[f"n_{key}"] = _n(figure)
+        return values
+
+    def _all_uses_json(self, find: Callable[..., Figure | None]) -> dict[str, Any]:
+        """Return one strategy's figures over all later uses as JSON values, also by age of the model."""
+        values: dict[str, Any] = {}
+        for metric in OF_ALL.values():
+            of_ages = {label: find(metric, age_slice(label)) for label in MODEL_AGES}
+            values |= with_ends(metric, find(metric))
+            values[f"{metric}_by_model_age"] = {label: _mean(figure) for label, figure in of_ages.items()}
+            values["n_by_model_age"] = {label: _n(figure) for label, figure in of_ages.items()}
         return values
 
     def _against_json(self, name: str) -> dict[str, Any]:

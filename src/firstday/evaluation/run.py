@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
@@ -15,21 +15,34 @@ from firstday.config import Config, as_published
 from firstday.data.dataset import Dataset
 from firstday.data.splits.cut_offs import CutOffs
 from firstday.data.splits.histories import write_moment
-from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out, protocol_of
+from firstday.data.splits.holdout import AllUses, Holdout, find_cut_offs, hold_out, protocol_of
 from firstday.data.splits.split import Cohort
+from firstday.engine.protocol import read_target_uses
 from firstday.errors import LOADED, ConfigError, DataError, expect
-from firstday.evaluation.figures import Scores, make_figures, measure_lists, measure_novelty
-from firstday.evaluation.results import Results
+from firstday.evaluation.arrivals import make_task
+from firstday.evaluation.figures import (
+    Columns,
+    Scores,
+    make_figures,
+    measure_all_uses,
+    measure_columns,
+    measure_lists,
+    measure_lists_of_all,
+    measure_novelty,
+)
+from firstday.evaluation.results import MINUS_PREVIOUS, MODEL_AGE, PREVIOUS_AGE, Figure, Results
 from firstday.evaluation.slices import (
     N_TENTHS,
     REFERENCE,
     count_by_part,
     divide_by_use,
     read_profiles,
+    slice_all_users,
     slice_by_profile,
     slice_users,
     to_shares,
 )
+from firstday.methods.auto import AUTO
 from firstday.methods.clock import clock_of
 from firstday.methods.people import FRIENDS
 from firstday.methods.popularity import RECENT
@@ -40,11 +53,13 @@ from firstday.recommend.answers import answer_query
 from firstday.recommend.batch import read_profile
 from firstday.recommend.dataset_query import cohort_query
 from firstday.recommend.query import Answer, Query
+from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_strategy, is_plugin, register, restored, strategy_names
 from firstday.recommend.rules.list_rules import NO_RULES, Rules, check_rules, compile_rules
 from firstday.recommend.segment_description import SegmentRow, describe_segments
 from firstday.recommend.spec import PAPER_SEGMENT, Method, Strategy
 from firstday.recommend.support import check_strategies, searched_names, strategies_with, with_methods_of
+from firstday.tables.schema import DAY_US
 from firstday.training.fit import fit
 from firstday.training.option_search import Tuning
 
@@ -59,7 +74,7 @@ class Run:
     `users` has one row per cold user: `user`, `day_one_size`, `did_nothing` (but give a profile) and `has_friends`
     (whose habits the model knows). `used` counts the items that cold users went on to use, and `n_items` all items, by
     tenth of use, int64, shape (`N_TENTHS`,). `cut_off` is in UTC, and `clock` describes the log's clock; both are ""
-    under `sampled`.
+    under `sampled`, where `of_all_uses` is None.
     """
 
     scores: Mapping[str, Scores]
@@ -76,6 +91,28 @@ class Run:
     clock: str = ""
     notes: tuple[str, ...] = ()
     tunings: Mapping[str, Tuning] = field(default_factory=dict)
+    of_all_uses: AllScores | None = None
+
+    @property
+    def n_newcomers(self) -> int:
+        """Number of cold users, including those who only used items that came after the cut-off."""
+        return len(self.users if self.of_all_uses is None else self.of_all_uses.users)
+
+
+@dataclass(frozen=True, eq=False)
+class AllScores:
+    """Scores of one training run on all newcomers and all that they went on to use, with the items of the time.
+
+    `users` has one row per newcomer: `user`, `day_one_size` and `model_age`, in days at registration. `metrics` are by
+    strategy and metric, in %. `previous` has those of the `leader` by the model of the cut-off before, and
+    `previous_age` the age of that model; both are empty without one.
+    """
+
+    users: pl.DataFrame
+    metrics: Columns
+    leader: str
+    previous: Mapping[str, np.ndarray]
+    previous_age: np.ndarray
 
 
 def score_strategy(query: Query, cohort: Cohort, strategy: Strategy, divide_by: PrecisionRule = "min") -> Scores:
@@ -114,7 +151,9 @@ def evaluate(
     The simple strategies are `recent` (under `registration`), `popular`, `group`, `segment` and `ease`.
 
     With registration times, a model is trained at each of several cut-offs on the log before it. It is evaluated on the
-    newcomers up to the next cut-off (`registration.cut_offs`). Otherwise cold users are sampled, once per seed.
+    newcomers up to the next cut-off (`registration.cut_offs`): `precision` on what existed when the model was trained;
+    `precision_all` on everything that they used, with lists in which items that came by the end of their day one take
+    part as new items. Otherwise cold users are sampled, once per seed.
 
     Parameters
     ----------
@@ -184,7 +223,12 @@ def evaluate(
         divide_by=divide_by,
         precomputed=dataset.item_vectors is not None,
         target_days=None if cut_offs is None else cut_offs.target_days,
+        later_uses=None if cut_offs is None else read_target_uses(dataset, config, cut_offs),
     )
+
+
+Previous = tuple[Recommender, int] | None
+"""The model of the cut-off before, and this cut-off; None for the first one and under `sampled`."""
 
 
 def _choose_strategies(
@@ -210,7 +254,7 @@ def _run_all(
     config: Config,
     n_seeds: int,
     cut_offs: CutOffs | None,
-    train_and_score: Callable[[Holdout, Config], Run],
+    train_and_score: Callable[[Holdout, Config, Previous], tuple[Run, Recommender]],
     report: Progress,
     *,
     tune_once: bool,
@@ -219,9 +263,12 @@ def _run_all(
     runs: list[Run] = []
     n_runs = n_seeds * (1 if cut_offs is None else len(cut_offs.moments))
     for seed in range(config.seed, config.seed + n_seeds):
+        previous: Previous = None
         for holdout in hold_out(dataset, config, seed, cut_offs):
             report(f"seed {seed}", len(runs), n_runs)
-            runs.append(train_and_score(holdout, config.override("seed", seed)))
+            run, recommender = train_and_score(holdout, config.override("seed", seed), previous)
+            runs.append(run)
+            previous = None if holdout.cut_off is None else (recommender, holdout.cut_off)
             if tune_once or cut_offs is not None:
                 options = {name: tuning.options for name, tuning in runs[0].tunings.items() if name != PAPER_SEGMENT}
                 config = config.override("plugins", {**config.plugins, **options})
@@ -241,34 +288,42 @@ def _find_best_simple(runs: Sequence[Run]) -> str:
 def _train_and_score(
     holdout: Holdout,
     config: Config,
+    previous: Previous,
     *,
     names: Sequence[str],
     k: int | None,
     divide_by: PrecisionRule,
     rules: Rules,
     report: Progress,
-) -> Run:
-    """Train on a holdout and score strategies on its cold users."""
+) -> tuple[Run, Recommender]:
+    """Train on a holdout and score strategies on its cold users; also return the model."""
     began = perf_counter()
     fitted = fit(holdout.dataset, holdout.split, config, progress=report)
     fit_seconds = perf_counter() - began
     tunings = dict(fitted.tunings)
     fit_seconds -= sum(tuning.tune_seconds + tuning.fit_seconds for tuning in tunings.values())
-    profile = partial(read_profile, holdout.newcomers, holdout.cold.users)
-    answer = partial(answer_query, layers=[rules], profile=profile)
-    strategies: dict[str, Strategy] = {name: partial(answer, strategy=name) for name in names}
-    if PAPER_SEGMENT in strategies:
-        recommend, tunings[PAPER_SEGMENT] = _fit_as_published(holdout, config)
-        strategies[PAPER_SEGMENT] = partial(answer, strategy=recommend)
+    recommend: dict[str, str | Strategy] = dict(zip(names, names, strict=True))
+    if PAPER_SEGMENT in names:
+        recommend[PAPER_SEGMENT], tunings[PAPER_SEGMENT] = _fit_as_published(holdout, config)
+
+    def answer_with(users: np.ndarray) -> dict[str, Strategy]:
+        answer = partial(answer_query, layers=[rules], profile=partial(read_profile, holdout.newcomers, users))
+        return {name: partial(answer, strategy=strategy) for name, strategy in recommend.items()}
+
+    score_all = partial(_score_all_uses, holdout.newcomers, k=k or config.recommend.k, divide_by=divide_by)
+    of_all_uses = None
+    if holdout.all_uses is not None and holdout.cut_off is not None:
+        strategies = answer_with(holdout.all_uses.cohort.users)
+        of_all_uses = score_all(holdout.all_uses, strategies, (fitted.recommender, holdout.cut_off), previous)
     notes = holdout.split.notes
     if rules != NO_RULES:
         without_effect = (f"Rules: {note}." for note in compile_rules(fitted.model, [rules], {}).notes)
         text = rules.model_dump_json(exclude_defaults=True)[:200]
         notes = (*notes, f"All lists obey the rules {text}.", *without_effect)
-    return score_strategies(
+    run = score_strategies(
         cohort_query(fitted.recommender, holdout.newcomers, holdout.cold, k or config.recommend.k),
         holdout.cold,
-        strategies,
+        answer_with(holdout.cold.users),
         divide_by,
         progress=report,
         seed=config.seed,
@@ -276,7 +331,45 @@ def _train_and_score(
         cut_off="" if holdout.cut_off is None else write_moment(holdout.cut_off),
         notes=notes,
         tunings=tunings,
+        of_all_uses=of_all_uses,
     )
+    return run, fitted.recommender
+
+
+def _score_all_uses(
+    dataset: Dataset,
+    all_uses: AllUses,
+    strategies: Mapping[str, Strategy],
+    current: tuple[Recommender, int],
+    previous: Previous,
+    *,
+    k: int,
+    divide_by: PrecisionRule,
+) -> AllScores:
+    """Score strategies on all newcomers of a cut-off, and `auto`, or else the first one, by the model before."""
+    leader = AUTO.name if AUTO.name in strategies else next(iter(strategies))
+
+    def measure_model(model: tuple[Recommender, int], names: Iterable[str]) -> dict[str, Mapping[str, np.ndarray]]:
+        task = make_task(model[0], dataset, all_uses, k, model[1])
+        return {
+            name: measure_lists_of_all(strategies[name](replace(task.query)).items, task.truth, divide_by)
+            for name in names
+        }
+
+    columns = {
+        (name, metric): values
+        for name, of_strategy in measure_model(current, strategies).items()
+        for metric, values in of_strategy.items()
+    }
+    cohort = all_uses.cohort
+    model_age = (all_uses.registered_us - current[1]) / DAY_US
+    users = pl.DataFrame({"user": cohort.users, "day_one_size": cohort.day_one_size, "model_age": model_age})
+    of_previous: Mapping[str, np.ndarray] = {}
+    previous_age = model_age[:0]
+    if previous is not None:
+        of_previous = measure_model(previous, [leader])[leader]
+        previous_age = (all_uses.registered_us - previous[1]) / DAY_US
+    return AllScores(users, columns, leader, of_previous, previous_age)
 
 
 def _fit_as_published(holdout: Holdout, config: Config) -> tuple[Strategy, Tuning]:
@@ -341,7 +434,8 @@ def join_runs(runs: Sequence[Run], against: Sequence[str] = (REFERENCE,), **sett
     profiles = {name: np.concatenate([run.profiles[name] for run in runs]) for name in first.profiles}
     groups = slice_by_profile(profiles, users)
     scores = {name: [run.scores[name] for run in runs] for name in first.scores}
-    figures = make_figures(scores, users, cohorts, slices=slice_users(rows), groups=groups, against=against)
+    figures = [*make_figures(scores, users, cohorts, slices=slice_users(rows), groups=groups, against=against)]
+    figures += _join_all_scores(runs, against)
     return Results(
         k=first.k,
         reference=against[0],
@@ -358,9 +452,37 @@ def join_runs(runs: Sequence[Run], against: Sequence[str] = (REFERENCE,), **sett
         segments=first.segments,
         plugins=tuple(filter(is_plugin, first.scores)),
         about={name: find_strategy(name).describe for name in first.scores if name in strategy_names()},
-        cut_offs=tuple({"at": run.cut_off, "users": len(run.users)} for run in of_first_seed if run.cut_off),
+        cut_offs=tuple(
+            {"at": run.cut_off, "users": len(run.users), "newcomers": run.n_newcomers}
+            for run in of_first_seed
+            if run.cut_off
+        ),
         **settings,
     )
+
+
+def _join_all_scores(runs: Sequence[Run], against: Sequence[str]) -> Iterator[Figure]:
+    """Compute the figures of all newcomers and all later uses, and what the newer of two models gains."""
+    scores = [(run, run.of_all_uses) for run in runs if run.of_all_uses is not None]
+    if not scores:
+        return
+    rows = pl.concat([of_all.users.with_columns(seed=run.seed, cut_off=pl.lit(run.cut_off)) for run, of_all in scores])
+    columns = {key: np.concatenate([of_all.metrics[key] for _, of_all in scores]) for key in scores[0][1].metrics}
+    users = rows["user"].to_numpy()
+    cohorts = rows["cut_off"].rank("dense").to_numpy()
+    yield from measure_all_uses(columns, users, cohorts, slices=slice_all_users(rows), against=against)
+    with_previous = [of_all for _, of_all in scores if of_all.previous]
+    has_previous = np.concatenate([np.full(len(of_all.users), bool(of_all.previous)) for _, of_all in scores])
+    if with_previous:
+        leader = scores[0][1].leader
+        gains = {
+            (leader, f"{metric}{MINUS_PREVIOUS}"): columns[leader, metric][has_previous]
+            - np.concatenate([of_all.previous[metric] for of_all in with_previous])
+            for metric in with_previous[0].previous
+        }
+        gains[leader, MODEL_AGE] = rows["model_age"].to_numpy()[has_previous]
+        gains[leader, PREVIOUS_AGE] = np.concatenate([of_all.previous_age for of_all in with_previous])
+        yield from measure_columns(gains, users[has_previous], cohorts[has_previous])
 
 
 def _list_tunings(runs: Sequence[Run], seeds: Sequence[int]) -> dict[str, tuple[Tuning, ...]]:

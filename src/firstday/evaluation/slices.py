@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -25,6 +26,13 @@ DAY_ONE_SIZES: Mapping[str, tuple[int, int]] = {
 }
 """Classes of day-one size, as minimum and maximum number of items."""
 DISJOINT_SIZES = ("0", "1-3", "4-9", "10+")
+MODEL_AGES: Mapping[str, tuple[float, float]] = {
+    "0-1": (0, 1),
+    "1-7": (1, 7),
+    "7-30": (7, 30),
+    "30+": (30, math.inf),
+}
+"""Classes of the model's age at registration, as minimum and exclusive maximum in days."""
 MIN_USERS = 30
 """Minimum number of users per group; smaller groups are merged, because their means are mostly noise."""
 AGE = "age"
@@ -42,6 +50,11 @@ TENTH = "places_by_popularity:"
 def size_slice(size: str) -> str:
     """Return the slice name of a day-one size class."""
     return f"day_one_size={size}"
+
+
+def age_slice(days: str) -> str:
+    """Return the slice name of a class of the model's age."""
+    return f"model_age={days}"
 
 
 def cut_off_slice(moment: str) -> str:
@@ -70,6 +83,13 @@ def slice_users(users: pl.DataFrame) -> dict[str, np.ndarray]:
         for value in users[name].unique().sort():
             if value != "":
                 slices[f"{name}={value}"] = pl.col(name) == value
+    return {mask.name: mask.to_numpy() for mask in users.select(**slices) if mask.any()}
+
+
+def slice_all_users(users: pl.DataFrame) -> dict[str, np.ndarray]:
+    """Return masks of the slices of all newcomers by day-one size and age of the model, bool, shape (n,)."""
+    slices = {size_slice(label): pl.col("day_one_size").is_between(*DAY_ONE_SIZES[label]) for label in DISJOINT_SIZES}
+    slices |= {age_slice(label): pl.col("model_age").is_between(*ends, "left") for label, ends in MODEL_AGES.items()}
     return {mask.name: mask.to_numpy() for mask in users.select(**slices) if mask.any()}
 
 

@@ -15,10 +15,19 @@ from firstday.data.splits.protocol import choose_protocol
 from firstday.data.splits.registration import collect_newcomers, split_registration
 from firstday.data.splits.roles import assign_roles, require_enough_users
 from firstday.data.splits.sampled import split_sampled
-from firstday.data.splits.snapshot import take_snapshot
+from firstday.data.splits.snapshot import find_first_seen, take_snapshot
 from firstday.data.splits.split import Cohort, Split
 from firstday.data.summary import summarise
 from firstday.data.user_rows import NEVER
+
+
+@dataclass(frozen=True, eq=False)
+class AllUses:
+    """All newcomers of a cut-off, with all that they went on to use, by the indexes of `Holdout.newcomers`."""
+
+    cohort: Cohort
+    registered_us: np.ndarray  # int64, shape (n,), in microseconds since 1970 UTC
+    first_seen: np.ndarray  # when each item first existed, see `find_first_seen`
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +39,7 @@ class Holdout:
     newcomers: Dataset  # dataset of the cold users
     cold: Cohort  # their day ones use the indexes of `newcomers`, their truth those of `dataset`
     cut_off: int | None = None  # exclusive end of the training data, microseconds since 1970 UTC; None under `sampled`
+    all_uses: AllUses | None = None  # None under `sampled`
 
 
 def log_of(dataset: Dataset, config: Config) -> LogSpan | None:
@@ -56,6 +66,7 @@ def hold_out(dataset: Dataset, config: Config, seed: int, cut_offs: CutOffs | No
         return
     config = config.override({"protocol": "registration", "registration.target_days": cut_offs.target_days})
     registered_us = cut_offs.histories.registered_us
+    first_seen = find_first_seen(dataset)
     ends = (*cut_offs.moments[1:], NEVER)
     for cut_off, end in zip(cut_offs.moments, ends, strict=True):
         snapshot = take_snapshot(dataset, registered_us, cut_off)
@@ -64,7 +75,8 @@ def hold_out(dataset: Dataset, config: Config, seed: int, cut_offs: CutOffs | No
         truth = cold.truth.keep_columns(dataset.items.lookup(snapshot.items.values))
         if len(rows := np.flatnonzero(truth.lengths())):
             split = split_for_training(snapshot, config, seed, end=cut_off)
-            yield Holdout(snapshot, split, dataset, replace(cold, truth=truth).take(rows), cut_off)
+            all_uses = AllUses(cold, registered_us[cold.users], first_seen)
+            yield Holdout(snapshot, split, dataset, replace(cold, truth=truth).take(rows), cut_off, all_uses)
 
 
 def split_for_training(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from firstday.config import Config
-from firstday.data.splits.cut_offs import choose_cut_offs, choose_target_days
+from firstday.data.splits.cut_offs import CutOffs, choose_cut_offs, choose_target_days
 from firstday.data.splits.histories import MIN_LEARNED_ITEMS, Histories, Protocol
 from firstday.data.splits.protocol import describe_protocol
 from firstday.data.splits.roles import assign_roles, require_enough_users
+from firstday.data.splits.target_uses import TargetUses
 from firstday.data.summary import Summary
 from firstday.errors import ConfigError, DataError, count_of
 
@@ -34,7 +35,8 @@ class Outlook:
     protocol: Protocol
     training: Mapping[str, Any]  # number of users, and of users per role
     # number of ``cold`` users, ``target_days``, ``cut_offs``; ``interval_points``: approximate half-width of the 95 %
-    # interval of precision, in percentage points
+    # interval of precision, in percentage points; with cut-offs ``later_uses``, see `TargetUses.shares`, and
+    # ``median_age_days``
     evaluation: Mapping[str, Any]
     sentences: tuple[str, ...]  # the preview in words, without the refusal of training
 
@@ -44,8 +46,14 @@ class Outlook:
         return str(self.training["refusal"])
 
 
-def preview(summary: Summary, histories: Histories, config: Config) -> Outlook:
-    """Preview training and evaluation from the counts and histories of all users."""
+CountUses = Callable[[CutOffs], TargetUses]
+
+
+def preview(summary: Summary, histories: Histories, config: Config, count_uses: CountUses) -> Outlook:
+    """Preview training and evaluation from the counts and histories of all users.
+
+    `count_uses` counts what newcomers used in their target windows.
+    """
     n_used = int((histories.n_used > 0).sum())
     training: dict[str, Any] = {"users": len(histories), "used": n_used, "refusal": ""}
     evaluation: dict[str, Any] = {"cold": 0, "target_days": None, "cut_offs": [], "interval_points": None}
@@ -69,15 +77,18 @@ def preview(summary: Summary, histories: Histories, config: Config) -> Outlook:
             f": {n_warm:,} would be warm, in {n_segments:,} segment{'s' * (n_segments > 1)}, "
             f"{'' if n_folds else 'and '}{n_validation:,} {held_out}"
         )
-        facts, sentences = _preview_evaluation(histories, config)
+        facts, sentences = _preview_evaluation(histories, config, count_uses)
         evaluation |= facts
     protocol = describe_protocol(summary, histories, config)
     return Outlook(histories.protocol, training, evaluation, (protocol, f"{used}.", *sentences))
 
 
-def _preview_evaluation(histories: Histories, config: Config) -> tuple[dict[str, Any], list[str]]:
+def _preview_evaluation(
+    histories: Histories, config: Config, count_uses: CountUses
+) -> tuple[dict[str, Any], list[str]]:
     """Return the facts and sentences of the evaluation."""
     facts: dict[str, Any] = {}
+    sentences: list[str] = []
     try:
         if histories.log is None:
             roles = assign_roles(histories, config, with_cold=True)
@@ -89,6 +100,9 @@ def _preview_evaluation(histories: Histories, config: Config) -> tuple[dict[str,
             facts = {"target_days": cut_offs.target_days, "cut_offs": cut_offs.to_json()}
             n_cold = sum(cut_offs.users)
             plan = f"train {cut_offs.describe()}"
+            uses = count_uses(cut_offs)
+            facts |= {"later_uses": uses.shares(), "median_age_days": uses.median_age_days}
+            sentences = [uses.describe(), uses.advise(cut_offs.days_between)]
     except (ConfigError, DataError) as error:
         return {"refusal": str(error)}, [f"Evaluation would be refused: {error}"]
     half_width = round(Z_95 * PRECISION_SD / n_cold**0.5, 1)
@@ -100,4 +114,5 @@ def _preview_evaluation(histories: Histories, config: Config) -> tuple[dict[str,
     return {**facts, "cold": n_cold, "interval_points": half_width, "refusal": ""}, [
         f"Evaluation would {plan}.",
         interval,
+        *filter(None, sentences),
     ]

@@ -58,6 +58,8 @@ def render_evaluation(
         "protocol": protocol or PROTOCOLS[results.protocol],
         "about": {name: results.about[name] for name in results.best_first if name in results.about},
         "strategies": results.compare_strategies(),
+        "all_uses": None if results.later_uses is None else results.compare_all_uses(),
+        "motion": results.describe_motion(),
         "sizes": [compare_sizes(results, metric) for metric in metrics],
         "cut_offs": [compare_cut_offs(results, metric) for metric in metrics],
         "lists": describe_lists(results),

@@ -23,6 +23,30 @@ from firstday.recommend.new_items.attributes import (
 from firstday.recommend.new_items.offers import Offers, make_offers, measure_response
 
 
+@dataclass(frozen=True, eq=False)
+class UseHistory:
+    """First uses since training, for lists as of the past; times are int64, in microseconds since 1970 UTC.
+
+    `items` and `times`, shape (n_uses,), are the new item and the time of each use of one; `all_times`, ascending, has
+    those of all items, and `added` when each new item came, shape (n,).
+    """
+
+    items: np.ndarray
+    times: np.ndarray
+    all_times: np.ndarray
+    added: np.ndarray
+
+    def count(self, moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the uses of each item before each moment, and those of all items since it came: (n_moments, n)."""
+        order = np.argsort(moments)
+        following = np.searchsorted(moments[order], self.times, side="right")  # a use counts for all later moments
+        n_used = np.zeros((len(moments) + 1, len(self.added)))
+        np.add.at(n_used, (following, self.items), 1)
+        n_before = np.searchsorted(self.all_times, self.added)
+        n_all = np.searchsorted(self.all_times, moments)[:, None] - n_before
+        return n_used[:-1].cumsum(axis=0)[np.argsort(order)], np.maximum(n_all, 0)
+
+
 @readable
 @dataclass(frozen=True, eq=False)
 class NewItems:
@@ -36,11 +60,14 @@ class NewItems:
         What lists need of them, n rows of `describe_items`.
     index
         Index of each item in lists, int64, shape (n,): after the model's items, unless the model knows it.
+    history
+        What was used when, for lists as of the past, in place of the counts in `items`; None: lists are as of now.
     """
 
     model: TrainedModel
     items: pl.DataFrame
     index: np.ndarray
+    history: UseHistory | None = None
 
     def __len__(self) -> int:
         return len(self.index)
@@ -63,16 +90,29 @@ class NewItems:
         chances = find_content(self.model).chances(users, self.vectors, self.items[LOG_USE].to_numpy())
         return self.items[FRESHNESS].to_numpy() * chances
 
-    def chances(self, users: np.ndarray) -> np.ndarray:
-        """Return the probability that each user uses each item, by what was shown and used of it, like `expect`."""
-        return np.minimum(1, self.successes * self.expect(users))
+    def chances(self, users: np.ndarray, moments: np.ndarray | None = None) -> np.ndarray:
+        """Return the probability that each user uses each item, by what was used of it so far, like `expect`.
 
-    @cached_property
-    def successes(self) -> np.ndarray:
-        """Use of each item relative to what was expected of its impressions, shape (n,); one use is added to both."""
-        response, _ = self.model.derive(measure_response)
-        freshness, rate, n_shown, n_used = (self.items[name].to_numpy() for name in (FRESHNESS, RATE, N_SHOWN, N_USED))
-        return (1 + n_used) / (1 + response * freshness * rate * n_shown)
+        `moments` are the times as of which the `history` counts, shape (n_users,); see `Query`.
+        """
+        return np.minimum(1, self._measure_success(moments) * self.expect(users))
+
+    def _measure_success(self, moments: np.ndarray | None) -> np.ndarray:
+        """Return the use of each item relative to what was expected; one use is added to both.
+
+        It is expected of the item's impressions or, as of a moment, of its predicted share in all use since it came.
+        """
+        freshness = self.items[FRESHNESS].to_numpy()
+        if self.history is None or moments is None:
+            response, _ = self.model.derive(measure_response)
+            n_shown, n_used, rate = (self.items[name].to_numpy() for name in (N_SHOWN, N_USED, RATE))
+            expected = response * freshness * rate * n_shown
+        else:
+            n_used, n_all = self.history.count(moments)
+            shares = np.exp(self.items[LOG_USE].to_numpy()) / self.model.popularity.sum()
+            expected = freshness * shares * n_all
+        success: np.ndarray = (1 + n_used) / (1 + expected)
+        return success
 
     @cached_property
     def offers(self) -> Offers:

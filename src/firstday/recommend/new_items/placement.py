@@ -45,7 +45,7 @@ def _rate_new(query: Query, new: NewItems, index: np.ndarray) -> np.ndarray:
     """Return the probability that each user uses each new item, -inf if it may not be listed, shape (n_users, n)."""
     is_open = query.list_rules.allowed[index] & ~query.list_excluded.has(index)
     users = np.where(query.has_features[:, None], query.predicted, 0)
-    return np.where(is_open, new.chances(users), -np.inf)
+    return np.where(is_open, new.chances(users, query.moments), -np.inf)
 
 
 def _rate_listed(query: Query, new: NewItems, answer: Answer) -> np.ndarray:
