@@ -70,7 +70,9 @@ def make_run(
     nobody = np.zeros(N, dtype=bool)
     return Run(
         scores=scores,
-        users=pl.DataFrame({"user": range(N), "day_one_size": sizes, "did_nothing": nobody, "has_friends": nobody}),
+        users=pl.DataFrame(
+            {"user": range(N), "day_one_size": sizes, "did_nothing": nobody, "has_friends": nobody, "model_age": np.nan}
+        ),
         n_warm=1400,
         k=50,
         profiles=profiles,

@@ -11,11 +11,11 @@ import pytest
 
 from firstday.data.dataset import Dataset
 from firstday.data.load import load
-from firstday.data.splits.holdout import AllUses
+from firstday.data.splits.holdout import AllUses, Holdout
 from firstday.data.splits.snapshot import find_first_seen
-from firstday.data.splits.split import Cohort
+from firstday.data.splits.split import Cohort, Split
 from firstday.evaluation.arrivals import Task, make_task
-from firstday.evaluation.figures import measure_lists_of_all
+from firstday.evaluation.figures import measure_all_uses
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.answers import answer_query
 from firstday.recommend.new_items.new_items import UseHistory
@@ -65,17 +65,19 @@ def make_dataset(model: TrainedModel, uses: Sequence[Use], added: dict[str, int]
     return load({"items": items, "users": users, "interactions": interactions.with_columns(timestamp=dates)})
 
 
-def make_all_uses(dataset: Dataset, truth: Sequence[Sequence[str]] = ((), ())) -> AllUses:
+def make_holdout(dataset: Dataset, truth: Sequence[Sequence[str]] = ((), ())) -> Holdout:
     columns = [dataset.items.lookup(pl.Series(items, dtype=pl.String)) for items in truth]
     ends = np.array([in_us(number) for number in DAY_ENDS])
     users = dataset.users.lookup(pl.Series(NEWCOMERS))
     rows = SparseRows.from_lists(columns, len(dataset.items))
     cohort = Cohort(users, {}, rows, np.zeros(2, np.int64), ends)
-    return AllUses(cohort, ends - in_us(1) + in_us(0), find_first_seen(dataset))
+    all_uses = AllUses(rows, ends - in_us(1) + in_us(0), find_first_seen(dataset))
+    split = Split(users[:0], {}, (), cohort, cohort)
+    return Holdout(dataset, split, dataset, cohort, in_us(0), all_uses)
 
 
 def list_newcomers(model: TrainedModel, dataset: Dataset, k: int = 8) -> tuple[Task, Answer, list[list[str]]]:
-    task = make_task(Recommender(model), dataset, make_all_uses(dataset), k, in_us(0))
+    task = make_task(Recommender(model), make_holdout(dataset), k)
     answer = answer_query(task.query, "segment")
     ids = task.query.current_items.catalogue.items if task.query.current_items else model.catalogue.items
     return task, answer, [ids.take(row[row >= 0]).to_list() for row in answer.items]
@@ -119,9 +121,9 @@ def test_items_that_come_after_every_day_one_are_no_arrivals(model: TrainedModel
 def test_all_later_uses_count(model: TrainedModel) -> None:
     """v1 used n3, which no list has, and n1, which stands first; v2 used n3 alone."""
     dataset = make_dataset(model, BY_NOW)
-    all_uses = make_all_uses(dataset, [["n1", "n3"], ["n3"]])
-    task = make_task(Recommender(model), dataset, all_uses, 8, in_us(0))
-    metrics = measure_lists_of_all(answer_query(task.query, "segment").items, task.truth)
+    holdout = make_holdout(dataset, [["n1", "n3"], ["n3"]])
+    task = make_task(Recommender(model), holdout, 8)
+    metrics = measure_all_uses(answer_query(task.query, "segment").items, task.truth)
     assert metrics["precision_all"].tolist() == metrics["recall_all"].tolist() == [50, 0]
 
 

@@ -75,6 +75,7 @@ def evaluate_tiny(
                     "day_one_size": cohort.day_one_size,
                     "did_nothing": np.tile(DID_NOTHING, copies),
                     "has_friends": np.tile(HAS_FRIENDS, copies),
+                    "model_age": np.nan,
                 }
             ),
             n_warm=4,

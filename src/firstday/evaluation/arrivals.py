@@ -11,7 +11,7 @@ import polars as pl
 from firstday.config import SignalConfig
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
-from firstday.data.splits.holdout import AllUses
+from firstday.data.splits.holdout import AllUses, Holdout
 from firstday.data.user_rows import renumber
 from firstday.model.item_content import content_of
 from firstday.recommend.dataset_query import query_users
@@ -31,16 +31,20 @@ class Task:
     truth: SparseRows
 
 
-def make_task(recommender: Recommender, dataset: Dataset, all_uses: AllUses, k: int, cut_off: int) -> Task:
-    """Return the task of a model that was trained before a cut-off; see `AllUses`.
+def make_task(recommender: Recommender, holdout: Holdout, k: int) -> Task:
+    """Return the task of the cold users of a holdout for a model that was trained on its data or earlier.
 
     A user's list has the items that came by the end of the user's day one, with what tables say of them and what was
     used of them by then. Without `ItemContent`, the model knows no new items.
     """
     model = recommender.model
-    cohort = all_uses.cohort
+    dataset = holdout.newcomers
+    cohort = holdout.cold
+    all_uses = holdout.all_uses
     ends = cohort.day_end_us
+    assert all_uses is not None
     assert ends is not None
+    assert holdout.cut_off is not None
     in_model = dataset.items.lookup(model.catalogue.items.values)
     is_new = all_uses.first_seen < ends.max()
     is_new[in_model] = False
@@ -49,7 +53,7 @@ def make_task(recommender: Recommender, dataset: Dataset, all_uses: AllUses, k: 
     current = None
     if len(arrivals):
         items = tabulate_items(dataset, arrivals)
-        time = datetime.fromtimestamp(cut_off / 1e6, UTC)
+        time = datetime.fromtimestamp(holdout.cut_off / 1e6, UTC)
         current = join_items(model, state_items(model, items.clear()), describe_new(model, items), time)
         history = collect_history(dataset, arrivals, all_uses, model.config.signals)
         current = replace(current, new=replace(current.new, history=history))
@@ -61,7 +65,7 @@ def make_task(recommender: Recommender, dataset: Dataset, all_uses: AllUses, k: 
         query = query.ask(new_items_excluded=union_rows([query.new_items_excluded, absent]))
     others = np.setdiff1d(np.arange(len(dataset.items)), np.append(in_model, arrivals))
     of_lists = renumber(np.concatenate([in_model, arrivals, others]), len(dataset.items))
-    truth = cohort.truth
+    truth = all_uses.truth
     columns = of_lists[truth.columns]
     return Task(query, SparseRows.from_pairs(truth.row_of_entry(), columns, None, truth.n_rows, truth.n_columns))
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 
 from firstday.evaluation.results import (
     COMPARED,
     DEVIATIONS,
-    HEAD_METRICS,
     MINUS_NAME,
     MINUS_OTHERS,
     OF_ALL,
@@ -45,7 +43,8 @@ from firstday.sparse import SparseRows
 class Scores:
     """Scores of one strategy on the cold users of one training run.
 
-    `metrics` has values per user, in % (novelty in bits), and `routes` their routes, shape (n_users,). `seconds` is the
+    `metrics` has values per user, in % (novelty in bits), NaN for users without relevant items, and `routes` their
+    routes, shape (n_users,). `seconds` is the
     time to make the lists, with features and prediction. `catalogue_coverage` is the share of items in at least one
     list, and `places` the number of list entries by tenth of use, int64, shape (`N_TENTHS`,).
     """
@@ -67,10 +66,8 @@ def measure_lists(lists: np.ndarray, truth: SparseRows, divide_by: PrecisionRule
     return metrics
 
 
-def measure_lists_of_all(
-    lists: np.ndarray, truth: SparseRows, divide_by: PrecisionRule = "min"
-) -> dict[str, np.ndarray]:
-    """Return the metrics of each user's list over all later uses, in %."""
+def measure_all_uses(lists: np.ndarray, truth: SparseRows, divide_by: PrecisionRule = "min") -> dict[str, np.ndarray]:
+    """Return the metrics of each user's list over all later uses (`OF_ALL`), in %."""
     metrics = measure_lists(lists, truth, divide_by)
     return {of_all: metrics[metric] for metric, of_all in OF_ALL.items() if metric in metrics}
 
@@ -102,7 +99,7 @@ def make_figures(
     groups: Mapping[str, Mapping[str, np.ndarray]],
     against: Sequence[str] = (REFERENCE,),
 ) -> Iterator[Figure]:
-    """Compute all figures; the intervals of a slice share the same resamples of users.
+    """Compute all figures, over the users who have each metric; those of a slice share the same resamples of users.
 
     Parameters
     ----------
@@ -111,7 +108,7 @@ def make_figures(
     users, cohorts
         User and cohort of each row, training runs concatenated, integers, shape (n,).
     slices, groups
-        Masks of rows from `slice_users` and `slice_by_profile`.
+        Masks of rows from `slice_users`, and of rows with a precision from `slice_by_profile`.
     against
         Reference strategies for differences and ratios; those not evaluated are ignored.
     """
@@ -119,53 +116,51 @@ def make_figures(
     for name, of_runs in scores.items():
         for metric in of_runs[0].metrics:
             columns[name, metric] = np.concatenate([score.metrics[metric] for score in of_runs])
-    by_size = {key: column for key, column in columns.items() if key[1] in ("precision", HEAD_METRICS[0])}
+    columns |= _subtract(columns, tuple(scores), against)
+    in_slices = {
+        key: column for key, column in columns.items() if key[1] in COMPARED or key[1].startswith(OF_ALL["precision"])
+    }
+    is_evaluated = ~np.isnan(columns[next(iter(scores)), "precision"])
     precision = {name: columns[name, "precision"] for name in scores}
-    measure_slice = partial(measure_columns, users=users, cohorts=cohorts)
-    yield from measure_slice(columns | _subtract(columns, tuple(scores), against))
+
+    measure_slice = partial(_measure_columns, users=users, cohorts=cohorts)
+    everyone = np.ones(len(users), dtype=bool)
+    once = np.ones(len(users))
+    yield from measure_slice(columns, ALL, everyone, once)
     for reference in dict.fromkeys(against):
-        if reference in scores and precision[reference].any():  # without hits, there is no ratio
+        if reference in scores and precision[reference][is_evaluated].any():  # without hits, there is no ratio
             others = {name: values for name, values in precision.items() if name != reference}
             ratios = {(name, f"{RATIO}{reference}"): values for name, values in others.items()}
             if ratios:
-                yield from measure_slice(ratios, denominator=precision[reference])
+                yield from measure_slice(ratios, ALL, everyone, precision[reference])
     for of_slice, members in slices.items():
-        yield from measure_slice(by_size, of_slice=of_slice, rows=members)
-    yield from measure_groups(precision, users, groups)
+        yield from measure_slice(in_slices, of_slice, members, once)
+    evaluated = {name: values[is_evaluated] for name, values in precision.items()}
+    yield from measure_groups(evaluated, users[is_evaluated], groups)
     for name, of_runs in scores.items():
         yield from _describe_lists(name, of_runs)
 
 
-def measure_columns(
+def _measure_columns(
     columns: Columns,
-    users: np.ndarray,
-    cohorts: np.ndarray,
-    of_slice: str = ALL,
-    rows: Any = slice(None),
-    denominator: np.ndarray | None = None,
-) -> Iterator[Figure]:
-    """Compute the mean and interval of each column over some rows; `users` and `cohorts` are as in `make_figures`."""
-    values = np.stack(list(columns.values()), axis=1)[rows]
-    denominators = np.ones(len(values)) if denominator is None else denominator
-    intervals = ratio_intervals(values, denominators, users[rows], cohorts[rows])
-    for (name, metric), interval in zip(columns, intervals, strict=True):
-        yield Figure(name, metric, of_slice, n=len(values), **vars(interval))
-
-
-def measure_all_uses(
-    columns: Columns,
-    users: np.ndarray,
-    cohorts: np.ndarray,
+    of_slice: str,
+    members: np.ndarray,
+    denominator: np.ndarray,
     *,
-    slices: Mapping[str, np.ndarray],
-    against: Sequence[str],
+    users: np.ndarray,
+    cohorts: np.ndarray,
 ) -> Iterator[Figure]:
-    """Compute the figures of `measure_lists_of_all`, and the differences to references, of all users and of slices."""
-    names = tuple(dict.fromkeys(name for name, _ in columns))
-    columns = {**columns, **_subtract(columns, names, against)}
-    yield from measure_columns(columns, users, cohorts)
-    for of_slice, members in slices.items():
-        yield from measure_columns(columns, users, cohorts, of_slice, members)
+    """Compute the figures of the members of a slice; columns that the same users have share resamples."""
+    of_users: dict[bytes, dict[tuple[str, str], np.ndarray]] = defaultdict(dict)
+    for key, column in columns.items():
+        of_users[np.isnan(column).tobytes()][key] = column
+    for same_users in of_users.values():
+        values = np.stack(list(same_users.values()), axis=1)
+        rows = np.flatnonzero(~np.isnan(values[:, 0]) & members)
+        intervals = ratio_intervals(values[rows], denominator[rows], users[rows], cohorts[rows])
+        for (name, metric), interval in zip(same_users, intervals, strict=True):
+            if len(rows):
+                yield Figure(name, metric, of_slice, n=len(rows), **vars(interval))
 
 
 def _subtract(columns: Columns, names: Sequence[str], against: Sequence[str]) -> dict[tuple[str, str], np.ndarray]:
@@ -211,15 +206,18 @@ def measure_groups(
 
 def _describe_lists(strategy: str, scores: Sequence[Scores]) -> Iterator[Figure]:
     """Compute figures without an interval: deviations over fifths of users, list contents, routes and run time."""
-    routes = np.concatenate([score.routes for score in scores])
+    is_evaluated = [~np.isnan(score.metrics["precision"]) for score in scores]
+    routes = np.concatenate([score.routes[rows] for score, rows in zip(scores, is_evaluated, strict=True)])
     n = len(routes)
-    means = [[score.metrics[metric] for metric in METRICS] for score in scores]
+    means = [
+        [score.metrics[metric][rows] for metric in METRICS] for score, rows in zip(scores, is_evaluated, strict=True)
+    ]
     deviations = [deviations_of_fifths(np.stack(columns, axis=1)) for columns in means]
     is_own = (routes == strategy) | ~np.isin(routes, FALLBACKS)
     values = dict(zip(DEVIATIONS, np.mean(deviations, axis=0).tolist(), strict=True))
     values["user_coverage"] = 100 * float(is_own.mean())
     values["catalogue_coverage"] = 100 * float(np.mean([score.catalogue_coverage for score in scores]))
-    values["ms_per_user"] = 1000 * sum(score.seconds for score in scores) / n
+    values["ms_per_user"] = 1000 * sum(score.seconds for score in scores) / sum(len(score.routes) for score in scores)
     for route, count in Counter(routes.tolist()).items():
         values[f"{ROUTE_PREFIX}{route}"] = 100 * count / n
     places = to_shares(np.sum([score.places for score in scores], axis=0))

@@ -47,8 +47,8 @@ COMPARED = ("precision", HEAD_METRICS[0], OF_ALL["precision"], OF_ALL[HEAD_METRI
 MINUS_NAME = "_minus:"
 MINUS = f"precision{MINUS_NAME}"
 HEAD_MINUS = f"{HEAD_METRICS[0]}{MINUS_NAME}"
-MINUS_PREVIOUS = "_minus_previous_model"
-MODEL_AGE, PREVIOUS_AGE = "model_age_days", "previous_model_age_days"
+MINUS_OLDER = "_minus_older_model"
+OLDER_BY = "older_by_days"
 RATIO = "precision_ratio:"
 ROUTE_PREFIX = "route:"
 """Prefixes of the metrics that name another strategy or a route."""
@@ -81,9 +81,8 @@ class Figure:
                                              after the cut-off, and all that they used later; lists have the items that
                                              came by the end of day one. ``precision_all_at_10`` at 10; for all, by
                                              day-one size and by age of the model
-        ``METRIC_minus_previous_model``      for these metrics of the default list: gain over the model of the cut-off
-                                             before, in points. ``model_age_days`` and ``previous_model_age_days``
-                                             are the ages of both at registration
+        ``METRIC_minus_older_model``         for these metrics of the default list: gain over the model of the cut-off
+                                             before, in points, which is older by ``older_by_days``
         ``precision_deviation``              (also ``recall_``, ``ndcg_``) standard deviation of the mean over random
                                              fifths of the users, as in the paper
         ``precision_minus:NAME``             paired difference in precision to the strategy NAME, in points;
@@ -246,25 +245,21 @@ class Results:
             return []
         sentences = [self.later_uses.describe()]
         metric = OF_ALL[HEAD_METRICS[0] if self.has_head else "precision"]
-        for gain in self._gains_of_refresh():
-            if gain.metric == f"{metric}{MINUS_PREVIOUS}":
-                sentences.append(self._describe_refresh(gain))
+        for gain in self._gains_over_older():
+            if gain.metric == f"{metric}{MINUS_OLDER}":
+                days = self.get(gain.strategy, OLDER_BY).mean
+                points = write_line(self.write(gain.strategy, gain.metric))
+                conclusion = "whether refreshing more often helps cannot be told"
+                if gain.is_clear:
+                    conclusion = f"refreshing more often {'helps' if gain.mean > 0 else 'does not help'}"
+                sentences.append(
+                    f"Models that are {days:.0f} days newer change {metric} of {gain.strategy} by {points} points "
+                    f"({gain.n:,} newcomers): {conclusion}."
+                )
         return sentences
 
-    def _gains_of_refresh(self) -> list[Figure]:
-        return [figure for figure in self.figures if figure.metric.endswith(MINUS_PREVIOUS)]
-
-    def _describe_refresh(self, gain: Figure) -> str:
-        age, previous_age = (self.get(gain.strategy, name).mean for name in (MODEL_AGE, PREVIOUS_AGE))
-        points = write_line(self.write(gain.strategy, gain.metric))
-        conclusion = "whether refreshing more often helps cannot be told"
-        if gain.is_clear:
-            conclusion = f"refreshing more often {'helps' if gain.mean > 0 else 'does not help'}"
-        metric = gain.metric.removesuffix(MINUS_PREVIOUS)
-        return (
-            f"For {gain.n:,} newcomers, {metric} of {gain.strategy} by models {age:.0f} instead of {previous_age:.0f} "
-            f"days old differs by {points} points; {conclusion}."
-        )
+    def _gains_over_older(self) -> list[Figure]:
+        return [figure for figure in self.figures if figure.metric.endswith(MINUS_OLDER) and figure.slice == ALL]
 
     @cached_property
     def _by_key(self) -> Mapping[tuple[str, str, str], Figure]:
@@ -421,7 +416,7 @@ class Results:
             values |= {"cut_offs": list(self.cut_offs), "target_days": self.target_days}
         if self.later_uses is not None:
             values["later_uses"] = {state: round(share, 4) for state, share in self.later_uses.shares().items()}
-            values["refresh"] = {gain.metric: with_ends("gain", gain) for gain in self._gains_of_refresh()}
+            values["refresh"] = {gain.metric: with_ends("gain", gain) for gain in self._gains_over_older()}
         return values
 
     def _strategy_json(self, name: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
@@ -15,29 +15,19 @@ from firstday.config import Config, as_published
 from firstday.data.dataset import Dataset
 from firstday.data.splits.cut_offs import CutOffs
 from firstday.data.splits.histories import write_moment
-from firstday.data.splits.holdout import AllUses, Holdout, find_cut_offs, hold_out, protocol_of
+from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out, protocol_of
 from firstday.data.splits.split import Cohort
 from firstday.engine.protocol import read_target_uses
 from firstday.errors import LOADED, ConfigError, DataError, expect
-from firstday.evaluation.arrivals import make_task
-from firstday.evaluation.figures import (
-    Columns,
-    Scores,
-    make_figures,
-    measure_all_uses,
-    measure_columns,
-    measure_lists,
-    measure_lists_of_all,
-    measure_novelty,
-)
-from firstday.evaluation.results import MINUS_PREVIOUS, MODEL_AGE, PREVIOUS_AGE, Figure, Results
+from firstday.evaluation.arrivals import Task, make_task
+from firstday.evaluation.figures import Scores, make_figures, measure_all_uses, measure_lists, measure_novelty
+from firstday.evaluation.results import MINUS_OLDER, OF_ALL, OLDER_BY, Results
 from firstday.evaluation.slices import (
     N_TENTHS,
     REFERENCE,
     count_by_part,
     divide_by_use,
     read_profiles,
-    slice_all_users,
     slice_by_profile,
     slice_users,
     to_shares,
@@ -71,10 +61,10 @@ SIMPLE = ("recent", "popular", "group", "segment", "ease")
 class Run:
     """One training run, and the scores of every strategy on its cold users.
 
-    `users` has one row per cold user: `user`, `day_one_size`, `did_nothing` (but give a profile) and `has_friends`
-    (whose habits the model knows). `used` counts the items that cold users went on to use, and `n_items` all items, by
-    tenth of use, int64, shape (`N_TENTHS`,). `cut_off` is in UTC, and `clock` describes the log's clock; both are ""
-    under `sampled`, where `of_all_uses` is None.
+    `users` has one row per cold user: `user`, `day_one_size`, `did_nothing` (but give a profile), `has_friends` (whose
+    habits the model knows), and `model_age`, the days from the cut-off to registration, NaN under `sampled`. `used`
+    counts the items that cold users went on to use, and `n_items` all items, by tenth of use, int64, shape
+    (`N_TENTHS`,). `cut_off` is in UTC, and `clock` describes the log's clock; both are "" under `sampled`.
     """
 
     scores: Mapping[str, Scores]
@@ -91,32 +81,17 @@ class Run:
     clock: str = ""
     notes: tuple[str, ...] = ()
     tunings: Mapping[str, Tuning] = field(default_factory=dict)
-    of_all_uses: AllScores | None = None
 
     @property
-    def n_newcomers(self) -> int:
-        """Number of cold users, including those who only used items that came after the cut-off."""
-        return len(self.users if self.of_all_uses is None else self.of_all_uses.users)
+    def is_evaluated(self) -> np.ndarray:
+        """Mask of users with a precision: those who used an item that existed at training, bool, shape (n_users,)."""
+        return ~np.isnan(next(iter(self.scores.values())).metrics["precision"])
 
 
-@dataclass(frozen=True, eq=False)
-class AllScores:
-    """Scores of one training run on all newcomers and all that they went on to use, with the items of the time.
-
-    `users` has one row per newcomer: `user`, `day_one_size` and `model_age`, in days at registration. `metrics` are by
-    strategy and metric, in %. `previous` has those of the `leader` by the model of the cut-off before, and
-    `previous_age` the age of that model; both are empty without one.
-    """
-
-    users: pl.DataFrame
-    metrics: Columns
-    leader: str
-    previous: Mapping[str, np.ndarray]
-    previous_age: np.ndarray
-
-
-def score_strategy(query: Query, cohort: Cohort, strategy: Strategy, divide_by: PrecisionRule = "min") -> Scores:
-    """Make and score one strategy's lists for a cohort."""
+def score_strategy(
+    query: Query, cohort: Cohort, strategy: Strategy, divide_by: PrecisionRule = "min", task: Task | None = None
+) -> Scores:
+    """Make and score one strategy's lists for a cohort, and those of a task with all later uses."""
     strategy(query.take(np.arange(1)))  # one-time preparation is not a user's time
     fresh = replace(query)  # without results cached for other strategies
     began = perf_counter()
@@ -125,6 +100,11 @@ def score_strategy(query: Query, cohort: Cohort, strategy: Strategy, divide_by: 
     items = answer.items
     metrics = measure_lists(items, cohort.truth, divide_by)
     metrics["novelty_bits"] = measure_novelty(items, query.model.everyone)
+    is_evaluated = cohort.truth.lengths() > 0
+    metrics = {metric: np.where(is_evaluated, values, np.nan) for metric, values in metrics.items()}
+    if task is not None:
+        metrics |= measure_all_uses(strategy(replace(task.query)).items, task.truth, divide_by)
+    items = items[is_evaluated]
     n_listed = len(np.unique(items[items >= 0]))
     places = count_by_part(items, divide_by_use(query.model))
     return Scores(metrics, answer.routes, seconds, n_listed / query.model.n_items, places)
@@ -151,8 +131,8 @@ def evaluate(
     The simple strategies are `recent` (under `registration`), `popular`, `group`, `segment` and `ease`.
 
     With registration times, a model is trained at each of several cut-offs on the log before it. It is evaluated on the
-    newcomers up to the next cut-off (`registration.cut_offs`): `precision` on what existed when the model was trained;
-    `precision_all` on everything that they used, with lists in which items that came by the end of their day one take
+    newcomers up to the next cut-off (`registration.cut_offs`): `precision` on what existed when the model was trained,
+    `precision_all` on everything that they used, by lists in which items that came by the end of their day one take
     part as new items. Otherwise cold users are sampled, once per seed.
 
     Parameters
@@ -280,7 +260,7 @@ def _find_best_simple(runs: Sequence[Run]) -> str:
     """Return the simple strategy with the highest precision for the users of all runs."""
 
     def precision(name: str) -> float:
-        return float(np.concatenate([run.scores[name].metrics["precision"] for run in runs]).mean())
+        return float(np.nanmean(np.concatenate([run.scores[name].metrics["precision"] for run in runs])))
 
     return max((name for name in SIMPLE if name in runs[0].scores), key=precision)
 
@@ -302,74 +282,58 @@ def _train_and_score(
     fit_seconds = perf_counter() - began
     tunings = dict(fitted.tunings)
     fit_seconds -= sum(tuning.tune_seconds + tuning.fit_seconds for tuning in tunings.values())
-    recommend: dict[str, str | Strategy] = dict(zip(names, names, strict=True))
-    if PAPER_SEGMENT in names:
-        recommend[PAPER_SEGMENT], tunings[PAPER_SEGMENT] = _fit_as_published(holdout, config)
-
-    def answer_with(users: np.ndarray) -> dict[str, Strategy]:
-        answer = partial(answer_query, layers=[rules], profile=partial(read_profile, holdout.newcomers, users))
-        return {name: partial(answer, strategy=strategy) for name, strategy in recommend.items()}
-
-    score_all = partial(_score_all_uses, holdout.newcomers, k=k or config.recommend.k, divide_by=divide_by)
-    of_all_uses = None
-    if holdout.all_uses is not None and holdout.cut_off is not None:
-        strategies = answer_with(holdout.all_uses.cohort.users)
-        of_all_uses = score_all(holdout.all_uses, strategies, (fitted.recommender, holdout.cut_off), previous)
+    profile = partial(read_profile, holdout.newcomers, holdout.cold.users)
+    answer = partial(answer_query, layers=[rules], profile=profile)
+    strategies: dict[str, Strategy] = {name: partial(answer, strategy=name) for name in names}
+    if PAPER_SEGMENT in strategies:
+        recommend, tunings[PAPER_SEGMENT] = _fit_as_published(holdout, config)
+        strategies[PAPER_SEGMENT] = partial(answer, strategy=recommend)
     notes = holdout.split.notes
     if rules != NO_RULES:
         without_effect = (f"Rules: {note}." for note in compile_rules(fitted.model, [rules], {}).notes)
         text = rules.model_dump_json(exclude_defaults=True)[:200]
         notes = (*notes, f"All lists obey the rules {text}.", *without_effect)
+    length = k or config.recommend.k
+    task = None if holdout.all_uses is None else make_task(fitted.recommender, holdout, length)
     run = score_strategies(
-        cohort_query(fitted.recommender, holdout.newcomers, holdout.cold, k or config.recommend.k),
+        cohort_query(fitted.recommender, holdout.newcomers, holdout.cold, length),
         holdout.cold,
-        answer_with(holdout.cold.users),
+        strategies,
         divide_by,
+        task,
         progress=report,
         seed=config.seed,
         fit_seconds=fit_seconds,
         cut_off="" if holdout.cut_off is None else write_moment(holdout.cut_off),
         notes=notes,
         tunings=tunings,
-        of_all_uses=of_all_uses,
     )
+    if holdout.cut_off is not None and holdout.all_uses is not None:
+        model_age = (holdout.all_uses.registered_us - holdout.cut_off) / DAY_US
+        leader = AUTO.name if AUTO.name in names else names[0]
+        scores = run.scores[leader]
+        gains = _measure_older(scores, holdout, previous, strategies[leader], length, divide_by)
+        scores = replace(scores, metrics={**scores.metrics, **gains})
+        users = run.users.with_columns(model_age=model_age)
+        run = replace(run, users=users, scores={**run.scores, leader: scores})
     return run, fitted.recommender
 
 
-def _score_all_uses(
-    dataset: Dataset,
-    all_uses: AllUses,
-    strategies: Mapping[str, Strategy],
-    current: tuple[Recommender, int],
-    previous: Previous,
-    *,
-    k: int,
-    divide_by: PrecisionRule,
-) -> AllScores:
-    """Score strategies on all newcomers of a cut-off, and `auto`, or else the first one, by the model before."""
-    leader = AUTO.name if AUTO.name in strategies else next(iter(strategies))
-
-    def measure_model(model: tuple[Recommender, int], names: Iterable[str]) -> dict[str, Mapping[str, np.ndarray]]:
-        task = make_task(model[0], dataset, all_uses, k, model[1])
-        return {
-            name: measure_lists_of_all(strategies[name](replace(task.query)).items, task.truth, divide_by)
-            for name in names
-        }
-
-    columns = {
-        (name, metric): values
-        for name, of_strategy in measure_model(current, strategies).items()
-        for metric, values in of_strategy.items()
+def _measure_older(
+    scores: Scores, holdout: Holdout, previous: Previous, strategy: Strategy, k: int, divide_by: PrecisionRule
+) -> dict[str, np.ndarray]:
+    """Return what a strategy gains over its lists by the model of the cut-off before, and the days between them."""
+    days = np.full(len(holdout.cold), np.nan)
+    older = dict.fromkeys(OF_ALL.values(), days)
+    if previous is not None and holdout.cut_off is not None:
+        recommender, cut_off = previous
+        task = make_task(recommender, holdout, k)
+        older = measure_all_uses(strategy(task.query).items, task.truth, divide_by)
+        days = np.full(len(holdout.cold), (holdout.cut_off - cut_off) / DAY_US)
+    gains = {
+        f"{name}{MINUS_OLDER}": scores.metrics[name] - older[name] for name in OF_ALL.values() if name in scores.metrics
     }
-    cohort = all_uses.cohort
-    model_age = (all_uses.registered_us - current[1]) / DAY_US
-    users = pl.DataFrame({"user": cohort.users, "day_one_size": cohort.day_one_size, "model_age": model_age})
-    of_previous: Mapping[str, np.ndarray] = {}
-    previous_age = model_age[:0]
-    if previous is not None:
-        of_previous = measure_model(previous, [leader])[leader]
-        previous_age = (all_uses.registered_us - previous[1]) / DAY_US
-    return AllScores(users, columns, leader, of_previous, previous_age)
+    return {**gains, OLDER_BY: days}
 
 
 def _fit_as_published(holdout: Holdout, config: Config) -> tuple[Strategy, Tuning]:
@@ -395,6 +359,7 @@ def score_strategies(
     cohort: Cohort,
     strategies: Mapping[str, Strategy],
     divide_by: PrecisionRule = "min",
+    task: Task | None = None,
     *,
     progress: Progress = no_progress,
     **facts: Any,
@@ -403,11 +368,11 @@ def score_strategies(
     scores = {}
     for number, (name, strategy) in enumerate(strategies.items()):
         progress("lists", number, len(strategies))
-        scores[name] = score_strategy(query, cohort, strategy, divide_by)
+        scores[name] = score_strategy(query, cohort, strategy, divide_by, task)
     progress("lists", len(strategies), len(strategies))
     model = query.model
     part = divide_by_use(model)
-    users = pl.DataFrame({"user": cohort.users, "day_one_size": cohort.day_one_size})
+    users = pl.DataFrame({"user": cohort.users, "day_one_size": cohort.day_one_size, "model_age": np.nan})
     has_friends = query.friends.lengths() > 0
     return Run(
         scores=scores,
@@ -431,17 +396,17 @@ def join_runs(runs: Sequence[Run], against: Sequence[str] = (REFERENCE,), **sett
     first = runs[0]
     of_first_seed = [run for run in runs if run.seed == first.seed]
     seeds = sorted({run.seed for run in runs})
-    profiles = {name: np.concatenate([run.profiles[name] for run in runs]) for name in first.profiles}
-    groups = slice_by_profile(profiles, users)
+    is_evaluated = np.concatenate([run.is_evaluated for run in runs])
+    profiles = {name: np.concatenate([run.profiles[name] for run in runs])[is_evaluated] for name in first.profiles}
+    groups = slice_by_profile(profiles, users[is_evaluated])
     scores = {name: [run.scores[name] for run in runs] for name in first.scores}
-    figures = [*make_figures(scores, users, cohorts, slices=slice_users(rows), groups=groups, against=against)]
-    figures += _join_all_scores(runs, against)
+    figures = make_figures(scores, users, cohorts, slices=slice_users(rows), groups=groups, against=against)
     return Results(
         k=first.k,
         reference=against[0],
         seeds=tuple(seeds),
         n_warm=runs[-1].n_warm,
-        n_cold=sum(len(run.users) for run in of_first_seed),
+        n_cold=sum(int(run.is_evaluated.sum()) for run in of_first_seed),
         fit_seconds=float(np.mean([run.fit_seconds for run in runs])),
         figures=tuple(figures),
         notes=(*first.notes, *(f"{run.cut_off[:10]}: {run.clock}" for run in of_first_seed if run.clock)),
@@ -453,36 +418,12 @@ def join_runs(runs: Sequence[Run], against: Sequence[str] = (REFERENCE,), **sett
         plugins=tuple(filter(is_plugin, first.scores)),
         about={name: find_strategy(name).describe for name in first.scores if name in strategy_names()},
         cut_offs=tuple(
-            {"at": run.cut_off, "users": len(run.users), "newcomers": run.n_newcomers}
+            {"at": run.cut_off, "users": int(run.is_evaluated.sum()), "newcomers": len(run.users)}
             for run in of_first_seed
             if run.cut_off
         ),
         **settings,
     )
-
-
-def _join_all_scores(runs: Sequence[Run], against: Sequence[str]) -> Iterator[Figure]:
-    """Compute the figures of all newcomers and all later uses, and what the newer of two models gains."""
-    scores = [(run, run.of_all_uses) for run in runs if run.of_all_uses is not None]
-    if not scores:
-        return
-    rows = pl.concat([of_all.users.with_columns(seed=run.seed, cut_off=pl.lit(run.cut_off)) for run, of_all in scores])
-    columns = {key: np.concatenate([of_all.metrics[key] for _, of_all in scores]) for key in scores[0][1].metrics}
-    users = rows["user"].to_numpy()
-    cohorts = rows["cut_off"].rank("dense").to_numpy()
-    yield from measure_all_uses(columns, users, cohorts, slices=slice_all_users(rows), against=against)
-    with_previous = [of_all for _, of_all in scores if of_all.previous]
-    has_previous = np.concatenate([np.full(len(of_all.users), bool(of_all.previous)) for _, of_all in scores])
-    if with_previous:
-        leader = scores[0][1].leader
-        gains = {
-            (leader, f"{metric}{MINUS_PREVIOUS}"): columns[leader, metric][has_previous]
-            - np.concatenate([of_all.previous[metric] for of_all in with_previous])
-            for metric in with_previous[0].previous
-        }
-        gains[leader, MODEL_AGE] = rows["model_age"].to_numpy()[has_previous]
-        gains[leader, PREVIOUS_AGE] = np.concatenate([of_all.previous_age for of_all in with_previous])
-        yield from measure_columns(gains, users[has_previous], cohorts[has_previous])
 
 
 def _list_tunings(runs: Sequence[Run], seeds: Sequence[int]) -> dict[str, tuple[Tuning, ...]]:

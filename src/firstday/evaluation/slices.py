@@ -26,12 +26,7 @@ DAY_ONE_SIZES: Mapping[str, tuple[int, int]] = {
 }
 """Classes of day-one size, as minimum and maximum number of items."""
 DISJOINT_SIZES = ("0", "1-3", "4-9", "10+")
-MODEL_AGES: Mapping[str, tuple[float, float]] = {
-    "0-1": (0, 1),
-    "1-7": (1, 7),
-    "7-30": (7, 30),
-    "30+": (30, math.inf),
-}
+MODEL_AGES: Mapping[str, tuple[float, float]] = {"0-1": (0, 1), "1-7": (1, 7), "7-30": (7, 30), "30+": (30, math.inf)}
 """Classes of the model's age at registration, as minimum and exclusive maximum in days."""
 MIN_USERS = 30
 """Minimum number of users per group; smaller groups are merged, because their means are mostly noise."""
@@ -73,23 +68,17 @@ def name_group(of_slice: str) -> list[str]:
 
 
 def slice_users(users: pl.DataFrame) -> dict[str, np.ndarray]:
-    """Return masks of the slices by day one, seed and cut-off, bool, shape (n,); empty slices are omitted."""
+    """Return masks of the slices by day one, age of the model, seed and cut-off, bool, shape (n,); none is empty."""
     size = pl.col("day_one_size")
     did_nothing = pl.col("did_nothing")
     slices = {size_slice(label): size.is_between(*ends) for label, ends in DAY_ONE_SIZES.items()}
+    slices |= {age_slice(label): pl.col("model_age").is_between(*ends, "left") for label, ends in MODEL_AGES.items()}
     slices[NOTHING_DONE] = did_nothing
     slices[FRIENDS_ONLY] = did_nothing & pl.col("has_friends")
     for name in ("seed", "cut_off"):
         for value in users[name].unique().sort():
             if value != "":
                 slices[f"{name}={value}"] = pl.col(name) == value
-    return {mask.name: mask.to_numpy() for mask in users.select(**slices) if mask.any()}
-
-
-def slice_all_users(users: pl.DataFrame) -> dict[str, np.ndarray]:
-    """Return masks of the slices of all newcomers by day-one size and age of the model, bool, shape (n,)."""
-    slices = {size_slice(label): pl.col("day_one_size").is_between(*DAY_ONE_SIZES[label]) for label in DISJOINT_SIZES}
-    slices |= {age_slice(label): pl.col("model_age").is_between(*ends, "left") for label, ends in MODEL_AGES.items()}
     return {mask.name: mask.to_numpy() for mask in users.select(**slices) if mask.any()}
 
 

@@ -19,14 +19,15 @@ from firstday.data.splits.snapshot import find_first_seen, take_snapshot
 from firstday.data.splits.split import Cohort, Split
 from firstday.data.summary import summarise
 from firstday.data.user_rows import NEVER
+from firstday.sparse import SparseRows
 
 
 @dataclass(frozen=True, eq=False)
 class AllUses:
-    """All newcomers of a cut-off, with all that they went on to use, by the indexes of `Holdout.newcomers`."""
+    """What cold users went on to use, and when they and the items came, by the indexes of `Holdout.newcomers`."""
 
-    cohort: Cohort
-    registered_us: np.ndarray  # int64, shape (n,), in microseconds since 1970 UTC
+    truth: SparseRows  # items used afterwards, also those that came after the cut-off, shape (n, n_items)
+    registered_us: np.ndarray  # registration, in microseconds since 1970 UTC, int64, shape (n,)
     first_seen: np.ndarray  # when each item first existed, see `find_first_seen`
 
 
@@ -37,7 +38,9 @@ class Holdout:
     dataset: Dataset  # training data
     split: Split  # roles of its users
     newcomers: Dataset  # dataset of the cold users
-    cold: Cohort  # their day ones use the indexes of `newcomers`, their truth those of `dataset`
+    # Their day ones use the indexes of `newcomers`, their truth those of `dataset`; it is empty if they only used items
+    # that came after the cut-off.
+    cold: Cohort
     cut_off: int | None = None  # exclusive end of the training data, microseconds since 1970 UTC; None under `sampled`
     all_uses: AllUses | None = None  # None under `sampled`
 
@@ -73,10 +76,10 @@ def hold_out(dataset: Dataset, config: Config, seed: int, cut_offs: CutOffs | No
         is_newcomer = cut_offs.histories.can_be_evaluated & (registered_us >= cut_off) & (registered_us < end)
         cold = collect_newcomers(dataset, config, cut_offs.histories, np.flatnonzero(is_newcomer))
         truth = cold.truth.keep_columns(dataset.items.lookup(snapshot.items.values))
-        if len(rows := np.flatnonzero(truth.lengths())):
+        if truth.n_entries:
             split = split_for_training(snapshot, config, seed, end=cut_off)
-            all_uses = AllUses(cold, registered_us[cold.users], first_seen)
-            yield Holdout(snapshot, split, dataset, replace(cold, truth=truth).take(rows), cut_off, all_uses)
+            all_uses = AllUses(cold.truth, registered_us[cold.users], first_seen)
+            yield Holdout(snapshot, split, dataset, replace(cold, truth=truth), cut_off, all_uses)
 
 
 def split_for_training(

@@ -157,12 +157,13 @@ def replay_policies(
             report(f"seed {seed}", number, n_seeds)
             for holdout in hold_out(dataset, config, seed, cut_offs):
                 fitted = fit(holdout.dataset, holdout.split, config.override("seed", seed), progress=report)
-                query = cohort_query(fitted.recommender, holdout.newcomers, holdout.cold, settings.slate)
+                cold = holdout.cold.take(np.flatnonzero(holdout.cold.truth.lengths()))
+                query = cohort_query(fitted.recommender, holdout.newcomers, cold, settings.slate)
                 depths = draw_depths(query.n_users, settings, np.random.default_rng(seed))
-                profile = partial(read_profile, holdout.newcomers, holdout.cold.users)
+                profile = partial(read_profile, holdout.newcomers, cold.users)
                 answer = partial(answer_query, layers=[rules], profile=profile)
-                hits = {name: replay(query, holdout.cold.truth, name, settings, depths, answer) for name in names}
-                runs.append((hits, holdout.cold.users, query.knowledge))
+                hits = {name: replay(query, cold.truth, name, settings, depths, answer) for name in names}
+                runs.append((hits, cold.users, query.knowledge))
         report("done", n_seeds, n_seeds)
     by_run, users, knowledge = zip(*runs, strict=True)
     joined = {name: np.concatenate([hits[name] for hits in by_run]) for name in names}
