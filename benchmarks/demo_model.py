@@ -44,8 +44,9 @@ def find_holdout(data: Path) -> Holdout:
 
 def measure_gain(model: TrainedModel, holdout: Holdout) -> dict[str, Any]:
     """Return P@10 of `auto` and `popular` on held-out people, in %, and their ratio: mean, low and high."""
-    query = cohort_query(Recommender(model), holdout.newcomers, holdout.cold, HEAD)
-    truth = holdout.cold.truth
+    cold = holdout.cold.with_truth()
+    query = cohort_query(Recommender(model), holdout.newcomers, cold, HEAD)
+    truth = cold.truth
     precision = {name: measure(answer_query(query, name).items, truth).precision for name in ("auto", "popular")}
     users = np.arange(query.n_users)
     (ratio,) = bootstrap_ratios(precision["auto"][:, None], precision["popular"], users)

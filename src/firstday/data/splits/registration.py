@@ -81,8 +81,7 @@ def _make_cohort(
     on_day = unite_uses(day_ones, signals)
     after = unite_uses(take_actions(target_actions, users), signals)
     truth = after.keep(~contains(on_day, after))
-    cohort = Cohort(users, day_ones, truth, on_day.lengths(), histories.day_end_us[users])
-    return cohort.take(np.flatnonzero(truth.lengths()))
+    return Cohort(users, day_ones, truth, on_day.lengths(), histories.day_end_us[users]).with_truth()
 
 
 def _warm_day_ones(

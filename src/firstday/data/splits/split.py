@@ -44,6 +44,10 @@ class Cohort:
         """Select rows, in the given order."""
         return Cohort(**take_rows(vars(self), rows))
 
+    def with_truth(self) -> Cohort:
+        """Return the users who used something afterwards."""
+        return self.take(np.flatnonzero(self.truth.lengths()))
+
 
 @readable
 @dataclass(frozen=True, eq=False)

@@ -157,7 +157,7 @@ def replay_policies(
             report(f"seed {seed}", number, n_seeds)
             for holdout in hold_out(dataset, config, seed, cut_offs):
                 fitted = fit(holdout.dataset, holdout.split, config.override("seed", seed), progress=report)
-                cold = holdout.cold.take(np.flatnonzero(holdout.cold.truth.lengths()))
+                cold = holdout.cold.with_truth()
                 query = cohort_query(fitted.recommender, holdout.newcomers, cold, settings.slate)
                 depths = draw_depths(query.n_users, settings, np.random.default_rng(seed))
                 profile = partial(read_profile, holdout.newcomers, cold.users)

@@ -1,0 +1,58 @@
+"""Evaluate the default list and simple rules on logs with a clock, over all later uses, for docs/motion.md.
+
+export PYTHONPATH=benchmarks
+python benchmarks/lab/motion.py --data data
+python benchmarks/lab/motion.py --data data --only series --only ciao-dvd
+
+Renews the datasets' parts of docs/results/motion.json: what existed when, figures by age of the model, and paired
+differences.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+from lab.real_data import DOCS, SERIES, SIMULATED, find_sets, open_set
+from result_files import read_results, write_results
+
+from firstday.cli.printing import print_results
+from firstday.evaluation.results import Figure
+from firstday.evaluation.run import evaluate
+from firstday.progress import open_progress
+
+TIMED = ("online-retail", "movietweetings", "complete-journey", "x-wines", "ciao-dvd", SIMULATED, SERIES)
+RIVALS = ("latest", "trending", "recent", "popular")
+
+
+def main(data: list[Path] = [], only: list[str] = [], out: Path = DOCS / "results") -> None:
+    """Evaluate datasets, by default all with a clock."""
+    for name, copy in find_sets(only or TIMED, data).items():
+        dataset, config = open_set(name, copy)
+        with open_progress() as progress:
+            results = evaluate(dataset, config, against=RIVALS, progress=progress)
+        print_results(results)
+        assert results.later_uses is not None
+        shown = [figure for figure in results.figures if is_shown(figure)]
+        record: dict[str, Any] = {
+            "users": results.n_cold,
+            "newcomers": sum(cut_off["newcomers"] for cut_off in results.cut_offs),
+            "days_between": round(results.get("auto", "older_by_days").mean, 1),
+            "later_uses": results.later_uses.shares(),
+            "figures": [vars(figure) for figure in shown],
+        }
+        target = out / "motion.json"
+        write_results(target, {**(read_results(target) if target.exists() else {}), name: record})
+
+
+def is_shown(figure: Figure) -> bool:
+    """Return whether the documentation may use a figure."""
+    metric, _, other = figure.metric.partition("_minus")
+    is_in_slice = figure.slice == "all" or figure.slice.startswith("model_age")
+    of_all = metric.endswith("_all") or "_all_" in metric
+    return is_in_slice and figure.strategy in ("auto", *RIVALS) and (of_all or (not other and "precision" in metric))
+
+
+if __name__ == "__main__":
+    typer.run(main)

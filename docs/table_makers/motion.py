@@ -1,0 +1,60 @@
+"""Tables of what newcomers used later, by when it came, and of lists by age of the model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from firstday.evaluation.slices import ALL, MODEL_AGES, age_slice
+from table_makers.measured import SETS, estimate, make_table, read_results
+
+STRATEGIES = ("auto", "latest", "trending", "recent", "popular")
+MIN_USERS = 100
+"""Minimum newcomers of a model's age to be shown."""
+Figures = dict[tuple[str, str, str], dict[str, Any]]
+
+
+def later_uses() -> list[str]:
+    """Return what newcomers used later, by when it came, and the figures of `auto` over what existed and over all."""
+    lines = []
+    for name, record in read_results("motion").items():
+        figures = _index(record)
+        cells = [f"{share:.0f}" for share in record["later_uses"].values()]
+        for metrics in (("precision_at_10", "precision"), ("precision_all_at_10", "precision_all")):
+            cells.append("/".join(f"{figures['auto', metric, ALL]['mean']:.1f}" for metric in metrics))
+        gain = figures["auto", "precision_all_at_10_minus_older_model", ALL]
+        cells += [f"{record['days_between']:.0f}", estimate(gain["mean"], (gain["low"], gain["high"]), "+.1f")]
+        lines.append([SETS.get(name, name), f"{record['newcomers']:,}", *cells])
+    columns = ("dataset", "newcomers", "at training", "by day one", "later", "`precision`", "`precision_all`")
+    return make_table((*columns, "days", "newer model"), lines)
+
+
+def model_ages() -> list[str]:
+    """Return figures at 10 and 50 by age of the model, marked by the difference to `auto`."""
+    lines = []
+    for name, record in read_results("motion").items():
+        figures = _index(record)
+        title = SETS.get(name, name)
+        for label in MODEL_AGES:
+            of_slice = age_slice(label)
+            auto = figures.get(("auto", "precision_all", of_slice))
+            if auto is not None and auto["n"] >= MIN_USERS:
+                cells = [_mark_both(figures, strategy, of_slice) for strategy in STRATEGIES]
+                lines.append([title, label, f"{auto['n']:,}", *cells])
+                title = ""
+    return make_table(("dataset", "days", "newcomers", *(f"`{name}`" for name in STRATEGIES)), lines)
+
+
+def _index(record: dict[str, Any]) -> Figures:
+    return {(figure["strategy"], figure["metric"], figure["slice"]): figure for figure in record["figures"]}
+
+
+def _mark_both(figures: Figures, strategy: str, of_slice: str) -> str:
+    """Write both precisions: bold above `auto` beyond chance, italic within chance of it."""
+    parts = []
+    for metric in ("precision_all_at_10", "precision_all"):
+        mark = ""
+        if strategy != "auto":
+            difference = figures["auto", f"{metric}_minus:{strategy}", of_slice]
+            mark = "**" if difference["high"] < 0 else "" if difference["low"] > 0 else "*"
+        parts.append(f"{mark}{figures[strategy, metric, of_slice]['mean']:.1f}{mark}")
+    return "/".join(parts)
