@@ -23,6 +23,7 @@ from firstday.lab.simulate.music import (
     make_catalogue,
 )
 from firstday.lab.simulate.people import People, draw_friends, make_people
+from firstday.lab.simulate.series import follow_shows, make_series
 from firstday.lab.simulate.simulation_settings import BEGIN, SimulationSettings
 from firstday.lab.simulate.world import AGES, COUNTRIES, ZONES, make_world
 from firstday.progress import Progress, no_progress
@@ -41,10 +42,12 @@ def simulate(settings: SimulationSettings, out: Path, *, progress: Progress = no
         starts = range(0, settings.n_users, settings.block_users)
         progress("blocks of users", 0, len(starts))
         world = make_world(settings.n_items, world_rng)
-        catalogue = make_catalogue(settings.n_items, world, catalogue_rng)
+        catalogue = make_catalogue(settings, world, catalogue_rng)
         people = make_people(settings, world, people_rng)
         of_users = {"users": _tabulate_users(people), "friends": draw_friends(people, friends_rng)}
         tables = of_users | _tabulate_catalogue(catalogue, names_rng)
+        if settings.series:
+            tables = make_series(tables, catalogue, world, settings.days, catalogue_rng)
         rows = {"interactions": 0}
         for name, table in tables.items():
             rows[name] = _write(table, folder / f"{name}.parquet")
@@ -53,6 +56,8 @@ def simulate(settings: SimulationSettings, out: Path, *, progress: Progress = no
             part = people.take(slice(start, start + settings.block_users))
             block = Block(settings.end_s, catalogue, part, rng)
             events = _tabulate_events(simulate_block(block), start)
+            if settings.series:
+                events = follow_shows(events, tables, rng)
             rows["interactions"] += _write(events, folder / f"interactions/part-{number:05}.parquet")
             progress("blocks of users", number + 1, len(starts))
     return rows
