@@ -55,10 +55,10 @@ def simulate(settings: SimulationSettings, out: Path, *, progress: Progress = no
         for number, (start, rng) in enumerate(zip(starts, blocks_rng.spawn(len(starts)), strict=True)):
             part = people.take(slice(start, start + settings.block_users))
             block = Block(settings.end_s, catalogue, part, rng)
-            events = _tabulate_events(simulate_block(block), start)
+            events = simulate_block(block)
             if settings.series:
-                events = follow_shows(events, tables, rng)
-            rows["interactions"] += _write(events, folder / f"interactions/part-{number:05}.parquet")
+                events = follow_shows(events, tables["users"][start:], tables["items"], rng)
+            rows["interactions"] += _write(_tabulate_events(events, start), folder / f"interactions/part-{number:05}.parquet")
             progress("blocks of users", number + 1, len(starts))
     return rows
 
