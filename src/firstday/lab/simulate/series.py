@@ -13,15 +13,13 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
-from firstday.lab.simulate.behavior import ARTIST_CODE, ITEM_CODE, SHOW_CODE, SKIP, STREAM
+from firstday.lab.simulate.behavior import ARTIST_CODE, BAN, ITEM_CODE, SHOW_CODE, SKIP, STREAM
 from firstday.lab.simulate.music import WORDS, MusicCatalogue, rank_within
 from firstday.lab.simulate.simulation_settings import BEGIN, DAY_S
 from firstday.lab.simulate.world import World
 
 DAILY_ITEMS = 80
 """Minimum number of episodes of a daily show; other shows are weekly."""
-REGULARITY = 3.0
-"""Exponent from a random number to the irregularity of a show, the maximum delay relative to daily or weekly."""
 RUNNING = 5.0
 """One in so many shows ends during the log."""
 KEPT_SHARE = 0.5
@@ -29,7 +27,7 @@ KEPT_SHARE = 0.5
 FOLLOW_SHARE, RECENCY = 0.9, 2.0
 """Share of streams of the show of an earlier event, and preference for recent ones, 1 if none; others may be of any."""
 LAG_TAIL = 2.0
-"""Exponent of the long tail of the number of newer episodes, which is mostly 0."""
+"""Exponent of the long tail of the rank by age of the episode heard; most are the newest."""
 GUEST_SHARE, GUEST_HOURS = 0.2, 72
 """Share of newcomers who begin as guests, and maximum number of hours until they register."""
 FIRST_GUEST = 1_000_000_000
@@ -47,9 +45,9 @@ def make_series(
     show = catalogue.artist
     gap = np.where(np.bincount(show) < DAILY_ITEMS, 7, 1)
     last = days * rng.uniform(0, RUNNING, n_shows).clip(max=1) - gap * rng.random(n_shows)
-    irregularity = rng.random(n_shows) ** REGULARITY
+    irregularity = rng.random(n_shows)  # maximum deviation, relative to a week or day
     n_later = rank_within(show, rng) - 1 + irregularity[show] * rng.random(len(show))
-    published_day = last[show] - gap[show] * n_later
+    published_s = DAY_S * (last[show] - gap[show] * n_later)
     genre = pl.Series(WORDS["topics"]).gather(world.family[catalogue.artist_scene[show]])
     items = music["items"].select(
         "item_id",
@@ -57,10 +55,10 @@ def make_series(
         show_id="artist_id",
         genre=genre,
         description=pl.format("An episode of {}: {}.", names["name"].gather(show), genre),
-        added_at=BEGIN + pl.duration(seconds=(DAY_S * published_day).astype(int)),
+        added_at=BEGIN + pl.duration(seconds=published_s.astype(int)),
     )
     n_users = music["users"].height
-    is_guest = rng.random(n_users) < GUEST_SHARE
+    is_guest = rng.binomial(1, GUEST_SHARE, n_users)
     guest_hours = pl.Series(is_guest * rng.integers(GUEST_HOURS, size=n_users))
     guest_ids = pl.concat_list(pl.col("user_id") + FIRST_GUEST + 1)
     users = music["users"].with_columns(
@@ -70,7 +68,9 @@ def make_series(
     return {"users": users, "items": items, "names": names}
 
 
-def follow_shows(events: pl.DataFrame, users: pl.DataFrame, items: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+def follow_shows(
+    events: pl.DataFrame, users: pl.DataFrame, items: pl.DataFrame, rng: np.random.Generator
+) -> pl.DataFrame:
     """Turn events of music into events of series: most streams are of the show of an earlier event of the user.
 
     The episode is mostly the newest one at the time, and occurs once per user and signal.
@@ -81,7 +81,7 @@ def follow_shows(events: pl.DataFrame, users: pl.DataFrame, items: pl.DataFrame,
     row = np.arange(n)
     first_row = np.searchsorted(user, user)
     earlier = first_row + ((row - first_row) * rng.power(RECENCY, n)).astype(int)
-    follows = (signal == STREAM) & (signal[earlier] != SKIP) & (rng.random(n) < FOLLOW_SHARE)
+    follows = (signal == STREAM) & ~np.isin(signal[earlier], (SKIP, BAN)) & (rng.random(n) < FOLLOW_SHARE)
     source = np.where(follows, earlier, row)
     while (source[source] != source).any():
         source = source[source]
@@ -92,13 +92,13 @@ def follow_shows(events: pl.DataFrame, users: pl.DataFrame, items: pl.DataFrame,
     published = show_of_item * SHOW_S + (items["added_at"] - BEGIN).dt.total_seconds().to_numpy()
     order = np.argsort(published)
     first = np.searchsorted(show_of_item, show, sorter=order)
-    newest = np.searchsorted(published, show * SHOW_S + time_s, side="right", sorter=order) - 1
-    episode = order[np.maximum(newest - rng.zipf(LAG_TAIL, n) + 1, first)]
+    end = np.searchsorted(published, show * SHOW_S + time_s, side="right", sorter=order)
+    episode = order[np.maximum(end - rng.zipf(LAG_TAIL, n), first)]
     registered_s = (users["registered_at"] - BEGIN).dt.total_seconds().to_numpy()
     series = events.with_columns(
         user=user + FIRST_GUEST * (time_s < registered_s[user]),
         entity=pl.col("entity").replace(ARTIST_CODE, SHOW_CODE),
         target=np.where(is_item, episode, target),
-    ).filter(newest >= first)
+    ).filter(first < end)
     once = series.unique(("user", "signal", "entity", "target"), keep="first", maintain_order=True)
     return once.sort("user", "time_s", maintain_order=True)

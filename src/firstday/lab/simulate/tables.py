@@ -58,7 +58,9 @@ def simulate(settings: SimulationSettings, out: Path, *, progress: Progress = no
             events = simulate_block(block)
             if settings.series:
                 events = follow_shows(events, tables["users"][start:], tables["items"], rng)
-            rows["interactions"] += _write(_tabulate_events(events, start), folder / f"interactions/part-{number:05}.parquet")
+            rows["interactions"] += _write(
+                _tabulate_events(events, start), folder / f"interactions/part-{number:05}.parquet"
+            )
             progress("blocks of users", number + 1, len(starts))
     return rows
 
