@@ -44,11 +44,11 @@ def make_series(
     n_shows = names.height
     show = catalogue.artist
     gap = np.where(np.bincount(show) < DAILY_ITEMS, 7, 1)
-    last = days * rng.uniform(0, RUNNING, n_shows).clip(max=1) - gap * rng.random(n_shows)
-    irregularity = rng.random(n_shows)  # maximum deviation, relative to a week or day
-    n_later = rank_within(show, rng) - 1 + irregularity[show] * rng.random(len(show))
-    published_s = DAY_S * (last[show] - gap[show] * n_later)
-    genre = pl.Series(WORDS["topics"]).gather(world.family[catalogue.artist_scene[show]])
+    end = days * rng.uniform(0, RUNNING, n_shows).clip(max=1) + gap * rng.random(n_shows)
+    irregularity = rng.random(n_shows)  # maximum deviation from the weekly or daily rhythm
+    n_gaps = rank_within(show, rng) + irregularity[show] * rng.random(len(show))
+    published_s = DAY_S * (end[show] - gap[show] * n_gaps)
+    genre = pl.Series(WORDS["topics"]).gather(world.family[catalogue.scene])
     items = music["items"].select(
         "item_id",
         "title",
@@ -58,12 +58,11 @@ def make_series(
         added_at=BEGIN + pl.duration(seconds=published_s.astype(int)),
     )
     n_users = music["users"].height
-    is_guest = rng.binomial(1, GUEST_SHARE, n_users)
-    guest_hours = pl.Series(is_guest * rng.integers(GUEST_HOURS, size=n_users))
-    guest_ids = pl.concat_list(pl.col("user_id") + FIRST_GUEST + 1)
+    is_guest = rng.random(n_users) < GUEST_SHARE
+    guest_hours = is_guest * rng.integers(1, GUEST_HOURS, n_users)
     users = music["users"].with_columns(
         registered_at=pl.col("registered_at") + pl.duration(hours=guest_hours),
-        guest_ids=pl.when(guest_hours > 0).then(guest_ids),
+        guest_ids=pl.when(is_guest).then(pl.concat_list(pl.col("user_id") + FIRST_GUEST + 1)),
     )
     return {"users": users, "items": items, "names": names}
 
@@ -100,5 +99,5 @@ def follow_shows(
         entity=pl.col("entity").replace(ARTIST_CODE, SHOW_CODE),
         target=np.where(is_item, episode, target),
     ).filter(first < end)
-    once = series.unique(("user", "signal", "entity", "target"), keep="first", maintain_order=True)
-    return once.sort("user", "time_s", maintain_order=True)
+    once = ("user", "signal", "entity", "target")
+    return series.unique(once, keep="first", maintain_order=True).sort("user", "time_s", maintain_order=True)
