@@ -22,7 +22,7 @@ DAILY_ITEMS = 80
 """Minimum number of episodes of a daily show; other shows are weekly."""
 RUNNING = 5.0
 """One in so many shows ends during the log."""
-KEPT_SHARE = 0.5
+KEPT_SHARE = 0.6
 """Share of events of music that remain, since people hear fewer episodes than songs."""
 FOLLOW_SHARE, RECENCY = 0.9, 2.0
 """Share of streams of the show of an earlier event, and preference for recent ones, 1 if none; others may be of any."""
@@ -58,10 +58,9 @@ def make_series(
         added_at=BEGIN + pl.duration(seconds=published_s.astype(int)),
     )
     n_users = music["users"].height
-    is_guest = rng.random(n_users) < GUEST_SHARE
-    guest_hours = is_guest * rng.integers(1, GUEST_HOURS, n_users)
+    is_guest = pl.Series(rng.random(n_users) < GUEST_SHARE)
     users = music["users"].with_columns(
-        registered_at=pl.col("registered_at") + pl.duration(hours=guest_hours),
+        registered_at=pl.col("registered_at") + pl.duration(hours=is_guest * rng.integers(1, GUEST_HOURS, n_users)),
         guest_ids=pl.when(is_guest).then(pl.concat_list(pl.col("user_id") + FIRST_GUEST + 1)),
     )
     return {"users": users, "items": items, "names": names}
