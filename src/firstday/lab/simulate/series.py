@@ -46,7 +46,7 @@ def make_series(
     gap = np.where(np.bincount(show) < DAILY_ITEMS, 7, 1)
     end = days * rng.uniform(0, RUNNING, n_shows).clip(max=1) + gap * rng.random(n_shows)
     irregularity = rng.random(n_shows)  # maximum deviation from the weekly or daily rhythm
-    n_gaps = rank_within(show, rng) + irregularity[show] * rng.random(len(show))
+    n_gaps = rank_within(show, rng) + irregularity[show] * rng.random(show.size)
     published_s = DAY_S * (end[show] - gap[show] * n_gaps)
     genre = pl.Series(WORDS["topics"]).gather(world.family[catalogue.scene])
     items = music["items"].select(
@@ -60,7 +60,8 @@ def make_series(
     n_users = music["users"].height
     is_guest = pl.Series(rng.random(n_users) < GUEST_SHARE)
     users = music["users"].with_columns(
-        registered_at=pl.col("registered_at") + pl.duration(hours=is_guest * rng.integers(1, GUEST_HOURS, n_users)),
+        registered_at=pl.col("registered_at")
+        + pl.duration(hours=1) * (is_guest * rng.integers(1, GUEST_HOURS, n_users)),
         guest_ids=pl.when(is_guest).then(pl.concat_list(pl.col("user_id") + FIRST_GUEST + 1)),
     )
     return {"users": users, "items": items, "names": names}
@@ -75,7 +76,7 @@ def follow_shows(
     """
     events = events.filter(rng.random(events.height) < KEPT_SHARE, pl.col("entity") <= ARTIST_CODE)
     user, time_s, signal, entity, target = events.select("user", "time_s", "signal", "entity", "target").to_numpy().T
-    n = len(user)
+    n = user.size
     row = np.arange(n)
     first_row = np.searchsorted(user, user)
     earlier = first_row + ((row - first_row) * rng.power(RECENCY, n)).astype(int)
@@ -98,5 +99,5 @@ def follow_shows(
         entity=pl.col("entity").replace(ARTIST_CODE, SHOW_CODE),
         target=np.where(is_item, episode, target),
     ).filter(first < end)
-    once = ("user", "signal", "entity", "target")
-    return series.unique(once, keep="first", maintain_order=True).sort("user", "time_s", maintain_order=True)
+    once = series.unique(("user", "signal", "entity", "target"), keep="first", maintain_order=True)
+    return once.sort("user", "time_s", maintain_order=True)
