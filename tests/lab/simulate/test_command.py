@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import polars as pl
+import pytest
 from typer.testing import CliRunner
 
 from firstday.cli.main import app
@@ -24,9 +25,15 @@ def test_it_says_what_was_written_and_what_to_do_next(tmp_path: Path) -> None:
     assert following == f"Next: firstday evaluate {tmp_path}/t"
 
 
-def test_json_is_for_scripts(tmp_path: Path) -> None:
-    done = runner.invoke(app, ["lab", "simulate", str(tmp_path), *SIZES, "--seed", "5", "--layout", "tables", "--json"])
+@pytest.mark.parametrize(
+    ("layout", "names"),
+    [
+        ("tables", ("interactions/*", "users", "friends", "items", "collections", "names")),
+        ("series", ("interactions/*", "users", "items", "names")),
+    ],
+)
+def test_json_is_for_scripts(tmp_path: Path, layout: str, names: tuple[str, ...]) -> None:
+    done = runner.invoke(app, ["lab", "simulate", str(tmp_path), *SIZES, "--seed", "5", "--layout", layout, "--json"])
     assert done.exit_code == 0, done.output
-    names = ("interactions/*", "users", "friends", "items", "collections", "names")
     rows = {name.removesuffix("/*"): pl.read_parquet(tmp_path / f"{name}.parquet").height for name in names}
     assert json.loads(done.stdout) == {"tables": str(tmp_path), "seed": 5, "days": 10, "rows": rows}

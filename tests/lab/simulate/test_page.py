@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firstday.lab.simulate import behavior, music, people, world
+from firstday.lab.simulate import behavior, music, people, series, world
 from firstday.lab.simulate.simulation_settings import SimulationSettings
 
 PAGE = " ".join((Path(__file__).parents[3] / "docs" / "simulator.md").read_text(encoding="utf-8").split())
@@ -47,6 +47,11 @@ S = SimulationSettings(20_000, 10_000)
         f"{100 * behavior.SEARCH_SHARE:.0f} % of sessions open with a search",
         "names {} to {} artists".format(*behavior.ONBOARDING_ARTISTS),
         f"one file for each {S.block_users:,} users",
+        f"{music.SHOW_ITEMS:.0f} episodes on average: daily from {series.DAILY_ITEMS} episodes, else weekly",
+        f"one in {series.RUNNING:.0f} ends during the log. {100 * series.KEPT_SHARE:.0f} % of the events remain",
+        f"{100 * series.FOLLOW_SHARE:.0f} % of streams copy the show",
+        f"(the rank has a long tail, exponent {series.LAG_TAIL})",
+        f"{100 * series.GUEST_SHARE:.0f} % of users begin as guests, for less than {series.GUEST_HOURS} hours",
     ],
 )
 def test_the_page_states_the_parameters_of_the_code(phrase: str) -> None:

@@ -55,10 +55,14 @@ def test_every_block_of_the_paper_that_is_logged_occurs(events: pl.DataFrame) ->
     assert set(events.select("signal", pl.col("entity").fill_null("item")).unique().rows()) == BLOCKS
 
 
-def test_one_seed_gives_the_same_bytes(small: Path, tmp_path: Path) -> None:
-    simulate(SMALL, tmp_path)  # which is an empty folder
-    assert content(tmp_path) == content(small)
-    assert [name for name in content(small) if name.startswith("interactions/")] == [
+@pytest.mark.parametrize("settings", [SMALL, replace(SMALL, series=True)])
+def test_one_seed_gives_the_same_bytes(settings: SimulationSettings, tmp_path: Path) -> None:
+    folder, again = tmp_path / "once", tmp_path / "again"
+    again.mkdir()  # an empty folder
+    for out in (folder, again):
+        simulate(settings, out)
+    assert content(folder) == content(again)
+    assert [name for name in content(folder) if name.startswith("interactions/")] == [
         f"interactions/part-0000{block}.parquet" for block in range(3)
     ]
 
@@ -80,10 +84,13 @@ def test_files_are_sorted_by_user_and_time_and_share_no_user(service: Path) -> N
         last = rows["user_id"].max()  # type: ignore[assignment]
 
 
+@pytest.mark.parametrize("series", [False, True])
 @pytest.mark.parametrize(("n_users", "n_items", "days"), [(20, 20, 2), (50, 30, 5), (20, 1_500, 31), (400, 20, 10)])
-def test_tiny_services_work(tmp_path: Path, n_users: int, n_items: int, days: int) -> None:
-    written = simulate(SimulationSettings(n_users, n_items, days=days, block_users=19), tmp_path / "tables")
-    assert check_tables(tmp_path / "tables").faults == ()
+def test_tiny_services_work(tmp_path: Path, n_users: int, n_items: int, days: int, series: bool) -> None:
+    settings = SimulationSettings(n_users, n_items, days=days, block_users=19, series=series)
+    written = simulate(settings, tmp_path / "tables")
+    checked = check_tables(tmp_path / "tables")
+    assert (checked.faults, checked.notes) == ((), ())
     assert (written["users"], written["items"]) == (n_users, n_items)
     assert written["interactions"] > 0
 

@@ -35,8 +35,8 @@ MORE_ON_DAY_ONE = 2.0
 
 SIGNALS = pl.Series(["stream", "skip", "favorite", "ban", "search", "onboarding"])
 STREAM, SKIP, FAVORITE, BAN, SEARCH, ONBOARDING = range(len(SIGNALS))
-ENTITIES = pl.Series(["item", "artist", "album", "playlist"])
-ITEM_CODE, ARTIST_CODE, ALBUM_CODE, PLAYLIST_CODE = range(len(ENTITIES))
+ENTITIES = pl.Series(["item", "artist", "album", "playlist", "show"])
+ITEM_CODE, ARTIST_CODE, ALBUM_CODE, PLAYLIST_CODE, SHOW_CODE = range(len(ENTITIES))
 
 STRANGE_SHARE = 0.08
 """Share of streams from a random scene, as autoplay produces."""

@@ -1,4 +1,4 @@
-"""firstday lab simulate: simulate a music service over time, as tables or in the layout of the paper's data."""
+"""firstday lab simulate: simulate a service over time, as tables or in the layout of the paper's data."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ def simulate(
         int, typer.Option(min=0, max=MAX_SEED, help="Random seed; the same seed gives the same files.")
     ] = 0,
     layout: Annotated[
-        Literal["tables", "deezer-kdd21"],
-        typer.Option(help="Output: tables that firstday reads, or the paper's released data in both spaces."),
+        Literal["tables", "series", "deezer-kdd21"],
+        typer.Option(help="Output: tables of music, tables of series, or the paper's released data in both spaces."),
     ] = "tables",
     as_json: JsonFlag = False,
 ) -> None:
-    """Simulate a music service over time and write its tables to OUT, in chunks.
+    """Simulate a service over time and write its tables to OUT, in chunks: of music, or of series with new episodes.
 
     Example: firstday lab simulate tables --users 20000 --items 10000
+    Example: firstday lab simulate shows --users 20000 --items 10000 --layout series
     """
     began = perf_counter()
     write = simulate_tables
@@ -44,7 +45,8 @@ def simulate(
         key = "folder"
         next_command = f"lab reproduce {out} --space svd"
     with open_progress() as progress:
-        rows = write(SimulationSettings(users, items, days=days, seed=seed), out, progress=progress)
+        settings = SimulationSettings(users, items, days=days, seed=seed, series=layout == "series")
+        rows = write(settings, out, progress=progress)
     if as_json:
         print_json({"seed": seed, "days": days, key: str(out), "rows": rows})
         return

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from firstday.lab.simulate.choices import Choices
+from firstday.lab.simulate.simulation_settings import SimulationSettings
 from firstday.lab.simulate.world import World
 
 _WORDS = tomllib.loads((resources.files("firstday.lab.simulate") / "words.toml").read_text("utf-8"))
@@ -36,8 +37,8 @@ TITLE_PATTERNS = {
 }
 SCENES = {"{places} {styles}": 1.0}
 
-ARTIST_ITEMS = 8.0
-"""Mean number of items per artist."""
+ARTIST_ITEMS, SHOW_ITEMS = 8.0, 40.0
+"""Mean number of items per artist, and per show."""
 ARTIST_TAIL, ARTIST_SHIFT = 1.2, 3.0
 """Long tail of artists in a scene: popularity is `(shift + rank) ** -tail`; the shift makes the top artists similar."""
 ITEM_TAIL = 0.8
@@ -85,17 +86,19 @@ class MusicCatalogue:
     playlists_by_scene: Choices
 
 
-def make_catalogue(n_items: int, world: World, rng: np.random.Generator) -> MusicCatalogue:
+def make_catalogue(settings: SimulationSettings, world: World, rng: np.random.Generator) -> MusicCatalogue:
     """Draw the artists of every scene with their items, albums and playlists; larger audiences have more artists."""
+    n_items = settings.n_items
     n_scenes = len(world.family)
     audience = world.audience.mean(axis=0)
-    n_artists = max(n_scenes, round(n_items / ARTIST_ITEMS))
+    artist_items = SHOW_ITEMS if settings.series else ARTIST_ITEMS
+    n_artists = max(n_scenes, round(n_items / artist_items))
     artist_scene = _assign(n_artists, audience**0.7, rng)
-    fame = (ARTIST_SHIFT + _rank_within(artist_scene, rng)) ** -ARTIST_TAIL
+    fame = (ARTIST_SHIFT + rank_within(artist_scene, rng)) ** -ARTIST_TAIL
     # Famous artists have more items. Shuffled, so that indices do not reveal popularity.
     size = fame**0.5 * rng.lognormal(0, 0.6, n_artists)
     artist = _assign(n_items, size, rng)
-    share_of_artist = _rank_within(artist, rng) ** -ITEM_TAIL
+    share_of_artist = rank_within(artist, rng) ** -ITEM_TAIL
     weight = fame[artist] * share_of_artist * rng.lognormal(0, NOISE, n_items)
 
     in_family = Choices.of_entries(world.family, np.arange(n_scenes), np.ones(n_scenes))
@@ -120,7 +123,7 @@ def make_catalogue(n_items: int, world: World, rng: np.random.Generator) -> Musi
     album = first_album[artist] + rng.integers(n_albums[artist])
     _, album = np.unique(album, return_inverse=True)  # drop albums without items
     chart_weight = (world.audience[:, scene] * share) ** CHART_POWER
-    playlist_weight = 1 / _rank_within(playlist_scene, rng)
+    playlist_weight = 1 / rank_within(playlist_scene, rng)
     return MusicCatalogue(
         scene,
         artist,
@@ -143,7 +146,7 @@ def _assign(n: int, weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return rng.permutation(np.r_[np.arange(n_groups), others])
 
 
-def _rank_within(group: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def rank_within(group: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Assign each member a random rank within its group, from 1: float64, shape (n,)."""
     members = pl.DataFrame({"group": group, "chance": rng.random(len(group))})
     ranks = members.select(pl.col("chance").rank("ordinal").over("group"))

@@ -16,6 +16,7 @@ class SimulationSettings:
 
     Each interactions file has a block of `block_users` users with its own random stream, so this changes the data.
     `before_share` of the users registered before the log, and nobody registers on its last `quiet_days`.
+    With `series`, artists are shows that publish their items as episodes.
     """
 
     n_users: int
@@ -25,6 +26,7 @@ class SimulationSettings:
     block_users: int = 10_000
     before_share: float = 0.5
     quiet_days: int = 0
+    series: bool = False
 
     @property
     def end_s(self) -> int:

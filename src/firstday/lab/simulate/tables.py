@@ -23,6 +23,7 @@ from firstday.lab.simulate.music import (
     make_catalogue,
 )
 from firstday.lab.simulate.people import People, draw_friends, make_people
+from firstday.lab.simulate.series import follow_shows, make_series
 from firstday.lab.simulate.simulation_settings import BEGIN, SimulationSettings
 from firstday.lab.simulate.world import AGES, COUNTRIES, ZONES, make_world
 from firstday.progress import Progress, no_progress
@@ -35,16 +36,21 @@ def simulate(settings: SimulationSettings, out: Path, *, progress: Progress = no
     Equal settings give equal files. `out` must be new or empty, and appears only once all tables are written.
     """
     # An independent random stream per part, so that changing one part leaves the others unchanged.
-    rng = np.random.default_rng(settings.seed)
-    world_rng, catalogue_rng, people_rng, friends_rng, names_rng, blocks_rng = rng.spawn(6)
+    rngs = np.random.default_rng(settings.seed).spawn(6)
+    world_rng, catalogue_rng, people_rng, friends_rng, names_rng, blocks_rng = rngs
     with new_folder(out) as folder:
         starts = range(0, settings.n_users, settings.block_users)
         progress("blocks of users", 0, len(starts))
         world = make_world(settings.n_items, world_rng)
-        catalogue = make_catalogue(settings.n_items, world, catalogue_rng)
+        catalogue = make_catalogue(settings, world, catalogue_rng)
         people = make_people(settings, world, people_rng)
-        of_users = {"users": _tabulate_users(people), "friends": draw_friends(people, friends_rng)}
-        tables = of_users | _tabulate_catalogue(catalogue, names_rng)
+        tables = {
+            "users": _tabulate_users(people),
+            "friends": draw_friends(people, friends_rng),
+            **_tabulate_catalogue(catalogue, names_rng),
+        }
+        if settings.series:
+            tables = make_series(tables, catalogue, world, settings.days, catalogue_rng)
         rows = {"interactions": 0}
         for name, table in tables.items():
             rows[name] = _write(table, folder / f"{name}.parquet")
@@ -52,8 +58,11 @@ def simulate(settings: SimulationSettings, out: Path, *, progress: Progress = no
         for number, (start, rng) in enumerate(zip(starts, blocks_rng.spawn(len(starts)), strict=True)):
             part = people.take(slice(start, start + settings.block_users))
             block = Block(settings.end_s, catalogue, part, rng)
-            events = _tabulate_events(simulate_block(block), start)
-            rows["interactions"] += _write(events, folder / f"interactions/part-{number:05}.parquet")
+            events = simulate_block(block)
+            if settings.series:
+                events = follow_shows(events, tables["users"][start:], tables["items"], rng)
+            interactions = _tabulate_events(events, start)
+            rows["interactions"] += _write(interactions, folder / f"interactions/part-{number:05}.parquet")
             progress("blocks of users", number + 1, len(starts))
     return rows
 
@@ -123,8 +132,8 @@ def _tabulate_catalogue(catalogue: MusicCatalogue, rng: np.random.Generator) -> 
 def _tabulate_events(events: pl.DataFrame, first_user: int) -> pl.DataFrame:
     """Build the interactions table of a block."""
     is_item = pl.col("entity") == ITEM_CODE
-    entity = pl.lit(ENTITIES).gather(pl.col("entity"))
-    signal = pl.lit(SIGNALS).gather(pl.col("signal"))
+    entity = pl.lit(ENTITIES).gather("entity")
+    signal = pl.lit(SIGNALS).gather("signal")
     return events.select(
         user_id=pl.col("user") + first_user,
         item_id=pl.when(is_item).then("target"),

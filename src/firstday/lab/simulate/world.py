@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import resources
 
 import numpy as np
 import polars as pl
@@ -15,32 +16,7 @@ AGE_WEIGHTS = (AGES - 10.0) ** 1.5 * np.exp(-(AGES - 10.0) / 9.0)
 AGE_SHARES = AGE_WEIGHTS / AGE_WEIGHTS.sum()
 """Share of users by age: the mode is about 24, with a long right tail."""
 
-ZONES = pl.DataFrame(
-    [
-        ("FR", "fr", "Europe/Paris", 1, 0.17),
-        ("BR", "pt", "America/Sao_Paulo", -3, 0.132),
-        ("BR", "pt", "America/Manaus", -4, 0.018),
-        ("DE", "de", "Europe/Berlin", 1, 0.11),
-        ("US", "en", "America/New_York", -5, 0.047),
-        ("US", "en", "America/Chicago", -6, 0.029),
-        ("US", "en", "America/Denver", -7, 0.007),
-        ("US", "en", "America/Los_Angeles", -8, 0.017),
-        ("GB", "en", "Europe/London", 0, 0.09),
-        ("MX", "es", "America/Mexico_City", -6, 0.072),
-        ("MX", "es", "America/Tijuana", -8, 0.008),
-        ("IT", "it", "Europe/Rome", 1, 0.06),
-        ("ES", "es", "Europe/Madrid", 1, 0.0576),
-        ("ES", "es", "Atlantic/Canary", 0, 0.0024),
-        ("CO", "es", "America/Bogota", -5, 0.05),
-        ("PL", "pl", "Europe/Warsaw", 1, 0.04),
-        ("NL", "nl", "Europe/Amsterdam", 1, 0.03),
-        ("BE", "fr", "Europe/Brussels", 1, 0.02),
-        ("AT", "de", "Europe/Vienna", 1, 0.02),
-        ("SE", "sv", "Europe/Stockholm", 1, 0.02),
-    ],
-    schema=["country", "language", "zone", "offset_h", "share"],
-    orient="row",
-)
+ZONES = pl.read_csv((resources.files("firstday.lab.simulate") / "zones.csv").read_bytes())
 """Time zones: ISO 3166 code and language of the country, IANA name, UTC offset in winter, share of all users."""
 COUNTRIES = ZONES.group_by("country", "language", maintain_order=True).agg(pl.col("share").sum())
 
