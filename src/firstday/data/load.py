@@ -14,6 +14,7 @@ import polars as pl
 
 from firstday.config import Config, SignalConfig
 from firstday.data.dataset import ASSIGNMENT_TYPES, Dataset, Entity, Group
+from firstday.data.entity_as_item import use_entity_as_item
 from firstday.data.events import Events
 from firstday.data.fields import place_vectors, read_columns
 from firstday.data.ids import Ids
@@ -81,6 +82,7 @@ def check_tables(
         indexed = read_interactions(interactions, vocabulary, findings)
         check_tallies(findings, signals)
         if indexed is not None and not findings.faults:
+            frames, vocabulary, indexed = use_entity_as_item((frames, vocabulary, indexed), findings)
             catalogue = assemble_catalogue(frames, vocabulary, find_groups(frames), findings)
             dataset = add_users(name, catalogue, frames, indexed, findings, are_all=True)
     except DataError as error:  # a damaged file
@@ -132,13 +134,13 @@ def find_vocabulary(tables: Collection[str], frames: Frames, signals: SignalConf
     users = index_ids(frames, "users")
     items = index_ids(frames, "items")
     are_readable = {"items", "collections"} & set(tables) <= set(frames)
-    entities = _find_entities(frames, items or Ids.of([])) if are_readable else None
+    entities = find_entities(frames, items or Ids.of([])) if are_readable else None
     faulty = {entity_of_column(fault.column) for fault in findings.faults if fault.table == "items"}
     derived = {"users", "items"} - set(tables)
     return Vocabulary(users, items, entities, signals, faulty, frames.get("guests"), derived)
 
 
-def _find_entities(frames: Frames, items: Ids) -> dict[str, Entity]:
+def find_entities(frames: Frames, items: Ids) -> dict[str, Entity]:
     """Collect the entities other than items, from columns of `items` and from `collections`."""
     table = frames.get("items", pl.DataFrame())
     parts = [pl.DataFrame(schema={"item_id": pl.Null, "entity": pl.String, "entity_id": pl.String})]
@@ -147,7 +149,7 @@ def _find_entities(frames: Frames, items: Ids) -> dict[str, Entity]:
         parts.append(table.select("item_id", entity=entity, entity_id=column).explode("entity_id"))
     if "collections" in frames:
         parts.append(frames["collections"].select("item_id", "entity", pl.col("entity_id").cast(pl.String)))
-    rows = pl.concat(parts, how="vertical_relaxed").drop_nulls().sort("entity")
+    rows = pl.concat(parts, how="vertical_relaxed").drop_nulls("entity_id").sort("entity")
     entities = {}
     for (name,), members in rows.group_by("entity", maintain_order=True):
         ids = Ids.of(members["entity_id"].unique().sort())

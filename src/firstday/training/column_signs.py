@@ -12,6 +12,7 @@ import polars as pl
 from firstday.data.dataset import Dataset
 from firstday.features.catalogue import Catalogue
 from firstday.tables.categories import DAY
+from firstday.tables.schema import NEWEST
 
 COLUMN = "column "
 """Prefix of these signs, before the name of the column."""
@@ -27,7 +28,8 @@ def measure_columns(catalogue: Catalogue, dataset: Dataset) -> dict[str, float]:
     is_known = items >= 0
     known = items.filter(is_known)
     signs = {}
-    for name, column in catalogue.columns.items() if len(known) >= MIN_ITEMS else ():
+    columns = {name: column for name, column in catalogue.columns.items() if name not in NEWEST}
+    for name, column in columns.items() if len(known) >= MIN_ITEMS else ():
         before = column.filter(is_known)
         now = dataset.columns.get(name)
         after = now.gather(known) if now is not None and now.dtype == column.dtype else before.clear(len(known))

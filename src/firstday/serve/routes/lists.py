@@ -198,7 +198,9 @@ def _as_json(
         "segment_size": recommendation.segment_size,
         "score_scale": recommendation.score_scale,
         "n_ranked": recommendation.n_ranked,
-        "items": [{"item_id": one.item_id, "title": one.title, "score": one.score} for one in recommendation],
+        "items": [
+            {"item_id": one.item_id, "title": one.title, "score": one.score, **one.newest} for one in recommendation
+        ],
         "ignored": recommendation.ignored[:MAX_IGNORED_SIGNALS],
         "notes": recommendation.notes,
         "list_id": list_id,
