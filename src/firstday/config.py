@@ -462,7 +462,7 @@ class Config(Section):
     """How users are split and day ones are formed. `auto`: `registration` if the log has a clock
     ([protocols](protocols.md)), otherwise `sampled`."""
     item: str = "item"
-    """The recommended entity: `item`, or another entity of the tables, such as `show`, whose members then are the items
+    """What lists recommend: `item`, or another entity of the tables, such as `show`, whose members then are the items
     ([tables](tables.md#another-entity-as-the-item)). The model applies it to the tables of newcomers, too."""
     methods: tuple[str, ...] = ()
     """Additional methods to train: `item_item`, `user_user`, `ease`, `als_fold_in` and `mult_dae`, the cold models from
@@ -496,11 +496,6 @@ class Config(Section):
         if value not in {"", *available_timezones()}:
             raise ValueError(f"{value!r} is not a time zone; give an IANA name, such as Europe/Paris")
         return value
-
-    @field_validator("item")
-    @classmethod
-    def _is_entity(cls, value: str) -> str:
-        return value.removesuffix("_id")
 
     @property
     def components(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import repeat
 from numbers import Integral
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,29 +22,22 @@ from firstday.model.trained_model import TrainedModel
 from firstday.recommend.query import Answer
 from firstday.recommend.scales import FILLS_UP, is_fraction
 from firstday.recommend.spec import OWN_SCALE
-from firstday.tables.schema import NEWEST, NEWEST_ITEM, NEWEST_TITLE
+from firstday.tables.schema import NEWEST
 
 
 class RecommendedItem(NamedTuple):
     """One item of a list: the caller's id, the title or "", and the score on `Recommendation.score_scale`.
 
     Popular items that fill up a short list score 0. The propensity is the probability that the strategy shows the item
-    at this rank, given the ranks above; it is below 1 only if the strategy draws items at random, as `explore` does. If
-    items are members of an entity (`Config.item`), the newest item of each comes along: its id as text, and its title.
+    at this rank, given the ranks above; it is below 1 only if the strategy draws items at random, as `explore` does.
+    `newest` has the columns `newest_item` and `newest_title` of the items, if there are any: see `Config.item`.
     """
 
     item_id: Any
     title: str
     score: float
     propensity: float = 1.0
-    newest_item: str | None = None
-    newest_title: str | None = None
-
-    @property
-    def newest(self) -> dict[str, str | None]:
-        """The columns of the newest item by name; empty without one."""
-        newest = {NEWEST_ITEM: self.newest_item, NEWEST_TITLE: self.newest_title}
-        return newest if self.newest_item is not None else {}
+    newest: Mapping[str, str | None] = MappingProxyType({})
 
 
 @readable
@@ -91,7 +85,7 @@ class Recommendation:
 
     def to_json(self) -> dict[str, Any]:
         """Return the recommendation as JSON values."""
-        items = [{name: value for name, value in item._asdict().items() if value is not None} for item in self.items]
+        items = [{**dict(zip(item._fields, item[:-1], strict=False)), **item.newest} for item in self.items]
         return {**vars(self), "items": items}
 
     def to_rows(self) -> list[tuple[str, str, str, str]]:
@@ -229,7 +223,7 @@ def frame_lists(catalogue: Catalogue, user_ids: pl.Series, answer: Answer) -> pl
             "score": answer.scores[row, position],
             "route": answer.routes[row].astype(str),
             "scale": scales.astype(str),
-            **{name: catalogue.columns[name].gather(items) for name in NEWEST if name in catalogue.columns},
+            **_find_newest(catalogue, items),
         }
     )
 
@@ -242,6 +236,11 @@ def name_items(
     items = items[listed]
     titles = map(catalogue.title_of, items.tolist())
     ids = catalogue.items.take(items).to_list()
-    columns = catalogue.columns
-    newest = [columns[name].gather(items) if name in columns else repeat(None) for name in NEWEST]
-    return tuple(map(RecommendedItem, ids, titles, scores[listed].tolist(), propensities[listed].tolist(), *newest))
+    columns = _find_newest(catalogue, items)
+    newest = pl.DataFrame(columns).to_dicts() if columns else repeat({})
+    return tuple(map(RecommendedItem, ids, titles, scores[listed].tolist(), propensities[listed].tolist(), newest))
+
+
+def _find_newest(catalogue: Catalogue, items: np.ndarray) -> dict[str, pl.Series]:
+    """Return the columns `NEWEST` of some items, as far as the catalogue has them."""
+    return {name: catalogue.columns[name].gather(items) for name in NEWEST if name in catalogue.columns}

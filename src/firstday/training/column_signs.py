@@ -28,9 +28,10 @@ def measure_columns(catalogue: Catalogue, dataset: Dataset) -> dict[str, float]:
     is_known = items >= 0
     known = items.filter(is_known)
     signs = {}
-    columns = {name: column for name, column in catalogue.columns.items() if name not in NEWEST}
-    for name, column in columns.items() if len(known) >= MIN_ITEMS else ():
+    for name, column in catalogue.columns.items() if len(known) >= MIN_ITEMS else ():
         before = column.filter(is_known)
+        if name in NEWEST:
+            continue
         now = dataset.columns.get(name)
         after = now.gather(known) if now is not None and now.dtype == column.dtype else before.clear(len(known))
         signs[f"{COLUMN}{name}"] = _share_alike(before, after)
