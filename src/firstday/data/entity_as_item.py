@@ -47,9 +47,10 @@ def use_entity_as_item(dataset: Dataset, items: pl.DataFrame, findings: Findings
     n_interactions = np.bincount(of_items["target_ix"], minlength=len(dataset.items))
     is_left_out = members.lengths() == 0
     advice = f"they and {n_interactions[is_left_out].sum():,} interactions with them were left out"
-    findings.note_rows("items", is_left_out.sum(), len(is_left_out), f"have no {name}", advice)
+    findings.note_rows("items", is_left_out.sum(), len(is_left_out), f"have no {name}", advice, noun="items")
     newest_last = items.sort("item_id").with_row_index("item_ix")[_order_items(dataset, n_interactions)]
     table = _group_items(newest_last, links, entity, name)
+    newest = table.drop_in_place("item_ix")
     entities = {other: replace(of, items=of.items.through(members).ones()) for other, of in dataset.entities.items()}
     del entities[name]
     return replace(
@@ -57,16 +58,16 @@ def use_entity_as_item(dataset: Dataset, items: pl.DataFrame, findings: Findings
         items=entity.ids,
         events=Events.of(pl.concat([linked, others]).with_columns(target_ix="member_ix")),
         entities=entities,
-        item_vectors=take_rows(dataset.item_vectors, table["item_ix"].to_numpy()),
+        item_vectors=take_rows(dataset.item_vectors, newest.to_numpy()),
         impressions=dataset.impressions and dataset.impressions.map(partial(link_shown, links=links)),
-        new_items=None if dataset.new_items is None else table.drop("item_ix").drop_nulls(NEWEST_ITEM),
-        columns=fill_lists(find_item_columns(table.drop("item_ix"))),
+        new_items=None if dataset.new_items is None else table.drop_nulls(NEWEST_ITEM),
+        columns=fill_lists(find_item_columns(table)),
         **read_columns(Dataset, "items", table),
     )
 
 
 def _order_items(dataset: Dataset, n_interactions: np.ndarray) -> np.ndarray:
-    """Return the indexes of items, the newest last, without times the most used; those that are not listed are first."""
+    """Return the indexes of items: those that are not listed, then the others, the newest (or most used) last."""
     seen = find_first_seen(dataset)
     seen[seen > time() * 1e6] = -1
     seen[dataset.unlisted] = -2
