@@ -26,7 +26,7 @@ NAMES = pl.DataFrame(
 
 def add_columns(tables: Tables) -> Tables:
     """Add what items may have: i2 is the newest item of a1 that may be listed."""
-    columns = {
+    columns: dict[str, list[Any]] = {
         "added_at": [noon(2), noon(3), noon(4), noon(5)],
         "recommendable": [None, True, False, True],
         "year": [2020, 2021, 2022, 2023],
@@ -128,6 +128,12 @@ def test_an_artist_is_shown_at_the_best_position_and_has_the_vector_of_the_newes
     assert found == [("u1", "a2", 1, False), ("u1", "a1", 2, True), ("u2", "a1", 1, False)]
     assert dataset.item_vectors is not None
     assert dataset.item_vectors.tolist() == [[2, 0], [3, 0]]
+
+
+def test_spark_refuses_other_entities(five_users: Tables) -> None:
+    spark = pytest.importorskip("firstday.engine.spark.engine")
+    with pytest.raises(ConfigError, match="artist"):
+        spark.check_tables(five_users, config=ARTISTS, drop_bad_rows=0.0)
 
 
 def test_an_unknown_entity_is_refused_with_those_there_are(five_users: Tables) -> None:
