@@ -8,6 +8,7 @@ from time import time
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 
 from firstday.data.dataset import Dataset, Entity
 from firstday.data.events import ITEM, Events
@@ -18,7 +19,7 @@ from firstday.data.user_rows import take_rows
 from firstday.errors import ConfigError
 from firstday.tables.categories import entity_of_column
 from firstday.tables.faults import Findings
-from firstday.tables.schema import NEWEST_ITEM, NEWEST_TITLE
+from firstday.tables.schema import NEWEST, NEWEST_ITEM, NEWEST_TITLE
 
 TEXTS = pl.List(pl.String)
 
@@ -33,17 +34,12 @@ def use_entity_as_item(dataset: Dataset, items: pl.DataFrame, findings: Findings
     if name == ITEM:
         return dataset
     if name not in dataset.entities:
-        choice = ", ".join(dataset.entities) or "none"
-        raise ConfigError(f"item: is {name!r}; give item, or another entity of the tables ({choice}).")
+        raise ConfigError(f"item: is {name!r}; give one of {', '.join([ITEM, *dataset.entities])}.")
     entity = dataset.entities[name]
     members = entity.items.transpose()
     links = pl.DataFrame({"item_ix": members.row_of_entry(), "member_ix": members.columns}).cast(pl.Int32)
     rows = dataset.events.whole()
-    of_items = rows.filter(pl.col("entity") == ITEM)
-    linked = of_items.join(links, left_on="target_ix", right_on="item_ix")
-    others = rows.filter(pl.col("entity") != ITEM).with_columns(
-        pl.col("entity").replace(name, ITEM), member_ix="target_ix"
-    )
+    of_items = rows.filter(entity=ITEM)
     n_interactions = np.bincount(of_items["target_ix"], minlength=len(dataset.items))
     is_left_out = members.lengths() == 0
     advice = f"they and {n_interactions[is_left_out].sum():,} interactions with them were left out"
@@ -56,7 +52,7 @@ def use_entity_as_item(dataset: Dataset, items: pl.DataFrame, findings: Findings
     return replace(
         dataset,
         items=entity.ids,
-        events=Events.of(pl.concat([linked, others]).with_columns(target_ix="member_ix")),
+        events=Events.of(_link_rows(rows, name, links)),
         entities=entities,
         item_vectors=take_rows(dataset.item_vectors, newest.to_numpy()),
         impressions=dataset.impressions and dataset.impressions.map(partial(link_shown, links=links)),
@@ -64,6 +60,14 @@ def use_entity_as_item(dataset: Dataset, items: pl.DataFrame, findings: Findings
         columns=fill_lists(find_item_columns(table)),
         **read_columns(Dataset, "items", table),
     )
+
+
+def _link_rows(rows: pl.DataFrame, name: str, links: pl.DataFrame) -> pl.DataFrame:
+    """Return interactions with the members of an entity in place of those with their items, and with the entity."""
+    is_item = pl.col("entity") == ITEM
+    linked = rows.filter(is_item).join(links, left_on="target_ix", right_on="item_ix")
+    others = rows.remove(is_item).with_columns(pl.col("entity").replace(name, ITEM), member_ix="target_ix")
+    return pl.concat([linked, others]).with_columns(target_ix="member_ix")
 
 
 def _order_items(dataset: Dataset, n_interactions: np.ndarray) -> np.ndarray:
@@ -79,7 +83,7 @@ def _group_items(items: pl.DataFrame, links: pl.DataFrame, entity: Entity, name:
 
     Texts of lists are those of all items, `added_at` is the earliest, and other values are those of the newest item.
     """
-    rows = items.rename({"item_id": NEWEST_ITEM, "title": NEWEST_TITLE}, strict=False)
+    rows = items.drop(NEWEST, strict=False).rename({"item_id": NEWEST_ITEM, "title": NEWEST_TITLE}, strict=False)
     groups = rows.join(links, on="item_ix", maintain_order="left").group_by("member_ix")
     grouped = groups.agg(
         pl.col(TEXTS).explode().drop_nulls().unique().sort(),
@@ -88,6 +92,7 @@ def _group_items(items: pl.DataFrame, links: pl.DataFrame, entity: Entity, name:
     )
     members = pl.DataFrame({"item_id": entity.ids.values, "title": entity.names}, schema_overrides={"title": pl.String})
     table = members.with_row_index("member_ix").join(grouped, on="member_ix", how="left", maintain_order="left")
-    title = pl.coalesce(pl.col("title").replace("", None), pl.col(f"^{name}_(title|name)$"), "item_id")
+    label = cs.string() & cs.matches(f"^{name}_(title|name)$")
+    title = pl.coalesce(pl.col("title").replace("", None), label, "item_id")
     titled = table.with_columns(pl.col(NEWEST_ITEM).cast(pl.String), title=title)
     return titled.drop("member_ix", name, f"{name}_id", strict=False)
