@@ -44,8 +44,7 @@ def use_entity_as_item(dataset: Dataset, items: pl.DataFrame, findings: Findings
     is_left_out = members.lengths() == 0
     advice = f"they and {n_interactions[is_left_out].sum():,} interactions with them were left out"
     findings.note_rows("items", is_left_out.sum(), len(is_left_out), f"have no {name}", advice, noun="items")
-    newest_last = items.sort("item_id").with_row_index("item_ix")[_order_items(dataset, n_interactions)]
-    table = _group_items(newest_last, links, entity, name)
+    table = _group_items(items, _order_items(dataset, n_interactions), links, entity, name)
     newest = table.drop_in_place("item_ix")
     entities = {other: replace(of, items=of.items.through(members).ones()) for other, of in dataset.entities.items()}
     del entities[name]
@@ -78,13 +77,16 @@ def _order_items(dataset: Dataset, n_interactions: np.ndarray) -> np.ndarray:
     return np.lexsort([n_interactions, seen])
 
 
-def _group_items(items: pl.DataFrame, links: pl.DataFrame, entity: Entity, name: str) -> pl.DataFrame:
-    """Return the table `items` of an entity's members, given that of their items, the newest last.
+def _group_items(
+    items: pl.DataFrame, order: np.ndarray, links: pl.DataFrame, entity: Entity, name: str
+) -> pl.DataFrame:
+    """Return the table `items` of an entity's members, given that of their items; in their order, the newest is last.
 
     Texts of lists are those of all items, `added_at` is the earliest, and other values are those of the newest item.
     """
-    rows = items.drop(NEWEST, strict=False).rename({"item_id": NEWEST_ITEM, "title": NEWEST_TITLE}, strict=False)
-    groups = rows.join(links, on="item_ix", maintain_order="left").group_by("member_ix")
+    of_items = items.sort("item_id").with_row_index("item_ix").drop(NEWEST, strict=False)[order]
+    renamed = of_items.rename({"item_id": NEWEST_ITEM, "title": NEWEST_TITLE}, strict=False)
+    groups = renamed.join(links, on="item_ix", maintain_order="left").group_by("member_ix")
     grouped = groups.agg(
         pl.col(TEXTS).explode().drop_nulls().unique().sort(),
         pl.col("^added_at$").min(),
