@@ -57,7 +57,7 @@ def test_lists_for_tables_of_newcomers_are_of_artists_with_the_newest_item(
         run("recommend", model, "--user", '{"interactions": [["stream", "item", "a00"]]}', "--json").stdout
     )
     recommended = open_model(model).recommend({"interactions": [("stream", "item", "a00")]})
-    assert [item.newest["newest_item"] for item in recommended] == [item["newest_item"] for item in told["items"]]
+    assert [item.newest_item for item in recommended] == [item["newest_item"] for item in told["items"]]
     assert "a00" not in {item.item_id for item in recommended}
 
 

@@ -119,4 +119,4 @@ def test_lists_carry_the_newest_item_of_each_and_its_title(tiny: Recommender) ->
         assert lists["u-1"].to_json()["items"][0].items() >= {"newest_item": first[0], "newest_title": first[1]}.items()
     without = tiny.recommend({"country": "DE"}, k=3)
     assert without.to_json()["items"][0].keys() == {"item_id", "title", "score", "propensity"}
-    assert not without[0].newest
+    assert without[0].newest_item is None

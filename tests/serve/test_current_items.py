@@ -271,5 +271,6 @@ def test_the_newest_item_of_each_may_be_updated(tmp_path: Path) -> None:
         assert http.put("/v1/items/i1", json={"newest_item": "e9"}).status_code == 200
         items = {item["item_id"]: item for item in get_list(http, "u", k=6)["items"]}
         assert [items[name].get("newest_item") for name in ("i1", "i2", "i6")] == ["e9", "e2", None]
+        assert "newest_item" not in items["i6"]
         asked = read_body(http.get("/v1/onboarding", params={"k": 6}))
         assert {item["item_id"]: item.get("newest_item") for item in asked["items"]}["i1"] == "e9"

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import repeat
 from numbers import Integral
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,14 +29,15 @@ class RecommendedItem(NamedTuple):
 
     Popular items that fill up a short list score 0. The propensity is the probability that the strategy shows the item
     at this rank, given the ranks above; it is below 1 only if the strategy draws items at random, as `explore` does.
-    `newest` has the columns `newest_item` and `newest_title` of the items, if there are any: see `Config.item`.
+    The newest item, if items are members of an entity (`Config.item`), has its id as text, and its title.
     """
 
     item_id: Any
     title: str
     score: float
     propensity: float = 1.0
-    newest: Mapping[str, str | None] = MappingProxyType({})
+    newest_item: str | None = None
+    newest_title: str | None = None
 
 
 @readable
@@ -85,7 +85,7 @@ class Recommendation:
 
     def to_json(self) -> dict[str, Any]:
         """Return the recommendation as JSON values."""
-        items = [{**dict(zip(item._fields, item[:-1], strict=False)), **item.newest} for item in self.items]
+        items = [{name: value for name, value in item._asdict().items() if value is not None} for item in self.items]
         return {**vars(self), "items": items}
 
     def to_rows(self) -> list[tuple[str, str, str, str]]:
@@ -223,7 +223,7 @@ def frame_lists(catalogue: Catalogue, user_ids: pl.Series, answer: Answer) -> pl
             "score": answer.scores[row, position],
             "route": answer.routes[row].astype(str),
             "scale": scales.astype(str),
-            **_find_newest(catalogue, items),
+            **{name: catalogue.columns[name].gather(items) for name in NEWEST if name in catalogue.columns},
         }
     )
 
@@ -236,11 +236,6 @@ def name_items(
     items = items[listed]
     titles = map(catalogue.title_of, items.tolist())
     ids = catalogue.items.take(items).to_list()
-    columns = _find_newest(catalogue, items)
-    newest = pl.DataFrame(columns).to_dicts() if columns else repeat({})
-    return tuple(map(RecommendedItem, ids, titles, scores[listed].tolist(), propensities[listed].tolist(), newest))
-
-
-def _find_newest(catalogue: Catalogue, items: np.ndarray) -> dict[str, pl.Series]:
-    """Return the columns `NEWEST` of some items, as far as the catalogue has them."""
-    return {name: catalogue.columns[name].gather(items) for name in NEWEST if name in catalogue.columns}
+    columns = catalogue.columns
+    newest = [columns[name].gather(items) if name in columns else repeat(None) for name in NEWEST]
+    return tuple(map(RecommendedItem, ids, titles, scores[listed].tolist(), propensities[listed].tolist(), *newest))

@@ -61,7 +61,7 @@ async def next_question(service: ServiceDep, parameters: Annotated[OnboardingPar
             recommend_after_questions, recommender, questionnaire, answers, parameters.k, excluded=excluded
         )
         service.metrics.lists.labels(answer.strategy, answer.route).inc()
-        values = {**answer.to_json(), **values}
+        values = {**vars(answer), **values}
     return values
 
 
