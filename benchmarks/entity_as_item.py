@@ -69,7 +69,7 @@ def main(
         cohorts.append(np.full(len(common), number))
         print(number, len(common), dict(zip(LISTS, scores[-1].mean(axis=0).round(2), strict=True)), flush=True)
     result = summarise(np.concatenate(scores), np.concatenate(users), np.concatenate(cohorts))
-    sizes = {"items": len(of_items.items), "members": len(of_members.items)}
+    sizes = {"n_items": len(of_items.items), "n_members": len(of_members.items)}
     name = f"{of_items.name} by {item}"
     write_results({**(read_results(out) if out else {}), name: {**sizes, **result}}, out)
 
