@@ -100,6 +100,8 @@ export interface components {
             item_id: number | string;
             title: string;
             score: number;
+            newest_item?: string | null;
+            newest_title?: string | null;
         };
         ItemReason: {
             item_id: number | string;

@@ -16,6 +16,7 @@ from firstday.cli.options import (
     DeviceOption,
     DropOption,
     FilterOption,
+    ItemOption,
     JsonOption,
     KOption,
     PluginOption,
@@ -92,6 +93,7 @@ def evaluate(
             "highest precision; segment with --all). The table shows the first, the JSON all."
         ),
     ] = None,
+    item: ItemOption = None,
     protocol: ProtocolOption = None,
     drop_bad_rows: DropOption = 0.0,
     device: DeviceOption = None,
@@ -133,7 +135,7 @@ def evaluate(
         overrides = [*(overrides or ()), f"registration.cut_offs={cut_offs}"]
     trainable = load_plugins(plugin)
     for name in tables:
-        read_settings(name, config, overrides, protocol, device)
+        read_settings(name, config, overrides, protocol, device, item)
         if name not in dataset_names() and not Path(name).is_dir():
             load(name)  # raises the error now, not after hours of evaluating the others
     is_single = len(tables) == 1
@@ -150,7 +152,7 @@ def evaluate(
     left_out: list[str] = []
     for name in tables:
         copy = Path(copies[name]) if name in copies else None
-        dataset, settings = open_tables(name, copy, config, overrides, protocol, drop_bad_rows, device)
+        dataset, settings = open_tables(name, copy, config, overrides, protocol, drop_bad_rows, device, item)
         settings = with_methods(settings, trainable)
         if (moments := find_cut_offs(dataset, settings)) is not None:
             print_notes([f"{name}: evaluation will train {moments.describe()}."])

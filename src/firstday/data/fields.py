@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from firstday.data.user_rows import Parts, renumber_users, take_rows
+from firstday.tables.schema import EXPIRES_AT, TIME_TEXT, UPDATED
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -115,3 +116,16 @@ def place_vectors(given: pl.Series, rows: np.ndarray, n: int, dimensions: int = 
     vectors = np.full((n, numbers.shape[1]), np.nan, dtype=np.float32)
     vectors[rows[rows >= 0]] = numbers[rows >= 0]
     return vectors
+
+
+def find_item_columns(items: pl.DataFrame) -> dict[str, pl.Series]:
+    """Return the item columns that filters can read, with times as text."""
+    table = items.with_columns(pl.col(f"^(added_at|{EXPIRES_AT})$").dt.strftime(TIME_TEXT))
+    return {
+        column.name: column for column in table.drop("item_id", "title", "description", "vector", UPDATED, strict=False)
+    }
+
+
+def fill_lists(columns: Mapping[str, pl.Series]) -> dict[str, pl.Series]:
+    """Return columns with empty lists in place of missing ones."""
+    return {name: column.fill_null([]) if column.dtype == pl.List else column for name, column in columns.items()}

@@ -14,8 +14,9 @@ import polars as pl
 
 from firstday.config import Config, SignalConfig
 from firstday.data.dataset import ASSIGNMENT_TYPES, Dataset, Entity, Group
+from firstday.data.entity_as_item import use_entity_as_item
 from firstday.data.events import Events
-from firstday.data.fields import place_vectors, read_columns
+from firstday.data.fields import fill_lists, find_item_columns, place_vectors, read_columns
 from firstday.data.ids import Ids
 from firstday.data.interactions import Interactions, Vocabulary, check_tallies, find_ids, read_interactions
 from firstday.data.user_rows import NEVER
@@ -27,7 +28,7 @@ from firstday.tables.faults import Findings
 from firstday.tables.guests import name_persons
 from firstday.tables.raw_table import UNREADABLE, RawTable, first_line
 from firstday.tables.read import read_folder
-from firstday.tables.schema import EXPIRES_AT, TABLES, TIME_TEXT, UPDATED, Frames
+from firstday.tables.schema import TABLES, Frames
 from firstday.tables.table_checks import check_frames, check_presence, known_ids
 
 GUESTS_IN = {"friends", "assignments"}
@@ -83,6 +84,7 @@ def check_tables(
         if indexed is not None and not findings.faults:
             catalogue = assemble_catalogue(frames, vocabulary, find_groups(frames), findings)
             dataset = add_users(name, catalogue, frames, indexed, findings, are_all=True)
+            dataset = use_entity_as_item(dataset, frames["items"], findings)
     except DataError as error:  # a damaged file
         findings.report(*error.faults)
     findings.settle(drop_bad_rows)
@@ -132,13 +134,13 @@ def find_vocabulary(tables: Collection[str], frames: Frames, signals: SignalConf
     users = index_ids(frames, "users")
     items = index_ids(frames, "items")
     are_readable = {"items", "collections"} & set(tables) <= set(frames)
-    entities = _find_entities(frames, items or Ids.of([])) if are_readable else None
+    entities = find_entities(frames, items or Ids.of([])) if are_readable else None
     faulty = {entity_of_column(fault.column) for fault in findings.faults if fault.table == "items"}
     derived = {"users", "items"} - set(tables)
     return Vocabulary(users, items, entities, signals, faulty, frames.get("guests"), derived)
 
 
-def _find_entities(frames: Frames, items: Ids) -> dict[str, Entity]:
+def find_entities(frames: Frames, items: Ids) -> dict[str, Entity]:
     """Collect the entities other than items, from columns of `items` and from `collections`."""
     table = frames.get("items", pl.DataFrame())
     parts = [pl.DataFrame(schema={"item_id": pl.Null, "entity": pl.String, "entity_id": pl.String})]
@@ -147,7 +149,7 @@ def _find_entities(frames: Frames, items: Ids) -> dict[str, Entity]:
         parts.append(table.select("item_id", entity=entity, entity_id=column).explode("entity_id"))
     if "collections" in frames:
         parts.append(frames["collections"].select("item_id", "entity", pl.col("entity_id").cast(pl.String)))
-    rows = pl.concat(parts, how="vertical_relaxed").drop_nulls().sort("entity")
+    rows = pl.concat(parts, how="vertical_relaxed").drop_nulls("entity_id").sort("entity")
     entities = {}
     for (name,), members in rows.group_by("entity", maintain_order=True):
         ids = Ids.of(members["entity_id"].unique().sort())
@@ -187,19 +189,6 @@ def assemble_catalogue(
         columns=fill_lists(find_item_columns(table)),
         **read_columns(Dataset, "items", table),
     )
-
-
-def find_item_columns(items: pl.DataFrame) -> dict[str, pl.Series]:
-    """Return the item columns that filters can read, with times as text."""
-    table = items.with_columns(pl.col(f"^(added_at|{EXPIRES_AT})$").dt.strftime(TIME_TEXT))
-    return {
-        column.name: column for column in table.drop("item_id", "title", "description", "vector", UPDATED, strict=False)
-    }
-
-
-def fill_lists(columns: Mapping[str, pl.Series]) -> dict[str, pl.Series]:
-    """Return columns with empty lists in place of missing ones."""
-    return {name: column.fill_null([]) if column.dtype == pl.List else column for name, column in columns.items()}
 
 
 def find_groups(frames: Frames) -> dict[str, tuple[str, ...]]:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from firstday.data.fields import fill_lists, find_item_columns
 from firstday.data.ids import Ids
-from firstday.data.load import collect_vectors, fill_lists, find_item_columns
+from firstday.data.load import collect_vectors
 from firstday.errors import ConfigError, DataError
 from firstday.model.item_content import TEXTS, ItemContent, content_of
 from firstday.model.trained_model import TrainedModel

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from firstday.data.load import find_item_columns
+from firstday.data.fields import find_item_columns
 from firstday.display import readable
 from firstday.errors import DataError
 from firstday.features.catalogue import Catalogue
