@@ -5,7 +5,7 @@
 
 Models are trained at the cut-offs of `evaluate`, on items and on members, and lists are those of `auto`. Scores are
 precision at 10 in %, against all that a newcomer used in the target window and not on day one, also what came after the
-training: of lists of items against items, of lists of members against members, and of the newest item of each listed
+training, with lists that have the items which came by the end of day one: of lists of items against items, of lists of members against members, and of the newest item of each listed
 member, among those that existed by the end of the newcomer's day one and that the newcomer had not used, against items.
 The users are the newcomers with new items and new members in the target window. Intervals are of paired differences,
 over cohorts if there are at least five, else over users.
@@ -13,6 +13,7 @@ over cohorts if there are at least five, else over users.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,9 +28,9 @@ from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
 from firstday.data.splits.registration import collect_newcomers
 from firstday.data.splits.snapshot import find_first_seen
 from firstday.data.splits.split import Cohort
+from firstday.evaluation.arrivals import make_task
 from firstday.metrics import HEAD, measure, ratio_intervals
 from firstday.recommend.answers import answer_query
-from firstday.recommend.dataset_query import cohort_query
 from firstday.sparse import SparseRows
 from firstday.training.fit import fit
 
@@ -84,7 +85,9 @@ def load_membership(of_items: Dataset, of_members: Dataset, item: str) -> Sparse
 def list_newcomers(holdout: Holdout, cohort: Cohort, config: Config) -> np.ndarray:
     """Train on a holdout; return the list of `auto` for each newcomer, in the indexes of all the data."""
     recommender = fit(holdout.dataset, holdout.split, config).recommender
-    query = cohort_query(recommender, holdout.newcomers, cohort, HEAD)
+    assert holdout.all_uses is not None
+    asked = replace(holdout, cold=cohort, all_uses=replace(holdout.all_uses, truth=cohort.truth))
+    query = make_task(recommender, asked, HEAD).query
     items = answer_query(query, "auto").items
     catalogue = (query.current_items or query.model).catalogue
     index = np.append(holdout.newcomers.items.lookup(catalogue.items.values), -1)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from lab.real_data import DOCS, SERIES, SIMULATED, find_sets, open_set
+from real_data import DOCS, SERIES, SIMULATED, find_sets, open_set
 from result_files import read_results, write_results
 
 from firstday.cli.printing import print_results

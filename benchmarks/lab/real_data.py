@@ -40,8 +40,12 @@ from firstday.recommend.spec import PAPER_SEGMENT
 from firstday.recommend.support import searched_names
 
 DOCS = Path(__file__).parents[2] / "docs"
-SIMULATED = "simulated"
-SIMULATED_SERVICE = SimulationSettings(n_users=10_000, n_items=4_000, days=60)
+SIMULATED, SERIES = "simulated", "series"
+SERVICES = {
+    SIMULATED: SimulationSettings(n_users=10_000, n_items=4_000, days=60),
+    SERIES: SimulationSettings(n_users=8_000, n_items=8_000, days=150, series=True),
+}
+"""Simulated services."""
 
 
 def main(
@@ -66,17 +70,17 @@ def find_sets(names: Sequence[str], data: Sequence[Path]) -> dict[str, Path | No
     copies = {name: folder for folder in data for name, file in files.items() if (folder / file).exists()}
     names = names or ("movielens-100k", SIMULATED, *copies)
     for name in names:
-        if name not in (*dataset_names(), SIMULATED):
-            raise typer.BadParameter(f"{name!r} is not one of {', '.join((*dataset_names(), SIMULATED))}")
+        if name not in (*dataset_names(), *SERVICES):
+            raise typer.BadParameter(f"{name!r} is not one of {', '.join((*dataset_names(), *SERVICES))}")
     return {name: copies.get(name) for name in names}
 
 
 def open_set(name: str, copy: Path | None) -> tuple[Dataset, Config]:
     """Load a dataset and its settings: its preset, or the defaults."""
-    if name == SIMULATED:
+    if name in SERVICES:
         with tempfile.TemporaryDirectory() as folder:
-            simulate(SIMULATED_SERVICE, Path(folder) / SIMULATED)
-            return load(Path(folder) / SIMULATED), Config()
+            simulate(SERVICES[name], Path(folder) / name)
+            return load(Path(folder) / name), Config()
     config = suit_config(name)
     return load(name, path=copy, config=config), config
 
