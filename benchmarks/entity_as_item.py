@@ -3,10 +3,11 @@
     python benchmarks/entity_as_item.py tables --item show --out docs/results/entity-as-item.json
     python benchmarks/entity_as_item.py x-wines --path ../shared/data --item winery
 
-Models are trained at the cut-offs of `evaluate`, on items and on members, and lists are those of `auto`. Scores are
-precision at 10 in %, against all that a newcomer used in the target window and not on day one, also what came after the
-training, with lists that have the items which came by the end of day one: of lists of items against items, of lists of members against members, and of the newest item of each listed
-member, among those that existed by the end of the newcomer's day one and that the newcomer had not used, against items.
+Models are trained at the cut-offs of `evaluate`, on items and on members, and lists are those of `auto`, with what came
+by the end of day one. Scores are precision at 10 in %, against all that a newcomer used in the target window and not on
+day one, also what came after the training: of lists of items against items, of lists of members against members, and of
+the newest item of each listed member, among those that existed by the end of the newcomer's day one and that the
+newcomer had not used, against items.
 The users are the newcomers with new items and new members in the target window. Intervals are of paired differences,
 over cohorts if there are at least five, else over users.
 """

@@ -42,6 +42,8 @@ CLOCK_TESTS = ("tests/training/test_clock.py", "tests/engine/test_first_uses.py"
 LIST_TESTS = ("tests/recommend/test_lists_by_hand.py", "tests/recommend")
 ITEM_TESTS = ("tests/recommend/test_current_items.py",)
 ITEMS_SERVED = ("tests/serve/test_current_items.py",)
+ARRIVAL_TESTS = ("tests/evaluation/test_arrivals.py",)
+TARGET_TESTS = ("tests/data/test_target_uses.py",)
 REJECTED_TESTS = ("tests/recommend/test_rejected.py",)
 SQLITE = "serve/store/sqlite.py"
 REDIS = "serve/store/redis.py"
@@ -64,6 +66,9 @@ REGISTRATION = "data/splits/registration.py"
 HISTORIES = "data/splits/histories.py"
 CURRENT = "recommend/new_items/current_items.py"
 CLOCK = "methods/clock.py"
+ARRIVALS = "evaluation/arrivals.py"
+NEW_ITEMS = "recommend/new_items/new_items.py"
+TARGET_USES = "data/splits/target_uses.py"
 
 STORES = (
     (SQLITE, "WHERE us < ?6 OR us < ?7", "WHERE ?6 = ?6 OR us < ?7"),
@@ -210,6 +215,13 @@ LEAKAGE = (
     ("methods/calibrate.py", "first_uses.until(fold.moment_us)", "first_uses", CLOCK_TESTS),
     ("data/first_uses.py", 'pl.col("timestamp").min()', 'pl.col("timestamp").max()', CLOCK_TESTS),
     ("training/renew.py", "histories.can_be_warm & ~held_out", "histories.can_be_warm", CLOCK_TESTS),
+    (ARRIVALS, "np.nonzero(all_uses.first_seen[arrivals] >= ends[:, None])", "np.zeros((2, 0), int)", ARRIVAL_TESTS),
+    (ARRIVALS, "is_new = all_uses.first_seen < ends.max()", "is_new = all_uses.first_seen > 0", ARRIVAL_TESTS),
+    (NEW_ITEMS, "np.searchsorted(moments[order], self.times, side=\"right\")", "0 * self.items", ARRIVAL_TESTS),
+    (NEW_ITEMS, "self.times, side=\"right\")", "self.times)", ARRIVAL_TESTS),
+    (NEW_ITEMS, "np.searchsorted(self.all_times, moments)[:, None]", "len(self.all_times)", ARRIVAL_TESTS),
+    (TARGET_USES, "(moment >= cut_off[user])", "(moment >= moments[0])", TARGET_TESTS),
+    (TARGET_USES, "(moment >= histories.day_end_us[user])", "(moment >= registered_us[user])", TARGET_TESTS),
 )
 """Guards against leakage and against items that must not be listed, with their tests."""
 

@@ -43,7 +43,7 @@ def main(data: list[Path] = [], only: list[str] = [], out: Path = DOCS / "result
             "figures": [vars(figure) for figure in shown],
         }
         target = out / "motion.json"
-        write_results(target, {**(read_results(target) if target.exists() else {}), name: record})
+        write_results({**read_results(target), name: record}, target)
 
 
 def is_shown(figure: Figure) -> bool:
