@@ -34,6 +34,7 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "list-varied": cost.list_varied,
     "start": cost.start,
     "later_uses": motion.later_uses,
+    "entity_as_item": motion.entity_as_item,
     "model_ages": motion.model_ages,
     "elsewhere": quality.elsewhere,
     "nothing_known": quality.nothing_known,
