@@ -29,7 +29,7 @@ from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
 from firstday.data.splits.registration import collect_newcomers
 from firstday.data.splits.snapshot import find_first_seen
 from firstday.data.splits.split import Cohort
-from firstday.evaluation.arrivals import make_task
+from firstday.evaluation.arrivals import query_cold_users
 from firstday.metrics import HEAD, measure, ratio_intervals
 from firstday.recommend.answers import answer_query
 from firstday.sparse import SparseRows
@@ -87,8 +87,7 @@ def list_newcomers(holdout: Holdout, cohort: Cohort, config: Config) -> np.ndarr
     """Train on a holdout; return the list of `auto` for each newcomer, in the indexes of all the data."""
     recommender = fit(holdout.dataset, holdout.split, config).recommender
     assert holdout.all_uses is not None
-    asked = replace(holdout, cold=cohort, all_uses=replace(holdout.all_uses, truth=cohort.truth))
-    query = make_task(recommender, asked, HEAD).query
+    query = query_cold_users(recommender, replace(holdout, cold=cohort), holdout.all_uses, HEAD)
     items = answer_query(query, "auto").items
     catalogue = (query.current_items or query.model).catalogue
     index = np.append(holdout.newcomers.items.lookup(catalogue.items.values), -1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -14,12 +15,11 @@ from firstday.data.load import load
 from firstday.data.splits.holdout import AllUses, Holdout
 from firstday.data.splits.snapshot import find_first_seen
 from firstday.data.splits.split import Cohort, Split
-from firstday.evaluation.arrivals import Task, make_task
-from firstday.evaluation.figures import measure_all_uses
+from firstday.evaluation.arrivals import measure_arrivals, query_cold_users
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.answers import answer_query
 from firstday.recommend.new_items.new_items import UseHistory
-from firstday.recommend.query import Answer
+from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
 from firstday.sparse import SparseRows
 from tests.tiny import make_content, make_model
@@ -71,16 +71,21 @@ def make_holdout(dataset: Dataset, truth: Sequence[Sequence[str]] = ((), ())) ->
     users = dataset.users.lookup(pl.Series(NEWCOMERS))
     rows = SparseRows.from_lists(columns, len(dataset.items))
     cohort = Cohort(users, {}, rows, np.zeros(2, np.int64), ends)
-    all_uses = AllUses(rows, ends - in_us(1) + in_us(0), find_first_seen(dataset))
+    all_uses = AllUses(rows, ends - in_us(1) + in_us(0), find_first_seen(dataset), in_us(0))
     split = Split(users[:0], {}, (), cohort, cohort)
     return Holdout(dataset, split, dataset, cohort, in_us(0), all_uses)
 
 
-def list_newcomers(model: TrainedModel, dataset: Dataset, k: int = 8) -> tuple[Task, Answer, list[list[str]]]:
-    task = make_task(Recommender(model), make_holdout(dataset), k)
-    answer = answer_query(task.query, "segment")
-    ids = task.query.current_items.catalogue.items if task.query.current_items else model.catalogue.items
-    return task, answer, [ids.take(row[row >= 0]).to_list() for row in answer.items]
+def ask(model: TrainedModel, holdout: Holdout) -> Query:
+    assert holdout.all_uses is not None
+    return query_cold_users(Recommender(model), holdout, holdout.all_uses, 8)
+
+
+def list_newcomers(model: TrainedModel, dataset: Dataset) -> tuple[Query, Answer, list[list[str]]]:
+    query = ask(model, make_holdout(dataset))
+    answer = answer_query(query, "segment")
+    ids = (query.current_items or model).catalogue.items
+    return query, answer, [ids.take(row[row >= 0]).to_list() for row in answer.items]
 
 
 def test_lists_have_the_items_that_came_by_the_end_of_day_one(model: TrainedModel) -> None:
@@ -102,36 +107,37 @@ def test_what_happens_after_day_one_changes_no_byte(model: TrainedModel) -> None
     one, other = (list_newcomers(model, make_dataset(model, uses)) for uses in (BY_NOW, BY_NOW + AFTERWARDS))
     for name, array in vars(one[1]).items():
         np.testing.assert_array_equal(array, getattr(other[1], name))
-    new, changed = one[0].query.new_items, other[0].query.new_items
+    new, changed = one[0].new_items, other[0].new_items
     assert new is not None
     assert changed is not None
     assert new.items.equals(changed.items)
     users = np.eye(2, dtype=np.float32)
-    moments = one[0].query.moments
+    moments = one[0].moments
     is_there = new.items["item_id"].to_numpy() == np.array([["n1"], ["n1"]])
     np.testing.assert_array_equal(new.chances(users, moments)[is_there], changed.chances(users, moments)[is_there])
 
 
 def test_items_that_come_after_every_day_one_are_no_arrivals(model: TrainedModel) -> None:
     dataset = make_dataset(model, [*BY_NOW[:0], ("w1", "i1", 1.0)], {"n1": 5})
-    task, _, _ = list_newcomers(model, dataset)
-    assert task.query.current_items is None
+    query, _, _ = list_newcomers(model, dataset)
+    assert query.current_items is None
 
 
 def test_all_later_uses_count(model: TrainedModel) -> None:
     """v1 used n3, which no list has, and n1, which stands first; v2 used n3 alone."""
     dataset = make_dataset(model, BY_NOW)
     holdout = make_holdout(dataset, [["n1", "n3"], ["n3"]])
-    task = make_task(Recommender(model), holdout, 8)
-    metrics = measure_all_uses(answer_query(task.query, "segment").items, task.truth)
+    assert holdout.all_uses is not None
+    strategy = partial(answer_query, strategy="segment")
+    metrics = measure_arrivals(ask(model, holdout), strategy, dataset, holdout.all_uses.truth, "min")
     assert metrics["precision_all"].tolist() == metrics["recall_all"].tolist() == [50, 0]
 
 
 def test_without_content_lists_are_those_of_the_model(model: TrainedModel) -> None:
     bare = make_model()
     dataset = make_dataset(bare, BY_NOW)
-    task, _, lists = list_newcomers(bare, dataset)
-    assert task.query.new_items is None
+    query, _, lists = list_newcomers(bare, dataset)
+    assert query.new_items is None
     assert {*lists[0]} <= {*bare.catalogue.items.values}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -13,61 +13,61 @@ from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
 from firstday.data.splits.holdout import AllUses, Holdout
 from firstday.data.user_rows import renumber
+from firstday.evaluation.figures import measure_all_uses
+from firstday.metrics import PrecisionRule
 from firstday.model.item_content import content_of
-from firstday.recommend.dataset_query import query_users
-from firstday.recommend.new_items.current_items import describe_new, join_items, state_items
+from firstday.model.trained_model import TrainedModel
+from firstday.recommend.dataset_query import cohort_query
+from firstday.recommend.new_items.current_items import CurrentItems, describe_new, join_items, state_items
 from firstday.recommend.new_items.new_items import UseHistory
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
+from firstday.recommend.spec import Strategy
 from firstday.sparse import SparseRows, union_rows
 from firstday.tables.schema import EXPIRES_AT, TIME_TEXT
 
 
-@dataclass(frozen=True, eq=False)
-class Task:
-    """Lists to make of a model's items and of arrivals, and what users went on to use, by the indexes of the lists."""
-
-    query: Query
-    truth: SparseRows
-
-
-def make_task(recommender: Recommender, holdout: Holdout, k: int) -> Task:
-    """Return the task of the cold users of a holdout for a model that was trained on its data or earlier.
+def query_cold_users(recommender: Recommender, holdout: Holdout, all_uses: AllUses, k: int) -> Query:
+    """Build the query for the cold users of a holdout, whose lists have the items of the time.
 
     A user's list has the items that came by the end of the user's day one, with what tables say of them and what was
-    used of them by then. Without `ItemContent`, the model knows no new items.
+    used of them by then. The model is trained on the data of the holdout, or on earlier data; without `ItemContent`, it
+    knows no new items.
     """
     model = recommender.model
     dataset = holdout.newcomers
-    cohort = holdout.cold
-    all_uses = holdout.all_uses
-    ends = cohort.day_end_us
-    assert all_uses is not None
+    ends = holdout.cold.day_end_us
     assert ends is not None
-    assert holdout.cut_off is not None
-    in_model = dataset.items.lookup(model.catalogue.items.values)
     is_new = all_uses.first_seen < ends.max()
-    is_new[in_model] = False
+    is_new[dataset.items.lookup(model.catalogue.items.values)] = False
     arrivals = np.flatnonzero(is_new & (content_of(model) is not None))
+    if not len(arrivals):
+        return cohort_query(recommender, dataset, holdout.cold, k)
     arrivals = arrivals[np.argsort(all_uses.first_seen[arrivals], kind="stable")]
-    current = None
-    if len(arrivals):
-        items = tabulate_items(dataset, arrivals)
-        time = datetime.fromtimestamp(holdout.cut_off / 1e6, UTC)
-        current = join_items(model, state_items(model, items.clear()), describe_new(model, items), time)
-        history = collect_history(dataset, arrivals, all_uses, model.config.signals)
-        current = replace(current, new=replace(current.new, history=history))
-    query, _ = query_users(model, dataset, cohort.users, cohort.day_one, k, until=ends, current_items=current)
-    query = query.ask(moments=ends)
-    if query.new_items_excluded is not None:
-        rows, columns = np.nonzero(all_uses.first_seen[arrivals] >= ends[:, None])
-        absent = SparseRows.from_pairs(rows, model.n_items + columns, None, len(ends), model.n_items + len(arrivals))
-        query = query.ask(new_items_excluded=union_rows([query.new_items_excluded, absent]))
-    others = np.setdiff1d(np.arange(len(dataset.items)), np.append(in_model, arrivals))
-    of_lists = renumber(np.concatenate([in_model, arrivals, others]), len(dataset.items))
-    truth = all_uses.truth
-    columns = of_lists[truth.columns]
-    return Task(query, SparseRows.from_pairs(truth.row_of_entry(), columns, None, truth.n_rows, truth.n_columns))
+    current = _read_arrivals(model, dataset, arrivals, all_uses)
+    query = cohort_query(replace(recommender, current_items=current), dataset, holdout.cold, k)
+    assert query.new_items_excluded is not None
+    rows, columns = np.nonzero(all_uses.first_seen[arrivals] >= ends[:, None])
+    absent = SparseRows.from_pairs(rows, model.n_items + columns, None, len(ends), query.new_items_excluded.n_columns)
+    return query.ask(new_items_excluded=union_rows([query.new_items_excluded, absent]))
+
+
+def measure_arrivals(
+    query: Query, strategy: Strategy, dataset: Dataset, truth: SparseRows, divide_by: PrecisionRule
+) -> dict[str, np.ndarray]:
+    """Return the metrics of a strategy's lists over all later uses, given by the indexes of a dataset."""
+    catalogue = (query.current_items or query.model).catalogue
+    in_tables = np.append(dataset.items.lookup(catalogue.items.values), -1)  # last entry: empty positions
+    return measure_all_uses(in_tables[strategy(replace(query)).items], truth, divide_by)
+
+
+def _read_arrivals(model: TrainedModel, dataset: Dataset, arrivals: np.ndarray, all_uses: AllUses) -> CurrentItems:
+    """Return the items of a model with arrivals, given by `item_ix` in the order in which they came."""
+    items = tabulate_items(dataset, arrivals)
+    time = datetime.fromtimestamp(all_uses.cut_off / 1e6, UTC)
+    current = join_items(model, state_items(model, items.clear()), describe_new(model, items), time)
+    history = collect_history(dataset, arrivals, all_uses.first_seen[arrivals], model.config.signals)
+    return replace(current, new=replace(current.new, history=history))
 
 
 def tabulate_items(dataset: Dataset, rows: np.ndarray) -> pl.DataFrame:
@@ -80,17 +80,16 @@ def tabulate_items(dataset: Dataset, rows: np.ndarray) -> pl.DataFrame:
     table = pl.DataFrame(columns)[rows].with_columns(times)
     if dataset.content_vectors is None:
         return table
-    vectors = dataset.content_vectors[rows]
-    has_vector = np.isfinite(vectors).all(axis=1)
-    return table.with_columns(vector=pl.when(has_vector).then(pl.Series(vectors.tolist(), dtype=pl.List(pl.Float32))))
+    vectors = pl.Series(dataset.content_vectors[rows].tolist(), dtype=pl.List(pl.Float32))
+    return table.with_columns(vector=vectors)
 
 
-def collect_history(dataset: Dataset, arrivals: np.ndarray, all_uses: AllUses, signals: SignalConfig) -> UseHistory:
-    """Return what was used of some items when, given by `item_ix`."""
+def collect_history(dataset: Dataset, arrivals: np.ndarray, came_us: np.ndarray, signals: SignalConfig) -> UseHistory:
+    """Return what was used when of some items, given by `item_ix`."""
     codes = dataset.events.codes_of(ITEM, signals.use)
     uses = dataset.events.rows.lazy().filter(pl.col("pair").is_in(codes)).drop_nulls("timestamp")
     first = uses.group_by("user_ix", "target_ix").agg(pl.col("timestamp").min().to_physical()).collect()
     times = first["timestamp"].to_numpy()
     rows = renumber(arrivals, len(dataset.items))[first["target_ix"].to_numpy()]
     is_of_arrival = rows >= 0
-    return UseHistory(rows[is_of_arrival], times[is_of_arrival], np.sort(times), all_uses.first_seen[arrivals])
+    return UseHistory(rows[is_of_arrival], times[is_of_arrival], np.sort(times), came_us)

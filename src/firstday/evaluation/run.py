@@ -15,12 +15,12 @@ from firstday.config import Config, as_published
 from firstday.data.dataset import Dataset
 from firstday.data.splits.cut_offs import CutOffs
 from firstday.data.splits.histories import write_moment
-from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out, protocol_of
+from firstday.data.splits.holdout import AllUses, Holdout, find_cut_offs, hold_out, protocol_of
 from firstday.data.splits.split import Cohort
 from firstday.engine.protocol import read_target_uses
 from firstday.errors import LOADED, ConfigError, DataError, expect
-from firstday.evaluation.arrivals import Task, make_task
-from firstday.evaluation.figures import Scores, make_figures, measure_all_uses, measure_lists, measure_novelty
+from firstday.evaluation.arrivals import measure_arrivals, query_cold_users
+from firstday.evaluation.figures import Scores, make_figures, measure_lists, measure_novelty
 from firstday.evaluation.results import MINUS_OLDER, OF_ALL, OLDER_BY, Results
 from firstday.evaluation.slices import (
     N_TENTHS,
@@ -88,10 +88,8 @@ class Run:
         return ~np.isnan(next(iter(self.scores.values())).metrics["precision"])
 
 
-def score_strategy(
-    query: Query, cohort: Cohort, strategy: Strategy, divide_by: PrecisionRule = "min", task: Task | None = None
-) -> Scores:
-    """Make and score one strategy's lists for a cohort, and those of a task with all later uses."""
+def score_strategy(query: Query, cohort: Cohort, strategy: Strategy, divide_by: PrecisionRule = "min") -> Scores:
+    """Make and score one strategy's lists for a cohort."""
     strategy(query.take(np.arange(1)))  # one-time preparation is not a user's time
     fresh = replace(query)  # without results cached for other strategies
     began = perf_counter()
@@ -102,8 +100,6 @@ def score_strategy(
     metrics["novelty_bits"] = measure_novelty(items, query.model.everyone)
     is_evaluated = cohort.truth.lengths() > 0
     metrics = {metric: np.where(is_evaluated, values, np.nan) for metric, values in metrics.items()}
-    if task is not None:
-        metrics |= measure_all_uses(strategy(replace(task.query)).items, task.truth, divide_by)
     items = items[is_evaluated]
     n_listed = len(np.unique(items[items >= 0]))
     places = count_by_part(items, divide_by_use(query.model))
@@ -294,13 +290,11 @@ def _train_and_score(
         text = rules.model_dump_json(exclude_defaults=True)[:200]
         notes = (*notes, f"All lists obey the rules {text}.", *without_effect)
     length = k or config.recommend.k
-    task = None if holdout.all_uses is None else make_task(fitted.recommender, holdout, length)
     run = score_strategies(
         cohort_query(fitted.recommender, holdout.newcomers, holdout.cold, length),
         holdout.cold,
         strategies,
         divide_by,
-        task,
         progress=report,
         seed=config.seed,
         fit_seconds=fit_seconds,
@@ -308,32 +302,38 @@ def _train_and_score(
         notes=notes,
         tunings=tunings,
     )
-    if holdout.cut_off is not None and holdout.all_uses is not None:
-        model_age = (holdout.all_uses.registered_us - holdout.cut_off) / DAY_US
-        leader = AUTO.name if AUTO.name in names else names[0]
-        scores = run.scores[leader]
-        gains = _measure_older(scores, holdout, previous, strategies[leader], length, divide_by)
-        scores = replace(scores, metrics={**scores.metrics, **gains})
-        users = run.users.with_columns(model_age=model_age)
-        run = replace(run, users=users, scores={**run.scores, leader: scores})
+    if holdout.all_uses is not None:
+        run = _add_all_uses(run, holdout, holdout.all_uses, fitted.recommender, previous, strategies, divide_by)
     return run, fitted.recommender
 
 
-def _measure_older(
-    scores: Scores, holdout: Holdout, previous: Previous, strategy: Strategy, k: int, divide_by: PrecisionRule
-) -> dict[str, np.ndarray]:
-    """Return what a strategy gains over its lists by the model of the cut-off before, and the days between them."""
+def _add_all_uses(
+    run: Run,
+    holdout: Holdout,
+    all_uses: AllUses,
+    recommender: Recommender,
+    previous: Previous,
+    strategies: Mapping[str, Strategy],
+    divide_by: PrecisionRule,
+) -> Run:
+    """Add metrics over all later uses, and what `auto`, or else the first strategy, gains over the model before."""
+    measure = partial(measure_arrivals, dataset=holdout.newcomers, truth=all_uses.truth, divide_by=divide_by)
+    query = query_cold_users(recommender, holdout, all_uses, run.k)
+    scores = {}
+    for name, strategy in strategies.items():
+        of_all = measure(query, strategy)
+        scores[name] = replace(run.scores[name], metrics={**run.scores[name].metrics, **of_all})
+    leader = AUTO.name if AUTO.name in scores else next(iter(scores))
     days = np.full(len(holdout.cold), np.nan)
     older = dict.fromkeys(OF_ALL.values(), days)
-    if previous is not None and holdout.cut_off is not None:
-        recommender, cut_off = previous
-        task = make_task(recommender, holdout, k)
-        older = measure_all_uses(strategy(task.query).items, task.truth, divide_by)
-        days = np.full(len(holdout.cold), (holdout.cut_off - cut_off) / DAY_US)
-    gains = {
-        f"{name}{MINUS_OLDER}": scores.metrics[name] - older[name] for name in OF_ALL.values() if name in scores.metrics
-    }
-    return {**gains, OLDER_BY: days}
+    if previous is not None:
+        older = measure(query_cold_users(previous[0], holdout, all_uses, run.k), strategies[leader])
+        days = np.full(len(holdout.cold), (all_uses.cut_off - previous[1]) / DAY_US)
+    metrics = scores[leader].metrics
+    gains = {f"{name}{MINUS_OLDER}": metrics[name] - values for name, values in older.items() if name in metrics}
+    scores[leader] = replace(scores[leader], metrics={**metrics, **gains, OLDER_BY: days})
+    model_age = (all_uses.registered_us - all_uses.cut_off) / DAY_US
+    return replace(run, users=run.users.with_columns(model_age=model_age), scores=scores)
 
 
 def _fit_as_published(holdout: Holdout, config: Config) -> tuple[Strategy, Tuning]:
@@ -359,7 +359,6 @@ def score_strategies(
     cohort: Cohort,
     strategies: Mapping[str, Strategy],
     divide_by: PrecisionRule = "min",
-    task: Task | None = None,
     *,
     progress: Progress = no_progress,
     **facts: Any,
@@ -368,7 +367,7 @@ def score_strategies(
     scores = {}
     for number, (name, strategy) in enumerate(strategies.items()):
         progress("lists", number, len(strategies))
-        scores[name] = score_strategy(query, cohort, strategy, divide_by, task)
+        scores[name] = score_strategy(query, cohort, strategy, divide_by)
     progress("lists", len(strategies), len(strategies))
     model = query.model
     part = divide_by_use(model)

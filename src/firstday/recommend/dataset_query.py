@@ -51,11 +51,21 @@ def query_users(
 def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: int) -> Query:
     """Build the query for a cohort's users from their profiles and day ones alone.
 
-    Impressions up to the end of day one are included, unless day ones are sampled.
+    Impressions up to the end of day one are included, unless day ones are sampled. Lists consist of the recommender's
+    current items.
     """
     model = recommender.model
     end = cohort.day_end_us
-    query, _ = query_users(model, dataset, cohort.users, cohort.day_one, k, with_impressions=end is not None, until=end)
+    query, _ = query_users(
+        model,
+        dataset,
+        cohort.users,
+        cohort.day_one,
+        k,
+        with_impressions=end is not None,
+        until=end,
+        current_items=recommender.current_items,
+    )
     query = query.ask(moments=end)
     if cohort.not_yet_added is None:
         return query

@@ -29,6 +29,7 @@ class AllUses:
     truth: SparseRows  # items used afterwards, also those that came after the cut-off, shape (n, n_items)
     registered_us: np.ndarray  # registration, in microseconds since 1970 UTC, int64, shape (n,)
     first_seen: np.ndarray  # when each item first existed, see `find_first_seen`
+    cut_off: int  # of the holdout
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +79,7 @@ def hold_out(dataset: Dataset, config: Config, seed: int, cut_offs: CutOffs | No
         truth = cold.truth.keep_columns(dataset.items.lookup(snapshot.items.values))
         if truth.n_entries:
             split = split_for_training(snapshot, config, seed, end=cut_off)
-            all_uses = AllUses(cold.truth, registered_us[cold.users], first_seen)
+            all_uses = AllUses(cold.truth, registered_us[cold.users], first_seen, cut_off)
             yield Holdout(snapshot, split, dataset, replace(cold, truth=truth), cut_off, all_uses)
 
 
