@@ -41,9 +41,9 @@ class FirstUses:
 
     @cached_property
     def first_us(self) -> np.ndarray:
-        """End of the day of each item's first use, in microseconds since 1970 UTC, float64; ``-inf`` if never used."""
-        first = np.full(self.counts.n_columns, -np.inf)
-        first[self.counts.columns] = self.end_us - DAY_US * self.counts.row_of_entry()  # the last one is the earliest
+        """End of the day of each item's first use, in microseconds since 1970 UTC, int64; -1 if never used."""
+        first = np.full(self.counts.n_columns, -1)
+        first[self.counts.columns] = self.end_us - 1 - DAY_US * self.counts.row_of_entry()  # the last row is the first
         return first
 
     def count_last(self, n_days: int) -> np.ndarray:

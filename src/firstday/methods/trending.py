@@ -31,7 +31,7 @@ class Trend:
 
     def describe(self) -> str:
         """Describe the choice in one sentence."""
-        return f"Of the lists by first uses in the last days, past newcomers used most of that of {self.n_days} days."
+        return f"Trending items are those that most users first used in the last {self.n_days} days."
 
 
 def recommend_trending(query: Query) -> Answer:

@@ -19,6 +19,7 @@ from firstday.data.splits.split import Cohort, take_actions
 from firstday.embed.embeddings import select_uses
 from firstday.features.catalogue import map_columns
 from firstday.methods.clock import choose_clock
+from firstday.methods.latest import Latest
 from firstday.methods.trending import choose_trend
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
@@ -115,8 +116,9 @@ def _renew_recent(model: TrainedModel, dataset: Dataset, first_uses: FirstUses, 
     day_ones, _ = model.catalogue.translate(dataset, newest.users, newest.day_one)
     truth = map_columns(newest.truth, dataset.items, items)
     newest = replace(newest, truth=truth, day_one=day_ones.actions)
+    latest: Latest = model.learned["latest"]
     return {
         "clock": choose_clock(first_uses, newest, model.config.signals),
         "trend": choose_trend(first_uses, newest, model.config.signals),
-        "latest": replace(model.learned["latest"], first_us=first_uses.first_us),
+        "latest": replace(latest, came_us=np.where(latest.came_us < 0, first_uses.first_us, latest.came_us)),
     }

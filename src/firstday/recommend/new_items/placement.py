@@ -24,14 +24,12 @@ def place_new_items(query: Query, answer: Answer) -> Answer:
     new = query.new_items
     if new is None:
         return answer
-    specs = map(spec_of_route, set(answer.routes.tolist()))
-    complete = [spec.name for spec in specs if spec is not None and spec.places_new]
-    is_complete = np.isin(answer.routes.astype(str), complete)
-    rest = np.flatnonzero(~is_complete)
+    specs = map(spec_of_route, answer.routes)
+    is_complete = np.array([spec is not None and spec.places_new for spec in specs], dtype=bool)
+    kept, rest = np.flatnonzero(is_complete), np.flatnonzero(~is_complete)
     parts = np.array_split(rest, len(rest) * (len(new) + query.k) // MAX_CELLS + 1)
     placed = [(rows, _place(query.take(rows), new, answer.take(rows))) for rows in parts]
-    kept = np.flatnonzero(is_complete)
-    return Answer.join([*placed, (kept, answer.take(kept))])
+    return Answer.join([(kept, answer.take(kept)), *placed])
 
 
 def _place(query: Query, new: NewItems, answer: Answer) -> Answer:
