@@ -75,7 +75,9 @@ def test_all_users_but_held_out_ones_are_counted(trained: Recommender, log: Data
     terms = renewed.learned["clock"].terms
     assert terms[FADING] > terms[1:FADING].max()  # all its uses are of the last days
     changed = {name for name, value in trained.model.learned.items() if renewed.learned[name] is not value}
-    assert changed == {"clock"}
+    assert changed == {"clock", "trend", "latest"}
+    use = renewed.learned["trend"].use
+    assert use[FADING] > use[1:FADING].max()
     assert renewed.cold is trained.model.cold
 
 

@@ -173,11 +173,11 @@ def measure_gains(first_uses: FirstUses, newest: Cohort, signals: SignalConfig) 
 
     They have shape (n_settings, n_users) and (n_users,); see `measure_newest`.
     """
-    precision, weeks = measure_newest(first_uses, newest, signals, _score_settings, 1 + len(SETTINGS))
+    precision, weeks = measure_newest(first_uses, newest, signals, score_settings, 1 + len(SETTINGS))
     return 100 * (precision[1:] - precision[0]), weeks
 
 
-def _score_settings(past: FirstUses) -> list[np.ndarray]:
+def score_settings(past: FirstUses) -> list[np.ndarray]:
     """Return the scores of the items by popularity, then by each setting."""
     with np.errstate(divide="ignore"):
         plain = np.log(past.n_users)

@@ -112,7 +112,7 @@ def learn_latest(run: TrainingRun) -> Choice:
         return float(measure_lengths([fold.with_learned(latest=latest) for fold in folds], "latest").mean())
 
     choices = [Latest(entity, came_us) for entity in run.model.members_of_items]
-    return max(choices, key=measure, default=Latest()), {}
+    return max(choices, key=measure, default=Latest("", came_us)), {}
 
 
 LATEST = StrategySpec(

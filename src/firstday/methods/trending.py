@@ -55,12 +55,13 @@ def learn_trend(run: TrainingRun) -> Choice:
 
 def choose_trend(first_uses: FirstUses, newest: Cohort, signals: SignalConfig) -> Trend:
     """Choose the number of days whose lists have the highest precision for past newcomers."""
-    precision, _ = measure_newest(first_uses, newest, signals, _score_days, len(N_DAYS))
+    precision, _ = measure_newest(first_uses, newest, signals, score_days, len(N_DAYS))
     n_days = N_DAYS[int(precision.sum(axis=1).argmax())]
     return Trend(n_days, count_use(first_uses, n_days))
 
 
-def _score_days(past: FirstUses) -> list[np.ndarray]:
+def score_days(past: FirstUses) -> list[np.ndarray]:
+    """Return the scores of the items by each of `N_DAYS`."""
     return [count_use(past, n_days) for n_days in N_DAYS]
 
 
