@@ -66,7 +66,7 @@ def test_the_newest_of_what_is_followed_come_first(
     model: TrainedModel, actions: list[Any], new: list[Any], rules: dict[str, Any], expected: list[str]
 ) -> None:
     answer = add(model, new).recommend({"interactions": actions}, len(expected), "latest", rules=rules)
-    assert (answer.route, ids(answer)) == ("latest", expected)
+    assert (answer.route, ids(answer), answer.n_ranked) == ("latest", expected, len(expected))
     assert sorted([item.score for item in answer], reverse=True) == [item.score for item in answer]
 
 
