@@ -24,7 +24,7 @@ USES = FirstUses(
     SparseRows.from_lists([[4], [3, 4], [3], [0, 1], [0, 0, 1]], N_ITEMS),  # those of the last day first
     5 * DAY_US,
 )
-NEW = [
+NEW: list[dict[str, Any]] = [
     {"item_id": "n1", "artist_id": ["a1"], "added_at": None},
     {"item_id": "n2", "artist_id": ["a1", "a2"], "added_at": "1970-01-08T12:00:00Z"},
     {"item_id": "n3", "artist_id": ["a2"], "added_at": None},
@@ -39,7 +39,7 @@ def model() -> TrainedModel:
 
 
 def add(model: TrainedModel, new: list[dict[str, Any]]) -> Recommender:
-    types = {"artist_id": pl.List(pl.String), "added_at": pl.String}
+    types: dict[str, Any] = {"artist_id": pl.List(pl.String), "added_at": pl.String}
     return Recommender(model).with_items(pl.DataFrame(new, schema_overrides=types)) if new else Recommender(model)
 
 
