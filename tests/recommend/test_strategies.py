@@ -83,8 +83,8 @@ def test_the_route_of_every_kind_of_user(tiny: Recommender, everyone: SignalBatc
     expected = ["blend" if name == "auto" else name for name in expected]  # nothing was selected for this model
     if strategy in ("popular", "recent", "trending", "explore"):  # they need nothing of a user
         expected = [strategy] * len(PEOPLE)
-    if strategy == "latest":  # of an artist who has something that the user has not used
-        follow = ("only an artist", "profile and items")
+    if strategy == "latest":  # of artists
+        follow = ("only an artist", "items", "profile and items", "everything")
         expected = ["latest" if who in follow else "trending" for who in PEOPLE]
     routes = dict(zip(PEOPLE, answer_query(Query(tiny.model, everyone, K), strategy).routes.tolist(), strict=True))
     assert routes == dict(zip(PEOPLE, expected, strict=True))

@@ -39,23 +39,25 @@ def recommend_latest(query: Query) -> Answer:
     Members are those of the liked items, and liked ones. Users who follow none get trending items, with this route.
     """
     trending = recommend_trending(query)
-    if not query.learned("latest").entity:
+    latest: Latest = query.learned("latest")
+    if not latest.entity:
         return trending
-    newest, days = rank_newest(query)
+    links = (query.current_items or query.model).members_of_items[latest.entity]
+    followed = find_followed(query, links)
+    newest, days = rank_newest(query, followed, links.transposed)
     lists = np.append(newest, trending.items, axis=1)
     items, scores = first_distinct(lists, np.append(days, trending.scores, axis=1), query.k)
-    routes = np.where(newest[:, 0] >= 0, "latest", trending.routes)
+    routes = np.where(followed.lengths() > 0, "latest", trending.routes)
     return replace(trending, items=items, scores=scores, routes=routes)
 
 
-def rank_newest(query: Query) -> tuple[np.ndarray, np.ndarray]:
+def rank_newest(query: Query, followed: SparseRows, items: SparseRows) -> tuple[np.ndarray, np.ndarray]:
     """Return the newest items of the members that each user follows, and the days on which they came, since 1970.
 
-    Items that came at `Query.moments` or later are left out; those of one day are in the order of their indexes. New
-    items of unknown age are the newest, the last ones first. For the form see `rank_scores`.
+    `followed` has the shape (n_users, n_members), and `items` those of each member, (n_members, n_items + n_new). Items
+    that came at `Query.moments` or later are left out; those of one day are in the order of their indexes. New items
+    of unknown age are the newest, the last ones first. For the form of the result see `rank_scores`.
     """
-    links = (query.current_items or query.model).members_of_items[query.learned("latest").entity]
-    followed = find_followed(query, links)
     came_us = date_items(query)
     days = (came_us // DAY_US).astype(np.float32)
     if query.new_items is not None:
@@ -64,7 +66,7 @@ def rank_newest(query: Query) -> tuple[np.ndarray, np.ndarray]:
     days[(days < 0) | ~query.list_rules.allowed] = -np.inf
 
     def score(rows: np.ndarray) -> np.ndarray:
-        is_followed = followed.take(rows).times(links.transposed) > 0
+        is_followed = followed.take(rows).times(items) > 0
         if query.moments is not None:
             is_followed &= came_us < query.moments[rows, None]
         return np.where(is_followed, days, np.float32(-np.inf))
@@ -125,5 +127,6 @@ LATEST = StrategySpec(
     value=Latest,
     always_trained=True,
     reads=("liked", "other"),
+    scale="day from 1970",
     places_new=True,
 )
