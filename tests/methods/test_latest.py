@@ -79,6 +79,15 @@ def test_who_follows_nothing_gets_trending_items(model: TrainedModel, actions: l
     assert list(latest) == list(trending)
 
 
+def test_known_and_new_items_have_the_same_reason(model: TrainedModel) -> None:
+    recommender = add(model, NEW)
+    user = {"interactions": [("stream", "item", "i1")]}
+    explanation = recommender.explain(user, recommender.recommend(user, 5, "latest"))
+    newest, trending = [item.why for item in explanation.items[:4]], explanation.items[4].why
+    assert len(set(newest)) == 1
+    assert trending not in newest
+
+
 def test_lists_as_of_a_moment_have_nothing_that_came_later(model: TrainedModel) -> None:
     """Item i1 came at the end of day 1, i2 of day 2, and n2 at noon of day 7."""
     moments = (np.array([0.5, 1, 1.1, 2.1, 7.5, 7.6]) * DAY_US).astype(np.int64)
