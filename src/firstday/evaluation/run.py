@@ -47,7 +47,7 @@ from firstday.recommend.support import check_strategies, searched_names, strateg
 from firstday.training.fit import fit
 from firstday.training.option_search import Tuning
 
-SIMPLE = ("latest", "trending", "recent", "popular", "group", "segment", "ease")
+SIMPLE = ("recent", "trending", "latest", "popular", "group", "segment", "ease")
 """The simple strategies: `evaluate` compares with the one that has the highest precision."""
 OF_CLOCKS = SIMPLE[:3]
 """Simple strategies that need a log with times."""
@@ -112,7 +112,7 @@ def evaluate(
 ) -> Results:
     """Train on warm users and evaluate `auto`, the simple strategies and others on cold users.
 
-    The simple strategies are `latest`, `trending` and `recent` (under `registration`), `popular`, `group`, `segment`
+    The simple strategies are `recent`, `trending` and `latest` (under `registration`), `popular`, `group`, `segment`
     and `ease`.
 
     With registration times, a model is trained at each of several cut-offs on the log before it. It is evaluated on the
