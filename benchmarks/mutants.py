@@ -39,6 +39,7 @@ STORE_TESTS = (
 TOKEN_TESTS = ("tests/serve/test_tokens.py", "tests/serve/test_limits.py", "tests/serve/test_users.py")
 SPLIT_TESTS = ("tests/data", "tests/features/test_clock.py", "tests/training")
 CLOCK_TESTS = ("tests/training/test_clock.py", "tests/engine/test_first_uses.py", "tests/training/test_renew.py")
+LATEST_TESTS = ("tests/methods/test_latest.py",)
 LIST_TESTS = ("tests/recommend/test_lists_by_hand.py", "tests/recommend")
 ITEM_TESTS = ("tests/recommend/test_current_items.py",)
 ITEMS_SERVED = ("tests/serve/test_current_items.py",)
@@ -209,6 +210,9 @@ LEAKAGE = (
     (CURRENT, "is_own = ~np.isin(index, model.updated)", "is_own = index >= 0", ITEMS_SERVED),
     (CLOCK, "past = first_uses.until(moment)", "past = first_uses", CLOCK_TESTS),
     (CLOCK, "measure_terms(first_uses.until(moment), ", "measure_terms(first_uses, ", CLOCK_TESTS),
+    ("methods/latest.py", "came_us < query.moments[rows, None]", "came_us < np.inf", LATEST_TESTS),
+    ("methods/latest.py", "days[(days < 0) | ~query.list_rules.allowed]", "days[days < 0]", LATEST_TESTS),
+    ("data/first_uses.py", "np.arange(min(n_days, self.counts.n_rows))", "np.arange(self.counts.n_rows)", LATEST_TESTS),
     (CLOCK, "truth.keep(n_users[truth.columns] > 0)", "truth", CLOCK_TESTS),
     (CLOCK, "(int(start) - MODEL_AGE_US, ", "(int(start), ", CLOCK_TESTS),
     (CLOCK, "judged[~half] = gains[gains[:, half].mean", "judged[~half] = gains[gains.mean", CLOCK_TESTS),

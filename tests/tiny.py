@@ -40,6 +40,7 @@ from firstday.methods.blend import Blending
 from firstday.methods.clock import Clock
 from firstday.methods.direct import Ranker
 from firstday.methods.ease import Ease, ItemLinks
+from firstday.methods.latest import Latest
 from firstday.methods.people import FriendWeights, Neighborhood
 from firstday.methods.segments import SegmentLists
 from firstday.model.calibration import Calibration
@@ -49,6 +50,7 @@ from firstday.recommend.recommender import Recommender
 from firstday.recommend.rules.list_rules import NO_RULES, ItemRules, Quota, compile_rules
 from firstday.segment.segments import ItemCounts, Mixing, Segments
 from firstday.sparse import SparseRows
+from firstday.tables.schema import DAY_US
 from tests.synthetic import COLD_MODELS
 
 N_ITEMS = 6
@@ -168,6 +170,7 @@ def make_base_methods() -> dict[str, Any]:
                 np.array([0, 0, 4]), np.array([1, 2, 0]), np.array([3, 1, -1], np.float32), N_ITEMS, N_ITEMS
             )
         ),
+        "latest": Latest("artist", DAY_US * np.arange(1, N_ITEMS + 1)),  # an item a day
         "segment": SegmentLists(smoothing=0.0),
         "soft_segments": Mixing(temperature=HALVE, smoothing=1.0),
         "neighbors": Neighborhood(temperature=HALVE, smoothing=0.5),

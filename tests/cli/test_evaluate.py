@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from firstday.config import load_config
+from firstday.evaluation.run import OF_CLOCKS
 from firstday.recommend.recommender import open_model
 from firstday.recommend.registry import strategy_names
 from firstday.recommend.support import strategies_with
@@ -30,7 +31,7 @@ def test_evaluate_prints_a_table_and_writes_json_and_report(
     assert {"dataset", "k", "seeds", "results"} <= found.keys()
     assert (found["dataset"], found["k"], found["seeds"]) == ("tables", 20, [SEED, SEED + 1])
     rows = {row["strategy"]: row for row in found["results"]}
-    without_data = {"friends", "recent"}  # nobody has any friends, and nothing has a time
+    without_data = {"friends", *OF_CLOCKS}  # nobody has any friends, and nothing has a time
     assert set(rows) == set(strategies_with(load_config(settings))) - without_data
     difference = rows["popular"]["precision"] - rows["segment"]["precision"]
     assert rows["popular"]["minus_segment"] == pytest.approx(difference, abs=2e-4)

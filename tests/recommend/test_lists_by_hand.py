@@ -153,6 +153,13 @@ EXPECTED["recent"] = {
     user: ("recent", ", ".join(RECENT.get(place, place) for place in places.split(", ")))
     for user, (_, places) in EXPECTED["popular"].items()
 }
+EXPECTED["trending"] = {user: ("trending", places) for user, (_, places) in EXPECTED["recent"].items()}  # without times
+EXPECTED["latest"] = {
+    **EXPECTED["trending"],
+    "one item": ("latest", "i2 2, i3 .272727, i4 .181818, i5 .090909"),  # on the second day; the rest is trending
+    "two items": ("latest", "i4 4, i3 .272727, i6 0"),
+    "four items": ("latest", "i5 5, i6 0"),
+}
 if COLD_MODELS:
     from tests.lab.baselines.by_hand import LISTS
 

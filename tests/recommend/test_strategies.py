@@ -81,8 +81,11 @@ def test_the_route_of_every_kind_of_user(tiny: Recommender, everyone: SignalBatc
     if strategy == "friends":
         expected[list(PEOPLE).index("only friends")] = "friends"
     expected = ["blend" if name == "auto" else name for name in expected]  # nothing was selected for this model
-    if strategy in ("popular", "recent", "explore"):  # they need nothing of a user
+    if strategy in ("popular", "recent", "trending", "explore"):  # they need nothing of a user
         expected = [strategy] * len(PEOPLE)
+    if strategy == "latest":  # of artists
+        follow = ("only an artist", "items", "profile and items", "everything")
+        expected = ["latest" if who in follow else "trending" for who in PEOPLE]
     routes = dict(zip(PEOPLE, answer_query(Query(tiny.model, everyone, K), strategy).routes.tolist(), strict=True))
     assert routes == dict(zip(PEOPLE, expected, strict=True))
 

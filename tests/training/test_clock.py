@@ -24,9 +24,12 @@ from firstday.methods.clock import (
     judge,
     mean_by_week,
     measure_gains,
+    measure_newest,
     measure_terms,
+    score_settings,
 )
 from firstday.methods.popularity import rank_recent
+from firstday.methods.trending import N_DAYS, choose_trend, count_use, score_days
 from firstday.recommend.fold import Fold
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
@@ -143,8 +146,17 @@ def test_what_others_do_after_a_newcomer_s_first_day_changes_no_gain(fashion: Fi
     is_later = fashion.end_us - (days + 1) * DAY_US >= last - MODEL_AGE_US
     changed = replace(fashion, counts=replace(fashion.counts, weights=fashion.counts.weights * (1 + 99 * is_later)))
     assert is_later.any()
-    before, after = (measure_gains(uses, early, SIGNALS)[0] for uses in (fashion, changed))
-    assert before.tobytes() == after.tobytes()
+    for score, n_scores in ((score_settings, 1 + len(SETTINGS)), (score_days, len(N_DAYS))):
+        before, after = (measure_newest(uses, early, SIGNALS, score, n_scores)[0] for uses in (fashion, changed))
+        assert before.tobytes() == after.tobytes()
+
+
+@pytest.mark.parametrize(("age", "n_days"), [(2, 3), (3, 14), (0, 1)])
+def test_trending_items_are_of_the_days_that_serve_newcomers_best(fashion: FirstUses, age: int, n_days: int) -> None:
+    """On Mondays, as of a week before, what was new two weeks ago is the latest; nothing is used on Sundays."""
+    trend = choose_trend(fashion, newcomers_who_like(age), SIGNALS)
+    assert trend.n_days == n_days
+    assert trend.use.tolist() == count_use(fashion, n_days).tolist()
 
 
 def test_a_choice_is_judged_on_weeks_that_did_not_determine_it() -> None:

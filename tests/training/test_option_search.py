@@ -16,7 +16,7 @@ from firstday.data.events import ITEM
 from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Split
 from firstday.errors import ConfigError
-from firstday.evaluation.run import SIMPLE, evaluate
+from firstday.evaluation.run import OF_CLOCKS, SIMPLE, evaluate
 from firstday.features.signal_batch import SignalBatch
 from firstday.features.signals import Signals
 from firstday.methods.precision import measure_folds
@@ -290,7 +290,7 @@ def test_baselines_are_tuned_and_evaluated_like_strategies(world: Dataset, small
 def test_all_baselines_are_asked_for_at_once(world: Dataset, small_grids: None) -> None:
     config = brief_config()
     results = evaluate(world, config, baselines=True, k=K)
-    assert set(results.strategies) == {"auto", *SIMPLE, *searched_names(), PAPER_SEGMENT} - {"recent"}
+    assert set(results.strategies) == {"auto", *SIMPLE, *searched_names(), PAPER_SEGMENT} - {*OF_CLOCKS}
     assert set(results.tunings) == {*searched_names(), PAPER_SEGMENT}
     assert results.tunings["paper_segment"][0].options["cold_model"]["epochs"] == 130
 

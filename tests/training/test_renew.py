@@ -29,6 +29,8 @@ CONFIG = brief_config(
 RISING, FADING = N_ITEMS - 1, N_ITEMS - 2
 """Items that hardly anyone used before."""
 N_NEW = 120
+COUNTED = ("learned.clock.terms.npy", "learned.trend.use.npy", "learned.latest.came_us.npy")
+"""Files of what is learned from counts."""
 
 
 def go_on(log: Dataset, liked: int, pushed: list[int]) -> Dataset:
@@ -75,7 +77,9 @@ def test_all_users_but_held_out_ones_are_counted(trained: Recommender, log: Data
     terms = renewed.learned["clock"].terms
     assert terms[FADING] > terms[1:FADING].max()  # all its uses are of the last days
     changed = {name for name, value in trained.model.learned.items() if renewed.learned[name] is not value}
-    assert changed == {"clock"}
+    assert changed == {"clock", "trend", "latest"}
+    use = renewed.learned["trend"].use
+    assert use[FADING] > use[1:FADING].max()
     assert renewed.cold is trained.model.cold
 
 
@@ -109,7 +113,7 @@ def test_nothing_but_counts_changes_in_the_model(model: Path, log: Dataset) -> N
     assert after.popularity[RISING] > 0.9 > 0.1 > before.popularity[RISING]
     new_files = read_manifest(model)["files"]
     trained = ("cold.", "learned.", "signal_encoder.", "fold_in.")
-    kept = {name for name in files if name.startswith(trained)} - {"learned.clock.terms.npy"}
+    kept = {name for name in files if name.startswith(trained)} - set(COUNTED)
     assert kept
     assert {name: files[name] for name in kept} == {name: new_files[name] for name in kept}
 

@@ -245,7 +245,7 @@ export interface components {
             share_of_everyone: number;
         };
         /** @enum {string} */
-        StrategyName: "als_fold_in" | "auto" | "blend" | "day_one" | "direct" | "ease" | "edlae" | "explore" | "fold_in" | "friends" | "group" | "input_clusters" | "item_item" | "mult_dae" | "neighbors" | "personal" | "popular" | "recent" | "segment" | "soft_segments" | "user_user" | "dropoutnet_personal" | "dropoutnet_segment" | "melu_personal" | "melu_segment";
+        StrategyName: "als_fold_in" | "auto" | "blend" | "day_one" | "direct" | "ease" | "edlae" | "explore" | "fold_in" | "friends" | "group" | "input_clusters" | "item_item" | "latest" | "mult_dae" | "neighbors" | "personal" | "popular" | "recent" | "segment" | "soft_segments" | "trending" | "user_user" | "dropoutnet_personal" | "dropoutnet_segment" | "melu_personal" | "melu_segment";
         StreamAnswer: {
             accepted: number;
             duplicates: number;

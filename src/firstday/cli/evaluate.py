@@ -119,7 +119,7 @@ def evaluate(
 ) -> None:
     """Train on established users and evaluate lists for new users: of auto, of simple strategies, and of others.
 
-    The simple strategies are recent (if the log has a clock), popular, group, segment and ease.
+    The simple strategies are popular, group, segment, ease and, if the log has a clock, latest, trending and recent.
 
     Example: firstday evaluate movielens-100k --seeds 5 --json results.json --report report.html
 

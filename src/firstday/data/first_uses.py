@@ -39,6 +39,17 @@ class FirstUses:
         """Number of users of each item, float64, shape (n_items,)."""
         return self.counts.column_sums().astype(np.float64)
 
+    @cached_property
+    def first_us(self) -> np.ndarray:
+        """End of the day of each item's first use, in microseconds since 1970 UTC, int64; -1 if never used."""
+        first = np.full(self.counts.n_columns, -1)
+        first[self.counts.columns] = self.end_us - 1 - DAY_US * self.counts.row_of_entry()  # the last row is the first
+        return first
+
+    def count_last(self, n_days: int) -> np.ndarray:
+        """Return the number of users who first used each item in the last days, float64, shape (n_items,)."""
+        return self.counts.take(np.arange(min(n_days, self.counts.n_rows))).column_sums()
+
     def count_recent(self, half_life_days: float) -> np.ndarray:
         """Return the number of users of each item, halved with each half-life, float64, shape (n_items,)."""
         weights = 2.0 ** (-np.arange(self.counts.n_rows) / half_life_days)

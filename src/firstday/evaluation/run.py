@@ -35,7 +35,6 @@ from firstday.evaluation.slices import (
 from firstday.methods.auto import AUTO
 from firstday.methods.clock import clock_of
 from firstday.methods.people import FRIENDS
-from firstday.methods.popularity import RECENT
 from firstday.methods.segments import SEGMENT
 from firstday.metrics import PrecisionRule
 from firstday.progress import Progress, no_progress, open_progress
@@ -53,8 +52,10 @@ from firstday.tables.schema import DAY_US
 from firstday.training.fit import fit
 from firstday.training.option_search import Tuning
 
-SIMPLE = ("recent", "popular", "group", "segment", "ease")
+SIMPLE = ("recent", "trending", "latest", "popular", "group", "segment", "ease")
 """The simple strategies: `evaluate` compares with the one that has the highest precision."""
+OF_CLOCKS = SIMPLE[:3]
+"""Simple strategies that need a log with times."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +125,8 @@ def evaluate(
 ) -> Results:
     """Train on warm users and evaluate `auto`, the simple strategies and others on cold users.
 
-    The simple strategies are `recent` (under `registration`), `popular`, `group`, `segment` and `ease`.
+    The simple strategies are `recent`, `trending` and `latest` (under `registration`), `popular`, `group`, `segment`
+    and `ease`.
 
     With registration times, a model is trained at each of several cut-offs on the log before it. It is evaluated on the
     newcomers up to the next cut-off (`registration.cut_offs`): `precision` on what existed when the model was trained,
@@ -212,7 +214,7 @@ def _choose_strategies(
 ) -> tuple[list[str], Config]:
     """Return the names of the strategies to evaluate, and the configuration that trains what they need."""
     unfit = set() if dataset.friends is not None and dataset.friends.n_entries else {FRIENDS.name}
-    unfit |= {RECENT.name} if protocol_of(dataset, config) == "sampled" else set()
+    unfit |= {*OF_CLOCKS} if protocol_of(dataset, config) == "sampled" else set()
     names = [name for name in (strategies_with(config) if every else ("auto", *SIMPLE)) if name not in unfit]
     for strategy in strategies:
         if not isinstance(strategy, str):

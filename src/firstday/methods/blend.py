@@ -15,7 +15,7 @@ import numpy as np
 from firstday.display import readable
 from firstday.methods.candidates import batches, find_candidates
 from firstday.methods.clock import clock_terms
-from firstday.methods.precision import MEASURED_LENGTHS, NORMAL_95, mean_and_error, measure_folds
+from firstday.methods.precision import MEASURED_LENGTHS, NORMAL_95, mean_and_error, measure_lengths
 from firstday.model.trained_model import KNOWLEDGE, TrainedModel
 from firstday.ranking import NO_ITEM, greatest, top_k
 from firstday.recommend.component import LEAST_SHARE, Part, Scores, Shares
@@ -201,8 +201,7 @@ def measure_gain(folds: Sequence[Fold], names: tuple[str, ...], name: str) -> Ga
 
 def _measure_lengths(folds: Sequence[Fold], blending: Blending) -> np.ndarray:
     """Return the precision of each user's lists under some weights, shape (n_lengths, n_users)."""
-    weighted = [fold.with_learned(blend=blending) for fold in folds]
-    return np.stack([measure_folds([fold.with_length(k) for fold in weighted], "blend") for k in MEASURED_LENGTHS])
+    return measure_lengths([fold.with_learned(blend=blending) for fold in folds], "blend")
 
 
 def fit_blending(folds: Sequence[Fold], names: tuple[str, ...]) -> Blending:

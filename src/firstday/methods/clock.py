@@ -7,7 +7,7 @@ against which a clock would lose.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import product
 from typing import Any
@@ -171,12 +171,39 @@ def judge(gains: np.ndarray, week: np.ndarray) -> tuple[int, float, float]:
 def measure_gains(first_uses: FirstUses, newest: Cohort, signals: SignalConfig) -> tuple[np.ndarray, np.ndarray]:
     """Return the gain in precision of each setting over plain popularity, in points, and the week of each newcomer.
 
-    They have shape (n_settings, n_users), the mean over lists of `MEASURED_LENGTHS`, and (n_users,). Only items count
+    They have shape (n_settings, n_users) and (n_users,); see `measure_newest`.
+    """
+    precision, weeks = measure_newest(first_uses, newest, signals, score_settings, 1 + len(SETTINGS))
+    return 100 * (precision[1:] - precision[0]), weeks
+
+
+def score_settings(past: FirstUses) -> list[np.ndarray]:
+    """Return the scores of the items by popularity, then by each setting."""
+    with np.errstate(divide="ignore"):
+        plain = np.log(past.n_users)
+    scores = [plain]
+    for half_life in HALF_LIVES:
+        ratios = measure_terms(past, half_life, 1)
+        scores += [plain + weight * ratios for weight in WEIGHTS]
+    return scores
+
+
+def measure_newest(
+    first_uses: FirstUses,
+    newest: Cohort,
+    signals: SignalConfig,
+    score: Callable[[FirstUses], Sequence[np.ndarray]],
+    n_scores: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the precision of lists for the newest past newcomers, from 0 to 1, and the week of each newcomer.
+
+    `score` returns `n_scores` arrays of scores of all items from counts as of a week before the end of day one. The
+    results have shape (n_scores, n_users), the mean over lists of `MEASURED_LENGTHS`, and (n_users,). Only items count
     that were used before; users without any in their truth are left out.
     """
     assert newest.day_end_us is not None
     used = unite_uses(newest.day_one, signals)
-    gains = [np.zeros((len(SETTINGS), 0))]
+    precision = [np.zeros((n_scores, 0))]
     weeks = [np.zeros(0, dtype=np.int64)]
     for moment, users in divide_by_time(newest.day_end_us, N_MOMENTS):
         past = first_uses.until(moment)
@@ -188,15 +215,9 @@ def measure_gains(first_uses: FirstUses, newest: Cohort, signals: SignalConfig) 
         rows = np.flatnonzero(truth.lengths())
         truth = truth.take(rows)
         day_ones = used.take(users[rows])
-        with np.errstate(divide="ignore"):
-            plain = np.log(n_users)
-        precision = [_measure_list(plain, day_ones, truth)]
-        for half_life in HALF_LIVES:
-            ratios = measure_terms(past, half_life, 1)
-            precision += [_measure_list(plain + weight * ratios, day_ones, truth) for weight in WEIGHTS]
-        gains.append(100 * (np.stack(precision[1:]) - precision[0]))
+        precision.append(np.stack([_measure_list(scores, day_ones, truth) for scores in score(past)]))
         weeks.append(newest.day_end_us[users[rows]] // (7 * DAY_US))
-    return np.concatenate(gains, axis=1), np.concatenate(weeks)
+    return np.concatenate(precision, axis=1), np.concatenate(weeks)
 
 
 def divide_by_time(day_end_us: np.ndarray, n_parts: int) -> list[tuple[int, np.ndarray]]:

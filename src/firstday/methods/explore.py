@@ -171,4 +171,5 @@ EXPLORE = StrategySpec(
     "passed over.",
     reads=("liked", "shown"),
     scale="share of the segment drawn",
+    places_new=True,
 )

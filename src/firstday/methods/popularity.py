@@ -15,13 +15,13 @@ from firstday.sparse import SparseRows
 
 def recommend_popular(query: Query) -> Answer:
     """Rank items by the share of warm users who use them; answers every user."""
-    return _take_order(query, query.model.popular_items, query.model.popularity, "popular")
+    return take_order(query, query.model.popular_items, query.model.popularity, "popular")
 
 
 def recommend_recent(query: Query) -> Answer:
     """Rank items by their share in all use, with recent use weighted by the clock; answers every user."""
     order, shares = query.model.derive(rank_recent)
-    return _take_order(query, order, shares, "recent")
+    return take_order(query, order, shares, "recent")
 
 
 def rank_recent(model: TrainedModel) -> tuple[np.ndarray, np.ndarray]:
@@ -29,12 +29,16 @@ def rank_recent(model: TrainedModel) -> tuple[np.ndarray, np.ndarray]:
 
     Ties are ordered by index. int32 and float32, shape (n_items,).
     """
-    use = model.popularity * model.derive(clock_factors)
+    return rank_use(model.popularity * model.derive(clock_factors))
+
+
+def rank_use(use: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return all items by descending use, and each item's share in all use; see `rank_recent`."""
     shares = np.asarray(use / max(np.float32(1e-9), use.sum()), dtype=np.float32)
     return np.argsort(-shares, kind="stable").astype(np.int32), shares
 
 
-def _take_order(query: Query, order: np.ndarray, shares: np.ndarray, route: str) -> Answer:
+def take_order(query: Query, order: np.ndarray, shares: np.ndarray, route: str) -> Answer:
     """Give all users the items in one order of all items."""
     n_read = query.k + int(query.excluded.lengths().max(initial=0))
     first = query.item_rules.take_allowed(order, n_read)[None]

@@ -123,6 +123,8 @@ class Query:
         `with_current_items`.
     new_items_excluded
         Items excluded per user because of what they did with new items, shape (n_users, n_items + n_new).
+    current_liked
+        Like `liked`, with the new items, shape (n_users, n_items + n_new); None without `current_items`.
     moments
         Time as of which each user's list is made, in microseconds since 1970 UTC, int64, shape (n_users,); None: now.
     """
@@ -136,6 +138,7 @@ class Query:
     rules: ItemRules | None = None
     current_items: CurrentItems | None = None
     new_items_excluded: SparseRows | None = None
+    current_liked: SparseRows | None = None
     moments: np.ndarray | None = None
     cache: QueryCache = field(default_factory=QueryCache, init=False, repr=False)  # shared by `ask`, new in `replace`
 
@@ -419,7 +422,8 @@ class Query:
             excluded = signals.excluded_items(config, self.members_of_items, current.items_of_members)
             if (passed_over := signals.passed_over) is not None:
                 excluded = union_rows([excluded, passed_over.keep(passed_over.weights > MAX_PASSED_OVER)])
-        return self.ask(current_items=current, new_items_excluded=excluded)
+        liked = signals.affinity(config)
+        return self.ask(current_items=current, new_items_excluded=excluded, current_liked=liked)
 
     def without(self, listed: SparseRows) -> Query:
         """Return the query without the items of other lists, shape (n_users, n_items + n_new)."""
@@ -449,7 +453,7 @@ class Query:
 
     def take(self, rows: np.ndarray) -> Query:
         """Return the query for some rows; cached arrays, which have one row per user, are kept."""
-        of_users = ("signals", "computed", "excluded_override", "new_items_excluded", "moments")
+        of_users = ("signals", "computed", "excluded_override", "new_items_excluded", "current_liked", "moments")
         query = replace(self, **take_rows({name: getattr(self, name) for name in of_users}, rows))
         query.cache.of_signals = _take_arrays(self.cache.of_signals, rows)
         query.cache.of_methods = _take_arrays(self.cache.of_methods, rows)

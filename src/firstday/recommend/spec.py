@@ -329,6 +329,9 @@ class StrategySpec(Method):
         For strategies that let others answer: the names of those that answer each user, shape (n_users,).
     stands_in
         Whether it answers the users of a model whom other strategies cannot answer; see `FALLBACKS`.
+    places_new
+        Whether its lists have new items in place already, so that none are inserted afterwards. Strategies that return
+        propensities must place new items themselves.
     """
 
     recommend: Strategy
@@ -343,6 +346,7 @@ class StrategySpec(Method):
     scale: str = OWN_SCALE
     delegates: Callable[[Query], np.ndarray] | None = None
     stands_in: Callable[[TrainedModel], bool] = lambda _model: False
+    places_new: bool = False
     kind = "strategy"
     section = "strategies"
 

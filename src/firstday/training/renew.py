@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -17,7 +18,9 @@ from firstday.data.splits.registration import collect_newcomers, find_newest
 from firstday.data.splits.split import Cohort, take_actions
 from firstday.embed.embeddings import select_uses
 from firstday.features.catalogue import map_columns
-from firstday.methods.clock import Clock, choose_clock
+from firstday.methods.clock import choose_clock
+from firstday.methods.latest import Latest
+from firstday.methods.trending import choose_trend
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
 from firstday.segment.segments import ItemCounts, Segments, count_items, rank_items
@@ -44,18 +47,18 @@ def renew_counts(model: TrainedModel, dataset: Dataset, held_out: np.ndarray) ->
     vectors = model.fold_in.solve(known.affinity(signals))
     if dataset.user_vectors is not None:
         vectors = dataset.user_vectors[warm]
-    clock = None
+    recent: dict[str, Any] = {"clock": None, "trend": None}
     if log is not None and window is not None:
         first_uses = count_first_uses(dataset, warm, signals, window, log)
         newest = collect_newcomers(dataset, config, histories, find_newest(histories, np.flatnonzero(held_out)))
-        clock = _renew_clock(model, dataset, first_uses, newest)
+        recent = _renew_recent(model, dataset, first_uses, newest)
     data = {**model.facts["data"], "warm_users": len(warm)}
     if len(model.unlisted):
         data["items_unlisted"] = len(model.unlisted)
     if dataset.events.last is not None:
         data["counted_until"] = write_moment(dataset.events.last)[:10]
     return replace(
-        model.with_learned(clock=clock),
+        model.with_learned(**recent),
         everyone=everyone,
         profile_groups=_renew_groups(model, known.profile, uses),
         segments=_renew_segments(model, vectors, uses),
@@ -106,10 +109,16 @@ def _renew_segments(model: TrainedModel, vectors: np.ndarray, uses: SparseRows) 
     return replace(model.segments, items=items, top_items=top_items).without(model.unlisted)
 
 
-def _renew_clock(model: TrainedModel, dataset: Dataset, first_uses: FirstUses, newest: Cohort) -> Clock:
-    """Choose the clock for the items that the model knows."""
+def _renew_recent(model: TrainedModel, dataset: Dataset, first_uses: FirstUses, newest: Cohort) -> dict[str, Any]:
+    """Return what is learned from first uses of the items that the model knows, by method."""
     items = model.catalogue.items
     first_uses = replace(first_uses, counts=map_columns(first_uses.counts, dataset.items, items))
     day_ones, _ = model.catalogue.translate(dataset, newest.users, newest.day_one)
     truth = map_columns(newest.truth, dataset.items, items)
-    return choose_clock(first_uses, replace(newest, truth=truth, day_one=day_ones.actions), model.config.signals)
+    newest = replace(newest, truth=truth, day_one=day_ones.actions)
+    latest: Latest = model.learned["latest"]
+    return {
+        "clock": choose_clock(first_uses, newest, model.config.signals),
+        "trend": choose_trend(first_uses, newest, model.config.signals),
+        "latest": replace(latest, came_us=np.where(latest.came_us < 0, first_uses.first_us, latest.came_us)),
+    }

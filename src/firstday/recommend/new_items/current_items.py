@@ -91,6 +91,17 @@ class CurrentItems:
         return links
 
     @cached_property
+    def members_of_items(self) -> dict[str, SparseRows]:
+        """For entities with a column, the members that each item belongs to, shape (n_items, n_members)."""
+        links = {}
+        for entity, items in self.items_of_members.items():
+            own = self.model.members_of_items[entity]
+            is_kept = ~np.isin(own.row_of_entry(), self.changed)
+            shape = len(self.listed), own.n_columns
+            links[entity] = own.replace_entries(is_kept, items.columns, items.row_of_entry(), shape)
+        return links
+
+    @cached_property
     def of_model(self) -> CurrentItems:
         """The items of the model alone."""
         if not len(self.new):

@@ -10,6 +10,7 @@ from firstday.ranking import MAX_CELLS, NO_ITEM, top_k
 from firstday.recommend.new_items.new_items import NewItems
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.spec import PROBABILITY
+from firstday.recommend.support import spec_of_route
 from firstday.segment.segments import BELIEF_SMOOTHING
 
 
@@ -17,15 +18,18 @@ def place_new_items(query: Query, answer: Answer) -> Answer:
     """Insert the new items that fit better than a list's last ones.
 
     An item precedes those with a lower probability of use, and takes the score of the first of them. Where scores are
-    not calibrated to probabilities, the use in the user's segment replaces them. Strategies that draw items at
-    random place new ones themselves.
+    not calibrated to probabilities, the use in the user's segment replaces them. Lists of strategies that place
+    new items themselves stay as they are.
     """
     new = query.new_items
-    if new is None or (answer.propensities < 1).any():
+    if new is None:
         return answer
-    n_parts = query.n_users * (len(new) + query.k) // MAX_CELLS + 1
-    parts = np.array_split(np.arange(query.n_users), n_parts)
-    return Answer.join([(rows, _place(query.take(rows), new, answer.take(rows))) for rows in parts])
+    specs = map(spec_of_route, answer.routes)
+    is_complete = np.array([spec is not None and spec.places_new for spec in specs], dtype=bool)
+    kept, rest = np.flatnonzero(is_complete), np.flatnonzero(~is_complete)
+    parts = np.array_split(rest, len(rest) * (len(new) + query.k) // MAX_CELLS + 1)
+    placed = [(rows, _place(query.take(rows), new, answer.take(rows))) for rows in parts]
+    return Answer.join([(kept, answer.take(kept)), *placed])
 
 
 def _place(query: Query, new: NewItems, answer: Answer) -> Answer:

@@ -8,6 +8,8 @@ const WAYS = {
   segment: "Your group’s favourites",
   popular: "Everyone’s favourites",
   recent: "Everyone’s latest favourites",
+  trending: "Favourites of the last days",
+  latest: "New from what you follow",
   group: "People of your profile",
   soft_segments: "Several groups, mixed",
   personal: "Nearest to your taste",
@@ -88,7 +90,7 @@ export function sayReason(list, place) {
   const { score } = list.items[place];
   const { share_of_segment: share, share_of_everyone: everyone, most_like } = list.explanation.items[place];
   const all = `${percent(everyone)} of all people chose it`;
-  if (list.route === "popular" || list.route === "recent") return [all];
+  if (["popular", "recent", "trending"].includes(list.route)) return [all];
   if (place >= list.n_ranked) return [`To fill the list: ${all}`];
   if (list.route === "segment" && share !== null) {
     if (share <= everyone) return [`${all}, and ${percent(share)} of your group`];
