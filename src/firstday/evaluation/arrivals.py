@@ -58,7 +58,7 @@ def measure_arrivals(
     """Return the metrics of a strategy's lists over all later uses, given by the indexes of a dataset."""
     catalogue = (query.current_items or query.model).catalogue
     in_tables = np.append(dataset.items.lookup(catalogue.items.values), -1)  # last entry: empty positions
-    return measure_all_uses(in_tables[strategy(replace(query)).items], truth, divide_by)
+    return measure_all_uses(in_tables[strategy(query).items], truth, divide_by)
 
 
 def _read_arrivals(model: TrainedModel, dataset: Dataset, arrivals: np.ndarray, all_uses: AllUses) -> CurrentItems:
