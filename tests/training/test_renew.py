@@ -83,6 +83,14 @@ def test_all_users_but_held_out_ones_are_counted(trained: Recommender, log: Data
     assert renewed.cold is trained.model.cold
 
 
+def test_a_model_of_tables_without_times_gets_a_clock(log: Dataset) -> None:
+    rows = log.events.whole().with_columns(timestamp=pl.lit(None, log.events.whole().schema["timestamp"]))
+    timeless = train(replace(log, events=Events.of(rows)), CONFIG.override("protocol", "auto"), progress=None).model
+    renewed = renew_counts(timeless, log, np.zeros(N_USERS, dtype=bool))
+    assert timeless.learned.get("trend") is None
+    assert renewed.learned["trend"].use.shape == (N_ITEMS,)
+
+
 def test_items_that_the_model_does_not_know_are_ignored(trained: Recommender, log: Dataset) -> None:
     """The same log, its items in another order, with one more."""
     order = np.random.default_rng(0).permutation(N_ITEMS)

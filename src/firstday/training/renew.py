@@ -117,8 +117,10 @@ def _renew_recent(model: TrainedModel, dataset: Dataset, first_uses: FirstUses, 
     truth = map_columns(newest.truth, dataset.items, items)
     newest = replace(newest, truth=truth, day_one=day_ones.actions)
     latest: Latest = model.learned["latest"]
+    if len(latest.came_us):  # empty if the model was trained without times
+        latest = replace(latest, came_us=np.where(latest.came_us < 0, first_uses.first_us, latest.came_us))
     return {
         "clock": choose_clock(first_uses, newest, model.config.signals),
         "trend": choose_trend(first_uses, newest, model.config.signals),
-        "latest": replace(latest, came_us=np.where(latest.came_us < 0, first_uses.first_us, latest.came_us)),
+        "latest": latest,
     }
