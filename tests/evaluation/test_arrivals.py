@@ -18,6 +18,7 @@ from firstday.data.splits.split import Cohort, Split
 from firstday.evaluation.arrivals import measure_arrivals, query_cold_users
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.answers import answer_query
+from firstday.recommend.new_items.current_items import MAX_NEW_ITEMS
 from firstday.recommend.new_items.new_items import UseHistory
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
@@ -121,6 +122,14 @@ def test_items_that_come_after_every_day_one_are_no_arrivals(model: TrainedModel
     dataset = make_dataset(model, [*BY_NOW[:0], ("w1", "i1", 1.0)], {"n1": 5})
     query, _, _ = list_newcomers(model, dataset)
     assert query.current_items is None
+
+
+def test_as_many_items_arrive_as_a_service_may_add_the_first_ones(model: TrainedModel) -> None:
+    added = {f"n{number}": 1 for number in range(MAX_NEW_ITEMS)}
+    query = ask(model, make_holdout(make_dataset(model, BY_NOW, {"last": 2, **added})))
+    assert query.new_items is not None
+    assert len(query.new_items) == MAX_NEW_ITEMS
+    assert "last" not in query.new_items.items["item_id"]
 
 
 def test_all_later_uses_count(model: TrainedModel) -> None:

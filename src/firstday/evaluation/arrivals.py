@@ -18,7 +18,13 @@ from firstday.metrics import PrecisionRule
 from firstday.model.item_content import content_of
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.dataset_query import cohort_query
-from firstday.recommend.new_items.current_items import CurrentItems, describe_new, join_items, state_items
+from firstday.recommend.new_items.current_items import (
+    MAX_NEW_ITEMS,
+    CurrentItems,
+    describe_new,
+    join_items,
+    state_items,
+)
 from firstday.recommend.new_items.new_items import UseHistory
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
@@ -31,8 +37,8 @@ def query_cold_users(recommender: Recommender, holdout: Holdout, all_uses: AllUs
     """Build the query for the cold users of a holdout, whose lists have the items of the time.
 
     A user's list has the items that came by the end of the user's day one, with what tables say of them and what was
-    used of them by then. The model is trained on the data of the holdout, or on earlier data; without `ItemContent`, it
-    knows no new items.
+    used of them by then. Only the first `MAX_NEW_ITEMS` arrivals take part, so no list depends on later ones. The model
+    is trained on the data of the holdout, or on earlier data; without `ItemContent`, it knows no new items.
     """
     model = recommender.model
     dataset = holdout.newcomers
@@ -43,7 +49,7 @@ def query_cold_users(recommender: Recommender, holdout: Holdout, all_uses: AllUs
     arrivals = np.flatnonzero(is_new & (content_of(model) is not None))
     if not len(arrivals):
         return cohort_query(recommender, dataset, holdout.cold, k)
-    arrivals = arrivals[np.argsort(all_uses.first_seen[arrivals], kind="stable")]
+    arrivals = arrivals[np.argsort(all_uses.first_seen[arrivals], kind="stable")][:MAX_NEW_ITEMS]
     current = _read_arrivals(model, dataset, arrivals, all_uses)
     query = cohort_query(replace(recommender, current_items=current), dataset, holdout.cold, k)
     assert query.new_items_excluded is not None
