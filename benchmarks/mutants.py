@@ -210,7 +210,7 @@ LEAKAGE = (
     (CURRENT, "is_own = ~np.isin(index, model.updated)", "is_own = index >= 0", ITEMS_SERVED),
     (CLOCK, "past = first_uses.until(moment)", "past = first_uses", CLOCK_TESTS),
     (CLOCK, "measure_terms(first_uses.until(moment), ", "measure_terms(first_uses, ", CLOCK_TESTS),
-    ("methods/latest.py", "came_us < query.moments[rows, None]", "came_us < np.inf", LATEST_TESTS),
+    ("methods/latest.py", "came_us < moments[rows, None]", "came_us < np.inf", LATEST_TESTS),
     ("methods/latest.py", "days[(days < 0) | ~query.list_rules.allowed]", "days[days < 0]", LATEST_TESTS),
     ("data/first_uses.py", "np.arange(min(n_days, self.counts.n_rows))", "np.arange(self.counts.n_rows)", LATEST_TESTS),
     (CLOCK, "truth.keep(n_users[truth.columns] > 0)", "truth", CLOCK_TESTS),

@@ -58,6 +58,7 @@ def ids(answer: Recommendation) -> list[Any]:
         ([("stream", "item", "n3")], NEW, {}, ["n2", "i5", "i4", "i1"]),  # followed for a new item
         ([("stream", "item", "i1"), ("stream", "item", "n4")], NEW, {"deny": ["n1"]}, ["n2", "i2", "i3", "i4"]),
         ([("stream", "item", "i1")], [{**N1, "recommendable": False}, N2], {}, ["n2", "i2", "i3", "i4"]),
+        ([("stream", "item", "i1")], [{**N1, "added_at": "9999-01-01T00:00:00Z"}, N2], {}, ["n2", "i2", "i3", "i4"]),
         ([("stream", "item", "i1")], [{"item_id": "i5", "artist_id": ["a1"]}], {}, ["i5", "i2", "i3", "i4"]),
         ([("stream", "item", "i1")], [{**N1, "item_id": "i2", "added_at": N2["added_at"]}, N1], {}, ["n1", "i2", "i3"]),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import partial
+from time import time
 
 import numpy as np
 
@@ -55,7 +56,7 @@ def rank_newest(query: Query, followed: SparseRows, items: SparseRows) -> tuple[
     """Return the newest items of the members that each user follows, and the days on which they came, since 1970.
 
     `followed` has the shape (n_users, n_members), and `items` those of each member, (n_members, n_items + n_new). Items
-    that came at `Query.moments` or later are left out; those of one day are in the order of their indexes. New items
+    that come at `Query.moments` or later are left out; those of one day are in the order of their indexes. New items
     of unknown age are the newest, the last ones first. For the form of the result see `rank_scores`.
     """
     came_us = date_items(query)
@@ -64,11 +65,10 @@ def rank_newest(query: Query, followed: SparseRows, items: SparseRows) -> tuple[
         undated = query.new_items.index[came_us[query.new_items.index] < 0]
         days[undated] = days.max() + 1 + np.arange(len(undated))
     days[(days < 0) | ~query.list_rules.allowed] = -np.inf
+    moments = np.full(query.n_users, time() * 1e6) if query.moments is None else query.moments
 
     def score(rows: np.ndarray) -> np.ndarray:
-        is_followed = followed.take(rows).times(items) > 0
-        if query.moments is not None:
-            is_followed &= came_us < query.moments[rows, None]
+        is_followed = (followed.take(rows).times(items) > 0) & (came_us < moments[rows, None])
         return np.where(is_followed, days, np.float32(-np.inf))
 
     return rank_scores(score, query.list_excluded, query.k)
