@@ -84,6 +84,13 @@ def test_an_item_of_several_members_counts_for_each(five_users: Tables) -> None:
     assert dataset.columns["artist_id"].to_list() == [[], ["a1"], ["a1"]]
 
 
+def test_interactions_may_all_be_with_members(five_users: Tables) -> None:
+    rows = five_users["interactions"].filter(pl.col("entity") == "artist")
+    assert [row[:4] for row in list_events(load({**five_users, "interactions": rows}, config=ARTISTS))] == [
+        ("u2", "favorite", "item", "a1")
+    ]
+
+
 def test_items_stay_the_items_by_default(five_users: Tables) -> None:
     assert_equal(load(five_users, config=Config(item="item_id")), load(five_users))
 

@@ -19,11 +19,15 @@ import pytest
 
 import firstday as fd
 from firstday.errors import ConfigError, DataError
+from firstday.features.signals import Signals
 from firstday.model.calibration import Calibration
 from firstday.model.trained_model import TrainedModel
+from firstday.recommend.answers import answer_query
 from firstday.recommend.new_items.attributes import tabulate
 from firstday.recommend.new_items.current_items import MAX_NEW_ITEMS
+from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
+from firstday.recommend.registry import find_strategy
 from tests.batches import recommend_tables
 from tests.tiny import make_content, make_model
 
@@ -56,6 +60,24 @@ def test_an_item_comes_before_those_that_the_user_uses_less_likely(model: Traine
     assert (east.route, east.n_ranked) == ("segment", 4)
     assert "n1" not in ids(recommender.recommend(NORTH_USER))
     assert ids(recommender.recommend(NORTH_USER, 6))[-1] == "n1"  # only i6 is used less: by nobody
+
+
+@pytest.mark.parametrize(("propensity", "place"), [(0.5, []), (1.0, [2])])
+def test_new_items_are_not_inserted_in_lists_that_are_drawn_at_random(
+    model: TrainedModel, propensity: float, place: list[int]
+) -> None:
+    recommender = add(model, NEW)
+    assert recommender.current_items is not None
+    users = [Signals(country="FR")]
+    batch, of_current = (each.read(users)[0] for each in (model.catalogue, recommender.current_items.catalogue))
+    query = Query(model, batch, 4).with_current_items(recommender.current_items, of_current)
+
+    def draw(query: Query) -> Answer:
+        answer = find_strategy("segment").recommend(query)
+        return replace(answer, propensities=np.full(answer.items.shape, propensity, dtype=np.float32))
+
+    answer = answer_query(query, draw)
+    assert np.flatnonzero(answer.items[0] == model.n_items).tolist() == place
 
 
 def test_scores_that_are_probabilities_are_compared(model: TrainedModel) -> None:

@@ -17,6 +17,7 @@ from firstday.data.events import EVENT_TYPES, Events, Pair, clean_events, code_p
 from firstday.data.ids import Ids
 from firstday.data.impressions import TARGET_INDEX, USER_INDEX, WRITTEN_TYPES, clean_impressions, select_impressions
 from firstday.data.user_rows import RowWriter, UserRows
+from firstday.tables.categories import entity_of_column
 from firstday.tables.conform import conform_interactions
 from firstday.tables.faults import FILE, OR_DROP, ROW, Findings, Rule, find_faults
 from firstday.tables.guests import name_persons
@@ -150,13 +151,14 @@ def check_interactions(raw: pl.DataFrame, vocabulary: Vocabulary, findings: Find
     reasons |= find_faults("interactions", rows, rules, findings)
     rows = rows.filter(findings.leave_out("interactions", raw, reasons))
     if vocabulary.signals is not None and has_targets:
-        findings.tallies.update(_tally(rows, vocabulary.signals))
+        findings.tallies.update(_tally(rows, vocabulary.signals, entity_of_column(findings.config.item)))
     return rows
 
 
-def _tally(rows: pl.DataFrame, signals: SignalConfig) -> dict[str | float, int]:
+def _tally(rows: pl.DataFrame, signals: SignalConfig, item: str) -> dict[str | float, int]:
     """Count what `check_tallies` needs: rows, uses of items, and each weight that may be a star rating."""
-    is_use = _ITEM & pl.col("signal").is_in(signals.use) & (_WEIGHT.fill_null(1.0) > 0)
+    is_of_item = _ITEM | (pl.col("entity") == item)  # see `Config.item`
+    is_use = is_of_item & pl.col("signal").is_in(signals.use) & (_WEIGHT.fill_null(1.0) > 0)
     is_star = _WEIGHT.is_between(0, MAX_RATING) & (2 * _WEIGHT % 1 == 0)
     stars = rows.filter(is_star)["weight"].value_counts()
     return {"rows": rows.height, "uses": rows.filter(is_use).height, **dict(stars.rows())}

@@ -330,8 +330,8 @@ class StrategySpec(Method):
     stands_in
         Whether it answers the users of a model whom other strategies cannot answer; see `FALLBACKS`.
     places_new
-        Whether its lists have new items in place already, so that none are inserted afterwards. Strategies that return
-        propensities must place new items themselves.
+        Whether its lists have new items in place already, so that none are inserted afterwards. None are inserted in
+        lists with propensities below 1 either, which would no longer be true.
     """
 
     recommend: Strategy

@@ -19,13 +19,14 @@ def place_new_items(query: Query, answer: Answer) -> Answer:
 
     An item precedes those with a lower probability of use, and takes the score of the first of them. Where scores are
     not calibrated to probabilities, the use in the user's segment replaces them. Lists of strategies that place
-    new items themselves stay as they are.
+    new items themselves, or draw items at random, stay as they are.
     """
     new = query.new_items
     if new is None:
         return answer
     specs = map(spec_of_route, answer.routes)
     is_complete = np.array([spec is not None and spec.places_new for spec in specs], dtype=bool)
+    is_complete |= (answer.propensities < 1).any(axis=1)
     kept, rest = np.flatnonzero(is_complete), np.flatnonzero(~is_complete)
     parts = np.array_split(rest, len(rest) * (len(new) + query.k) // MAX_CELLS + 1)
     placed = [(rows, _place(query.take(rows), new, answer.take(rows))) for rows in parts]
