@@ -118,6 +118,14 @@ def test_what_happens_after_day_one_changes_no_byte(model: TrainedModel) -> None
     np.testing.assert_array_equal(new.chances(users, moments)[is_there], changed.chances(users, moments)[is_there])
 
 
+@pytest.mark.parametrize("strategy", ["segment", "latest", "explore"])
+def test_items_that_come_after_day_one_change_no_list(model: TrainedModel, strategy: str) -> None:
+    many = {f"later{number}": 4 for number in range(30)}
+    queries = [ask(model, make_holdout(make_dataset(model, BY_NOW, added))) for added in ({"n1": 1}, {"n1": 1, **many})]
+    one, other = (answer_query(query, strategy).items[0] for query in queries)
+    np.testing.assert_array_equal(one, other)
+
+
 def test_items_that_come_after_every_day_one_are_no_arrivals(model: TrainedModel) -> None:
     dataset = make_dataset(model, [*BY_NOW[:0], ("w1", "i1", 1.0)], {"n1": 5})
     query, _, _ = list_newcomers(model, dataset)

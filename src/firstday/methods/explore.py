@@ -50,7 +50,9 @@ def recommend_explore(query: Query) -> Answer:
     items = np.full(shape, NO_ITEM, dtype=np.int32)
     scores = np.zeros(shape, dtype=np.float32)
     propensities = np.ones(shape, dtype=np.float32)
-    new_items = query.model.derive(offer_unused) if query.new_items is None else query.new_items.offers
+    new_items = query.model.derive(offer_unused)
+    if query.new_items is not None and query.moments is None:  # offers as of now depend on what came after a moment
+        new_items = query.new_items.offers
     for row, belief in enumerate(believe_segments(query, np.arange(query.n_users))):
         likely = np.flatnonzero(belief >= min(LEAST_BELIEF, belief.max()))
         for rank, (item, score, propensity) in enumerate(draw_list(query, row, likely, belief[likely], new_items)):
