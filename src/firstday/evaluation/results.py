@@ -468,9 +468,11 @@ class Results:
         values: dict[str, Any] = {}
         for metric in OF_ALL.values():
             of_ages = {label: find(metric, age_slice(label)) for label in MODEL_AGES}
-            values |= with_ends(metric, find(metric))
-            values[f"{metric}_by_model_age"] = {label: _mean(figure) for label, figure in of_ages.items()}
-            values["n_by_model_age"] = {label: _n(figure) for label, figure in of_ages.items()}
+            if figure := find(metric):
+                values |= with_ends(metric, figure)
+            if any(of_ages.values()):
+                values[f"{metric}_by_model_age"] = {label: _mean(figure) for label, figure in of_ages.items()}
+                values["n_by_model_age"] = {label: _n(figure) for label, figure in of_ages.items()}
         return values
 
     def _against_json(self, name: str) -> dict[str, Any]:
