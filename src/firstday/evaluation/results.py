@@ -343,13 +343,13 @@ class Results:
         """Tabulate precision and recall over all later uses of all newcomers, also by age of the model in days."""
         at_head, whole = OF_ALL[HEAD_METRICS[0]], OF_ALL["precision"]
         columns = {f"P@{HEAD}": (at_head, ALL), f"P@{self.k}": (whole, ALL), f"R@{self.k}": (OF_ALL["recall"], ALL)}
-        of_ages = (at_head, HEAD) if self.has_head else (whole, self.k)
+        metric, k = (at_head, HEAD) if self.has_head else (whole, self.k)
         for label in MODEL_AGES:
-            if figure := self.find(self.leader, of_ages[0], age_slice(label)):
-                columns[f"{label} ({figure.n:,})"] = of_ages[0], age_slice(label)
+            of_age = age_slice(label)
+            if figure := self.find(self.leader, metric, of_age):
+                columns[f"{label} ({figure.n:,})"] = metric, of_age
         return self.tabulate(
-            f"All newcomers, all that they used later, in %; P@{of_ages[1]} by age of the model in days (newcomers)",
-            columns,
+            f"All newcomers, all that they used later, in %; P@{k} by age of the model in days (newcomers)", columns
         )
 
     def plot_strategies(self) -> str:
