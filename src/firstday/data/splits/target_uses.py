@@ -56,7 +56,7 @@ class TargetUses:
         at_training, by_day_one, later = self.shares().values()
         return (
             f"Of what newcomers used after day one, {at_training:.0f} % existed when the model was trained, "
-            f"{by_day_one:.0f} % by the end of day one, and {later:.0f} % only later."
+            f"{by_day_one:.0f} % came by the end of day one, and {later:.0f} % only later."
         )
 
     def advise(self, days_between: float) -> str:
@@ -67,8 +67,8 @@ class TargetUses:
         lasting = [f"--item {name} ({share:.0f} %)" for name, share in shares.items() if share >= MANY_EXISTED]
         advice = f"recommend what lives longer: {', '.join(lasting)}" if lasting else "train more often"
         return (
-            f"Items live shorter than the {days_between:.0f} days between trainings: half of these uses are of items "
-            f"at most {self.median_age_days:,} days old; {advice}."
+            f"Items are short-lived compared to the {days_between:.0f} days between trainings: half of these uses are "
+            f"of items at most {self.median_age_days:,} days old; {advice}."
         )
 
 
