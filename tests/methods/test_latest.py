@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,15 @@ def test_the_newest_of_what_is_followed_come_first(
     answer = add(model, new).recommend({"interactions": actions}, len(expected), "latest", rules=rules)
     assert (answer.route, ids(answer), answer.n_ranked) == ("latest", expected, len(expected))
     assert sorted([item.score for item in answer], reverse=True) == [item.score for item in answer]
+
+
+def test_items_that_nobody_used_since_the_training_are_not_the_newest(model: TrainedModel) -> None:
+    columns = {name: column for name, column in model.catalogue.columns.items() if name != "added_at"}
+    latest = replace(model.learned["latest"], came_us=np.append(DAY_US * np.arange(1, N_ITEMS), -1))
+    undated = replace(model.with_learned(latest=latest), catalogue=replace(model.catalogue, columns=columns))
+    recommender = add(undated, [{"item_id": "i6", "artist_id": ["a1"]}])
+    answer = recommender.recommend({"interactions": [("stream", "item", "i1")]}, 4, "latest")
+    assert ids(answer) == ["i2", "i3", "i4", "i5"]
 
 
 @pytest.mark.parametrize("actions", [[], [("stream", "item", "i3")], [("ban", "artist", "a1"), ("skip", "item", "i4")]])

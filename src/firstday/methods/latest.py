@@ -56,14 +56,15 @@ def rank_newest(query: Query, followed: SparseRows, items: SparseRows) -> tuple[
     """Return the newest items of the members that each user follows, and the days on which they came, since 1970.
 
     `followed` has the shape (n_users, n_members), and `items` those of each member, (n_members, n_items + n_new). Items
-    that come at `Query.moments` or later are left out; those of one day are in the order of their indexes. New items
-    of unknown age are the newest, the last ones first. For the form of the result see `rank_scores`.
+    that come at `Query.moments` or later are left out; those of one day are in the order of their indexes. Items of
+    unknown age that the model does not know are the newest, the last ones first. For the form of the result see
+    `rank_scores`.
     """
     came_us = date_items(query)
     days = (came_us // DAY_US).astype(np.float32)
-    if query.new_items is not None:
-        undated = query.new_items.index[came_us[query.new_items.index] < 0]
-        days[undated] = days.max() + 1 + np.arange(len(undated))
+    n_known = query.model.n_items
+    undated = n_known + np.flatnonzero(came_us[n_known:] < 0)
+    days[undated] = days.max() + 1 + np.arange(len(undated))
     days[(days < 0) | ~query.list_rules.allowed] = -np.inf
     moments = np.full(query.n_users, time() * 1e6) if query.moments is None else query.moments
 
