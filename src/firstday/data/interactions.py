@@ -156,9 +156,8 @@ def check_interactions(raw: pl.DataFrame, vocabulary: Vocabulary, findings: Find
 
 
 def _tally(rows: pl.DataFrame, signals: SignalConfig, item: str) -> dict[str | float, int]:
-    """Count what `check_tallies` needs: rows, uses of items, and each weight that may be a star rating."""
-    is_of_item = _ITEM | (pl.col("entity") == item)  # see `Config.item`
-    is_use = is_of_item & pl.col("signal").is_in(signals.use) & (_WEIGHT.fill_null(1.0) > 0)
+    """Count what `check_tallies` needs: rows, uses of items or `Config.item`, and each weight that may be a rating."""
+    is_use = pl.col("signal").is_in(signals.use) & (_WEIGHT.fill_null(1.0) > 0) & (_ITEM | (pl.col("entity") == item))
     is_star = _WEIGHT.is_between(0, MAX_RATING) & (2 * _WEIGHT % 1 == 0)
     stars = rows.filter(is_star)["weight"].value_counts()
     return {"rows": rows.height, "uses": rows.filter(is_use).height, **dict(stars.rows())}
