@@ -244,7 +244,7 @@ class Results:
         if self.later_uses is None:
             return []
         sentences = [self.later_uses.describe()]
-        metric = OF_ALL[HEAD_METRICS[0] if self.has_head else "precision"]
+        metric, k = (OF_ALL[HEAD_METRICS[0]], HEAD) if self.has_head else (OF_ALL["precision"], self.k)
         for gain in self._gains_over_older():
             if gain.metric == f"{metric}{MINUS_OLDER}":
                 days = self.get(gain.strategy, OLDER_BY).mean
@@ -253,8 +253,8 @@ class Results:
                 if gain.is_clear:
                     conclusion = f"refreshing more often {'helps' if gain.mean > 0 else 'does not help'}"
                 sentences.append(
-                    f"Models that are {days:.0f} days newer change {metric} of {gain.strategy} by {points} points "
-                    f"({gain.n:,} newcomers): {conclusion}."
+                    f"Models that are {days:.0f} days newer change P@{k} of {gain.strategy} over all later uses by "
+                    f"{points} points ({gain.n:,} newcomers): {conclusion}."
                 )
         return sentences
 
@@ -347,8 +347,9 @@ class Results:
         for label in MODEL_AGES:
             if figure := self.find(self.leader, of_ages[0], age_slice(label)):
                 columns[f"{label} ({figure.n:,})"] = of_ages[0], age_slice(label)
+        n = self.get(self.leader, whole).n
         return self.tabulate(
-            f"All newcomers, all that they used later, in %; P@{of_ages[1]} by age of the model in days (newcomers)",
+            f"All {n:,} newcomers, all their later uses, in %; P@{of_ages[1]} by age of the model in days (newcomers)",
             columns,
         )
 

@@ -56,7 +56,7 @@ class TargetUses:
         at_training, by_day_one, later = self.shares().values()
         return (
             f"Of what newcomers used after day one, {at_training:.0f} % existed when the model was trained, "
-            f"{by_day_one:.0f} % by the end of day one, and {later:.0f} % only later."
+            f"{by_day_one:.0f} % came by the end of their day one, and {later:.0f} % only later."
         )
 
     def advise(self, days_between: float) -> str:
