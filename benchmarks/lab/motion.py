@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from real_data import DOCS, SERIES, SIMULATED, find_sets, open_set
+from real_data import DOCS, SERIES, find_sets, open_set
 from result_files import read_results, write_results
 
 from firstday.cli.printing import print_results
@@ -22,14 +22,15 @@ from firstday.evaluation.results import Figure
 from firstday.evaluation.run import evaluate
 from firstday.progress import open_progress
 
-TIMED = ("online-retail", "movietweetings", "complete-journey", "x-wines", "ciao-dvd", SIMULATED, SERIES)
+TIMED = ("online-retail", "movietweetings", "complete-journey", "x-wines", "ciao-dvd", SERIES)
 RIVALS = ("latest", "trending", "recent", "popular")
 
 
-def main(data: list[Path] = [], only: list[str] = [], out: Path = DOCS / "results") -> None:
+def main(data: list[Path] = [], only: list[str] = [], cut_offs: int = 3, out: Path = DOCS / "results") -> None:
     """Evaluate datasets, by default all with a clock."""
     for name, copy in find_sets(only or TIMED, data).items():
         dataset, config = open_set(name, copy)
+        config = config.override("registration.cut_offs", cut_offs)
         with open_progress() as progress:
             results = evaluate(dataset, config, against=RIVALS, progress=progress)
         print_results(results)

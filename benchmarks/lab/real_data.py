@@ -43,7 +43,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 SIMULATED, SERIES = "simulated", "series"
 SERVICES = {
     SIMULATED: SimulationSettings(n_users=10_000, n_items=4_000, days=60),
-    SERIES: SimulationSettings(n_users=8_000, n_items=8_000, days=150, series=True),
+    SERIES: SimulationSettings(n_users=6_000, n_items=8_000, days=150, series=True),
 }
 """Simulated services."""
 

@@ -162,8 +162,8 @@ def test_newcomers_may_name_items_and_members(five_users: Tables) -> None:
     ]
     assert dataset.new_items is not None
     assert dataset.new_items.select("item_id", "title", "newest_item", "recommendable").rows() == [
-        ("a1", "a1", "i2", True),
-        ("a2", "a2", "i3", False),
+        ("a1", None, "i2", True),  # the model's title stays
+        ("a2", None, "i3", False),
     ]
     assert dataset.notes == ("items: 2 of 5 items have no artist; they and 1 interactions with them were left out.",)
     alone = load_newcomers({"interactions": tables["interactions"]}, config=ARTISTS)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
@@ -54,6 +56,13 @@ def test_any_integer_type_is_a_number_and_anything_else_is_text() -> None:
     assert Ids.of(pl.Series(["a"], dtype=pl.Categorical)).values.dtype == pl.String
     assert Ids.of([1, 2]).are_integers
     assert not Ids.of(["1", "2"]).are_integers
+
+
+@pytest.mark.parametrize(("more", "ids"), [("82", [81, 82]), ("082", ["81", "082"]), ("x", ["81", "x"])])
+def test_integers_stay_integers_if_others_are_integers_as_text(more: str, ids: list[Any]) -> None:
+    extended = Ids.of([81]).extend(pl.Series([more]))
+    assert extended.values.to_list() == ids
+    assert extended.lookup(pl.Series(["81", more])).tolist() == [0, 1]
 
 
 def test_stable_numbers_are_these_for_ever() -> None:

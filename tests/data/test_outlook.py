@@ -51,13 +51,13 @@ def test_a_log_with_a_clock() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n_existed", "days_between", "is_advised"), [(25, 30, True), (85, 30, False), (25, 1, False), (25, 2, True)]
+    ("n_existed", "target_days", "is_advised"), [(25, 30, True), (85, 30, False), (25, 1, False), (25, 2, True)]
 )
-def test_advice_where_items_live_shorter_than_the_time_between_trainings(
-    n_existed: int, days_between: float, *, is_advised: bool
+def test_advice_where_items_live_shorter_than_the_target_window(
+    n_existed: int, target_days: float, *, is_advised: bool
 ) -> None:
     uses = replace(USES, by_state={**USES.by_state, "item": np.array([n_existed, 0, 100 - n_existed])})
-    assert bool(uses.advise(days_between)) == is_advised
+    assert bool(uses.advise(target_days)) == is_advised
 
 
 def test_evaluation_may_be_refused_where_training_is_not() -> None:

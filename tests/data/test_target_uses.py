@@ -41,7 +41,7 @@ def test_uses_are_counted_by_when_the_item_and_its_artist_came() -> None:
     uses = count(dataset, find_first_seen(dataset))
     assert uses.by_state["item"].tolist() == [2, 1, 2]
     assert uses.by_state["artist"].tolist() == [5, 0, 0]  # i5 came late, but its artist with i3
-    assert uses.by_age[:6].tolist() == [2, 1, 0, 0, 1, 1]  # i1 at exactly four days
+    assert uses.by_age[:6].tolist() == [2, 1, 0, 0, 1, 1]
     assert uses.by_age.sum() == 5
     assert uses.median_age_days == 1
     assert uses.shares() == {"at_training": 40, "by_day_one": 20, "later": 40}

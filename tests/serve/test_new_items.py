@@ -420,7 +420,7 @@ def assert_same(one: StoredItems, other: StoredItems) -> None:
     assert other_current is not None
     np.testing.assert_array_equal(current.listed, other_current.listed)
     new_items, expected = current.new, other_current.new
-    for name in ("vectors", "index", "successes"):
+    for name in ("vectors", "index"):
         np.testing.assert_array_equal(getattr(new_items, name), getattr(expected, name), name)
     assert new_items.items.equals(expected.items)
     assert current.catalogue.titles == other_current.catalogue.titles

@@ -46,6 +46,7 @@ def use_entity_as_item(dataset: Dataset, items: pl.DataFrame, findings: Findings
     findings.note_rows("items", is_left_out.sum(), len(is_left_out), f"have no {name}", advice, noun="items")
     table = _group_items(items, _order_items(dataset, n_interactions), links, entity, name)
     newest = table.drop_in_place("item_ix")
+    titled = table.with_columns(title=pl.coalesce("title", "item_id"))
     entities = {other: replace(of, items=of.items.through(members).ones()) for other, of in dataset.entities.items()}
     del entities[name]
     return replace(
@@ -57,7 +58,7 @@ def use_entity_as_item(dataset: Dataset, items: pl.DataFrame, findings: Findings
         impressions=dataset.impressions and dataset.impressions.map(partial(link_shown, links=links)),
         new_items=None if dataset.new_items is None else table.drop_nulls(NEWEST_ITEM),
         columns=fill_lists(find_item_columns(table)),
-        **read_columns(Dataset, "items", table),
+        **read_columns(Dataset, "items", titled),
     )
 
 
@@ -95,6 +96,6 @@ def _group_items(
     members = pl.DataFrame({"item_id": entity.ids.values, "title": entity.names}, schema_overrides={"title": pl.String})
     table = members.with_row_index("member_ix").join(grouped, on="member_ix", how="left", maintain_order="left")
     label = cs.string() & cs.matches(f"^{name}_(title|name)$")
-    title = pl.coalesce(pl.col("title").replace("", None), label, "item_id")
-    titled = table.with_columns(pl.col(NEWEST_ITEM).cast(pl.String), title=title)
-    return titled.drop("member_ix", name, f"{name}_id", strict=False)
+    title = pl.coalesce(pl.col("title").replace("", None), label)
+    table = table.with_columns(pl.col(NEWEST_ITEM).cast(pl.String), title=title)
+    return table.drop("member_ix", name, f"{name}_id", strict=False)

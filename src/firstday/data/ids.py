@@ -61,8 +61,13 @@ class Ids:
         return rows.join(table, on="id", how="left", maintain_order="left")["ix"].fill_null(-1).to_numpy()
 
     def extend(self, values: pl.Series) -> Ids:
-        """Return these ids followed by others, at a cost that depends on the others alone."""
-        frames = [self.values.to_frame("id"), values.to_frame("id")]
+        """Return these ids followed by others, at a cost that depends on the others alone.
+
+        Integers remain, even if the others are integers as text.
+        """
+        numbers = values.cast(self.values.dtype, strict=False)
+        is_same = numbers.cast(values.dtype).eq_missing(values).all()
+        frames = [self.values.to_frame("id"), (numbers if is_same else values).to_frame("id")]
         return Ids(pl.concat(frames, how="vertical_relaxed")["id"], self)
 
     def take(self, ix: np.ndarray) -> pl.Series:

@@ -118,7 +118,9 @@ def make_figures(
             columns[name, metric] = np.concatenate([score.metrics[metric] for score in of_runs])
     columns |= _subtract(columns, tuple(scores), against)
     in_slices = {
-        key: column for key, column in columns.items() if key[1] in COMPARED or key[1].startswith(OF_ALL["precision"])
+        key: column
+        for key, column in columns.items()
+        if key[1] in COMPARED or key[1].startswith(tuple(OF_ALL.values()))
     }
     is_evaluated = ~np.isnan(columns[next(iter(scores)), "precision"])
     precision = {name: columns[name, "precision"] for name in scores}

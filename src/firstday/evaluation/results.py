@@ -79,14 +79,15 @@ class Figure:
                                              day-one size
         ``precision_all``, ``recall_all``    means over all newcomers, including those who only used items that came
                                              after the cut-off, and all that they used later; lists have the items that
-                                             came by the end of day one. ``precision_all_at_10`` at 10; for all, by
-                                             day-one size and by age of the model
+                                             came by the end of day one. ``precision_all_at_10`` at 10. For every
+                                             slice but profile groups
         ``METRIC_minus_older_model``         for these metrics of the default list: gain over the model of the cut-off
                                              before, in points, which is older by ``older_by_days``
         ``precision_deviation``              (also ``recall_``, ``ndcg_``) standard deviation of the mean over random
                                              fifths of the users, as in the paper
-        ``precision_minus:NAME``             paired difference in precision to the strategy NAME, in points;
-                                             ``precision_at_10_minus:NAME`` at 10
+        ``precision_minus:NAME``             paired difference in precision to the strategy NAME, in points; also of
+                                             ``precision_at_10``, ``precision_all`` and ``precision_all_at_10``, of
+                                             which the last two are by slice
         ``precision_ratio:NAME``             ratio of mean precision to that of NAME, 1 for equals
         ``precision_minus_others``           for a profile group: difference to all users outside it, in points;
                                              intervals are simultaneous over all groups (Bonferroni)
@@ -244,17 +245,17 @@ class Results:
         if self.later_uses is None:
             return []
         sentences = [self.later_uses.describe()]
-        metric = OF_ALL[HEAD_METRICS[0] if self.has_head else "precision"]
+        lengths = {f"{OF_ALL[HEAD_METRICS[0]]}{MINUS_OLDER}": HEAD, f"{OF_ALL['precision']}{MINUS_OLDER}": self.k}
         for gain in self._gains_over_older():
-            if gain.metric == f"{metric}{MINUS_OLDER}":
+            if k := lengths.get(gain.metric):
                 days = self.get(gain.strategy, OLDER_BY).mean
                 points = write_line(self.write(gain.strategy, gain.metric))
                 conclusion = "whether refreshing more often helps cannot be told"
                 if gain.is_clear:
                     conclusion = f"refreshing more often {'helps' if gain.mean > 0 else 'does not help'}"
                 sentences.append(
-                    f"Models that are {days:.0f} days newer change {metric} of {gain.strategy} by {points} points "
-                    f"({gain.n:,} newcomers): {conclusion}."
+                    f"Models that are {days:.0f} days newer change P@{k} of {gain.strategy} over all later uses by "
+                    f"{points} points ({gain.n:,} newcomers): {conclusion}."
                 )
         return sentences
 
@@ -348,8 +349,9 @@ class Results:
             of_age = age_slice(label)
             if figure := self.find(self.leader, metric, of_age):
                 columns[f"{label} ({figure.n:,})"] = metric, of_age
+        n = self.get(self.leader, whole).n
         return self.tabulate(
-            f"All newcomers, all that they used later, in %; P@{k} by age of the model in days (newcomers)", columns
+            f"All {n:,} newcomers, all their later uses, in %; P@{k} by age of the model in days (newcomers)", columns
         )
 
     def plot_strategies(self) -> str:

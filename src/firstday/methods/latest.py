@@ -128,6 +128,6 @@ LATEST = StrategySpec(
     value=Latest,
     always_trained=True,
     reads=("liked", "other"),
-    scale="day from 1970",
+    scale="days since 1970",
     places_new=True,
 )

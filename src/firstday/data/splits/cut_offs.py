@@ -37,13 +37,6 @@ class CutOffs:
         """Length of the target window in days."""
         return self.histories.target_days
 
-    @property
-    def days_between(self) -> float:
-        """Mean number of days from a cut-off to the next one, or from a single one to the end of the log."""
-        assert self.histories.log is not None
-        moments = self.moments if len(self.moments) > 1 else (*self.moments, self.histories.log.end)
-        return (moments[-1] - moments[0]) / (len(moments) - 1) / DAY_US
-
     def describe(self) -> str:
         """Describe the cut-offs and the newcomers evaluated, as the end of a sentence."""
         n = len(self.moments)

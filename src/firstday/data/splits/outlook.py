@@ -102,7 +102,7 @@ def _preview_evaluation(
             plan = f"train {cut_offs.describe()}"
             uses = count_uses(cut_offs)
             facts |= {"later_uses": uses.shares(), "median_age_days": uses.median_age_days}
-            sentences = [uses.describe(), uses.advise(cut_offs.days_between)]
+            sentences = [uses.describe(), uses.advise(cut_offs.target_days)]
     except (ConfigError, DataError) as error:
         return {"refusal": str(error)}, [f"Evaluation would be refused: {error}"]
     half_width = round(Z_95 * PRECISION_SD / n_cold**0.5, 1)

@@ -56,19 +56,19 @@ class TargetUses:
         at_training, by_day_one, later = self.shares().values()
         return (
             f"Of what newcomers used after day one, {at_training:.0f} % existed when the model was trained, "
-            f"{by_day_one:.0f} % came by the end of day one, and {later:.0f} % only later."
+            f"{by_day_one:.0f} % came by the end of their day one, and {later:.0f} % only later."
         )
 
-    def advise(self, days_between: float) -> str:
-        """Suggest entities that live longer, if items live shorter than the days between trainings; else ""."""
-        if self.shares()["at_training"] >= MANY_EXISTED or self.median_age_days >= days_between:
+    def advise(self, target_days: float) -> str:
+        """Suggest entities that live longer, if items live shorter than the target window; else ""."""
+        if self.shares()["at_training"] >= MANY_EXISTED or self.median_age_days >= target_days:
             return ""
         shares = {name: self.shares(name)["at_training"] for name in self.by_state}
         lasting = [f"--item {name} ({share:.0f} %)" for name, share in shares.items() if share >= MANY_EXISTED]
-        advice = f"recommend what lives longer: {', '.join(lasting)}" if lasting else "train more often"
+        longer = f"recommend what lives longer (and the share that existed): {', '.join(lasting)}"
         return (
-            f"Items are short-lived compared to the {days_between:.0f} days between trainings: half of these uses are "
-            f"of items at most {self.median_age_days:,} days old; {advice}."
+            f"Half of these uses, within {target_days:g} days, are of items at most {self.median_age_days:,} days old; "
+            f"{longer if lasting else 'train more often'}."
         )
 
 

@@ -30,7 +30,7 @@ from firstday.recommend.segment_description import describe_segments
 PROTOCOLS = {
     "registration": "Cold users registered between a cut-off and the next one; training saw nothing after the cut-off. "
     "Day one is 24 hours from registration, unless registration.day_one says otherwise; lists are scored on what users "
-    "used in the rest of their target window.",
+    "used in the rest of their target window, of the items that existed at the cut-off.",
     "sampled": "Cold users are drawn at random; training saw none of their actions. Some of their items, at most half, "
     "are drawn as day one; lists are scored on the rest.",
 }
