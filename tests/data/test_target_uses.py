@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from firstday.config import Config
+from firstday.config import Config, parse_config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.histories import LogSpan
 from firstday.data.splits.snapshot import find_first_seen
 from firstday.data.splits.target_uses import TargetUses, count_target_uses
 from tests.data.test_splits_by_hand import Act, make_dataset, may
 
+CONFIG = parse_config({"recommend": {"k": 1}})
 CUT_OFFS = (4, 7)
 """Days in May."""
 REGISTERED = [may(1), may(5), may(8), may(2), may(3)]
@@ -33,7 +34,7 @@ ACTS: list[Act] = [
 def count(part: Dataset, first_seen: np.ndarray) -> TargetUses:
     span = LogSpan(*(int(may(day).timestamp() * 1e6) for day in (1, 20)))
     moments = [int(may(day).timestamp() * 1e6) for day in CUT_OFFS]
-    return count_target_uses(part, Config(), span, 5.0, moments, first_seen)
+    return count_target_uses(part, CONFIG, span, 5.0, moments, first_seen)
 
 
 def test_uses_are_counted_by_when_the_item_and_its_artist_came() -> None:
@@ -45,6 +46,14 @@ def test_uses_are_counted_by_when_the_item_and_its_artist_came() -> None:
     assert uses.by_age.sum() == 5
     assert uses.median_age_days == 1
     assert uses.shares() == {"at_training": 40, "by_day_one": 20, "later": 40}
+
+
+def test_entities_with_fewer_members_than_a_list_are_no_items() -> None:
+    dataset = make_dataset(ACTS, REGISTERED)
+    log = LogSpan(*(int(may(day).timestamp() * 1e6) for day in (1, 20)))
+    assert set(count_target_uses(dataset, Config(), log, 5.0, [log.start], find_first_seen(dataset)).by_state) == {
+        "item"
+    }
 
 
 def test_parts_add_up() -> None:

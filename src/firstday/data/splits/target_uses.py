@@ -29,7 +29,8 @@ class TargetUses:
     Parameters
     ----------
     by_state
-        By `STATES`, int64, shape (3,): of the item and, by entity, of the oldest item of its members.
+        By `STATES`, int64, shape (3,): of the item and, by entity with enough members for lists, of the oldest item of
+        its members.
     by_age
         By age of the item in days, up to `MAX_AGE_DAYS`, int64.
     """
@@ -86,8 +87,10 @@ def count_target_uses(
     is_newcomer = histories.can_be_evaluated & (registered_us >= moments[0])
     target = Window(np.where(is_newcomer, histories.day_end_us, NEVER), histories.target_end_us)
     cut_off = np.asarray(moments)[np.searchsorted(moments, registered_us, side="right") - 1]
-    came = {name: _find_oldest(entity, first_seen) for name, entity in part.entities.items() if entity.items.n_entries}
-    came = {ITEM: first_seen, **came}
+    came = {ITEM: first_seen}
+    for name, entity in part.entities.items():
+        if entity.items.n_rows > config.recommend.k:  # otherwise lists of its members would hold them all
+            came[name] = _find_oldest(entity, first_seen)
     by_state = {name: np.zeros(len(STATES), dtype=np.int64) for name in came}
     by_age = np.zeros(MAX_AGE_DAYS + 1, dtype=np.int64)
     codes = part.events.codes_of(ITEM, config.signals.use)
