@@ -97,6 +97,7 @@ def test_short_lists_have_no_figures_at_10(results: Results) -> None:
         "precision_all_by_model_age",
         "recall_all",
         "recall_all_ci",
+        "recall_all_by_model_age",
     }
     assert auto["n_by_model_age"] == {"0-1": 2, "1-7": 0, "7-30": 2, "30+": 0}
 
