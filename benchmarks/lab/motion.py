@@ -41,18 +41,24 @@ def main(data: list[Path] = [], only: list[str] = [], cut_offs: int = 3, out: Pa
             "newcomers": sum(cut_off["newcomers"] for cut_off in results.cut_offs),
             "days_between": round(results.get("auto", "older_by_days").mean, 1),
             "later_uses": results.later_uses.shares(),
-            "figures": [vars(figure) for figure in shown],
+            "figures": [{**vars(figure), **round_ends(figure)} for figure in shown],
         }
         target = out / "motion.json"
         write_results({**read_results(target), name: record}, target)
 
 
+def round_ends(figure: Figure) -> dict[str, float | None]:
+    """Return the mean and the interval of a figure, rounded."""
+    ends = {"mean": figure.mean, "low": figure.low, "high": figure.high}
+    return {name: None if end is None else round(end, 4) for name, end in ends.items()}
+
+
 def is_shown(figure: Figure) -> bool:
     """Return whether the documentation may use a figure."""
     metric, _, other = figure.metric.partition("_minus")
-    is_in_slice = figure.slice == "all" or figure.slice.startswith("model_age")
-    of_all = metric.endswith("_all") or "_all_" in metric
-    return is_in_slice and figure.strategy in ("auto", *RIVALS) and (of_all or (not other and "precision" in metric))
+    is_precision = metric in ("precision", "precision_at_10", "precision_all", "precision_all_at_10")
+    is_of_slice = figure.slice.startswith("model_age") or (figure.slice == "all" and ":" not in other)
+    return is_precision and is_of_slice and figure.strategy in (("auto",) if other else ("auto", *RIVALS))
 
 
 if __name__ == "__main__":

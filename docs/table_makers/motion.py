@@ -10,6 +10,7 @@ from table_makers.measured import SETS, estimate, make_table, read_results
 STRATEGIES = ("auto", "latest", "trending", "recent", "popular")
 MIN_USERS = 100
 """Minimum newcomers of a model's age to be shown."""
+TITLES = {**SETS, "series": "simulated series"}
 Figures = dict[tuple[str, str, str], dict[str, Any]]
 
 
@@ -23,7 +24,7 @@ def later_uses() -> list[str]:
             cells.append("/".join(f"{figures['auto', metric, ALL]['mean']:.1f}" for metric in metrics))
         gain = figures["auto", "precision_all_at_10_minus_older_model", ALL]
         cells += [f"{record['days_between']:.0f}", estimate(gain["mean"], (gain["low"], gain["high"]), "+.1f")]
-        lines.append([SETS.get(name, name), f"{record['newcomers']:,}", *cells])
+        lines.append([TITLES[name], f"{record['newcomers']:,}", *cells])
     columns = ("dataset", "newcomers", "at training", "by day one", "later", "`precision`", "`precision_all`")
     return make_table((*columns, "days", "newer model"), lines)
 
@@ -33,7 +34,7 @@ def model_ages() -> list[str]:
     lines = []
     for name, record in read_results("motion").items():
         figures = _index(record)
-        title = SETS.get(name, name)
+        title = TITLES[name]
         for label in MODEL_AGES:
             of_slice = age_slice(label)
             auto = figures.get(("auto", "precision_all", of_slice))
