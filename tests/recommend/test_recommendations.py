@@ -116,6 +116,7 @@ def test_lists_carry_the_newest_item_of_each_and_its_title(tiny: Recommender) ->
         frame = lists.to_frame()
         assert frame.columns == [*COLUMNS, *newest]
         assert frame.select("item_id", *newest).rows() == [("i4", *first), ("i3", "e3", "C"), ("i5", "e5", "E")]
+        assert lists["u-1"].to_rows()[0][2] == f"Four > {first[1]}"
         assert lists["u-1"].to_json()["items"][0].items() >= {"newest_item": first[0], "newest_title": first[1]}.items()
     without = tiny.recommend({"country": "DE"}, k=3)
     assert without.to_json()["items"][0].keys() == {"item_id", "title", "score", "propensity"}

@@ -89,12 +89,13 @@ class Recommendation:
         return {**vars(self), "items": items}
 
     def to_rows(self) -> list[tuple[str, str, str, str]]:
-        """Return rank, id, title and score of each item as text."""
+        """Return rank, id, title (with that of the newest item) and score of each item as text."""
         form = ".1%" if is_fraction(self.score_scale) else ".3f"
         rows = []
         for rank, item in enumerate(self.items, 1):
             score = f"{item.score:{form}}" if rank <= self.n_ranked else FILLS_UP
-            rows.append((str(rank), str(item.item_id), item.title, score))
+            title = " > ".join(filter(None, (item.title, item.newest_title or item.newest_item)))
+            rows.append((str(rank), str(item.item_id), title, score))
         return rows
 
     def to_sentences(self) -> list[str]:
