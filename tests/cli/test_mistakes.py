@@ -60,7 +60,7 @@ MISTAKES = [
     ("recommend tiny --user {", "user: is not valid JSON"),
     ("recommend tiny --user []", "user: is a list; give fd.Signals(...) or an object"),
     ('recommend tiny --user {"age":300}', "age: Input should be less than or equal to 120 (got 300)."),
-    ("recommend tiny --user {} --strategy best", "strategy: 'best' is unknown; choose one of "),
+    ("recommend tiny --user {} --strategy qqq", "strategy: 'qqq' is unknown; choose one of "),
     (
         "recommend tiny --user {} --strategy paper_segment",
         "paper_segment is available in evaluate only; choose",

@@ -196,7 +196,8 @@ def item_of(user: int) -> int:
 def test_a_component_that_tells_the_truth_earns_its_weight_and_one_that_tells_nothing_does_not(
     tiny: Recommender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("firstday.methods.blend.MEASURED_LENGTHS", (1, 2))
+    for module in ("blend", "precision"):
+        monkeypatch.setattr(f"firstday.methods.{module}.MEASURED_LENGTHS", (1, 2))
     register_component("oracle", lambda user, chosen: np.where(chosen == item_of(user), 9, 0).astype(np.float32))
     register_component("constant", lambda _user, chosen: np.ones(len(chosen), np.float32))
     fold = ask_alike(tiny)
