@@ -32,6 +32,7 @@ from firstday.data.splits.split import Cohort
 from firstday.evaluation.arrivals import query_cold_users
 from firstday.metrics import HEAD, measure, ratio_intervals
 from firstday.recommend.answers import answer_query
+from firstday.recommend.dataset_query import index_lists
 from firstday.sparse import SparseRows
 from firstday.training.fit import fit
 
@@ -88,10 +89,7 @@ def list_newcomers(holdout: Holdout, cohort: Cohort, config: Config) -> np.ndarr
     recommender = fit(holdout.dataset, holdout.split, config).recommender
     assert holdout.all_uses is not None
     query = query_cold_users(recommender, replace(holdout, cold=cohort), holdout.all_uses, HEAD)
-    items = answer_query(query, "auto").items
-    catalogue = (query.current_items or query.model).catalogue
-    index = np.append(holdout.newcomers.items.lookup(catalogue.items.values), -1)
-    return index[items]
+    return index_lists(query, holdout.newcomers, answer_query(query, "auto").items)
 
 
 def find_newest(

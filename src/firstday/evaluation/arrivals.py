@@ -17,7 +17,7 @@ from firstday.evaluation.figures import measure_all_uses
 from firstday.metrics import PrecisionRule
 from firstday.model.item_content import content_of
 from firstday.model.trained_model import TrainedModel
-from firstday.recommend.dataset_query import cohort_query
+from firstday.recommend.dataset_query import cohort_query, index_lists
 from firstday.recommend.new_items.current_items import (
     MAX_NEW_ITEMS,
     CurrentItems,
@@ -62,9 +62,7 @@ def measure_arrivals(
     query: Query, strategy: Strategy, dataset: Dataset, truth: SparseRows, divide_by: PrecisionRule
 ) -> dict[str, np.ndarray]:
     """Return the metrics of a strategy's lists over all later uses, given by the indexes of a dataset."""
-    catalogue = (query.current_items or query.model).catalogue
-    in_tables = np.append(dataset.items.lookup(catalogue.items.values), -1)  # last entry: empty positions
-    return measure_all_uses(in_tables[strategy(query).items], truth, divide_by)
+    return measure_all_uses(index_lists(query, dataset, strategy(query).items), truth, divide_by)
 
 
 def _read_arrivals(model: TrainedModel, dataset: Dataset, arrivals: np.ndarray, all_uses: AllUses) -> CurrentItems:

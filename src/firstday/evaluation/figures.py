@@ -55,6 +55,11 @@ class Scores:
     catalogue_coverage: float
     places: np.ndarray
 
+    @property
+    def is_evaluated(self) -> np.ndarray:
+        """Mask of users with a precision: those who used an item that existed at training, bool, shape (n_users,)."""
+        return ~np.isnan(self.metrics["precision"])
+
 
 def measure_lists(lists: np.ndarray, truth: SparseRows, divide_by: PrecisionRule = "min") -> dict[str, np.ndarray]:
     """Return the metrics of each user's list in %, and of its head if the list is longer."""
@@ -122,7 +127,7 @@ def make_figures(
         for key, column in columns.items()
         if key[1] in COMPARED or key[1].startswith(tuple(OF_ALL.values()))
     }
-    is_evaluated = ~np.isnan(columns[next(iter(scores)), "precision"])
+    is_evaluated = np.concatenate([score.is_evaluated for score in next(iter(scores.values()))])
     precision = {name: columns[name, "precision"] for name in scores}
 
     measure_slice = partial(_measure_columns, users=users, cohorts=cohorts)
@@ -208,12 +213,9 @@ def measure_groups(
 
 def _describe_lists(strategy: str, scores: Sequence[Scores]) -> Iterator[Figure]:
     """Compute figures without an interval: deviations over fifths of users, list contents, routes and run time."""
-    is_evaluated = [~np.isnan(score.metrics["precision"]) for score in scores]
-    routes = np.concatenate([score.routes[rows] for score, rows in zip(scores, is_evaluated, strict=True)])
+    routes = np.concatenate([score.routes[score.is_evaluated] for score in scores])
     n = len(routes)
-    means = [
-        [score.metrics[metric][rows] for metric in METRICS] for score, rows in zip(scores, is_evaluated, strict=True)
-    ]
+    means = [[score.metrics[metric][score.is_evaluated] for metric in METRICS] for score in scores]
     deviations = [deviations_of_fifths(np.stack(columns, axis=1)) for columns in means]
     is_own = (routes == strategy) | ~np.isin(routes, FALLBACKS)
     values = dict(zip(DEVIATIONS, np.mean(deviations, axis=0).tolist(), strict=True))

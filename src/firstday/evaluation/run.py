@@ -85,8 +85,8 @@ class Run:
 
     @property
     def is_evaluated(self) -> np.ndarray:
-        """Mask of users with a precision: those who used an item that existed at training, bool, shape (n_users,)."""
-        return ~np.isnan(next(iter(self.scores.values())).metrics["precision"])
+        """See `Scores`; it is the same for every strategy."""
+        return next(iter(self.scores.values())).is_evaluated
 
 
 def score_strategy(query: Query, cohort: Cohort, strategy: Strategy, divide_by: PrecisionRule = "min") -> Scores:

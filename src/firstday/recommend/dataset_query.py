@@ -71,3 +71,10 @@ def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: 
         return query
     not_yet_added = map_columns(cohort.not_yet_added, dataset.items, model.catalogue.items)
     return replace(query, excluded_override=union_rows([query.excluded, not_yet_added]))
+
+
+def index_lists(query: Query, dataset: Dataset, lists: np.ndarray) -> np.ndarray:
+    """Return the items of a query's lists as `item_ix` of a dataset, -1 for empty positions and unknown items."""
+    catalogue = (query.current_items or query.model).catalogue
+    in_tables = np.append(dataset.items.lookup(catalogue.items.values), -1)  # last entry: empty positions
+    return in_tables[lists]

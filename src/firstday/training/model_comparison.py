@@ -15,7 +15,7 @@ from firstday.data.splits.snapshot import take_snapshot
 from firstday.data.splits.split import Cohort
 from firstday.metrics import Interval, bootstrap_ratios, measure
 from firstday.recommend.answers import answer_query
-from firstday.recommend.dataset_query import cohort_query
+from firstday.recommend.dataset_query import cohort_query, index_lists
 from firstday.recommend.recommender import Recommender
 from firstday.training.held_out_users import MIN_COMPARED, hash_users
 from firstday.training.renew import renew_counts
@@ -63,8 +63,7 @@ def measure_precision(recommender: Recommender, dataset: Dataset, cohort: Cohort
     model = recommender.model
     query = cohort_query(recommender, dataset, cohort, k or model.config.recommend.k)
     answer = answer_query(query, model.config.recommend.strategy)
-    in_tables = np.append(dataset.items.lookup(model.catalogue.items.values), -1)  # last entry: empty positions
-    return measure(in_tables[answer.items], cohort.truth).precision
+    return measure(index_lists(query, dataset, answer.items), cohort.truth).precision
 
 
 def compare_models(current: Recommender, new: Recommender, dataset: Dataset, cohort: Cohort) -> ModelComparison:
