@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from firstday.config import Config
+from firstday.data.ids import Ids
 from firstday.evaluation.figures import Scores
 from firstday.evaluation.report.render import render_evaluation
 from firstday.evaluation.results import Results
@@ -24,6 +25,8 @@ N = 300
 SIZES = np.arange(N) % 12
 MEANS = {"popular": 40.0, "segment": 50.0, "fold_in": 45.0}
 COUNTRY = np.repeat(np.array([HOSTILE, "$DE_", "not known"], dtype=object), (160, 100, 40))
+TENTHS = np.array([*([0] * 11), *range(1, 10)])
+ITEMS = Ids.of([f"i{item}" for item in range(len(TENTHS))])
 PROFILES = {"age": np.tile([20, 40], N // 2), "country": COUNTRY}
 SUMMARY = {"users": 1943, "items": 1682, "pairs": {"stream x item": 100000}, "entities": {"genre": 19}, "friends": 0}
 
@@ -66,18 +69,26 @@ def make_run(
         metrics = dict.fromkeys(("precision", "precision_at_10", "recall", "ndcg"), mean + noise)
         metrics |= {"ndcg_at_10": noise, "novelty_bits": noise}
         routes = np.where(sizes == 0, "group", name)
-        scores[name] = Scores(metrics, routes, 0.05, 0.125, np.array([11, *([1] * 9)]))
+        scores[name] = Scores(metrics, routes, 0.05, np.tile(np.arange(len(ITEMS)), (N, 1)))
     nobody = np.zeros(N, dtype=bool)
     return Run(
         scores=scores,
         users=pl.DataFrame(
-            {"user": range(N), "day_one_size": sizes, "did_nothing": nobody, "has_friends": nobody, "model_age": np.nan}
+            {
+                "user_id": range(N),
+                "knowledge": "profile",
+                "day_one_size": sizes,
+                "did_nothing": nobody,
+                "has_friends": nobody,
+                "model_age": np.nan,
+            }
         ),
         n_warm=1400,
         k=50,
         profiles=profiles,
         used=np.ones(10),
-        n_items=np.arange(1, 11),
+        items=ITEMS,
+        tenths=TENTHS,
         segments=segments,
         seed=0,
         fit_seconds=1.5,

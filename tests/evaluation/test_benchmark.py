@@ -32,7 +32,7 @@ def test_what_is_measured_is_the_lists_that_anyone_gets(
 ) -> None:
     query = cohort_query(recommender, world, split.cold, K)
     strategies = {name: partial(answer_query, strategy=name) for name in STRATEGIES}
-    run = score_strategies(query, split.cold, strategies, divide_by, seed=0, fit_seconds=0.0)
+    run = score_strategies(query, split.cold, world.users, strategies, divide_by, seed=0, fit_seconds=0.0)
     for name, scores in run.scores.items():
         expected = measure(lists[name], split.cold.truth, divide_by=divide_by)
         for metric in ("precision", "recall", "ndcg"):

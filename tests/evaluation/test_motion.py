@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from firstday.data.ids import Ids
 from firstday.data.splits.target_uses import TargetUses
 from firstday.evaluation.figures import Scores
 from firstday.evaluation.results import Results
@@ -22,7 +23,14 @@ MEANS = {"auto": 40.0, "popular": 10.0}
 
 def make_run(cut_off: str, gain: float) -> Run:
     nobody = np.zeros(2, dtype=bool)
-    users = {"user": [1, 2], "day_one_size": [0, 2], "did_nothing": nobody, "has_friends": nobody}
+    users = {
+        "user": [1, 2],
+        "user_id": [1, 2],
+        "knowledge": ["nothing", "1-3"],
+        "day_one_size": [0, 2],
+        "did_nothing": nobody,
+        "has_friends": nobody,
+    }
     scores = {}
     for name, mean in MEANS.items():
         of_existing = np.array([np.nan, mean])
@@ -30,7 +38,7 @@ def make_run(cut_off: str, gain: float) -> Run:
         metrics |= dict.fromkeys(("precision_all", "recall_all", "precision_all_at_10"), np.array([0, mean]))
         if name == "auto":
             metrics |= {"precision_all_at_10_minus_older_model": np.full(2, gain), "older_by_days": np.full(2, gain)}
-        scores[name] = Scores(metrics, np.array([name] * 2), 0.01, 1.0, np.ones(10))
+        scores[name] = Scores(metrics, np.array([name] * 2), 0.01, np.zeros((2, 1), dtype=np.int64))
     return Run(
         scores=scores,
         users=pl.DataFrame({**users, "model_age": [0.5, 8.0]}),
@@ -38,7 +46,8 @@ def make_run(cut_off: str, gain: float) -> Run:
         k=50,
         profiles={"plan": np.array(["free", "paid"], dtype=object)},
         used=np.ones(10),
-        n_items=np.ones(10, dtype=np.int64),
+        items=Ids.of(["i0"]),
+        tenths=np.zeros(1, dtype=np.int64),
         segments=(),
         seed=0,
         fit_seconds=1.0,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from firstday.errors import ArgumentError
 from tests.evaluation.reports import results_at_cut_offs
-from tests.evaluation.tiny import evaluate_tiny
+from tests.evaluation.tiny import USERS, evaluate_tiny
 
 PINNED = Path(__file__).with_name("tiny_results.json")
 
@@ -25,7 +26,7 @@ def test_the_json_of_the_largest_gap_is_pinned() -> None:
         "difference": -45.8333, "difference_ci": [-55.5208, -36.1459], "n_compared": 6,
     }  # fmt: skip
     assert values["results"][1]["by_group"]["plan"] == {
-        "free": {"precision": 80.5556, "precision_ci": [77.0833, 84.1667], "n_users": 60},
+        "free": {"precision": 80.5556, "precision_ci": [77.0799, 84.1667], "n_users": 60},
         "paid": {"precision": 62.5, "precision_ci": [51.25, 73.75], "n_users": 40},
     }
 
@@ -62,3 +63,21 @@ def test_the_metrics_of_a_strategy() -> None:
     assert results.find("segment", "precision_minus:segment") is None
     with pytest.raises(ArgumentError, match="precision_minus:segment"):
         results.get("segment", "precision_minus:segment")
+
+
+def test_rows_per_user_and_comparisons_agree_with_the_figures() -> None:
+    results = evaluate_tiny()
+    rows = results.users()
+    assert rows.height == 2 * 2 * len(USERS)
+    last = rows.filter(pl.col("strategy") == "segment", pl.col("seed") == 1).sort("user_id").row(-1, named=True)
+    facts = {"user_id": "u14", "day_one_size": 5, "knowledge": "4+", "route": "popular", "is_own": False}
+    assert facts.items() <= last.items()
+    difference = results.compare("segment", "popular")
+    figure = results.get("segment", "precision_minus:popular")
+    assert (difference.mean, difference.low, difference.high) == (figure.mean, figure.low, figure.high)
+    ndcg = rows.group_by("strategy").agg(pl.col("ndcg").mean()).to_dict(as_series=False)
+    means = dict(zip(ndcg["strategy"], ndcg["ndcg"], strict=True))
+    assert results.compare("segment", "popular", "ndcg").mean == pytest.approx(means["segment"] - means["popular"])
+    for names in (("segment", "nobody", "ndcg"), ("segment", "popular", "beauty")):
+        with pytest.raises(ArgumentError):
+            results.compare(*names)

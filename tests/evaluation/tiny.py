@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
+from firstday.data.ids import Ids
 from firstday.data.splits.split import Cohort
 from firstday.evaluation.figures import Scores, measure_lists, measure_novelty
 from firstday.evaluation.results import Results
@@ -21,6 +22,7 @@ N_ITEMS = 6
 USERS = np.array([10, 11, 12, 13, 14])
 DAY_ONE_SIZE = np.array([0, 0, 2, 3, 5])
 DID_NOTHING = np.array([True, True, False, False, False])
+KNOWLEDGE = ["profile", "profile", "1-3", "1-3", "4+"]
 HAS_FRIENDS = np.array([True, False, True, False, False])
 PROFILES = {
     "age": np.array([10, 30, -1, 30, -1]),
@@ -63,15 +65,15 @@ def evaluate_tiny(
                 measure_lists(lists, cohort.truth) | {"novelty_bits": measure_novelty(lists, everyone)},
                 np.array(ROUTES[name][seed] * copies),
                 SECONDS[name],
-                len(np.unique(lists[lists >= 0])) / N_ITEMS,
-                count_by_part(lists, TENTH_OF_ITEM),
+                lists,
             )
         run = Run(
             seed=seed,
             scores=scores,
             users=pl.DataFrame(
                 {
-                    "user": users,
+                    "user_id": [f"u{user}" for user in users],
+                    "knowledge": np.tile(KNOWLEDGE, copies),
                     "day_one_size": cohort.day_one_size,
                     "did_nothing": np.tile(DID_NOTHING, copies),
                     "has_friends": np.tile(HAS_FRIENDS, copies),
@@ -83,7 +85,8 @@ def evaluate_tiny(
             fit_seconds=1.5 + seed,
             profiles={name: np.tile(values, copies) for name, values in PROFILES.items()},
             used=count_by_part(cohort.truth.columns, TENTH_OF_ITEM),
-            n_items=np.bincount(TENTH_OF_ITEM, minlength=10),
+            items=Ids.of([f"i{item}" for item in range(N_ITEMS)]),
+            tenths=TENTH_OF_ITEM,
             segments=(SegmentRow(seed, 4, 0.25, (), ()),),
             notes=("2 users were left out.",),
             tunings={"popular": Tuning({"shrinkage": (0.0, 10.0)}, {"shrinkage": 10.0}, 51.25, 7, 0.25, 2.0)},

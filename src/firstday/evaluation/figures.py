@@ -20,7 +20,7 @@ from firstday.evaluation.results import (
     ROUTE_PREFIX,
     Figure,
 )
-from firstday.evaluation.slices import ALL, BASELINE, MIN_USERS, REFERENCE, TENTH, group_slice, to_shares
+from firstday.evaluation.slices import ALL, BASELINE, MIN_USERS, N_TENTHS, REFERENCE, TENTH, group_slice, to_shares
 from firstday.metrics import (
     HEAD,
     LEVEL,
@@ -44,21 +44,28 @@ class Scores:
     """Scores of one strategy on the cold users of one training run.
 
     `metrics` has values per user, in % (novelty in bits), NaN for users without relevant items, and `routes` their
-    routes, shape (n_users,). `seconds` is the
-    time to make the lists, with features and prediction. `catalogue_coverage` is the share of items in at least one
-    list, and `places` the number of list entries by tenth of use, int64, shape (`N_TENTHS`,).
+    routes, shape (n_users,). `seconds` is the time to make the lists, with features and prediction. `lists` are indexes
+    of items, best first, -1 for empty positions, shape (n_users, k).
     """
 
     metrics: Mapping[str, np.ndarray]
     routes: np.ndarray
     seconds: float
-    catalogue_coverage: float
-    places: np.ndarray
+    lists: np.ndarray
 
     @property
     def is_evaluated(self) -> np.ndarray:
         """Mask of users with a precision: those who used an item that existed at training, bool, shape (n_users,)."""
         return ~np.isnan(self.metrics["precision"])
+
+    def is_own(self, strategy: str) -> np.ndarray:
+        """Mask of users with the strategy's own list instead of a fallback's, bool, shape (n_users,)."""
+        return (self.routes == strategy) | ~np.isin(self.routes, FALLBACKS)
+
+    def count_items(self, n_items: int) -> np.ndarray:
+        """Count the lists of evaluated users that have each item, int64, shape (n_items,)."""
+        listed = self.lists[self.is_evaluated]
+        return np.bincount(listed[listed >= 0], minlength=n_items)
 
 
 def measure_lists(lists: np.ndarray, truth: SparseRows, divide_by: PrecisionRule = "min") -> dict[str, np.ndarray]:
@@ -97,6 +104,7 @@ Columns = Mapping[tuple[str, str], np.ndarray]
 
 def make_figures(
     scores: Mapping[str, Sequence[Scores]],
+    tenths: Sequence[np.ndarray],
     users: np.ndarray,
     cohorts: np.ndarray,
     *,
@@ -110,6 +118,8 @@ def make_figures(
     ----------
     scores
         Scores of each strategy, one entry per training run.
+    tenths
+        Tenth of use of each item, one entry per training run.
     users, cohorts
         User and cohort of each row, training runs concatenated, integers, shape (n,).
     slices, groups
@@ -145,7 +155,7 @@ def make_figures(
     evaluated = {name: values[is_evaluated] for name, values in precision.items()}
     yield from measure_groups(evaluated, users[is_evaluated], groups)
     for name, of_runs in scores.items():
-        yield from _describe_lists(name, of_runs)
+        yield from _describe_lists(name, of_runs, tenths)
 
 
 def _measure_columns(
@@ -211,20 +221,22 @@ def measure_groups(
             yield Figure(name, MINUS_OTHERS, of_slice, n=n, **vars(interval))
 
 
-def _describe_lists(strategy: str, scores: Sequence[Scores]) -> Iterator[Figure]:
+def _describe_lists(strategy: str, scores: Sequence[Scores], tenths: Sequence[np.ndarray]) -> Iterator[Figure]:
     """Compute figures without an interval: deviations over fifths of users, list contents, routes and run time."""
     routes = np.concatenate([score.routes[score.is_evaluated] for score in scores])
     n = len(routes)
     means = [[score.metrics[metric][score.is_evaluated] for metric in METRICS] for score in scores]
     deviations = [deviations_of_fifths(np.stack(columns, axis=1)) for columns in means]
-    is_own = (routes == strategy) | ~np.isin(routes, FALLBACKS)
+    is_own = np.concatenate([score.is_own(strategy)[score.is_evaluated] for score in scores])
+    n_lists = [score.count_items(len(of_items)) for score, of_items in zip(scores, tenths, strict=True)]
     values = dict(zip(DEVIATIONS, np.mean(deviations, axis=0).tolist(), strict=True))
     values["user_coverage"] = 100 * float(is_own.mean())
-    values["catalogue_coverage"] = 100 * float(np.mean([score.catalogue_coverage for score in scores]))
+    values["catalogue_coverage"] = 100 * float(np.mean([(n > 0).mean() for n in n_lists]))
     values["ms_per_user"] = 1000 * sum(score.seconds for score in scores) / sum(len(score.routes) for score in scores)
     for route, count in Counter(routes.tolist()).items():
         values[f"{ROUTE_PREFIX}{route}"] = 100 * count / n
-    places = to_shares(np.sum([score.places for score in scores], axis=0))
-    values |= {f"{TENTH}{tenth}": share for tenth, share in enumerate(places, 1)}
+    by_tenth = [np.bincount(of_items, n, N_TENTHS) for of_items, n in zip(tenths, n_lists, strict=True)]
+    shares = to_shares(np.sum(by_tenth, axis=0))
+    values |= {f"{TENTH}{tenth}": share for tenth, share in enumerate(shares, 1)}
     for metric, value in values.items():
         yield Figure(strategy, metric, ALL, value, n=n)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from firstday.data.frame_libraries import Library, to_library
@@ -30,7 +31,7 @@ from firstday.evaluation.slices import (
     size_slice,
 )
 from firstday.evaluation.text_table import Table, write_cell, write_line, write_signed
-from firstday.metrics import HEAD, METRICS, MIN_COHORTS, Interval, PrecisionRule
+from firstday.metrics import HEAD, METRICS, MIN_COHORTS, Interval, PrecisionRule, ratio_intervals
 from firstday.recommend.segment_description import SegmentRow
 from firstday.training.option_search import Tuning
 
@@ -160,6 +161,8 @@ class Results:
         Training time, mean over seeds.
     figures
         The table.
+    rows
+        See `users`.
     notes
         Decisions of the protocol about the data, for the first seed.
     tunings
@@ -195,6 +198,7 @@ class Results:
     n_cold: int
     fit_seconds: float
     figures: tuple[Figure, ...]
+    rows: pl.DataFrame = field(repr=False)
     notes: tuple[str, ...]
     tunings: Mapping[str, tuple[Tuning, ...]]
     groups: Mapping[str, tuple[str, ...]]
@@ -308,6 +312,48 @@ class Results:
             Library of the data frame: ``polars``, ``pandas`` or ``pyarrow``.
         """
         return to_library(pl.DataFrame(self.figures, infer_schema_length=None), library)
+
+    def users(self, library: Library = "polars") -> Any:
+        """Return a data frame with one row per strategy, seed, cut-off and cold user.
+
+        Its columns are `strategy`, `seed`, `cut_off`, `user_id`, `day_one_size`, `knowledge` (a class of
+        `KNOWLEDGE`), `did_nothing`, `has_friends`, `model_age` (days, see `Figure`), `route`, `is_own` (whether the
+        list is the strategy's own, not a fallback's) and the metrics, in %, NaN for users who do not have a metric.
+
+        Parameters
+        ----------
+        library
+            See `to_frame`.
+        """
+        return to_library(self.rows, library)
+
+    def compare(self, strategy: str, other: str, metric: str = "precision") -> Interval:
+        """Return the mean paired difference of two strategies in a metric, in its unit, with its 95 % interval.
+
+        Parameters
+        ----------
+        strategy, other
+            Names from `strategies`.
+        metric
+            A metric of `users`.
+
+        Raises
+        ------
+        ArgumentError
+            A strategy or metric was not evaluated.
+        """
+        of_strategies = []
+        for name in (strategy, other):
+            if name not in self.strategies:
+                raise ArgumentError(f"compare: {name!r} was not evaluated; choose among {', '.join(self.strategies)}.")
+            of_strategies.append(self.rows.filter(pl.col("strategy") == name))
+        rows, others = of_strategies
+        if metric not in rows:
+            raise ArgumentError(f"compare: {metric!r} was not measured; users() has all metrics.")
+        difference = (rows[metric] - others[metric]).to_numpy()
+        has_metric = ~np.isnan(difference)
+        units = [rows[name].rank("dense").to_numpy()[has_metric] for name in ("user_id", "cut_off")]
+        return ratio_intervals(difference[has_metric, None], np.ones(has_metric.sum()), *units)[0]
 
     def _repr_facts_(self) -> Mapping[str, Any]:
         best = {name: f"{self.get(name, 'precision').mean:.1f} %" for name in self.best_first}

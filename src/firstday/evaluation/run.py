@@ -13,6 +13,7 @@ import polars as pl
 
 from firstday.config import Config, as_published
 from firstday.data.dataset import Dataset
+from firstday.data.ids import Ids
 from firstday.data.splits.cut_offs import CutOffs
 from firstday.data.splits.histories import write_moment
 from firstday.data.splits.holdout import AllUses, Holdout, find_cut_offs, hold_out, protocol_of
@@ -37,6 +38,7 @@ from firstday.methods.clock import clock_of
 from firstday.methods.people import FRIENDS
 from firstday.methods.segments import SEGMENT
 from firstday.metrics import PrecisionRule
+from firstday.model.trained_model import KNOWLEDGE
 from firstday.progress import Progress, no_progress, open_progress
 from firstday.recommend.answers import answer_query
 from firstday.recommend.batch import read_profile
@@ -62,9 +64,10 @@ OF_CLOCKS = SIMPLE[:3]
 class Run:
     """One training run, and the scores of every strategy on its cold users.
 
-    `users` has one row per cold user: `user`, `day_one_size`, `did_nothing` (but give a profile), `has_friends` (whose
-    habits the model knows), and `model_age`, the days from the cut-off to registration, NaN under `sampled`. `used`
-    counts the items that cold users went on to use, and `n_items` all items, by tenth of use, int64, shape
+    `users` has one row per cold user: `user_id`, `day_one_size`, `knowledge` (a class of
+    `KNOWLEDGE`), `did_nothing` (but give a profile), `has_friends` (whose habits the model knows), and `model_age`, the
+    days from the cut-off to registration, NaN under `sampled`. `items` are the ids of the items of lists, and `tenths`
+    their tenths of use (`divide_by_use`). `used` counts the items that cold users went on to use by tenth, int64, shape
     (`N_TENTHS`,). `cut_off` is in UTC, and `clock` describes the log's clock; both are "" under `sampled`.
     """
 
@@ -73,8 +76,9 @@ class Run:
     n_warm: int
     k: int
     profiles: Mapping[str, np.ndarray]
+    items: Ids
+    tenths: np.ndarray
     used: np.ndarray
-    n_items: np.ndarray
     segments: tuple[SegmentRow, ...]
     seed: int
     fit_seconds: float
@@ -101,10 +105,7 @@ def score_strategy(query: Query, cohort: Cohort, strategy: Strategy, divide_by: 
     metrics["novelty_bits"] = measure_novelty(items, query.model.everyone)
     is_evaluated = cohort.truth.lengths() > 0
     metrics = {metric: np.where(is_evaluated, values, np.nan) for metric, values in metrics.items()}
-    items = items[is_evaluated]
-    n_listed = len(np.unique(items[items >= 0]))
-    places = count_by_part(items, divide_by_use(query.model))
-    return Scores(metrics, answer.routes, seconds, n_listed / query.model.n_items, places)
+    return Scores(metrics, answer.routes, seconds, items)
 
 
 @restored()
@@ -295,6 +296,7 @@ def _train_and_score(
     run = score_strategies(
         cohort_query(fitted.recommender, holdout.newcomers, holdout.cold, length),
         holdout.cold,
+        holdout.newcomers.users,
         strategies,
         divide_by,
         progress=report,
@@ -359,30 +361,41 @@ def _fit_as_published(holdout: Holdout, config: Config) -> tuple[Strategy, Tunin
 def score_strategies(
     query: Query,
     cohort: Cohort,
+    users: Ids,
     strategies: Mapping[str, Strategy],
     divide_by: PrecisionRule = "min",
     *,
     progress: Progress = no_progress,
     **facts: Any,
 ) -> Run:
-    """Score strategies by name on the cold users of one trained model; `facts` are the other fields of `Run`."""
+    """Score strategies by name on the cold users of one trained model.
+
+    `users` are the ids of the users of the cohort's dataset, and `facts` the other fields of `Run`.
+    """
     scores = {}
     for number, (name, strategy) in enumerate(strategies.items()):
         progress("lists", number, len(strategies))
         scores[name] = score_strategy(query, cohort, strategy, divide_by)
     progress("lists", len(strategies), len(strategies))
     model = query.model
-    part = divide_by_use(model)
-    users = pl.DataFrame({"user": cohort.users, "day_one_size": cohort.day_one_size, "model_age": np.nan})
-    has_friends = query.friends.lengths() > 0
+    tenths = divide_by_use(model)
+    rows = {
+        "user_id": users.take(cohort.users),
+        "day_one_size": cohort.day_one_size,
+        "knowledge": np.array(KNOWLEDGE)[query.knowledge],
+        "did_nothing": cohort.did_nothing,
+        "has_friends": query.friends.lengths() > 0,
+        "model_age": np.full(len(cohort), np.nan),
+    }
     return Run(
         scores=scores,
-        users=users.with_columns(did_nothing=cohort.did_nothing, has_friends=has_friends),
+        users=pl.DataFrame(rows),
         n_warm=int(model.everyone.sizes[0]),
         k=query.k,
         profiles=read_profiles(query.signals, model.catalogue.groups),
-        used=count_by_part(cohort.truth.columns, part),
-        n_items=np.bincount(part, minlength=N_TENTHS),
+        items=model.catalogue.items,
+        tenths=tenths,
+        used=count_by_part(cohort.truth.columns, tenths),
         segments=describe_segments(model),
         clock="" if (clock := clock_of(model)) is None else clock.describe(),
         **facts,
@@ -392,7 +405,7 @@ def score_strategies(
 def join_runs(runs: Sequence[Run], against: Sequence[str] = (REFERENCE,), **settings: Any) -> Results:
     """Pool runs of the same strategies: means over the users of all runs, and the settings of `Results`."""
     rows = pl.concat([run.users.with_columns(seed=run.seed, cut_off=pl.lit(run.cut_off)) for run in runs])
-    users = rows["user"].to_numpy()
+    users = rows["user_id"].rank("dense").to_numpy()
     cohorts = rows["cut_off"].rank("dense").to_numpy()
     first = runs[0]
     of_first_seed = [run for run in runs if run.seed == first.seed]
@@ -401,7 +414,8 @@ def join_runs(runs: Sequence[Run], against: Sequence[str] = (REFERENCE,), **sett
     profiles = {name: np.concatenate([run.profiles[name] for run in runs])[is_evaluated] for name in first.profiles}
     groups = slice_by_profile(profiles, users[is_evaluated])
     scores = {name: [run.scores[name] for run in runs] for name in first.scores}
-    figures = make_figures(scores, users, cohorts, slices=slice_users(rows), groups=groups, against=against)
+    tenths = [run.tenths for run in runs]
+    figures = make_figures(scores, tenths, users, cohorts, slices=slice_users(rows), groups=groups, against=against)
     return Results(
         k=first.k,
         reference=against[0],
@@ -410,10 +424,11 @@ def join_runs(runs: Sequence[Run], against: Sequence[str] = (REFERENCE,), **sett
         n_cold=sum(int(run.is_evaluated.sum()) for run in of_first_seed),
         fit_seconds=float(np.mean([run.fit_seconds for run in runs])),
         figures=tuple(figures),
+        rows=pl.concat([_tabulate_users(run) for run in runs]),
         notes=(*first.notes, *(f"{run.cut_off[:10]}: {run.clock}" for run in of_first_seed if run.clock)),
         tunings=_list_tunings(runs, seeds),
         groups={column: tuple(labels) for column, labels in groups.items()},
-        items_by_popularity=tuple(first.n_items.tolist()),
+        items_by_popularity=tuple(np.bincount(first.tenths, minlength=N_TENTHS).tolist()),
         used_by_popularity=to_shares(np.sum([run.used for run in runs], axis=0)),
         segments=first.segments,
         plugins=tuple(filter(is_plugin, first.scores)),
@@ -425,6 +440,23 @@ def join_runs(runs: Sequence[Run], against: Sequence[str] = (REFERENCE,), **sett
         ),
         **settings,
     )
+
+
+def _tabulate_users(run: Run) -> pl.DataFrame:
+    """Return one row per strategy and cold user of a run, with the columns of `Results.users`."""
+    frames = []
+    for name, scores in run.scores.items():
+        metrics = {metric: values for metric, values in scores.metrics.items() if MINUS_OLDER not in metric}
+        frame = run.users.with_columns(
+            pl.lit(name).alias("strategy"),
+            pl.lit(run.seed).alias("seed"),
+            pl.lit(run.cut_off).alias("cut_off"),
+            pl.Series("route", scores.routes, dtype=pl.String),
+            pl.Series("is_own", scores.is_own(name)),
+            *(pl.Series(metric, values) for metric, values in metrics.items()),
+        )
+        frames.append(frame)
+    return pl.concat(frames, how="diagonal")
 
 
 def _list_tunings(runs: Sequence[Run], seeds: Sequence[int]) -> dict[str, tuple[Tuning, ...]]:

@@ -178,6 +178,7 @@ def reproduce_table(
             score_strategies(
                 ask_for(model, data.test),
                 cold,
+                data.test.ids,
                 {name: partial(answer_query, strategy=name) for name in strategies},
                 progress=progress,
                 seed=seed,
