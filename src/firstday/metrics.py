@@ -1,4 +1,4 @@
-"""Precision, recall and NDCG at K per user, with confidence intervals over users or cohorts."""
+"""Metrics of lists at K per user, with confidence intervals over users or cohorts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from firstday.sparse import SparseRows
 
 PrecisionRule = Literal["min", "k"]
 METRICS = ("precision", "recall", "ndcg")
+"""The metrics of the paper."""
+HIT_METRICS = ("hit_rate", "mrr", "map")
 
 HEAD = 10
-"""Length of the head of a list, which users see first; precision and NDCG are also reported at this length."""
+"""Length of the head of a list, which users see first; metrics are also reported at this length."""
 N_RESAMPLES = 2000
 LEVEL = 0.95
 MIN_COHORTS = 5
@@ -29,14 +31,19 @@ class UserMetrics:
     precision: np.ndarray
     recall: np.ndarray
     ndcg: np.ndarray
+    hit_rate: np.ndarray
+    mrr: np.ndarray
+    map: np.ndarray
 
 
 def measure(lists: np.ndarray, truth: SparseRows, *, divide_by: PrecisionRule = "min") -> UserMetrics:
     """Score ranked lists against the relevant items, which users used later, shape (n_users, n_items).
 
     `lists` are item indexes, best first, -1 for an empty position, shape (n_users, K). Precision is hits / min(K,
-    relevant) as in the paper (``min``), or hits / K (``k``). Recall is hits / relevant. NDCG has binary gain and an
-    ideal of min(K, relevant). A user without relevant items scores 0 on all three.
+    relevant) as in the paper (``min``), also called capped recall, or hits / K (``k``). Recall is hits / relevant. NDCG
+    has binary gain and an ideal of min(K, relevant). The hit rate is 1 with any hit. MRR is 1 / rank of the first hit,
+    0 without one. MAP is the mean of the precision at each hit's rank, with the denominator min(K, relevant) whatever
+    `divide_by`. A user without relevant items scores 0 on all.
     """
     k = lists.shape[1]
     relevant = truth.lengths()
@@ -46,12 +53,31 @@ def measure(lists: np.ndarray, truth: SparseRows, *, divide_by: PrecisionRule = 
     discount = 1 / np.log2(np.arange(2, k + 2))
     ideal = np.concatenate([[0], np.cumsum(discount)])[max_hits]
     divisor = max_hits if divide_by == "min" else np.where(relevant > 0, k, 0)
-    return UserMetrics(_ratio(hits, divisor), _ratio(hits, relevant), _ratio(hit @ discount, ideal))
+    hit_per_rank = hit / np.arange(1, k + 1)
+    return UserMetrics(
+        precision=_ratio(hits, divisor),
+        recall=_ratio(hits, relevant),
+        ndcg=_ratio(hit @ discount, ideal),
+        hit_rate=(hits > 0).astype(np.float64),
+        mrr=hit_per_rank.max(axis=1, initial=0),
+        map=_ratio((hit_per_rank * hit.cumsum(axis=1)).sum(axis=1), max_hits),
+    )
 
 
 def _ratio(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
     """Divide element-wise; 0 where the denominator is 0."""
     return np.divide(numerators, denominators, out=np.zeros(len(numerators)), where=denominators > 0)
+
+
+def gini_index(counts: np.ndarray) -> float:
+    """Return the Gini index of the exposure of items, given their counts, shape (n_items,).
+
+    It is 0 if all have the same count and 1 if one item has all, for any number of items (G. Shani, A. Gunawardana,
+    "Evaluating Recommendation Systems", 2011); 0 without counts.
+    """
+    n_items = len(counts)
+    weights = 2 * np.arange(1, n_items + 1) - n_items - 1
+    return float(weights @ np.sort(counts) / max(1, (n_items - 1) * counts.sum()))
 
 
 @dataclass(frozen=True)
