@@ -19,7 +19,7 @@ from firstday.errors import ConfigError
 from firstday.evaluation.run import OF_CLOCKS, SIMPLE, evaluate
 from firstday.features.signal_batch import SignalBatch
 from firstday.features.signals import Signals
-from firstday.methods.precision import measure_folds
+from firstday.methods.precision import measure_own
 from firstday.model.trained_model import TrainedModel
 from firstday.progress import no_progress
 from firstday.recommend.answers import answer_query
@@ -99,7 +99,11 @@ def test_an_item_that_nobody_uses_says_nothing_and_every_other_one_does(tuned: F
 def test_the_best_of_the_grid_for_validation_users_is_kept(tuned: FitResult, world: Dataset, split: Split) -> None:
     fold = Fold(cohort_query(tuned.recommender, world, split.validation, K), split.validation.truth)
     for name, tuning in tuned.tunings.items():
-        assert tuning.precision == pytest.approx(100 * measure_folds([fold], name).mean())
+        precisions, own = measure_own([fold], name)
+        assert tuning.precision == pytest.approx(100 * (precisions * own).mean())
+        assert 0 < own.mean() < 1  # some have no items
+        best = max(tuning.trials, key=lambda trial: trial["precision"])
+        assert best == {**tuning.options, "precision": tuning.precision, "answered": 100 * own.mean()}
         assert tuning.n_users == len(split.validation)
         assert min(tuning.fit_seconds, tuning.tune_seconds) > 0
         for option, value in tuning.options.items():
@@ -166,7 +170,7 @@ def test_each_combination_is_tried_and_the_first_of_the_best_chosen(
     assert model.learned["oracle"] == fold.model.learned["oracle"] == Oracle(5)
     # For validation users, and in the end.
     assert tried == [(5, "b")] * 2
-    assert tunings["oracle"].n_tried == 1
+    assert len(tunings["oracle"].trials) == 1
 
 
 def test_options_of_the_configuration_are_not_searched() -> None:
@@ -243,8 +247,10 @@ def test_a_choice_at_an_edge_of_the_grid_is_reported() -> None:
     tuning = Tuning(grid, dict(zip(grid, (64, 5.0, 2.0, "a"), strict=True)), 51.0, 5, 0.1, 2.0)
     elsewhere = replace(tuning, options=dict(zip(grid, (32, 10.0, 2.0, "a"), strict=True)))
     assert describe_choices((tuning, elsewhere, tuning)) == [
-        "dimensions 64 (highest of the grid), confidence 5.0 (lowest of the grid), regularization 2.0, name a",
-        "dimensions 32, confidence 10.0 (highest of the grid), regularization 2.0, name a",
+        "dimensions 64 (highest of the grid), 32",
+        "confidence 5.0 (lowest of the grid), 10.0 (highest of the grid)",
+        "regularization 2.0",
+        "name a",
     ]
     assert tuning.to_json()["edges"] == {"dimensions": "highest", "confidence": "lowest"}
 
@@ -269,7 +275,7 @@ def test_what_cold_users_did_changes_no_choice(
 
 def test_baselines_are_tuned_and_evaluated_like_strategies(world: Dataset, small_grids: None) -> None:
     config = brief_config()
-    results = evaluate(world, config, n_seeds=2, k=K, against=["segment", "ease"])
+    results = evaluate(world, config, strategies=["ease"], n_seeds=2, k=K, against=["segment", "ease"])
     values = json.loads(json.dumps(results.to_json()))
     (popular,) = (row for row in values["results"] if row["strategy"] == "popular")
     assert set(popular["against"]) == {"segment", "ease"}
@@ -277,14 +283,13 @@ def test_baselines_are_tuned_and_evaluated_like_strategies(world: Dataset, small
     ease = values["options"]["ease"]
     grid = {"min_items": DATA_GRID["min_items"], **SMALL["ease"]}
     assert {name: tuple(tried) for name, tried in ease["grid"].items()} == grid
-    assert ease["chosen_on"] == "validation users of each seed"
-    assert [seed["seed"] for seed in ease["by_seed"]] == [SEED, SEED + 1]
-    once = evaluate(world, config, n_seeds=2, k=K, tune_once=True)
+    assert ease["chosen_in"] == "each run"
+    assert [run["seed"] for run in ease["runs"]] == [SEED, SEED + 1]
+    once = evaluate(world, config, strategies=["ease"], n_seeds=2, k=K, tune_once=True)
     first, second = once.tunings["ease"]
     assert first.grid == grid
     assert second.grid == {name: (value,) for name, value in first.options.items()}
-    assert describe_choices((first, second)) == [first.describe()]
-    assert once.to_json()["options"]["ease"]["chosen_on"] == "validation users of the first seed"
+    assert once.to_json()["options"]["ease"]["chosen_in"] == "the first run"
 
 
 def test_all_baselines_are_asked_for_at_once(world: Dataset, small_grids: None) -> None:
@@ -300,8 +305,11 @@ def test_references_must_be_among_the_strategies(world: Dataset) -> None:
         evaluate(world, against=["user_user"])
 
 
-def test_the_lists_of_segments_lean_on_everyone_as_validation_users_say(tiny: Recommender) -> None:
+def test_the_lists_of_segments_lean_on_everyone_as_validation_users_say(
+    tiny: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Segment 1 has i4 first; with twenty average users beside its two, i3."""
+    monkeypatch.setattr("firstday.methods.precision.MEASURED_LENGTHS", (1,))
     batch, _ = tiny.model.catalogue.read([Signals(age=40, country="DE")])
 
     def choose(item: int, **fixed: float) -> TrainedModel:

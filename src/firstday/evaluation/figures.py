@@ -34,7 +34,7 @@ from firstday.metrics import (
     ratio_intervals,
 )
 from firstday.recommend.registry import is_plugin
-from firstday.recommend.spec import FALLBACKS
+from firstday.recommend.spec import is_own
 from firstday.segment.segments import ItemCounts
 from firstday.sparse import SparseRows
 
@@ -57,10 +57,6 @@ class Scores:
     def is_evaluated(self) -> np.ndarray:
         """Mask of users with a precision: those who used an item that existed at training, bool, shape (n_users,)."""
         return ~np.isnan(self.metrics["precision"])
-
-    def is_own(self, strategy: str) -> np.ndarray:
-        """Mask of users with the strategy's own list instead of a fallback's, bool, shape (n_users,)."""
-        return (self.routes == strategy) | ~np.isin(self.routes, FALLBACKS)
 
     def count_items(self, n_items: int) -> np.ndarray:
         """Count the lists of evaluated users that have each item, int64, shape (n_items,)."""
@@ -227,10 +223,9 @@ def _describe_lists(strategy: str, scores: Sequence[Scores], tenths: Sequence[np
     n = len(routes)
     means = [[score.metrics[metric][score.is_evaluated] for metric in METRICS] for score in scores]
     deviations = [deviations_of_fifths(np.stack(columns, axis=1)) for columns in means]
-    is_own = np.concatenate([score.is_own(strategy)[score.is_evaluated] for score in scores])
     n_lists = [score.count_items(len(of_items)) for score, of_items in zip(scores, tenths, strict=True)]
     values = dict(zip(DEVIATIONS, np.mean(deviations, axis=0).tolist(), strict=True))
-    values["user_coverage"] = 100 * float(is_own.mean())
+    values["user_coverage"] = 100 * float(is_own(routes, strategy).mean())
     values["catalogue_coverage"] = 100 * float(np.mean([(n > 0).mean() for n in n_lists]))
     values["ms_per_user"] = 1000 * sum(score.seconds for score in scores) / sum(len(score.routes) for score in scores)
     for route, count in Counter(routes.tolist()).items():

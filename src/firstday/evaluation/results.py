@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -166,7 +167,7 @@ class Results:
     notes
         Decisions of the protocol about the data, for the first seed.
     tunings
-        How each tuned baseline's options were chosen, one entry per seed.
+        How each tuned baseline's options were chosen, one entry per seed and cut-off.
     groups
         Labels of the groups of each profile column; their slices are named by `group_slice`.
     items_by_popularity, used_by_popularity
@@ -551,14 +552,17 @@ class Results:
         }
 
     def _tuning_json(self, tunings: tuple[Tuning, ...]) -> dict[str, Any]:
-        """Return the tuning of one baseline as JSON values."""
-        by_seed = [{"seed": seed, **tuning.to_json()} for seed, tuning in zip(self.seeds, tunings, strict=True)]
-        users = "each seed" if tunings[-1].grid == tunings[0].grid else "the first seed"
+        """Return the tuning of one baseline as JSON values, a run for each seed and cut-off."""
+        moments = [cut_off["at"] for cut_off in self.cut_offs] or [None]
+        runs = [
+            {"seed": seed, "cut_off": moment, **tuning.to_json()}
+            for (seed, moment), tuning in zip(product(self.seeds, moments), tunings, strict=True)
+        ]
         return {
-            "chosen_on": f"validation users of {'the first cut-off' if self.cut_offs else users}",
+            "chosen_in": "each run" if tunings[-1].grid == tunings[0].grid else "the first run",
             "grid": {name: list(values) for name, values in tunings[0].grid.items()},
             "fit_seconds": round(sum(tuning.fit_seconds for tuning in tunings) / len(tunings), 3),
-            "by_seed": by_seed,
+            "runs": runs,
         }
 
 
