@@ -12,7 +12,7 @@ from firstday.sparse import SparseRows
 PrecisionRule = Literal["min", "k"]
 METRICS = ("precision", "recall", "ndcg")
 """The metrics of the paper."""
-HIT_METRICS = ("hit_rate", "mrr", "map")
+USER_METRICS = (*METRICS, "hit_rate", "mrr", "map")
 
 HEAD = 10
 """Length of the head of a list, which users see first; metrics are also reported at this length."""
@@ -140,6 +140,29 @@ def ratio_intervals(
     ratios, errors = cluster_errors(values, denominators, cohorts)
     half_width = t.ppf((1 + LEVEL) / 2, n_cohorts - 1) * errors
     return make_intervals(ratios, ratios - half_width, ratios + half_width)
+
+
+def difference_intervals(
+    values: np.ndarray, members: np.ndarray, users: np.ndarray, cohorts: np.ndarray, level: float
+) -> list[Interval]:
+    """Return the mean of each column over some rows, a mask, minus that over all others, with intervals at a level.
+
+    Intervals are Student's t over cohorts if both parts are in at least `MIN_COHORTS`, else over users. A unit may have
+    rows of both parts; the variance is that of a difference of ratios of cluster totals (see `ratio_intervals`).
+    """
+    from scipy.stats import t
+
+    def count_fewer(units: np.ndarray) -> int:
+        return min(len(np.unique(units[members])), len(np.unique(units[~members])))
+
+    units = cohorts if count_fewer(cohorts) >= MIN_COHORTS else users
+    mean = values[members].mean(axis=0)
+    other_mean = values[~members].mean(axis=0)
+    deviations = np.where(members[:, None], (values - mean) / members.mean(), (other_mean - values) / (~members).mean())
+    _, errors = cluster_errors(deviations, np.ones(len(values)), units)
+    half_width = t.ppf((1 + level) / 2, count_fewer(units) - 1) * errors
+    differences = mean - other_mean
+    return make_intervals(differences, differences - half_width, differences + half_width)
 
 
 def make_intervals(*columns: np.ndarray) -> list[Interval]:

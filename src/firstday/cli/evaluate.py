@@ -39,12 +39,13 @@ from firstday.data.load import load
 from firstday.data.splits.holdout import find_cut_offs
 from firstday.datasets import dataset_names, list_datasets
 from firstday.errors import ConfigError
+from firstday.evaluation.own_metrics import name_metrics
 from firstday.evaluation.report.render import render_comparison, render_evaluation
 from firstday.evaluation.results import Results
 from firstday.evaluation.run import evaluate as run_evaluation
 from firstday.files import write_file
 from firstday.progress import open_progress
-from firstday.recommend.registry import find_strategy, strategy_names
+from firstday.recommend.registry import find_strategy, import_own, strategy_names
 from firstday.recommend.spec import PAPER_SEGMENT
 from firstday.recommend.support import with_methods
 
@@ -112,8 +113,19 @@ def evaluate(
     deny: DenyOption = None,
     cap: CapOption = None,
     divide_by_k: Annotated[
-        bool, typer.Option(help="Compute precision as hits / K instead of the paper's hits / min(K, relevant).")
+        bool,
+        typer.Option(
+            help="Compute precision as hits / K instead of the paper's hits / min(K, relevant), also called capped "
+            "recall."
+        ),
     ] = False,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODULE:FUNCTION",
+            help="Metric of your own, repeatable: a function of lists, truth and item ids; see docs/protocols.md.",
+        ),
+    ] = None,
     json_out: JsonOption = None,
     report: ReportOption = None,
 ) -> None:
@@ -134,6 +146,8 @@ def evaluate(
     if cut_offs is not None:
         overrides = [*(overrides or ()), f"registration.cut_offs={cut_offs}"]
     trainable = load_plugins(plugin)
+    metrics = [import_own("--metric", path) for path in metric or ()]
+    name_metrics(metrics)  # raises now, not after tables are read
     for name in tables:
         read_settings(name, config, overrides, protocol, device, item)
         if name not in dataset_names() and not Path(name).is_dir():
@@ -174,6 +188,7 @@ def evaluate(
                 divide_by="k" if divide_by_k else "min",
                 against=against or (),
                 rules=rules,
+                metrics=metrics,
                 progress=progress,
             )
         all_results.append(results)

@@ -11,7 +11,13 @@ from rich import box
 from rich.console import Console
 from rich.markup import escape
 
-from firstday.evaluation.comparisons import compare_datasets, compare_sizes, describe_lists, describe_tunings
+from firstday.evaluation.comparisons import (
+    compare_datasets,
+    compare_hits,
+    compare_sizes,
+    describe_lists,
+    describe_tunings,
+)
 from firstday.evaluation.results import HEAD_METRICS, UNKNOWN_VECTORS, Results
 from firstday.evaluation.text_table import Table, write_line
 from firstday.model.trained_model import TrainedModel
@@ -67,21 +73,32 @@ def print_results(results: Results) -> None:
         table.select(*(column for column in table.columns if column != recall)),
         intervals=(f"P@{results.k}", f"P@{results.k} minus {results.reference}"),
     )
+    if results.own_metrics:
+        print_table(compare_hits(results), intervals=results.own_metrics)
     if results.later_uses is not None:
         print_table(results.compare_all_uses(), intervals=())
     print_table(compare_sizes(results, HEAD_METRICS[0] if results.has_head else "precision"), intervals=())
     print_table(describe_lists(results), intervals=(f"P / {results.reference}",))
     for sentence in describe_tunings(results):
         print_line(sentence)
-    rule = f"min({results.k}, relevant), as in the paper" if results.divide_by == "min" else f"{results.k}"
+    rule = (
+        f"min({results.k}, relevant), as in the paper (capped recall)" if results.divide_by == "min" else f"{results.k}"
+    )
     print_line(
         f"{results.describe_users()} Precision is hits / {rule}. Brackets: 95 % interval over {results.units}; "
         "differences are paired by user."
     )
+    print_warnings(results)
     for sentence in results.describe_motion():
         print_line(sentence)
     if results.precomputed:
         print_line(UNKNOWN_VECTORS)
+
+
+def print_warnings(results: Results) -> None:
+    """Print a line for each warning."""
+    for sentence in results.describe_warnings():
+        print_line(f"Warning: {sentence}")
 
 
 def print_datasets(all_results: Sequence[Results]) -> None:
@@ -90,4 +107,5 @@ def print_datasets(all_results: Sequence[Results]) -> None:
         print_table(table)
     for results in all_results:
         print_line(f"{results.dataset}: {results.describe_users()} Lists of {results.k}.")
-    print_line("Brackets: 95 % interval. For recall, NDCG and groups, see --json and --report.")
+        print_warnings(results)
+    print_line("Brackets: 95 % interval. For other metrics and groups, see --json and --report.")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from firstday.evaluation.plots import draw, draw_lines
-from firstday.evaluation.results import MINUS, RATIO, ROUTE_PREFIX, Results
+from firstday.evaluation.results import DIVERSITY, MINUS, MINUS_OTHERS, RATIO, ROUTE_PREFIX, Results
 from firstday.evaluation.slices import (
     ALL,
     BASELINE,
@@ -93,22 +93,47 @@ def plot_cut_offs(results: Results) -> str | None:
     return draw("cut-offs", 3.4, paint)
 
 
-def compare_groups(results: Results, column: str) -> Table:
-    """Compare strategies by group of a profile column."""
+def compare_groups(results: Results, column: str) -> list[Table]:
+    """Compare strategies by group of a profile column, and large enough groups with all other users, if there are any.
+
+    Intervals of the second table are simultaneous over the groups of all columns.
+    """
     slices = {label: group_slice(column, label) for label in results.groups[column]}
-    return _compare_slices(results, f"P@{results.k} by {column} (users), in %, with 95 % intervals", slices)
+    title = f"P@{results.k} by {column} (users), in %, with 95 % intervals over {results.units}"
+    gap_title = (
+        f"P@{results.k} by {column} minus that of all other users, in points, with 95 % intervals over {results.units} "
+        "that hold for all groups together"
+    )
+    tables = [_compare_slices(results, title, slices), _compare_slices(results, gap_title, slices, MINUS_OTHERS)]
+    return [table for table in tables if len(table.columns) > 1]
+
+
+def compare_hits(results: Results) -> Table:
+    """Tabulate hit rate, MRR and MAP, also at 10, and one's own metrics."""
+    metrics = {}
+    for suffix, k in ((f"_at_{HEAD}", HEAD), ("", results.k)):
+        metrics |= {f"hits@{k}": f"hit_rate{suffix}", f"MRR@{k}": f"mrr{suffix}", f"MAP@{k}": f"map{suffix}"}
+    metrics |= {name: name for name in results.own_metrics}
+    title = "Lists with a hit (hits), reciprocal rank of the first hit, and average precision, in %"
+    own = "; your own metrics as they are" if results.own_metrics else ""
+    return results.tabulate(f"{title}{own}", {heading: (metric, ALL) for heading, metric in metrics.items()})
 
 
 def describe_lists(results: Results) -> Table:
-    """Summarise coverage, novelty, run time and routes."""
+    """Summarise coverage, exposure, diversity, novelty, run time and routes."""
     metrics = {
         f"P / {results.reference}": f"{RATIO}{results.reference}",
         "users": "user_coverage",
         "items": "catalogue_coverage",
+        "Gini": "exposure_gini",
+        "diversity": DIVERSITY,
         "novelty": "novelty_bits",
         "ms": "ms_per_user",
     }
-    title = "Coverage of users (without fallbacks) and of items, in %; novelty, in bits; time per user, in ms"
+    title = (
+        "Coverage of users (without fallbacks) and of items, in %; Gini index of exposure; diversity; novelty, in "
+        "bits; time per user, in ms"
+    )
     table = results.tabulate(title, {heading: (metric, ALL) for heading, metric in metrics.items()})
     rows = [{**row, ANSWERED_BY: _write_routes(results, row["strategy"])} for row in table.rows]
     return replace(table, rows=rows, words=(ANSWERED_BY,))

@@ -6,7 +6,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from statistics import NormalDist
 
 import numpy as np
 
@@ -26,13 +25,13 @@ from firstday.metrics import (
     LEVEL,
     METRICS,
     PrecisionRule,
-    bootstrap_means,
-    cluster_errors,
     deviations_of_fifths,
-    make_intervals,
+    difference_intervals,
+    gini_index,
     measure,
     ratio_intervals,
 )
+from firstday.ranking import unit_rows
 from firstday.recommend.registry import is_plugin
 from firstday.recommend.spec import is_own
 from firstday.segment.segments import ItemCounts
@@ -43,7 +42,7 @@ from firstday.sparse import SparseRows
 class Scores:
     """Scores of one strategy on the cold users of one training run.
 
-    `metrics` has values per user, in % (novelty in bits), NaN for users without relevant items, and `routes` their
+    `metrics` has values per user, in the units of `Figure`, NaN for users without relevant items, and `routes` their
     routes, shape (n_users,). `seconds` is the time to make the lists, with features and prediction. `lists` are indexes
     of items, best first, -1 for empty positions, shape (n_users, k).
     """
@@ -66,11 +65,10 @@ class Scores:
 
 def measure_lists(lists: np.ndarray, truth: SparseRows, divide_by: PrecisionRule = "min") -> dict[str, np.ndarray]:
     """Return the metrics of each user's list in %, and of its head if the list is longer."""
-    whole = measure(lists, truth, divide_by=divide_by)
-    metrics = {metric: 100 * getattr(whole, metric) for metric in METRICS}
+    metrics = {name: 100 * values for name, values in vars(measure(lists, truth, divide_by=divide_by)).items()}
     if lists.shape[1] > HEAD:
         head = measure(lists[:, :HEAD], truth, divide_by=divide_by)
-        metrics |= {f"precision_at_{HEAD}": 100 * head.precision, f"ndcg_at_{HEAD}": 100 * head.ndcg}
+        metrics |= {f"{name}_at_{HEAD}": 100 * values for name, values in vars(head).items()}
     return metrics
 
 
@@ -92,6 +90,25 @@ def measure_novelty(lists: np.ndarray, everyone: ItemCounts) -> np.ndarray:
     n_users = np.maximum(everyone.counts.column_sums(), 1)
     bits = np.append(np.log2(int(everyone.sizes[0]) / n_users), 0.0)  # last entry: empty positions
     return bits[lists].sum(axis=1) / np.maximum((lists >= 0).sum(axis=1), 1)
+
+
+def measure_diversity(lists: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Return the mean distance, 1 - cosine, of two items of each list, shape (n_users,), NaN for fewer than two.
+
+    Items without a vector, whose row of `vectors`, shape (n_items, d), is zero, are left out.
+
+    References
+    ----------
+    C.-N. Ziegler et al., "Improving Recommendation Lists Through Topic Diversification", WWW 2005.
+    """
+    directions = unit_rows(vectors)
+    rows, ranks = np.nonzero((lists >= 0) & directions.any(axis=1)[lists])
+    listed = SparseRows.from_pairs(rows, lists[rows, ranks], None, len(lists), len(vectors))
+    n_items = listed.lengths()
+    # The squared length of the mean direction is the mean cosine of all pairs, those of an item and itself included.
+    cosines = (listed.mean_vectors(directions) ** 2).sum(axis=1)
+    n_pairs = np.where(n_items > 1, n_items - 1, np.nan)
+    return 1 - (n_items * cosines - 1) / n_pairs
 
 
 Columns = Mapping[tuple[str, str], np.ndarray]
@@ -149,7 +166,7 @@ def make_figures(
     for of_slice, members in slices.items():
         yield from measure_slice(in_slices, of_slice, members, once)
     evaluated = {name: values[is_evaluated] for name, values in precision.items()}
-    yield from measure_groups(evaluated, users[is_evaluated], groups)
+    yield from measure_groups(evaluated, users[is_evaluated], cohorts[is_evaluated], groups)
     for name, of_runs in scores.items():
         yield from _describe_lists(name, of_runs, tenths)
 
@@ -190,12 +207,15 @@ def _subtract(columns: Columns, names: Sequence[str], against: Sequence[str]) ->
 
 
 def measure_groups(
-    precision: Mapping[str, np.ndarray], users: np.ndarray, groups: Mapping[str, Mapping[str, np.ndarray]]
+    precision: Mapping[str, np.ndarray],
+    users: np.ndarray,
+    cohorts: np.ndarray,
+    groups: Mapping[str, Mapping[str, np.ndarray]],
 ) -> Iterator[Figure]:
     """Compute the precision of profile groups, and the differences of large enough groups to all other users.
 
-    Intervals are over users; those of differences are simultaneous over all groups (Bonferroni). Arguments are as in
-    `make_figures`; `precision` is by strategy.
+    Intervals of differences are simultaneous over all groups (Bonferroni). Arguments are as in `make_figures`;
+    `precision` is by strategy.
     """
     values = np.stack(list(precision.values()), axis=1)
     parts = {group_slice(column, label): mask for column, masks in groups.items() for label, mask in masks.items()}
@@ -203,16 +223,12 @@ def measure_groups(
     n_compared = sum(min(n) >= MIN_USERS for n in sizes.values())
     for of_slice, members in parts.items():
         n = sizes[of_slice][0]
-        intervals = bootstrap_means(values[members], users[members])
+        intervals = ratio_intervals(values[members], np.ones(members.sum()), users[members], cohorts[members])
         for name, interval in zip(precision, intervals, strict=True):
             yield Figure(name, "precision", of_slice, n=n, **vars(interval))
         if min(sizes[of_slice]) < MIN_USERS:
             continue
-        sides = [cluster_errors(values[rows], np.ones(rows.sum()), users[rows]) for rows in (members, ~members)]
-        (means, errors), (other_means, other_errors) = sides
-        differences = means - other_means
-        reach = NormalDist().inv_cdf(1 - (1 - LEVEL) / 2 / n_compared) * np.hypot(errors, other_errors)
-        intervals = make_intervals(differences, differences - reach, differences + reach)
+        intervals = difference_intervals(values, members, users, cohorts, 1 - (1 - LEVEL) / n_compared)
         for name, interval in zip(precision, intervals, strict=True):
             yield Figure(name, MINUS_OTHERS, of_slice, n=n, **vars(interval))
 
@@ -227,6 +243,7 @@ def _describe_lists(strategy: str, scores: Sequence[Scores], tenths: Sequence[np
     values = dict(zip(DEVIATIONS, np.mean(deviations, axis=0).tolist(), strict=True))
     values["user_coverage"] = 100 * float(is_own(routes, strategy).mean())
     values["catalogue_coverage"] = 100 * float(np.mean([(n > 0).mean() for n in n_lists]))
+    values["exposure_gini"] = float(np.mean([gini_index(n) for n in n_lists]))
     values["ms_per_user"] = 1000 * sum(score.seconds for score in scores) / sum(len(score.routes) for score in scores)
     for route, count in Counter(routes.tolist()).items():
         values[f"{ROUTE_PREFIX}{route}"] = 100 * count / n

@@ -32,15 +32,23 @@ from firstday.evaluation.slices import (
     size_slice,
 )
 from firstday.evaluation.text_table import Table, write_cell, write_line, write_signed
-from firstday.metrics import HEAD, METRICS, MIN_COHORTS, Interval, PrecisionRule, ratio_intervals
+from firstday.metrics import HEAD, METRICS, MIN_COHORTS, USER_METRICS, Interval, PrecisionRule, ratio_intervals
 from firstday.recommend.segment_description import SegmentRow
 from firstday.training.option_search import Tuning
 
 SHORT = {"precision": "P", "recall": "R", "ndcg": "NDCG"}
-HEAD_METRICS = (f"precision_at_{HEAD}", f"ndcg_at_{HEAD}")
+HEAD_METRICS = tuple(f"{metric}_at_{HEAD}" for metric in USER_METRICS)
 """Metrics of the head of lists."""
+DIVERSITY = "diversity"
 DEVIATIONS = tuple(f"{metric}_deviation" for metric in METRICS)
-PLAIN_METRICS = (*DEVIATIONS, "user_coverage", "catalogue_coverage", "novelty_bits", "ms_per_user")
+PLAIN_METRICS = (
+    *DEVIATIONS,
+    "user_coverage",
+    "catalogue_coverage",
+    "exposure_gini",
+    "novelty_bits",
+    "ms_per_user",
+)
 """Metrics without an interval."""
 OF_ALL = {"precision": "precision_all", "recall": "recall_all", HEAD_METRICS[0]: f"precision_all_at_{HEAD}"}
 """Names of metrics over all later uses of all newcomers."""
@@ -60,6 +68,8 @@ UNKNOWN_VECTORS = (
 )
 """Caveat for evaluations with precomputed embeddings."""
 MINUS_OTHERS = "precision_minus_others"
+MIN_OWN = 50
+"""Share of a strategy's own lists, in %, below which its results carry a warning."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +86,18 @@ class Figure:
         ===================================  =======================================================================
         metric                               meaning
         ===================================  =======================================================================
-        ``precision``, ``recall``, ``ndcg``  means over users; ``precision`` for every slice, the others for all users
-        ``precision_at_10``, ``ndcg_at_10``  the same at 10, if lists are longer: for all users, and precision by
-                                             day-one size
+        ``precision``, ``recall``, ``ndcg``  means over users; ``precision`` for every slice, the others for all users.
+                                             Precision is hits / min(k, relevant), also called capped recall, unless
+                                             `divide_by` is ``k``
+        ``hit_rate``, ``mrr``, ``map``       means over users: lists with a hit; 1 / rank of the first hit; average
+                                             precision, the mean of the precision at each hit's rank, with the
+                                             denominator min(k, relevant)
+        ``METRIC_at_10``                     these metrics at 10, if lists are longer: for all users, and precision for
+                                             every slice but profile groups
+        ``diversity``                        mean distance, 1 - cosine of the model's item vectors, of two items of a
+                                             list, from 0 to 2; items without a vector are left out, and users with
+                                             fewer than two others do not have it
+        NAME                                 a metric of your own, as its function returned it (`firstday.evaluate`)
         ``precision_all``, ``recall_all``    means over all newcomers, including those who only used items that came
                                              after the cut-off, and all that they used later; lists have the items that
                                              came by the end of day one. ``precision_all_at_10`` at 10. For every
@@ -92,9 +111,12 @@ class Figure:
                                              which the last two are by slice
         ``precision_ratio:NAME``             ratio of mean precision to that of NAME, 1 for equals
         ``precision_minus_others``           for a profile group: difference to all users outside it, in points;
-                                             intervals are simultaneous over all groups (Bonferroni)
+                                             intervals are simultaneous over all groups (Bonferroni). Of groups of
+                                             at least 30 users, as are the others
         ``user_coverage``                    users who get the strategy's own list instead of a fallback's
         ``catalogue_coverage``               items in at least one list of a seed, mean over seeds
+        ``exposure_gini``                    Gini index of the items' numbers of lists, mean over training runs: 0 if
+                                             all items are in as many, 1 if all lists have one same item
         ``novelty_bits``                     mean of -log2 of the share of warm users who use a recommended item, in
                                              bits
         ``route:NAME``                       users served by this route
@@ -188,6 +210,8 @@ class Results:
         The strategies that are not built in.
     about
         Description of each strategy.
+    own_metrics
+        Names of the metrics of one's own.
     """
 
     dataset: str
@@ -213,10 +237,11 @@ class Results:
     later_uses: TargetUses | None = None
     plugins: tuple[str, ...] = ()
     about: Mapping[str, str] = field(default_factory=dict)
+    own_metrics: tuple[str, ...] = ()
 
     @property
     def units(self) -> str:
-        """Units that intervals over all users are computed over: users or cohorts."""
+        """Units of intervals: users, or cohorts for all users and for those parts of them that enough cohorts have."""
         return "cohorts" if len(self.cut_offs) >= MIN_COHORTS else "users"
 
     @property
@@ -267,6 +292,19 @@ class Results:
     def _gains_over_older(self) -> list[Figure]:
         return [figure for figure in self.figures if figure.metric.endswith(MINUS_OLDER) and figure.slice == ALL]
 
+    @property
+    def few_own_lists(self) -> dict[str, float]:
+        """Share of own lists, in %, of each strategy with fewer than `MIN_OWN`: its figures are mostly a fallback's."""
+        shares = {name: self.get(name, "user_coverage").mean for name in self.best_first}
+        return {name: share for name, share in shares.items() if share < MIN_OWN}
+
+    def describe_warnings(self) -> list[str]:
+        """Describe which strategies' figures are mostly not their own, in sentences."""
+        return [
+            f"Only {share:.0f} % of the lists of {name} are its own: its figures are mostly those of its fallbacks."
+            for name, share in self.few_own_lists.items()
+        ]
+
     @cached_property
     def _by_key(self) -> Mapping[tuple[str, str, str], Figure]:
         return {(figure.strategy, figure.metric, figure.slice): figure for figure in self.figures}
@@ -300,7 +338,8 @@ class Results:
         figure = self.find(strategy, metric, slice)
         if figure is None:
             return ""
-        form = "{:.2f}" if metric.startswith((RATIO, "novelty", "ms")) else "{:.1f}"
+        form = "{:.2f}" if metric.startswith((RATIO, "novelty", "ms", DIVERSITY, "exposure")) else "{:.1f}"
+        form = "{:.4g}" if metric in self.own_metrics else form
         write = write_signed if "_minus" in metric else form.format
         return write_cell(write, figure.mean, figure.low, figure.high)
 
@@ -365,7 +404,7 @@ class Results:
         table = self.compare_strategies()
         rows = [map(write_line, row.values()) for row in table.rows]
         below = f"{self.describe_users()} Brackets: 95 % interval over {self.units}."
-        html = write_table(table.title, table.columns, rows, [below])
+        html = write_table(table.title, table.columns, rows, [below, *self.describe_warnings()])
         with suppress(MissingExtraError):
             html += f'<div style="background: white">{self.plot_strategies()}</div>'
         return html
@@ -381,7 +420,7 @@ class Results:
 
     def compare_strategies(self) -> Table:
         """Tabulate precision, recall and NDCG, also at 10, and the difference to the reference."""
-        metrics = dict(zip((f"P@{HEAD}", f"NDCG@{HEAD}"), HEAD_METRICS, strict=True))
+        metrics = {f"P@{HEAD}": HEAD_METRICS[0], f"NDCG@{HEAD}": f"ndcg_at_{HEAD}"}
         metrics |= {f"{SHORT[metric]}@{self.k}": metric for metric in METRICS}
         metrics[f"P@{self.k} minus {self.reference}"] = f"{MINUS}{self.reference}"
         columns = {heading: (metric, ALL) for heading, metric in metrics.items()}
@@ -457,6 +496,10 @@ class Results:
             "vectors": "precomputed" if self.precomputed else "learned from warm users",
             "vectors_note": UNKNOWN_VECTORS if self.precomputed else None,
             "popularity": {"n_items": list(self.items_by_popularity), "used": used},
+            "warnings": [
+                {"code": "few_own_lists", "strategy": name, "user_coverage": round(share, 4)}
+                for name, share in self.few_own_lists.items()
+            ],
             "largest_gap": self._gap_json(),
             "results": [self._strategy_json(name) for name in self.strategies],
             "options": {name: self._tuning_json(tunings) for name, tunings in self.tunings.items()},
@@ -472,8 +515,11 @@ class Results:
         """Return the figures of one strategy as JSON values; null for empty slices."""
         find = partial(self.find, name)
         values: dict[str, Any] = {"strategy": name}
-        for metric in (*METRICS, *(HEAD_METRICS if self.has_head else ())):
+        for metric in (*USER_METRICS, *(HEAD_METRICS if self.has_head else ()), DIVERSITY):
             values |= with_ends(metric, find(metric))
+        values["metrics"] = {}
+        for metric in self.own_metrics:
+            values["metrics"] |= with_ends(metric, find(metric))
         if self.later_uses is not None:
             values |= self._all_uses_json(find)
         values |= {metric: _mean(find(metric)) for metric in PLAIN_METRICS}
@@ -484,7 +530,7 @@ class Results:
         routes = sorted(self.split_metric(name, ROUTE_PREFIX).items())
         values["routes"] = {route: round(figure.mean / 100, 4) for route, figure in routes}
         values["by_group"] = {
-            column: {label: _group_json(find("precision", group_slice(column, label))) for label in labels}
+            column: {label: _group_json(find, group_slice(column, label)) for label in labels}
             for column, labels in self.groups.items()
         }
         values["places_by_popularity"] = [_mean(figure) for figure in self.split_metric(name, TENTH).values()]
@@ -581,8 +627,10 @@ def with_ends(key: str, figure: Figure | Interval | None) -> dict[str, Any]:
     return {key: _mean(figure), f"{key}_ci": _ends(figure)}
 
 
-def _group_json(figure: Figure | None) -> dict[str, Any]:
-    return {**with_ends("precision", figure), "n_users": _n(figure)}
+def _group_json(find: Callable[[str, str], Figure | None], group: str) -> dict[str, Any]:
+    precision = with_ends("precision", find("precision", group))
+    gap = with_ends("minus_others", find(MINUS_OTHERS, group))
+    return {**precision, **gap, "n_users": _n(find("precision", group))}
 
 
 def _n(figure: Figure | None) -> int:

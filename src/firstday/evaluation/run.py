@@ -21,8 +21,9 @@ from firstday.data.splits.split import Cohort
 from firstday.engine.protocol import read_target_uses
 from firstday.errors import LOADED, ConfigError, DataError, expect
 from firstday.evaluation.arrivals import measure_arrivals, query_cold_users
-from firstday.evaluation.figures import Scores, make_figures, measure_lists, measure_novelty
-from firstday.evaluation.results import MINUS_OLDER, OF_ALL, OLDER_BY, Results
+from firstday.evaluation.figures import Scores, make_figures, measure_diversity, measure_lists, measure_novelty
+from firstday.evaluation.own_metrics import OwnMetric, name_metrics
+from firstday.evaluation.results import DIVERSITY, MINUS_OLDER, OF_ALL, OLDER_BY, Results
 from firstday.evaluation.slices import (
     N_TENTHS,
     REFERENCE,
@@ -93,7 +94,13 @@ class Run:
         return next(iter(self.scores.values())).is_evaluated
 
 
-def score_strategy(query: Query, cohort: Cohort, strategy: Strategy, divide_by: PrecisionRule = "min") -> Scores:
+def score_strategy(
+    query: Query,
+    cohort: Cohort,
+    strategy: Strategy,
+    divide_by: PrecisionRule = "min",
+    own_metrics: Mapping[str, OwnMetric] = {},
+) -> Scores:
     """Make and score one strategy's lists for a cohort."""
     strategy(query.take(np.arange(1)))  # one-time preparation is not a user's time
     fresh = replace(query)  # without results cached for other strategies
@@ -103,7 +110,12 @@ def score_strategy(query: Query, cohort: Cohort, strategy: Strategy, divide_by: 
     items = answer.items
     metrics = measure_lists(items, cohort.truth, divide_by)
     metrics["novelty_bits"] = measure_novelty(items, query.model.everyone)
+    metrics[DIVERSITY] = measure_diversity(items, query.model.fold_in.item_vectors)
     is_evaluated = cohort.truth.lengths() > 0
+    for metric, measure in own_metrics.items():
+        metrics[metric] = np.full(len(items), np.nan)
+        truth = cohort.truth.take(np.flatnonzero(is_evaluated))
+        metrics[metric][is_evaluated] = measure(items[is_evaluated], truth, query.model.catalogue.items.values)
     metrics = {metric: np.where(is_evaluated, values, np.nan) for metric, values in metrics.items()}
     return Scores(metrics, answer.routes, seconds, items)
 
@@ -122,6 +134,7 @@ def evaluate(
     divide_by: PrecisionRule = "min",
     against: Sequence[str] = (),
     rules: Rules | Mapping[str, Any] | None = None,
+    metrics: Sequence[OwnMetric] = (),
     progress: Progress | bool | None = True,
 ) -> Results:
     """Train on warm users and evaluate `auto`, the simple strategies and others on cold users.
@@ -157,14 +170,22 @@ def evaluate(
         Length of the lists; by default `recommend.k` of the configuration. Choices made on validation users (options of
         methods, weights, early stopping) always use lists of `recommend.k`.
     divide_by
-        Denominator of precision: hits / min(k, number of relevant items) as in the paper (``min``), or hits / k
-        (``k``).
+        Denominator of precision: hits / min(k, number of relevant items) as in the paper, also called capped recall
+        (``min``), or hits / k (``k``).
     against
         Reference strategies for differences and ratios of precision; by default the simple one with the highest
         precision, and `segment` with `all_strategies`. Third-party methods also get the difference to every other
         strategy.
     rules
         The service's own rules, which all lists obey. Relevant items remain all those that the user went on to use.
+    metrics
+        Metrics of your own, named after their functions: ``metric(lists, truth, items)`` returns a number for each user
+        who went on to use an item that existed at training, shape (n_users,), NaN for users who do not have the metric.
+        Results have these numbers as they are, not in %. `lists` are the indexes of the recommended items, best first,
+        -1 for an empty place, int32, shape (n_users, k). `truth` has the items that users went on to use, a
+        `firstday.sparse.SparseRows` of shape (n_users, n_items): ``truth.row(user)`` are the indexes of one user's,
+        ``truth.lengths()`` their numbers, and ``truth.has(lists)`` is the mask of hits. `items` are the ids of items by
+        index, a Polars series.
 
     Raises
     ------
@@ -181,6 +202,7 @@ def evaluate(
         if number is not None and number < 1:
             raise ConfigError(f"{argument}: is {number}; give a whole number, at least 1.")
     config = Config.of(config)
+    own_metrics = name_metrics(metrics)
     rules = Rules.of(rules)
     check_rules(rules, dataset.items.values, dataset.columns)
     names, config = _choose_strategies(dataset, config, strategies, every=all_strategies, baselines=baselines)
@@ -188,7 +210,15 @@ def evaluate(
         raise ConfigError(f"against: {missing[0]} is not among the strategies; add it to them.")
     cut_offs = find_cut_offs(dataset, config)
     with open_progress(progress) as report:
-        score = partial(_train_and_score, names=names, k=k, divide_by=divide_by, rules=rules, report=report)
+        score = partial(
+            _train_and_score,
+            names=names,
+            k=k,
+            divide_by=divide_by,
+            own_metrics=own_metrics,
+            rules=rules,
+            report=report,
+        )
         runs = _run_all(dataset, config, n_seeds, cut_offs, score, report, tune_once=tune_once)
     if not runs:
         raise DataError(
@@ -201,6 +231,7 @@ def evaluate(
         dataset=dataset.name,
         protocol=protocol_of(dataset, config),
         divide_by=divide_by,
+        own_metrics=tuple(own_metrics),
         precomputed=dataset.item_vectors is not None,
         target_days=None if cut_offs is None else cut_offs.target_days,
         later_uses=None if cut_offs is None else read_target_uses(dataset, config, cut_offs),
@@ -278,6 +309,7 @@ def _train_and_score(
     names: Sequence[str],
     k: int | None,
     divide_by: PrecisionRule,
+    own_metrics: Mapping[str, OwnMetric],
     rules: Rules,
     report: Progress,
 ) -> tuple[Run, Recommender]:
@@ -305,6 +337,7 @@ def _train_and_score(
         holdout.newcomers.users,
         strategies,
         divide_by,
+        own_metrics=own_metrics,
         progress=report,
         seed=config.seed,
         fit_seconds=fit_seconds,
@@ -371,6 +404,7 @@ def score_strategies(
     strategies: Mapping[str, Strategy],
     divide_by: PrecisionRule = "min",
     *,
+    own_metrics: Mapping[str, OwnMetric] = {},
     progress: Progress = no_progress,
     **facts: Any,
 ) -> Run:
@@ -381,7 +415,7 @@ def score_strategies(
     scores = {}
     for number, (name, strategy) in enumerate(strategies.items()):
         progress("lists", number, len(strategies))
-        scores[name] = score_strategy(query, cohort, strategy, divide_by)
+        scores[name] = score_strategy(query, cohort, strategy, divide_by, own_metrics)
     progress("lists", len(strategies), len(strategies))
     model = query.model
     tenths = divide_by_use(model)

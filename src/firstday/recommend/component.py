@@ -102,7 +102,7 @@ def score_component(score: Callable[[Query, np.ndarray], np.ndarray]) -> Compone
 
     def component(query: Query, rows: np.ndarray) -> Scores:
         scores = score(query, rows)
-        is_ranked = scores > -np.inf
+        is_ranked = scores != -np.inf
         masked = np.ma.masked_array(scores, ~is_ranked)
         centred = (masked - masked.mean(axis=1, keepdims=True)) / np.maximum(masked.std(axis=1, keepdims=True), 1e-9)
         lowest = centred.min(axis=1, keepdims=True)

@@ -13,7 +13,7 @@ import polars as pl
 from firstday.data.events import ITEM
 from firstday.data.user_rows import take_rows
 from firstday.display import readable
-from firstday.errors import ConfigError, FirstdayError
+from firstday.errors import ConfigError, FirstdayError, count_of
 from firstday.features.signal_batch import SignalBatch
 from firstday.model.trained_model import FEW, TrainedModel
 from firstday.ranking import mean_finite, rank_scores, score_by_vectors, take_lists, unit_rows
@@ -524,5 +524,6 @@ def check_numbers(what: str, numbers: Any, shape: tuple[int, ...], kinds: Litera
             f"{what} are {kind} of shape {np.shape(numbers)}; return an array of {expected} of shape {shape}."
         )
     if np.isnan(numbers).any():
-        first = np.argwhere(np.isnan(numbers))[0]
-        raise FirstdayError(f"{what} contain NaN, first at {first.tolist()}; return numbers.")
+        places = np.argwhere(np.isnan(numbers))
+        n_missing = count_of(len(places), numbers.size, "values")
+        raise FirstdayError(f"{what} contain NaN ({n_missing}, first at {places[0].tolist()}); return numbers.")
