@@ -12,7 +12,8 @@ from firstday.sparse import SparseRows
 PrecisionRule = Literal["min", "k"]
 METRICS = ("precision", "recall", "ndcg")
 """The metrics of the paper."""
-USER_METRICS = (*METRICS, "hit_rate", "mrr", "map")
+HIT_METRICS = ("hit_rate", "mrr", "map")
+USER_METRICS = (*METRICS, *HIT_METRICS)
 
 HEAD = 10
 """Length of the head of a list, which users see first; metrics are also reported at this length."""
@@ -75,9 +76,9 @@ def gini_index(counts: np.ndarray) -> float:
     It is 0 if all have the same count and 1 if one item has all, for any number of items (G. Shani, A. Gunawardana,
     "Evaluating Recommendation Systems", 2011); 0 without counts.
     """
-    n_items = len(counts)
-    weights = 2 * np.arange(1, n_items + 1) - n_items - 1
-    return float(weights @ np.sort(counts) / max(1, (n_items - 1) * counts.sum()))
+    last = len(counts) - 1
+    weights = np.arange(-last, last + 1, 2)
+    return float(weights @ np.sort(counts) / max(1, last * counts.sum()))
 
 
 @dataclass(frozen=True)
@@ -143,25 +144,22 @@ def ratio_intervals(
 
 
 def difference_intervals(
-    values: np.ndarray, members: np.ndarray, users: np.ndarray, cohorts: np.ndarray, level: float
+    values: np.ndarray, members: np.ndarray, units: np.ndarray, n_units: int, level: float
 ) -> list[Interval]:
     """Return the mean of each column over some rows, a mask, minus that over all others, with intervals at a level.
 
-    Intervals are Student's t over cohorts if both parts are in at least `MIN_COHORTS`, else over users. A unit may have
-    rows of both parts; the variance is that of a difference of ratios of cluster totals (see `ratio_intervals`).
+    Intervals are Student's t with `n_units` - 1 degrees of freedom. A unit may have rows of both parts; the variance is
+    that of a difference of ratios of cluster totals (see `ratio_intervals`).
     """
     from scipy.stats import t
 
-    def count_fewer(units: np.ndarray) -> int:
-        return min(len(np.unique(units[members])), len(np.unique(units[~members])))
-
-    units = cohorts if count_fewer(cohorts) >= MIN_COHORTS else users
     mean = values[members].mean(axis=0)
-    other_mean = values[~members].mean(axis=0)
-    deviations = np.where(members[:, None], (values - mean) / members.mean(), (other_mean - values) / (~members).mean())
+    others = values[~members].mean(axis=0)
+    share = members.mean()
+    deviations = np.where(members[:, None], (values - mean) / share, (others - values) / (1 - share))
     _, errors = cluster_errors(deviations, np.ones(len(values)), units)
-    half_width = t.ppf((1 + level) / 2, count_fewer(units) - 1) * errors
-    differences = mean - other_mean
+    half_width = t.ppf((1 + level) / 2, n_units - 1) * errors
+    differences = mean - others
     return make_intervals(differences, differences - half_width, differences + half_width)
 
 

@@ -13,7 +13,6 @@ from rich.markup import escape
 
 from firstday.evaluation.comparisons import (
     compare_datasets,
-    compare_hits,
     compare_sizes,
     describe_lists,
     describe_tunings,
@@ -68,17 +67,14 @@ def print_line(line: str) -> None:
 def print_results(results: Results) -> None:
     """Print a table of strategies, best precision first, with an explanation."""
     table = results.compare_strategies()
-    recall = f"R@{results.k}"
     print_table(
-        table.select(*(column for column in table.columns if column != recall)),
+        table.select(*(column for column in table.columns if not column.startswith("R@"))),
         intervals=(f"P@{results.k}", f"P@{results.k} minus {results.reference}"),
     )
-    if results.own_metrics:
-        print_table(compare_hits(results), intervals=results.own_metrics)
     if results.later_uses is not None:
         print_table(results.compare_all_uses(), intervals=())
     print_table(compare_sizes(results, HEAD_METRICS[0] if results.has_head else "precision"), intervals=())
-    print_table(describe_lists(results), intervals=(f"P / {results.reference}",))
+    print_table(describe_lists(results), intervals=(f"P / {results.reference}", *results.own_metrics))
     for sentence in describe_tunings(results):
         print_line(sentence)
     rule = (

@@ -99,28 +99,15 @@ def compare_groups(results: Results, column: str) -> list[Table]:
     Intervals of the second table are simultaneous over the groups of all columns.
     """
     slices = {label: group_slice(column, label) for label in results.groups[column]}
-    title = f"P@{results.k} by {column} (users), in %, with 95 % intervals over {results.units}"
-    gap_title = (
-        f"P@{results.k} by {column} minus that of all other users, in points, with 95 % intervals over {results.units} "
-        "that hold for all groups together"
-    )
-    tables = [_compare_slices(results, title, slices), _compare_slices(results, gap_title, slices, MINUS_OTHERS)]
-    return [table for table in tables if len(table.columns) > 1]
-
-
-def compare_hits(results: Results) -> Table:
-    """Tabulate hit rate, MRR and MAP, also at 10, and one's own metrics."""
-    metrics = {}
-    for suffix, k in ((f"_at_{HEAD}", HEAD), ("", results.k)):
-        metrics |= {f"hits@{k}": f"hit_rate{suffix}", f"MRR@{k}": f"mrr{suffix}", f"MAP@{k}": f"map{suffix}"}
-    metrics |= {name: name for name in results.own_metrics}
-    title = "Lists with a hit (hits), reciprocal rank of the first hit, and average precision, in %"
-    own = "; your own metrics as they are" if results.own_metrics else ""
-    return results.tabulate(f"{title}{own}", {heading: (metric, ALL) for heading, metric in metrics.items()})
+    intervals = f"with 95 % intervals over {results.units}"
+    title = f"P@{results.k} by {column} (users), in %, {intervals}"
+    gap_title = f"P@{results.k} minus that of all other users, in points, {intervals} that hold for all groups"
+    gaps = _compare_slices(results, gap_title, slices, MINUS_OTHERS)
+    return [_compare_slices(results, title, slices), *([gaps] if len(gaps.columns) > 1 else [])]
 
 
 def describe_lists(results: Results) -> Table:
-    """Summarise coverage, exposure, diversity, novelty, run time and routes."""
+    """Summarise coverage, exposure, diversity, novelty, run time, one's own metrics and routes."""
     metrics = {
         f"P / {results.reference}": f"{RATIO}{results.reference}",
         "users": "user_coverage",
@@ -129,6 +116,7 @@ def describe_lists(results: Results) -> Table:
         "diversity": DIVERSITY,
         "novelty": "novelty_bits",
         "ms": "ms_per_user",
+        **{metric: metric for metric in results.own_metrics},
     }
     title = (
         "Coverage of users (without fallbacks) and of items, in %; Gini index of exposure; diversity; novelty, in "

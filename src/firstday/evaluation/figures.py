@@ -24,6 +24,7 @@ from firstday.metrics import (
     HEAD,
     LEVEL,
     METRICS,
+    MIN_COHORTS,
     PrecisionRule,
     deviations_of_fifths,
     difference_intervals,
@@ -102,13 +103,13 @@ def measure_diversity(lists: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     C.-N. Ziegler et al., "Improving Recommendation Lists Through Topic Diversification", WWW 2005.
     """
     directions = unit_rows(vectors)
-    rows, ranks = np.nonzero((lists >= 0) & directions.any(axis=1)[lists])
-    listed = SparseRows.from_pairs(rows, lists[rows, ranks], None, len(lists), len(vectors))
-    n_items = listed.lengths()
+    is_counted = (lists >= 0) & directions.any(axis=1)[lists]
+    listed = SparseRows.from_pairs(is_counted.nonzero()[0], lists[is_counted], None, len(lists), len(vectors))
     # The squared length of the mean direction is the mean cosine of all pairs, those of an item and itself included.
     cosines = (listed.mean_vectors(directions) ** 2).sum(axis=1)
-    n_pairs = np.where(n_items > 1, n_items - 1, np.nan)
-    return 1 - (n_items * cosines - 1) / n_pairs
+    n_items = listed.lengths()
+    n_others = np.where(n_items > 1, n_items - 1, np.nan)
+    return n_items / n_others * (1 - cosines)
 
 
 Columns = Mapping[tuple[str, str], np.ndarray]
@@ -214,23 +215,31 @@ def measure_groups(
 ) -> Iterator[Figure]:
     """Compute the precision of profile groups, and the differences of large enough groups to all other users.
 
+    A group and the others need `MIN_USERS` users each and, if intervals are over cohorts, `MIN_COHORTS` of these.
     Intervals of differences are simultaneous over all groups (Bonferroni). Arguments are as in `make_figures`;
     `precision` is by strategy.
     """
     values = np.stack(list(precision.values()), axis=1)
+    units = cohorts if len(np.unique(cohorts)) >= MIN_COHORTS else users
     parts = {group_slice(column, label): mask for column, masks in groups.items() for label, mask in masks.items()}
-    sizes = {name: [len(np.unique(users[rows])) for rows in (mask, ~mask)] for name, mask in parts.items()}
-    n_compared = sum(min(n) >= MIN_USERS for n in sizes.values())
+    n_users = {name: _count_each(users, mask) for name, mask in parts.items()}
+    n_units = {name: _count_each(units, mask) for name, mask in parts.items()}
+    compared = [name for name in parts if min(n_users[name]) >= MIN_USERS and min(n_units[name]) >= MIN_COHORTS]
     for of_slice, members in parts.items():
-        n = sizes[of_slice][0]
-        intervals = ratio_intervals(values[members], np.ones(members.sum()), users[members], cohorts[members])
-        for name, interval in zip(precision, intervals, strict=True):
-            yield Figure(name, "precision", of_slice, n=n, **vars(interval))
-        if min(sizes[of_slice]) < MIN_USERS:
-            continue
-        intervals = difference_intervals(values, members, users, cohorts, 1 - (1 - LEVEL) / n_compared)
-        for name, interval in zip(precision, intervals, strict=True):
-            yield Figure(name, MINUS_OTHERS, of_slice, n=n, **vars(interval))
+        figures = {
+            "precision": ratio_intervals(values[members], np.ones(members.sum()), users[members], cohorts[members])
+        }
+        if of_slice in compared:
+            level = 1 - (1 - LEVEL) / len(compared)
+            figures[MINUS_OTHERS] = difference_intervals(values, members, units, min(n_units[of_slice]), level)
+        for metric, intervals in figures.items():
+            for name, interval in zip(precision, intervals, strict=True):
+                yield Figure(name, metric, of_slice, n=n_users[of_slice][0], **vars(interval))
+
+
+def _count_each(units: np.ndarray, members: np.ndarray) -> tuple[int, int]:
+    """Return how many units have rows within a mask, and how many have others."""
+    return len(np.unique(units[members])), len(np.unique(units[~members]))
 
 
 def _describe_lists(strategy: str, scores: Sequence[Scores], tenths: Sequence[np.ndarray]) -> Iterator[Figure]:

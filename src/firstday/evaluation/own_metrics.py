@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from reprlib import repr as shorten
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from firstday.errors import ConfigError, FirstdayError
+from firstday.errors import ConfigError
 from firstday.evaluation.results import DIVERSITY, HEAD_METRICS, OF_ALL, OLDER_BY, PLAIN_METRICS
 from firstday.metrics import USER_METRICS
 from firstday.recommend.plugin_checks import guard_step
+from firstday.recommend.query import check_numbers
 from firstday.sparse import SparseRows
 
 OwnMetric = Callable[[np.ndarray, SparseRows, pl.Series], Any]
@@ -27,35 +27,24 @@ TAKEN = {
 
 
 def name_metrics(functions: Sequence[OwnMetric]) -> dict[str, OwnMetric]:
-    """Return functions by name; their exceptions and invalid values become errors of one sentence.
+    """Return functions by name, with checks: their exceptions and invalid values become errors of one sentence.
 
-    Raise ConfigError for what is no function, or has no name of its own.
+    Raise ConfigError for a function without a name of its own.
     """
     metrics: dict[str, OwnMetric] = {}
     for function in functions:
         name = getattr(function, "__name__", "")
-        if not (callable(function) and name.isidentifier()) or name in TAKEN or name in metrics:
+        if not name.isidentifier() or name in TAKEN or name in metrics:
             raise ConfigError(
-                f"metrics: {shorten(function)} has no name of its own; give functions with different names that are "
-                "not those of metrics or columns of Results.users()."
+                f"metrics: the name {name!r} is taken or invalid; give functions with different names, which are none "
+                "of the columns of Results.users()."
             )
-        label = f"metric {name!r}"
-        metrics[name] = guard_step(label, "function", function, partial(_check_values, label))
+        metrics[name] = guard_step(f"metric {name!r}", "the function", function, partial(_check_values, name))
     return metrics
 
 
-def _check_values(label: str, found: Any, lists: np.ndarray, *_: Any) -> np.ndarray:
+def _check_values(name: str, found: Any, lists: np.ndarray, *_: Any) -> np.ndarray:
     """Return the values of a metric, float64, one per list; raise FirstdayError unless they are finite or NaN."""
-    values = np.asarray(found)
-    if values.shape != lists.shape[:1] or values.dtype.kind not in "biuf":
-        raise FirstdayError(
-            f"{label}: returned {values.dtype} of shape {values.shape}; return numbers of shape {lists.shape[:1]}, NaN "
-            "for users who do not have the metric."
-        )
-    infinite = np.flatnonzero(np.isinf(values))
-    if len(infinite):
-        raise FirstdayError(
-            f"{label}: returned infinity for {len(infinite)} of {len(lists)} users, first at [{infinite[0]}]; return "
-            "finite numbers, or NaN for users who do not have the metric."
-        )
-    return values.astype(np.float64)
+    values = np.asarray(found, dtype=np.float64)
+    check_numbers(f"metric {name!r}: values", values, lists.shape[:1], unwanted="infinity")
+    return values

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -28,7 +28,6 @@ from firstday.evaluation.slices import (
     age_slice,
     cut_off_slice,
     group_slice,
-    name_group,
     size_slice,
 )
 from firstday.evaluation.text_table import Table, write_cell, write_line, write_signed
@@ -36,7 +35,7 @@ from firstday.metrics import HEAD, METRICS, MIN_COHORTS, USER_METRICS, Interval,
 from firstday.recommend.segment_description import SegmentRow
 from firstday.training.option_search import Tuning
 
-SHORT = {"precision": "P", "recall": "R", "ndcg": "NDCG"}
+SHORT = {"precision": "P", "recall": "R", "ndcg": "NDCG", "hit_rate": "hit rate", "mrr": "MRR", "map": "MAP"}
 HEAD_METRICS = tuple(f"{metric}_at_{HEAD}" for metric in USER_METRICS)
 """Metrics of the head of lists."""
 DIVERSITY = "diversity"
@@ -293,16 +292,15 @@ class Results:
         return [figure for figure in self.figures if figure.metric.endswith(MINUS_OLDER) and figure.slice == ALL]
 
     @property
-    def few_own_lists(self) -> dict[str, float]:
-        """Share of own lists, in %, of each strategy with fewer than `MIN_OWN`: its figures are mostly a fallback's."""
-        shares = {name: self.get(name, "user_coverage").mean for name in self.best_first}
-        return {name: share for name, share in shares.items() if share < MIN_OWN}
+    def few_own_lists(self) -> list[Figure]:
+        """The `user_coverage` of strategies below `MIN_OWN`, whose other figures are mostly those of fallbacks."""
+        return [figure for figure in self.figures if figure.metric == "user_coverage" and figure.mean < MIN_OWN]
 
     def describe_warnings(self) -> list[str]:
         """Describe which strategies' figures are mostly not their own, in sentences."""
         return [
-            f"Only {share:.0f} % of the lists of {name} are its own: its figures are mostly those of its fallbacks."
-            for name, share in self.few_own_lists.items()
+            f"Only {own.mean:.0f} % of the lists of {own.strategy} are its own; its figures are mostly of fallbacks."
+            for own in self.few_own_lists
         ]
 
     @cached_property
@@ -418,12 +416,12 @@ class Results:
         filled = [heading for heading in columns if any(row[heading] for row in rows)]
         return Table(title, rows, self.leader).select("strategy", *filled)
 
-    def compare_strategies(self) -> Table:
-        """Tabulate precision, recall and NDCG, also at 10, and the difference to the reference."""
-        metrics = {f"P@{HEAD}": HEAD_METRICS[0], f"NDCG@{HEAD}": f"ndcg_at_{HEAD}"}
-        metrics |= {f"{SHORT[metric]}@{self.k}": metric for metric in METRICS}
-        metrics[f"P@{self.k} minus {self.reference}"] = f"{MINUS}{self.reference}"
-        columns = {heading: (metric, ALL) for heading, metric in metrics.items()}
+    def compare_strategies(self, metrics: Sequence[str] = METRICS) -> Table:
+        """Tabulate metrics at 10 and at k, and for those of the paper the difference in precision to the reference."""
+        columns = {f"{SHORT[metric]}@{HEAD}": (f"{metric}_at_{HEAD}", ALL) for metric in metrics}
+        columns |= {f"{SHORT[metric]}@{self.k}": (metric, ALL) for metric in metrics}
+        if metrics == METRICS:
+            columns[f"P@{self.k} minus {self.reference}"] = f"{MINUS}{self.reference}", ALL
         return self.tabulate(f"{self.dataset}: means over cold users, in %", columns)
 
     def compare_all_uses(self) -> Table:
@@ -474,12 +472,6 @@ class Results:
         """Return the difference of each large enough profile group to all others."""
         return [figure for figure in self.figures if (figure.strategy, figure.metric) == (strategy, MINUS_OTHERS)]
 
-    def largest_gap(self, strategy: str) -> Figure | None:
-        """Return the largest significant difference of a group to all others, or None."""
-        gaps = [figure for figure in self.compared_groups(strategy) if figure.is_clear]
-        # If two groups cover all users, each is the other's gap: report the one with lower precision.
-        return max(gaps, key=lambda gap: (round(abs(gap.mean), 9), -gap.mean), default=None)
-
     def to_json(self) -> dict[str, Any]:
         """Return the results as JSON values, figures in %, routes as fractions of 1."""
         used = [round(share, 4) for share in self.used_by_popularity]
@@ -497,10 +489,9 @@ class Results:
             "vectors_note": UNKNOWN_VECTORS if self.precomputed else None,
             "popularity": {"n_items": list(self.items_by_popularity), "used": used},
             "warnings": [
-                {"code": "few_own_lists", "strategy": name, "user_coverage": round(share, 4)}
-                for name, share in self.few_own_lists.items()
+                {"code": "few_own_lists", "strategy": own.strategy, "user_coverage": _mean(own)}
+                for own in self.few_own_lists
             ],
-            "largest_gap": self._gap_json(),
             "results": [self._strategy_json(name) for name in self.strategies],
             "options": {name: self._tuning_json(tunings) for name, tunings in self.tunings.items()},
         }
@@ -579,23 +570,6 @@ class Results:
             if self.has_head:
                 against[other] |= with_ends("difference_at_10", self.find(name, f"{HEAD_MINUS}{other}"))
         return against
-
-    def _gap_json(self) -> dict[str, Any] | None:
-        """Return the largest gap of the leader's lists as JSON values."""
-        gap = self.largest_gap(self.leader)
-        if gap is None:
-            return None
-        column, label = name_group(gap.slice)
-        precision = self.get(self.leader, "precision", gap.slice)
-        return {
-            "strategy": self.leader,
-            "column": column,
-            "group": label,
-            "precision": _mean(precision),
-            "others": round(precision.mean - gap.mean, 4),
-            **with_ends("difference", gap),
-            "n_compared": len(self.compared_groups(self.leader)),
-        }
 
     def _tuning_json(self, tunings: tuple[Tuning, ...]) -> dict[str, Any]:
         """Return the tuning of one baseline as JSON values, a run for each seed and cut-off."""

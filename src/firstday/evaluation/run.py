@@ -107,17 +107,18 @@ def score_strategy(
     began = perf_counter()
     answer = strategy(fresh)
     seconds = perf_counter() - began
-    items = answer.items
-    metrics = measure_lists(items, cohort.truth, divide_by)
-    metrics["novelty_bits"] = measure_novelty(items, query.model.everyone)
-    metrics[DIVERSITY] = measure_diversity(items, query.model.fold_in.item_vectors)
     is_evaluated = cohort.truth.lengths() > 0
+    lists = answer.items[is_evaluated]
+    truth = cohort.truth.take(np.flatnonzero(is_evaluated))
+    model = query.model
+    metrics = measure_lists(lists, truth, divide_by)
+    metrics["novelty_bits"] = measure_novelty(lists, model.everyone)
+    metrics[DIVERSITY] = measure_diversity(lists, model.fold_in.item_vectors)
     for metric, measure in own_metrics.items():
-        metrics[metric] = np.full(len(items), np.nan)
-        truth = cohort.truth.take(np.flatnonzero(is_evaluated))
-        metrics[metric][is_evaluated] = measure(items[is_evaluated], truth, query.model.catalogue.items.values)
-    metrics = {metric: np.where(is_evaluated, values, np.nan) for metric, values in metrics.items()}
-    return Scores(metrics, answer.routes, seconds, items)
+        metrics[metric] = measure(lists.copy(), truth, model.catalogue.items.values)
+    position = np.where(is_evaluated, is_evaluated.cumsum() - 1, -1)
+    metrics = {metric: np.append(values, np.nan)[position] for metric, values in metrics.items()}
+    return Scores(metrics, answer.routes, seconds, answer.items)
 
 
 @restored()

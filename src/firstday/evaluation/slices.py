@@ -62,11 +62,6 @@ def group_slice(column: str, label: str) -> str:
     return f"{'profile:' if column in ('seed', 'day_one_size', 'cut_off') else ''}{column}={label}"
 
 
-def name_group(of_slice: str) -> list[str]:
-    """Return column and label of the profile group with a slice name."""
-    return of_slice.removeprefix("profile:").split("=", 1)
-
-
 def slice_users(users: pl.DataFrame) -> dict[str, np.ndarray]:
     """Return masks of the slices by day one, age of the model, seed and cut-off, bool, shape (n,); none is empty."""
     size = pl.col("day_one_size")

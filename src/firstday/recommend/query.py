@@ -515,15 +515,23 @@ class Answer:
         return cls(items, scores, routes, levels=np.zeros(len(routes), np.float32) if levels is None else levels)
 
 
-def check_numbers(what: str, numbers: Any, shape: tuple[int, ...], kinds: Literal["iu", "fiu"] = "fiu") -> None:
-    """Raise FirstdayError unless a value is a numeric array of the given shape, without NaN."""
+def check_numbers(
+    what: str,
+    numbers: Any,
+    shape: tuple[int, ...],
+    kinds: Literal["iu", "fiu"] = "fiu",
+    *,
+    unwanted: Literal["NaN", "infinity"] = "NaN",
+) -> None:
+    """Raise FirstdayError unless a value is a numeric array of the given shape, without NaN, or without infinity."""
     if not isinstance(numbers, np.ndarray) or numbers.shape != shape or numbers.dtype.kind not in kinds:
         kind = getattr(numbers, "dtype", type(numbers).__name__)
         expected = "integers" if kinds == "iu" else "numbers"
         raise FirstdayError(
             f"{what} are {kind} of shape {np.shape(numbers)}; return an array of {expected} of shape {shape}."
         )
-    if np.isnan(numbers).any():
-        places = np.argwhere(np.isnan(numbers))
-        n_missing = count_of(len(places), numbers.size, "values")
-        raise FirstdayError(f"{what} contain NaN ({n_missing}, first at {places[0].tolist()}); return numbers.")
+    is_unwanted = np.isnan(numbers) if unwanted == "NaN" else np.isinf(numbers)
+    if is_unwanted.any():
+        places = np.argwhere(is_unwanted)
+        found = count_of(len(places), numbers.size, "values")
+        raise FirstdayError(f"{what} contain {unwanted} ({found}, first at {places[0].tolist()}); return numbers.")
