@@ -77,6 +77,46 @@ def test_baselines_are_in_help_and_evaluated_with_strategies(run: Run, tables: P
     assert "…" not in done.stdout
 
 
+OWN = """
+import firstday as fd
+import numpy as np
+
+def share_of_first(lists, truth, items):
+    assert len(items) == truth.n_columns
+    return truth.has(lists).any(axis=1)
+
+def late(query):
+    scores = np.zeros((query.n_users, query.model.n_items), dtype=np.float32)
+    scores[1:] = np.nan
+    return query.rank_scores(lambda rows: scores[rows], "late")
+
+LATE = fd.StrategySpec(name="late", describe="Divides by zero.", recommend=late)
+"""
+
+
+def test_metrics_and_methods_of_ones_own(
+    run: Run, tables: Path, settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_code.py").write_text(OWN)
+    chosen = ("evaluate", tables, "--config", settings, "--metric", "own_code:share_of_first")
+    out = tmp_path / "results.json"
+    report = tmp_path / "report.html"
+    done = run(*chosen, "--strategy", "popular", "--json", out, "--report", report)
+    assert "share_of_first" in done.stdout
+    assert "share_of_first" in report.read_text()
+    for row in json.loads(out.read_text())["results"]:
+        assert row["metrics"]["share_of_first"] == pytest.approx(row["hit_rate"] / 100, abs=1e-4)
+        assert len(row["metrics"]["share_of_first_ci"]) == 2
+    error = run(*chosen, "--plugin", "own_code", "--strategy", "late", status=2).stderr
+    *_, last = error.strip().splitlines()
+    assert re.fullmatch(r"error: strategy 'late': scores contain NaN \(\d+ of [\d,]+ values, first at .*", last), error
+    assert "Traceback" not in error
+    for path in ("own_code:none", "no_module:x", "own_code:np"):
+        error = run("evaluate", tables, "--metric", path, status=2).stderr
+        assert "metric" in error
+
+
 def test_inspect_shows_data_training_and_segments(run: Run, model: Path, tmp_path: Path) -> None:
     done = run("inspect", model, "--segments", 3, "--report", tmp_path / "page.html")
     assert "3 of 8 segments, largest first" in done.stdout

@@ -49,7 +49,6 @@ def test_report_says_the_main_finding_and_shows_tables_data_and_command(page: st
     text = Page(page).text
     evaluated = results(profiles=PROFILES, gap=12)
     gap = evaluated.get("segment", "precision_minus_others", "country=$DE_")
-    others = evaluated.get("segment", "precision", gap.slice).mean - gap.mean
     difference = evaluated.get("segment", "precision_minus:popular")
     for words in (
         f"User by user, segment is 10.0 points above popular (95 % interval {write_ends(difference)}).",
@@ -62,8 +61,11 @@ def test_report_says_the_main_finding_and_shows_tables_data_and_command(page: st
         COMMAND,
         " ".join(HOSTILE.split()),
         RIGHT_TO_LEFT,
-        f"all others {others:.1f} %. That is {-gap.mean:.1f} points less",
-        f"({write_ends(gap)}, an interval that holds for all 5 groups simultaneously)",
+        "Of 5 groups, ",
+        f"$DE_ {-gap.mean:.1f} points less ({write_ends(gap)})",
+        f"{write_signed(gap.mean)} {write_ends(gap)}",
+        "with 95 % intervals over users that hold for all groups",
+        "hit rate@50",
         "under 25 (150)",
         "not known (40)",
         "55.0",
@@ -103,7 +105,7 @@ def test_a_page_with_everything_is_well_formed(page: str) -> None:
                 assert target.removeprefix("url(").rstrip(")").removeprefix("#") in ids, target
     names = [tag for tag, _ in shown.tags]
     assert names.count("h1") == names.count("main") == 1
-    assert names.count("table") == names.count("caption") == 8
+    assert names.count("table") == names.count("caption") == 11
     assert all("scope" in attributes for tag, attributes in shown.tags if tag == "th")
     labels = [attributes["aria-label"] for _, attributes in shown.tags if attributes.get("role") == "img"]
     assert len(labels) == names.count("svg") == names.count("figure") == 2

@@ -13,18 +13,21 @@ from rich.markup import escape
 
 from firstday.evaluation.comparisons import (
     compare_datasets,
+    compare_own,
     compare_sizes,
     describe_lists,
     describe_tunings,
 )
 from firstday.evaluation.results import HEAD_METRICS, UNKNOWN_VECTORS, Results
 from firstday.evaluation.text_table import Table, write_line
+from firstday.metrics import HEAD
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.model_card import tabulate_quality
 
 
-def print_table(table: Table, intervals: Container[str] | None = None) -> None:
+def print_table(table: Table, intervals: Container[str] | None = None, hidden: Container[str] = ()) -> None:
     """Print a table with the accented row in bold; `intervals` are the columns with small print (all if None)."""
+    table = table.select(*(name for name in table.columns if name not in hidden))
     grid = rich.table.Table(
         title=escape(table.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
     )
@@ -66,15 +69,17 @@ def print_line(line: str) -> None:
 
 def print_results(results: Results) -> None:
     """Print a table of strategies, best precision first, with an explanation."""
-    table = results.compare_strategies()
     print_table(
-        table.select(*(column for column in table.columns if not column.startswith("R@"))),
+        results.compare_strategies(),
         intervals=(f"P@{results.k}", f"P@{results.k} minus {results.reference}"),
+        hidden=(f"R@{HEAD}", f"R@{results.k}"),
     )
     if results.later_uses is not None:
         print_table(results.compare_all_uses(), intervals=())
     print_table(compare_sizes(results, HEAD_METRICS[0] if results.has_head else "precision"), intervals=())
-    print_table(describe_lists(results), intervals=(f"P / {results.reference}", *results.own_metrics))
+    print_table(describe_lists(results), intervals=(f"P / {results.reference}",), hidden=("Gini", "diversity"))
+    if results.own_metrics:
+        print_table(compare_own(results))
     for sentence in describe_tunings(results):
         print_line(sentence)
     rule = (

@@ -101,13 +101,13 @@ def compare_groups(results: Results, column: str) -> list[Table]:
     slices = {label: group_slice(column, label) for label in results.groups[column]}
     intervals = f"with 95 % intervals over {results.units}"
     title = f"P@{results.k} by {column} (users), in %, {intervals}"
-    gap_title = f"P@{results.k} minus that of all other users, in points, {intervals} that hold for all groups"
+    gap_title = f"P@{results.k} by {column} minus all other users, in points, {intervals} that hold for all groups"
     gaps = _compare_slices(results, gap_title, slices, MINUS_OTHERS)
     return [_compare_slices(results, title, slices), *([gaps] if len(gaps.columns) > 1 else [])]
 
 
 def describe_lists(results: Results) -> Table:
-    """Summarise coverage, exposure, diversity, novelty, run time, one's own metrics and routes."""
+    """Summarise coverage, exposure, diversity, novelty, run time and routes."""
     metrics = {
         f"P / {results.reference}": f"{RATIO}{results.reference}",
         "users": "user_coverage",
@@ -116,15 +116,17 @@ def describe_lists(results: Results) -> Table:
         "diversity": DIVERSITY,
         "novelty": "novelty_bits",
         "ms": "ms_per_user",
-        **{metric: metric for metric in results.own_metrics},
     }
-    title = (
-        "Coverage of users (without fallbacks) and of items, in %; Gini index of exposure; diversity; novelty, in "
-        "bits; time per user, in ms"
-    )
+    title = "Coverage of users (without fallbacks) and of items, in %; novelty, in bits; time per user, in ms"
     table = results.tabulate(title, {heading: (metric, ALL) for heading, metric in metrics.items()})
     rows = [{**row, ANSWERED_BY: _write_routes(results, row["strategy"])} for row in table.rows]
     return replace(table, rows=rows, words=(ANSWERED_BY,))
+
+
+def compare_own(results: Results) -> Table:
+    """Tabulate the metrics of one's own."""
+    title = "Metrics of your own, as their functions returned them, with 95 % intervals"
+    return results.tabulate(title, {metric: (metric, ALL) for metric in results.own_metrics})
 
 
 def _write_routes(results: Results, name: str) -> str:

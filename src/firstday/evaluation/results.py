@@ -422,7 +422,8 @@ class Results:
         columns |= {f"{SHORT[metric]}@{self.k}": (metric, ALL) for metric in metrics}
         if metrics == METRICS:
             columns[f"P@{self.k} minus {self.reference}"] = f"{MINUS}{self.reference}", ALL
-        return self.tabulate(f"{self.dataset}: means over cold users, in %", columns)
+        names = ", ".join(SHORT[metric] for metric in metrics)
+        return self.tabulate(f"{self.dataset}: {names}, means over cold users, in %", columns)
 
     def compare_all_uses(self) -> Table:
         """Tabulate precision and recall over all later uses of all newcomers, also by age of the model in days."""
