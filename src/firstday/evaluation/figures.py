@@ -103,7 +103,8 @@ def measure_diversity(lists: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     C.-N. Ziegler et al., "Improving Recommendation Lists Through Topic Diversification", WWW 2005.
     """
     directions = unit_rows(vectors)
-    is_counted = (lists >= 0) & directions.any(axis=1)[lists]
+    has_vector = np.asarray(directions.any(axis=1))
+    is_counted = (lists >= 0) & has_vector[lists]
     listed = SparseRows.from_pairs(is_counted.nonzero()[0], lists[is_counted], None, len(lists), len(vectors))
     # The squared length of the mean direction is the mean cosine of all pairs, those of an item and itself included.
     cosines = (listed.mean_vectors(directions) ** 2).sum(axis=1)
