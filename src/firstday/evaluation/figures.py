@@ -13,6 +13,8 @@ import numpy as np
 from firstday.evaluation.results import (
     COMPARED,
     DEVIATIONS,
+    JUDGED,
+    MARGIN_NAME,
     MINUS_NAME,
     MINUS_OTHERS,
     OF_ALL,
@@ -21,6 +23,7 @@ from firstday.evaluation.results import (
     Figure,
 )
 from firstday.evaluation.slices import ALL, BASELINE, MIN_USERS, N_TENTHS, REFERENCE, TENTH, group_slice, to_shares
+from firstday.evaluation.verdicts import MARGIN
 from firstday.metrics import (
     HEAD,
     LEVEL,
@@ -177,7 +180,7 @@ def _measure_columns(
 
 
 def _subtract(columns: Columns, names: Sequence[str], against: Sequence[str]) -> dict[tuple[str, str], np.ndarray]:
-    """Return the per-user differences to the references; for a plug-in, to every other strategy."""
+    """Return the per-user differences to the references, also plus `MARGIN`; for a plug-in, to every other strategy."""
     differences = {}
     for name in names:
         references = (REFERENCE, BASELINE, *against, *(names if is_plugin(name) else ()))
@@ -186,6 +189,9 @@ def _subtract(columns: Columns, names: Sequence[str], against: Sequence[str]) ->
                 if reference != name and (reference, metric) in columns:
                     difference = columns[name, metric] - columns[reference, metric]
                     differences[name, f"{metric}{MINUS_NAME}{reference}"] = difference
+                    if metric in JUDGED:
+                        gain = difference + MARGIN * columns[reference, metric]
+                        differences[name, f"{metric}{MARGIN_NAME}{reference}"] = gain
     return differences
 
 
