@@ -89,8 +89,8 @@ def evaluate(
     against: Annotated[
         list[str] | None,
         typer.Option(
-            help="Reference strategy to compare the others with, repeatable (default: the best single method). The table "
-            "shows the first, the JSON all."
+            help="Reference strategy to compare the others with, repeatable (default: the best single method). The "
+            "table shows the first, the JSON all."
         ),
     ] = None,
     item: ItemOption = None,
