@@ -25,7 +25,7 @@ from firstday.progress import no_progress
 from firstday.recommend.answers import answer_query
 from firstday.recommend.dataset_query import cohort_query
 from firstday.recommend.fold import Fold
-from firstday.recommend.query import Query
+from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_method, register
 from firstday.recommend.spec import PAPER_SEGMENT, Method, OptionSearch, StrategySpec, UseData
@@ -127,6 +127,13 @@ class Oracle:
 TRUTH: list[SparseRows] = []
 
 
+@dataclass(frozen=True)
+class Shy:
+    """Answers everybody or nobody."""
+
+    silent: bool
+
+
 @pytest.mark.usefixtures("fresh_registry")
 def test_each_combination_is_tried_and_the_first_of_the_best_chosen(
     world: Dataset, split: Split, recommender: Recommender, monkeypatch: pytest.MonkeyPatch
@@ -171,6 +178,45 @@ def test_each_combination_is_tried_and_the_first_of_the_best_chosen(
     # For validation users, and in the end.
     assert tried == [(5, "b")] * 2
     assert len(tunings["oracle"].trials) == 1
+
+
+@pytest.mark.usefixtures("fresh_registry")
+def test_an_option_that_answers_fewer_users_counts_their_lists_as_misses(
+    world: Dataset, split: Split, recommender: Recommender
+) -> None:
+    """Silence would give everybody the fallback's list, which hits; own lists by popularity backwards hit less."""
+
+    def recommend(query: Query) -> Answer:
+        is_silent = query.learned("shy").silent
+        scores = -query.model.everyone.counts.column_sums().astype(np.float32)
+        return query.rank_scores(
+            lambda rows: np.tile(scores, (len(rows), 1)), "shy", np.full(query.n_users, not is_silent)
+        )
+
+    search = OptionSearch(grid={"silent": (True, False)}, prepare=lambda _data: Shy)
+    register(StrategySpec(name="shy", recommend=recommend, describe="Says little.", value=Shy, search=search))
+    model = replace(recommender.model, config=recommender.model.config.override("methods", ("shy",)))
+    fold = Fold(cohort_query(recommender, world, split.validation, K), split.validation.truth)
+    _, _, tunings = search_options([fold], model, no_progress, world, split)
+    tuning = tunings["shy"]
+    assert not tuning.options["silent"]
+    assert {trial["silent"]: trial["answered"] for trial in tuning.trials} == {True: 0, False: 100}
+    assert min(trial["precision"] for trial in tuning.trials) == 0
+
+
+def test_a_search_begins_at_the_options_of_the_cut_off_before(tuned: FitResult, world: Dataset, split: Split) -> None:
+    ease = find_method("ease")
+    assert isinstance(ease, StrategySpec)
+    assert ease.search is not None
+    grid = {"regularization": (1.0, 10.0, 100.0, 1000.0, 10_000.0), "dropout": (0.0, 0.5, 0.9)}
+    start = {"regularization": (1.0,), "dropout": (0.0,)}
+    wide = replace(ease, search=replace(ease.search, grid=grid, start=start))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("firstday.training.option_search.learners_of", lambda _config: (wide,))
+        fold = Fold(cohort_query(tuned.recommender, world, split.validation, K), split.validation.truth)
+        first = {"min_items": 1, "regularization": 1000.0, "dropout": 0.5}
+        _, _, tunings = search_options([fold], tuned.model, no_progress, world, split, {"ease": first})
+    assert first.items() <= tunings["ease"].trials[0].items()
 
 
 def test_options_of_the_configuration_are_not_searched() -> None:
@@ -278,7 +324,7 @@ def test_baselines_are_tuned_and_evaluated_like_strategies(world: Dataset, small
     results = evaluate(world, config, strategies=["ease"], n_seeds=2, k=K, against=["segment", "ease"])
     values = json.loads(json.dumps(results.to_json()))
     (popular,) = (row for row in values["results"] if row["strategy"] == "popular")
-    assert set(popular["against"]) == {"segment", "ease"}
+    assert set(popular["against"]) == {"segment", "ease", *results.best_single.values()} - {"popular"}
     assert set(values["options"]) == {"ease"}
     ease = values["options"]["ease"]
     grid = {"min_items": DATA_GRID["min_items"], **SMALL["ease"]}

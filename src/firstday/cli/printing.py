@@ -20,6 +20,7 @@ from firstday.evaluation.comparisons import (
 )
 from firstday.evaluation.results import HEAD_METRICS, UNKNOWN_VECTORS, Results
 from firstday.evaluation.text_table import Table, write_line
+from firstday.evaluation.verdicts import MEANING
 from firstday.metrics import HEAD
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.model_card import tabulate_quality
@@ -89,6 +90,7 @@ def print_results(results: Results) -> None:
         f"{results.describe_users()} Precision is hits / {rule}. Brackets: 95 % interval over {results.units}; "
         "differences are paired by user."
     )
+    print_line(f"{MEANING[0].upper()}{MEANING[1:]}")
     print_warnings(results)
     for sentence in results.describe_motion():
         print_line(sentence)

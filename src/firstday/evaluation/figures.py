@@ -12,6 +12,8 @@ import numpy as np
 from firstday.evaluation.results import (
     COMPARED,
     DEVIATIONS,
+    JUDGED,
+    MARGIN_NAME,
     MINUS_NAME,
     MINUS_OTHERS,
     OF_ALL,
@@ -19,7 +21,8 @@ from firstday.evaluation.results import (
     ROUTE_PREFIX,
     Figure,
 )
-from firstday.evaluation.slices import ALL, BASELINE, MIN_USERS, N_TENTHS, REFERENCE, TENTH, group_slice, to_shares
+from firstday.evaluation.slices import ALL, MIN_USERS, N_TENTHS, TENTH, group_slice, to_shares
+from firstday.evaluation.verdicts import MARGIN
 from firstday.metrics import (
     HEAD,
     LEVEL,
@@ -125,7 +128,7 @@ def make_figures(
     *,
     slices: Mapping[str, np.ndarray],
     groups: Mapping[str, Mapping[str, np.ndarray]],
-    against: Sequence[str] = (REFERENCE,),
+    against: Sequence[str],
 ) -> Iterator[Figure]:
     """Compute all figures, over the users who have each metric; those of a slice share the same resamples of users.
 
@@ -196,15 +199,18 @@ def _measure_columns(
 
 
 def _subtract(columns: Columns, names: Sequence[str], against: Sequence[str]) -> dict[tuple[str, str], np.ndarray]:
-    """Return the per-user differences to the references; for a plug-in, to every other strategy."""
+    """Return the per-user differences to the references, also plus `MARGIN`; for a plug-in, to every other strategy."""
     differences = {}
     for name in names:
-        references = (REFERENCE, BASELINE, *against, *(names if is_plugin(name) else ()))
+        references = (*against, *(names if is_plugin(name) else ()))
         for reference in dict.fromkeys(references):
             for metric in COMPARED:
                 if reference != name and (reference, metric) in columns:
                     difference = columns[name, metric] - columns[reference, metric]
                     differences[name, f"{metric}{MINUS_NAME}{reference}"] = difference
+                    if metric in JUDGED:
+                        gain = difference + MARGIN * columns[reference, metric]
+                        differences[name, f"{metric}{MARGIN_NAME}{reference}"] = gain
     return differences
 
 

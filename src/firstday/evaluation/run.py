@@ -23,10 +23,9 @@ from firstday.errors import LOADED, ConfigError, DataError, expect
 from firstday.evaluation.arrivals import measure_arrivals, query_cold_users
 from firstday.evaluation.figures import Scores, make_figures, measure_diversity, measure_lists, measure_novelty
 from firstday.evaluation.own_metrics import OwnMetric, name_metrics
-from firstday.evaluation.results import DIVERSITY, MINUS_OLDER, OF_ALL, OLDER_BY, Results
+from firstday.evaluation.results import DIVERSITY, JUDGED, MINUS_OLDER, OF_ALL, OLDER_BY, Results
 from firstday.evaluation.slices import (
     N_TENTHS,
-    REFERENCE,
     count_by_part,
     divide_by_use,
     read_profiles,
@@ -56,7 +55,9 @@ from firstday.training.fit import fit
 from firstday.training.option_search import Tuning
 
 SIMPLE = ("recent", "trending", "latest", "popular", "group", "segment", "edlae")
-"""The simple strategies: `evaluate` compares with the one that has the highest precision."""
+"""The simple strategies, which are always evaluated."""
+COMBINED = ("auto", "blend")
+"""Strategies that combine others, and so are no single method."""
 OF_CLOCKS = SIMPLE[:3]
 """Simple strategies that need a log with times."""
 
@@ -174,9 +175,9 @@ def evaluate(
         Denominator of precision: hits / min(k, number of relevant items) as in the paper, also called capped recall
         (``min``), or hits / k (``k``).
     against
-        Reference strategies for differences and ratios of precision; by default the simple one with the highest
-        precision, and `segment` with `all_strategies`. Third-party methods also get the difference to every other
-        strategy.
+        Reference strategies for differences and ratios of precision, in addition to the best single method
+        (`Results.best_single`) at each length. The tables show the first. Third-party methods also get the difference
+        to every other strategy.
     rules
         The service's own rules, which all lists obey. Relevant items remain all those that the user went on to use.
     metrics
@@ -228,7 +229,7 @@ def evaluate(
         )
     return join_runs(
         runs,
-        against or ([REFERENCE] if all_strategies else [_find_best_simple(runs)]),
+        against,
         dataset=dataset.name,
         protocol=protocol_of(dataset, config),
         divide_by=divide_by,
@@ -292,13 +293,15 @@ def _run_all(
     return runs
 
 
-def _find_best_simple(runs: Sequence[Run]) -> str:
-    """Return the simple strategy with the highest precision for the users of all runs."""
-
-    def precision(name: str) -> float:
-        return float(np.nanmean(np.concatenate([run.scores[name].metrics["precision"] for run in runs])))
-
-    return max((name for name in SIMPLE if name in runs[0].scores), key=precision)
+def _find_best_single(runs: Sequence[Run]) -> dict[str, str]:
+    """Return the strategy with the highest precision at each length; see `Results.best_single`."""
+    first = next(iter(runs[0].scores.values()))
+    singles = [name for name in runs[0].scores if name not in COMBINED and not is_plugin(name)] or [*runs[0].scores]
+    best = {}
+    for metric in filter(first.metrics.__contains__, JUDGED):
+        values = {name: np.concatenate([run.scores[name].metrics[metric] for run in runs]) for name in singles}
+        best[metric] = max(singles, key=lambda name: float(np.nanmean(values[name])))
+    return best
 
 
 def _train_and_score(
@@ -443,8 +446,13 @@ def score_strategies(
     )
 
 
-def join_runs(runs: Sequence[Run], against: Sequence[str] = (REFERENCE,), **settings: Any) -> Results:
-    """Pool runs of the same strategies: means over the users of all runs, and the settings of `Results`."""
+def join_runs(runs: Sequence[Run], against: Sequence[str] = (), **settings: Any) -> Results:
+    """Pool runs of the same strategies: means over the users of all runs, and the settings of `Results`.
+
+    Strategies are compared with those named in `against`, and with the best single ones.
+    """
+    best_single = _find_best_single(runs)
+    references = tuple(dict.fromkeys((*against, *best_single.values())))
     rows = pl.concat([run.users.with_columns(seed=run.seed, cut_off=pl.lit(run.cut_off)) for run in runs])
     users = rows["user_id"].rank("dense").to_numpy()
     cohorts = rows["cut_off"].rank("dense").to_numpy()
@@ -456,10 +464,11 @@ def join_runs(runs: Sequence[Run], against: Sequence[str] = (REFERENCE,), **sett
     groups = slice_by_profile(profiles, users[is_evaluated])
     scores = {name: [run.scores[name] for run in runs] for name in first.scores}
     tenths = [run.tenths for run in runs]
-    figures = make_figures(scores, tenths, users, cohorts, slices=slice_users(rows), groups=groups, against=against)
+    figures = make_figures(scores, tenths, users, cohorts, slices=slice_users(rows), groups=groups, against=references)
     return Results(
         k=first.k,
-        reference=against[0],
+        reference=references[0],
+        best_single=best_single,
         seeds=tuple(seeds),
         n_warm=runs[-1].n_warm,
         n_cold=sum(int(run.is_evaluated.sum()) for run in of_first_seed),
