@@ -172,13 +172,16 @@ def adjust_holm(p_values: np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def difference_intervals(
-    values: np.ndarray, members: np.ndarray, units: np.ndarray, n_units: int, level: float
-) -> list[Interval]:
+def count_fewer(units: np.ndarray, members: np.ndarray) -> int:
+    """Return how many units have rows within a mask or, if these are fewer, how many have others."""
+    return min(len(np.unique(units[rows])) for rows in (members, ~members))
+
+
+def difference_intervals(values: np.ndarray, members: np.ndarray, units: np.ndarray, level: float) -> list[Interval]:
     """Return the mean of each column over some rows, a mask, minus that over all others, with intervals at a level.
 
-    Intervals are Student's t with `n_units` - 1 degrees of freedom. A unit may have rows of both parts; the variance is
-    that of a difference of ratios of cluster totals (see `ratio_intervals`).
+    Intervals are Student's t over units, with as many degrees of freedom as the part in fewer units has. A unit may be
+    in both parts; the variance is that of a difference of ratios of cluster totals (see `ratio_intervals`).
     """
     from scipy.stats import t
 
@@ -186,9 +189,8 @@ def difference_intervals(
     others = values[~members].mean(axis=0)
     share = members.mean()
     deviations = np.where(members[:, None], (values - mean) / share, (others - values) / (1 - share))
-    _, errors = cluster_errors(deviations, np.ones(len(values)), units)
-    half_width = t.ppf((1 + level) / 2, n_units - 1) * errors
-    differences = mean - others
+    differences, errors = cluster_errors(mean - others + deviations, np.ones(len(values)), units)
+    half_width = t.ppf((1 + level) / 2, count_fewer(units, members) - 1) * errors
     return make_intervals(differences, differences - half_width, differences + half_width)
 
 

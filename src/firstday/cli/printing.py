@@ -13,7 +13,6 @@ from rich.markup import escape
 
 from firstday.evaluation.comparisons import (
     compare_datasets,
-    compare_own,
     compare_sizes,
     describe_lists,
     describe_tunings,
@@ -80,7 +79,7 @@ def print_results(results: Results) -> None:
     print_table(compare_sizes(results, HEAD_METRICS[0] if results.has_head else "precision"), intervals=())
     print_table(describe_lists(results), intervals=(f"P / {results.reference}",), hidden=("Gini", "diversity"))
     if results.own_metrics:
-        print_table(compare_own(results))
+        print_table(results.compare_hits())
     for sentence in describe_tunings(results):
         print_line(sentence)
     rule = (

@@ -94,7 +94,7 @@ def plot_cut_offs(results: Results) -> str | None:
 
 
 def compare_groups(results: Results, column: str) -> list[Table]:
-    """Compare strategies by group of a profile column, and large enough groups with all other users, if there are any.
+    """Compare strategies by group of a profile column, and large enough groups with all other users.
 
     Intervals of the second table are simultaneous over the groups of all columns.
     """
@@ -102,8 +102,7 @@ def compare_groups(results: Results, column: str) -> list[Table]:
     intervals = f"with 95 % intervals over {results.units}"
     title = f"P@{results.k} by {column} (users), in %, {intervals}"
     gap_title = f"P@{results.k} by {column} minus all other users, in points, {intervals} that hold for all groups"
-    gaps = _compare_slices(results, gap_title, slices, MINUS_OTHERS)
-    return [_compare_slices(results, title, slices), *([gaps] if len(gaps.columns) > 1 else [])]
+    return [_compare_slices(results, title, slices), _compare_slices(results, gap_title, slices, MINUS_OTHERS)]
 
 
 def describe_lists(results: Results) -> Table:
@@ -121,12 +120,6 @@ def describe_lists(results: Results) -> Table:
     table = results.tabulate(title, {heading: (metric, ALL) for heading, metric in metrics.items()})
     rows = [{**row, ANSWERED_BY: _write_routes(results, row["strategy"])} for row in table.rows]
     return replace(table, rows=rows, words=(ANSWERED_BY,))
-
-
-def compare_own(results: Results) -> Table:
-    """Tabulate the metrics of one's own."""
-    title = "Metrics of your own, as their functions returned them, with 95 % intervals"
-    return results.tabulate(title, {metric: (metric, ALL) for metric in results.own_metrics})
 
 
 def _write_routes(results: Results, name: str) -> str:

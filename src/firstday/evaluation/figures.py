@@ -29,6 +29,7 @@ from firstday.metrics import (
     METRICS,
     MIN_COHORTS,
     PrecisionRule,
+    count_fewer,
     deviations_of_fifths,
     difference_intervals,
     gini_index,
@@ -39,7 +40,7 @@ from firstday.ranking import unit_rows
 from firstday.recommend.registry import is_plugin
 from firstday.recommend.spec import is_own
 from firstday.segment.segments import ItemCounts
-from firstday.sparse import SparseRows
+from firstday.sparse import MAX_GATHERED_NUMBERS, SparseRows
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,15 +106,15 @@ def measure_diversity(lists: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     ----------
     C.-N. Ziegler et al., "Improving Recommendation Lists Through Topic Diversification", WWW 2005.
     """
-    directions = unit_rows(vectors)
+    directions = np.vstack([unit_rows(vectors), np.zeros_like(vectors[:1])])  # last row: empty positions
     has_vector = np.asarray(directions.any(axis=1))
-    is_counted = (lists >= 0) & has_vector[lists]
-    listed = SparseRows.from_pairs(is_counted.nonzero()[0], lists[is_counted], None, len(lists), len(vectors))
-    # The squared length of the mean direction is the mean cosine of all pairs, those of an item and itself included.
-    cosines = (listed.mean_vectors(directions) ** 2).sum(axis=1)
-    n_items = listed.lengths()
-    n_others = np.where(n_items > 1, n_items - 1, np.nan)
-    return n_items / n_others * (1 - cosines)
+    n_items = has_vector[lists].sum(axis=1)
+    n_parts = 1 + lists.size * vectors.shape[1] // MAX_GATHERED_NUMBERS
+    sums = np.concatenate([directions[part].sum(axis=1) for part in np.array_split(lists, n_parts)])
+    # The squared length of the sum is the sum of the cosines of all pairs, with those of each item and itself.
+    cosines = (sums**2).sum(axis=1) - n_items
+    n_pairs = np.where(n_items > 1, n_items * (n_items - 1), np.nan)
+    return 1 - cosines / n_pairs
 
 
 Columns = Mapping[tuple[str, str], np.ndarray]
@@ -229,24 +230,21 @@ def measure_groups(
     values = np.stack(list(precision.values()), axis=1)
     units = cohorts if len(np.unique(cohorts)) >= MIN_COHORTS else users
     parts = {group_slice(column, label): mask for column, masks in groups.items() for label, mask in masks.items()}
-    n_users = {name: _count_each(users, mask) for name, mask in parts.items()}
-    n_units = {name: _count_each(units, mask) for name, mask in parts.items()}
-    compared = [name for name in parts if min(n_users[name]) >= MIN_USERS and min(n_units[name]) >= MIN_COHORTS]
+    compared = [
+        name
+        for name, members in parts.items()
+        if count_fewer(users, members) >= MIN_USERS and count_fewer(units, members) >= MIN_COHORTS
+    ]
     for of_slice, members in parts.items():
+        n = len(np.unique(users[members]))
         figures = {
             "precision": ratio_intervals(values[members], np.ones(members.sum()), users[members], cohorts[members])
         }
         if of_slice in compared:
-            level = 1 - (1 - LEVEL) / len(compared)
-            figures[MINUS_OTHERS] = difference_intervals(values, members, units, min(n_units[of_slice]), level)
+            figures[MINUS_OTHERS] = difference_intervals(values, members, units, 1 - (1 - LEVEL) / len(compared))
         for metric, intervals in figures.items():
             for name, interval in zip(precision, intervals, strict=True):
-                yield Figure(name, metric, of_slice, n=n_users[of_slice][0], **vars(interval))
-
-
-def _count_each(units: np.ndarray, members: np.ndarray) -> tuple[int, int]:
-    """Return how many units have rows within a mask, and how many have others."""
-    return len(np.unique(units[members])), len(np.unique(units[~members]))
+                yield Figure(name, metric, of_slice, n=n, **vars(interval))
 
 
 def _describe_lists(strategy: str, scores: Sequence[Scores], tenths: Sequence[np.ndarray]) -> Iterator[Figure]:

@@ -32,7 +32,16 @@ from firstday.evaluation.slices import (
 )
 from firstday.evaluation.text_table import Table, write_cell, write_line, write_signed
 from firstday.evaluation.verdicts import judge
-from firstday.metrics import HEAD, METRICS, MIN_COHORTS, USER_METRICS, Interval, PrecisionRule, ratio_intervals
+from firstday.metrics import (
+    HEAD,
+    HIT_METRICS,
+    METRICS,
+    MIN_COHORTS,
+    USER_METRICS,
+    Interval,
+    PrecisionRule,
+    ratio_intervals,
+)
 from firstday.recommend.segment_description import SegmentRow
 from firstday.training.option_search import Tuning
 
@@ -429,18 +438,30 @@ class Results:
         filled = [heading for heading in columns if any(row[heading] for row in rows)]
         return Table(title, rows, self.leader).select("strategy", *filled)
 
-    def compare_strategies(self, metrics: Sequence[str] = METRICS) -> Table:
-        """Tabulate metrics at 10 and at k; for the paper's, also the difference to the reference with verdicts."""
-        columns = {f"{SHORT[metric]}@{HEAD}": (f"{metric}_at_{HEAD}", ALL) for metric in metrics}
-        columns |= {f"{SHORT[metric]}@{self.k}": (metric, ALL) for metric in metrics}
-        if metrics == METRICS:
-            columns[f"P@{self.k} minus {self.reference}"] = f"{MINUS}{self.reference}", ALL
-        names = ", ".join(SHORT[metric] for metric in metrics)
-        table = self.tabulate(f"{self.dataset}: {names}, means over cold users, in %", columns)
-        if metrics != METRICS or not self.verdicts:
+    def compare_strategies(self) -> Table:
+        """Tabulate precision, recall and NDCG, also at 10, and the difference to the reference with its verdicts."""
+        columns = self._name_columns(METRICS) | {
+            f"P@{self.k} minus {self.reference}": (f"{MINUS}{self.reference}", ALL)
+        }
+        table = self.tabulate(f"{self.dataset}: means over cold users, in %", columns)
+        if not self.verdicts:
             return table
         rows = [{**row, self.judged_heading: self._write_verdicts(row["strategy"])} for row in table.rows]
         return replace(table, rows=rows, words=(self.judged_heading,))
+
+    def compare_hits(self) -> Table:
+        """Tabulate hit rate, MRR and MAP, also at 10, and metrics of one's own."""
+        title = "Hit rate, MRR and MAP, in %; metrics of your own as they are"
+        return self.tabulate(title, self._name_columns((*HIT_METRICS, *self.own_metrics)))
+
+    def _name_columns(self, metrics: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """Return columns for `tabulate`: metrics of heads and of whole lists."""
+        lengths = {f"_at_{HEAD}": HEAD, "": self.k}
+        return {
+            f"{SHORT.get(metric, metric)}@{k}": (f"{metric}{suffix}", ALL)
+            for suffix, k in lengths.items()
+            for metric in metrics
+        }
 
     @property
     def judged_heading(self) -> str:

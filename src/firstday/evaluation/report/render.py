@@ -12,7 +12,6 @@ from firstday.evaluation.comparisons import (
     compare_cut_offs,
     compare_datasets,
     compare_groups,
-    compare_own,
     compare_popularity,
     compare_sizes,
     describe_lists,
@@ -25,7 +24,7 @@ from firstday.evaluation.results import HEAD_METRICS, UNKNOWN_VECTORS, Results
 from firstday.evaluation.slices import BASELINE, MIN_USERS
 from firstday.evaluation.text_table import Table, write_signed
 from firstday.evaluation.verdicts import MEANING
-from firstday.metrics import HIT_METRICS, MIN_COHORTS
+from firstday.metrics import MIN_COHORTS
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.model_card import describe_data, make_card
 from firstday.recommend.segment_description import describe_segments
@@ -65,8 +64,7 @@ def render_evaluation(
         "motion": results.describe_motion(),
         "sizes": [compare_sizes(results, metric) for metric in metrics],
         "cut_offs": [compare_cut_offs(results, metric) for metric in metrics],
-        "hits": results.compare_strategies(HIT_METRICS),
-        "own": compare_own(results),
+        "hits": results.compare_hits(),
         "lists": describe_lists(results),
         "tunings": describe_tunings(results),
         "groups": {column: compare_groups(results, column) for column in results.groups},
