@@ -143,7 +143,8 @@ OF_50 = "% of what a list of 50 can"
             {"segment": 38, "popular": 42},
             0,
             f"segment finds 38.0 {OF_50}, against 42.0 % for popular: {MINUS}10 %",
-            f"4.0 points below popular (95 % interval {MINUS}4.0 to {MINUS}4.0); verdict: behind. The best strategy here is popular",
+            f"4.0 points below popular (95 % interval {MINUS}4.0 to {MINUS}4.0); verdict: behind. "
+            "The best strategy here is popular",
         ),
         (
             {"popular": 40, "segment": 50, "auto": 40.5},
