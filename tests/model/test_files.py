@@ -22,11 +22,11 @@ from firstday.model import folder
 from firstday.model.folder import (
     MANIFEST,
     STAGING_PREFIX,
-    _sealed,
     _staging_in,
     load_model,
     read_manifest,
     save_model,
+    seal,
 )
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.registry import strategy_names
@@ -158,7 +158,7 @@ def test_values_of_another_kind_are_refused_in_one_sentence(copy: Path, place: s
     manifest = read_manifest(copy)
     *names, last = place.split(".")
     reduce(getitem, names, manifest)[last] = value
-    (copy / MANIFEST).write_bytes(_sealed(manifest))
+    (copy / MANIFEST).write_bytes(seal(manifest))
     with pytest.raises(ArtifactError) as caught:
         load_model(copy, types=value_type)
     assert re.fullmatch(rf"{copy / MANIFEST}: {sentence}: .*; train the model again\.", str(caught.value))
@@ -238,8 +238,8 @@ def test_a_reader_waits_out_two_replacements_that_end_where_they_began(
                 save_model(models[0], path, keep=1)
         return read(file)
 
-    read = folder._read_file
-    monkeypatch.setattr(folder, "_read_file", read_late)
+    read = folder.read_content
+    monkeypatch.setattr(folder, "read_content", read_late)
     assert dataset_of(path) == "0"
     assert len(calls) > 1
 

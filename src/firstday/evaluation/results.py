@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -34,6 +34,9 @@ from firstday.evaluation.text_table import Table, write_cell, write_line, write_
 from firstday.metrics import HEAD, METRICS, MIN_COHORTS, Interval, PrecisionRule, ratio_intervals
 from firstday.recommend.segment_description import SegmentRow
 from firstday.training.option_search import Tuning
+
+if TYPE_CHECKING:
+    from firstday.evaluation.run import Run
 
 SHORT = {"precision": "P", "recall": "R", "ndcg": "NDCG"}
 HEAD_METRICS = (f"precision_at_{HEAD}", f"ndcg_at_{HEAD}")
@@ -187,6 +190,8 @@ class Results:
         The strategies that are not built in.
     about
         Description of each strategy.
+    runs
+        The training runs; see `lists`.
     """
 
     dataset: str
@@ -212,6 +217,7 @@ class Results:
     later_uses: TargetUses | None = None
     plugins: tuple[str, ...] = ()
     about: Mapping[str, str] = field(default_factory=dict)
+    runs: tuple[Run, ...] = field(default=(), repr=False)
 
     @property
     def units(self) -> str:
@@ -326,6 +332,20 @@ class Results:
             See `to_frame`.
         """
         return to_library(self.rows, library)
+
+    def lists(self, library: Library = "polars") -> Any:
+        """Return the lists as a data frame that `firstday.score` reads, one row per strategy, user and rank.
+
+        Its columns are `strategy`, `seed`, `cut_off`, `catalogue`, `user_id`, `rank`, `item_id` and `route`. With
+        cut-offs, there are lists of two kinds (`catalogue`): of items that existed ``at_training``, and of all that
+        came ``by_day_one``, until the end of the user's day one, which `precision_all` is about.
+
+        Parameters
+        ----------
+        library
+            See `to_frame`.
+        """
+        return to_library(pl.concat([run.tabulate_lists() for run in self.runs]), library)
 
     def compare(self, strategy: str, other: str, metric: str = "precision") -> Interval:
         """Return the mean paired difference of two strategies in a metric, in its unit, with its 95 % interval.

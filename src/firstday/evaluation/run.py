@@ -15,13 +15,14 @@ from firstday.config import Config, as_published
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids
 from firstday.data.splits.cut_offs import CutOffs
-from firstday.data.splits.histories import write_moment
 from firstday.data.splits.holdout import AllUses, Holdout, find_cut_offs, hold_out, protocol_of
 from firstday.data.splits.split import Cohort
+from firstday.data.splits.target_uses import AT_TRAINING, BY_DAY_ONE
 from firstday.engine.protocol import read_target_uses
 from firstday.errors import LOADED, ConfigError, DataError, expect
-from firstday.evaluation.arrivals import measure_arrivals, query_cold_users
-from firstday.evaluation.figures import Scores, make_figures, measure_lists, measure_novelty
+from firstday.evaluation.arrivals import query_cold_users
+from firstday.evaluation.evaluation_split import EvaluationSplit, name_cut_off
+from firstday.evaluation.figures import Scores, make_figures, measure_all_uses, measure_lists, measure_novelty
 from firstday.evaluation.results import MINUS_OLDER, OF_ALL, OLDER_BY, Results
 from firstday.evaluation.slices import (
     N_TENTHS,
@@ -33,6 +34,8 @@ from firstday.evaluation.slices import (
     slice_users,
     to_shares,
 )
+from firstday.features.catalogue import Catalogue
+from firstday.features.signal_batch import SignalBatch
 from firstday.methods.auto import AUTO
 from firstday.methods.clock import clock_of
 from firstday.methods.people import FRIENDS
@@ -42,7 +45,7 @@ from firstday.model.trained_model import KNOWLEDGE
 from firstday.progress import Progress, no_progress, open_progress
 from firstday.recommend.answers import answer_query
 from firstday.recommend.batch import read_profile
-from firstday.recommend.dataset_query import cohort_query
+from firstday.recommend.dataset_query import cohort_query, index_lists
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_strategy, is_plugin, register, restored, strategy_names
@@ -50,6 +53,8 @@ from firstday.recommend.rules.list_rules import NO_RULES, Rules, check_rules, co
 from firstday.recommend.segment_description import SegmentRow, describe_segments
 from firstday.recommend.spec import PAPER_SEGMENT, Method, Strategy
 from firstday.recommend.support import check_strategies, searched_names, strategies_with, with_methods_of
+from firstday.segment.segments import ItemCounts
+from firstday.sparse import SparseRows
 from firstday.tables.schema import DAY_US
 from firstday.training.fit import fit
 from firstday.training.option_search import Tuning
@@ -67,8 +72,8 @@ class Run:
     `users` has one row per cold user: `user_id`, `day_one_size`, `knowledge` (a class of
     `KNOWLEDGE`), `did_nothing` (but give a profile), `has_friends` (whose habits the model knows), and `model_age`, the
     days from the cut-off to registration, NaN under `sampled`. `items` are the ids of the items of lists, and `tenths`
-    their tenths of use (`divide_by_use`). `used` counts the items that cold users went on to use by tenth, int64, shape
-    (`N_TENTHS`,). `cut_off` is in UTC, and `clock` describes the log's clock; both are "" under `sampled`.
+    their tenths of use (`divide_by_use`); `all_items` are those of `Scores.all_lists`. `used` counts the items that
+    cold users went on to use by tenth, int64, shape (`N_TENTHS`,). `cut_off` is in UTC, and `clock` describes the log's clock; both are "" under `sampled`.
     """
 
     scores: Mapping[str, Scores]
@@ -86,6 +91,30 @@ class Run:
     clock: str = ""
     notes: tuple[str, ...] = ()
     tunings: Mapping[str, Tuning] = field(default_factory=dict)
+    all_items: Ids | None = None
+
+    def tabulate_lists(self) -> pl.DataFrame:
+        """Return one row per strategy, cold user and place of a list, with the columns of `Results.lists`."""
+        frames = []
+        for name, scores in self.scores.items():
+            frames.append(self._tabulate(name, AT_TRAINING, scores.lists, self.items))
+            if scores.all_lists is not None and self.all_items is not None:
+                frames.append(self._tabulate(name, BY_DAY_ONE, scores.all_lists, self.all_items))
+        return pl.concat(frames)
+
+    def _tabulate(self, name: str, catalogue: str, lists: np.ndarray, items: Ids) -> pl.DataFrame:
+        row, position = np.nonzero(lists >= 0)
+        entries = pl.DataFrame({"rank": position + 1, "item_id": items.take(lists[row, position])})
+        return entries.select(
+            strategy=pl.lit(name),
+            seed=pl.lit(self.seed, pl.Int64),
+            cut_off=pl.lit(self.cut_off),
+            catalogue=pl.lit(catalogue),
+            user_id=self.users["user_id"].gather(row),
+            rank="rank",
+            item_id="item_id",
+            route=pl.Series(self.scores[name].routes, dtype=pl.String).gather(row),
+        )
 
     @property
     def is_evaluated(self) -> np.ndarray:
@@ -100,17 +129,28 @@ def score_strategy(query: Query, cohort: Cohort, strategy: Strategy, divide_by: 
     began = perf_counter()
     answer = strategy(fresh)
     seconds = perf_counter() - began
-    items = answer.items
-    metrics = measure_lists(items, cohort.truth, divide_by)
-    metrics["novelty_bits"] = measure_novelty(items, query.model.everyone)
-    is_evaluated = cohort.truth.lengths() > 0
+    return score_lists(answer.items, answer.routes, cohort.truth, query.model.everyone, divide_by, seconds)
+
+
+def score_lists(
+    lists: np.ndarray,
+    routes: np.ndarray,
+    truth: SparseRows,
+    everyone: ItemCounts,
+    divide_by: PrecisionRule = "min",
+    seconds: float = np.nan,
+) -> Scores:
+    """Score one strategy's lists; `everyone` has the items of warm users, and for other arguments see `Scores`."""
+    metrics = measure_lists(lists, truth, divide_by)
+    metrics["novelty_bits"] = measure_novelty(lists, everyone)
+    is_evaluated = truth.lengths() > 0
     metrics = {metric: np.where(is_evaluated, values, np.nan) for metric, values in metrics.items()}
-    return Scores(metrics, answer.routes, seconds, items)
+    return Scores(metrics, routes, seconds, lists)
 
 
 @restored()
 def evaluate(
-    dataset: Dataset,
+    dataset: Dataset | EvaluationSplit,
     config: Config | None = None,
     *,
     strategies: Sequence[str | Method] = (),
@@ -137,7 +177,7 @@ def evaluate(
     Parameters
     ----------
     dataset, config, progress
-        See `train`.
+        See `train`. A split, from `split` or `open_split`, takes the place of dataset, configuration and seeds.
     strategies
         Names of further strategies, or methods of your own: a `StrategySpec`, or a `ColdModelSpec` (evaluated with both
         of its strategies). What they need is trained. They stay registered for this call alone.
@@ -172,19 +212,18 @@ def evaluate(
     DataError
         There are no users to evaluate.
     """
+    if isinstance(dataset, EvaluationSplit):
+        if config is not None or n_seeds != 1:
+            raise ConfigError("config, n_seeds: a split has its own; omit them, or change settings with with_settings.")
+        dataset, config, n_seeds = dataset.dataset, dataset.config, dataset.n_seeds
     expect("dataset", dataset, Dataset, LOADED)
     expect("strategies", strategies, (list, tuple), "a list of names of strategies, or of methods of your own")
-    if divide_by not in get_args(PrecisionRule):
-        raise ConfigError(f"divide_by: is {divide_by!r}; give 'min' or 'k'.")
-    for argument, number in (("n_seeds", n_seeds), ("k", k)):
-        if number is not None and number < 1:
-            raise ConfigError(f"{argument}: is {number}; give a whole number, at least 1.")
+    check_arguments(divide_by, n_seeds=n_seeds, k=k)
     config = Config.of(config)
     rules = Rules.of(rules)
     check_rules(rules, dataset.items.values, dataset.columns)
     names, config = _choose_strategies(dataset, config, strategies, every=all_strategies, baselines=baselines)
-    if missing := [name for name in against if name not in names]:
-        raise ConfigError(f"against: {missing[0]} is not among the strategies; add it to them.")
+    check_against(against, names)
     cut_offs = find_cut_offs(dataset, config)
     with open_progress(progress) as report:
         score = partial(_train_and_score, names=names, k=k, divide_by=divide_by, rules=rules, report=report)
@@ -196,14 +235,38 @@ def evaluate(
         )
     return join_runs(
         runs,
-        against or ([REFERENCE] if all_strategies else [_find_best_simple(runs)]),
-        dataset=dataset.name,
-        protocol=protocol_of(dataset, config),
+        against or ([REFERENCE] if all_strategies else [find_best_simple(runs)]),
         divide_by=divide_by,
-        precomputed=dataset.item_vectors is not None,
-        target_days=None if cut_offs is None else cut_offs.target_days,
-        later_uses=None if cut_offs is None else read_target_uses(dataset, config, cut_offs),
+        **describe_protocol(EvaluationSplit(dataset, config, n_seeds, cut_offs)),
     )
+
+
+def check_arguments(divide_by: str, **numbers: int | None) -> None:
+    """Raise ConfigError for an unknown denominator of precision, or a number below 1."""
+    if divide_by not in get_args(PrecisionRule):
+        raise ConfigError(f"divide_by: is {divide_by!r}; give 'min' or 'k'.")
+    for argument, number in numbers.items():
+        if number is not None and number < 1:
+            raise ConfigError(f"{argument}: is {number}; give a whole number, at least 1.")
+
+
+def check_against(against: Sequence[str], names: Sequence[str]) -> None:
+    """Raise ConfigError for a reference that is not among the strategies."""
+    if missing := [name for name in against if name not in names]:
+        raise ConfigError(f"against: {missing[0]} is not among the strategies; add it to them.")
+
+
+def describe_protocol(split: EvaluationSplit) -> dict[str, Any]:
+    """Return the settings of `Results` that follow from a split."""
+    dataset = split.dataset
+    cut_offs = split.cut_offs
+    return {
+        "dataset": dataset.name,
+        "protocol": "sampled" if cut_offs is None else "registration",
+        "precomputed": dataset.item_vectors is not None,
+        "target_days": None if cut_offs is None else cut_offs.target_days,
+        "later_uses": None if cut_offs is None else read_target_uses(dataset, split.config, cut_offs),
+    }
 
 
 Previous = tuple[Recommender, int] | None
@@ -255,13 +318,14 @@ def _run_all(
     return runs
 
 
-def _find_best_simple(runs: Sequence[Run]) -> str:
-    """Return the simple strategy with the highest precision for the users of all runs."""
+def find_best_simple(runs: Sequence[Run]) -> str:
+    """Return the simple strategy with the highest precision for the users of all runs; if none, the first strategy."""
 
     def precision(name: str) -> float:
         return float(np.nanmean(np.concatenate([run.scores[name].metrics["precision"] for run in runs])))
 
-    return max((name for name in SIMPLE if name in runs[0].scores), key=precision)
+    names = runs[0].scores
+    return max((name for name in SIMPLE if name in names), key=precision, default=next(iter(names)))
 
 
 def _train_and_score(
@@ -302,7 +366,7 @@ def _train_and_score(
         progress=report,
         seed=config.seed,
         fit_seconds=fit_seconds,
-        cut_off="" if holdout.cut_off is None else write_moment(holdout.cut_off),
+        cut_off=name_cut_off(holdout),
         notes=notes,
         tunings=tunings,
     )
@@ -321,23 +385,24 @@ def _add_all_uses(
     divide_by: PrecisionRule,
 ) -> Run:
     """Add metrics over all later uses, and what `auto`, or else the first strategy, gains over the model before."""
-    measure = partial(measure_arrivals, dataset=holdout.newcomers, truth=all_uses.truth, divide_by=divide_by)
     query = query_cold_users(recommender, holdout, all_uses, run.k)
     scores = {}
     for name, strategy in strategies.items():
-        of_all = measure(query, strategy)
-        scores[name] = replace(run.scores[name], metrics={**run.scores[name].metrics, **of_all})
+        lists = index_lists(query, holdout.newcomers, strategy(query).items)
+        scores[name] = run.scores[name].with_all_uses(lists, all_uses.truth, divide_by)
     leader = AUTO.name if AUTO.name in scores else next(iter(scores))
     days = np.full(len(holdout.cold), np.nan)
     older = dict.fromkeys(OF_ALL.values(), days)
     if previous is not None:
-        older = measure(query_cold_users(previous[0], holdout, all_uses, run.k), strategies[leader])
+        query = query_cold_users(previous[0], holdout, all_uses, run.k)
+        lists = index_lists(query, holdout.newcomers, strategies[leader](query).items)
+        older = measure_all_uses(lists, all_uses.truth, divide_by)
         days = np.full(len(holdout.cold), (all_uses.cut_off - previous[1]) / DAY_US)
     metrics = scores[leader].metrics
     gains = {f"{name}{MINUS_OLDER}": metrics[name] - values for name, values in older.items() if name in metrics}
     scores[leader] = replace(scores[leader], metrics={**metrics, **gains, OLDER_BY: days})
-    model_age = (all_uses.registered_us - all_uses.cut_off) / DAY_US
-    return replace(run, users=run.users.with_columns(model_age=model_age), scores=scores)
+    users = run.users.with_columns(model_age=all_uses.model_age)
+    return replace(run, users=users, scores=scores, all_items=holdout.newcomers.items)
 
 
 def _fit_as_published(holdout: Holdout, config: Config) -> tuple[Strategy, Tuning]:
@@ -378,26 +443,53 @@ def score_strategies(
         scores[name] = score_strategy(query, cohort, strategy, divide_by)
     progress("lists", len(strategies), len(strategies))
     model = query.model
-    tenths = divide_by_use(model)
+    run = describe_run(
+        scores,
+        cohort,
+        users.take(cohort.users),
+        query.signals,
+        model.catalogue,
+        model.everyone,
+        k=query.k,
+        segments=describe_segments(model),
+        clock="" if (clock := clock_of(model)) is None else clock.describe(),
+        **facts,
+    )
+    return replace(run, users=run.users.with_columns(knowledge=np.array(KNOWLEDGE)[query.knowledge]))
+
+
+def describe_run(
+    scores: Mapping[str, Scores],
+    cohort: Cohort,
+    user_ids: pl.Series,
+    signals: SignalBatch,
+    catalogue: Catalogue,
+    everyone: ItemCounts,
+    **facts: Any,
+) -> Run:
+    """Return the scores of strategies as a run, with what is known about a cohort without a model.
+
+    `signals` are the cohort's, by the indexes of a catalogue, `everyone` has the items of warm users, and `facts` are
+    the other fields of `Run`.
+    """
+    tenths = divide_by_use(everyone)
+    has_friends = np.zeros(len(cohort), dtype=bool) if signals.friends is None else signals.friends.lengths() > 0
     rows = {
-        "user_id": users.take(cohort.users),
+        "user_id": user_ids,
         "day_one_size": cohort.day_one_size,
-        "knowledge": np.array(KNOWLEDGE)[query.knowledge],
+        "knowledge": pl.repeat(None, len(cohort), dtype=pl.String, eager=True),
         "did_nothing": cohort.did_nothing,
-        "has_friends": query.friends.lengths() > 0,
+        "has_friends": has_friends,
         "model_age": np.full(len(cohort), np.nan),
     }
     return Run(
         scores=scores,
         users=pl.DataFrame(rows),
-        n_warm=int(model.everyone.sizes[0]),
-        k=query.k,
-        profiles=read_profiles(query.signals, model.catalogue.groups),
-        items=model.catalogue.items,
+        n_warm=int(everyone.sizes[0]),
+        profiles=read_profiles(signals, catalogue.groups),
+        items=catalogue.items,
         tenths=tenths,
         used=count_by_part(cohort.truth.columns, tenths),
-        segments=describe_segments(model),
-        clock="" if (clock := clock_of(model)) is None else clock.describe(),
         **facts,
     )
 
@@ -425,6 +517,7 @@ def join_runs(runs: Sequence[Run], against: Sequence[str] = (REFERENCE,), **sett
         fit_seconds=float(np.mean([run.fit_seconds for run in runs])),
         figures=tuple(figures),
         rows=pl.concat([_tabulate_users(run) for run in runs]),
+        runs=tuple(runs),
         notes=(*first.notes, *(f"{run.cut_off[:10]}: {run.clock}" for run in of_first_seed if run.clock)),
         tunings=_list_tunings(runs, seeds),
         groups={column: tuple(labels) for column, labels in groups.items()},

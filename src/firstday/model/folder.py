@@ -42,6 +42,8 @@ KEEP = 3
 """Default number of versions kept in a model folder, including the current one."""
 MANIFEST = "manifest.json"
 VERSION_PATTERN = "[0-9a-f]{16}"
+SERIES = "value"
+"""Only column of the file of a Series."""
 STAGING_PREFIX = ".staging-"
 """Prefix of the names of folders with unpublished files."""
 
@@ -113,7 +115,7 @@ def rollback(path: str | Path, to: str | None = None) -> str:
     with _staging_in(path) as staging:
         version = _choose_version(path, to)
         folder = path / version
-        _check_files(folder, read_manifest(folder)["files"])
+        check_files(folder, read_manifest(folder)["files"])
         _make_current(version, staging, path)
     return version
 
@@ -179,8 +181,8 @@ def _publish(model: TrainedModel, staging: Path, path: Path, keep: int) -> None:
     # Small arrays that follow from all item vectors, so that opening a model need not read these.
     contents |= {"derived.gram.npy": model.fold_in.gram, "derived.vector_covariance.npy": model.vector_covariance}
     for name, content in contents.items():
-        _write(new / name, content)
-    files = {file.name: _sha256(file) for file in sorted(new.iterdir())}
+        write_content(new / name, content)
+    files = {file.name: sha256_of(file) for file in sorted(new.iterdir())}
     values = {
         "config": model_values.pop("config"),
         **model_values.pop("facts"),
@@ -196,10 +198,10 @@ def _publish(model: TrainedModel, staging: Path, path: Path, keep: int) -> None:
         **values,
         "files": files,
     }
-    _write(new / MANIFEST, _sealed(manifest))
+    write_content(new / MANIFEST, seal(manifest))
     target = path / version
     try:
-        _check_files(target, files)
+        check_files(target, files)
     except ArtifactError:
         if target.exists():
             target.rename(staging / "damaged")
@@ -220,37 +222,41 @@ def _make_current(version: str, staging: Path, path: Path) -> None:
     """
     with suppress(OSError):
         os.utime(path / str(version_in(path)) / MANIFEST)
-    _write(staging / MANIFEST, (path / version / MANIFEST).read_bytes())
+    write_content(staging / MANIFEST, (path / version / MANIFEST).read_bytes())
     (staging / MANIFEST).replace(path / MANIFEST)
 
 
-def _write(path: Path, content: File | bytes) -> None:
+def write_content(path: Path, content: File | bytes) -> None:
     """Write a file and fsync it."""
+    if isinstance(content, pl.Series):
+        content = content.to_frame(SERIES)
     with path.open("wb") as file:
         if isinstance(content, np.ndarray):
             np.save(file, np.asarray(content, order="C"), allow_pickle=False)
-        elif isinstance(content, pl.Series):
-            content.to_frame("value").write_parquet(file)
+        elif isinstance(content, pl.DataFrame):
+            content.write_parquet(file)
         else:
             file.write(content)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _read_file(path: Path) -> File:
-    """Read a file written by `_write`; arrays are memory-mapped."""
+def read_content(path: Path) -> File:
+    """Read a file written by `write_content`; arrays are memory-mapped."""
     if path.suffix == ".npy":
         # A plain array over the mapping, since slicing an np.memmap costs microseconds.
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-    return pl.read_parquet(path, glob=False).to_series()
+    frame = pl.read_parquet(path, glob=False)
+    return frame.to_series() if frame.columns == [SERIES] else frame
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _sealed(manifest: Mapping[str, Any]) -> bytes:
+def seal(manifest: Mapping[str, Any]) -> bytes:
     """Serialise a manifest and the checksum of its content."""
     content = {name: value for name, value in manifest.items() if name != "sha256"}
     sha256 = hashlib.sha256(json.dumps(content).encode()).hexdigest()
@@ -265,7 +271,7 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     try:
         content = file.read_bytes()
         manifest: dict[str, Any] = json.loads(content)
-        is_intact = _sealed(manifest) == content
+        is_intact = seal(manifest) == content
     except (ValueError, AttributeError, RecursionError):
         is_intact = False
     if not is_intact:
@@ -298,8 +304,8 @@ def _load_version(path: Path, manifest: Mapping[str, Any], types: Types, *, veri
     """Read the files of a manifest."""
     folder = path / manifest["version"]
     if verify:
-        _check_files(folder, manifest["files"])
-    files: dict[str, Any] = {name: _read_file(folder / name) for name in manifest["files"]}
+        check_files(folder, manifest["files"])
+    files: dict[str, Any] = {name: read_content(folder / name) for name in manifest["files"]}
     facts = {name: manifest[name] for name in ("data", "metrics") if name in manifest}
     values = {**manifest["model"], "config": manifest["config"], "facts": facts, "learned": {}}
     try:
@@ -317,11 +323,9 @@ def _load_version(path: Path, manifest: Mapping[str, Any], types: Types, *, veri
     return replace(model, fold_in=fold_in, signal_encoder=encoder, stored_covariance=covariance)
 
 
-def _check_files(folder: Path, files: Mapping[str, str]) -> None:
+def check_files(folder: Path, files: Mapping[str, str], remedy: str = "train or copy the model again") -> None:
     """Raise ArtifactError for the first file that is missing or has another checksum."""
     for name, sha256 in files.items():
         file = folder / name
-        if not file.is_file() or _sha256(file) != sha256:
-            raise ArtifactError(
-                f"{file}: is missing or was changed after it was written; train or copy the model again."
-            )
+        if not file.is_file() or sha256_of(file) != sha256:
+            raise ArtifactError(f"{file}: is missing or was changed after it was written; {remedy}.")
