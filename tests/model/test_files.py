@@ -26,7 +26,7 @@ from firstday.model.folder import (
     load_model,
     read_manifest,
     save_model,
-    seal,
+    _sealed,
 )
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.registry import strategy_names
@@ -158,7 +158,7 @@ def test_values_of_another_kind_are_refused_in_one_sentence(copy: Path, place: s
     manifest = read_manifest(copy)
     *names, last = place.split(".")
     reduce(getitem, names, manifest)[last] = value
-    (copy / MANIFEST).write_bytes(seal(manifest))
+    (copy / MANIFEST).write_bytes(_sealed(manifest))
     with pytest.raises(ArtifactError) as caught:
         load_model(copy, types=value_type)
     assert re.fullmatch(rf"{copy / MANIFEST}: {sentence}: .*; train the model again\.", str(caught.value))

@@ -20,7 +20,7 @@ from firstday.model.folder import (
     read_manifest,
     rollback,
     save_model,
-    seal,
+    _sealed,
 )
 from firstday.recommend.support import value_type
 from tests.model.kill_each import label
@@ -97,7 +97,7 @@ def test_the_same_model_again_is_one_version(tmp_path: Path) -> None:
 def test_a_model_of_another_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model"
     publish(path, "a")
-    (path / MANIFEST).write_bytes(seal({**read_manifest(path), "format": FORMAT - 1}))
+    (path / MANIFEST).write_bytes(_sealed({**read_manifest(path), "format": FORMAT - 1}))
     with pytest.raises(ArtifactError):
         dataset_of(path)
     publish(path, "a")  # as train does

@@ -2,40 +2,43 @@
 
 ::
 
-    SPLIT/manifest.json                           settings, seeds, cut-offs; sha256 of all files and of itself
-    SPLIT/warm.parquet, day_one.parquet, ...      the frames of `EvaluationSplit.to_frames`, for any library
-    SPLIT/dataset/*                               the dataset, from which firstday derives the same frames
+    SPLIT/manifest.json                            settings, seeds, cut-offs; sha256 of all files and of itself
+    SPLIT/{warm,day_one,truth,users}.parquet       the frames of `EvaluationSplit.to_frames`, for any library
+    SPLIT/split.*                                  the dataset, from which firstday derives the same frames
 
 The dataset is stored as loaded, since loading tables again depends on settings and on the rules of a version.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 import firstday
-from firstday.config import Config, parse_config
+from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, UTC_MICROSECONDS
 from firstday.data.frame_libraries import Library, to_library
+from firstday.data.ids import NOT_STORED
 from firstday.data.splits.cut_offs import CutOffs
 from firstday.data.splits.histories import write_moment
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
+from firstday.data.splits.split import Actions
 from firstday.display import readable
-from firstday.errors import LOADED, ArtifactError, ConfigError, expect
+from firstday.errors import LOADED, ArtifactError, expect
+from firstday.evaluation.slices import read_profiles
+from firstday.features.catalogue import Catalogue
 from firstday.model.codec import decode, encode
-from firstday.model.folder import MANIFEST, check_files, read_content, seal, sha256_of, write_content
+from firstday.model.folder import MANIFEST, FolderKind, check_files, read_content, read_manifest, write_folder
 
-FORMAT = "firstday split 1"
-FRAMES = ("warm", "day_one", "truth", "users")
-REMEDY = "copy the folder again, or save a new split"
+SPLIT = FolderKind(
+    "split", "split 1", "save one with firstday.split(...).save", "save or copy the split again", "save the split again"
+)
 
 
 @readable
@@ -56,12 +59,18 @@ class EvaluationSplit:
     dataset: Dataset
     config: Config
     n_seeds: int = 1
-    cut_offs: CutOffs | None = field(default=None, repr=False)
+    cut_offs: CutOffs | None = field(default=None, repr=False, metadata=NOT_STORED)
 
     @property
     def seeds(self) -> range:
         """The seeds."""
         return range(self.config.seed, self.config.seed + self.n_seeds)
+
+    @property
+    def parts(self) -> list[tuple[int, str]]:
+        """Seed and cut-off of each part."""
+        cut_offs = [""] if self.cut_offs is None else map(write_moment, self.cut_offs.moments)
+        return list(product(self.seeds, cut_offs))
 
     def holdouts(self) -> Iterator[tuple[int, Holdout]]:
         """Derive the seed and the holdout of each part, one at a time."""
@@ -85,9 +94,9 @@ class EvaluationSplit:
             ===========  ====================================================================================
             name         rows
             ===========  ====================================================================================
-            ``warm``     interactions that training may use: `user_id`, `signal`, `item_id`, or else `entity`
-                         and `entity_id`, `timestamp`, `weight`
-            ``day_one``  what cold users did on day one, weights summed: the same columns without `timestamp`
+            ``warm``     what training may use, weights summed: `user_id`, `signal`, `entity`, `entity_id`
+                         (text if entities differ in type), `weight`
+            ``day_one``  what cold users did on day one, in the same columns
             ``truth``    items that cold users used afterwards: `user_id`, `item_id`, and `existed`, whether
                          the item existed at training; `precision` is about these items alone
             ``users``    all cold users, also those without a day one, or without an item that existed:
@@ -96,48 +105,22 @@ class EvaluationSplit:
         """
         parts = []
         for seed, holdout in self.holdouts():
-            keys = [pl.lit(seed, pl.Int64).alias("seed"), pl.lit(name_cut_off(holdout)).alias("cut_off")]
+            keys = (pl.lit(seed, pl.Int64).alias("seed"), pl.lit(name_cut_off(holdout)).alias("cut_off"))
             parts.append({name: frame.select(*keys, pl.all()) for name, frame in _tabulate(holdout).items()})
-        joined = {name: pl.concat([part[name] for part in parts], how="vertical_relaxed") for name in FRAMES}
-        return {name: to_library(frame, library) for name, frame in joined.items()}
-
-    def with_settings(self, settings: Mapping[str, Any]) -> EvaluationSplit:
-        """Return the same split for training with other settings; for `settings` see `Config.override`.
-
-        Raises
-        ------
-        ConfigError
-            A setting would change the split, or does not exist.
-        """
-        other = split(self.dataset, self.config.override(settings), n_seeds=self.n_seeds)
-        if changed := _find_difference(self.to_frames(), other.to_frames()):
-            raise ConfigError(
-                f"settings: {', '.join(settings)} would change the split ({changed}); omit what concerns the protocol, "
-                "seed and signals, or make a new split."
-            )
-        return other
+        frames = {name: pl.concat([part[name] for part in parts], how="vertical_relaxed") for name in parts[0]}
+        return {name: to_library(frame, library) for name, frame in frames.items()}
 
     def save(self, folder: str | Path) -> Path:
-        """Write the split to a new or empty folder; `open_split` reads it."""
-        path = require_empty(folder)
-        value, contents = encode(self.dataset)
-        files = {f"{name}.parquet": frame for name, frame in self.to_frames().items()}
-        files |= {f"dataset/{name}": content for name, content in contents.items()}
-        (path / "dataset").mkdir()
-        for name, content in files.items():
-            write_content(path / name, content)
-        manifest = {
-            "format": FORMAT,
-            "firstday": firstday.__version__,
+        """Write the split to a new or empty folder, which `open_split` and ``firstday evaluate`` read."""
+        value, contents = encode(self)
+        facts = {
             "protocol": "sampled" if self.cut_offs is None else "registration",
-            "seeds": list(self.seeds),
+            "seeds": [*self.seeds],
             "cut_offs": [] if self.cut_offs is None else self.cut_offs.to_json(),
-            "config": self.config.model_dump(mode="json"),
-            "dataset": value,
-            "files": {name: sha256_of(path / name) for name in files},
+            "split": value,
         }
-        write_content(path / MANIFEST, seal(manifest))
-        return path
+        frames = {f"{name}.parquet": frame for name, frame in self.to_frames().items()}
+        return write_folder(Path(folder), {**frames, **contents}, SPLIT, facts)
 
 
 def split(dataset: Dataset, config: Config | None = None, *, n_seeds: int = 1) -> EvaluationSplit:
@@ -169,19 +152,18 @@ def open_split(folder: str | Path) -> EvaluationSplit:
         There is no split, it has another format, a file was changed, or this version of firstday derives another one.
     """
     path = Path(folder)
-    manifest = _read_manifest(path)
-    check_files(path, manifest["files"], REMEDY)
-    of_dataset = [name for name in manifest["files"] if name.startswith("dataset/")]
-    contents = {name.removeprefix("dataset/"): read_content(path / name) for name in of_dataset}
-    dataset = decode(Dataset, manifest["dataset"], contents)
-    opened = split(dataset, parse_config(manifest["config"]), n_seeds=len(manifest["seeds"]))
-    stored = {name: pl.read_parquet(path / f"{name}.parquet", glob=False) for name in FRAMES}
-    if changed := _find_difference(stored, opened.to_frames()):
-        raise ArtifactError(
-            f"{path}: firstday {firstday.__version__} derives other users or interactions ({changed}) than firstday "
-            f"{manifest['firstday']} stored; install that version, or save a new split."
-        )
-    return opened
+    manifest = read_manifest(path, SPLIT)
+    check_files(path, manifest["files"], SPLIT)
+    files = {name: read_content(path / name) for name in manifest["files"]}
+    stored = decode(EvaluationSplit, manifest["split"], files)
+    derived = split(stored.dataset, stored.config, n_seeds=stored.n_seeds)
+    for name, frame in derived.to_frames().items():
+        if not frame.equals(files[f"{name}.parquet"]):
+            raise ArtifactError(
+                f"{path}: firstday {firstday.__version__} derives another table {name} than firstday "
+                f"{manifest['firstday']} stored; install that version, or {SPLIT.older}."
+            )
+    return derived
 
 
 def is_split(folder: str | Path) -> bool:
@@ -194,97 +176,46 @@ def name_cut_off(holdout: Holdout) -> str:
     return "" if holdout.cut_off is None else write_moment(holdout.cut_off)
 
 
-def require_empty(folder: str | Path) -> Path:
-    """Create a folder unless it exists; raise ArtifactError if it cannot be written or is not empty."""
-    path = Path(folder)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        is_empty = not any(path.iterdir())
-    except OSError as error:
-        raise ArtifactError(f"{path}: cannot be written ({error.strerror}); give a new folder.") from None
-    if not is_empty:
-        raise ArtifactError(f"{path}: is not empty; give a new folder.")
-    return path
-
-
-def _read_manifest(path: Path) -> dict[str, Any]:
-    """Read the manifest of a split; raise ArtifactError if there is none, or it was modified or has another format."""
-    if not is_split(path):
-        raise ArtifactError(f"{path}: contains no split ({MANIFEST} is missing); save one with EvaluationSplit.save.")
-    content = (path / MANIFEST).read_bytes()
-    try:
-        manifest: dict[str, Any] = json.loads(content)
-        is_intact = seal(manifest) == content
-    except (ValueError, AttributeError):
-        is_intact = False
-    if not is_intact:
-        raise ArtifactError(f"{path / MANIFEST}: was changed after it was written; {REMEDY}.")
-    if manifest["format"] != FORMAT:
-        raise ArtifactError(
-            f"{path / MANIFEST}: has the format {manifest['format']!r}, but this firstday reads {FORMAT!r}; {REMEDY}."
-        )
-    return manifest
-
-
-def _find_difference(frames: Mapping[str, pl.DataFrame], others: Mapping[str, pl.DataFrame]) -> str:
-    """Return the names of the frames that differ, as text."""
-    return ", ".join(name for name in FRAMES if not frames[name].equals(others[name]))
-
-
 def _tabulate(holdout: Holdout) -> dict[str, pl.DataFrame]:
     """Return the frames of one part; see `EvaluationSplit.to_frames`."""
     trained = holdout.dataset
     newcomers = holdout.newcomers
     cold = holdout.cold
-    window = holdout.split.warm_window
-    events = trained.events.whole()
-    events = events if window is None else window.select(events)
-    warm = events.filter(pl.col("user_ix").is_in(holdout.split.warm))
-    day_one = []
-    for (signal, entity), rows in cold.day_one.items():
-        actions = {"user_ix": cold.users[rows.row_of_entry()], "target_ix": rows.columns, "weight": rows.weights}
-        day_one.append(pl.DataFrame(actions).with_columns(signal=pl.lit(signal), entity=pl.lit(entity)))
-    truth = cold.truth if holdout.all_uses is None else holdout.all_uses.truth
     user_ids = newcomers.users.take(cold.users)
+    truth = cold.truth if holdout.all_uses is None else holdout.all_uses.truth
     used = newcomers.items.take(truth.columns)
-    users = {"user_id": user_ids, "day_one_size": cold.day_one_size, **_read_profiles(newcomers, cold.users)}
+    catalogue = Catalogue.of(newcomers, ())
+    signals, _ = catalogue.translate(newcomers, cold.users, {})
+    profiles = read_profiles(signals, catalogue.groups)
+    users = {"user_id": user_ids, "day_one_size": cold.day_one_size, **profiles}
     if holdout.all_uses is not None:
         times = {"registered_at": holdout.all_uses.registered_us, "day_end": cold.day_end_us}
         users |= {name: pl.Series(values).cast(UTC_MICROSECONDS) for name, values in times.items()}
-    existed = trained.items.lookup(used) >= 0
     return {
-        "warm": _write_ids(warm, trained),
-        "day_one": _write_ids(pl.concat(day_one), newcomers),
-        "truth": pl.DataFrame({"user_id": user_ids.gather(truth.row_of_entry()), "item_id": used, "existed": existed}),
-        "users": pl.DataFrame(users),
+        "warm": _list_actions(holdout.split.warm_actions, trained.users.take(holdout.split.warm), trained),
+        "day_one": _list_actions(cold.day_one, user_ids, newcomers),
+        "truth": pl.DataFrame(
+            {
+                "user_id": user_ids.gather(truth.row_of_entry()),
+                "item_id": used,
+                "existed": trained.items.lookup(used) >= 0,
+            }
+        ),
+        "users": pl.DataFrame(users).with_columns(pl.col("^age$").replace(-1, None)),
     }
 
 
-def _write_ids(rows: pl.DataFrame, dataset: Dataset) -> pl.DataFrame:
-    """Return interactions in the columns of the table, given their indexes."""
-    parts = []
-    for name in (ITEM, *dataset.entities):
-        of_entity = rows.filter(pl.col("entity") == name)
-        ids = dataset.items if name == ITEM else dataset.entities[name].ids
-        targets = ids.take(of_entity["target_ix"].to_numpy())
-        columns = {"item_id": targets} if name == ITEM else {"entity": pl.lit(name), "entity_id": targets}
-        nothing = {column: pl.lit(None) for column in ("item_id", "entity", "entity_id")}
-        user_ids = dataset.users.take(of_entity["user_ix"].to_numpy()).alias("user_id")
-        timed = pl.col("^timestamp$")
-        parts.append(
-            of_entity.select(user_ids, "signal", **{**nothing, **columns}).hstack(of_entity.select(timed, "weight"))
-        )
-    return pl.concat(parts, how="vertical_relaxed").cast({pl.Null: pl.String})
-
-
-def _read_profiles(dataset: Dataset, users: np.ndarray) -> dict[str, pl.Series]:
-    """Return age and profile columns of some users, null if missing."""
-    codes = {name: group.codes for name, group in dataset.groups.items()}
-    codes |= {} if dataset.ages is None else {"age": dataset.ages}
-    profiles = {}
-    for name, of_users in codes.items():
-        values = pl.Series(of_users[users])
-        known = values.set(values < 0, None)
-        labels = dataset.groups[name].values if name in dataset.groups else None
-        profiles[name] = known if labels is None else pl.Series(labels, dtype=pl.String).gather(known)
-    return profiles
+def _list_actions(actions: Actions, user_ids: pl.Series, dataset: Dataset) -> pl.DataFrame:
+    """Return one row per user, pair and target; `user_ids` are those of the rows."""
+    frames = []
+    for (signal, entity), rows in actions.items():
+        ids = dataset.items if entity == ITEM else dataset.entities[entity].ids
+        columns = {
+            "user_id": user_ids.gather(rows.row_of_entry()),
+            "signal": pl.repeat(signal, rows.n_entries, eager=True),
+            "entity": pl.repeat(entity, rows.n_entries, eager=True),
+            "entity_id": ids.take(rows.columns),
+            "weight": rows.weights,
+        }
+        frames.append(pl.DataFrame(columns))
+    return pl.concat(frames, how="vertical_relaxed")

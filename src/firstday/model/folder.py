@@ -49,6 +49,26 @@ STAGING_PREFIX = ".staging-"
 
 
 @dataclass(frozen=True)
+class FolderKind:
+    """What a folder with a manifest contains, its format, and what to do if it is missing, changed or older."""
+
+    name: str
+    format: int | str
+    missing: str
+    changed: str
+    older: str
+
+
+MODEL = FolderKind(
+    "model",
+    FORMAT,
+    "train one with: firstday train",
+    "train or copy the model again",
+    "train the model again with: firstday train TABLES --out {path}",
+)
+
+
+@dataclass(frozen=True)
 class KeptVersion:
     """A version in a model folder; `in_place` marks the current one, which is read and served."""
 
@@ -182,7 +202,7 @@ def _publish(model: TrainedModel, staging: Path, path: Path, keep: int) -> None:
     contents |= {"derived.gram.npy": model.fold_in.gram, "derived.vector_covariance.npy": model.vector_covariance}
     for name, content in contents.items():
         write_content(new / name, content)
-    files = {file.name: sha256_of(file) for file in sorted(new.iterdir())}
+    files = {file.name: _sha256(file) for file in sorted(new.iterdir())}
     values = {
         "config": model_values.pop("config"),
         **model_values.pop("facts"),
@@ -198,7 +218,7 @@ def _publish(model: TrainedModel, staging: Path, path: Path, keep: int) -> None:
         **values,
         "files": files,
     }
-    write_content(new / MANIFEST, seal(manifest))
+    write_content(new / MANIFEST, _sealed(manifest))
     target = path / version
     try:
         check_files(target, files)
@@ -250,36 +270,57 @@ def read_content(path: Path) -> File:
     return frame.to_series() if frame.columns == [SERIES] else frame
 
 
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file."""
+def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def seal(manifest: Mapping[str, Any]) -> bytes:
+def _sealed(manifest: Mapping[str, Any]) -> bytes:
     """Serialise a manifest and the checksum of its content."""
     content = {name: value for name, value in manifest.items() if name != "sha256"}
     sha256 = hashlib.sha256(json.dumps(content).encode()).hexdigest()
     return (json.dumps({**content, "sha256": sha256}, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def read_manifest(path: str | Path) -> dict[str, Any]:
-    """Read a model's manifest; raise `ArtifactError` if there is none, or it was modified or has another format."""
+def write_folder(path: Path, files: Mapping[str, File | bytes], kind: FolderKind, facts: Mapping[str, Any]) -> Path:
+    """Write files, and a manifest with facts, to a new or empty folder."""
+    require_empty(path)
+    for name, content in files.items():
+        write_content(path / name, content)
+    sums = {name: _sha256(path / name) for name in files}
+    manifest = {"format": kind.format, "firstday": firstday.__version__, **facts, "files": sums}
+    write_content(path / MANIFEST, _sealed(manifest))
+    return path
+
+
+def require_empty(path: Path) -> None:
+    """Create a folder unless it exists; raise ArtifactError if it is not empty, or cannot be written."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        names = sorted(entry.name for entry in path.iterdir())
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot be written ({error.strerror}); give a new folder.") from None
+    if names:
+        raise ArtifactError(f"{path}: is not empty (it contains {names[0]}); give a new folder.")
+
+
+def read_manifest(path: str | Path, kind: FolderKind = MODEL) -> dict[str, Any]:
+    """Read the manifest of a folder; raise `ArtifactError` if there is none, or it was modified or has another format."""
     file = Path(path) / MANIFEST
     if not file.is_file():
-        raise ArtifactError(f"{path}: contains no model ({MANIFEST} is missing); train one with: firstday train.")
+        raise ArtifactError(f"{path}: contains no {kind.name} ({MANIFEST} is missing); {kind.missing}.")
     try:
         content = file.read_bytes()
         manifest: dict[str, Any] = json.loads(content)
-        is_intact = seal(manifest) == content
+        is_intact = _sealed(manifest) == content
     except (ValueError, AttributeError, RecursionError):
         is_intact = False
     if not is_intact:
-        raise ArtifactError(f"{file}: was changed after it was written; train or copy the model again.")
-    if manifest.get("format") != FORMAT:
+        raise ArtifactError(f"{file}: was changed after it was written; {kind.changed}.")
+    if manifest.get("format") != kind.format:
         raise ArtifactError(
-            f"{file}: has format {manifest.get('format')}, but this firstday reads format {FORMAT}; train the model "
-            f"again with: firstday train TABLES --out {path}."
+            f"{file}: has format {manifest.get('format')}, but this firstday reads format {kind.format}; "
+            f"{kind.older.format(path=path)}."
         )
     return manifest
 
@@ -323,9 +364,9 @@ def _load_version(path: Path, manifest: Mapping[str, Any], types: Types, *, veri
     return replace(model, fold_in=fold_in, signal_encoder=encoder, stored_covariance=covariance)
 
 
-def check_files(folder: Path, files: Mapping[str, str], remedy: str = "train or copy the model again") -> None:
+def check_files(folder: Path, files: Mapping[str, str], kind: FolderKind = MODEL) -> None:
     """Raise ArtifactError for the first file that is missing or has another checksum."""
     for name, sha256 in files.items():
         file = folder / name
-        if not file.is_file() or sha256_of(file) != sha256:
-            raise ArtifactError(f"{file}: is missing or was changed after it was written; {remedy}.")
+        if not file.is_file() or _sha256(file) != sha256:
+            raise ArtifactError(f"{file}: is missing or was changed after it was written; {kind.changed}.")
