@@ -22,11 +22,11 @@ from firstday.model import folder
 from firstday.model.folder import (
     MANIFEST,
     STAGING_PREFIX,
+    _sealed,
     _staging_in,
     load_model,
     read_manifest,
     save_model,
-    _sealed,
 )
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.registry import strategy_names

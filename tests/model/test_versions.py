@@ -15,12 +15,12 @@ from firstday.errors import ArtifactError
 from firstday.model.folder import (
     FORMAT,
     MANIFEST,
+    _sealed,
     list_versions,
     load_model,
     read_manifest,
     rollback,
     save_model,
-    _sealed,
 )
 from firstday.recommend.support import value_type
 from tests.model.kill_each import label

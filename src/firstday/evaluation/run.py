@@ -230,8 +230,10 @@ def evaluate(
     """
     if isinstance(dataset, EvaluationSplit):
         if config is not None or n_seeds != 1:
-            raise ConfigError("config, n_seeds: a split has its own; omit them, or change settings with with_settings.")
-        dataset, config, n_seeds = dataset.dataset, dataset.config, dataset.n_seeds
+            raise ConfigError("config, n_seeds: a split has its own; omit them.")
+        config = dataset.config
+        n_seeds = dataset.n_seeds
+        dataset = dataset.dataset
     expect("dataset", dataset, Dataset, LOADED)
     expect("strategies", strategies, (list, tuple), "a list of names of strategies, or of methods of your own")
     check_arguments(divide_by, n_seeds=n_seeds, k=k)

@@ -107,8 +107,8 @@ def _read_lists(lists: Mapping[str, Any] | Any) -> pl.DataFrame:
         rows = pl.concat(frames, how="diagonal_relaxed").select(*LISTED)
     except (TypeError, pl.exceptions.PolarsError) as error:
         raise DataError(
-            f"lists: cannot be read ({first_line(error)}); give data frames with the columns user_id, item_id and rank, "
-            "by name of the strategy."
+            f"lists: cannot be read ({first_line(error)}); give data frames with the columns "
+            f"{', '.join(LISTED)}, or a mapping of strategies to such frames."
         ) from None
     return rows.with_columns(pl.col("catalogue").fill_null(AT_TRAINING), pl.col("route").fill_null(pl.col("strategy")))
 

@@ -2,7 +2,8 @@
 
 Arrays, Series and data frames become files named after their path (``segments.centroids.npy``); an object with several
 references is stored once. A long list of strings becomes a Series. A constant array is stored as one element, with its
-shape in the JSON. Fields with the metadata `NOT_STORED` are left out. Pydantic validates decoded values against the type hints.
+shape in the JSON. Fields with the metadata `NOT_STORED` are left out. Pydantic validates decoded values against the
+type hints.
 """
 
 from __future__ import annotations

@@ -305,7 +305,7 @@ def require_empty(path: Path) -> None:
 
 
 def read_manifest(path: str | Path, kind: FolderKind = MODEL) -> dict[str, Any]:
-    """Read the manifest of a folder; raise `ArtifactError` if there is none, or it was modified or has another format."""
+    """Read a manifest; raise `ArtifactError` if there is none, or it was modified or has another format."""
     file = Path(path) / MANIFEST
     if not file.is_file():
         raise ArtifactError(f"{path}: contains no {kind.name} ({MANIFEST} is missing); {kind.missing}.")
