@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-import re
-from importlib.metadata import distributions, requires
+from importlib.metadata import distributions
 from pathlib import Path
 
 from firstday.config import Config
@@ -18,13 +17,12 @@ RUN = FolderKind("run", "run 1", *("make one with: firstday evaluate TABLES --ru
 
 def write_run(folder: Path, results: Results, config: Config, command: str) -> Path:
     """Write a run to a new or empty folder: results, options tried, users, lists, configuration and versions."""
-    required = {re.split(r"[^\w.-]", text)[0] for text in requires("firstday") or ()}
     facts = {
         "command": command,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "threads": config.threads or os.cpu_count(),
-        "versions": {found.name: found.version for found in distributions() if found.name in required},
+        "packages": dict(sorted((package.name, package.version) for package in distributions())),
         "config": config.model_dump(mode="json"),
     }
     tried = {
