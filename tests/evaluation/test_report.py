@@ -50,7 +50,7 @@ def test_report_says_the_main_finding_and_shows_tables_data_and_command(page: st
     evaluated = results(profiles=PROFILES, gap=12)
     gap = evaluated.get("segment", "precision_minus_others", "country=$DE_")
     others = evaluated.get("segment", "precision", gap.slice).mean - gap.mean
-    difference = evaluated.get("segment", "precision_minus:popular")
+    difference = evaluated.compare("segment", "popular")
     for words in (
         f"User by user, segment is 10.0 points above popular (95 % interval {write_ends(difference)}).",
         "hits / min(K, relevant items), as in the paper",
@@ -141,7 +141,7 @@ OF_50 = "% of what a list of 50 can"
             {"segment": 38, "popular": 42},
             0,
             f"segment finds 38.0 {OF_50}, against 42.0 % for popular: {MINUS}10 %",
-            f"4.0 points below popular (95 % interval {MINUS}4.0 to {MINUS}4.0). The best strategy here is popular",
+            f"4.0 points below popular (95 % interval {MINUS}4.0 to {MINUS}4.0); verdict: behind. The best strategy here is popular",
         ),
         (
             {"popular": 40, "segment": 50, "auto": 40.5},

@@ -22,7 +22,7 @@ from firstday.evaluation.results import (
     ROUTE_PREFIX,
     Figure,
 )
-from firstday.evaluation.slices import ALL, BASELINE, MIN_USERS, N_TENTHS, REFERENCE, TENTH, group_slice, to_shares
+from firstday.evaluation.slices import ALL, MIN_USERS, N_TENTHS, TENTH, group_slice, to_shares
 from firstday.evaluation.verdicts import MARGIN
 from firstday.metrics import (
     HEAD,
@@ -116,7 +116,7 @@ def make_figures(
     *,
     slices: Mapping[str, np.ndarray],
     groups: Mapping[str, Mapping[str, np.ndarray]],
-    against: Sequence[str] = (REFERENCE,),
+    against: Sequence[str],
 ) -> Iterator[Figure]:
     """Compute all figures, over the users who have each metric; those of a slice share the same resamples of users.
 
@@ -190,7 +190,7 @@ def _subtract(columns: Columns, names: Sequence[str], against: Sequence[str]) ->
     """Return the per-user differences to the references, also plus `MARGIN`; for a plug-in, to every other strategy."""
     differences = {}
     for name in names:
-        references = (REFERENCE, BASELINE, *against, *(names if is_plugin(name) else ()))
+        references = (*against, *(names if is_plugin(name) else ()))
         for reference in dict.fromkeys(references):
             for metric in COMPARED:
                 if reference != name and (reference, metric) in columns:

@@ -547,8 +547,6 @@ class Results:
             values |= self._all_uses_json(find)
         values |= {metric: _mean(find(metric)) for metric in PLAIN_METRICS}
         values |= self._slices_json(find)
-        if difference := find(f"{MINUS}{REFERENCE}"):
-            values |= with_ends(f"minus_{REFERENCE}", difference)
         values["against"] = self._against_json(name)
         routes = sorted(self.split_metric(name, ROUTE_PREFIX).items())
         values["routes"] = {route: round(figure.mean / 100, 4) for route, figure in routes}
