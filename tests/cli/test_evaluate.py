@@ -149,20 +149,18 @@ def test_a_split_and_a_run_are_kept(run: Run, tables: Path, settings: Path, tmp_
     for row in of_tables["results"]:
         figures = {name: value for name, value in row.items() if name not in {"ms_per_user", "against"}}
         assert figures.items() <= rows[row["strategy"]].items()
-    kept = json.loads((folder / "results.json").read_text())
-    assert kept == of_split
-    tried = json.loads((folder / "options.json").read_text())["ease"]
-    assert [len(of_run["trials"]) for of_run in tried] == [of_run["n_tried"] for of_run in tried]
+    kept = json.loads((folder / "run.json").read_text())
+    assert kept["results"] == of_split
+    options = kept["results"]["options"]["ease"]["runs"]
+    assert [len(trials) for trials in kept["tried"]["ease"]] == [of_run["n_tried"] for of_run in options]
+    assert kept["config"]["recommend"]["k"] == 20
+    assert {"command", "python", "platform", "threads"} <= kept.keys()
+    assert kept["packages"]["polars"] == pl.__version__
     users = pl.read_parquet(folder / "users.parquet")
     assert len(users) == len(rows) * of_split["n_cold"] * 2
     lists = pl.read_parquet(folder / "lists.parquet")
     means = fd.score(fd.open_split(split), lists).to_json()["results"]
     assert [row["precision_ci"] for row in means] == [rows[row["strategy"]]["precision_ci"] for row in means]
-    manifest = json.loads((folder / "manifest.json").read_text())
-    assert manifest["config"]["recommend"]["k"] == 20
-    assert {"command", "python", "platform", "threads"} <= manifest.keys()
-    assert manifest["packages"]["polars"] == pl.__version__
     assert "is not empty" in run("evaluate", split, "--run", folder, status=2).stderr
-    assert "has format run 1" in run("evaluate", folder, status=2).stderr
     assert "a split has its own tables, settings and seeds" in run("evaluate", split, "--seeds", 3, status=2).stderr
     assert "--run: keeps the evaluation of one" in run("evaluate", split, tables, "--run", "x", status=2).stderr

@@ -16,6 +16,7 @@ from firstday.data.dataset import Dataset, Entity
 from firstday.data.events import Events
 from firstday.data.ids import Ids
 from firstday.errors import ArgumentError
+from firstday.evaluation.evaluation_split import name_cut_off
 from firstday.model.folder import MANIFEST, _sealed, _sha256
 from firstday.sparse import SparseRows
 from tests.data.same import assert_equal
@@ -74,7 +75,9 @@ def test_frames_say_who_is_warm_what_was_done_and_what_counts(split: fd.Evaluati
     frames = split.to_frames()
     part = ["seed", "cut_off"]
     user = [*part, "user_id"]
-    assert sorted(frames["users"].select(part).unique().rows()) == split.parts
+    parts = [(seed, name_cut_off(holdout)) for seed, holdout in split.holdouts()]
+    assert frames["users"].select(part).unique(maintain_order=True).rows() == parts
+    assert len(parts) == 2
     assert frames["users"].join(frames["warm"], on=user, how="semi").is_empty()
     assert frames["truth"].join(frames["users"], on=user, how="anti").is_empty()
     uses = frames["day_one"].filter(pl.col("signal").is_in(split.config.signals.use), entity="item")
@@ -95,7 +98,7 @@ def test_a_saved_split_is_the_same_and_gives_the_same_figures(
     split: fd.EvaluationSplit, folder: Path, results: fd.Results
 ) -> None:
     opened = fd.open_split(folder)
-    assert (opened.config, opened.parts) == (split.config, split.parts)
+    assert (opened.config, opened.seeds, opened.cut_offs) == (split.config, split.seeds, split.cut_offs)
     assert_equal(opened.dataset, split.dataset)
     again = fd.evaluate(opened, strategies=["personal"], k=10, progress=None)
     assert figures_of(again).equals(figures_of(results))
@@ -123,7 +126,7 @@ def test_own_lists_scored_elsewhere_have_the_same_figures(folder: Path, results:
 def test_lists_of_others_are_scored_as_they_are(split: fd.EvaluationSplit) -> None:
     """Three users of the first part: one has a hit first, one only what he knows, and one an item of another world."""
     frames = split.to_frames()
-    seed, cut_off = split.parts[0]
+    seed, cut_off = frames["users"].row(0)[:2]
     truth = frames["truth"].filter(pl.col("existed"), seed=seed, cut_off=cut_off)
     busy = frames["users"].filter(pl.col("day_one_size") > 0, seed=seed, cut_off=cut_off)
     users = busy.join(truth, on="user_id", how="semi")["user_id"].to_list()
@@ -160,9 +163,11 @@ def test_lists_of_others_are_scored_as_they_are(split: fd.EvaluationSplit) -> No
     ],
 )
 def test_a_fault_of_lists_is_one_sentence(split: fd.EvaluationSplit, changes: dict[str, Any], fault: str) -> None:
-    seed, cut_off = split.parts[0]
+    seed, holdout = next(split.holdouts())
     rows = {"item_id": ["i001", "i002", "i003", "i004"], "rank": [1, 2, 3, 4]}
-    mine = pl.DataFrame(rows).with_columns(user_id=pl.lit("u1"), seed=pl.lit(seed), cut_off=pl.lit(cut_off))
+    mine = pl.DataFrame(rows).with_columns(
+        user_id=pl.lit("u1"), seed=pl.lit(seed), cut_off=pl.lit(name_cut_off(holdout))
+    )
     changed = mine.with_columns(
         **{name: pl.Series(value) if isinstance(value, list) else pl.lit(value) for name, value in changes.items()}
     )

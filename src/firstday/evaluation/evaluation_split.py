@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +64,6 @@ class EvaluationSplit:
     def seeds(self) -> range:
         """The seeds."""
         return range(self.config.seed, self.config.seed + self.n_seeds)
-
-    @property
-    def parts(self) -> list[tuple[int, str]]:
-        """Seed and cut-off of each part."""
-        cut_offs = [""] if self.cut_offs is None else map(write_moment, self.cut_offs.moments)
-        return list(product(self.seeds, cut_offs))
 
     def holdouts(self) -> Iterator[tuple[int, Holdout]]:
         """Derive the seed and the holdout of each part, one at a time."""

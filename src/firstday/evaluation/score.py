@@ -87,11 +87,11 @@ def score(
     expect("split", split, EvaluationSplit, "what fd.split or fd.open_split returns")
     check_arguments(divide_by, k=k)
     rows = _read_lists(lists)
-    _check_rows(rows, split.parts)
     check_against(against, rows["strategy"].to_list())
     counts: Counter[str] = Counter()
     k = k or split.config.recommend.k
     runs = [_score_part(rows, *part, split.config, k, divide_by, counts) for part in split.holdouts()]
+    _check_rows(rows, pl.DataFrame({"seed": [run.seed for run in runs], "cut_off": [run.cut_off for run in runs]}))
     results = join_runs(runs, against, divide_by=divide_by, **describe_protocol(split))
     notes = (f"lists: {count_of(n, rows.height, 'rows')} {problem}." for problem, n in counts.items() if n)
     return replace(results, notes=(*results.notes, *notes))
@@ -113,22 +113,19 @@ def _read_lists(lists: Mapping[str, Any] | Any) -> pl.DataFrame:
     return rows.with_columns(pl.col("catalogue").fill_null(AT_TRAINING), pl.col("route").fill_null(pl.col("strategy")))
 
 
-def _check_rows(rows: pl.DataFrame, parts: Sequence[tuple[int, str]]) -> None:
-    """Raise DataError for rows that lack a value, are of no part of the split, or repeat others."""
+def _check_rows(rows: pl.DataFrame, parts: pl.DataFrame) -> None:
+    """Raise DataError for rows that lack a value, are of none of the parts, or repeat others."""
     needed = ("strategy", "user_id", "item_id", "rank")
-    part = pl.struct("seed", "cut_off")
-    of_user = (part, "strategy", "catalogue", "user_id")
-    names = pl.Series([{"seed": seed, "cut_off": cut_off} for seed, cut_off in parts])
+    of_user = (*parts.columns, "strategy", "catalogue", "user_id")
     repeats = [pl.struct(*of_user, column).is_duplicated() for column in ("item_id", "rank")]
     faults = {
-        f"lack one of {', '.join(needed)}": pl.any_horizontal(pl.col(needed).is_null()),
-        "have no seed and cut_off of the split": ~part.is_in(names.implode()),
-        "repeat an item or a rank of their user": pl.any_horizontal(repeats),
+        f"lack one of {', '.join(needed)}": rows.filter(pl.any_horizontal(pl.col(needed).is_null())),
+        "have no seed and cut_off of the split": rows.join(parts, on=parts.columns, how="anti"),
+        "repeat an item or a rank of their user": rows.filter(pl.any_horizontal(repeats)),
     }
-    for fault, condition in faults.items():
-        bad = rows.filter(condition)
+    for fault, bad in faults.items():
         if len(bad):
-            first = ", ".join(f"{name} {value}" for name, value in bad.row(0, named=True).items())
+            first = bad.row(0, named=True)
             raise DataError(f"lists: {count_of(len(bad), len(rows), 'rows')} {fault} (first: {first}); correct them.")
 
 

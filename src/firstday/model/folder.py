@@ -282,7 +282,7 @@ def _sealed(manifest: Mapping[str, Any]) -> bytes:
     return (json.dumps({**content, "sha256": sha256}, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def write_folder(path: Path, files: Mapping[str, File | bytes], kind: FolderKind, facts: Mapping[str, Any]) -> Path:
+def write_folder(path: Path, files: Mapping[str, File], kind: FolderKind, facts: Mapping[str, Any]) -> Path:
     """Write files, and a manifest with facts, to a new or empty folder."""
     require_empty(path)
     for name, content in files.items():
