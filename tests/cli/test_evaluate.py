@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+import firstday as fd
 from firstday.config import load_config
 from firstday.evaluation.run import OF_CLOCKS
 from firstday.recommend.recommender import open_model
@@ -178,3 +179,30 @@ def test_inspect_writes_the_card_of_a_model(run: Run, tiny_model: Path, tmp_path
     for card, begin in ((tmp_path / "card.md", "# Model card: "), (tmp_path / "card.html", "<!doctype html>\n")):
         run("inspect", tiny_model, "--card", card)
         assert card.read_text(encoding="utf-8").startswith(begin)
+
+
+def test_a_split_and_a_run_are_kept(run: Run, tables: Path, settings: Path, tmp_path: Path) -> None:
+    split = fd.split(fd.load(tables), load_config(settings), n_seeds=2).save(tmp_path / "split")
+    of_tables = json.loads(run("evaluate", tables, "--config", settings, "--seeds", 2, "--json").stdout)
+    folder = tmp_path / "run"
+    of_split = json.loads(run("evaluate", split, "--strategy", "ease", "--run", folder, "--json").stdout)
+    assert of_split["dataset"] == of_tables["dataset"]
+    rows = {row["strategy"]: row for row in of_split["results"]}
+    for row in of_tables["results"]:
+        figures = {name: value for name, value in row.items() if name not in {"ms_per_user", "against"}}
+        assert figures.items() <= rows[row["strategy"]].items()
+    kept = json.loads((folder / "run.json").read_text())
+    assert kept["results"] == of_split
+    options = kept["results"]["options"]["ease"]["runs"]
+    assert [len(trials) for trials in kept["tried"]["ease"]] == [of_run["n_tried"] for of_run in options]
+    assert kept["config"]["recommend"]["k"] == 20
+    assert {"command", "python", "platform", "threads"} <= kept.keys()
+    assert kept["packages"]["polars"] == pl.__version__
+    users = pl.read_parquet(folder / "users.parquet")
+    assert len(users) == len(rows) * of_split["n_cold"] * 2
+    lists = pl.read_parquet(folder / "lists.parquet")
+    means = fd.score(fd.open_split(split), lists).to_json()["results"]
+    assert [row["precision_ci"] for row in means] == [rows[row["strategy"]]["precision_ci"] for row in means]
+    assert "is not empty" in run("evaluate", split, "--run", folder, status=2).stderr
+    assert "a split has its own tables, settings and seeds" in run("evaluate", split, "--seeds", 3, status=2).stderr
+    assert "--run: keeps the evaluation of one" in run("evaluate", split, tables, "--run", "x", status=2).stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -48,14 +48,21 @@ class Scores:
     """Scores of one strategy on the cold users of one training run.
 
     `metrics` has values per user, in the units of `Figure`, NaN for users without relevant items, and `routes` their
-    routes, shape (n_users,). `seconds` is the time to make the lists, with features and prediction. `lists` are indexes
-    of items, best first, -1 for empty positions, shape (n_users, k).
+    routes, shape (n_users,). `seconds` is the time to make the lists, with features and prediction, NaN if
+    unknown. `lists` are indexes of items, best first, -1 for empty positions, shape (n_users, k); `all_lists` are the
+    same with the items that came by the end of each user's day one, None under `sampled`.
     """
 
     metrics: Mapping[str, np.ndarray]
     routes: np.ndarray
     seconds: float
     lists: np.ndarray
+    all_lists: np.ndarray | None = None
+
+    def with_all_uses(self, lists: np.ndarray, truth: SparseRows, divide_by: PrecisionRule) -> Scores:
+        """Add the metrics of lists with the items that came by the end of day one, given what users used of all."""
+        of_all = measure_all_uses(lists, truth, divide_by)
+        return replace(self, metrics={**self.metrics, **of_all}, all_lists=lists)
 
     @property
     def is_evaluated(self) -> np.ndarray:
@@ -258,7 +265,9 @@ def _describe_lists(strategy: str, scores: Sequence[Scores], tenths: Sequence[np
     values["user_coverage"] = 100 * float(is_own(routes, strategy).mean())
     values["catalogue_coverage"] = 100 * float(np.mean([(n > 0).mean() for n in n_lists]))
     values["exposure_gini"] = float(np.mean([gini_index(n) for n in n_lists]))
-    values["ms_per_user"] = 1000 * sum(score.seconds for score in scores) / sum(len(score.routes) for score in scores)
+    seconds = sum(score.seconds for score in scores)
+    if not np.isnan(seconds):
+        values["ms_per_user"] = 1000 * seconds / sum(len(score.routes) for score in scores)
     for route, count in Counter(routes.tolist()).items():
         values[f"{ROUTE_PREFIX}{route}"] = 100 * count / n
     by_tenth = [np.bincount(of_items, n, N_TENTHS) for of_items, n in zip(tenths, n_lists, strict=True)]

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -44,6 +44,9 @@ from firstday.metrics import (
 )
 from firstday.recommend.segment_description import SegmentRow
 from firstday.training.option_search import Tuning
+
+if TYPE_CHECKING:
+    from firstday.evaluation.run import Run
 
 SHORT = {"precision": "P", "recall": "R", "ndcg": "NDCG", "hit_rate": "hit rate", "mrr": "MRR", "map": "MAP"}
 HEAD_METRICS = tuple(f"{metric}_at_{HEAD}" for metric in USER_METRICS)
@@ -232,6 +235,8 @@ class Results:
         Description of each strategy.
     own_metrics
         Names of the metrics of one's own.
+    runs
+        The training runs; see `lists`.
     """
 
     dataset: str
@@ -259,6 +264,7 @@ class Results:
     plugins: tuple[str, ...] = ()
     about: Mapping[str, str] = field(default_factory=dict)
     own_metrics: tuple[str, ...] = ()
+    runs: tuple[Run, ...] = field(default=(), repr=False)
 
     @property
     def units(self) -> str:
@@ -386,6 +392,20 @@ class Results:
             See `to_frame`.
         """
         return to_library(self.rows, library)
+
+    def lists(self, library: Library = "polars") -> Any:
+        """Return the lists as a data frame that `firstday.score` reads, one row per strategy, user and rank.
+
+        Its columns are `strategy`, `seed`, `cut_off`, `catalogue`, `user_id`, `rank`, `item_id` and `route`. With
+        cut-offs, there are lists of two kinds (`catalogue`): of items that existed ``at_training``, and of all that
+        came ``by_day_one``, until the end of the user's day one, which `precision_all` is about.
+
+        Parameters
+        ----------
+        library
+            See `to_frame`.
+        """
+        return to_library(pl.concat([run.tabulate_lists() for run in self.runs]), library)
 
     def compare(self, strategy: str, other: str, metric: str = "precision") -> Interval:
         """Return the mean paired difference of two strategies in a metric, in its unit, with its 95 % interval.

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from firstday.features.signal_batch import SignalBatch
-from firstday.model.trained_model import TrainedModel
+from firstday.segment.segments import ItemCounts
 
 ALL = "all"
 NOTHING_DONE = "nothing_done"
@@ -131,10 +131,10 @@ def _label_values(values: np.ndarray, of_users: np.ndarray) -> tuple[np.ndarray,
 N_TENTHS = 10
 
 
-def divide_by_use(model: TrainedModel) -> np.ndarray:
+def divide_by_use(everyone: ItemCounts) -> np.ndarray:
     """Divide items into parts with a tenth of all use by warm users each, 0 the most used, int64, shape (n_items,)."""
-    uses = model.everyone.counts.column_sums()
-    order = model.popular_items  # most used first
+    uses = everyone.counts.column_sums()
+    order = np.argsort(-uses, kind="stable")
     # An item belongs to the part of the midpoint of its use, so an item with more than a tenth of all use stays whole.
     middle = np.cumsum(uses[order]) - uses[order] / 2
     part = np.empty(len(uses), dtype=np.int64)
