@@ -198,6 +198,7 @@ def evaluate(
     """
     expect("dataset", dataset, Dataset, LOADED)
     expect("strategies", strategies, (list, tuple), "a list of names of strategies, or of methods of your own")
+    expect("metrics", metrics, (list, tuple), "a list of functions")
     if divide_by not in get_args(PrecisionRule):
         raise ConfigError(f"divide_by: is {divide_by!r}; give 'min' or 'k'.")
     for argument, number in (("n_seeds", n_seeds), ("k", k)):
