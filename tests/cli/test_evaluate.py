@@ -12,6 +12,7 @@ import pytest
 
 import firstday as fd
 from firstday.config import load_config
+from firstday.data.load import load
 from firstday.evaluation.run import OF_CLOCKS
 from firstday.recommend.recommender import open_model
 from firstday.recommend.registry import strategy_names
@@ -182,7 +183,7 @@ def test_inspect_writes_the_card_of_a_model(run: Run, tiny_model: Path, tmp_path
 
 
 def test_a_split_and_a_run_are_kept(run: Run, tables: Path, settings: Path, tmp_path: Path) -> None:
-    split = fd.split(fd.load(tables), load_config(settings), n_seeds=2).save(tmp_path / "split")
+    split = fd.split(load(tables), load_config(settings), n_seeds=2).save(tmp_path / "split")
     of_tables = json.loads(run("evaluate", tables, "--config", settings, "--seeds", 2, "--json").stdout)
     folder = tmp_path / "run"
     of_split = json.loads(run("evaluate", split, "--strategy", "ease", "--run", folder, "--json").stdout)

@@ -173,6 +173,7 @@ def test_lists_of_others_are_scored_as_they_are(split: fd.EvaluationSplit) -> No
         ({"rank": [1, 2, 2, 3]}, "lists: 2 of 4 rows repeat an item or a rank"),
         ({"seed": 99}, "lists: 4 of 4 rows have no seed and cut_off of the split (first: "),
         ({"cut_off": 3}, "lists: 4 of 4 rows have no seed and cut_off of the split (first: "),
+        ({"rank": ["1", "2", "3", "last"]}, "lists: cannot be read ("),
     ],
 )
 def test_a_fault_of_lists_is_one_sentence(split: fd.EvaluationSplit, changes: dict[str, Any], fault: str) -> None:
@@ -193,6 +194,8 @@ def test_a_fault_of_lists_is_one_sentence(split: fd.EvaluationSplit, changes: di
 def test_other_mistakes_with_lists(split: fd.EvaluationSplit) -> None:
     with pytest.raises(fd.DataError, match=r"^lists: cannot be read \("):
         fd.score(split, {"mine": [("u1", "i001", 1)]})
+    with pytest.raises(fd.DataError, match=r"^lists: have no rows"):
+        fd.score(split, {})
     with pytest.raises(ArgumentError, match=r"^split: is "):
         fd.score("split", {})  # type: ignore[arg-type]
 

@@ -207,8 +207,6 @@ class Results:
         Training time, mean over seeds.
     figures
         The table.
-    rows
-        See `users`.
     notes
         Decisions of the protocol about the data, for the first seed.
     tunings
@@ -236,7 +234,7 @@ class Results:
     own_metrics
         Names of the metrics of one's own.
     runs
-        The training runs; see `lists`.
+        The training runs; see `users` and `lists`.
     """
 
     dataset: str
@@ -249,7 +247,6 @@ class Results:
     n_cold: int
     fit_seconds: float
     figures: tuple[Figure, ...]
-    rows: pl.DataFrame = field(repr=False)
     notes: tuple[str, ...]
     tunings: Mapping[str, tuple[Tuning, ...]]
     groups: Mapping[str, tuple[str, ...]]
@@ -264,7 +261,7 @@ class Results:
     plugins: tuple[str, ...] = ()
     about: Mapping[str, str] = field(default_factory=dict)
     own_metrics: tuple[str, ...] = ()
-    runs: tuple[Run, ...] = field(default=(), repr=False)
+    runs: tuple[Run, ...] = field(repr=False)
 
     @property
     def units(self) -> str:
@@ -391,7 +388,11 @@ class Results:
         library
             See `to_frame`.
         """
-        return to_library(self.rows, library)
+        return to_library(self._rows, library)
+
+    @cached_property
+    def _rows(self) -> pl.DataFrame:
+        return pl.concat([run.tabulate_users() for run in self.runs])
 
     def lists(self, library: Library = "polars") -> Any:
         """Return the lists as a data frame that `firstday.score` reads, one row per strategy, user and rank.
@@ -426,7 +427,7 @@ class Results:
         for name in (strategy, other):
             if name not in self.strategies:
                 raise ArgumentError(f"compare: {name!r} was not evaluated; choose among {', '.join(self.strategies)}.")
-            of_strategies.append(self.rows.filter(pl.col("strategy") == name))
+            of_strategies.append(self._rows.filter(pl.col("strategy") == name))
         rows, others = of_strategies
         if metric not in rows:
             raise ArgumentError(f"compare: {metric!r} was not measured; users() has all metrics.")

@@ -608,7 +608,6 @@ def join_runs(runs: Sequence[Run], against: Sequence[str] = (), **settings: Any)
         n_cold=sum(int(run.is_evaluated.sum()) for run in of_first_seed),
         fit_seconds=float(np.mean([run.fit_seconds for run in runs])),
         figures=tuple(figures),
-        rows=pl.concat([run.tabulate_users() for run in runs]),
         runs=tuple(runs),
         notes=(*first.notes, *(f"{run.cut_off[:10]}: {run.clock}" for run in of_first_seed if run.clock)),
         tunings={name: tuple(run.tunings[name] for run in runs) for name in first.scores if name in first.tunings},

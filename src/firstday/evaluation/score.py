@@ -37,14 +37,12 @@ from firstday.segment.segments import count_items
 from firstday.tables.frames import to_polars
 from firstday.tables.raw_table import first_line
 
-LISTED: dict[str, Any] = {
+TYPES: dict[str, Any] = {
     **dict.fromkeys(("strategy", "cut_off", "catalogue", "route"), pl.String),
     "seed": pl.Int64,
     "rank": pl.Float64,
-    "user_id": pl.Null,
-    "item_id": pl.Null,
 }
-"""Columns of lists."""
+"""Types of the columns of lists, but for `user_id` and `item_id`."""
 STRANGERS = "are of users who are not cold in that part, and were left out"
 UNKNOWN = "are of items that were unknown at training, and are no hits of precision"
 USED = "are of items that the user used on day one, and are no hits"
@@ -101,18 +99,21 @@ def score(
 
 
 def _read_lists(lists: Mapping[str, Any] | Any) -> pl.DataFrame:
-    """Return all lists as one frame with the columns of `LISTED`, null where absent."""
-    frames = [pl.DataFrame(schema=LISTED)]
+    """Return all lists as one frame with the columns of `TYPES`, `user_id` and `item_id`, null where absent."""
+    columns = [*TYPES, "user_id", "item_id"]
+    frames = [pl.DataFrame(schema=columns)]
     try:
         for name, frame in lists.items() if isinstance(lists, Mapping) else [(None, lists)]:
             rows = to_polars(frame).lazy().collect()
             frames.append(rows if name is None else rows.with_columns(strategy=pl.lit(name)))
-        rows = pl.concat(frames, how="diagonal_relaxed").select(*LISTED)
+        rows = pl.concat(frames, how="diagonal_relaxed").select(columns).cast(TYPES)
     except (TypeError, pl.exceptions.PolarsError) as error:
         raise DataError(
-            f"lists: cannot be read ({first_line(error)}); give data frames with the columns "
-            f"{', '.join(LISTED)}, or a mapping of strategies to such frames."
+            f"lists: cannot be read ({first_line(error)}); give data frames with the columns user_id, item_id, rank, "
+            "seed and cut_off, by name of the strategy."
         ) from None
+    if rows.is_empty():
+        raise DataError("lists: have no rows; give at least one list.")
     return rows.with_columns(pl.col("catalogue").fill_null(AT_TRAINING), pl.col("route").fill_null(pl.col("strategy")))
 
 
