@@ -164,6 +164,23 @@ def test_lists_of_others_are_scored_as_they_are(split: fd.EvaluationSplit) -> No
     assert [note.split()[1:4] for note in notes] == [["1", "of", "4"], ["2", "of", "4"], ["1", "of", "4"]]
 
 
+def test_items_that_came_after_day_one_are_no_hits(split: fd.EvaluationSplit) -> None:
+    """Lists have one item that the user went on to use; it can only be known if it came by the end of day one."""
+    frames = split.to_frames()
+    events = split.dataset.events.whole().group_by("target_ix").agg(pl.col("timestamp").min().alias("came"))
+    came = events.select("came", item_id=split.dataset.items.take(events["target_ix"].to_numpy()))
+    user = ["seed", "cut_off", "user_id"]
+    new = frames["truth"].filter(~pl.col("existed")).join(came, on="item_id").sort("came", descending=True)
+    listed = new.unique(user, keep="first", maintain_order=True).with_columns(rank=1)
+    if split.cut_offs is None:
+        assert listed.is_empty()
+        return
+    results = fd.score(split, {"mine": listed}, k=1)
+    known = results.users().join(listed, on=user).join(frames["users"], on=user)
+    assert known["precision_all"].to_list() == [100 * (row["came"] < row["day_end"]) for row in known.to_dicts()]
+    assert set(known["precision_all"]) == {0, 100}
+
+
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [

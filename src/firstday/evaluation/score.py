@@ -37,7 +37,7 @@ from firstday.segment.segments import count_items
 from firstday.tables.frames import to_polars
 from firstday.tables.raw_table import first_line
 
-TYPES: dict[str, Any] = {
+TYPES: dict[Any, Any] = {
     **dict.fromkeys(("strategy", "cut_off", "catalogue", "route"), pl.String),
     "seed": pl.Int64,
     "rank": pl.Float64,
