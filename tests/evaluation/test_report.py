@@ -16,6 +16,7 @@ from firstday.errors import MissingExtraError
 from firstday.evaluation.report.render import render_model
 from firstday.evaluation.results import UNKNOWN_VECTORS, Figure
 from firstday.evaluation.text_table import write_signed
+from firstday.metrics import Interval
 from firstday.model.folder import read_manifest
 from firstday.recommend import registry
 from firstday.recommend.recommender import Recommender
@@ -38,7 +39,7 @@ def page() -> str:
     return render(results(dataset=HOSTILE, profiles=PROFILES, gap=12, n_segments=10), command=COMMAND)
 
 
-def write_ends(figure: Figure) -> str:
+def write_ends(figure: Figure | Interval) -> str:
     assert figure.low is not None
     assert figure.high is not None
     return f"{write_signed(figure.low)} to {write_signed(figure.high)}"

@@ -497,7 +497,7 @@ class Results:
     @cached_property
     def verdicts(self) -> Mapping[tuple[str, str, str], str]:
         """Words on each strategy, metric and other strategy; those on one other strategy are corrected together."""
-        verdicts = {}
+        verdicts: dict[tuple[str, str, str], str] = {}
         references = dict.fromkeys(figure.metric.partition(MARGIN_NAME)[2] for figure in self.figures)
         for reference in filter(None, references):
             keys = [(name, metric) for name in self.strategies for metric in JUDGED]

@@ -103,7 +103,7 @@ def _main_finding(results: Results) -> dict[str, Any]:
         "other": other,
         "gain": 100 * (results.get(leader, "precision").mean / below - 1) if below else None,
         "difference": results.compare(leader, other) if other else None,
-        "verdict": results.verdicts.get((leader, "precision", other)),
+        "verdict": results.verdicts.get((leader, "precision", other or "")),
     }
 
 
