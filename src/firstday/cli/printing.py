@@ -89,6 +89,8 @@ def print_results(results: Results) -> None:
         f"{results.describe_users()} Precision is hits / {rule}. Brackets: 95 % interval over {results.units}; "
         "differences are paired by user."
     )
+    for sentence in results.describe_leads():
+        print_line(sentence)
     print_line(f"{MEANING[0].upper()}{MEANING[1:]}")
     print_warnings(results)
     for sentence in results.describe_motion():

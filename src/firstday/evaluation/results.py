@@ -494,6 +494,18 @@ class Results:
         of_metrics = [self.verdicts.get((strategy, metric, self.reference)) for metric in reversed(JUDGED)]
         return ", ".join(filter(None, of_metrics))
 
+    def describe_leads(self) -> list[str]:
+        """Compare the leader with the best single method at each length, in sentences."""
+        sentences = []
+        for metric, k in zip(JUDGED, (self.k, HEAD), strict=True):
+            best = self.best_single.get(metric)
+            if best and (verdict := self.verdicts.get((self.leader, metric, best))):
+                difference = write_line(self.write(self.leader, f"{metric}{MINUS_NAME}{best}"))
+                sentences.append(
+                    f"P@{k} of {self.leader} minus that of the best single method, {best}: {difference}, {verdict}."
+                )
+        return sentences
+
     @cached_property
     def verdicts(self) -> Mapping[tuple[str, str, str], str]:
         """Words on each strategy, metric and other strategy; those on one other strategy are corrected together."""
