@@ -20,7 +20,6 @@ from firstday.evaluation.comparisons import (
 from firstday.evaluation.results import HEAD_METRICS, UNKNOWN_VECTORS, Results
 from firstday.evaluation.text_table import Table, write_line
 from firstday.evaluation.verdicts import MEANING
-from firstday.metrics import HEAD
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.model_card import tabulate_quality
 
@@ -72,7 +71,6 @@ def print_results(results: Results) -> None:
     print_table(
         results.compare_strategies(),
         intervals=(f"P@{results.k}", f"P@{results.k} minus {results.reference}"),
-        hidden=(f"R@{HEAD}", f"R@{results.k}"),
     )
     if results.later_uses is not None:
         print_table(results.compare_all_uses(), intervals=())

@@ -460,8 +460,8 @@ class Results:
         return Table(title, rows, self.leader).select("strategy", *filled)
 
     def compare_strategies(self) -> Table:
-        """Tabulate precision, recall and NDCG, also at 10, and the difference to the reference with its verdicts."""
-        columns = self._name_columns(METRICS) | {
+        """Tabulate precision and NDCG, also at 10, and the difference to the reference with its verdicts."""
+        columns = self._name_columns(("precision", "ndcg")) | {
             f"P@{self.k} minus {self.reference}": (f"{MINUS}{self.reference}", ALL)
         }
         table = self.tabulate(f"{self.dataset}: means over cold users, in %", columns)
@@ -471,9 +471,9 @@ class Results:
         return replace(table, rows=rows, words=(self.judged_heading,))
 
     def compare_hits(self) -> Table:
-        """Tabulate hit rate, MRR and MAP, also at 10, and metrics of one's own."""
-        title = "Hit rate, MRR and MAP, in %; metrics of your own as they are"
-        return self.tabulate(title, self._name_columns((*HIT_METRICS, *self.own_metrics)))
+        """Tabulate recall, hit rate, MRR and MAP, also at 10, and metrics of one's own."""
+        title = "Recall, hit rate, MRR and MAP, in %; metrics of your own as they are"
+        return self.tabulate(title, self._name_columns(("recall", *HIT_METRICS, *self.own_metrics)))
 
     def _name_columns(self, metrics: Sequence[str]) -> dict[str, tuple[str, str]]:
         """Return columns for `tabulate`: metrics of heads and of whole lists."""
