@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from firstday.evaluation.plots import INK, MUTED, draw, draw_dots, standalone
+from firstday.evaluation.run import COMBINED
 from firstday.metrics import Interval
 from table_makers.measured import SETS, estimate, make_table, read_results
 
@@ -59,40 +60,40 @@ def day_one_sizes() -> list[str]:
 
 
 def clocks() -> list[str]:
-    """Return `auto` and the best baseline on every set, at 10 and at 50."""
+    """Return `auto` and the best single method on every set, at 10 and at 50."""
     columns = ["dataset", "newcomers", "target window, days", "memory, GiB"]
     for k in (10, 50):
-        columns += [f"P@{k}: `auto`", "best baseline", "difference"]
+        columns += [f"P@{k}: `auto`", "best single method", "difference"]
     lines = []
     for name, title in SETS.items():
         results = read_results(name)
         rows = {row["strategy"]: row for row in results["results"]}
         days = f"{results['target_days']:g}" if "target_days" in results else "-"
         cells = [title, f"{results['n_cold']:,}", days, f"{results['peak_mib'] / 1024:.1f}"]
-        for position, metric in enumerate(("precision_at_10", "precision")):
-            best = best_baseline(results, metric)
+        for metric in ("precision_at_10", "precision"):
+            best = best_single(results, metric)
+            lead = find_lead(results, metric)
             cells += [f"{rows['auto'][metric]:.1f}", f"{rows[best][metric]:.1f} `{best}`"]
-            cells.append(_differences(rows["auto"]["against"][best])[position])
+            cells.append(estimate(lead.mean, (lead.low, lead.high), "+.1f"))
         lines.append(cells)
     return make_table(columns, lines)
 
 
 def picture_leads() -> str:
-    """Return the difference of `auto` to the best baseline in P@10 on every set, with both values, as an SVG file."""
+    """Return the lead of `auto` over the best single method in P@10 on every set, with both values, as an SVG file."""
     leads = {}
     values = []
     for name, title in SETS.items():
         results = read_results(name)
         rows = {row["strategy"]: row for row in results["results"]}
-        best = best_baseline(results, "precision_at_10")
-        comparison = rows["auto"]["against"][best]
-        leads[title] = Interval(comparison["difference_at_10"], *comparison["difference_at_10_ci"])
-        values.append(f"{rows['auto']['precision_at_10']:.1f} / {rows[best]['precision_at_10']:.1f}")
+        best = best_single(results, "precision_at_10")
+        leads[title] = find_lead(results, "precision_at_10")
+        values.append(f"{rows['auto']['precision_at_10']:.1f} / {rows[best]['precision_at_10']:.1f} {best}")
 
     def paint(axes: Any) -> None:
         draw_dots(axes, leads, "")
         axes.axvline(0, color=INK, lw=1, zorder=1)
-        axes.set_xlabel("P@10 of auto minus that of the best tuned baseline, points")
+        axes.set_xlabel("P@10 of auto minus that of the best single method, points")
         side = axes.secondary_yaxis("right")
         side.set_yticks(range(len(values)), values)
         side.tick_params(length=0)
@@ -102,15 +103,19 @@ def picture_leads() -> str:
     return standalone(draw("leads", 0.9 + 0.27 * len(leads), paint))
 
 
-def tuned_baselines(results: dict[str, Any]) -> list[str]:
-    """Return the names of the tuned baselines of an evaluation."""
-    return [baseline for baseline in results["options"] if baseline != "paper_segment"]
+def best_single(results: dict[str, Any], metric: str) -> str:
+    """Return the name of the method with the highest value of a metric that does not combine others."""
+    values = {row["strategy"]: float(row[metric]) for row in results["results"] if row["strategy"] not in COMBINED}
+    return max(values, key=values.__getitem__)
 
 
-def best_baseline(results: dict[str, Any], metric: str) -> str:
-    """Return the name of the tuned baseline, or `recent`, with the highest value of a metric."""
-    values = {row["strategy"]: float(row[metric]) for row in results["results"]}
-    return max((name for name in (*tuned_baselines(results), "recent") if name in values), key=values.__getitem__)
+def find_lead(results: dict[str, Any], metric: str) -> Interval:
+    """Return `auto` minus the best single method."""
+    best = best_single(results, metric)
+    (row,) = (row for row in results["results"] if row["strategy"] == best)
+    key = "difference" if metric == "precision" else "difference_at_10"
+    low, high = row["against"]["auto"][f"{key}_ci"]
+    return Interval(-row["against"]["auto"][key], -high, -low)
 
 
 def _differences(comparison: dict[str, Any]) -> list[str]:
