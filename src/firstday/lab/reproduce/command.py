@@ -34,7 +34,7 @@ from firstday.files import write_file
 from firstday.lab.reproduce.deezer_kdd21 import NAME, Space, read_paper_data
 from firstday.lab.reproduce.paper_figures import compare_with_paper
 from firstday.lab.reproduce.released_code import DEPARTURES
-from firstday.lab.reproduce.table import PROTOCOL_TEXT, Reproduction, choose_strategies, configure, reproduce_table
+from firstday.lab.reproduce.table import PROTOCOL_TEXT, choose_strategies, configure, reproduce_table
 from firstday.progress import open_progress
 from firstday.recommend.registry import find_strategy
 
@@ -112,7 +112,10 @@ def reproduce(
     if not write_json(table.to_json(), json_out):
         print_notes(table.results.notes)
         print_table(comparison)
-        _explain(table)
+        print_line(
+            f"{table.results.describe_users()} code: like the authors' released code; here: like train. Precision is "
+            "hits / min(k, relevant). ±: standard deviation over random fifths of the cold users, as in the paper."
+        )
     if report is not None:
         page = render_evaluation(
             table.results,
@@ -127,15 +130,3 @@ def reproduce(
             paper=comparison,
         )
         write_file(report, page)
-
-
-def _explain(reproduction: Reproduction) -> None:
-    """Explain the table."""
-    results = reproduction.results
-    summary = reproduction.summary
-    print_line(
-        f"{results.n_warm:,} training, {summary['n_validation']:,} validation and {results.n_cold:,} test users, "
-        f"{summary['items']:,} items, {len(results.seeds)} seed(s). code: like the authors'; here: like train. "
-        f"Precision is hits / min({results.k}, relevant). ±: standard deviation over random fifths of the test users, "
-        f"as in the paper. Time: {sum(reproduction.seconds.values()):.0f} s."
-    )

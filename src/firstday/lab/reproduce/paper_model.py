@@ -16,7 +16,7 @@ from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import FeatureRows, hold_features
 from firstday.features.signal_batch import SignalBatch
 from firstday.lab.reproduce.deezer_kdd21 import PaperData, PaperUsers
-from firstday.lab.reproduce.released_code import fit_by_scikit_learn, keep_last
+from firstday.lab.reproduce.released_code import fit_by_scikit_learn
 from firstday.methods.segments import cluster_inputs
 from firstday.model.trained_model import TrainedModel
 from firstday.progress import Progress, no_progress
@@ -66,10 +66,11 @@ def fit_paper_model(
     )
     learning_data = _join_learning_data(data, features, embeddings, rows, config)
     wrap = ObjectiveHistory().record
+    last_epoch = ObjectiveHistory({"cold model": [[*range(config.cold_model.epochs)]]})
     cold = learn_cold_model(
         learning_data,
         validation,
-        keep_last if "last-epoch" in like_code else wrap,
+        last_epoch.replay if "last-epoch" in like_code else wrap,
         progress,
         unit_targets="raw-targets" not in like_code,
         freezes="frozen-statistics" in like_code,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from firstday.methods.vectors import DAY_ONE
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.spec import Strategy
 from firstday.sparse import SparseRows
-from firstday.training.validation import Objective
 
 DEPARTURES: Mapping[str, Mapping[str, Any]] = tomllib.loads(
     Path(__file__).with_name("departures.toml").read_text(encoding="utf-8")
@@ -28,19 +26,12 @@ DEPARTURES: Mapping[str, Mapping[str, Any]] = tomllib.loads(
 """Departures by name, in the order of the stages: `code`, `here` and `reason`, and `settings` that follow the code."""
 
 
-def keep_last(_name: str, _objective: Objective) -> Objective:
-    """Return an objective that rises with each call, so that training keeps its last epoch; negative: not recorded."""
-    calls = count(1)
-    return lambda *_lists: -1 / next(calls)
-
-
 def fit_by_scikit_learn(vectors: np.ndarray, n_clusters: int, config: SegmentConfig, seed: int) -> np.ndarray:
     """Return the centroids of k-means with scikit-learn's defaults; see `FitCentroids`."""
     from sklearn.cluster import KMeans
 
     kmeans = KMeans(n_clusters, n_init=config.restarts, random_state=seed).fit(vectors)
-    centroids: np.ndarray = kmeans.cluster_centers_[np.unique(kmeans.labels_)]
-    return centroids
+    return np.asarray(kmeans.cluster_centers_[np.unique(kmeans.labels_)])
 
 
 def recommend_without_fallback(query: Query) -> Answer:
@@ -69,8 +60,8 @@ def measure_tied_ndcg(answer: Answer, truth: SparseRows, k: int) -> np.ndarray:
     values = []
     for user, songs in enumerate(answer.items):
         relevant = truth.row(user)
-        missed = np.setdiff1d(relevant, songs)  # they count in the ideal
-        gains = np.append(np.isin(songs, relevant), np.ones(len(missed)))
+        missed = np.setdiff1d(relevant, songs)  # count in the ideal
+        gains = np.isin(np.append(songs, missed), relevant)
         scores = np.pad(answer.scores[user], (0, len(missed)), constant_values=-1e9)
         values.append(ndcg_score([gains], [scores], k=k))
     return 100 * np.array(values)

@@ -68,7 +68,7 @@ class Reproduction:
     summary: Mapping[str, int]
     history: tuple[Epoch, ...]
     seconds: Mapping[str, float]
-    like_code: tuple[str, ...] = ()
+    like_code: tuple[str, ...]
     code: Reproduction | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -140,10 +140,8 @@ def configure(config: Config, n_train: int, n_segments: int | None, n_input_clus
     users: 1,000 and 100 for the paper's data.
     """
     n_segments = n_segments or config.segments.n_segments or max(1, min(MOST_SEGMENTS, n_train // USERS_PER_SEGMENT))
-    changes: dict[str, Any] = {"segments.n_segments": n_segments}
-    if n_input_clusters is not None:
-        changes["recommend.input_clusters"] = n_input_clusters
-    return config.override(changes)
+    n_input_clusters = n_input_clusters or config.recommend.input_clusters
+    return config.override({"segments.n_segments": n_segments, "recommend.input_clusters": n_input_clusters})
 
 
 def reproduce_table(
@@ -171,6 +169,8 @@ def reproduce_table(
     answers: dict[str, Strategy] = {name: partial(answer_query, strategy=name) for name in strategies}
     if "no-fallback" in like_code and DAY_ONE.name in answers:
         answers[DAY_ONE.name] = partial(answer_query, strategy=recommend_without_fallback)
+    notes = [SIMULATED_NOTE] if data.simulated else []
+    notes += [f"Like the authors' code: {', '.join(like_code)}."] if like_code else []
     progress, seconds = _time_stages(progress)
     counts = data.test.counts()
     n_streamed = counts[:, COUNTED_BLOCKS.index(DAY_ONE_BLOCK)]
@@ -197,7 +197,7 @@ def reproduce_table(
             progress=progress,
             seed=seed,
             fit_seconds=fit_seconds,
-            notes=(*((SIMULATED_NOTE,) if data.simulated else ()), *describe_absent(model)),
+            notes=(*notes, *describe_absent(model)),
         )
         runs.append(average_ties(run, query, answers, cold.truth) if "averaged-ties" in like_code else run)
     progress("done", n_seeds, n_seeds)
@@ -208,8 +208,9 @@ def reproduce_table(
         "inputs": data.train.features.shape[1],
         "n_validation": len(data.validation),
     }
-    history = model.cold.history
-    return Reproduction(results, data.space, data.simulated, config, summary, history, seconds, tuple(like_code))
+    return Reproduction(
+        results, data.space, data.simulated, config, summary, model.cold.history, seconds, tuple(like_code)
+    )
 
 
 def _time_stages(report: Progress) -> tuple[Progress, dict[str, float]]:
