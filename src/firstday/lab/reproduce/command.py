@@ -8,7 +8,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import Annotated
 
-import click
 import typer
 
 from firstday.cli.options import (
@@ -39,6 +38,14 @@ from firstday.progress import open_progress
 from firstday.recommend.registry import find_strategy
 
 PRESET = Path(__file__).with_name("deezer-kdd21.toml")
+NAMES = ", ".join(DEPARTURES)
+
+
+def parse_departure(name: str) -> str:
+    """Return the name of a departure; refuse any other."""
+    if name not in DEPARTURES:
+        raise typer.BadParameter(f"{name!r} is not a departure; give one of {NAMES}")
+    return name
 
 
 def reproduce(
@@ -54,15 +61,16 @@ def reproduce(
         bool,
         typer.Option(
             "--as-published",
-            help="Follow the authors' released code in every departure, and nothing else. The default departs from it: "
-            "it shows what train would do with this data, in a tenth of the time.",
+            help="Follow the authors' released code in all departures, and skip its column. The default departs from "
+            "the code to show what train would do with this data, in a tenth of the time.",
         ),
     ] = False,
     like_code: Annotated[
         list[str] | None,
         typer.Option(
-            click_type=click.Choice([*DEPARTURES]),
-            help="Follow the authors' code in one departure, repeatable; see docs/reproduce.md.",
+            parser=parse_departure,
+            metavar="DEPARTURE",
+            help=f"Follow the authors' code in one departure, repeatable: {NAMES}; see docs/reproduce.md.",
         ),
     ] = None,
     without_code: Annotated[

@@ -34,7 +34,7 @@ from firstday.progress import Progress, no_progress
 from firstday.recommend.answers import answer_query
 from firstday.recommend.fold import Fold
 from firstday.recommend.registry import find_strategy, strategy_names
-from firstday.recommend.spec import KEPT_USERS, Strategy
+from firstday.recommend.spec import KEPT_USERS
 from firstday.recommend.support import describe_absent, with_methods_of
 from firstday.sparse import SparseRows
 from firstday.training.learn import METHOD_STAGE
@@ -90,7 +90,7 @@ class Reproduction:
         return {
             **head,
             **values,
-            "like_code": list(self.like_code),
+            "like_code": self.like_code,
             "training": training,
             "seconds": seconds,
             "config": self.config.model_dump(mode="json"),
@@ -166,7 +166,7 @@ def reproduce_table(
     config = _with_needs_of(config, strategies)
     for name in like_code:
         config = config.override(DEPARTURES[name].get("settings", {}))
-    answers: dict[str, Strategy] = {name: partial(answer_query, strategy=name) for name in strategies}
+    answers = {name: partial(answer_query, strategy=name) for name in strategies}
     if "no-fallback" in like_code and DAY_ONE.name in answers:
         answers[DAY_ONE.name] = partial(answer_query, strategy=recommend_without_fallback)
     notes = [SIMULATED_NOTE] if data.simulated else []
