@@ -20,7 +20,7 @@ def test_the_table_stands_beside_the_papers(released: Path) -> None:
     done = runner.invoke(app, ["lab", "reproduce", str(released), *QUICK, "--config", write_settings(released)])
     assert done.exit_code == 0, done.output
     lines = [line.split() for line in done.stdout.splitlines()]
-    assert ["method", "metric", "paper", "code", "here"] in lines
+    assert ["method", "metric", "paper", "authors'", "code", "here"] in lines
     popular = next(line for line in lines if line[:2] == ["Popularity", "P@50"])
     assert popular[2:5] == ["8.92", "±", "0.21"]
     assert popular[5:8] == popular[8:]  # nothing to depart in

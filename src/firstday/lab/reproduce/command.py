@@ -116,13 +116,13 @@ def reproduce(
             methods = choose_strategies(strategies or (), with_baselines=False)
             table = replace(table, code=make_table(methods, like_code=DEPARTURES))
     table = replace(table, seconds={"reading": reading_s, **table.seconds})
-    comparison = compare_with_paper(table.results, space, table.code and table.code.results)
+    comparison = compare_with_paper(table.results, space, table.code.results if table.code else None)
     if not write_json(table.to_json(), json_out):
         print_notes(table.results.notes)
         print_table(comparison)
         print_line(
-            f"{table.results.describe_users()} code: like the authors' released code; here: like train. Precision is "
-            "hits / min(k, relevant). ±: standard deviation over random fifths of the cold users, as in the paper."
+            f"{table.results.describe_users()} Precision is hits / min(k, relevant). ±: standard deviation over random "
+            "fifths of the cold users, as in the paper."
         )
     if report is not None:
         page = render_evaluation(

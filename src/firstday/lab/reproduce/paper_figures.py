@@ -66,7 +66,7 @@ LEARNED_BASELINES = ("dropoutnet_personal", "dropoutnet_segment", "melu_personal
 
 def compare_with_paper(results: Results, space: Space, code: Results | None = None) -> Table:
     """Compare strategies with the paper's Table 1, and with `code`, the results of the authors' code, if any."""
-    sources = {"code": code, "here": results} if code else {"here": results}
+    sources = {"authors' code": code, "here": results} if code else {"here": results}
     rows: list[dict[str, str]] = []
     for name in results.strategies:
         figures = {"paper": TABLE[space].get(name)}
