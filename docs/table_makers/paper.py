@@ -70,7 +70,8 @@ def paper_departures() -> list[str]:
 def paper_effects(metric: str) -> list[str]:
     """Return the change of a metric by each departure, and by all, where it was measured."""
     measured = read_results("paper-departures")
-    columns = [(space, strategy) for space in KEYS for strategy in ("personal", "segment", "day_one")]
+    spaces = [space for space in KEYS if measured[space]]
+    columns = [(space, strategy) for space in spaces for strategy in ("personal", "segment", "day_one")]
     rows = []
     for name in (*DEPARTURES, "code"):
         found = [measured[space].get(name, {}).get(strategy) for space, strategy in columns]
