@@ -3,10 +3,9 @@
 export PYTHONPATH=benchmarks
 python benchmarks/lab/real_data.py --data data                            all sets
 python benchmarks/lab/real_data.py --data data --only online-retail --only movietweetings
-python benchmarks/lab/real_data.py --data data --only deezer-europe --on-record ease --on-record als_fold_in
 
 Datasets with timestamps are evaluated at their cut-offs, the others with several seeds. Options of baselines are chosen
-on the validation users of the first training, and kept; cold users are used only for the final evaluation.
+on the validation users of each training, except on `CHOSEN_ONCE`; cold users are used only for the final evaluation.
 Renews docs/results/NAME.json and docs/images/NAME-*.svg.
 """
 
@@ -14,13 +13,14 @@ from __future__ import annotations
 
 import resource
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import typer
-from result_files import read_results, write_results
+from result_files import write_results
 
 from firstday.cli.printing import print_results
 from firstday.config import Config, suit_config
@@ -30,13 +30,12 @@ from firstday.data.splits.holdout import protocol_of
 from firstday.datasets import dataset_names, load_source
 from firstday.evaluation.comparisons import plot_cut_offs, plot_day_one_sizes
 from firstday.evaluation.plots import standalone
+from firstday.evaluation.results import Results
 from firstday.evaluation.run import evaluate
 from firstday.evaluation.slices import REFERENCE
 from firstday.lab.simulate.simulation_settings import SimulationSettings
 from firstday.lab.simulate.tables import simulate
-from firstday.methods.popularity import RECENT
 from firstday.progress import open_progress
-from firstday.recommend.spec import PAPER_SEGMENT
 from firstday.recommend.support import searched_names
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -46,6 +45,8 @@ SERVICES = {
     SERIES: SimulationSettings(n_users=6_000, n_items=8_000, days=150, series=True),
 }
 """Simulated services."""
+CHOSEN_ONCE = ("deezer-europe",)
+"""Datasets on which a search takes an hour: options are chosen with the first seed."""
 
 
 def main(
@@ -53,12 +54,11 @@ def main(
     only: list[str] = [],
     seeds: int = 5,
     cut_offs: int | None = None,
-    on_record: list[str] = [],
     out: Path = DOCS,
 ) -> None:
-    """Evaluate datasets, by default all in `data`; `on_record` names baselines that keep their earlier options."""
+    """Evaluate datasets, by default all in `data`."""
     for name, copy in find_sets(only, data).items():
-        evaluate_set(name, copy, seeds, cut_offs, on_record, out)
+        evaluate_set(name, copy, seeds, cut_offs, out)
 
 
 def find_sets(names: Sequence[str], data: Sequence[Path]) -> dict[str, Path | None]:
@@ -85,36 +85,35 @@ def open_set(name: str, copy: Path | None) -> tuple[Dataset, Config]:
     return load(name, path=copy, config=config), config
 
 
-def evaluate_set(
-    name: str, copy: Path | None, seeds: int, cut_offs: int | None, on_record: Sequence[str], out: Path
-) -> None:
+def evaluate_set(name: str, copy: Path | None, seeds: int, cut_offs: int | None, out: Path) -> None:
     """Evaluate one dataset with its preset; write results and plots."""
     began = perf_counter()
     dataset, config = open_set(name, copy)
     if cut_offs:
         config = config.override("registration.cut_offs", cut_offs)
-    recent = [RECENT.name] if protocol_of(dataset, config) == "registration" else []
-    rivals = (*searched_names(), PAPER_SEGMENT, *recent)
-    file = out / "results" / (f"{name}-clock.json" if name == SIMULATED else f"{name}.json")
-    record = {rival: read_results(file)["options"][rival]["by_seed"][0]["options"] for rival in on_record}
-    config = config.override("plugins", {**config.plugins, **record})
+    has_clock = protocol_of(dataset, config) == "registration"
     with open_progress() as progress:
         results = evaluate(
             dataset,
             config,
             all_strategies=True,
             baselines=True,
-            tune_once=True,
-            n_seeds=1 if recent else seeds,
-            against=(REFERENCE, "auto", *rivals),
+            tune_once=name in CHOSEN_ONCE,
+            n_seeds=1 if has_clock else seeds,
+            against=("auto", REFERENCE, *searched_names()),
             progress=progress,
         )
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print_results(results)
-    file.parent.mkdir(parents=True, exist_ok=True)
+    facts = {"seconds": round(perf_counter() - began, 1), "peak_mib": round(peak_mib)}
+    write_set(results, facts, f"{name}-clock" if name == SIMULATED else name, out)
+
+
+def write_set(results: Results, facts: Mapping[str, Any], stem: str, out: Path) -> None:
+    """Write the results of one dataset, with other facts, and plots."""
+    (out / "results").mkdir(parents=True, exist_ok=True)
     (out / "images").mkdir(exist_ok=True)
-    content = {**results.to_json(), "seconds": round(perf_counter() - began, 1), "peak_mib": round(peak_mib)}
-    write_results(content, file)
+    write_results({**results.to_json(), **facts}, out / "results" / f"{stem}.json")
     ours = replace(results, figures=tuple(of for of in results.figures if of.strategy not in searched_names()))
     plots = {
         "strategies": ours.plot_strategies(),
@@ -123,7 +122,7 @@ def evaluate_set(
     }
     for kind, svg in plots.items():
         if svg is not None:
-            (out / "images" / f"{file.stem}-{kind}.svg").write_text(standalone(svg), encoding="utf-8")
+            (out / "images" / f"{stem}-{kind}.svg").write_text(standalone(svg), encoding="utf-8")
 
 
 if __name__ == "__main__":

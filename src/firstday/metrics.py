@@ -56,11 +56,15 @@ def _ratio(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its 95 % confidence interval, in the unit of the values."""
+    """A mean with its 95 % confidence interval, in the unit of the values.
+
+    `p` is the two-sided p-value of a mean of zero, by Student's t over the units of the interval; None for one unit.
+    """
 
     mean: float
     low: float
     high: float
+    p: float | None = None
 
 
 def bootstrap_mean(values: np.ndarray, users: np.ndarray) -> Interval:
@@ -93,8 +97,11 @@ def bootstrap_ratios(values: np.ndarray, denominators: np.ndarray, users: np.nda
         times_drawn = np.stack([np.bincount(row, minlength=n_users) for row in sample]).astype(np.float64)
         resampled[start : start + step] = times_drawn @ sums
     positive = resampled[resampled[:, -1] > 0]  # a resample without hits has no ratio
-    bounds = np.quantile(positive[:, :-1] / positive[:, -1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    return make_intervals(values.mean(axis=0) / denominators.mean(), *bounds)
+    low, high = np.quantile(positive[:, :-1] / positive[:, -1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    ratios = values.mean(axis=0) / denominators.mean()
+    if n_users == 1:
+        return make_intervals(ratios, low, high)
+    return make_intervals(ratios, low, high, _test_zero(*cluster_errors(values, denominators, users), n_users))
 
 
 def ratio_intervals(
@@ -113,11 +120,33 @@ def ratio_intervals(
 
     ratios, errors = cluster_errors(values, denominators, cohorts)
     half_width = t.ppf((1 + LEVEL) / 2, n_cohorts - 1) * errors
-    return make_intervals(ratios, ratios - half_width, ratios + half_width)
+    return make_intervals(ratios, ratios - half_width, ratios + half_width, _test_zero(ratios, errors, n_cohorts))
+
+
+def _test_zero(means: np.ndarray, errors: np.ndarray, n_units: int) -> np.ndarray:
+    """Return the two-sided p-value of a zero mean, by Student's t; without an error, a mean that is not zero has 0."""
+    from scipy.stats import t
+
+    ratios = np.divide(np.abs(means), errors, out=np.where(means == 0, 0, np.inf), where=errors > 0)
+    return np.asarray(2 * t.sf(ratios, n_units - 1))
+
+
+def adjust_holm(p_values: np.ndarray) -> np.ndarray:
+    """Return p-values of several tests, adjusted for their number, shape (n,).
+
+    References
+    ----------
+    S. Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of Statistics, 1979.
+    """
+    order = np.argsort(p_values, kind="stable")
+    adjusted = np.empty(len(p_values))
+    n_left = np.arange(len(p_values), 0, -1)
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(p_values[order] * n_left))
+    return adjusted
 
 
 def make_intervals(*columns: np.ndarray) -> list[Interval]:
-    """Zip means, lower and upper bounds into one interval per column."""
+    """Zip means, lower and upper bounds, and p-values if there are any, into one interval per column."""
     return [Interval(*column_values) for column_values in np.stack(columns, axis=1).tolist()]
 
 

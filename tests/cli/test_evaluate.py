@@ -33,9 +33,10 @@ def test_evaluate_prints_a_table_and_writes_json_and_report(
     rows = {row["strategy"]: row for row in found["results"]}
     without_data = {"friends", *OF_CLOCKS}  # nobody has any friends, and nothing has a time
     assert set(rows) == set(strategies_with(load_config(settings))) - without_data
-    difference = rows["popular"]["precision"] - rows["segment"]["precision"]
-    assert rows["popular"]["minus_segment"] == pytest.approx(difference, abs=2e-4)
-    assert set(rows["popular"]["against"]) == {"segment"}
+    best = found["best_single"]["precision"]
+    difference = rows["popular"]["precision"] - rows[best]["precision"]
+    assert rows["popular"]["against"][best]["difference"] == pytest.approx(difference, abs=2e-4)
+    assert set(rows["popular"]["against"]) == set(found["best_single"].values()) - {"popular"}
     assert rows["popular"]["routes"] == {"popular": 1.0}
     assert set(rows["segment"]["by_group"]) == {"age", "country", "gender"}
     page = report.read_text()
@@ -73,7 +74,7 @@ def test_baselines_are_in_help_and_evaluated_with_strategies(run: Run, tables: P
     assert "NDCG@10" in done.stdout
     assert "P / user_user" in done.stdout
     told = " ".join(done.stdout.split())
-    assert re.search(r"user_user: best of \d+ combinations on validation users: min_items \d+, rarity ", told)
+    assert re.search(r"user_user: best on validation users, \d+ trials in all: min_items \d+; rarity ", told)
     assert "…" not in done.stdout
 
 

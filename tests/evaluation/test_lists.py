@@ -32,7 +32,7 @@ def test_strategies_are_compared_with_any_reference() -> None:
     assert results.get("segment", "precision_minus:popular").mean == pytest.approx(100 * (segment - popular).mean())
     assert results.get("segment", "precision_ratio:popular").mean == pytest.approx(segment.mean() / popular.mean())
     assert results.find("popular", "precision_minus:segment") is not None
-    assert results.find("popular", "precision_ratio:segment") is None
+    assert results.find("segment", "precision_ratio:personal") is None
 
 
 def test_ratios_are_paired() -> None:

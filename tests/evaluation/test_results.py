@@ -42,10 +42,12 @@ def test_the_json_has_precision_by_cut_off() -> None:
 def test_the_table_is_one_long_frame() -> None:
     results = evaluate_tiny()
     frame = results.to_frame()
-    assert frame.columns == ["strategy", "metric", "slice", "mean", "low", "high", "n"]
+    assert frame.columns == ["strategy", "metric", "slice", "mean", "low", "high", "p", "n"]
     assert len(frame) == len(results.figures) == len(frame.unique(["strategy", "metric", "slice"]))
     (row,) = frame.filter(strategy="popular", metric="precision", slice="nothing_done").rows()
-    assert row == ("popular", "precision", "nothing_done", *(pytest.approx(x) for x in (200 / 3, 175 / 3, 75)), 4)
+    *facts, p, n = row
+    assert facts == ["popular", "precision", "nothing_done", *(pytest.approx(x) for x in (200 / 3, 175 / 3, 75))]
+    assert (0 < p < 0.1, n) == (True, 4)  # two users
     assert frame.filter(strategy="popular", metric="precision")["slice"].to_list() == [
         "all", *(f"day_one_size={size}" for size in ("0", "1-3", "4+", "4-9")), "nothing_done", "friends_only",
         "seed=0", "seed=1", "age=any age", "age=not known", "country=FR", "country=not known",

@@ -19,13 +19,13 @@ from firstday.errors import ConfigError
 from firstday.evaluation.run import OF_CLOCKS, SIMPLE, evaluate
 from firstday.features.signal_batch import SignalBatch
 from firstday.features.signals import Signals
-from firstday.methods.precision import measure_folds
+from firstday.methods.precision import measure_own
 from firstday.model.trained_model import TrainedModel
 from firstday.progress import no_progress
 from firstday.recommend.answers import answer_query
 from firstday.recommend.dataset_query import cohort_query
 from firstday.recommend.fold import Fold
-from firstday.recommend.query import Query
+from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_method, register
 from firstday.recommend.spec import PAPER_SEGMENT, Method, OptionSearch, StrategySpec, UseData
@@ -99,7 +99,11 @@ def test_an_item_that_nobody_uses_says_nothing_and_every_other_one_does(tuned: F
 def test_the_best_of_the_grid_for_validation_users_is_kept(tuned: FitResult, world: Dataset, split: Split) -> None:
     fold = Fold(cohort_query(tuned.recommender, world, split.validation, K), split.validation.truth)
     for name, tuning in tuned.tunings.items():
-        assert tuning.precision == pytest.approx(100 * measure_folds([fold], name).mean())
+        precisions, own = measure_own([fold], name)
+        assert tuning.precision == pytest.approx(100 * (precisions * own).mean())
+        assert 0 < own.mean() < 1  # some have no items
+        best = max(tuning.trials, key=lambda trial: trial["precision"])
+        assert best == {**tuning.options, "precision": tuning.precision, "answered": 100 * own.mean()}
         assert tuning.n_users == len(split.validation)
         assert min(tuning.fit_seconds, tuning.tune_seconds) > 0
         for option, value in tuning.options.items():
@@ -121,6 +125,13 @@ class Oracle:
 
 
 TRUTH: list[SparseRows] = []
+
+
+@dataclass(frozen=True)
+class Shy:
+    """Answers everybody or nobody."""
+
+    silent: bool
 
 
 @pytest.mark.usefixtures("fresh_registry")
@@ -166,7 +177,46 @@ def test_each_combination_is_tried_and_the_first_of_the_best_chosen(
     assert model.learned["oracle"] == fold.model.learned["oracle"] == Oracle(5)
     # For validation users, and in the end.
     assert tried == [(5, "b")] * 2
-    assert tunings["oracle"].n_tried == 1
+    assert len(tunings["oracle"].trials) == 1
+
+
+@pytest.mark.usefixtures("fresh_registry")
+def test_an_option_that_answers_fewer_users_counts_their_lists_as_misses(
+    world: Dataset, split: Split, recommender: Recommender
+) -> None:
+    """Silence would give everybody the fallback's list, which hits; own lists by popularity backwards hit less."""
+
+    def recommend(query: Query) -> Answer:
+        is_silent = query.learned("shy").silent
+        scores = -query.model.everyone.counts.column_sums().astype(np.float32)
+        return query.rank_scores(
+            lambda rows: np.tile(scores, (len(rows), 1)), "shy", np.full(query.n_users, not is_silent)
+        )
+
+    search = OptionSearch(grid={"silent": (True, False)}, prepare=lambda _data: Shy)
+    register(StrategySpec(name="shy", recommend=recommend, describe="Says little.", value=Shy, search=search))
+    model = replace(recommender.model, config=recommender.model.config.override("methods", ("shy",)))
+    fold = Fold(cohort_query(recommender, world, split.validation, K), split.validation.truth)
+    _, _, tunings = search_options([fold], model, no_progress, world, split)
+    tuning = tunings["shy"]
+    assert not tuning.options["silent"]
+    assert {trial["silent"]: trial["answered"] for trial in tuning.trials} == {True: 0, False: 100}
+    assert min(trial["precision"] for trial in tuning.trials) == 0
+
+
+def test_a_search_begins_at_the_options_of_the_cut_off_before(tuned: FitResult, world: Dataset, split: Split) -> None:
+    ease = find_method("ease")
+    assert isinstance(ease, StrategySpec)
+    assert ease.search is not None
+    grid = {"regularization": (1.0, 10.0, 100.0, 1000.0, 10_000.0), "dropout": (0.0, 0.5, 0.9)}
+    start = {"regularization": (1.0,), "dropout": (0.0,)}
+    wide = replace(ease, search=replace(ease.search, grid=grid, start=start))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("firstday.training.option_search.learners_of", lambda _config: (wide,))
+        fold = Fold(cohort_query(tuned.recommender, world, split.validation, K), split.validation.truth)
+        first = {"min_items": 1, "regularization": 1000.0, "dropout": 0.5}
+        _, _, tunings = search_options([fold], tuned.model, no_progress, world, split, {"ease": first})
+    assert first.items() <= tunings["ease"].trials[0].items()
 
 
 def test_options_of_the_configuration_are_not_searched() -> None:
@@ -243,8 +293,10 @@ def test_a_choice_at_an_edge_of_the_grid_is_reported() -> None:
     tuning = Tuning(grid, dict(zip(grid, (64, 5.0, 2.0, "a"), strict=True)), 51.0, 5, 0.1, 2.0)
     elsewhere = replace(tuning, options=dict(zip(grid, (32, 10.0, 2.0, "a"), strict=True)))
     assert describe_choices((tuning, elsewhere, tuning)) == [
-        "dimensions 64 (highest of the grid), confidence 5.0 (lowest of the grid), regularization 2.0, name a",
-        "dimensions 32, confidence 10.0 (highest of the grid), regularization 2.0, name a",
+        "dimensions 64 (highest of the grid), 32",
+        "confidence 5.0 (lowest of the grid), 10.0 (highest of the grid)",
+        "regularization 2.0",
+        "name a",
     ]
     assert tuning.to_json()["edges"] == {"dimensions": "highest", "confidence": "lowest"}
 
@@ -269,22 +321,21 @@ def test_what_cold_users_did_changes_no_choice(
 
 def test_baselines_are_tuned_and_evaluated_like_strategies(world: Dataset, small_grids: None) -> None:
     config = brief_config()
-    results = evaluate(world, config, n_seeds=2, k=K, against=["segment", "ease"])
+    results = evaluate(world, config, strategies=["ease"], n_seeds=2, k=K, against=["segment", "ease"])
     values = json.loads(json.dumps(results.to_json()))
     (popular,) = (row for row in values["results"] if row["strategy"] == "popular")
-    assert set(popular["against"]) == {"segment", "ease"}
+    assert set(popular["against"]) == {"segment", "ease", *results.best_single.values()} - {"popular"}
     assert set(values["options"]) == {"ease"}
     ease = values["options"]["ease"]
     grid = {"min_items": DATA_GRID["min_items"], **SMALL["ease"]}
     assert {name: tuple(tried) for name, tried in ease["grid"].items()} == grid
-    assert ease["chosen_on"] == "validation users of each seed"
-    assert [seed["seed"] for seed in ease["by_seed"]] == [SEED, SEED + 1]
-    once = evaluate(world, config, n_seeds=2, k=K, tune_once=True)
+    assert ease["chosen_in"] == "each run"
+    assert [run["seed"] for run in ease["runs"]] == [SEED, SEED + 1]
+    once = evaluate(world, config, strategies=["ease"], n_seeds=2, k=K, tune_once=True)
     first, second = once.tunings["ease"]
     assert first.grid == grid
     assert second.grid == {name: (value,) for name, value in first.options.items()}
-    assert describe_choices((first, second)) == [first.describe()]
-    assert once.to_json()["options"]["ease"]["chosen_on"] == "validation users of the first seed"
+    assert once.to_json()["options"]["ease"]["chosen_in"] == "the first run"
 
 
 def test_all_baselines_are_asked_for_at_once(world: Dataset, small_grids: None) -> None:
@@ -300,8 +351,11 @@ def test_references_must_be_among_the_strategies(world: Dataset) -> None:
         evaluate(world, against=["user_user"])
 
 
-def test_the_lists_of_segments_lean_on_everyone_as_validation_users_say(tiny: Recommender) -> None:
+def test_the_lists_of_segments_lean_on_everyone_as_validation_users_say(
+    tiny: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Segment 1 has i4 first; with twenty average users beside its two, i3."""
+    monkeypatch.setattr("firstday.methods.precision.MEASURED_LENGTHS", (1,))
     batch, _ = tiny.model.catalogue.read([Signals(age=40, country="DE")])
 
     def choose(item: int, **fixed: float) -> TrainedModel:

@@ -84,13 +84,13 @@ def evaluate(
         ),
     ] = False,
     tune_once: Annotated[
-        bool, typer.Option(help="Tune strategy options on the first seed only, and reuse them for all seeds.")
+        bool, typer.Option(help="Tune strategy options on the first seed or cut-off only, and reuse them for all.")
     ] = False,
     against: Annotated[
         list[str] | None,
         typer.Option(
-            help="Reference strategy to compare the others with, repeatable (default: the simple strategy with the "
-            "highest precision; segment with --all). The table shows the first, the JSON all."
+            help="Reference strategy to compare the others with, repeatable (default: the best single method). The "
+            "table shows the first, the JSON all."
         ),
     ] = None,
     item: ItemOption = None,
@@ -119,7 +119,7 @@ def evaluate(
 ) -> None:
     """Train on established users and evaluate lists for new users: of auto, of simple strategies, and of others.
 
-    The simple strategies are popular, group, segment, ease and, if the log has a clock, latest, trending and recent.
+    The simple strategies are popular, group, segment, edlae and, if the log has a clock, latest, trending and recent.
 
     Example: firstday evaluate movielens-100k --seeds 5 --json results.json --report report.html
 

@@ -14,6 +14,7 @@ from rich.markup import escape
 from firstday.evaluation.comparisons import compare_datasets, compare_sizes, describe_lists, describe_tunings
 from firstday.evaluation.results import HEAD_METRICS, UNKNOWN_VECTORS, Results
 from firstday.evaluation.text_table import Table, write_line
+from firstday.evaluation.verdicts import MEANING
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.model_card import tabulate_quality
 
@@ -78,6 +79,7 @@ def print_results(results: Results) -> None:
         f"{results.describe_users()} Precision is hits / {rule}. Brackets: 95 % interval over {results.units}; "
         "differences are paired by user."
     )
+    print_line(f"{MEANING[0].upper()}{MEANING[1:]}")
     for sentence in results.describe_motion():
         print_line(sentence)
     if results.precomputed:

@@ -126,8 +126,8 @@ def describe_tunings(results: Results) -> list[str]:
     for name, tunings in results.tunings.items():
         if tunings[0].grid:
             choices = "; ".join(describe_choices(tunings))
-            n_tried = tunings[0].n_tried
-            sentences.append(f"{name}: best of {n_tried} combinations on validation users: {choices}.")
+            n_tried = sum(len(tuning.trials) for tuning in tunings)
+            sentences.append(f"{name}: best on validation users, {n_tried} trials in all: {choices}.")
     return sentences
 
 

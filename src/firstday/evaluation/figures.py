@@ -13,6 +13,8 @@ import numpy as np
 from firstday.evaluation.results import (
     COMPARED,
     DEVIATIONS,
+    JUDGED,
+    MARGIN_NAME,
     MINUS_NAME,
     MINUS_OTHERS,
     OF_ALL,
@@ -20,7 +22,8 @@ from firstday.evaluation.results import (
     ROUTE_PREFIX,
     Figure,
 )
-from firstday.evaluation.slices import ALL, BASELINE, MIN_USERS, N_TENTHS, REFERENCE, TENTH, group_slice, to_shares
+from firstday.evaluation.slices import ALL, MIN_USERS, N_TENTHS, TENTH, group_slice, to_shares
+from firstday.evaluation.verdicts import MARGIN
 from firstday.metrics import (
     HEAD,
     LEVEL,
@@ -34,7 +37,7 @@ from firstday.metrics import (
     ratio_intervals,
 )
 from firstday.recommend.registry import is_plugin
-from firstday.recommend.spec import FALLBACKS
+from firstday.recommend.spec import is_own
 from firstday.segment.segments import ItemCounts
 from firstday.sparse import SparseRows
 
@@ -57,10 +60,6 @@ class Scores:
     def is_evaluated(self) -> np.ndarray:
         """Mask of users with a precision: those who used an item that existed at training, bool, shape (n_users,)."""
         return ~np.isnan(self.metrics["precision"])
-
-    def is_own(self, strategy: str) -> np.ndarray:
-        """Mask of users with the strategy's own list instead of a fallback's, bool, shape (n_users,)."""
-        return (self.routes == strategy) | ~np.isin(self.routes, FALLBACKS)
 
     def count_items(self, n_items: int) -> np.ndarray:
         """Count the lists of evaluated users that have each item, int64, shape (n_items,)."""
@@ -110,7 +109,7 @@ def make_figures(
     *,
     slices: Mapping[str, np.ndarray],
     groups: Mapping[str, Mapping[str, np.ndarray]],
-    against: Sequence[str] = (REFERENCE,),
+    against: Sequence[str],
 ) -> Iterator[Figure]:
     """Compute all figures, over the users who have each metric; those of a slice share the same resamples of users.
 
@@ -181,15 +180,18 @@ def _measure_columns(
 
 
 def _subtract(columns: Columns, names: Sequence[str], against: Sequence[str]) -> dict[tuple[str, str], np.ndarray]:
-    """Return the per-user differences to the references; for a plug-in, to every other strategy."""
+    """Return the per-user differences to the references, also plus `MARGIN`; for a plug-in, to every other strategy."""
     differences = {}
     for name in names:
-        references = (REFERENCE, BASELINE, *against, *(names if is_plugin(name) else ()))
+        references = (*against, *(names if is_plugin(name) else ()))
         for reference in dict.fromkeys(references):
             for metric in COMPARED:
                 if reference != name and (reference, metric) in columns:
                     difference = columns[name, metric] - columns[reference, metric]
                     differences[name, f"{metric}{MINUS_NAME}{reference}"] = difference
+                    if metric in JUDGED:
+                        gain = difference + MARGIN * columns[reference, metric]
+                        differences[name, f"{metric}{MARGIN_NAME}{reference}"] = gain
     return differences
 
 
@@ -227,10 +229,9 @@ def _describe_lists(strategy: str, scores: Sequence[Scores], tenths: Sequence[np
     n = len(routes)
     means = [[score.metrics[metric][score.is_evaluated] for metric in METRICS] for score in scores]
     deviations = [deviations_of_fifths(np.stack(columns, axis=1)) for columns in means]
-    is_own = np.concatenate([score.is_own(strategy)[score.is_evaluated] for score in scores])
     n_lists = [score.count_items(len(of_items)) for score, of_items in zip(scores, tenths, strict=True)]
     values = dict(zip(DEVIATIONS, np.mean(deviations, axis=0).tolist(), strict=True))
-    values["user_coverage"] = 100 * float(is_own.mean())
+    values["user_coverage"] = 100 * float(is_own(routes, strategy).mean())
     values["catalogue_coverage"] = 100 * float(np.mean([(n > 0).mean() for n in n_lists]))
     values["ms_per_user"] = 1000 * sum(score.seconds for score in scores) / sum(len(score.routes) for score in scores)
     for route, count in Counter(routes.tolist()).items():

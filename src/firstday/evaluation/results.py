@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from firstday.evaluation.slices import (
     size_slice,
 )
 from firstday.evaluation.text_table import Table, write_cell, write_line, write_signed
+from firstday.evaluation.verdicts import judge
 from firstday.metrics import HEAD, METRICS, MIN_COHORTS, Interval, PrecisionRule, ratio_intervals
 from firstday.recommend.segment_description import SegmentRow
 from firstday.training.option_search import Tuning
@@ -45,7 +47,10 @@ OF_ALL = {"precision": "precision_all", "recall": "recall_all", HEAD_METRICS[0]:
 """Names of metrics over all later uses of all newcomers."""
 COMPARED = ("precision", HEAD_METRICS[0], OF_ALL["precision"], OF_ALL[HEAD_METRICS[0]])
 """Metrics of which differences are computed."""
+JUDGED = COMPARED[:2]
+"""Metrics of which differences are judged."""
 MINUS_NAME = "_minus:"
+MARGIN_NAME = "_not_worse:"
 MINUS = f"precision{MINUS_NAME}"
 HEAD_MINUS = f"{HEAD_METRICS[0]}{MINUS_NAME}"
 MINUS_OLDER = "_minus_older_model"
@@ -89,6 +94,8 @@ class Figure:
         ``precision_minus:NAME``             paired difference in precision to the strategy NAME, in points; also of
                                              ``precision_at_10``, ``precision_all`` and ``precision_all_at_10``, of
                                              which the last two are by slice
+        ``precision_not_worse:NAME``         this difference plus 5 % of the precision of NAME, in points: positive if a
+                                             larger loss is excluded; also of ``precision_at_10``
         ``precision_ratio:NAME``             ratio of mean precision to that of NAME, 1 for equals
         ``precision_minus_others``           for a profile group: difference to all users outside it, in points;
                                              intervals are simultaneous over all groups (Bonferroni)
@@ -120,6 +127,8 @@ class Figure:
         The figure.
     low, high
         Its 95 % interval; None if it has none.
+    p
+        Two-sided p-value of a figure of zero, see `Interval`.
     n
         Number of users. A user who is cold in several seeds counts once per seed, but only once in a profile group.
     """
@@ -130,6 +139,7 @@ class Figure:
     mean: float
     low: float | None = None
     high: float | None = None
+    p: float | None = None
     n: int = 0
 
     @property
@@ -151,6 +161,9 @@ class Results:
         Length of the lists.
     reference
         Strategy that tables and reports compare the others with.
+    best_single
+        Method with the highest precision at each length, by metric. `auto` and `blend`, which combine others, are not
+        among them, and neither are plug-ins.
     seeds
         The seeds.
     divide_by
@@ -166,7 +179,7 @@ class Results:
     notes
         Decisions of the protocol about the data, for the first seed.
     tunings
-        How each tuned baseline's options were chosen, one entry per seed.
+        How each tuned baseline's options were chosen, one entry per seed and cut-off.
     groups
         Labels of the groups of each profile column; their slices are named by `group_slice`.
     items_by_popularity, used_by_popularity
@@ -193,6 +206,7 @@ class Results:
     protocol: str
     k: int
     reference: str
+    best_single: Mapping[str, str]
     seeds: tuple[int, ...]
     n_warm: int
     n_cold: int
@@ -379,12 +393,47 @@ class Results:
         return Table(title, rows, self.leader).select("strategy", *filled)
 
     def compare_strategies(self) -> Table:
-        """Tabulate precision, recall and NDCG, also at 10, and the difference to the reference."""
+        """Tabulate precision, recall and NDCG, also at 10, and the difference to the reference with its verdicts."""
         metrics = dict(zip((f"P@{HEAD}", f"NDCG@{HEAD}"), HEAD_METRICS, strict=True))
         metrics |= {f"{SHORT[metric]}@{self.k}": metric for metric in METRICS}
         metrics[f"P@{self.k} minus {self.reference}"] = f"{MINUS}{self.reference}"
         columns = {heading: (metric, ALL) for heading, metric in metrics.items()}
-        return self.tabulate(f"{self.dataset}: means over cold users, in %", columns)
+        table = self.tabulate(f"{self.dataset}: means over cold users, in %", columns)
+        if not self.verdicts:
+            return table
+        rows = [{**row, self.judged_heading: self._write_verdicts(row["strategy"])} for row in table.rows]
+        return replace(table, rows=rows, words=(self.judged_heading,))
+
+    @property
+    def judged_heading(self) -> str:
+        """Heading of the column with the verdicts."""
+        lengths = f"P@{HEAD}, P@{self.k}" if self.has_head else f"P@{self.k}"
+        return f"{lengths} than {self.reference}"
+
+    def _write_verdicts(self, strategy: str) -> str:
+        of_metrics = [self.verdicts.get((strategy, metric, self.reference)) for metric in reversed(JUDGED)]
+        return ", ".join(filter(None, of_metrics))
+
+    @cached_property
+    def verdicts(self) -> Mapping[tuple[str, str, str], str]:
+        """Words on each strategy, metric and other strategy; those on one other strategy are corrected together."""
+        verdicts = {}
+        references = dict.fromkeys(figure.metric.partition(MARGIN_NAME)[2] for figure in self.figures)
+        for reference in filter(None, references):
+            keys = [(name, metric) for name in self.strategies for metric in JUDGED]
+            compared = {key: values for key in keys if (values := self.compare_with(*key, reference))}
+            if compared:
+                words = judge(*np.array([*compared.values()]).T)
+                verdicts |= {(*key, reference): word for key, word in zip(compared, words, strict=True)}
+        return verdicts
+
+    def compare_with(self, strategy: str, metric: str, reference: str) -> tuple[float, float, float] | None:
+        """Return the difference to a reference and its p-values, see `judge`; None if they were not measured."""
+        difference = self.find(strategy, f"{metric}{MINUS_NAME}{reference}")
+        margin = self.find(strategy, f"{metric}{MARGIN_NAME}{reference}")
+        if difference is None or margin is None or difference.p is None or margin.p is None:
+            return None
+        return difference.mean, difference.p, margin.p / 2 if margin.mean > 0 else 1 - margin.p / 2
 
     def compare_all_uses(self) -> Table:
         """Tabulate precision and recall over all later uses of all newcomers, also by age of the model in days."""
@@ -449,6 +498,7 @@ class Results:
             "k": self.k,
             "seeds": list(self.seeds),
             "precision_convention": "hits / min(K, relevant)" if self.divide_by == "min" else "hits / K",
+            "best_single": dict(self.best_single),
             "n_warm": self.n_warm,
             "n_cold": self.n_cold,
             "fit_seconds": round(self.fit_seconds, 2),
@@ -477,8 +527,6 @@ class Results:
             values |= self._all_uses_json(find)
         values |= {metric: _mean(find(metric)) for metric in PLAIN_METRICS}
         values |= self._slices_json(find)
-        if difference := find(f"{MINUS}{REFERENCE}"):
-            values |= with_ends(f"minus_{REFERENCE}", difference)
         values["against"] = self._against_json(name)
         routes = sorted(self.split_metric(name, ROUTE_PREFIX).items())
         values["routes"] = {route: round(figure.mean / 100, 4) for route, figure in routes}
@@ -527,10 +575,16 @@ class Results:
         """Return the differences and ratios of one strategy to each reference as JSON values."""
         against: dict[str, Any] = {}
         for other, ratio in self.split_metric(name, RATIO).items():
-            difference = self.find(name, f"{MINUS}{other}")
-            against[other] = with_ends("difference", difference) | with_ends("ratio", ratio)
-            if self.has_head:
-                against[other] |= with_ends("difference_at_10", self.find(name, f"{HEAD_MINUS}{other}"))
+            against[other] = with_ends("ratio", ratio)
+            for metric, suffix in zip(JUDGED, ("", "_at_10"), strict=True):
+                key = f"difference{suffix}"
+                difference = self.find(name, f"{metric}{MINUS_NAME}{other}")
+                if difference is not None:
+                    against[other] |= with_ends(key, difference)
+                if compared := self.compare_with(name, metric, other):
+                    of_difference, of_margin = (float(f"{p:.4g}") for p in compared[1:])
+                    against[other] |= {f"{key}_p": of_difference, f"not_worse{suffix}_p": of_margin}
+                    against[other][f"verdict{suffix}"] = self.verdicts[name, metric, other]
         return against
 
     def _gap_json(self) -> dict[str, Any] | None:
@@ -551,14 +605,17 @@ class Results:
         }
 
     def _tuning_json(self, tunings: tuple[Tuning, ...]) -> dict[str, Any]:
-        """Return the tuning of one baseline as JSON values."""
-        by_seed = [{"seed": seed, **tuning.to_json()} for seed, tuning in zip(self.seeds, tunings, strict=True)]
-        users = "each seed" if tunings[-1].grid == tunings[0].grid else "the first seed"
+        """Return the tuning of one baseline as JSON values, a run for each seed and cut-off."""
+        moments = [cut_off["at"] for cut_off in self.cut_offs] or [None]
+        runs = [
+            {"seed": seed, "cut_off": moment, **tuning.to_json()}
+            for (seed, moment), tuning in zip(product(self.seeds, moments), tunings, strict=True)
+        ]
         return {
-            "chosen_on": f"validation users of {'the first cut-off' if self.cut_offs else users}",
+            "chosen_in": "each run" if tunings[-1].grid == tunings[0].grid else "the first run",
             "grid": {name: list(values) for name, values in tunings[0].grid.items()},
             "fit_seconds": round(sum(tuning.fit_seconds for tuning in tunings) / len(tunings), 3),
-            "by_seed": by_seed,
+            "runs": runs,
         }
 
 

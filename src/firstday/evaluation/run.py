@@ -22,10 +22,9 @@ from firstday.engine.protocol import read_target_uses
 from firstday.errors import LOADED, ConfigError, DataError, expect
 from firstday.evaluation.arrivals import measure_arrivals, query_cold_users
 from firstday.evaluation.figures import Scores, make_figures, measure_lists, measure_novelty
-from firstday.evaluation.results import MINUS_OLDER, OF_ALL, OLDER_BY, Results
+from firstday.evaluation.results import JUDGED, MINUS_OLDER, OF_ALL, OLDER_BY, Results
 from firstday.evaluation.slices import (
     N_TENTHS,
-    REFERENCE,
     count_by_part,
     divide_by_use,
     read_profiles,
@@ -48,14 +47,16 @@ from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_strategy, is_plugin, register, restored, strategy_names
 from firstday.recommend.rules.list_rules import NO_RULES, Rules, check_rules, compile_rules
 from firstday.recommend.segment_description import SegmentRow, describe_segments
-from firstday.recommend.spec import PAPER_SEGMENT, Method, Strategy
+from firstday.recommend.spec import PAPER_SEGMENT, Method, Strategy, is_own
 from firstday.recommend.support import check_strategies, searched_names, strategies_with, with_methods_of
 from firstday.tables.schema import DAY_US
 from firstday.training.fit import fit
 from firstday.training.option_search import Tuning
 
-SIMPLE = ("recent", "trending", "latest", "popular", "group", "segment", "ease")
-"""The simple strategies: `evaluate` compares with the one that has the highest precision."""
+SIMPLE = ("recent", "trending", "latest", "popular", "group", "segment", "edlae")
+"""The simple strategies, which are always evaluated."""
+COMBINED = ("auto", "blend")
+"""Strategies that combine others, and so are no single method."""
 OF_CLOCKS = SIMPLE[:3]
 """Simple strategies that need a log with times."""
 
@@ -127,7 +128,7 @@ def evaluate(
     """Train on warm users and evaluate `auto`, the simple strategies and others on cold users.
 
     The simple strategies are `recent`, `trending` and `latest` (under `registration`), `popular`, `group`, `segment`
-    and `ease`.
+    and `edlae`.
 
     With registration times, a model is trained at each of several cut-offs on the log before it. It is evaluated on the
     newcomers up to the next cut-off (`registration.cut_offs`): `precision` on what existed when the model was trained,
@@ -147,9 +148,10 @@ def evaluate(
     baselines
         Whether to add all strategies with options to search, and the paper's own system as in the article.
     tune_once
-        Whether to reuse the options chosen on the first seed's validation users for every seed. This is much faster,
-        but favours methods with options, because some of these users are cold users of other seeds. With cut-offs,
-        options are always those chosen at the first one.
+        Whether to reuse the options chosen on the validation users of the first seed or cut-off for all others. This is
+        faster, but with seeds it favours methods with options, because some of these users are cold users of other
+        seeds. By default, options are chosen anew each time; from the second cut-off on, the search begins at the
+        options of the cut-off before.
     n_seeds
         Number of seeds, starting at `config.seed`.
     k
@@ -159,9 +161,9 @@ def evaluate(
         Denominator of precision: hits / min(k, number of relevant items) as in the paper (``min``), or hits / k
         (``k``).
     against
-        Reference strategies for differences and ratios of precision; by default the simple one with the highest
-        precision, and `segment` with `all_strategies`. Third-party methods also get the difference to every other
-        strategy.
+        Reference strategies for differences and ratios of precision, in addition to the best single method
+        (`Results.best_single`) at each length. The tables show the first. Third-party methods also get the difference
+        to every other strategy.
     rules
         The service's own rules, which all lists obey. Relevant items remain all those that the user went on to use.
 
@@ -196,7 +198,7 @@ def evaluate(
         )
     return join_runs(
         runs,
-        against or ([REFERENCE] if all_strategies else [_find_best_simple(runs)]),
+        against,
         dataset=dataset.name,
         protocol=protocol_of(dataset, config),
         divide_by=divide_by,
@@ -208,6 +210,8 @@ def evaluate(
 
 Previous = tuple[Recommender, int] | None
 """The model of the cut-off before, and this cut-off; None for the first one and under `sampled`."""
+Choices = Mapping[str, Mapping[str, Any]]
+"""Options chosen at the cut-off before, by method; none for the first one and under `sampled`."""
 
 
 def _choose_strategies(
@@ -216,7 +220,8 @@ def _choose_strategies(
     """Return the names of the strategies to evaluate, and the configuration that trains what they need."""
     unfit = set() if dataset.friends is not None and dataset.friends.n_entries else {FRIENDS.name}
     unfit |= {*OF_CLOCKS} if protocol_of(dataset, config) == "sampled" else set()
-    names = [name for name in (strategies_with(config) if every else ("auto", *SIMPLE)) if name not in unfit]
+    supported = strategies_with(config)
+    names = [name for name in (supported if every else ("auto", *SIMPLE)) if name in supported and name not in unfit]
     for strategy in strategies:
         if not isinstance(strategy, str):
             register(strategy)
@@ -233,41 +238,45 @@ def _run_all(
     config: Config,
     n_seeds: int,
     cut_offs: CutOffs | None,
-    train_and_score: Callable[[Holdout, Config, Previous], tuple[Run, Recommender]],
+    train_and_score: Callable[[Holdout, Config, Previous, Choices], tuple[Run, Recommender]],
     report: Progress,
     *,
     tune_once: bool,
 ) -> list[Run]:
-    """Train and score for each seed and cut-off; with cut-offs or `tune_once`, keep the options of the first run."""
+    """Train and score for each seed and cut-off; with `tune_once`, keep the options of the first run."""
     runs: list[Run] = []
     n_runs = n_seeds * (1 if cut_offs is None else len(cut_offs.moments))
     for seed in range(config.seed, config.seed + n_seeds):
         previous: Previous = None
+        chosen: Choices = {}
         for holdout in hold_out(dataset, config, seed, cut_offs):
             report(f"seed {seed}", len(runs), n_runs)
-            run, recommender = train_and_score(holdout, config.override("seed", seed), previous)
+            run, recommender = train_and_score(holdout, config.override("seed", seed), previous, chosen)
             runs.append(run)
             previous = None if holdout.cut_off is None else (recommender, holdout.cut_off)
-            if tune_once or cut_offs is not None:
-                options = {name: tuning.options for name, tuning in runs[0].tunings.items() if name != PAPER_SEGMENT}
-                config = config.override("plugins", {**config.plugins, **options})
+            chosen = {name: tuning.options for name, tuning in run.tunings.items() if name != PAPER_SEGMENT}
+            if tune_once and len(runs) == 1:
+                config = config.override("plugins", {**config.plugins, **chosen})
     report("done", n_runs, n_runs)
     return runs
 
 
-def _find_best_simple(runs: Sequence[Run]) -> str:
-    """Return the simple strategy with the highest precision for the users of all runs."""
-
-    def precision(name: str) -> float:
-        return float(np.nanmean(np.concatenate([run.scores[name].metrics["precision"] for run in runs])))
-
-    return max((name for name in SIMPLE if name in runs[0].scores), key=precision)
+def _find_best_single(runs: Sequence[Run]) -> dict[str, str]:
+    """Return the strategy with the highest precision at each length; see `Results.best_single`."""
+    first = next(iter(runs[0].scores.values()))
+    singles = [name for name in runs[0].scores if name not in COMBINED and not is_plugin(name)] or [*runs[0].scores]
+    best = {}
+    for metric in filter(first.metrics.__contains__, JUDGED):
+        values = {name: np.concatenate([run.scores[name].metrics[metric] for run in runs]) for name in singles}
+        best[metric] = max(singles, key=lambda name: float(np.nanmean(values[name])))
+    return best
 
 
 def _train_and_score(
     holdout: Holdout,
     config: Config,
     previous: Previous,
+    chosen: Choices,
     *,
     names: Sequence[str],
     k: int | None,
@@ -277,7 +286,7 @@ def _train_and_score(
 ) -> tuple[Run, Recommender]:
     """Train on a holdout and score strategies on its cold users; also return the model."""
     began = perf_counter()
-    fitted = fit(holdout.dataset, holdout.split, config, progress=report)
+    fitted = fit(holdout.dataset, holdout.split, config, begin_at=chosen, progress=report)
     fit_seconds = perf_counter() - began
     tunings = dict(fitted.tunings)
     fit_seconds -= sum(tuning.tune_seconds + tuning.fit_seconds for tuning in tunings.values())
@@ -402,8 +411,13 @@ def score_strategies(
     )
 
 
-def join_runs(runs: Sequence[Run], against: Sequence[str] = (REFERENCE,), **settings: Any) -> Results:
-    """Pool runs of the same strategies: means over the users of all runs, and the settings of `Results`."""
+def join_runs(runs: Sequence[Run], against: Sequence[str] = (), **settings: Any) -> Results:
+    """Pool runs of the same strategies: means over the users of all runs, and the settings of `Results`.
+
+    Strategies are compared with those named in `against`, and with the best single ones.
+    """
+    best_single = _find_best_single(runs)
+    references = tuple(dict.fromkeys((*against, *best_single.values())))
     rows = pl.concat([run.users.with_columns(seed=run.seed, cut_off=pl.lit(run.cut_off)) for run in runs])
     users = rows["user_id"].rank("dense").to_numpy()
     cohorts = rows["cut_off"].rank("dense").to_numpy()
@@ -415,10 +429,11 @@ def join_runs(runs: Sequence[Run], against: Sequence[str] = (REFERENCE,), **sett
     groups = slice_by_profile(profiles, users[is_evaluated])
     scores = {name: [run.scores[name] for run in runs] for name in first.scores}
     tenths = [run.tenths for run in runs]
-    figures = make_figures(scores, tenths, users, cohorts, slices=slice_users(rows), groups=groups, against=against)
+    figures = make_figures(scores, tenths, users, cohorts, slices=slice_users(rows), groups=groups, against=references)
     return Results(
         k=first.k,
-        reference=against[0],
+        reference=references[0],
+        best_single=best_single,
         seeds=tuple(seeds),
         n_warm=runs[-1].n_warm,
         n_cold=sum(int(run.is_evaluated.sum()) for run in of_first_seed),
@@ -426,7 +441,7 @@ def join_runs(runs: Sequence[Run], against: Sequence[str] = (REFERENCE,), **sett
         figures=tuple(figures),
         rows=pl.concat([_tabulate_users(run) for run in runs]),
         notes=(*first.notes, *(f"{run.cut_off[:10]}: {run.clock}" for run in of_first_seed if run.clock)),
-        tunings=_list_tunings(runs, seeds),
+        tunings={name: tuple(run.tunings[name] for run in runs) for name in first.scores if name in first.tunings},
         groups={column: tuple(labels) for column, labels in groups.items()},
         items_by_popularity=tuple(np.bincount(first.tenths, minlength=N_TENTHS).tolist()),
         used_by_popularity=to_shares(np.sum([run.used for run in runs], axis=0)),
@@ -452,15 +467,8 @@ def _tabulate_users(run: Run) -> pl.DataFrame:
             pl.lit(run.seed).alias("seed"),
             pl.lit(run.cut_off).alias("cut_off"),
             pl.Series("route", scores.routes, dtype=pl.String),
-            pl.Series("is_own", scores.is_own(name)),
+            pl.Series("is_own", is_own(scores.routes, name)),
             *(pl.Series(metric, values) for metric, values in metrics.items()),
         )
         frames.append(frame)
     return pl.concat(frames, how="diagonal")
-
-
-def _list_tunings(runs: Sequence[Run], seeds: Sequence[int]) -> dict[str, tuple[Tuning, ...]]:
-    """Return the tunings of each strategy, in the order of evaluation, in the first run of each seed."""
-    of_seed = {run.seed: run.tunings for run in reversed(runs)}
-    tuned = [name for name in runs[0].scores if name in runs[0].tunings]
-    return {name: tuple(of_seed[seed][name] for seed in seeds) for name in tuned}

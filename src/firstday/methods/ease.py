@@ -171,7 +171,7 @@ EASE = score_items(
             "regularization": (100.0, 300.0, 1000.0, 3000.0, 10_000.0, 30_000.0),
             "dropout": (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995),
         },
-        start={"regularization": (1000.0, 10_000.0), "dropout": (0.0, 0.98)},
+        start={"regularization": (300.0, 3000.0), "dropout": (0.0, 0.5, 0.9, 0.98)},
         prepare=lambda training: partial(fit_ease, training.uses, most_used_items(training.uses)),
     ),
 )

@@ -496,3 +496,8 @@ PAPER_SEGMENT = "paper_segment"
 
 FALLBACKS = ("group", "recent", "popular")
 """Fallbacks for users a strategy cannot answer: `group`, then the first of the others that stands in for a model."""
+
+
+def is_own(routes: np.ndarray, strategy: str) -> np.ndarray:
+    """Mask of users whose lists, given by route, are a strategy's own instead of a fallback's."""
+    return (routes == strategy) | ~np.isin(routes, FALLBACKS)

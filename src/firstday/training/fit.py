@@ -50,7 +50,7 @@ from firstday.training.learn import (
     learn_cold_model,
     learn_methods,
 )
-from firstday.training.option_search import Tuning, search_options
+from firstday.training.option_search import NOWHERE, Tuning, search_options
 from firstday.training.validation import ObjectiveHistory, ObjectiveWrapper, Validation, draw_evaluated
 
 REPORTED = ("popular", "segment")
@@ -116,6 +116,7 @@ def fit(
     config: Config,
     *,
     choose_settings: bool = True,
+    begin_at: Mapping[str, Mapping[str, Any]] = NOWHERE,
     progress: Progress = no_progress,
 ) -> FitResult:
     """Run every stage on the warm users of a split; cold users are never used.
@@ -123,7 +124,7 @@ def fit(
     With too few validation users for a holdout, settings are cross-fitted: each fold is scored by a model trained
     without it. The final model is trained on all users, and gets the settings chosen on the folds. Without
     `choose_settings`, all methods keep their default settings, and there are no weights or calibrations. `dataset` is
-    complete, or has the users to train on that an engine found.
+    complete, or has the users to train on that an engine found. For `begin_at`, see `search_options`.
 
     Raises ConfigError if a setting does not fit the data or requires another engine, or the device is not available.
     """
@@ -135,7 +136,7 @@ def fit(
     model = trained.model
     tunings: dict[str, Tuning] = {}
     if choose_settings:
-        model, folds, tunings = search_options(folds, model, progress, dataset, split)
+        model, folds, tunings = search_options(folds, model, progress, dataset, split, begin_at)
     run = TrainingRun(
         folds=folds,
         model=model,

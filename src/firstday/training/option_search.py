@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
@@ -18,7 +19,7 @@ from firstday.data.events import Window
 from firstday.data.splits.split import Actions, Split, take_actions
 from firstday.embed.embeddings import compute_affinity, select_uses
 from firstday.errors import ConfigError
-from firstday.methods.precision import measure_folds
+from firstday.methods.precision import measure_own
 from firstday.model.trained_model import TrainedModel
 from firstday.progress import Progress
 from firstday.recommend.fold import Fold, head
@@ -37,6 +38,7 @@ DATA_GRID: Grid = {
 days."""
 DATA_START: Grid = {"min_items": (1,), "window_days": (None,)}
 """Where the search starts; also the values used when all of a method's own options are fixed."""
+NOWHERE: Mapping[str, Mapping[str, Any]] = {}
 NATURAL_ENDS = {0, 1, None}
 """Natural limits of an option: not reported as grid edges, since nothing lies beyond them."""
 MIN_GAIN = 0.05
@@ -47,9 +49,10 @@ MIN_GAIN = 0.05
 class Tuning:
     """Result of the hyperparameter search of a method, on validation users alone.
 
-    `grid` has the candidate values of each option, `options` those chosen, and `precision` their precision on the
-    `n_users` validation users, in %. It took `fit_seconds` to fit the chosen options from scratch, and `tune_seconds`
-    to fit and evaluate all `n_tried` combinations.
+    `grid` has the candidate values of each option, and `options` those chosen. `precision`, in %, is the mean over the
+    `n_users` validation users and over lists of `MEASURED_LENGTHS`; users whom a fallback answers count as 0. It took
+    `fit_seconds` to fit the chosen options from scratch, and `tune_seconds` to fit and evaluate all `trials`, which
+    have each combination that was tried with its `precision` and `answered`, the share of users with an own list in %.
     """
 
     grid: Grid
@@ -58,7 +61,7 @@ class Tuning:
     n_users: int
     fit_seconds: float
     tune_seconds: float
-    n_tried: int = 1
+    trials: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def edges(self) -> dict[str, str]:
@@ -72,17 +75,12 @@ class Tuning:
             if len(values) > 1 and self.options[name] in {values[0], values[-1]} - NATURAL_ENDS
         }
 
-    def describe(self) -> str:
-        """Describe the chosen options, with the grid edge where one is at an edge."""
-        edges = {name: f" ({edge} of the grid)" for name, edge in self.edges.items()}
-        return ", ".join(f"{name} {value}{edges.get(name, '')}" for name, value in self.options.items())
-
     def to_json(self) -> dict[str, Any]:
-        """Return all fields but the grid, and the edges, as JSON values."""
+        """Return all fields but the grid and the trials, and the edges, as JSON values."""
         return {
             "options": self.options,
             "edges": self.edges,
-            "n_tried": self.n_tried,
+            "n_tried": len(self.trials),
             "validation_precision": round(self.precision, 4),
             "n_validation": self.n_users,
             "fit_seconds": round(self.fit_seconds, 3),
@@ -91,11 +89,16 @@ class Tuning:
 
 
 def describe_choices(tunings: Sequence[Tuning]) -> list[str]:
-    """Describe each distinct choice for a method once.
+    """Describe the values chosen for each option of a method, each once, with the grid edge where one is at an edge.
 
-    Seeds that reused the first seed's options are skipped; their grid consists of these options alone.
+    Runs that reused the first run's options have no grid, and no edges.
     """
-    return list(dict.fromkeys(tuning.describe() for tuning in tunings if tuning.grid == tunings[0].grid))
+    values: dict[str, dict[str, None]] = defaultdict(dict)
+    for tuning in tunings:
+        for name, value in tuning.options.items():
+            edge = f" ({tuning.edges[name]} of the grid)" if name in tuning.edges else ""
+            values[name][f"{value}{edge}"] = None
+    return [f"{name} {', '.join(chosen)}" for name, chosen in values.items()]
 
 
 def search_options(
@@ -104,8 +107,11 @@ def search_options(
     progress: Progress,
     dataset: Dataset | None = None,
     split: Split | None = None,
+    begin_at: Mapping[str, Mapping[str, Any]] = NOWHERE,
 ) -> tuple[TrainedModel, list[Fold], dict[str, Tuning]]:
     """Search the options of all methods, in order; options in ``[plugins.NAME]`` stay fixed.
+
+    `begin_at` has the options at which the searches of some methods begin, by default those of `OptionSearch.start`.
 
     Methods that learn in their search need `dataset` and `split`, from which the models of the folds were trained.
 
@@ -119,7 +125,8 @@ def search_options(
     tunings = {}
     for spec in learners_of(model.config):
         if isinstance(spec, StrategySpec) and spec.search is not None:
-            model, folds, tuning = _search_one(spec, spec.search, folds, model, progress, dataset, split)
+            first = begin_at.get(spec.name, {})
+            model, folds, tuning = _search_one(spec, spec.search, folds, model, progress, dataset, split, first)
             if spec.name in model.config.methods:
                 tunings[spec.name] = tuning
     return model, folds, tunings
@@ -156,10 +163,11 @@ def _search_one(
     progress: Progress,
     dataset: Dataset | None,
     split: Split | None,
+    first: Mapping[str, Any],
 ) -> tuple[TrainedModel, list[Fold], Tuning]:
     """Choose the options of one method, then learn with them on all warm users; see `search_options`."""
     has_times = split is not None and split.warm_window is not None
-    grid, start = _find_grid(spec, search, folds, model, has_times=has_times)
+    grid, start = _find_grid(spec, search, folds, model, first, has_times=has_times)
     parts = [split.fold(rows) for rows in split.folds] if split is not None and split.folds else [split]
     sample = head(folds, search.max_users)
     began = perf_counter()
@@ -174,24 +182,30 @@ def _search_one(
     )
     options, precision = search_grid(grid, start, trials.measure)
     chosen_folds = trials.choose(options)
-    n_tried = trials.n_tried
+    tried = tuple(trials.tried)
     del trials  # frees memory
     tuned_at = perf_counter()
     learn = _make_learner(spec.name, search, dataset, model.config, 1)
     model = model.with_learned(**{spec.name: learn(split, model, options)})
     fit_seconds = perf_counter() - tuned_at
     n_users = sum(fold.query.n_users for fold in sample)
-    tuning = Tuning(grid, options, precision, n_users, fit_seconds, tuned_at - began, n_tried)
+    tuning = Tuning(grid, options, precision, n_users, fit_seconds, tuned_at - began, tried)
     return model, chosen_folds, tuning
 
 
 def _find_grid(
-    spec: StrategySpec, search: OptionSearch, folds: Sequence[Fold], model: TrainedModel, *, has_times: bool
+    spec: StrategySpec,
+    search: OptionSearch,
+    folds: Sequence[Fold],
+    model: TrainedModel,
+    first: Mapping[str, Any],
+    *,
+    has_times: bool,
 ) -> tuple[Grid, Grid]:
     """Return the grid and its start; without answers, nothing tells options apart, so there is one value of each."""
     grid, start = grid_of(spec, model.config, has_times=has_times)
     if search.prepare is not None or any((spec.recommend(fold.query).routes == spec.name).any() for fold in folds):
-        return grid, start
+        return grid, start | {name: (value,) for name, value in first.items()}
     values = {**vars(model.learned[spec.name]), **model.config.plugins.get(spec.name, {})}
     grid = {option: (values[option],) for option in grid}
     return grid, grid
@@ -232,22 +246,26 @@ class _Trials:
     n_first: int
     progress: Progress
     learned: list[Any] = field(default_factory=list)
-    n_tried: int = 0
+    tried: list[Mapping[str, Any]] = field(default_factory=list)
 
     def measure(self, options: Mapping[str, Any]) -> float:
-        """Return the precision of options on the sample, in %."""
-        if not self.n_tried:
+        """Return the precision of options on the sample, in %; a list that is not the method's own counts as 0."""
+        n_tried = len(self.tried)
+        if not n_tried:
             for fold in self.sample:
                 _ = fold.query.closeness  # computed once for all combinations
-        self.progress(self.name, self.n_tried, max(self.n_first, self.n_tried + 1))
-        self.n_tried += 1
+        self.progress(self.name, n_tried, max(self.n_first, n_tried + 1))
         self._learn_parts(options)
-        return 100 * float(measure_folds(self._give(self.sample), self.name).mean())
+        precisions, own = measure_own(self._give(self.sample), self.name)
+        precision = 100 * float((precisions * own).mean())
+        self.tried.append({**options, "precision": precision, "answered": 100 * float(own.mean())})
+        return precision
 
     def choose(self, options: Mapping[str, Any]) -> list[Fold]:
         """Return the folds with what they teach with the chosen options."""
-        self.progress(self.name, self.n_tried, self.n_tried)
-        if self.n_tried > 1:
+        n_tried = len(self.tried)
+        self.progress(self.name, n_tried, n_tried)
+        if n_tried > 1:
             self._learn_parts(options)
         return self._give(self.folds)
 

@@ -20,9 +20,10 @@ from firstday.evaluation.comparisons import (
     plot_day_one_sizes,
 )
 from firstday.evaluation.plots import plot_training, theme_css
-from firstday.evaluation.results import HEAD_METRICS, MINUS, UNKNOWN_VECTORS, Results
+from firstday.evaluation.results import HEAD_METRICS, UNKNOWN_VECTORS, Results
 from firstday.evaluation.slices import BASELINE, MIN_USERS
 from firstday.evaluation.text_table import Table, write_signed
+from firstday.evaluation.verdicts import MEANING
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.model_card import describe_data, make_card
 from firstday.recommend.segment_description import describe_segments
@@ -67,6 +68,7 @@ def render_evaluation(
         "groups": {column: compare_groups(results, column) for column in results.groups},
         "unknown_vectors": UNKNOWN_VECTORS,
         "min_users": MIN_USERS,
+        "meaning": MEANING,
         "popularity": compare_popularity(results),
         "model": f"the run with seed {results.seeds[0]}",
         "segments": results.segments,
@@ -86,7 +88,8 @@ def render_evaluation(
 def _main_finding(results: Results) -> dict[str, Any]:
     """Compare the leader with the reference, else with `popular`; a plug-in, or without both, with the best other.
 
-    Return the name of that strategy, the gain in % (None without hits of the other) and the paired difference.
+    Return the name of that strategy, the gain in % (None without hits of the other), the paired difference and the
+    verdict.
     """
     leader = results.leader
     others = [name for name in results.best_first if name != leader]
@@ -96,7 +99,8 @@ def _main_finding(results: Results) -> dict[str, Any]:
     return {
         "other": other,
         "gain": 100 * (results.get(leader, "precision").mean / below - 1) if below else None,
-        "difference": results.find(leader, f"{MINUS}{other}"),
+        "difference": results.compare(leader, other) if other else None,
+        "verdict": results.verdicts.get((leader, "precision", other)),
     }
 
 
