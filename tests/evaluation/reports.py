@@ -67,7 +67,7 @@ def make_run(
         noise = np.random.default_rng(number).permutation(np.linspace(-spread, spread, N))
         noise -= gap * ((COUNTRY == "$DE_") - (COUNTRY == "$DE_").mean())
         metrics = dict.fromkeys(("precision", "precision_at_10", "recall", "ndcg"), mean + noise)
-        metrics |= {"ndcg_at_10": noise, "novelty_bits": noise}
+        metrics |= dict.fromkeys(("ndcg_at_10", "hit_rate", "mrr", "map", "diversity", "novelty_bits"), noise)
         routes = np.where(sizes == 0, "group", name)
         scores[name] = Scores(metrics, routes, 0.05, np.tile(np.arange(len(ITEMS)), (N, 1)))
     nobody = np.zeros(N, dtype=bool)

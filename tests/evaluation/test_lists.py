@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from firstday.evaluation.figures import measure_novelty
+from firstday.evaluation.figures import measure_diversity, measure_novelty
 from firstday.metrics import bootstrap_ratios
 from firstday.segment.segments import count_items
 from firstday.sparse import SparseRows
@@ -23,6 +23,14 @@ def test_novelty_is_the_mean_self_information_of_a_list() -> None:
     everyone = count_items(np.zeros(4, dtype=np.int64), uses, 1)
     novelty = measure_novelty(np.array([[0, 1], [1, 2], [2, -1], [3, 2], [-1, -1]]), everyone)
     np.testing.assert_allclose(novelty, [0.5, 1.5, 2, 2, 0])  # the item of nobody counts as one of a single user
+
+
+def test_diversity_is_the_mean_distance_of_the_pairs_of_a_list() -> None:
+    """Items along and against an axis, one at right angles to both, and one without a vector."""
+    vectors = np.array([[2, 0], [-1, 0], [0, 3], [0, 0]], dtype=np.float32)
+    lists = np.array([[0, 1, -1], [0, 2, 3], [0, 1, 2], [2, 3, -1], [-1, -1, -1]])
+    expected = [2, 1, (2 + 1 + 1) / 3, np.nan, np.nan]
+    np.testing.assert_allclose(measure_diversity(lists, vectors), expected, rtol=1e-6)
 
 
 def test_strategies_are_compared_with_any_reference() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from firstday.evaluation.plots import draw, draw_lines
-from firstday.evaluation.results import MINUS, RATIO, ROUTE_PREFIX, Results
+from firstday.evaluation.results import DIVERSITY, MINUS, MINUS_OTHERS, RATIO, ROUTE_PREFIX, Results
 from firstday.evaluation.slices import (
     ALL,
     BASELINE,
@@ -93,18 +93,26 @@ def plot_cut_offs(results: Results) -> str | None:
     return draw("cut-offs", 3.4, paint)
 
 
-def compare_groups(results: Results, column: str) -> Table:
-    """Compare strategies by group of a profile column."""
+def compare_groups(results: Results, column: str) -> list[Table]:
+    """Compare strategies by group of a profile column, and large enough groups with all other users.
+
+    Intervals of the second table are simultaneous over the groups of all columns.
+    """
     slices = {label: group_slice(column, label) for label in results.groups[column]}
-    return _compare_slices(results, f"P@{results.k} by {column} (users), in %, with 95 % intervals", slices)
+    intervals = f"with 95 % intervals over {results.units}"
+    title = f"P@{results.k} by {column} (users), in %, {intervals}"
+    gap_title = f"P@{results.k} by {column} minus all other users, in points, {intervals} that hold for all groups"
+    return [_compare_slices(results, title, slices), _compare_slices(results, gap_title, slices, MINUS_OTHERS)]
 
 
 def describe_lists(results: Results) -> Table:
-    """Summarise coverage, novelty, run time and routes."""
+    """Summarise coverage, exposure, diversity, novelty, run time and routes."""
     metrics = {
         f"P / {results.reference}": f"{RATIO}{results.reference}",
         "users": "user_coverage",
         "items": "catalogue_coverage",
+        "Gini": "exposure_gini",
+        "diversity": DIVERSITY,
         "novelty": "novelty_bits",
         "ms": "ms_per_user",
     }

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from firstday.features.signal_batch import SignalBatch
-from firstday.model.trained_model import TrainedModel
+from firstday.segment.segments import ItemCounts
 
 ALL = "all"
 NOTHING_DONE = "nothing_done"
@@ -60,11 +60,6 @@ def cut_off_slice(moment: str) -> str:
 def group_slice(column: str, label: str) -> str:
     """Return the slice name of a profile group; columns that clash with other slices get a prefix."""
     return f"{'profile:' if column in ('seed', 'day_one_size', 'cut_off') else ''}{column}={label}"
-
-
-def name_group(of_slice: str) -> list[str]:
-    """Return column and label of the profile group with a slice name."""
-    return of_slice.removeprefix("profile:").split("=", 1)
 
 
 def slice_users(users: pl.DataFrame) -> dict[str, np.ndarray]:
@@ -136,10 +131,10 @@ def _label_values(values: np.ndarray, of_users: np.ndarray) -> tuple[np.ndarray,
 N_TENTHS = 10
 
 
-def divide_by_use(model: TrainedModel) -> np.ndarray:
+def divide_by_use(everyone: ItemCounts) -> np.ndarray:
     """Divide items into parts with a tenth of all use by warm users each, 0 the most used, int64, shape (n_items,)."""
-    uses = model.everyone.counts.column_sums()
-    order = model.popular_items  # most used first
+    uses = everyone.counts.column_sums()
+    order = np.argsort(-uses, kind="stable")
     # An item belongs to the part of the midpoint of its use, so an item with more than a tenth of all use stays whole.
     middle = np.cumsum(uses[order]) - uses[order] / 2
     part = np.empty(len(uses), dtype=np.int64)

@@ -20,6 +20,7 @@ from firstday.data.splits.split import Cohort, Split
 from firstday.data.summary import summarise
 from firstday.data.user_rows import NEVER
 from firstday.sparse import SparseRows
+from firstday.tables.schema import DAY_US
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +31,11 @@ class AllUses:
     registered_us: np.ndarray  # registration, in microseconds since 1970 UTC, int64, shape (n,)
     first_seen: np.ndarray  # when each item first existed, see `find_first_seen`
     cut_off: int  # of the holdout
+
+    @property
+    def model_age(self) -> np.ndarray:
+        """Days from the cut-off to each user's registration, float64, shape (n,)."""
+        return (self.registered_us - self.cut_off) / DAY_US
 
 
 @dataclass(frozen=True, eq=False)

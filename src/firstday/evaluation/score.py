@@ -1,0 +1,189 @@
+"""Scores lists of any library on the cold users of a split, like those of `evaluate`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from firstday.config import Config
+from firstday.data.ids import Ids
+from firstday.data.splits.histories import MIN_LEARNED_ITEMS
+from firstday.data.splits.holdout import Holdout
+from firstday.data.splits.sampled import unite_uses
+from firstday.data.splits.target_uses import AT_TRAINING, BY_DAY_ONE
+from firstday.embed.embeddings import select_uses
+from firstday.errors import DataError, count_of, expect
+from firstday.evaluation.evaluation_split import EvaluationSplit, name_cut_off
+from firstday.evaluation.own_metrics import OwnMetric, name_metrics
+from firstday.evaluation.results import Results
+from firstday.evaluation.run import (
+    Run,
+    check_against,
+    check_arguments,
+    describe_protocol,
+    describe_run,
+    join_runs,
+    score_lists,
+)
+from firstday.features.catalogue import Catalogue
+from firstday.metrics import PrecisionRule
+from firstday.recommend.spec import NO_LIST
+from firstday.segment.segments import count_items
+from firstday.tables.frames import to_polars
+from firstday.tables.raw_table import first_line
+
+TYPES: dict[Any, Any] = {
+    **dict.fromkeys(("strategy", "cut_off", "catalogue", "route"), pl.String),
+    "seed": pl.Int64,
+    "rank": pl.Float64,
+}
+"""Types of the columns of lists, but for `user_id` and `item_id`."""
+STRANGERS = "are of users who are not cold in that part, and were left out"
+UNKNOWN = "are of items that were unknown at training, and are no hits of precision"
+USED = "are of items that the user used on day one, and are no hits"
+
+
+def score(
+    split: EvaluationSplit,
+    lists: Mapping[str, Any] | Any,
+    *,
+    k: int | None = None,
+    divide_by: PrecisionRule = "min",
+    against: Sequence[str] = (),
+    metrics: Sequence[OwnMetric] = (),
+) -> Results:
+    """Score lists that any library made for the cold users of a split, in the same table as those of `evaluate`.
+
+    A user without a list scores 0, and has the route ``none``. Rows of other users, of items that were unknown at
+    training and of items used on day one are counted in the notes.
+
+    Parameters
+    ----------
+    split
+        From `split` or `open_split`.
+    lists
+        Data frames by name of the strategy, or one with the column `strategy`, of any library that Narwhals supports.
+        Their columns are `seed`, `cut_off` and `user_id` as in `EvaluationSplit.to_frames`, `item_id`, and `rank` (the
+        lowest is the best); optionally `catalogue` and `route`, see `Results.lists`. Without `catalogue`, all metrics
+        are about the same list.
+    k, divide_by, against, metrics
+        See `evaluate`.
+
+    Returns
+    -------
+    Results
+        Without what needs a model: segments, times, diversity, `knowledge` of users, and gains over older models.
+
+    Raises
+    ------
+    DataError
+        A row lacks a value, is of another seed or cut-off, or repeats an item or a rank of its user.
+    """
+    expect("split", split, EvaluationSplit, "what fd.split or fd.open_split returns")
+    check_arguments(divide_by, k=k)
+    own_metrics = name_metrics(metrics)
+    rows = _read_lists(lists)
+    check_against(against, rows["strategy"].to_list())
+    counts: Counter[str] = Counter()
+    k = k or split.config.recommend.k
+    runs = [_score_part(rows, *part, split.config, k, divide_by, own_metrics, counts) for part in split.holdouts()]
+    _check_rows(rows, pl.DataFrame({"seed": [run.seed for run in runs], "cut_off": [run.cut_off for run in runs]}))
+    results = join_runs(runs, against, divide_by=divide_by, own_metrics=tuple(own_metrics), **describe_protocol(split))
+    notes = (f"lists: {count_of(n, rows.height, 'rows')} {problem}." for problem, n in counts.items() if n)
+    return replace(results, notes=(*results.notes, *notes))
+
+
+def _read_lists(lists: Mapping[str, Any] | Any) -> pl.DataFrame:
+    """Return all lists as one frame with the columns of `TYPES`, `user_id` and `item_id`, null where absent."""
+    columns = [*TYPES, "user_id", "item_id"]
+    frames = [pl.DataFrame(schema=columns)]
+    try:
+        for name, frame in lists.items() if isinstance(lists, Mapping) else [(None, lists)]:
+            rows = to_polars(frame).lazy().collect()
+            frames.append(rows if name is None else rows.with_columns(strategy=pl.lit(name)))
+        rows = pl.concat(frames, how="diagonal_relaxed").select(columns).cast(TYPES)
+    except (TypeError, pl.exceptions.PolarsError) as error:
+        raise DataError(
+            f"lists: cannot be read ({first_line(error)}); give data frames with the columns user_id, item_id, rank, "
+            "seed and cut_off, by name of the strategy."
+        ) from None
+    if rows.is_empty():
+        raise DataError("lists: have no rows; give at least one list.")
+    return rows.with_columns(pl.col("catalogue").fill_null(AT_TRAINING), pl.col("route").fill_null(pl.col("strategy")))
+
+
+def _check_rows(rows: pl.DataFrame, parts: pl.DataFrame) -> None:
+    """Raise DataError for rows that lack a value, are of none of the parts, or repeat others."""
+    needed = ("strategy", "user_id", "item_id", "rank")
+    of_user = (*parts.columns, "strategy", "catalogue", "user_id")
+    repeats = [pl.struct(*of_user, column).is_duplicated() for column in ("item_id", "rank")]
+    faults = {
+        f"lack one of {', '.join(needed)}": rows.filter(pl.any_horizontal(pl.col(needed).is_null())),
+        "have no seed and cut_off of the split": rows.join(parts, on=parts.columns, how="anti"),
+        "repeat an item or a rank of their user": rows.filter(pl.any_horizontal(repeats)),
+    }
+    for fault, bad in faults.items():
+        if len(bad):
+            first = bad.row(0, named=True)
+            raise DataError(f"lists: {count_of(len(bad), len(rows), 'rows')} {fault} (first: {first}); correct them.")
+
+
+def _score_part(
+    rows: pl.DataFrame,
+    seed: int,
+    holdout: Holdout,
+    config: Config,
+    k: int,
+    divide_by: PrecisionRule,
+    own_metrics: Mapping[str, OwnMetric],
+    counts: Counter[str],
+) -> Run:
+    """Score the lists of one part; `counts` collects the numbers of rows by problem."""
+    trained = holdout.dataset
+    newcomers = holdout.newcomers
+    cold = holdout.cold
+    users = Ids(newcomers.users.take(cold.users))
+    warm = holdout.split.warm
+    uses = select_uses(holdout.split.warm_actions, config.signals, len(warm), len(trained.items))
+    everyone = count_items(np.zeros(len(warm), dtype=np.int64), uses, 1)
+    used = unite_uses(cold.day_one, config.signals)
+    in_training = np.append(trained.items.lookup(newcomers.items.values), -1)
+    scores = {}
+    for name in rows["strategy"].unique(maintain_order=True):
+        listed = rows.filter(strategy=name, seed=seed, cut_off=name_cut_off(holdout))
+        kinds = listed.partition_by("catalogue", as_dict=True)
+        of_known = kinds.get((AT_TRAINING,), listed)
+        lists, routes = _place(of_known, users, newcomers.items, k)
+        items = trained.items.values
+        scores[name] = score_lists(in_training[lists], routes, cold.truth, everyone, items, divide_by, own_metrics)
+        counts[STRANGERS] += int((users.lookup(of_known["user_id"]) < 0).sum())
+        counts[UNKNOWN] += int((trained.items.lookup(of_known["item_id"]) < 0).sum())
+        counts[USED] += int(used.has(lists).sum())
+        if holdout.all_uses is not None and cold.day_end_us is not None:
+            lists, _ = _place(kinds.get((BY_DAY_ONE,), listed), users, newcomers.items, k)
+            lists[holdout.all_uses.first_seen[lists] >= cold.day_end_us[:, None]] = -1  # not known to anybody then
+            scores[name] = scores[name].with_all_uses(lists, holdout.all_uses.truth, divide_by)
+    learners = trained.users.take(warm[uses.lengths() >= MIN_LEARNED_ITEMS])
+    catalogue = Catalogue.of(trained, config.signals.names, Ids(learners) if config.recommend.warm_users else None)
+    signals, _ = catalogue.translate(newcomers, cold.users, cold.day_one)
+    facts = {"k": k, "seed": seed, "cut_off": name_cut_off(holdout), "notes": holdout.split.notes}
+    run = describe_run(scores, cold, users.values, signals, catalogue, everyone, **facts)
+    return run.of_holdout(holdout)
+
+
+def _place(rows: pl.DataFrame, users: Ids, items: Ids, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first k items of each user as indexes, -1 for other positions and items, and the routes."""
+    indexed = rows.with_columns(user=users.lookup(rows["user_id"]), item=items.lookup(rows["item_id"]))
+    ranked = indexed.with_columns(position=pl.col("rank").rank("ordinal").over("user") - 1)
+    first = ranked.filter(pl.col("user") >= 0, pl.col("position") < k)
+    user, position, item, route = (first[name].to_numpy() for name in ("user", "position", "item", "route"))
+    lists = np.full((len(users), k), -1, dtype=np.int32)
+    lists[user, position] = item
+    routes = np.full(len(users), NO_LIST, dtype=object)
+    routes[user] = route
+    return lists, routes
