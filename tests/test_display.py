@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import firstday as fd
-from firstday.config import as_published
+from firstday.config import as_in_paper
 from firstday.data.dataset import Dataset
 from firstday.display import shorten, write_table
 from firstday.engine.engines import Check
@@ -49,7 +49,7 @@ def examples(
         "Answer": [spec.recommend(query)],
         "Check": [fd.check({"interactions": pl.DataFrame({"user": [1]})})],
         "ColdModelSpec": [cold_model],
-        "Config": [fd.Config(), as_published(fd.Config()), *vars(fd.Config()).values()],
+        "Config": [fd.Config(), as_in_paper(fd.Config()), *vars(fd.Config()).values()],
         "Dataset": [world],
         "Experiment": [fd.Experiment("test", variants)],
         "Explanation": [

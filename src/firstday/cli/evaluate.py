@@ -84,7 +84,7 @@ def evaluate(
         typer.Option(
             "--baselines",
             help="Also evaluate all strategies whose options can be tuned, tuned on validation users, and the paper's "
-            "system as published.",
+            "system as in the article.",
         ),
     ] = False,
     tune_once: Annotated[

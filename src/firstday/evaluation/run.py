@@ -11,7 +11,7 @@ from typing import Any, get_args
 import numpy as np
 import polars as pl
 
-from firstday.config import Config, as_published
+from firstday.config import Config, as_in_paper
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids
 from firstday.data.splits.cut_offs import CutOffs
@@ -241,7 +241,7 @@ def evaluate(
         Whether to evaluate all strategies that a model of this configuration supports, in place of `auto` and the
         simple ones; `friends` only if there are friendships.
     baselines
-        Whether to add all strategies with options to search, and the paper's own system as published.
+        Whether to add all strategies with options to search, and the paper's own system as in the article.
     tune_once
         Whether to reuse the options chosen on the validation users of the first seed or cut-off for all others. This is
         faster, but with seeds it favours methods with options, because some of these users are cold users of other
@@ -434,7 +434,7 @@ def _train_and_score(
     answer = partial(answer_query, layers=[rules], profile=profile)
     strategies: dict[str, Strategy] = {name: partial(answer, strategy=name) for name in names}
     if PAPER_SEGMENT in strategies:
-        recommend, tunings[PAPER_SEGMENT] = _fit_as_published(holdout, config)
+        recommend, tunings[PAPER_SEGMENT] = _fit_as_in_paper(holdout, config)
         strategies[PAPER_SEGMENT] = partial(answer, strategy=recommend)
     notes = holdout.split.notes
     if rules != NO_RULES:
@@ -490,9 +490,9 @@ def _add_all_uses(
     return replace(run, scores=scores).of_holdout(holdout)
 
 
-def _fit_as_published(holdout: Holdout, config: Config) -> tuple[Strategy, Tuning]:
-    """Train the paper's own system as published, on the first day ones of a split."""
-    published = as_published(config)
+def _fit_as_in_paper(holdout: Holdout, config: Config) -> tuple[Strategy, Tuning]:
+    """Train the paper's own system as in the article, on the first day ones of a split."""
+    published = as_in_paper(config)
     began = perf_counter()
     split = replace(holdout.split, warm_day_one=holdout.split.warm_day_one[:1])
     split = split.fold(split.folds[0]) if split.folds else split
