@@ -34,7 +34,7 @@ def name_metrics(functions: Sequence[OwnMetric]) -> dict[str, OwnMetric]:
     metrics: dict[str, OwnMetric] = {}
     for function in functions:
         name = getattr(function, "__name__", "")
-        if not name.isidentifier() or name in TAKEN or name in metrics:
+        if not callable(function) or not name.isidentifier() or name in TAKEN or name in metrics:
             raise ConfigError(
                 f"metrics: the name {name!r} is taken or invalid; give functions with different names, which are none "
                 "of the columns of Results.users()."
