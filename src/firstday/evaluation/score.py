@@ -82,7 +82,8 @@ def score(
     Raises
     ------
     DataError
-        A row lacks a value, is of another seed or cut-off, or repeats an item or a rank of its user.
+        A strategy has no rows, or a row lacks a value, is of another seed, cut-off or catalogue, or repeats an item or
+        a rank of its user.
     """
     expect("split", split, EvaluationSplit, "what fd.split or fd.open_split returns")
     check_arguments(divide_by, k=k)
@@ -105,16 +106,24 @@ def _read_lists(lists: Mapping[str, Any] | Any) -> pl.DataFrame:
     try:
         for name, frame in lists.items() if isinstance(lists, Mapping) else [(None, lists)]:
             rows = to_polars(frame).lazy().collect()
+            if rows.is_empty():
+                raise DataError(f"lists: {name or 'the frame'} has no rows; give at least one list, or omit it.")
             frames.append(rows if name is None else rows.with_columns(strategy=pl.lit(name)))
-        rows = pl.concat(frames, how="diagonal_relaxed").select(columns).cast(TYPES)
+        rows = pl.concat(frames, how="diagonal_relaxed").select(columns)
+        ids = {name: pl.String for name in ("user_id", "item_id") if not rows[name].dtype.is_integer()}
+        rows = rows.cast(TYPES | ids)
     except (TypeError, pl.exceptions.PolarsError) as error:
         raise DataError(
             f"lists: cannot be read ({first_line(error)}); give data frames with the columns user_id, item_id, rank, "
             "seed and cut_off, by name of the strategy."
         ) from None
     if rows.is_empty():
-        raise DataError("lists: have no rows; give at least one list.")
-    return rows.with_columns(pl.col("catalogue").fill_null(AT_TRAINING), pl.col("route").fill_null(pl.col("strategy")))
+        raise DataError("lists: is empty; give at least one list.")
+    return rows.with_columns(
+        pl.col("rank").fill_nan(None),
+        pl.col("catalogue").fill_null(AT_TRAINING),
+        pl.col("route").fill_null(pl.col("strategy")),
+    )
 
 
 def _check_rows(rows: pl.DataFrame, parts: pl.DataFrame) -> None:
@@ -124,6 +133,9 @@ def _check_rows(rows: pl.DataFrame, parts: pl.DataFrame) -> None:
     repeats = [pl.struct(*of_user, column).is_duplicated() for column in ("item_id", "rank")]
     faults = {
         f"lack one of {', '.join(needed)}": rows.filter(pl.any_horizontal(pl.col(needed).is_null())),
+        f"have another catalogue than {AT_TRAINING} or {BY_DAY_ONE}": rows.filter(
+            ~pl.col("catalogue").is_in((AT_TRAINING, BY_DAY_ONE))
+        ),
         "have no seed and cut_off of the split": rows.join(parts, on=parts.columns, how="anti"),
         "repeat an item or a rank of their user": rows.filter(pl.any_horizontal(repeats)),
     }
