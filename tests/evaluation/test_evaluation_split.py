@@ -161,8 +161,10 @@ def test_lists_of_others_are_scored_as_they_are(split: fd.EvaluationSplit) -> No
     assert [rows_of[user]["is_own"] for user in users[:4]] == [True] * 3 + [False]
     n_evaluated = results.get("mine", "precision").n
     assert results.get("mine", "user_coverage").mean == pytest.approx(100 * 3 / n_evaluated)
-    notes = [note for note in results.notes if note.startswith("lists:")]
+    *notes, absent = [note for note in results.notes if note.startswith("lists:")]
     assert [note.split()[1:4] for note in notes] == [["1", "of", "4"], ["2", "of", "4"], ["1", "of", "4"]]
+    _, other = frames["users"].select("seed", "cut_off").unique(maintain_order=True).to_dicts()
+    assert str({**other, "strategy": "mine"}) in absent
 
 
 def test_items_that_came_after_day_one_are_no_hits(split: fd.EvaluationSplit) -> None:

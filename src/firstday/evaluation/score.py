@@ -59,8 +59,8 @@ def score(
 ) -> Results:
     """Score lists that any library made for the cold users of a split, in the same table as those of `evaluate`.
 
-    A user without a list scores 0, and has the route ``none``. Rows of other users, of items that were unknown at
-    training and of items used on day one are counted in the notes.
+    A user without a list scores 0, and has the route ``none``. Notes count rows of other users, of items that were
+    unknown at training and of items used on day one, and name the seeds and cut-offs without lists.
 
     Parameters
     ----------
@@ -93,9 +93,13 @@ def score(
     counts: Counter[str] = Counter()
     k = k or split.config.recommend.k
     runs = [_score_part(rows, *part, split.config, k, divide_by, own_metrics, counts) for part in split.holdouts()]
-    _check_rows(rows, pl.DataFrame({"seed": [run.seed for run in runs], "cut_off": [run.cut_off for run in runs]}))
+    parts = pl.DataFrame({"seed": [run.seed for run in runs], "cut_off": [run.cut_off for run in runs]})
+    _check_rows(rows, parts)
     results = join_runs(runs, against, divide_by=divide_by, own_metrics=tuple(own_metrics), **describe_protocol(split))
-    notes = (f"lists: {count_of(n, rows.height, 'rows')} {problem}." for problem, n in counts.items() if n)
+    notes = [f"lists: {count_of(n, rows.height, 'rows')} {problem}." for problem, n in counts.items() if n]
+    expected = parts.join(rows.select("strategy").unique(maintain_order=True), how="cross")
+    for part in expected.join(rows, on=expected.columns, how="anti").to_dicts():
+        notes.append(f"lists: there are none for {part}, so all of its users score 0.")
     return replace(results, notes=(*results.notes, *notes))
 
 
