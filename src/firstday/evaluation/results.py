@@ -71,7 +71,6 @@ JUDGED = COMPARED[:2]
 MINUS_NAME = "_minus:"
 MARGIN_NAME = "_not_worse:"
 MINUS = f"precision{MINUS_NAME}"
-HEAD_MINUS = f"{HEAD_METRICS[0]}{MINUS_NAME}"
 MINUS_OLDER = "_minus_older_model"
 OLDER_BY = "older_by_days"
 RATIO = "precision_ratio:"
@@ -324,7 +323,8 @@ class Results:
     def describe_warnings(self) -> list[str]:
         """Describe which strategies' figures are mostly not their own, in sentences."""
         return [
-            f"Only {own.mean:.0f} % of the lists of {own.strategy} are its own; its figures are mostly of fallbacks."
+            f"Only {own.mean:.0f} % of the lists of {own.strategy} are its own; its figures are mostly of fallbacks, or "
+            "of missing lists, which score 0."
             for own in self.few_own_lists
         ]
 
@@ -669,8 +669,8 @@ class Results:
     def _against_json(self, name: str) -> dict[str, Any]:
         """Return the differences and ratios of one strategy to each reference as JSON values."""
         against: dict[str, Any] = {}
-        for other, ratio in self.split_metric(name, RATIO).items():
-            against[other] = with_ends("ratio", ratio)
+        for other in self.split_metric(name, MINUS):
+            against[other] = with_ends("ratio", self.find(name, f"{RATIO}{other}"))
             for metric, suffix in zip(JUDGED, ("", "_at_10"), strict=True):
                 key = f"difference{suffix}"
                 difference = self.find(name, f"{metric}{MINUS_NAME}{other}")
