@@ -286,7 +286,6 @@ def evaluate(
         dataset = dataset.dataset
     expect("dataset", dataset, Dataset, LOADED)
     expect("strategies", strategies, (list, tuple), "a list of names of strategies, or of methods of your own")
-    expect("metrics", metrics, (list, tuple), "a list of functions")
     check_arguments(divide_by, n_seeds=n_seeds, k=k)
     config = Config.of(config)
     own_metrics = name_metrics(metrics)
