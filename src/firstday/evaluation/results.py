@@ -323,8 +323,8 @@ class Results:
     def describe_warnings(self) -> list[str]:
         """Describe which strategies' figures are mostly not their own, in sentences."""
         return [
-            f"Only {own.mean:.0f} % of the lists of {own.strategy} are its own; its figures are mostly of fallbacks, or "
-            "of missing lists, which score 0."
+            f"Only {own.mean:.0f} % of the lists of {own.strategy} are its own; its figures are mostly of fallbacks, "
+            "or of missing lists, which score 0."
             for own in self.few_own_lists
         ]
 
