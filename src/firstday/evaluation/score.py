@@ -68,9 +68,9 @@ def score(
         From `split` or `open_split`.
     lists
         Data frames by name of the strategy, or one with the column `strategy`, of any library that Narwhals supports.
-        Their columns are `seed`, `cut_off` and `user_id` as in `EvaluationSplit.to_frames`, `item_id`, and `rank` (the
-        lowest is the best); optionally `catalogue` and `route`, see `Results.lists`. Without `catalogue`, all metrics
-        are about the same list.
+        Their columns are `seed`, `cut_off` (or none under `sampled`) and `user_id` as in `EvaluationSplit.to_frames`,
+        `item_id`, and `rank` (the lowest is the best); optionally `catalogue` and `route`, see `Results.lists`. Without
+        `catalogue`, all metrics are about the same list.
     k, divide_by, against, metrics
         See `evaluate`.
 
@@ -104,7 +104,7 @@ def score(
 
 
 def _read_lists(lists: Mapping[str, Any] | Any) -> pl.DataFrame:
-    """Return all lists as one frame with the columns of `TYPES`, `user_id` and `item_id`, null where absent."""
+    """Return all lists as one frame with the columns of `TYPES`, `user_id` and `item_id`."""
     columns = [*TYPES, "user_id", "item_id"]
     frames = [pl.DataFrame(schema=columns)]
     try:
@@ -125,6 +125,7 @@ def _read_lists(lists: Mapping[str, Any] | Any) -> pl.DataFrame:
         raise DataError("lists: is empty; give at least one list.")
     return rows.with_columns(
         pl.col("rank").fill_nan(None),
+        pl.col("cut_off").fill_null(""),
         pl.col("catalogue").fill_null(AT_TRAINING),
         pl.col("route").fill_null(pl.col("strategy")),
     )
