@@ -35,7 +35,7 @@ AGE_BANDS = (18, 25, 35, 45, 55, 65)
 """Lower bounds of age bands, in years."""
 NOT_KNOWN = "not known"
 REFERENCE = "segment"
-"""The strategy that others are compared with, user by user."""
+"""The paper's strategy, which leads tables without `auto`."""
 BASELINE = "popular"
 """The strategy that the main finding compares with."""
 TENTH = "places_by_popularity:"
