@@ -13,16 +13,17 @@ import polars as pl
 import pytest
 
 import firstday as fd
-from firstday.data.dataset import Dataset, Entity
+from firstday.data.dataset import Dataset, Entity, Group
 from firstday.data.events import Events
 from firstday.data.ids import Ids
+from firstday.data.splits.holdout import find_cut_offs
 from firstday.errors import ArgumentError
 from firstday.evaluation.evaluation_split import name_cut_off
 from firstday.model.folder import MANIFEST, _sealed, _sha256
 from firstday.sparse import SparseRows
 from tests.data.same import assert_equal
 from tests.synthetic import brief_config, make_world
-from tests.timed import BEGIN, N_ITEMS, make_log
+from tests.timed import BEGIN, LOG, N_ITEMS, make_log
 
 N_ARTISTS = 6
 
@@ -132,7 +133,8 @@ def test_own_lists_scored_elsewhere_have_the_same_figures(folder: Path, results:
     assert scored.users().select(columns).equals(results.users().select(columns))
     kinds = lists.partition_by("catalogue", as_dict=True)
     assert len(kinds) == 1 + (opened.cut_offs is not None)
-    others = {"auto": lists.filter(strategy="auto"), "personal": lists.filter(strategy="personal").to_pandas()}
+    from_csv = lists.filter(strategy="personal").to_pandas().replace("", None)  # as pandas reads no cut-off
+    others = {"auto": lists.filter(strategy="auto"), "personal": from_csv}
     assert fd.score(opened, others, k=10).compare("auto", "personal") == results.compare("auto", "personal")
 
 
@@ -160,8 +162,10 @@ def test_lists_of_others_are_scored_as_they_are(split: fd.EvaluationSplit) -> No
     assert [rows_of[user]["is_own"] for user in users[:4]] == [True] * 3 + [False]
     n_evaluated = results.get("mine", "precision").n
     assert results.get("mine", "user_coverage").mean == pytest.approx(100 * 3 / n_evaluated)
-    notes = [note for note in results.notes if note.startswith("lists:")]
+    *notes, absent = [note for note in results.notes if note.startswith("lists:")]
     assert [note.split()[1:4] for note in notes] == [["1", "of", "4"], ["2", "of", "4"], ["1", "of", "4"]]
+    _, other = frames["users"].select("seed", "cut_off").unique(maintain_order=True).to_dicts()
+    assert str({**other, "strategy": "mine"}) in absent
 
 
 def test_items_that_came_after_day_one_are_no_hits(split: fd.EvaluationSplit) -> None:
@@ -186,11 +190,14 @@ def test_items_that_came_after_day_one_are_no_hits(split: fd.EvaluationSplit) ->
     [
         ({"rank": None}, "lists: 4 of 4 rows lack one of strategy, user_id, item_id, rank (first: "),
         ({"item_id": ["i001", None, "i003", "i004"]}, "lists: 1 of 4 rows lack one of"),
+        ({"rank": [1.0, 2.0, float("nan"), 4.0]}, "lists: 1 of 4 rows lack one of"),
         ({"item_id": "i001"}, "lists: 4 of 4 rows repeat an item or a rank of their user (first: "),
         ({"rank": [1, 2, 2, 3]}, "lists: 2 of 4 rows repeat an item or a rank"),
         ({"seed": 99}, "lists: 4 of 4 rows have no seed and cut_off of the split (first: "),
         ({"cut_off": 3}, "lists: 4 of 4 rows have no seed and cut_off of the split (first: "),
+        ({"catalogue": "new"}, "lists: 4 of 4 rows have another catalogue than at_training or by_day_one (first: "),
         ({"rank": ["1", "2", "3", "last"]}, "lists: cannot be read ("),
+        ({"item_id": [["i001", "i002"]] * 4}, "lists: cannot be read ("),
     ],
 )
 def test_a_fault_of_lists_is_one_sentence(split: fd.EvaluationSplit, changes: dict[str, Any], fault: str) -> None:
@@ -211,10 +218,35 @@ def test_a_fault_of_lists_is_one_sentence(split: fd.EvaluationSplit, changes: di
 def test_other_mistakes_with_lists(split: fd.EvaluationSplit) -> None:
     with pytest.raises(fd.DataError, match=r"^lists: cannot be read \("):
         fd.score(split, {"mine": [("u1", "i001", 1)]})
-    with pytest.raises(fd.DataError, match=r"^lists: have no rows"):
+    with pytest.raises(fd.DataError, match=r"^lists: is empty"):
         fd.score(split, {})
+    with pytest.raises(fd.DataError, match=r"^lists: mine has no rows"):
+        fd.score(split, {"mine": pl.DataFrame({"user_id": []})})
     with pytest.raises(ArgumentError, match=r"^split: is "):
         fd.score("split", {})  # type: ignore[arg-type]
+
+
+def test_a_profile_column_may_have_the_name_of_another(split: fd.EvaluationSplit) -> None:
+    dataset = replace(split.dataset, groups={"seed": Group(("a",), np.zeros(len(split.dataset.users), np.int32))})
+    users = replace(split, dataset=dataset).to_frames()["users"]
+    assert {*users["seed"]} == {*split.seeds}
+    assert {*users["profile:seed"]} == {"a"}
+
+
+def test_there_must_be_somebody_to_evaluate() -> None:
+    """All that anybody uses after the cut-off is new then."""
+    log = make_log()
+    config = brief_config(registration={"cut_offs": 1, "target_days": 5})
+    cut_offs = find_cut_offs(log, config)
+    assert cut_offs is not None
+    is_late = LOG.at() >= cut_offs.moments[0]
+    item = pl.col("target_ix") + N_ITEMS * is_late.cast(pl.Int32)
+    events = Events.of(log.events.whole().with_columns(item.cast(pl.Int32)))
+    changed = replace(log, items=Ids.of([f"i{number}" for number in range(2 * N_ITEMS)]), events=events)
+    with pytest.raises(fd.DataError, match="no newcomer used an item that existed before the cut-off"):
+        fd.split(changed, config).to_frames()
+    with pytest.raises(fd.ConfigError, match=r"^n_seeds: is 0"):
+        fd.split(log, config, n_seeds=0)
 
 
 def test_a_changed_byte_is_refused_with_the_name_of_the_file(folder: Path) -> None:

@@ -69,7 +69,7 @@ def precision(*_: Any) -> np.ndarray:
     return np.zeros(3)
 
 
-@pytest.mark.parametrize("functions", [[lambda *_: 0], [precision], [own(0), own(1)], [3]])
+@pytest.mark.parametrize("functions", [[lambda *_: 0], [precision], [own(0), own(1)], [3], [np]])
 def test_names_are_ones_own(functions: list[Any]) -> None:
     with pytest.raises(ConfigError, match="metrics: the name"):
         name_metrics(functions)

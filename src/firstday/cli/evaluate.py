@@ -40,7 +40,6 @@ from firstday.data.splits.holdout import find_cut_offs
 from firstday.datasets import dataset_names, list_datasets
 from firstday.errors import ConfigError
 from firstday.evaluation.evaluation_split import is_split, open_split
-from firstday.evaluation.own_metrics import name_metrics
 from firstday.evaluation.report.render import render_comparison, render_evaluation
 from firstday.evaluation.results import Results
 from firstday.evaluation.run import evaluate as run_evaluation
@@ -159,7 +158,6 @@ def evaluate(
         overrides = [*(overrides or ()), f"registration.cut_offs={cut_offs}"]
     trainable = load_plugins(plugin)
     metrics = [import_own("--metric", path) for path in metric or ()]
-    name_metrics(metrics)  # raises now, not after tables are read
     has_settings = bool(config or overrides or protocol or item or device or path or drop_bad_rows or seeds > 1)
     for name in tables:
         if is_split(name) and has_settings:

@@ -77,7 +77,7 @@ def print_results(results: Results) -> None:
     print_table(compare_sizes(results, HEAD_METRICS[0] if results.has_head else "precision"), intervals=())
     print_table(describe_lists(results), intervals=(f"P / {results.reference}",), hidden=("Gini", "diversity"))
     if results.own_metrics:
-        print_table(results.compare_hits())
+        print_table(results.compare_hits(), intervals=[f"{name}@{results.k}" for name in results.own_metrics])
     for sentence in describe_tunings(results):
         print_line(sentence)
     rule = (

@@ -20,7 +20,6 @@ from firstday.evaluation.slices import (
     size_slice,
 )
 from firstday.evaluation.text_table import Table
-from firstday.methods.popularity import RECENT
 from firstday.metrics import HEAD
 from firstday.training.option_search import describe_choices
 
@@ -67,15 +66,13 @@ def compare_cut_offs(results: Results, metric: str = "precision") -> Table:
 
 
 def plot_cut_offs(results: Results) -> str | None:
-    """Draw precision by cut-off with 95 % intervals: the leader, the best baseline and `popular`.
+    """Draw precision by cut-off with 95 % intervals: the leader, the reference and `popular`.
 
     None with fewer than two cut-offs.
     """
     if len(results.cut_offs) < 2:
         return None
-    rivals = {*results.tunings, RECENT.name} - {results.leader}
-    baselines = [name for name in results.best_first if name in rivals]
-    chosen = {results.leader, *baselines[:1], BASELINE}
+    chosen = {results.leader, results.reference, BASELINE}
     moments = [cut_off["at"] for cut_off in results.cut_offs]
     lines = {
         name: [results.get(name, "precision", cut_off_slice(moment)) for moment in moments]

@@ -29,8 +29,8 @@ from firstday.data.splits.histories import write_moment
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
 from firstday.data.splits.split import Actions
 from firstday.display import readable
-from firstday.errors import LOADED, ArtifactError, expect
-from firstday.evaluation.slices import read_profiles
+from firstday.errors import LOADED, ArtifactError, ConfigError, expect
+from firstday.evaluation.slices import name_profile, read_profiles
 from firstday.features.catalogue import Catalogue
 from firstday.model.codec import decode, encode
 from firstday.model.folder import MANIFEST, FolderKind, check_files, read_content, read_manifest, write_folder
@@ -128,10 +128,14 @@ def split(dataset: Dataset, config: Config | None = None, *, n_seeds: int = 1) -
 
     Raises
     ------
+    ConfigError
+        `n_seeds` is below 1.
     DataError
         There are no users to evaluate.
     """
     expect("dataset", dataset, Dataset, LOADED)
+    if n_seeds < 1:
+        raise ConfigError(f"n_seeds: is {n_seeds}; give a whole number, at least 1.")
     config = Config.of(config)
     return EvaluationSplit(dataset, config, n_seeds, find_cut_offs(dataset, config))
 
@@ -179,7 +183,7 @@ def _tabulate(holdout: Holdout) -> dict[str, pl.DataFrame]:
     used = newcomers.items.take(truth.columns)
     catalogue = Catalogue.of(newcomers, ())
     signals, _ = catalogue.translate(newcomers, cold.users, {})
-    profiles = read_profiles(signals, catalogue.groups)
+    profiles = {name_profile(column): values for column, values in read_profiles(signals, catalogue.groups).items()}
     users = {"user_id": user_ids, "day_one_size": cold.day_one_size, **profiles}
     if holdout.all_uses is not None:
         times = {"registered_at": holdout.all_uses.registered_us, "day_end": cold.day_end_us}

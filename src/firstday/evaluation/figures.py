@@ -151,7 +151,7 @@ def make_figures(
     slices, groups
         Masks of rows from `slice_users`, and of rows with a precision from `slice_by_profile`.
     against
-        Reference strategies for differences and ratios; those not evaluated are ignored.
+        Reference strategies for differences and ratios, each once.
     """
     columns = {}
     for name, of_runs in scores.items():
@@ -170,12 +170,10 @@ def make_figures(
     everyone = np.ones(len(users), dtype=bool)
     once = np.ones(len(users))
     yield from measure_slice(columns, ALL, everyone, once)
-    for reference in dict.fromkeys(against):
-        if reference in scores and precision[reference][is_evaluated].any():  # without hits, there is no ratio
-            others = {name: values for name, values in precision.items() if name != reference}
-            ratios = {(name, f"{RATIO}{reference}"): values for name, values in others.items()}
-            if ratios:
-                yield from measure_slice(ratios, ALL, everyone, precision[reference])
+    for reference in against:
+        if precision[reference][is_evaluated].any():  # without hits, there is no ratio
+            ratios = {(name, f"{RATIO}{reference}"): values for name, values in precision.items() if name != reference}
+            yield from measure_slice(ratios, ALL, everyone, precision[reference])
     for of_slice, members in slices.items():
         yield from measure_slice(in_slices, of_slice, members, once)
     evaluated = {name: values[is_evaluated] for name, values in precision.items()}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from firstday.errors import ConfigError
+from firstday.errors import ConfigError, expect
 from firstday.evaluation.results import DIVERSITY, HEAD_METRICS, OF_ALL, OLDER_BY, PLAIN_METRICS
 from firstday.metrics import USER_METRICS
 from firstday.recommend.plugin_checks import guard_step
@@ -31,10 +31,11 @@ def name_metrics(functions: Sequence[OwnMetric]) -> dict[str, OwnMetric]:
 
     Raise ConfigError for a function without a name of its own.
     """
+    expect("metrics", functions, (list, tuple), "a list of functions")
     metrics: dict[str, OwnMetric] = {}
     for function in functions:
         name = getattr(function, "__name__", "")
-        if not name.isidentifier() or name in TAKEN or name in metrics:
+        if not callable(function) or not name.isidentifier() or name in TAKEN or name in metrics:
             raise ConfigError(
                 f"metrics: the name {name!r} is taken or invalid; give functions with different names, which are none "
                 "of the columns of Results.users()."

@@ -71,7 +71,6 @@ JUDGED = COMPARED[:2]
 MINUS_NAME = "_minus:"
 MARGIN_NAME = "_not_worse:"
 MINUS = f"precision{MINUS_NAME}"
-HEAD_MINUS = f"{HEAD_METRICS[0]}{MINUS_NAME}"
 MINUS_OLDER = "_minus_older_model"
 OLDER_BY = "older_by_days"
 RATIO = "precision_ratio:"
@@ -324,7 +323,8 @@ class Results:
     def describe_warnings(self) -> list[str]:
         """Describe which strategies' figures are mostly not their own, in sentences."""
         return [
-            f"Only {own.mean:.0f} % of the lists of {own.strategy} are its own; its figures are mostly of fallbacks."
+            f"Only {own.mean:.0f} % of the lists of {own.strategy} are its own; its figures are mostly of fallbacks, "
+            "or of missing lists, which score 0."
             for own in self.few_own_lists
         ]
 
@@ -363,7 +363,8 @@ class Results:
             return ""
         form = "{:.2f}" if metric.startswith((RATIO, "novelty", "ms", DIVERSITY, "exposure")) else "{:.1f}"
         form = "{:.4g}" if metric in self.own_metrics else form
-        write = write_signed if "_minus" in metric else form.format
+        is_signed = "_minus" in metric and metric not in self.own_metrics
+        write = write_signed if is_signed else form.format
         return write_cell(write, figure.mean, figure.low, figure.high)
 
     def to_frame(self, library: Library = "polars") -> Any:
@@ -421,7 +422,7 @@ class Results:
         Raises
         ------
         ArgumentError
-            A strategy or metric was not evaluated.
+            A strategy or metric was not evaluated, or no user has the metric.
         """
         of_strategies = []
         for name in (strategy, other):
@@ -429,10 +430,12 @@ class Results:
                 raise ArgumentError(f"compare: {name!r} was not evaluated; choose among {', '.join(self.strategies)}.")
             of_strategies.append(self._rows.filter(pl.col("strategy") == name))
         rows, others = of_strategies
-        if metric not in rows:
+        if metric not in rows.select(pl.selectors.float()):
             raise ArgumentError(f"compare: {metric!r} was not measured; users() has all metrics.")
         difference = (rows[metric] - others[metric]).to_numpy()
         has_metric = ~np.isnan(difference)
+        if not has_metric.any():
+            raise ArgumentError(f"compare: no user has {metric!r} of both {strategy!r} and {other!r}.")
         units = [rows[name].rank("dense").to_numpy()[has_metric] for name in ("user_id", "cut_off")]
         return ratio_intervals(difference[has_metric, None], np.ones(has_metric.sum()), *units)[0]
 
@@ -666,8 +669,8 @@ class Results:
     def _against_json(self, name: str) -> dict[str, Any]:
         """Return the differences and ratios of one strategy to each reference as JSON values."""
         against: dict[str, Any] = {}
-        for other, ratio in self.split_metric(name, RATIO).items():
-            against[other] = with_ends("ratio", ratio)
+        for other in self.split_metric(name, MINUS):
+            against[other] = with_ends("ratio", self.find(name, f"{RATIO}{other}"))
             for metric, suffix in zip(JUDGED, ("", "_at_10"), strict=True):
                 key = f"difference{suffix}"
                 difference = self.find(name, f"{metric}{MINUS_NAME}{other}")

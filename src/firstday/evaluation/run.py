@@ -19,7 +19,7 @@ from firstday.data.splits.holdout import AllUses, Holdout, find_cut_offs, hold_o
 from firstday.data.splits.split import Cohort
 from firstday.data.splits.target_uses import AT_TRAINING, BY_DAY_ONE
 from firstday.engine.protocol import read_target_uses
-from firstday.errors import LOADED, ConfigError, DataError, expect
+from firstday.errors import LOADED, ConfigError, expect
 from firstday.evaluation.arrivals import query_cold_users
 from firstday.evaluation.evaluation_split import EvaluationSplit, name_cut_off
 from firstday.evaluation.figures import (
@@ -250,8 +250,9 @@ def evaluate(
     n_seeds
         Number of seeds, starting at `config.seed`.
     k
-        Length of the lists; by default `recommend.k` of the configuration. Choices made on validation users (options of
-        methods, weights, early stopping) always use lists of `recommend.k`.
+        Length of the lists; by default `recommend.k` of the configuration. Choices made on validation users do not
+        depend on it: early stopping and the guard of `auto` use lists of `recommend.k`, options of methods those of 10
+        and 50.
     divide_by
         Denominator of precision: hits / min(k, number of relevant items) as in the paper, also called capped recall
         (``min``), or hits / k (``k``).
@@ -285,7 +286,6 @@ def evaluate(
         dataset = dataset.dataset
     expect("dataset", dataset, Dataset, LOADED)
     expect("strategies", strategies, (list, tuple), "a list of names of strategies, or of methods of your own")
-    expect("metrics", metrics, (list, tuple), "a list of functions")
     check_arguments(divide_by, n_seeds=n_seeds, k=k)
     config = Config.of(config)
     own_metrics = name_metrics(metrics)
@@ -305,11 +305,6 @@ def evaluate(
             report=report,
         )
         runs = _run_all(dataset, config, n_seeds, cut_offs, score, report, tune_once=tune_once)
-    if not runs:
-        raise DataError(
-            "users: no newcomer used an item that existed before the cut-off, so there is nothing to evaluate; provide "
-            "a longer log, or items.added_at."
-        )
     return join_runs(
         runs,
         against,

@@ -59,8 +59,8 @@ def score(
 ) -> Results:
     """Score lists that any library made for the cold users of a split, in the same table as those of `evaluate`.
 
-    A user without a list scores 0, and has the route ``none``. Rows of other users, of items that were unknown at
-    training and of items used on day one are counted in the notes.
+    A user without a list scores 0, and has the route ``none``. Notes count rows of other users, of items that were
+    unknown at training and of items used on day one, and name the seeds and cut-offs without lists.
 
     Parameters
     ----------
@@ -68,9 +68,9 @@ def score(
         From `split` or `open_split`.
     lists
         Data frames by name of the strategy, or one with the column `strategy`, of any library that Narwhals supports.
-        Their columns are `seed`, `cut_off` and `user_id` as in `EvaluationSplit.to_frames`, `item_id`, and `rank` (the
-        lowest is the best); optionally `catalogue` and `route`, see `Results.lists`. Without `catalogue`, all metrics
-        are about the same list.
+        Their columns are `seed`, `cut_off` (or none under `sampled`) and `user_id` as in `EvaluationSplit.to_frames`,
+        `item_id`, and `rank` (the lowest is the best); optionally `catalogue` and `route`, see `Results.lists`. Without
+        `catalogue`, all metrics are about the same list.
     k, divide_by, against, metrics
         See `evaluate`.
 
@@ -82,7 +82,8 @@ def score(
     Raises
     ------
     DataError
-        A row lacks a value, is of another seed or cut-off, or repeats an item or a rank of its user.
+        A strategy has no rows, or a row lacks a value, is of another seed, cut-off or catalogue, or repeats an item or
+        a rank of its user.
     """
     expect("split", split, EvaluationSplit, "what fd.split or fd.open_split returns")
     check_arguments(divide_by, k=k)
@@ -92,29 +93,42 @@ def score(
     counts: Counter[str] = Counter()
     k = k or split.config.recommend.k
     runs = [_score_part(rows, *part, split.config, k, divide_by, own_metrics, counts) for part in split.holdouts()]
-    _check_rows(rows, pl.DataFrame({"seed": [run.seed for run in runs], "cut_off": [run.cut_off for run in runs]}))
+    parts = pl.DataFrame({"seed": [run.seed for run in runs], "cut_off": [run.cut_off for run in runs]})
+    _check_rows(rows, parts)
     results = join_runs(runs, against, divide_by=divide_by, own_metrics=tuple(own_metrics), **describe_protocol(split))
-    notes = (f"lists: {count_of(n, rows.height, 'rows')} {problem}." for problem, n in counts.items() if n)
+    notes = [f"lists: {count_of(n, rows.height, 'rows')} {problem}." for problem, n in counts.items() if n]
+    expected = parts.join(rows.select("strategy").unique(maintain_order=True), how="cross")
+    for part in expected.join(rows, on=expected.columns, how="anti").to_dicts():
+        notes.append(f"lists: there are none for {part}, so all of its users score 0.")
     return replace(results, notes=(*results.notes, *notes))
 
 
 def _read_lists(lists: Mapping[str, Any] | Any) -> pl.DataFrame:
-    """Return all lists as one frame with the columns of `TYPES`, `user_id` and `item_id`, null where absent."""
+    """Return all lists as one frame with the columns of `TYPES`, `user_id` and `item_id`."""
     columns = [*TYPES, "user_id", "item_id"]
     frames = [pl.DataFrame(schema=columns)]
     try:
         for name, frame in lists.items() if isinstance(lists, Mapping) else [(None, lists)]:
             rows = to_polars(frame).lazy().collect()
+            if rows.is_empty():
+                raise DataError(f"lists: {name or 'the frame'} has no rows; give at least one list, or omit it.")
             frames.append(rows if name is None else rows.with_columns(strategy=pl.lit(name)))
-        rows = pl.concat(frames, how="diagonal_relaxed").select(columns).cast(TYPES)
+        rows = pl.concat(frames, how="diagonal_relaxed").select(columns)
+        ids = {name: pl.String for name in ("user_id", "item_id") if not rows[name].dtype.is_integer()}
+        rows = rows.cast(TYPES | ids)
     except (TypeError, pl.exceptions.PolarsError) as error:
         raise DataError(
             f"lists: cannot be read ({first_line(error)}); give data frames with the columns user_id, item_id, rank, "
             "seed and cut_off, by name of the strategy."
         ) from None
     if rows.is_empty():
-        raise DataError("lists: have no rows; give at least one list.")
-    return rows.with_columns(pl.col("catalogue").fill_null(AT_TRAINING), pl.col("route").fill_null(pl.col("strategy")))
+        raise DataError("lists: is empty; give at least one list.")
+    return rows.with_columns(
+        pl.col("rank").fill_nan(None),
+        pl.col("cut_off").fill_null(""),
+        pl.col("catalogue").fill_null(AT_TRAINING),
+        pl.col("route").fill_null(pl.col("strategy")),
+    )
 
 
 def _check_rows(rows: pl.DataFrame, parts: pl.DataFrame) -> None:
@@ -124,6 +138,9 @@ def _check_rows(rows: pl.DataFrame, parts: pl.DataFrame) -> None:
     repeats = [pl.struct(*of_user, column).is_duplicated() for column in ("item_id", "rank")]
     faults = {
         f"lack one of {', '.join(needed)}": rows.filter(pl.any_horizontal(pl.col(needed).is_null())),
+        f"have another catalogue than {AT_TRAINING} or {BY_DAY_ONE}": rows.filter(
+            ~pl.col("catalogue").is_in((AT_TRAINING, BY_DAY_ONE))
+        ),
         "have no seed and cut_off of the split": rows.join(parts, on=parts.columns, how="anti"),
         "repeat an item or a rank of their user": rows.filter(pl.any_horizontal(repeats)),
     }

@@ -35,7 +35,7 @@ AGE_BANDS = (18, 25, 35, 45, 55, 65)
 """Lower bounds of age bands, in years."""
 NOT_KNOWN = "not known"
 REFERENCE = "segment"
-"""The strategy that others are compared with, user by user."""
+"""The paper's strategy, which leads tables without `auto`."""
 BASELINE = "popular"
 """The strategy that the main finding compares with."""
 TENTH = "places_by_popularity:"
@@ -57,9 +57,14 @@ def cut_off_slice(moment: str) -> str:
     return f"cut_off={moment}"
 
 
+def name_profile(column: str) -> str:
+    """Return the name of a profile column; columns that clash with others of cold users get a prefix."""
+    return f"{'profile:' if column in ('seed', 'day_one_size', 'cut_off', 'day_end') else ''}{column}"
+
+
 def group_slice(column: str, label: str) -> str:
-    """Return the slice name of a profile group; columns that clash with other slices get a prefix."""
-    return f"{'profile:' if column in ('seed', 'day_one_size', 'cut_off') else ''}{column}={label}"
+    """Return the slice name of a profile group."""
+    return f"{name_profile(column)}={label}"
 
 
 def slice_users(users: pl.DataFrame) -> dict[str, np.ndarray]:

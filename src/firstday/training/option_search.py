@@ -205,7 +205,7 @@ def _find_grid(
     """Return the grid and its start; without answers, nothing tells options apart, so there is one value of each."""
     grid, start = grid_of(spec, model.config, has_times=has_times)
     if search.prepare is not None or any((spec.recommend(fold.query).routes == spec.name).any() for fold in folds):
-        return grid, {**start, **{name: (value,) for name, value in first.items()}}
+        return grid, {**start, **{name: (value,) for name, value in first.items() if value in grid.get(name, ())}}
     values = {**vars(model.learned[spec.name]), **model.config.plugins.get(spec.name, {})}
     grid = {option: (values[option],) for option in grid}
     return grid, grid
