@@ -42,7 +42,7 @@ def test_lists_of_lenskit_and_implicit_are_scored_in_one_table(
         pytest.skip(str(error))
     monkeypatch.chdir(tmp_path)
     save, with_lenskit, with_implicit, score, latex = (e for e in read_examples(PAGE) if e.language == "python")
-    save.text = save.text.replace("fd.Config()", "config")
+    save.text = save.text.replace('fd.config.load_preset("movielens-100k")', "config")
     (tmp_path / "lenskit_lists.py").write_text(with_lenskit.text)
     with Reader(tmp_path, names={"config": brief_config()}) as reader:
         reader.run_example(save)
