@@ -128,7 +128,7 @@ def test_own_lists_scored_elsewhere_have_the_same_figures(folder: Path, results:
     scored = fd.score(opened, lists, k=10, metrics=[first_hits])
     assert figures_of(scored).equals(figures_of(results, "older", "diversity"))
     assert scored.best_single == results.best_single
-    assert not [note for note in scored.notes if note.startswith("lists:")]
+    assert not [note for note in scored.notes if note.startswith("lists")]
     columns = [name for name in scored.users().columns if name != "knowledge"]
     assert scored.users().select(columns).equals(results.users().select(columns))
     kinds = lists.partition_by("catalogue", as_dict=True)
@@ -162,8 +162,11 @@ def test_lists_of_others_are_scored_as_they_are(split: fd.EvaluationSplit) -> No
     assert [rows_of[user]["is_own"] for user in users[:4]] == [True] * 3 + [False]
     n_evaluated = results.get("mine", "precision").n
     assert results.get("mine", "user_coverage").mean == pytest.approx(100 * 3 / n_evaluated)
-    *notes, absent = [note for note in results.notes if note.startswith("lists:")]
-    assert [note.split()[1:4] for note in notes] == [["1", "of", "4"], ["2", "of", "4"], ["1", "of", "4"]]
+    *notes, absent = [note for note in results.notes if note.startswith("lists")]
+    assert [note.split()[2:6] for note in notes] == [["mine:", str(n), "of", "4"] for n in (1, 2, 1)]
+    for column in ("user_id", "item_id"):
+        with pytest.raises(fd.DataError, match=r"^lists of mine: 4 of 4 rows "):
+            fd.score(split, {"mine": mine.with_columns(pl.col(column) + "?")}, k=1)
     _, other = frames["users"].select("seed", "cut_off").unique(maintain_order=True).to_dicts()
     assert str({**other, "strategy": "mine"}) in absent
 

@@ -43,7 +43,9 @@ TYPES: dict[Any, Any] = {
     "rank": pl.Float64,
 }
 """Types of the columns of lists, but for `user_id` and `item_id`."""
+ROWS = "rows"
 STRANGERS = "are of users who are not cold in that part, and were left out"
+FOREIGN = "are of items that the split does not have, and are no hits"
 UNKNOWN = "are of items that were unknown at training, and are no hits of precision"
 USED = "are of items that the user used on day one, and are no hits"
 
@@ -90,17 +92,25 @@ def score(
     own_metrics = name_metrics(metrics)
     rows = _read_lists(lists)
     check_against(against, rows["strategy"].to_list())
-    counts: Counter[str] = Counter()
+    counts: Counter[tuple[str, str]] = Counter()
     k = k or split.config.recommend.k
     runs = [_score_part(rows, *part, split.config, k, divide_by, own_metrics, counts) for part in split.holdouts()]
     parts = pl.DataFrame({"seed": [run.seed for run in runs], "cut_off": [run.cut_off for run in runs]})
     _check_rows(rows, parts)
     results = join_runs(runs, against, divide_by=divide_by, own_metrics=tuple(own_metrics), **describe_protocol(split))
-    notes = [f"lists: {count_of(n, rows.height, 'rows')} {problem}." for problem, n in counts.items() if n]
+    notes = [_describe_rows(*key, n, counts[key[0], ROWS]) for key, n in counts.items() if n and key[1] != ROWS]
     expected = parts.join(rows.select("strategy").unique(maintain_order=True), how="cross")
     for part in expected.join(rows, on=expected.columns, how="anti").to_dicts():
         notes.append(f"lists: there are none for {part}, so all of its users score 0.")
     return replace(results, notes=(*results.notes, *notes))
+
+
+def _describe_rows(name: str, problem: str, n: int, n_rows: int) -> str:
+    """Return a note on rows of a list; raise DataError if all rows have a problem of their ids."""
+    found = f"lists of {name}: {count_of(n, n_rows, 'rows')} {problem}"
+    if n == n_rows and problem in (STRANGERS, FOREIGN):
+        raise DataError(f"{found}; use the ids of the split's tables.")
+    return f"{found}."
 
 
 def _read_lists(lists: Mapping[str, Any] | Any) -> pl.DataFrame:
@@ -158,9 +168,9 @@ def _score_part(
     k: int,
     divide_by: PrecisionRule,
     own_metrics: Mapping[str, OwnMetric],
-    counts: Counter[str],
+    counts: Counter[tuple[str, str]],
 ) -> Run:
-    """Score the lists of one part; `counts` collects the numbers of rows by problem."""
+    """Score the lists of one part; `counts` collects the numbers of rows by list and problem."""
     trained = holdout.dataset
     newcomers = holdout.newcomers
     cold = holdout.cold
@@ -178,9 +188,12 @@ def _score_part(
         lists, routes = _place(of_known, users, newcomers.items, k)
         items = trained.items.values
         scores[name] = score_lists(in_training[lists], routes, cold.truth, everyone, items, divide_by, own_metrics)
-        counts[STRANGERS] += int((users.lookup(of_known["user_id"]) < 0).sum())
-        counts[UNKNOWN] += int((trained.items.lookup(of_known["item_id"]) < 0).sum())
-        counts[USED] += int(used.has(lists).sum())
+        counts[name, ROWS] += len(of_known)
+        counts[name, STRANGERS] += int((users.lookup(of_known["user_id"]) < 0).sum())
+        listed_ix = newcomers.items.lookup(of_known["item_id"])
+        counts[name, FOREIGN] += int((listed_ix < 0).sum())
+        counts[name, UNKNOWN] += int((in_training[listed_ix[listed_ix >= 0]] < 0).sum())
+        counts[name, USED] += int(used.has(lists).sum())
         if holdout.all_uses is not None and cold.day_end_us is not None:
             lists, _ = _place(kinds.get((BY_DAY_ONE,), listed), users, newcomers.items, k)
             lists[holdout.all_uses.first_seen[lists] >= cold.day_end_us[:, None]] = -1  # not known to anybody then
