@@ -22,6 +22,7 @@ from firstday.recommend.registry import find_strategy
 from firstday.training.refresh_model import RefreshResult
 from tests.evaluation.tiny import evaluate_tiny
 from tests.obvious import make_data
+from tests.synthetic import brief_config
 from tests.tiny import make_recommender
 
 MOST = 2_000
@@ -51,6 +52,7 @@ def examples(
         "ColdModelSpec": [cold_model],
         "Config": [fd.Config(), as_in_paper(fd.Config()), *vars(fd.Config()).values()],
         "Dataset": [world],
+        "EvaluationSplit": [fd.EvaluationSplit(world, brief_config())],
         "Experiment": [fd.Experiment("test", variants)],
         "Explanation": [
             recommender.explain({"interactions": MANY}, recommender.recommend({"interactions": MANY}, k=100))
