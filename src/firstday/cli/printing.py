@@ -11,12 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.markup import escape
 
-from firstday.evaluation.comparisons import (
-    compare_datasets,
-    compare_sizes,
-    describe_lists,
-    describe_tunings,
-)
+from firstday.evaluation.comparisons import compare_datasets, compare_sizes, describe_lists, describe_tunings
 from firstday.evaluation.results import HEAD_METRICS, UNKNOWN_VECTORS, Results
 from firstday.evaluation.text_table import Table, write_line
 from firstday.evaluation.verdicts import MEANING

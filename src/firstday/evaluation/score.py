@@ -180,13 +180,13 @@ def _score_part(
     everyone = count_items(np.zeros(len(warm), dtype=np.int64), uses, 1)
     used = unite_uses(cold.day_one, config.signals)
     in_training = np.append(trained.items.lookup(newcomers.items.values), -1)
+    items = trained.items.values
     scores = {}
     for name in rows["strategy"].unique(maintain_order=True):
         listed = rows.filter(strategy=name, seed=seed, cut_off=name_cut_off(holdout))
         kinds = listed.partition_by("catalogue", as_dict=True)
         of_known = kinds.get((AT_TRAINING,), listed)
         lists, routes = _place(of_known, users, newcomers.items, k)
-        items = trained.items.values
         scores[name] = score_lists(in_training[lists], routes, cold.truth, everyone, items, divide_by, own_metrics)
         counts[name, ROWS] += len(of_known)
         counts[name, STRANGERS] += int((users.lookup(of_known["user_id"]) < 0).sum())

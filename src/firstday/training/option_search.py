@@ -38,7 +38,6 @@ DATA_GRID: Grid = {
 days."""
 DATA_START: Grid = {"min_items": (1,), "window_days": (None,)}
 """Where the search starts; also the values used when all of a method's own options are fixed."""
-NOWHERE: Mapping[str, Mapping[str, Any]] = {}
 NATURAL_ENDS = {0, 1, None}
 """Natural limits of an option: not reported as grid edges, since nothing lies beyond them."""
 MIN_GAIN = 0.05
@@ -107,7 +106,7 @@ def search_options(
     progress: Progress,
     dataset: Dataset | None = None,
     split: Split | None = None,
-    begin_at: Mapping[str, Mapping[str, Any]] = NOWHERE,
+    begin_at: Mapping[str, Mapping[str, Any]] = {},
 ) -> tuple[TrainedModel, list[Fold], dict[str, Tuning]]:
     """Search the options of all methods, in order; options in ``[plugins.NAME]`` stay fixed.
 
