@@ -16,6 +16,7 @@ from firstday.display import readable
 from firstday.methods.candidates import batches, find_candidates
 from firstday.methods.clock import clock_terms
 from firstday.methods.precision import MEASURED_LENGTHS, NORMAL_95, mean_and_error, measure_lengths
+from firstday.model.order import Order
 from firstday.model.trained_model import KNOWLEDGE, TrainedModel
 from firstday.ranking import NO_ITEM, greatest, top_k
 from firstday.recommend.component import LEAST_SHARE, Part, Scores, Shares
@@ -96,9 +97,16 @@ def score_blend(query: Query, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray,
     parts, chosen, offsets = find_candidates(query, rows, names)
     weights = blending.at(query.n_known[rows])
     reference = np.tile(query.model.reference_items, (len(rows), 1))
-    scores = score_components(query.model, parts, names, np.concatenate([chosen, reference], axis=1))
-    total = reduce(np.add, [weights[name][:, None] * of_component for name, of_component in scores.items()])
-    of_chosen, of_reference = np.split(total, [chosen.shape[1]], axis=1)
+    items = np.concatenate([chosen, reference], axis=1)
+    scores = {name: score_part(parts[name], items) for name in names}
+    of_clock = clock_terms(query.model)
+    terms = np.float32(0) if of_clock is None else of_clock[items]
+    of_time = {name: scores[name] + terms if is_log(parts[name]) else scores[name] for name in names}
+    of_chosen, of_reference = np.split(add_up(weights, of_time), [chosen.shape[1]], axis=1)
+    order: Order | None = query.model.learned.get("order")
+    if order is not None and order.network is not None and order.components == names:
+        scores = {name: scores[name][:, : chosen.shape[1]] for name in names}
+        of_chosen = of_chosen + order.score(scores, add_up(weights, scores), query.n_known[rows])
     return chosen, of_chosen + offsets, of_reference.mean(axis=1)
 
 
@@ -109,21 +117,20 @@ def find_weights(model: TrainedModel) -> tuple[Blending, tuple[str, ...]]:
     return (blending, names) if names else (Blending(), Blending().names)
 
 
-def score_components(
-    model: TrainedModel, parts: Mapping[str, Part], names: tuple[str, ...], items: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Return the scores of items by each of the named components, float32, shape of `items`, (n_rows, n_chosen)."""
-    of_clock = clock_terms(model)
-    terms = np.float32(0) if of_clock is None else of_clock[items]
-    return {name: _score(parts[name], items, terms) for name in names}
-
-
-def _score(part: Part, chosen: np.ndarray, terms: np.ndarray | np.float32) -> np.ndarray:
-    """Return a component's scores of the candidates, with the terms of the clock, float32, shape of `chosen`."""
+def score_part(part: Part, chosen: np.ndarray) -> np.ndarray:
+    """Return a component's scores of the candidates without the clock, float32, shape of `chosen`, (n_rows, n)."""
     scores = part.at(chosen)
-    if isinstance(part, Shares):
-        return np.log(scores + np.float32(LEAST_SHARE)) + terms
-    return scores + terms if isinstance(part, Scores) and part.are_logs else scores
+    return np.log(scores + np.float32(LEAST_SHARE)) if isinstance(part, Shares) else scores
+
+
+def is_log(part: Part) -> bool:
+    """Return whether a component's scores are logarithms, to which the terms of the clock are added."""
+    return isinstance(part, Shares) or (isinstance(part, Scores) and part.are_logs)
+
+
+def add_up(weights: Mapping[str, np.ndarray], scores: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the weighted sum of components' scores, float32, shape (n_rows, n_chosen)."""
+    return reduce(np.add, [weights[name][:, None] * of_component for name, of_component in scores.items()])
 
 
 def find_read(model: TrainedModel) -> Collection[SignalKind]:
@@ -276,10 +283,10 @@ def collect_candidates(fold: Fold, names: tuple[str, ...]) -> Iterator[Candidate
     query = fold.query
     for rows in batches(np.flatnonzero(query.has_features)):
         parts, chosen, offsets = find_candidates(query, rows, names)
-        components = score_components(query.model, parts, names, chosen)
+        components = [score_part(parts[name], chosen) for name in names]
         relevant = fold.truth.take(rows).has(chosen) & (offsets > -np.inf)
         has_hit = relevant.any(axis=1)
-        scores = np.stack([components[name][has_hit] for name in names], axis=2)
+        scores = np.stack(components, axis=2)[has_hit]
         yield Candidates(scores, offsets[has_hit], relevant[has_hit], share_of_knots(query.n_known[rows][has_hit]))
 
 

@@ -24,7 +24,11 @@ def measure_folds(folds: Sequence[Fold], strategy: str) -> np.ndarray:
 
 def measure_lengths(folds: Sequence[Fold], strategy: str) -> np.ndarray:
     """Return the precision of each user's lists of `MEASURED_LENGTHS`, from 0 to 1, shape (n_lengths, n_users)."""
-    return np.stack([measure_folds([fold.with_length(k) for fold in folds], strategy) for k in MEASURED_LENGTHS])
+    precisions = []
+    for fold in folds:
+        items = answer_query(fold.with_length(max(MEASURED_LENGTHS)).query, strategy).items
+        precisions.append([measure(items[:, :k], fold.truth).precision for k in MEASURED_LENGTHS])
+    return np.concatenate(precisions, axis=1)
 
 
 def measure_own(folds: Sequence[Fold], strategy: str) -> tuple[np.ndarray, np.ndarray]:

@@ -77,6 +77,9 @@ class TrainingRun:
         Items that each of these users uses, shape (n_training, n_items).
     first_uses
         First uses of all warm users by item and day; None without times.
+    apart
+        Warm users with a model that was trained on the others, from which lists learn their order; None if there are
+        too few, or a training chooses no settings.
     """
 
     folds: Sequence[Fold]
@@ -85,8 +88,10 @@ class TrainingRun:
     split: Split
     uses: SparseRows
     first_uses: FirstUses | None
+    apart: Fold | None = None
 
     def with_learned(self, **learned: Any) -> TrainingRun:
-        """Return the run with learned values of methods in its model, and in those of the folds."""
+        """Return the run with learned values of methods in its model, and in those of the folds and of `apart`."""
         folds = [fold.with_learned(**learned) for fold in self.folds]
-        return replace(self, folds=folds, model=self.model.with_learned(**learned))
+        apart = None if self.apart is None else self.apart.with_learned(**learned)
+        return replace(self, folds=folds, apart=apart, model=self.model.with_learned(**learned))

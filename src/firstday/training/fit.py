@@ -11,6 +11,7 @@ import numpy as np
 from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids, stable_numbers
+from firstday.data.splits.apart import set_apart
 from firstday.data.splits.histories import MIN_LEARNED_ITEMS, write_moment
 from firstday.data.splits.split import Split
 from firstday.display import readable
@@ -50,7 +51,7 @@ from firstday.training.learn import (
     learn_cold_model,
     learn_methods,
 )
-from firstday.training.option_search import Tuning, search_options
+from firstday.training.option_search import Tuning, learn_with, search_options
 from firstday.training.validation import ObjectiveHistory, ObjectiveWrapper, Validation, draw_evaluated
 
 REPORTED = ("popular", "segment")
@@ -135,8 +136,10 @@ def fit(
     folds, trained, stage = _learn_folds(source, split, progress)
     model = trained.model
     tunings: dict[str, Tuning] = {}
+    apart: Fold | None = None
     if choose_settings:
         model, folds, tunings = search_options(folds, model, progress, dataset, split, begin_at)
+        apart = _learn_apart(source, split, tunings, progress)
     run = TrainingRun(
         folds=folds,
         model=model,
@@ -144,15 +147,19 @@ def fit(
         split=stage.split,
         uses=stage.uses,
         first_uses=learners.count_first_uses(split, config),
+        apart=apart,
     )
-    figures: dict[str, Any] = {}
+    methods = learners_of(config)
     if choose_settings:
-        run, figures = choose_values(run, StrategySpec, progress)
-    finished, figures_of_shared = choose_values(
-        run if choose_settings else replace(run, folds=()), SharedValueSpec, progress
-    )
+        finished, figures = choose_values(run, methods, progress)
+        measured = finished.with_learned(clock=None)
+    else:
+        shared = [method for method in methods if isinstance(method, SharedValueSpec)]
+        finished, figures = choose_values(replace(run, folds=()), shared, progress)
+        measured = run
     model = replace(finished.model, calibrations=calibrate_run(finished))
-    metrics = measure_strategies(run) | figures | figures_of_shared
+    metrics = measure_strategies(measured) | figures
+    tunings = {name: tuning for name, tuning in tunings.items() if name in config.methods}
     if tunings:
         metrics["options"] = {name: tuning.to_json() for name, tuning in tunings.items()}
     facts = {"data": describe_data(run, model, learners.summary()), "metrics": metrics}
@@ -172,6 +179,19 @@ def _learn_folds(source: _Source, split: Split, progress: Progress) -> tuple[lis
         folds.append(fold)
     trained, stage = _learn(source, split, history.replay if folds else history.record, progress)
     return folds or [trained], trained, stage
+
+
+def _learn_apart(source: _Source, split: Split, tunings: Mapping[str, Tuning], progress: Progress) -> Fold | None:
+    """Train a model of components with the options chosen, on all warm users but those set apart; see `set_apart`."""
+    config = source.config
+    apart = set_apart(split, source.dataset.users, config.signals)
+    if apart is None:
+        return None
+    components = config.components
+    config = config.override({"methods": components, "recommend.components": components})
+    source = replace(source, config=config)
+    fold, _ = _learn(source, apart, ObjectiveHistory().record, _prefix(progress, "order: "), is_fold=True)
+    return learn_with(fold, apart, source.dataset, tunings)
 
 
 def _prefix(progress: Progress, prefix: str) -> Progress:

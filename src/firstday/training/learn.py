@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from firstday.cold.cold_model import ColdModel
@@ -9,6 +10,7 @@ from firstday.config import Config
 from firstday.errors import needs_extra
 from firstday.progress import Progress
 from firstday.recommend.fold import TrainingRun
+from firstday.recommend.registry import AnyMethod
 from firstday.recommend.spec import ColdModelSpec, LearningData, SharedValueSpec, StrategySpec
 from firstday.recommend.support import is_component, learners_of
 from firstday.training.validation import ObjectiveWrapper, Validation
@@ -74,15 +76,11 @@ def learn_methods(
 
 
 def choose_values(
-    run: TrainingRun, kind: type[StrategySpec | SharedValueSpec], progress: Progress
+    run: TrainingRun, methods: Iterable[AnyMethod], progress: Progress
 ) -> tuple[TrainingRun, dict[str, Any]]:
-    """Learn the methods of a kind that choose after the folds; return the run with their values, and figures.
-
-    Components come before the lists that combine them, and these before what is based on them.
-    """
+    """Learn the methods that choose after the folds, by stage; return the run with their values, and figures."""
     figures: dict[str, Any] = {}
-    methods = [method for method in learners_of(run.model.config) if isinstance(method, kind)]
-    for method in sorted(methods, key=lambda method: (method.based_on is not None, not is_component(method))):
+    for method in sorted(methods, key=_stage_of):
         if method.choose is not None:
             progress(method.name, 0, 1)
             value, figures_of_value = method.choose(run)
@@ -90,3 +88,11 @@ def choose_values(
             figures |= figures_of_value
             progress(method.name, 1, 1)
     return run, figures
+
+
+def _stage_of(method: AnyMethod) -> int:
+    """Return the stage of a choice: components, lists that combine them, shared values, those of lists, guards."""
+    is_shared = isinstance(method, SharedValueSpec)
+    if method.based_on is not None:
+        return 3 if is_shared else 4
+    return 2 if is_shared else int(not is_component(method))

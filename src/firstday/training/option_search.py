@@ -23,8 +23,9 @@ from firstday.methods.precision import measure_own
 from firstday.model.trained_model import TrainedModel
 from firstday.progress import Progress
 from firstday.recommend.fold import Fold, head
+from firstday.recommend.registry import find_strategy
 from firstday.recommend.spec import OptionSearch, StrategySpec, UseData
-from firstday.recommend.support import learners_of
+from firstday.recommend.support import components_of, learners_of
 from firstday.tables.schema import DAY_US
 
 Grid = Mapping[str, tuple[Any, ...]]
@@ -115,7 +116,7 @@ def search_options(
     Methods that learn in their search need `dataset` and `split`, from which the models of the folds were trained.
 
     Return the model with what all warm users teach each method; the folds, whose models have what it learns without the
-    fold's users; and the search results of the methods in `config.methods`, by name.
+    fold's users; and the search results by method.
 
     Raises ConfigError if an option does not exist, and FirstdayError if a third-party method raised an error, or
     returned something other than its `value`.
@@ -126,9 +127,18 @@ def search_options(
         if isinstance(spec, StrategySpec) and spec.search is not None:
             first = begin_at.get(spec.name, {})
             model, folds, tuning = _search_one(spec, spec.search, folds, model, progress, dataset, split, first)
-            if spec.name in model.config.methods:
-                tunings[spec.name] = tuning
+            tunings[spec.name] = tuning
     return model, folds, tunings
+
+
+def learn_with(fold: Fold, split: Split, dataset: Dataset, tunings: Mapping[str, Tuning]) -> Fold:
+    """Return users whose model has what the warm users of a split teach components with the options chosen."""
+    for name in components_of(fold.model):
+        spec = find_strategy(name)
+        if spec.search is not None:
+            learn = _make_learner(name, spec.search, dataset, fold.model.config, 1)
+            fold = fold.with_learned(**{name: learn(split, fold.model, tunings[name].options)})
+    return fold
 
 
 def collect_uses(dataset: Dataset, split: Split, config: Config, min_items: int, window_days: float | None) -> UseData:
