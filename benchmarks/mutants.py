@@ -46,7 +46,10 @@ ITEMS_SERVED = ("tests/serve/test_current_items.py",)
 ARRIVAL_TESTS = ("tests/evaluation/test_arrivals.py",)
 SCORE_TESTS = ("tests/evaluation/test_evaluation_split.py",)
 TARGET_TESTS = ("tests/data/test_target_uses.py",)
+ORDER_TESTS = ("tests/methods/test_order.py",)
 REJECTED_TESTS = ("tests/recommend/test_rejected.py",)
+ORDER = "methods/order.py"
+APART = "data/splits/apart.py"
 SQLITE = "serve/store/sqlite.py"
 REDIS = "serve/store/redis.py"
 POSTGRES = "serve/store/postgres.py"
@@ -185,6 +188,16 @@ LEAKAGE = (
         SPLIT_TESTS,
     ),
     (REGISTRATION, ", roles.validation)\n", ", roles.validation[:0])\n", SPLIT_TESTS),
+    (
+        ORDER,
+        "total = add_up(blending.at(query.n_known[rows]), scores)",
+        "total = add_up(blending.at(query.n_known[rows]), scores) + fold.truth.take(rows).has(chosen)",
+        ORDER_TESTS,
+    ),
+    (ORDER, "go_back(run.folds, run.first_uses, clock_of(run.model))", "run.folds", ORDER_TESTS),
+    (APART, "np.flatnonzero(~np.isin(split.warm, apart.users))", "np.arange(len(split.warm))", ORDER_TESTS),
+    (APART, "uses.keep(~contains(on_day, uses))", "uses", ORDER_TESTS),
+    (APART, " & ~np.isin(split.warm, split.validation.users)", "", ORDER_TESTS),
     ("training/fit.py", "_learn(source, split.fold(rows),", "_learn(source, split,", SPLIT_TESTS),
     ("ranking.py", "scores[excluded_rows.row_of_entry(), excluded_rows.columns] = -np.inf", "pass", LIST_TESTS),
     ("ranking.py", " & ~excluded.take(rows).has(items)", "", LIST_TESTS),

@@ -366,7 +366,7 @@ def test_the_lists_of_segments_lean_on_everyone_as_validation_users_say(
         model = replace(tiny.model, config=tiny.model.config.override("plugins", {"segment": fixed}))
         fold = Fold(Query(model, batch, 1), SparseRows.from_lists([[item]], 6))
         model, (fold,), tunings = search_options([fold], model, no_progress)
-        assert not tunings  # of base methods
+        assert tunings["segment"].options == {"smoothing": model.learned["segment"].smoothing}
         assert fold.model.learned["segment"] == model.learned["segment"]
         return model
 

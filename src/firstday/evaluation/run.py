@@ -44,7 +44,6 @@ from firstday.evaluation.slices import (
 from firstday.features.catalogue import Catalogue
 from firstday.features.signal_batch import SignalBatch
 from firstday.methods.auto import AUTO
-from firstday.methods.clock import clock_of
 from firstday.methods.people import FRIENDS
 from firstday.methods.segments import SEGMENT
 from firstday.metrics import PrecisionRule
@@ -70,6 +69,8 @@ SIMPLE = ("recent", "trending", "latest", "popular", "group", "segment", "edlae"
 """The simple strategies, which are always evaluated."""
 COMBINED = ("auto", "blend")
 """Strategies that combine others, and so are no single method."""
+DESCRIBED = ("clock", "order")
+"""Learned values that results describe."""
 OF_CLOCKS = SIMPLE[:3]
 """Simple strategies that need a log with times."""
 
@@ -82,8 +83,8 @@ class Run:
     `KNOWLEDGE`), `did_nothing` (but give a profile), `has_friends` (whose habits the model knows), and `model_age`, the
     days from the cut-off to registration, NaN under `sampled`. `items` are the ids of the items of lists, and `tenths`
     their tenths of use (`divide_by_use`); `all_items` are those of `Scores.all_lists`. `used` counts the items that
-    cold users went on to use by tenth, int64, shape (`N_TENTHS`,). `cut_off` is in UTC, and `clock` describes the log's
-    clock; both are "" under `sampled`.
+    cold users went on to use by tenth, int64, shape (`N_TENTHS`,). `cut_off` is in UTC, "" under `sampled`. `learned` describes
+    the model's clock and order.
     """
 
     scores: Mapping[str, Scores]
@@ -98,10 +99,14 @@ class Run:
     segments: tuple[SegmentRow, ...] = ()
     fit_seconds: float = 0.0
     cut_off: str = ""
-    clock: str = ""
+    learned: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     tunings: Mapping[str, Tuning] = field(default_factory=dict)
     all_items: Ids | None = None
+
+    def describe_learned(self) -> list[str]:
+        """Return `learned`, each sentence with the cut-off, or the seed, of the run."""
+        return [f"{self.cut_off[:10] or f'Seed {self.seed}'}: {sentence}" for sentence in self.learned]
 
     def of_holdout(self, holdout: Holdout) -> Run:
         """Add when users registered, and the items of lists that have those which came by the end of day one."""
@@ -533,7 +538,7 @@ def score_strategies(
         model.everyone,
         k=query.k,
         segments=describe_segments(model),
-        clock="" if (clock := clock_of(model)) is None else clock.describe(),
+        learned=tuple(model.learned[name].describe() for name in DESCRIBED if model.learned.get(name) is not None),
         **facts,
     )
     return replace(run, users=run.users.with_columns(knowledge=np.array(KNOWLEDGE)[query.knowledge]))
@@ -604,7 +609,7 @@ def join_runs(runs: Sequence[Run], against: Sequence[str] = (), **settings: Any)
         fit_seconds=float(np.mean([run.fit_seconds for run in runs])),
         figures=tuple(figures),
         runs=tuple(runs),
-        notes=(*first.notes, *(f"{run.cut_off[:10]}: {run.clock}" for run in of_first_seed if run.clock)),
+        notes=(*first.notes, *(note for run in of_first_seed for note in run.describe_learned())),
         tunings={name: tuple(run.tunings[name] for run in runs) for name in first.scores if name in first.tunings},
         groups={column: tuple(labels) for column, labels in groups.items()},
         items_by_popularity=tuple(np.bincount(first.tenths, minlength=N_TENTHS).tolist()),

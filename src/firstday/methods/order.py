@@ -49,7 +49,7 @@ class Ranked:
     sums: np.ndarray
     is_relevant: np.ndarray
 
-    def take(self, rows: np.ndarray | slice) -> Ranked:
+    def take(self, rows: np.ndarray) -> Ranked:
         """Return some users."""
         return Ranked(self.inputs[rows], self.sums[rows], self.is_relevant[rows])
 
@@ -101,7 +101,7 @@ def rank_candidates(fold: Fold, blending: Blending, names: tuple[str, ...]) -> R
         best = greatest(sums, min(N_CANDIDATES, sums.shape[1]))
         inputs = np.take_along_axis(join_inputs(scores, total, query.n_known[rows]), best[:, :, None], axis=1)
         ranked = Ranked(inputs, *(np.take_along_axis(values, best, axis=1) for values in (sums, is_relevant)))
-        batches_of_users.append(ranked.take(ranked.is_relevant.any(axis=1)))
+        batches_of_users.append(ranked.take(np.flatnonzero(ranked.is_relevant.any(axis=1))))
     return join_ranked(batches_of_users)
 
 
@@ -111,7 +111,7 @@ def join_ranked(parts: Sequence[Ranked]) -> Ranked:
 
 
 def train_order(users: Ranked, names: tuple[str, ...], config: Config) -> Order:
-    """Train the network by the softmax over each user's candidates, from zero, with early stopping; see `run_epochs`."""
+    """Train by the softmax over each user's candidates, from zero, with early stopping; see `run_epochs`."""
     import torch
     from torch import nn
 
