@@ -83,8 +83,8 @@ class Run:
     `KNOWLEDGE`), `did_nothing` (but give a profile), `has_friends` (whose habits the model knows), and `model_age`, the
     days from the cut-off to registration, NaN under `sampled`. `items` are the ids of the items of lists, and `tenths`
     their tenths of use (`divide_by_use`); `all_items` are those of `Scores.all_lists`. `used` counts the items that
-    cold users went on to use by tenth, int64, shape (`N_TENTHS`,). `cut_off` is in UTC, "" under `sampled`. `learned` describes
-    the model's clock and order.
+    cold users went on to use by tenth, int64, shape (`N_TENTHS`,). `cut_off` is in UTC, "" under `sampled`. `learned`
+    describes the model's clock and order.
     """
 
     scores: Mapping[str, Scores]
