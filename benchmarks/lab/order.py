@@ -4,9 +4,9 @@ export PYTHONPATH=benchmarks
 python benchmarks/lab/order.py --data data
 python benchmarks/lab/order.py --data data --only movielens-100k --seeds 5
 
-For each dataset and length of lists, paired differences in precision of cold users: with the order that training keeps or
-leaves out, with the one it learned in any case, and, where there are enough, with those that the first so many learners
-teach. Renews the datasets' parts of docs/results/order.json.
+For each dataset and length of lists, paired differences in precision of cold users: with the order that training keeps
+or leaves out, with the one it learned in any case, and with those that the first so many learners teach. Renews the
+datasets' parts of docs/results/order.json.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import typer
@@ -81,11 +82,8 @@ def measure_gains(holdout: Holdout, config: Config) -> Gains | None:
         kept.append((order, arguments))
         return order
 
-    learning.train_order = keep
-    try:
+    with patch.object(learning, "train_order", keep):
         model = fit(holdout.dataset, holdout.split, config).model
-    finally:
-        learning.train_order = train_order
     if not kept:
         return None
     learned, (users, names, _) = kept[0]
