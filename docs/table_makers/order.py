@@ -1,0 +1,36 @@
+"""Tables of what the learned order adds to the default list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from table_makers.measured import SETS, estimate, make_table, read_results
+
+TITLES = {**SETS, "series": "simulated series"}
+
+
+def order() -> list[str]:
+    """Return the gains of the order that trainings keep, and of the one that they learn in any case."""
+    lines = []
+    for name, record in read_results("order").items():
+        runs = record["runs"]
+        learners = f"{min(run['learners'] for run in runs):,}-{max(run['learners'] for run in runs):,}"
+        used = f"{sum(run['used'] for run in runs)} of {len(runs)}"
+        gains = [_write_gain(record["gains"][kind], k) for kind in ("as training decides", "in any case") for k in KS]
+        lines.append([TITLES[name], f"{record['users']:,}", learners, used, *gains])
+    columns = ("dataset", "newcomers", "learners", "used", "P@10", "P@50", "P@10 in any case", "P@50 in any case")
+    return make_table(columns, lines)
+
+
+def order_learners(name: str = "deezer-europe") -> list[str]:
+    """Return the gains of orders by the number of learners."""
+    gains = read_results("order")[name]["gains"]
+    kinds = [kind for kind in gains if kind.endswith(" learners")]
+    return make_table(("learners", "P@10", "P@50"), [[k, *(_write_gain(gains[k], n) for n in KS)] for k in kinds])
+
+
+KS = ("10", "50")
+
+
+def _write_gain(gains: dict[str, Any], k: str) -> str:
+    return estimate(gains[k]["gain"], gains[k]["gain_ci"], "+.2f")
