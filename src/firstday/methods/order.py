@@ -24,9 +24,9 @@ from firstday.recommend.fold import Fold, TrainingRun, day_ends
 from firstday.recommend.spec import Choice, SharedValueSpec
 from firstday.tables.schema import DAY_US
 
-N_CANDIDATES = 200
+N_CANDIDATES = 100
 """Number of candidates of each learner: the best by weighted sum."""
-NETWORK = NetworkConfig(hidden=(32, 16))
+NETWORK = NetworkConfig(hidden=(32, 16), epochs=10)
 HELD_OUT = 5
 """One in so many learners is held out for early stopping."""
 EXCLUDED_SCORE = np.float32(-1e4)
