@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 
 from firstday.config import Config
 from firstday.data.dataset import Dataset
-from firstday.data.splits import roles
+from firstday.data.splits import apart, roles
 from firstday.engine import engines
 from firstday.engine.spark import work
 from firstday.model.folder import MANIFEST
@@ -80,10 +80,11 @@ def spark(cluster: SparkCluster, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.fixture(scope="package", autouse=True)
 def few() -> Iterator[None]:
-    """Train on two folds of validation users, not on five, and read tables in five parts, not in eight."""
+    """Train on two folds of validation users, not five, read tables in five parts, not eight; few learn an order."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(roles, "MAX_FOLDS", 2)
         patch.setattr(work, "MIN_PARTS", 5)
+        patch.setattr(apart, "MIN_APART", 20)
         yield
 
 
