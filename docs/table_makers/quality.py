@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from firstday.evaluation.plots import INK, MUTED, draw, draw_dots, standalone
-from firstday.metrics import Interval
+from firstday.evaluation.verdicts import AHEAD, BEHIND, NOT_WORSE, UNKNOWN, judge
+from firstday.metrics import LEVEL, Interval, adjust_holm
 from table_makers.measured import SETS, estimate, make_table, read_results
 
 SIZES = ("0", "1-3", "4-9", "10+")
@@ -18,6 +21,7 @@ MIN_USERS = 100
 def strategies() -> list[str]:
     """Return every strategy and baseline on every set, at 10 and at 50, marked by the difference to `auto`."""
     by_set = {name: {row["strategy"]: row for row in read_results(name)["results"]} for name in SETS}
+    marks = _mark_cells(by_set)
     ratios: dict[str, list[float]] = {}
     for rows in by_set.values():
         for name, row in rows.items():
@@ -25,19 +29,40 @@ def strategies() -> list[str]:
     best_first = sorted(ratios, key=lambda name: -sum(ratios[name]) / len(ratios[name]))
     lines = []
     for name in best_first:
-        cells = [_mark_both(rows[name]) if name in rows else "-" for rows in by_set.values()]
+        cells = [_write_both(rows[name], marks[dataset]) if name in rows else "-" for dataset, rows in by_set.items()]
         lines.append([f"`{name}`", *cells])
     return make_table(("strategy", *SETS.values()), lines)
 
 
-def _mark_both(row: dict[str, Any]) -> str:
-    """Write both precisions: bold above `auto` beyond chance, italic within chance of it."""
+DIFFERENCES = {"precision_at_10": "difference_at_10", "precision": "difference"}
+"""Keys of differences in JSON, by metric."""
+
+
+def _write_both(row: dict[str, Any], marks: dict[tuple[str, str], str]) -> str:
+    """Write both precisions with their marks, given by strategy and metric."""
     parts = []
-    for key, difference in (("precision_at_10", "difference_at_10"), ("precision", "difference")):
-        low, high = (0, 0) if row["strategy"] == "auto" else row["against"]["auto"][f"{difference}_ci"]
-        mark = "**" if low > 0 else "" if high < 0 else "*"
-        parts.append(f"{mark}{row[key]:.1f}{mark}")
+    for metric in DIFFERENCES:
+        mark = marks.get((row["strategy"], metric), "*")
+        parts.append(f"{mark}{row[metric]:.1f}{mark}")
     return "/".join(parts)
+
+
+def _mark_cells(by_set: dict[str, dict[str, dict[str, Any]]]) -> dict[str, dict[tuple[str, str], str]]:
+    """Return the marks by set, strategy but `auto`, and metric: bold above `auto`, none below, else italic."""
+    comparisons = {
+        (dataset, name, metric): (row["against"]["auto"][key], row["against"]["auto"][f"{key}_p"])
+        for dataset, rows in by_set.items()
+        for name, row in rows.items()
+        for metric, key in DIFFERENCES.items()
+        if name != "auto"
+    }
+    means, p_values = np.array([*comparisons.values()]).T
+    is_clear = adjust_holm(p_values) <= 1 - LEVEL
+    marks = np.select([is_clear & (means > 0), is_clear], ["**", ""], "*")
+    of_sets: dict[str, dict[tuple[str, str], str]] = {dataset: {} for dataset in by_set}
+    for (dataset, *key), mark in zip(comparisons, marks.tolist(), strict=True):
+        of_sets[dataset][tuple(key)] = mark
+    return of_sets
 
 
 def day_one_sizes() -> list[str]:
@@ -59,40 +84,67 @@ def day_one_sizes() -> list[str]:
 
 
 def clocks() -> list[str]:
-    """Return `auto` and the best baseline on every set, at 10 and at 50."""
+    """Return `auto` and the best single method on every set, at 10 and at 50."""
     columns = ["dataset", "newcomers", "target window, days", "memory, GiB"]
     for k in (10, 50):
-        columns += [f"P@{k}: `auto`", "best baseline", "difference"]
+        columns += [f"P@{k}: `auto`", "best single method", "difference", "verdict"]
+    verdicts = judge_leads()
     lines = []
     for name, title in SETS.items():
         results = read_results(name)
         rows = {row["strategy"]: row for row in results["results"]}
         days = f"{results['target_days']:g}" if "target_days" in results else "-"
         cells = [title, f"{results['n_cold']:,}", days, f"{results['peak_mib'] / 1024:.1f}"]
-        for position, metric in enumerate(("precision_at_10", "precision")):
-            best = best_baseline(results, metric)
+        for metric, key in DIFFERENCES.items():
+            best = results["best_single"][metric]
+            against = rows["auto"]["against"][best]
             cells += [f"{rows['auto'][metric]:.1f}", f"{rows[best][metric]:.1f} `{best}`"]
-            cells.append(_differences(rows["auto"]["against"][best])[position])
+            cells += [estimate(against[key], against[f"{key}_ci"], "+.1f"), verdicts[name, metric]]
         lines.append(cells)
     return make_table(columns, lines)
 
 
+def judge_leads() -> dict[tuple[str, str], str]:
+    """Return the verdict on `auto` against the best single method by set and metric, corrected over all of them."""
+    comparisons = {}
+    for name in SETS:
+        results = read_results(name)
+        against = next(row["against"] for row in results["results"] if row["strategy"] == "auto")
+        for metric, key in DIFFERENCES.items():
+            values = against[results["best_single"][metric]]
+            not_worse_p = values[key.replace("difference", "not_worse") + "_p"]
+            comparisons[name, metric] = values[key], values[f"{key}_p"], not_worse_p
+    return dict(zip(comparisons, judge(*np.array([*comparisons.values()]).T), strict=True))
+
+
+def leads() -> list[str]:
+    """Return the datasets by verdict on `auto` against the best single method, at 10 and at 50."""
+    verdicts = judge_leads()
+    lines = []
+    for verdict in (AHEAD, NOT_WORSE, UNKNOWN, BEHIND):
+        of_lengths = ([SETS[name] for name in SETS if verdicts[name, metric] == verdict] for metric in DIFFERENCES)
+        lines.append([verdict, *(", ".join(titles) or "-" for titles in of_lengths)])
+    return make_table(("`auto` is", "P@10", "P@50"), lines)
+
+
 def picture_leads() -> str:
-    """Return the difference of `auto` to the best baseline in P@10 on every set, with both values, as an SVG file."""
+    """Return the lead of `auto` over the best single method in P@10 on every set, with both values, as an SVG file."""
+    verdicts = judge_leads()
     leads = {}
     values = []
     for name, title in SETS.items():
         results = read_results(name)
         rows = {row["strategy"]: row for row in results["results"]}
-        best = best_baseline(results, "precision_at_10")
+        best = results["best_single"]["precision_at_10"]
         comparison = rows["auto"]["against"][best]
         leads[title] = Interval(comparison["difference_at_10"], *comparison["difference_at_10_ci"])
-        values.append(f"{rows['auto']['precision_at_10']:.1f} / {rows[best]['precision_at_10']:.1f}")
+        both = f"{rows['auto']['precision_at_10']:.1f} / {rows[best]['precision_at_10']:.1f}"
+        values.append(f"{both}  {best}: {verdicts[name, 'precision_at_10']}")
 
     def paint(axes: Any) -> None:
         draw_dots(axes, leads, "")
         axes.axvline(0, color=INK, lw=1, zorder=1)
-        axes.set_xlabel("P@10 of auto minus that of the best tuned baseline, points")
+        axes.set_xlabel("P@10 of auto minus that of the best single method, points")
         side = axes.secondary_yaxis("right")
         side.set_yticks(range(len(values)), values)
         side.tick_params(length=0)
@@ -100,22 +152,6 @@ def picture_leads() -> str:
         axes.text(1.03, 1.01, "auto / best, %", transform=axes.transAxes, color=MUTED)
 
     return standalone(draw("leads", 0.9 + 0.27 * len(leads), paint))
-
-
-def tuned_baselines(results: dict[str, Any]) -> list[str]:
-    """Return the names of the tuned baselines of an evaluation."""
-    return [baseline for baseline in results["options"] if baseline != "paper_segment"]
-
-
-def best_baseline(results: dict[str, Any], metric: str) -> str:
-    """Return the name of the tuned baseline, or `recent`, with the highest value of a metric."""
-    values = {row["strategy"]: float(row[metric]) for row in results["results"]}
-    return max((name for name in (*tuned_baselines(results), "recent") if name in values), key=values.__getitem__)
-
-
-def _differences(comparison: dict[str, Any]) -> list[str]:
-    """Write the differences in P@10 and in P@50."""
-    return [estimate(comparison[key], comparison[f"{key}_ci"], "+.1f") for key in ("difference_at_10", "difference")]
 
 
 ELSEWHERE = {
@@ -132,7 +168,12 @@ def elsewhere() -> list[str]:
     names = ("online-retail", "movietweetings", "x-wines", "movielens-100k", "deezer-europe")
     against = [_find_row(name, "auto")["against"] for name in names]
     rows = (
-        [models, f"`{name}`", *(_differences(each[name])[1] for each in against)] for name, models in ELSEWHERE.items()
+        [
+            models,
+            f"`{name}`",
+            *(estimate(each[name]["difference"], each[name]["difference_ci"], "+.1f") for each in against),
+        ]
+        for name, models in ELSEWHERE.items()
     )
     return make_table(("there", "here", *(SETS[name] for name in names)), rows)
 
