@@ -44,6 +44,7 @@ LIST_TESTS = ("tests/recommend/test_lists_by_hand.py", "tests/recommend")
 ITEM_TESTS = ("tests/recommend/test_current_items.py",)
 ITEMS_SERVED = ("tests/serve/test_current_items.py",)
 ARRIVAL_TESTS = ("tests/evaluation/test_arrivals.py",)
+SCORE_TESTS = ("tests/evaluation/test_evaluation_split.py",)
 TARGET_TESTS = ("tests/data/test_target_uses.py",)
 REJECTED_TESTS = ("tests/recommend/test_rejected.py",)
 SQLITE = "serve/store/sqlite.py"
@@ -224,6 +225,7 @@ LEAKAGE = (
     (NEW_ITEMS, 'np.searchsorted(moments[order], self.times, side="right")', "0 * self.items", ARRIVAL_TESTS),
     (NEW_ITEMS, 'self.times, side="right")', "self.times)", ARRIVAL_TESTS),
     (NEW_ITEMS, "np.searchsorted(self.all_times, moments)[:, None]", "len(self.all_times)", ARRIVAL_TESTS),
+    ("evaluation/score.py", "first_seen[lists] >= cold.day_end_us[:, None]", "first_seen[lists] < 0", SCORE_TESTS),
     (TARGET_USES, "(moment >= cut_off[user])", "(moment >= moments[0])", TARGET_TESTS),
     (TARGET_USES, "(moment >= histories.day_end_us[user])", "(moment >= registered_us[user])", TARGET_TESTS),
 )

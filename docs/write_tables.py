@@ -45,6 +45,8 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "paper_scale": paper.paper_scale,
     "paper_stages": paper.paper_stages,
     "paper_figures": paper.paper_figures,
+    "paper_departures": paper.paper_departures,
+    "paper_effects": paper.paper_effects,
     "dependencies": dependencies.dependencies,
     "first_lists": dependencies.first_lists,
     "install_sizes": dependencies.total_sizes,

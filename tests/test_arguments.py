@@ -27,6 +27,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "evaluate of a name": (lambda: fd.evaluate("ml"), "fd.load"),
     "evaluate with one name as text": (lambda: fd.evaluate(_two(), strategies="segment"), "a list of names"),
     "evaluate with an unknown strategy": (lambda: fd.evaluate(_two(), strategies=["segmnt"]), "mean 'segment'"),
+    "evaluate with a metric": (lambda: fd.evaluate(_two(), metrics=len), "a list of functions"),
     "evaluate with k 0": (lambda: fd.evaluate(_two(), k=0), "at least 1"),
     "evaluate dividing by a wish": (lambda: fd.evaluate(_two(), divide_by="max"), "divide_by"),
     "load of None": (lambda: fd.load(None), "folder of tables"),

@@ -11,7 +11,7 @@ from firstday.config import (
     Config,
     RecommendConfig,
     SegmentConfig,
-    as_published,
+    as_in_paper,
     load_config,
     parse_config,
 )
@@ -184,4 +184,4 @@ def test_what_is_left_empty_follows_the_number_of_warm_users(
     assert given.embedding.resolve_dimensions(n_warm, 3) == 7
     assert given.segments.resolve(n_warm) == 5
     assert given.cold_model.resolve_batch(n_warm * 4) == 9
-    assert as_published(config).cold_model.batch_size == 512
+    assert as_in_paper(config).cold_model.batch_size == 512

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import firstday as fd
-from firstday.config import as_published
+from firstday.config import as_in_paper
 from firstday.data.dataset import Dataset
 from firstday.display import shorten, write_table
 from firstday.engine.engines import Check
@@ -22,6 +22,7 @@ from firstday.recommend.registry import find_strategy
 from firstday.training.refresh_model import RefreshResult
 from tests.evaluation.tiny import evaluate_tiny
 from tests.obvious import make_data
+from tests.synthetic import brief_config
 from tests.tiny import make_recommender
 
 MOST = 2_000
@@ -49,8 +50,9 @@ def examples(
         "Answer": [spec.recommend(query)],
         "Check": [fd.check({"interactions": pl.DataFrame({"user": [1]})})],
         "ColdModelSpec": [cold_model],
-        "Config": [fd.Config(), as_published(fd.Config()), *vars(fd.Config()).values()],
+        "Config": [fd.Config(), as_in_paper(fd.Config()), *vars(fd.Config()).values()],
         "Dataset": [world],
+        "EvaluationSplit": [fd.EvaluationSplit(world, brief_config())],
         "Experiment": [fd.Experiment("test", variants)],
         "Explanation": [
             recommender.explain({"interactions": MANY}, recommender.recommend({"interactions": MANY}, k=100))

@@ -56,7 +56,7 @@ def measure(folder: Path, scale: float, given: Path | None) -> dict[str, Any]:
 def reproduce(folder: Path, released: Path, *options: str) -> dict[str, Any]:
     """Reproduce the table; return time, memory, seconds per stage, and figures."""
     out = folder / "table.json"
-    took = run("lab", "reproduce", str(released), *options, "--json", str(out))
+    took = run("lab", "reproduce", str(released), *options, "--without-code", "--json", str(out))
     values = json.loads(out.read_text(encoding="utf-8"))
     for stage, seconds in values["seconds"].items():
         print(f"  {stage:16} {seconds:8.1f} s")

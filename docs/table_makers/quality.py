@@ -18,10 +18,14 @@ MIN_USERS = 100
 """Minimum users of a day-one size to be shown: without an interval, figures of fewer say little."""
 
 
+DIFFERENCES = {"precision_at_10": "difference_at_10", "precision": "difference"}
+"""Keys of differences in JSON, by metric."""
+
+
 def strategies() -> list[str]:
     """Return every strategy and baseline on every set, at 10 and at 50, marked by the difference to `auto`."""
     by_set = {name: {row["strategy"]: row for row in read_results(name)["results"]} for name in SETS}
-    marks = _mark_cells(by_set)
+    marks = _choose_marks(by_set)
     ratios: dict[str, list[float]] = {}
     for rows in by_set.values():
         for name, row in rows.items():
@@ -29,26 +33,19 @@ def strategies() -> list[str]:
     best_first = sorted(ratios, key=lambda name: -sum(ratios[name]) / len(ratios[name]))
     lines = []
     for name in best_first:
-        cells = [_write_both(rows[name], marks[dataset]) if name in rows else "-" for dataset, rows in by_set.items()]
+        cells = []
+        for dataset, rows in by_set.items():
+            figures = []
+            for metric in DIFFERENCES if name in rows else ():
+                mark = marks.get((dataset, name, metric), "*")
+                figures.append(f"{mark}{rows[name][metric]:.1f}{mark}")
+            cells.append("/".join(figures) or "-")
         lines.append([f"`{name}`", *cells])
     return make_table(("strategy", *SETS.values()), lines)
 
 
-DIFFERENCES = {"precision_at_10": "difference_at_10", "precision": "difference"}
-"""Keys of differences in JSON, by metric."""
-
-
-def _write_both(row: dict[str, Any], marks: dict[tuple[str, str], str]) -> str:
-    """Write both precisions with their marks, given by strategy and metric."""
-    parts = []
-    for metric in DIFFERENCES:
-        mark = marks.get((row["strategy"], metric), "*")
-        parts.append(f"{mark}{row[metric]:.1f}{mark}")
-    return "/".join(parts)
-
-
-def _mark_cells(by_set: dict[str, dict[str, dict[str, Any]]]) -> dict[str, dict[tuple[str, str], str]]:
-    """Return the marks by set, strategy but `auto`, and metric: bold above `auto`, none below, else italic."""
+def _choose_marks(by_set: dict[str, dict[str, dict[str, Any]]]) -> dict[tuple[str, str, str], str]:
+    """Return the mark by set, strategy but `auto`, and metric: bold above `auto`, none below, else italic."""
     comparisons = {
         (dataset, name, metric): (row["against"]["auto"][key], row["against"]["auto"][f"{key}_p"])
         for dataset, rows in by_set.items()
@@ -56,13 +53,10 @@ def _mark_cells(by_set: dict[str, dict[str, dict[str, Any]]]) -> dict[str, dict[
         for metric, key in DIFFERENCES.items()
         if name != "auto"
     }
-    means, p_values = np.array([*comparisons.values()]).T
+    differences, p_values = np.array([*comparisons.values()]).T
     is_clear = adjust_holm(p_values) <= 1 - LEVEL
-    marks = np.select([is_clear & (means > 0), is_clear], ["**", ""], "*")
-    of_sets: dict[str, dict[tuple[str, str], str]] = {dataset: {} for dataset in by_set}
-    for (dataset, *key), mark in zip(comparisons, marks.tolist(), strict=True):
-        of_sets[dataset][tuple(key)] = mark
-    return of_sets
+    marks = np.select([is_clear & (differences > 0), is_clear], ["**", ""], "*")
+    return dict(zip(comparisons, marks.tolist(), strict=True))
 
 
 def day_one_sizes() -> list[str]:
@@ -129,7 +123,6 @@ def leads() -> list[str]:
 
 def picture_leads() -> str:
     """Return the lead of `auto` over the best single method in P@10 on every set, with both values, as an SVG file."""
-    verdicts = judge_leads()
     leads = {}
     values = []
     for name, title in SETS.items():
@@ -138,8 +131,7 @@ def picture_leads() -> str:
         best = results["best_single"]["precision_at_10"]
         comparison = rows["auto"]["against"][best]
         leads[title] = Interval(comparison["difference_at_10"], *comparison["difference_at_10_ci"])
-        both = f"{rows['auto']['precision_at_10']:.1f} / {rows[best]['precision_at_10']:.1f}"
-        values.append(f"{both}  {best}: {verdicts[name, 'precision_at_10']}")
+        values.append(f"{rows['auto']['precision_at_10']:.1f} / {rows[best]['precision_at_10']:.1f} {best}")
 
     def paint(axes: Any) -> None:
         draw_dots(axes, leads, "")
@@ -167,15 +159,12 @@ def elsewhere() -> list[str]:
     """Return what `auto` gains over the models of other libraries."""
     names = ("online-retail", "movietweetings", "x-wines", "movielens-100k", "deezer-europe")
     against = [_find_row(name, "auto")["against"] for name in names]
-    rows = (
-        [
-            models,
-            f"`{name}`",
-            *(estimate(each[name]["difference"], each[name]["difference_ci"], "+.1f") for each in against),
-        ]
-        for name, models in ELSEWHERE.items()
-    )
-    return make_table(("there", "here", *(SETS[name] for name in names)), rows)
+    lines = []
+    for name, models in ELSEWHERE.items():
+        gains = (each[name] for each in against)
+        cells = (estimate(gain["difference"], gain["difference_ci"], "+.1f") for gain in gains)
+        lines.append([models, f"`{name}`", *cells])
+    return make_table(("there", "here", *(SETS[name] for name in names)), lines)
 
 
 def nothing_known(*names: str) -> list[str]:

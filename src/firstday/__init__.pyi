@@ -8,8 +8,12 @@ from firstday.errors import ArtifactError as ArtifactError
 from firstday.errors import ConfigError as ConfigError
 from firstday.errors import DataError as DataError
 from firstday.errors import FirstdayError as FirstdayError
+from firstday.evaluation.evaluation_split import EvaluationSplit as EvaluationSplit
+from firstday.evaluation.evaluation_split import open_split as open_split
+from firstday.evaluation.evaluation_split import split as split
 from firstday.evaluation.results import Results as Results
 from firstday.evaluation.run import evaluate as evaluate
+from firstday.evaluation.score import score as score
 from firstday.features.signals import Signals as Signals
 from firstday.model.folder import rollback as rollback
 from firstday.recommend.explain import Explanation as Explanation

@@ -509,7 +509,7 @@ class Config(Section):
         return config or cls()
 
 
-def as_published(config: Config) -> Config:
+def as_in_paper(config: Config) -> Config:
     """Return the configuration with only the features, training and methods of the paper.
 
     Settings that the paper leaves open are kept: dimensions and method of the embeddings, and the number of segments.

@@ -1,4 +1,4 @@
-"""Precision, recall and NDCG at K per user, with confidence intervals over users or cohorts."""
+"""Metrics of lists at K per user, with confidence intervals over users or cohorts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from firstday.sparse import SparseRows
 
 PrecisionRule = Literal["min", "k"]
 METRICS = ("precision", "recall", "ndcg")
+"""The metrics of the paper."""
+HIT_METRICS = ("hit_rate", "mrr", "map")
+USER_METRICS = (*METRICS, *HIT_METRICS)
 
 HEAD = 10
-"""Length of the head of a list, which users see first; precision and NDCG are also reported at this length."""
+"""Length of the head of a list, which users see first; metrics are also reported at this length."""
 N_RESAMPLES = 2000
 LEVEL = 0.95
 MIN_COHORTS = 5
@@ -29,14 +32,19 @@ class UserMetrics:
     precision: np.ndarray
     recall: np.ndarray
     ndcg: np.ndarray
+    hit_rate: np.ndarray
+    mrr: np.ndarray
+    map: np.ndarray
 
 
 def measure(lists: np.ndarray, truth: SparseRows, *, divide_by: PrecisionRule = "min") -> UserMetrics:
     """Score ranked lists against the relevant items, which users used later, shape (n_users, n_items).
 
     `lists` are item indexes, best first, -1 for an empty position, shape (n_users, K). Precision is hits / min(K,
-    relevant) as in the paper (``min``), or hits / K (``k``). Recall is hits / relevant. NDCG has binary gain and an
-    ideal of min(K, relevant). A user without relevant items scores 0 on all three.
+    relevant) as in the paper (``min``), also called capped recall, or hits / K (``k``). Recall is hits / relevant. NDCG
+    has binary gain and an ideal of min(K, relevant). The hit rate is 1 with any hit. MRR is 1 / rank of the first hit,
+    0 without one. MAP is the mean of the precision at each hit's rank, with the denominator min(K, relevant) whatever
+    `divide_by`. A user without relevant items scores 0 on all.
     """
     k = lists.shape[1]
     relevant = truth.lengths()
@@ -46,12 +54,31 @@ def measure(lists: np.ndarray, truth: SparseRows, *, divide_by: PrecisionRule = 
     discount = 1 / np.log2(np.arange(2, k + 2))
     ideal = np.concatenate([[0], np.cumsum(discount)])[max_hits]
     divisor = max_hits if divide_by == "min" else np.where(relevant > 0, k, 0)
-    return UserMetrics(_ratio(hits, divisor), _ratio(hits, relevant), _ratio(hit @ discount, ideal))
+    hit_per_rank = hit / np.arange(1, k + 1)
+    return UserMetrics(
+        precision=_ratio(hits, divisor),
+        recall=_ratio(hits, relevant),
+        ndcg=_ratio(hit @ discount, ideal),
+        hit_rate=(hits > 0).astype(np.float64),
+        mrr=hit_per_rank.max(axis=1, initial=0),
+        map=_ratio((hit_per_rank * hit.cumsum(axis=1)).sum(axis=1), max_hits),
+    )
 
 
 def _ratio(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
     """Divide element-wise; 0 where the denominator is 0."""
     return np.divide(numerators, denominators, out=np.zeros(len(numerators)), where=denominators > 0)
+
+
+def gini_index(counts: np.ndarray) -> float:
+    """Return the Gini index of the exposure of items, given their counts, shape (n_items,).
+
+    It is 0 if all have the same count and 1 if one item has all, for any number of items (G. Shani, A. Gunawardana,
+    "Evaluating Recommendation Systems", 2011); 0 without counts.
+    """
+    last = len(counts) - 1
+    weights = np.arange(-last, last + 1, 2)
+    return float(weights @ np.sort(counts) / max(1, last * counts.sum()))
 
 
 @dataclass(frozen=True)
@@ -143,6 +170,28 @@ def adjust_holm(p_values: np.ndarray) -> np.ndarray:
     n_left = np.arange(len(p_values), 0, -1)
     adjusted[order] = np.minimum(1, np.maximum.accumulate(p_values[order] * n_left))
     return adjusted
+
+
+def count_fewer(units: np.ndarray, members: np.ndarray) -> int:
+    """Return how many units have rows within a mask or, if these are fewer, how many have others."""
+    return min(len(np.unique(units[rows])) for rows in (members, ~members))
+
+
+def difference_intervals(values: np.ndarray, members: np.ndarray, units: np.ndarray, level: float) -> list[Interval]:
+    """Return the mean of each column over some rows, a mask, minus that over all others, with intervals at a level.
+
+    Intervals are Student's t over units, with as many degrees of freedom as the part in fewer units has. A unit may be
+    in both parts; the variance is that of a difference of ratios of cluster totals (see `ratio_intervals`).
+    """
+    from scipy.stats import t
+
+    mean = values[members].mean(axis=0)
+    others = values[~members].mean(axis=0)
+    share = members.mean()
+    deviations = np.where(members[:, None], (values - mean) / share, (others - values) / (1 - share))
+    differences, errors = cluster_errors(mean - others + deviations, np.ones(len(values)), units)
+    half_width = t.ppf((1 + level) / 2, count_fewer(units, members) - 1) * errors
+    return make_intervals(differences, differences - half_width, differences + half_width)
 
 
 def make_intervals(*columns: np.ndarray) -> list[Interval]:

@@ -25,7 +25,7 @@ def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
 
     `scores` is float32, shape (n, n_items); ``-inf`` marks disallowed columns. The lower index wins ties, and tied
     scores are replaced by the highest among them. Where a row has fewer than k allowed columns, it has `NO_ITEM` with
-    score 0.
+    score 0. Raise ValueError for NaN.
     """
     n, n_items = scores.shape
     if n == 0 or n_items == 0:
@@ -33,6 +33,8 @@ def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     least_finite = np.finfo(scores.dtype).min  # not -inf, which marks disallowed columns
     threshold = np.maximum(_bound(scores, min(k, n_items)), least_finite)
     best = scores.max(axis=1)
+    if np.isnan(best).any():
+        raise ValueError(f"scores contain NaN for {np.isnan(best).sum()} of {n} rows")
     tie = TIE * np.where(best == -np.inf, 0, np.abs(best))
     # Sort only the few values that reach the k-th value, ties included.
     rows, columns = np.divmod(np.flatnonzero(scores >= (threshold - tie)[:, None]), n_items)

@@ -118,7 +118,7 @@ def test_make_demo_shows_a_list_its_quality_and_the_page(
     assert precision is not None
     report = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
     assert report.count("<svg") == 2  # strategies, day-one size
-    assert report.count('<caption id="table-group-') == 4  # profile columns
+    assert report.count('<caption id="table-group-') == 8  # precision and gaps, by 4 profile columns
 
 
 def test_printed_commands_work_where_they_are_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

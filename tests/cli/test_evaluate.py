@@ -10,7 +10,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+import firstday as fd
 from firstday.config import load_config
+from firstday.data.load import load
 from firstday.evaluation.run import OF_CLOCKS
 from firstday.recommend.recommender import open_model
 from firstday.recommend.registry import strategy_names
@@ -78,6 +80,48 @@ def test_baselines_are_in_help_and_evaluated_with_strategies(run: Run, tables: P
     assert "…" not in done.stdout
 
 
+OWN = """
+import firstday as fd
+import numpy as np
+
+def share_of_first(lists, truth, items):
+    assert len(items) == truth.n_columns
+    return truth.has(lists).any(axis=1)
+
+def late(query):
+    scores = np.zeros((query.n_users, query.model.n_items), dtype=np.float32)
+    scores[1:] = np.nan
+    return query.rank_scores(lambda rows: scores[rows], "late")
+
+LATE = fd.StrategySpec(name="late", describe="Divides by zero.", recommend=late)
+"""
+
+
+def test_metrics_and_methods_of_ones_own(
+    run: Run, tables: Path, settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_code.py").write_text(OWN)
+    chosen = ("evaluate", tables, "--config", settings, "--metric", "own_code:share_of_first")
+    out = tmp_path / "results.json"
+    report = tmp_path / "report.html"
+    done = run(*chosen, "--strategy", "popular", "--json", out, "--report", report)
+    assert "share_of_first" in done.stdout
+    assert "share_of_first" in report.read_text()
+    for row in json.loads(out.read_text())["results"]:
+        assert row["metrics"]["share_of_first"] == pytest.approx(row["hit_rate"] / 100, abs=1e-4)
+        assert len(row["metrics"]["share_of_first_ci"]) == 2
+    error = run(*chosen, "--plugin", "own_code", "--strategy", "late", status=2).stderr
+    *_, last = error.strip().splitlines()
+    assert re.fullmatch(r"error: strategy 'late': scores contain NaN \([\d,]+ of [\d,]+ values, first at .*", last), (
+        error
+    )
+    assert "Traceback" not in error
+    for path in ("own_code:none", "no_module:x", "own_code:np"):
+        error = run("evaluate", tables, "--metric", path, status=2).stderr
+        assert "metric" in error
+
+
 def test_inspect_shows_data_training_and_segments(run: Run, model: Path, tmp_path: Path) -> None:
     done = run("inspect", model, "--segments", 3, "--report", tmp_path / "page.html")
     assert "3 of 8 segments, largest first" in done.stdout
@@ -136,3 +180,30 @@ def test_inspect_writes_the_card_of_a_model(run: Run, tiny_model: Path, tmp_path
     for card, begin in ((tmp_path / "card.md", "# Model card: "), (tmp_path / "card.html", "<!doctype html>\n")):
         run("inspect", tiny_model, "--card", card)
         assert card.read_text(encoding="utf-8").startswith(begin)
+
+
+def test_a_split_and_a_run_are_kept(run: Run, tables: Path, settings: Path, tmp_path: Path) -> None:
+    split = fd.split(load(tables), load_config(settings), n_seeds=2).save(tmp_path / "split")
+    of_tables = json.loads(run("evaluate", tables, "--config", settings, "--seeds", 2, "--json").stdout)
+    folder = tmp_path / "run"
+    of_split = json.loads(run("evaluate", split, "--strategy", "ease", "--run", folder, "--json").stdout)
+    assert of_split["dataset"] == of_tables["dataset"]
+    rows = {row["strategy"]: row for row in of_split["results"]}
+    for row in of_tables["results"]:
+        figures = {name: value for name, value in row.items() if name not in {"ms_per_user", "against"}}
+        assert figures.items() <= rows[row["strategy"]].items()
+    kept = json.loads((folder / "run.json").read_text())
+    assert kept["results"] == of_split
+    options = kept["results"]["options"]["ease"]["runs"]
+    assert [len(trials) for trials in kept["tried"]["ease"]] == [of_run["n_tried"] for of_run in options]
+    assert kept["config"]["recommend"]["k"] == 20
+    assert {"command", "python", "platform", "threads"} <= kept.keys()
+    assert kept["packages"]["polars"] == pl.__version__
+    users = pl.read_parquet(folder / "users.parquet")
+    assert len(users) == len(rows) * of_split["n_cold"] * 2
+    lists = pl.read_parquet(folder / "lists.parquet")
+    means = fd.score(fd.open_split(split), lists).to_json()["results"]
+    assert [row["precision_ci"] for row in means] == [rows[row["strategy"]]["precision_ci"] for row in means]
+    assert "is not empty" in run("evaluate", split, "--run", folder, status=2).stderr
+    assert "a split has its own tables, settings and seeds" in run("evaluate", split, "--seeds", 3, status=2).stderr
+    assert "--run: keeps the evaluation of one" in run("evaluate", split, tables, "--run", "x", status=2).stderr

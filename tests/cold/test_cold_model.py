@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from firstday.cold.cold_model import ColdModel
 from firstday.cold.train_cold_model import ColdNetwork, train_cold_model
@@ -50,7 +51,27 @@ def test_only_the_direction_of_a_target_counts() -> None:
         data.features, longer, data.validation_features, no_opinion, whole(SMALL), progress=lambda *at: told.append(at)
     )
     assert other.history == train().history
+    raw = train_cold_model(
+        data.features, longer, data.validation_features, no_opinion, whole(SMALL), unit_targets=False
+    )
+    assert min(epoch.loss for epoch in raw.history) > 25  # (8 - 1)^2 where a target is of length 8
     assert told == [("cold model", number, 6) for number in range(7)]
+
+
+@pytest.mark.parametrize("freezes", [False, True])
+def test_a_frozen_network_keeps_the_statistics_of_its_first_epoch(*, freezes: bool) -> None:
+    rows = torch.randn(32, 5, generator=torch.Generator().manual_seed(0))
+    network = ColdNetwork(5, (4,), 2, freezes=freezes)
+    network.train()
+    network(rows)
+    network.eval()
+    expected = network(rows[:8])
+    assert not torch.equal(network.layers[2].running_mean, torch.zeros(4))  # type: ignore[arg-type]
+    network.train()
+    found = network(rows[:8])
+    network.eval()
+    kept = network(rows[:8])
+    assert torch.allclose(found, expected) == torch.allclose(kept, expected) == freezes
 
 
 class Judge:

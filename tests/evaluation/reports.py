@@ -17,7 +17,6 @@ from firstday.evaluation.report.render import render_evaluation
 from firstday.evaluation.results import Results
 from firstday.evaluation.run import Run, join_runs
 from firstday.recommend.segment_description import SegmentItem, SegmentRow
-from firstday.training.option_search import Tuning
 
 HOSTILE = "<script>alert('x')</script> & \"quoted\" " + "long " * 40
 RIGHT_TO_LEFT = "ألف ليلة وليلة (1999)"
@@ -46,9 +45,9 @@ def results(
     return replace(join_runs([run], dataset="tiny", protocol="sampled"), **changes)
 
 
-def results_at_cut_offs(means: Mapping[str, Mapping[str, float]], tunings: Mapping[str, Tuning] = {}) -> Results:
+def results_at_cut_offs(means: Mapping[str, Mapping[str, float]]) -> Results:
     """Return results of strategies with these means of precision by moment of the cut-off."""
-    runs = [make_run(of_strategies, cut_off=moment, tunings=tunings) for moment, of_strategies in means.items()]
+    runs = [make_run(of_strategies, cut_off=moment) for moment, of_strategies in means.items()]
     return join_runs(runs, dataset="tiny", protocol="registration", target_days=30)
 
 
@@ -67,7 +66,7 @@ def make_run(
         noise = np.random.default_rng(number).permutation(np.linspace(-spread, spread, N))
         noise -= gap * ((COUNTRY == "$DE_") - (COUNTRY == "$DE_").mean())
         metrics = dict.fromkeys(("precision", "precision_at_10", "recall", "ndcg"), mean + noise)
-        metrics |= {"ndcg_at_10": noise, "novelty_bits": noise}
+        metrics |= dict.fromkeys(("ndcg_at_10", "hit_rate", "mrr", "map", "diversity", "novelty_bits"), noise)
         routes = np.where(sizes == 0, "group", name)
         scores[name] = Scores(metrics, routes, 0.05, np.tile(np.arange(len(ITEMS)), (N, 1)))
     nobody = np.zeros(N, dtype=bool)

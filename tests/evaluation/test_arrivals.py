@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 import numpy as np
 import polars as pl
@@ -15,9 +14,11 @@ from firstday.data.load import load
 from firstday.data.splits.holdout import AllUses, Holdout
 from firstday.data.splits.snapshot import find_first_seen
 from firstday.data.splits.split import Cohort, Split
-from firstday.evaluation.arrivals import measure_arrivals, query_cold_users
+from firstday.evaluation.arrivals import query_cold_users
+from firstday.evaluation.figures import measure_all_uses
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.answers import answer_query
+from firstday.recommend.dataset_query import index_lists
 from firstday.recommend.new_items.current_items import MAX_NEW_ITEMS
 from firstday.recommend.new_items.new_items import UseHistory
 from firstday.recommend.query import Answer, Query
@@ -145,8 +146,9 @@ def test_all_later_uses_count(model: TrainedModel) -> None:
     dataset = make_dataset(model, BY_NOW)
     holdout = make_holdout(dataset, [["n1", "n3"], ["n3"]])
     assert holdout.all_uses is not None
-    strategy = partial(answer_query, strategy="segment")
-    metrics = measure_arrivals(ask(model, holdout), strategy, dataset, holdout.all_uses.truth, "min")
+    query = ask(model, holdout)
+    lists = index_lists(query, dataset, answer_query(query, "segment").items)
+    metrics = measure_all_uses(lists, holdout.all_uses.truth)
     assert metrics["precision_all"].tolist() == metrics["recall_all"].tolist() == [50, 0]
 
 

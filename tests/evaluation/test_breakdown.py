@@ -11,7 +11,7 @@ from tests.evaluation.tiny import TENTH_OF_ITEM
 
 def test_a_models_items_are_divided_by_what_its_warm_users_used(tiny: Recommender) -> None:
     """Of 11 uses, in the order i1, i3, i2, i4, i5: their middles lie at 1.5, 4.5, 7, 9 and 10.5. Nobody uses i6."""
-    assert divide_by_use(tiny.model).tolist() == [1, 6, 4, 8, 9, 9]
+    assert divide_by_use(tiny.model.everyone).tolist() == [1, 6, 4, 8, 9, 9]
 
 
 def test_places_are_counted_by_part_and_empty_ones_left_out() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from firstday.metrics import MIN_COHORTS, bootstrap_means, ratio_intervals
+from firstday.metrics import MIN_COHORTS, bootstrap_means, difference_intervals, ratio_intervals
 
 N_REPETITIONS = 1_000
 COHORT_SPREAD, USER_SPREAD = 2.0, 15.0
@@ -51,4 +51,18 @@ def test_an_interval_of_95_percent_holds_the_truth_in_93_to_97(n_cohorts: int, m
         truth = 1.0 if n_cohorts >= MIN_COHORTS else float(of_cohort @ sizes / sizes.sum())
         (interval,) = ratio_intervals(values, np.ones(len(values)), np.arange(len(values)), cohorts)
         held += interval.low <= truth <= interval.high
+    assert 0.93 <= held / N_REPETITIONS <= 0.97
+
+
+def test_so_does_one_of_a_gap_between_groups_that_differs_between_cohorts() -> None:
+    rng = np.random.default_rng(6)
+    held = 0
+    for _ in range(N_REPETITIONS):
+        cohorts = np.repeat(np.arange(6), rng.integers(60, 90, 6))
+        members = rng.random(len(cohorts)) < rng.uniform(0.3, 0.7, 6)[cohorts]
+        of_cohort = rng.normal(0, 2 * COHORT_SPREAD, 6)
+        gaps = rng.normal(3.0, COHORT_SPREAD, 6)
+        values = rng.normal(of_cohort[cohorts] + gaps[cohorts] * members, USER_SPREAD)
+        (interval,) = difference_intervals(values[:, None], members, cohorts, 0.95)
+        held += interval.low <= 3.0 <= interval.high
     assert 0.93 <= held / N_REPETITIONS <= 0.97

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import t, ttest_1samp
 
 from firstday.evaluation.figures import measure_groups
 from firstday.evaluation.results import Results
-from firstday.evaluation.slices import MIN_USERS, NOT_KNOWN, group_slice, name_group, read_profiles, slice_by_profile
+from firstday.evaluation.slices import MIN_USERS, NOT_KNOWN, group_slice, read_profiles, slice_by_profile
 from firstday.features.signal_batch import SignalBatch
 from tests.evaluation.reports import results
 
@@ -16,13 +17,18 @@ USERS = np.arange(N)
 
 
 def score(
-    columns: dict[str, list[str]], precision: np.ndarray, popular: np.ndarray | None = None, users: np.ndarray = USERS
+    columns: dict[str, list[str]],
+    precision: np.ndarray,
+    popular: np.ndarray | None = None,
+    users: np.ndarray = USERS,
+    cohorts: np.ndarray | None = None,
 ) -> Results:
     """Return results that hold what groups of users get, and nothing else."""
+    cohorts = np.zeros(len(users), dtype=np.int64) if cohorts is None else cohorts
     values = {"segment": precision} if popular is None else {"segment": precision, "popular": popular}
     profiles = {name: np.array(labels, dtype=object) for name, labels in columns.items()}
     groups = slice_by_profile(profiles, users)
-    figures = tuple(measure_groups(values, users, groups))
+    figures = tuple(measure_groups(values, users, cohorts, groups))
     return results({"segment": 0}, figures=figures, groups={column: tuple(of) for column, of in groups.items()})
 
 
@@ -43,9 +49,10 @@ def test_a_planted_gap_is_found_with_its_size_and_beside_popular() -> None:
     precision[is_german] -= 12
     scored = score({"gender": gender, "country": country}, precision, noise(1))
     assert len(scored.compared_groups("segment")) == 4
-    assert scored.largest_gap("popular") is None
-    gap = scored.largest_gap("segment")
-    assert gap == scored.get("segment", "precision_minus_others", "country=DE")
+    assert not any(gap.is_clear for gap in scored.compared_groups("popular"))
+    clear = {gap.slice: gap for gap in scored.compared_groups("segment") if gap.is_clear}
+    assert max(clear, key=lambda name: abs(clear[name].mean)) in ("country=DE", "country=FR")
+    gap = clear["country=DE"]
     assert gap.mean == pytest.approx(precision[is_german].mean() - precision[~is_german].mean())
     assert float(gap.low or 0) < -12 < float(gap.high or 0) < 0
     assert sizes(scored, "country") == [("FR", 300), ("DE", 100)]
@@ -56,8 +63,24 @@ def test_the_interval_of_a_gap_is_that_of_two_means_for_all_groups_at_once() -> 
     precision = noise()
     is_b = np.array(labels) == "b"
     difference = score({"x": labels}, precision).get("segment", "precision_minus_others", "x=b")
-    error = np.sqrt(precision[is_b].var(ddof=1) / 100 + precision[~is_b].var(ddof=1) / 300)
-    assert difference.high == pytest.approx(difference.mean + 2.2414 * error, rel=1e-4)  # 1 - 0.05 / 2 / 2 groups
+    error = np.sqrt(N / (N - 1) * (precision[is_b].var() / 100 + precision[~is_b].var() / 300))
+    reach = t.ppf(1 - 0.05 / 2 / 2, 100 - 1) * error  # two groups, the smaller of 100 users
+    assert difference.high == pytest.approx(difference.mean + reach)
+
+
+def test_gaps_over_cohorts_are_students_t_of_the_gap_in_each() -> None:
+    """Cohorts of the same composition; a group that is in four of eight has no gap, and one in two none over users."""
+    cohorts = USERS // 50
+    labels = ["a" if ix % 5 else "b" for ix in range(N)]
+    is_b = np.array(labels) == "b"
+    precision = noise() + np.repeat(np.arange(0.0, 80, 10), 50) * is_b
+    columns = {"x": labels, "y": ["early" if cohort < 4 else "late" for cohort in cohorts]}
+    scored = score(columns, precision, cohorts=cohorts)
+    assert [gap.slice for gap in scored.compared_groups("segment")] == ["x=a", "x=b"]
+    found = scored.get("segment", "precision_minus_others", "x=b")
+    gaps = [precision[is_b & (cohorts == at)].mean() - precision[~is_b & (cohorts == at)].mean() for at in range(8)]
+    expected = ttest_1samp(gaps, 0).confidence_interval(1 - 0.05 / 2)
+    assert (found.mean, found.low, found.high) == pytest.approx((np.mean(gaps), expected.low, expected.high))
 
 
 def test_a_user_of_several_seeds_counts_once() -> None:
@@ -86,8 +109,6 @@ def test_a_column_that_is_named_as_another_slice_does_not_take_its_place() -> No
     assert group_slice("seed", "0") == "profile:seed=0"
     assert group_slice("day_one_size", "0") == "profile:day_one_size=0"
     assert group_slice("country", "a=b") == "country=a=b"
-    assert name_group("profile:seed=0") == ["seed", "0"]
-    assert name_group("country=a=b") == ["country", "a=b"]
 
 
 def test_neighbouring_bands_of_ages_are_joined_until_each_has_enough() -> None:

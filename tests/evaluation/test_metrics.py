@@ -3,8 +3,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 
-from firstday.metrics import measure
+from firstday.metrics import gini_index, measure
 from firstday.sparse import SparseRows
 
 
@@ -24,4 +25,18 @@ def test_users_by_hand() -> None:
     np.testing.assert_allclose(found.recall, [2 / 2, 2 / 5, 1 / 2, 0])
     ndcg = [discounts(1, 3) / discounts(1, 2), discounts(2, 3) / discounts(1, 2, 3), 1 / discounts(1, 2), 0]
     np.testing.assert_allclose(found.ndcg, ndcg)
+    np.testing.assert_allclose(found.hit_rate, [1, 1, 1, 0])
+    np.testing.assert_allclose(found.mrr, [1, 1 / 2, 1, 0])
+    average_precision = [(1 + 2 / 3) / 2, (1 / 2 + 2 / 3) / 3, 1 / 2, 0]
+    np.testing.assert_allclose(found.map, average_precision)
+    np.testing.assert_allclose(by_k.map, average_precision)
     assert measure(lists[:0], truth.take(np.array([], dtype=int))).precision.shape == (0,)
+
+
+def test_the_gini_index_is_0_for_equal_exposure_and_1_for_one_item() -> None:
+    assert gini_index(np.array([3, 3, 3, 3])) == 0
+    assert gini_index(np.array([0, 0, 7, 0])) == 1
+    assert gini_index(np.array([5])) == gini_index(np.zeros(4)) == 0
+    counts = np.array([1, 4, 0, 2])
+    differences = np.abs(counts[:, None] - counts).sum()  # half the mean difference of two items, over the mean
+    assert gini_index(counts) == pytest.approx(differences / (4 * 3) / (2 * counts.mean()))

@@ -10,7 +10,6 @@ import numpy as np
 from firstday.cold.cold_model import Epoch
 from firstday.evaluation.comparisons import plot_cut_offs
 from firstday.evaluation.plots import plot_training
-from firstday.training.option_search import Tuning
 from tests.evaluation.reports import N, render, results, results_at_cut_offs
 
 HISTORY = tuple(Epoch(n, 2 / n, precision, kept=n == 2) for n, precision in enumerate((30.0, 41.25, 41.25, None), 1))
@@ -21,19 +20,17 @@ BY_CUT_OFF = {
     MAY: {"popular": 30.0, "item_item": 35.0, "ease": 40.0, "blend": 60.0, "auto": 50.0},
     JUNE: {"popular": 31.0, "item_item": 36.0, "ease": 37.0, "blend": 61.0, "auto": 51.0},
 }
-TUNINGS = dict.fromkeys(("item_item", "ease"), Tuning({}, {}, 50.0, 7, 0.25, 2.0))
 
 
 def legend(svg: str | None) -> set[str]:
     return set(re.findall(r">\s*([a-z]\w+)\s*</text>", str(svg)))
 
 
-def test_quality_by_cut_off_is_that_of_the_default_the_best_baseline_and_popular() -> None:
-    svg = plot_cut_offs(results_at_cut_offs(BY_CUT_OFF, TUNINGS))
+def test_quality_by_cut_off_is_that_of_the_default_the_best_single_method_and_popular() -> None:
+    svg = plot_cut_offs(results_at_cut_offs(BY_CUT_OFF))
     assert legend(svg) == {"auto", "ease", "popular"}
     assert all(f">{day}</text>" in re.sub(r"\s+", "", str(svg)) for day in ("2024-05-01", "2024-06-01"))
-    assert legend(plot_cut_offs(results_at_cut_offs(BY_CUT_OFF))) == {"auto", "popular"}
-    assert plot_cut_offs(results_at_cut_offs({MAY: BY_CUT_OFF[MAY]}, TUNINGS)) is None
+    assert plot_cut_offs(results_at_cut_offs({MAY: BY_CUT_OFF[MAY]})) is None
     assert plot_cut_offs(results()) is None
 
 

@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from firstday.errors import ArgumentError
-from tests.evaluation.reports import results_at_cut_offs
+from tests.evaluation import tiny
+from tests.evaluation.reports import Page, render, results_at_cut_offs
 from tests.evaluation.tiny import USERS, evaluate_tiny
 
 PINNED = Path(__file__).with_name("tiny_results.json")
@@ -19,16 +20,31 @@ def test_the_json_of_a_tiny_evaluation_is_pinned() -> None:
     assert json.loads(json.dumps(evaluate_tiny().to_json())) == json.loads(PINNED.read_text(encoding="utf-8"))
 
 
-def test_the_json_of_the_largest_gap_is_pinned() -> None:
-    values = evaluate_tiny(copies=20).to_json()
-    assert values["largest_gap"] == {
-        "strategy": "segment", "column": "age", "group": "not known", "precision": 45.8333, "others": 91.6667,
-        "difference": -45.8333, "difference_ci": [-55.5208, -36.1459], "n_compared": 6,
-    }  # fmt: skip
-    assert values["results"][1]["by_group"]["plan"] == {
-        "free": {"precision": 80.5556, "precision_ci": [77.0799, 84.1667], "n_users": 60},
-        "paid": {"precision": 62.5, "precision_ci": [51.25, 73.75], "n_users": 40},
-    }
+def test_the_json_of_gaps_between_groups() -> None:
+    """Large enough groups have one; of two groups, each has the other's."""
+    results = evaluate_tiny(copies=20)
+    plan = results.to_json()["results"][1]["by_group"]["plan"]
+    free, paid = plan["free"], plan["paid"]
+    assert (free["precision"], free["n_users"], paid["precision"], paid["n_users"]) == (80.5556, 60, 62.5, 40)
+    assert free["minus_others"] == pytest.approx(80.5556 - 62.5, abs=1e-4)
+    assert [-end for end in paid["minus_others_ci"][::-1]] == free["minus_others_ci"]
+    assert free["minus_others_ci"][0] < free["minus_others"] < free["minus_others_ci"][1]
+    few = evaluate_tiny().to_json()["results"][1]["by_group"]["country"]["FR"]
+    assert (few["minus_others"], few["minus_others_ci"]) == (None, None)
+
+
+def test_a_strategy_with_few_lists_of_its_own_carries_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of ten lists of `segment` are its own; half of them are enough."""
+    assert evaluate_tiny().to_json()["warnings"] == []
+    for n_own, warned in ((1, True), (2, True), (3, False)):
+        routes = ["segment"] * n_own + ["popular"] * (5 - n_own)
+        monkeypatch.setitem(tiny.ROUTES, "segment", {0: routes, 1: ["segment"] * 2 + ["popular"] * 3})
+        results = evaluate_tiny()
+        share = 10.0 * (n_own + 2)
+        expected = [{"code": "few_own_lists", "strategy": "segment", "user_coverage": share}] * warned
+        assert results.to_json()["warnings"] == expected
+        for text in (results._repr_html_(), Page(render(results)).text):
+            assert (f"{share:.0f} % of the lists of segment" in text) == warned
 
 
 def test_the_json_has_precision_by_cut_off() -> None:
@@ -80,6 +96,12 @@ def test_rows_per_user_and_comparisons_agree_with_the_figures() -> None:
     ndcg = rows.group_by("strategy").agg(pl.col("ndcg").mean()).to_dict(as_series=False)
     means = dict(zip(ndcg["strategy"], ndcg["ndcg"], strict=True))
     assert results.compare("segment", "popular", "ndcg").mean == pytest.approx(means["segment"] - means["popular"])
-    for names in (("segment", "nobody", "ndcg"), ("segment", "popular", "beauty")):
+    # One's own metric, which the user whose first item is 5 does not have in either seed: 2.375 and 0 on average.
+    has_it = rows.filter(pl.col("strategy") == "segment")["first_item"].is_not_nan()
+    first_items = rows.filter(pl.col("strategy") == "segment").filter(has_it)["first_item"]
+    assert results.get("segment", "first_item").n == len(first_items) == 8
+    assert results.compare("segment", "popular", "first_item").mean == pytest.approx(first_items.mean())
+    without = [("nobody", "ndcg"), ("popular", "beauty"), ("popular", "route"), ("popular", "model_age")]
+    for names in (("segment", *others) for others in without):
         with pytest.raises(ArgumentError):
             results.compare(*names)

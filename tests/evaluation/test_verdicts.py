@@ -53,3 +53,6 @@ def test_strategies_get_a_verdict_against_the_best_single_method() -> None:
     assert found == {"popular": BEHIND, "segment": None, "fold_in": NOT_WORSE, "auto": AHEAD, "blend": AHEAD}
     rows = {row["strategy"]: row[evaluated.judged_heading] for row in evaluated.compare_strategies().rows}
     assert rows["auto"] == f"{AHEAD}, {AHEAD}"
+    at_50, at_10 = evaluated.describe_leads()
+    assert at_50.startswith("P@50 of auto minus that of the best single method, segment: +5.0")
+    assert at_10.endswith(f"{AHEAD}.")

@@ -9,7 +9,7 @@ import polars as pl
 
 from firstday.data.ids import Ids
 from firstday.data.splits.split import Cohort
-from firstday.evaluation.figures import Scores, measure_lists, measure_novelty
+from firstday.evaluation.figures import Scores, measure_diversity, measure_lists, measure_novelty
 from firstday.evaluation.results import Results
 from firstday.evaluation.run import Run, join_runs
 from firstday.evaluation.slices import count_by_part
@@ -46,6 +46,7 @@ ROUTES = {
 }
 SECONDS = {"popular": 0.001, "segment": 0.0045}
 WARM_USES = [[0, 1], [0, 1, 2], [0, 2, 3], [0, 4]]
+VECTORS = np.array([[1, 0], [1, 0], [0, 1], [0, 2], [-3, 0], [0, 0]], dtype=np.float32)
 TENTH_OF_ITEM = np.array([0, 3, 5, 8, 9, 9])
 
 
@@ -62,7 +63,12 @@ def evaluate_tiny(
         for name in LISTS:
             lists = np.array(LISTS[name][seed] * copies)
             scores[name] = Scores(
-                measure_lists(lists, cohort.truth) | {"novelty_bits": measure_novelty(lists, everyone)},
+                {
+                    **measure_lists(lists, cohort.truth),
+                    "novelty_bits": measure_novelty(lists, everyone),
+                    "diversity": measure_diversity(lists, VECTORS),
+                    "first_item": np.where(lists[:, 0] == 5, np.nan, lists[:, 0]),
+                },
                 np.array(ROUTES[name][seed] * copies),
                 SECONDS[name],
                 lists,
@@ -92,4 +98,4 @@ def evaluate_tiny(
             tunings={"popular": Tuning({"shrinkage": (0.0, 10.0)}, {"shrinkage": 10.0}, 51.25, 7, 0.25, 2.0)},
         )
         runs.append(run)
-    return join_runs(runs, against, dataset="tiny", protocol="sampled")
+    return join_runs(runs, against, dataset="tiny", protocol="sampled", own_metrics=("first_item",))

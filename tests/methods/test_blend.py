@@ -15,7 +15,7 @@ from firstday.features.signals import Signals
 from firstday.methods.blend import KNOTS, Blending, score_blend
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend import registry
-from firstday.recommend.component import LEAST_SHARE, Component, Lift, Scores, Shares
+from firstday.recommend.component import LEAST_SHARE, Component, Lift, Scores, Shares, score_component
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.registry import register
@@ -121,7 +121,15 @@ WRONG: dict[str, tuple[Callable[..., Any], str]] = {
     ),
     "no number": (
         repeat(Scores(lambda chosen: np.where(chosen == 2, np.nan, 0))),
-        "component's scores contain NaN, first at [0, 2]; return numbers.",
+        "component's scores contain NaN (2 of 12 values, first at [0, 2]); return numbers.",
+    ),
+    "no number of a few": (
+        repeat(Lift(rows_of([0, np.nan, 0, np.nan, 0, 1]))),
+        "component's weights contain NaN (2 of 3 values, first at [0]); return numbers.",
+    ),
+    "no number among all": (
+        score_component(lambda _query, rows: np.full((len(rows), N_ITEMS), [1, np.nan, 2, -np.inf, 3, 4], np.float32)),
+        "component raised ValueError: scores contain NaN (1 of 6 values); fix it there.",
     ),
     "an error": (fail, "component raised ZeroDivisionError: division by zero (test_blend.py, line "),
 }

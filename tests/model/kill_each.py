@@ -20,7 +20,7 @@ from typing import Any
 
 from firstday.model.folder import (
     STAGING_PREFIX,
-    _check_files,
+    check_files,
     list_versions,
     load_model,
     read_manifest,
@@ -100,7 +100,7 @@ def main() -> None:
         opened = load_model(model, types=value_type)
         others = [kept.version for kept in list_versions(model) if not kept.in_place]
         for version in others:
-            _check_files(model / version, read_manifest(model / version)["files"])
+            check_files(model / version, read_manifest(model / version)["files"])
         sys.stdout.write(json.dumps({"dataset": opened.facts["data"]["dataset"], "others": len(others)}) + "\n")
         sys.stdout.flush()
 

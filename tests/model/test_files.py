@@ -238,8 +238,8 @@ def test_a_reader_waits_out_two_replacements_that_end_where_they_began(
                 save_model(models[0], path, keep=1)
         return read(file)
 
-    read = folder._read_file
-    monkeypatch.setattr(folder, "_read_file", read_late)
+    read = folder.read_content
+    monkeypatch.setattr(folder, "read_content", read_late)
     assert dataset_of(path) == "0"
     assert len(calls) > 1
 

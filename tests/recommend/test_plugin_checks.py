@@ -11,6 +11,7 @@ import pytest
 
 from firstday.errors import ConfigError, FirstdayError
 from firstday.progress import no_progress
+from firstday.ranking import top_k
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import register
@@ -63,7 +64,10 @@ WRONG: dict[str, tuple[Callable[[Query], Any], str]] = {
     "fractions": (listing([2.0, 3.0, 4.0, 5.0]),
         "items are float64 of shape (2, 4); return an array of integers of shape (2, 4).",
     ),
-    "scores of NaN": (listing([2, 3, 4, 5], [1, np.nan, 0, 0]), "scores contain NaN, first at [0, 1]; return numbers."),
+    "scores of NaN": (
+        listing([2, 3, 4, 5], [1, np.nan, 0, 0]),
+        "scores contain NaN (2 of 8 values, first at [0, 1]); return numbers.",
+    ),
     "nothing": (lambda _: None, "recommend returned a NoneType; return a firstday.Answer."),
     "routes of another length": (
         lambda query: replace(listing([2, 3, 4, 5])(query), routes=np.array(["bro"])),
@@ -75,7 +79,7 @@ WRONG: dict[str, tuple[Callable[[Query], Any], str]] = {
     ),
     "levels of NaN": (
         lambda query: replace(listing([2, 3, 4, 5])(query), levels=np.array([0, np.nan])),
-        "levels contain NaN, first at [1]; return numbers.",
+        "levels contain NaN (1 of 2 values, first at [1]); return numbers.",
     ),
 }  # fmt: skip
 
@@ -88,6 +92,21 @@ def test_lists_that_cannot_be_shown_are_refused(wrong: str, tiny: Recommender) -
     with pytest.raises(FirstdayError) as caught:
         tiny.recommend_users(users, K, "bro")
     assert str(caught.value) == f"strategy 'bro': {sentence}"
+
+
+def test_scores_of_nan_that_a_method_ranks_by_itself_are_told(tiny: Recommender) -> None:
+    """Nothing is greater than NaN: without a check, the list would be empty, and a fallback's shown in its place."""
+    scores = np.array([[1, 2, 3, 4, 5, 6], [1, 2, np.nan, 4, 5, 6]], dtype=np.float32)
+
+    def recommend(query: Query) -> Answer:
+        items, values = top_k(scores[-query.n_users :], query.k)
+        return Answer.from_lists(np.ones(query.n_users, dtype=bool), "bro", items, values)
+
+    register(StrategySpec(name="bro", describe="Wrong.", recommend=recommend))
+    with pytest.raises(FirstdayError) as caught:
+        tiny.recommend_users([{}, {}], K, "bro")
+    sentence = "strategy 'bro': recommend raised ValueError: scores contain NaN for 1 of 2 rows (test_plugin_checks.py,"
+    assert str(caught.value).startswith(sentence)
 
 
 def test_lists_that_can_be_shown_go_through(tiny: Recommender) -> None:
@@ -153,7 +172,7 @@ class Vectors:
 @pytest.mark.parametrize(
     ("vector", "fault"),
     [
-        ([np.nan, 1], "contain NaN, first at [0, 0]; return numbers."),
+        ([np.nan, 1], "contain NaN (1 of 2 values, first at [0, 0]); return numbers."),
         ([1.0, 0, 0], "are float64 of shape (1, 3); return an array of numbers of shape (1, 2)."),
     ],
 )
@@ -180,7 +199,7 @@ class Scores:
 @pytest.mark.parametrize(
     ("scores", "fault"),
     [
-        ([1.0, np.nan, 1, 1, 1, 1], "scores contain NaN, first at [0, 1]; return numbers."),
+        ([1.0, np.nan, 1, 1, 1, 1], "scores contain NaN (1 of 6 values, first at [0, 1]); return numbers."),
         ([1.0, 1], "scores are float64 of shape (1, 2); return an array of numbers of shape (1, 6)."),
         ([None], "recommend raised TypeError: "),
     ],

@@ -204,7 +204,11 @@ def test_an_option_that_answers_fewer_users_counts_their_lists_as_misses(
     assert min(trial["precision"] for trial in tuning.trials) == 0
 
 
-def test_a_search_begins_at_the_options_of_the_cut_off_before(tuned: FitResult, world: Dataset, split: Split) -> None:
+@pytest.mark.parametrize(("dropout", "begins_at"), [(0.5, 0.5), (0.7, 0.0)])
+def test_a_search_begins_at_those_options_of_the_cut_off_before_that_are_in_the_grid(
+    tuned: FitResult, world: Dataset, split: Split, dropout: float, begins_at: float
+) -> None:
+    """They are not if the method answered nobody there, and kept its defaults."""
     ease = find_method("ease")
     assert isinstance(ease, StrategySpec)
     assert ease.search is not None
@@ -214,9 +218,9 @@ def test_a_search_begins_at_the_options_of_the_cut_off_before(tuned: FitResult, 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("firstday.training.option_search.learners_of", lambda _config: (wide,))
         fold = Fold(cohort_query(tuned.recommender, world, split.validation, K), split.validation.truth)
-        first = {"min_items": 1, "regularization": 1000.0, "dropout": 0.5}
+        first = {"min_items": 1, "regularization": 1000.0, "dropout": dropout}
         _, _, tunings = search_options([fold], tuned.model, no_progress, world, split, {"ease": first})
-    assert first.items() <= tunings["ease"].trials[0].items()
+    assert {**first, "dropout": begins_at}.items() <= tunings["ease"].trials[0].items()
 
 
 def test_options_of_the_configuration_are_not_searched() -> None:

@@ -109,7 +109,7 @@ def test_equal_tables_give_an_equal_model_which_is_published(model: Path, servic
     assert (result.published, result.reason, result.version) == (True, "no_worse", before)
     compared = result.comparison
     assert compared is not None
-    assert (compared.ratio, compared.precision) == (Interval(1.0, 1.0, 1.0), compared.precision_before)
+    assert (compared.ratio, compared.precision) == (Interval(1.0, 1.0, 1.0, 0.0), compared.precision_before)
     assert compared.users == int((numbers_of(service) < MAX_SHARE).sum())
     assert len(list_versions(model)) == 1
 
@@ -149,7 +149,7 @@ def test_models_are_compared_by_the_items_of_the_tables(tiny: Recommender) -> No
     comparison = compare_models(popular, popular, dataset, cohort)
     # n1 used i4 and i1, both listed; n2 used i9, which the model does not know, and i2.
     assert (comparison.precision_before, comparison.precision) == (75.0, 75.0)
-    assert comparison.ratio == Interval(1.0, 1.0, 1.0)
+    assert comparison.ratio == Interval(1.0, 1.0, 1.0, 0.0)
 
 
 def test_tables_that_shrank_are_refused_before_the_training(service: Dataset, again: Again) -> None:

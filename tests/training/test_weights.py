@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from firstday.config import as_published
+from firstday.config import as_in_paper
 from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Split
 from firstday.features.signals import Signals
@@ -121,7 +121,7 @@ def test_training_stops_by_the_lists_that_people_get(world: Dataset, split: Spli
 
 
 def test_the_published_system_stops_by_segments_alone(world: Dataset, split: Split) -> None:
-    config = as_published(brief_config()).override({"cold_model.epochs": 3, "cold_model.hidden": [8]})
+    config = as_in_paper(brief_config()).override({"cold_model.epochs": 3, "cold_model.hidden": [8]})
     model = fit(world, split, config, choose_settings=False).model
     assert model.config.cold_model.stopped_by == ("segment",)
     kept = next(epoch for epoch in model.cold.history if epoch.kept)

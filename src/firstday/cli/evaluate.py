@@ -39,12 +39,15 @@ from firstday.data.load import load
 from firstday.data.splits.holdout import find_cut_offs
 from firstday.datasets import dataset_names, list_datasets
 from firstday.errors import ConfigError
+from firstday.evaluation.evaluation_split import is_split, open_split
 from firstday.evaluation.report.render import render_comparison, render_evaluation
 from firstday.evaluation.results import Results
 from firstday.evaluation.run import evaluate as run_evaluation
+from firstday.evaluation.run_folder import write_run
 from firstday.files import write_file
+from firstday.model.folder import require_empty
 from firstday.progress import open_progress
-from firstday.recommend.registry import find_strategy, strategy_names
+from firstday.recommend.registry import find_strategy, import_own, strategy_names
 from firstday.recommend.spec import PAPER_SEGMENT
 from firstday.recommend.support import with_methods
 
@@ -56,7 +59,7 @@ def evaluate(
     tables: Annotated[
         list[str],
         typer.Argument(
-            help=f"Folders of tables, or dataset names ({list_datasets()}). Several datasets share one table."
+            help=f"Folders of tables or of a split, or dataset names ({list_datasets()}). Several share one table."
         ),
     ],
     path: Annotated[
@@ -80,7 +83,7 @@ def evaluate(
         typer.Option(
             "--baselines",
             help="Also evaluate all strategies whose options can be tuned, tuned on validation users, and the paper's "
-            "system as published.",
+            "system as in the article.",
         ),
     ] = False,
     tune_once: Annotated[
@@ -112,10 +115,28 @@ def evaluate(
     deny: DenyOption = None,
     cap: CapOption = None,
     divide_by_k: Annotated[
-        bool, typer.Option(help="Compute precision as hits / K instead of the paper's hits / min(K, relevant).")
+        bool,
+        typer.Option(
+            help="Compute precision as hits / K instead of the paper's hits / min(K, relevant), also called capped "
+            "recall."
+        ),
     ] = False,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODULE:FUNCTION",
+            help="Metric of your own, repeatable: a function of lists, truth and item ids; see docs/protocols.md.",
+        ),
+    ] = None,
     json_out: JsonOption = None,
     report: ReportOption = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep results with the options tried, lists, rows per user, configuration and versions in this new "
+            "folder."
+        ),
+    ] = None,
 ) -> None:
     """Train on established users and evaluate lists for new users: of auto, of simple strategies, and of others.
 
@@ -129,12 +150,21 @@ def evaluate(
 
     Example: firstday evaluate movielens-100k tables other-tables --json results.json --report report.html
 
+    Example: firstday evaluate split --run run
+
     Example: firstday evaluate tables --filter 'in_stock and genre == "jazz"' --cap artist=2
     """
     if cut_offs is not None:
         overrides = [*(overrides or ()), f"registration.cut_offs={cut_offs}"]
     trainable = load_plugins(plugin)
+    metrics = [import_own("--metric", path) for path in metric or ()]
+    has_settings = bool(config or overrides or protocol or item or device or path or drop_bad_rows or seeds > 1)
     for name in tables:
+        if is_split(name) and has_settings:
+            raise ConfigError(
+                f"{name}: a split has its own tables, settings and seeds; omit --config, --set, --protocol, --item, "
+                "--device, --path, --drop-bad-rows, --seeds and --cut-offs."
+            )
         read_settings(name, config, overrides, protocol, device, item)
         if name not in dataset_names() and not Path(name).is_dir():
             load(name)  # raises the error now, not after hours of evaluating the others
@@ -144,6 +174,10 @@ def evaluate(
         copies = split_pairs("--path", path, f"{tables[0]}=DIR")
     check_output(json_out)
     check_output(report, ".html")
+    if run is not None:
+        if not is_single:
+            raise ConfigError("--run: keeps the evaluation of one dataset; give one, or omit --run.")
+        require_empty(run)
     rules = read_rules(filter, allow, deny, cap=cap)
     for name in (*(strategies or ()), *(against or ())):
         if name != PAPER_SEGMENT:
@@ -152,7 +186,12 @@ def evaluate(
     left_out: list[str] = []
     for name in tables:
         copy = Path(copies[name]) if name in copies else None
-        dataset, settings = open_tables(name, copy, config, overrides, protocol, drop_bad_rows, device, item)
+        if is_split(name):
+            held_out = open_split(name)
+            dataset, settings, n_seeds = held_out.dataset, held_out.config, held_out.n_seeds
+        else:
+            n_seeds = seeds
+            dataset, settings = open_tables(name, copy, config, overrides, protocol, drop_bad_rows, device, item)
         settings = with_methods(settings, trainable)
         if (moments := find_cut_offs(dataset, settings)) is not None:
             print_notes([f"{name}: evaluation will train {moments.describe()}."])
@@ -169,11 +208,12 @@ def evaluate(
                 all_strategies=all_strategies,
                 baselines=baselines,
                 tune_once=tune_once,
-                n_seeds=seeds,
+                n_seeds=n_seeds,
                 k=k,
                 divide_by="k" if divide_by_k else "min",
                 against=against or (),
                 rules=rules,
+                metrics=metrics,
                 progress=progress,
             )
         all_results.append(results)
@@ -186,8 +226,10 @@ def evaluate(
             print_results(results)
         else:
             print_datasets(all_results)
+    command = command_line()
+    if run is not None:
+        write_run(run, results, settings, command)
     if report is not None:
-        command = command_line()
         if is_single:
             summary = dataset.summary()
             write_file(report, render_evaluation(results, dataset_summary=summary, config=settings, command=command))

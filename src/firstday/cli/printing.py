@@ -19,8 +19,9 @@ from firstday.model.trained_model import TrainedModel
 from firstday.recommend.model_card import tabulate_quality
 
 
-def print_table(table: Table, intervals: Container[str] | None = None) -> None:
+def print_table(table: Table, intervals: Container[str] | None = None, hidden: Container[str] = ()) -> None:
     """Print a table with the accented row in bold; `intervals` are the columns with small print (all if None)."""
+    table = table.select(*(name for name in table.columns if name not in hidden))
     grid = rich.table.Table(
         title=escape(table.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
     )
@@ -62,28 +63,39 @@ def print_line(line: str) -> None:
 
 def print_results(results: Results) -> None:
     """Print a table of strategies, best precision first, with an explanation."""
-    table = results.compare_strategies()
-    recall = f"R@{results.k}"
     print_table(
-        table.select(*(column for column in table.columns if column != recall)),
+        results.compare_strategies(),
         intervals=(f"P@{results.k}", f"P@{results.k} minus {results.reference}"),
     )
     if results.later_uses is not None:
         print_table(results.compare_all_uses(), intervals=())
     print_table(compare_sizes(results, HEAD_METRICS[0] if results.has_head else "precision"), intervals=())
-    print_table(describe_lists(results), intervals=(f"P / {results.reference}",))
+    print_table(describe_lists(results), intervals=(f"P / {results.reference}",), hidden=("Gini", "diversity"))
+    if results.own_metrics:
+        print_table(results.compare_hits(), intervals=[f"{name}@{results.k}" for name in results.own_metrics])
     for sentence in describe_tunings(results):
         print_line(sentence)
-    rule = f"min({results.k}, relevant), as in the paper" if results.divide_by == "min" else f"{results.k}"
+    rule = (
+        f"min({results.k}, relevant), as in the paper (capped recall)" if results.divide_by == "min" else f"{results.k}"
+    )
     print_line(
         f"{results.describe_users()} Precision is hits / {rule}. Brackets: 95 % interval over {results.units}; "
         "differences are paired by user."
     )
+    for sentence in results.describe_leads():
+        print_line(sentence)
     print_line(f"{MEANING[0].upper()}{MEANING[1:]}")
+    print_warnings(results)
     for sentence in results.describe_motion():
         print_line(sentence)
     if results.precomputed:
         print_line(UNKNOWN_VECTORS)
+
+
+def print_warnings(results: Results) -> None:
+    """Print a line for each warning."""
+    for sentence in results.describe_warnings():
+        print_line(f"Warning: {sentence}")
 
 
 def print_datasets(all_results: Sequence[Results]) -> None:
@@ -92,4 +104,5 @@ def print_datasets(all_results: Sequence[Results]) -> None:
         print_table(table)
     for results in all_results:
         print_line(f"{results.dataset}: {results.describe_users()} Lists of {results.k}.")
-    print_line("Brackets: 95 % interval. For recall, NDCG and groups, see --json and --report.")
+        print_warnings(results)
+    print_line("Brackets: 95 % interval. For other metrics and groups, see --json and --report.")

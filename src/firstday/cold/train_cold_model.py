@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Self
 
 import numpy as np
 import torch
@@ -30,11 +31,22 @@ def hidden_layers(n_inputs: int, hidden: tuple[int, ...], dropout: float | None 
 
 
 class ColdNetwork(nn.Sequential):
-    """Feed-forward network with hidden layers (linear, ReLU, batch normalisation) and unit-length output vectors."""
+    """Feed-forward network with hidden layers (linear, ReLU, batch normalisation) and unit-length output vectors.
 
-    def __init__(self, n_inputs: int, hidden: tuple[int, ...], dimensions: int) -> None:
+    A network that `freezes` keeps the statistics of batch normalisation from the first time that it leaves training
+    mode, and uses them in training, too.
+    """
+
+    def __init__(self, n_inputs: int, hidden: tuple[int, ...], dimensions: int, *, freezes: bool = False) -> None:
         layers, width = hidden_layers(n_inputs, hidden)
         super().__init__(nn.Sequential(*layers, nn.Linear(width, dimensions)), FixedLength())
+        self.freezes = freezes
+        self.is_frozen = False
+
+    def train(self, mode: bool = True) -> Self:
+        """Enter or leave training mode; a frozen network stays outside."""
+        self.is_frozen |= self.freezes and not mode
+        return super().train(mode and not self.is_frozen)
 
     @property
     def layers(self) -> nn.Sequential:
@@ -51,15 +63,18 @@ def train_cold_model(
     validate: Callable[[np.ndarray], float],
     config: Config,
     progress: Progress = no_progress,
+    *,
+    unit_targets: bool = True,
+    freezes: bool = False,
 ) -> ColdModel:
     """Train with early stopping on validation precision; see `run_epochs`.
 
     `features` are one or more day-one samples of the warm users, and `targets` their mature vectors, float32, shape
-    (n_warm, d), normalised here. `validate` maps the vectors predicted from `validation_features`, float32, shape
-    (n_validation, n_inputs), to the precision of their lists, in %.
+    (n_warm, d), normalised if `unit_targets`. `validate` maps the vectors predicted from `validation_features`,
+    float32, shape (n_validation, n_inputs), to the precision of their lists, in %. For `freezes` see `ColdNetwork`.
     """
     device = choose_device(config.device, config.threads)
-    target_vectors = torch.from_numpy(unit_rows(targets)).to(device)  # (n_warm, d)
+    target_vectors = torch.from_numpy(unit_rows(targets) if unit_targets else targets).to(device)  # (n_warm, d)
     held_out = torch.from_numpy(validation_features).to(device)
 
     def loss(rows: np.ndarray) -> torch.Tensor:
@@ -68,7 +83,7 @@ def train_cold_model(
         return (vectors - user_targets).square().sum(dim=1).mean()
 
     with seeded(config.seed, device):
-        network = ColdNetwork(features.n_inputs, config.cold_model.hidden, targets.shape[1])
+        network = ColdNetwork(features.n_inputs, config.cold_model.hidden, targets.shape[1], freezes=freezes)
         history = run_epochs(
             network,
             len(features),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from firstday.data.ids import NOT_STORED
 from firstday.display import readable
 
 MAX_MEMORY_ROWS = 4_000_000
@@ -27,7 +28,8 @@ class UserRows:
     """At least one partition of rows with a column `user_ix`, in ascending order of users; lazy frames scan files."""
 
     parts: tuple[pl.DataFrame | pl.LazyFrame, ...]
-    spool: TemporaryDirectory[str] | None = None  # folder of these files; deleted with the last reference to it
+    # Folder of these files; deleted with the last reference to it.
+    spool: TemporaryDirectory[str] | None = field(default=None, metadata=NOT_STORED)
 
     def __len__(self) -> int:
         return int(self.lazy().select(pl.len()).collect().item())

@@ -13,11 +13,9 @@ from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM
 from firstday.data.splits.holdout import AllUses, Holdout
 from firstday.data.user_rows import renumber
-from firstday.evaluation.figures import measure_all_uses
-from firstday.metrics import PrecisionRule
 from firstday.model.item_content import content_of
 from firstday.model.trained_model import TrainedModel
-from firstday.recommend.dataset_query import cohort_query, index_lists
+from firstday.recommend.dataset_query import cohort_query
 from firstday.recommend.new_items.current_items import (
     MAX_NEW_ITEMS,
     CurrentItems,
@@ -28,7 +26,6 @@ from firstday.recommend.new_items.current_items import (
 from firstday.recommend.new_items.new_items import UseHistory
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.spec import Strategy
 from firstday.sparse import SparseRows, union_rows
 from firstday.tables.schema import EXPIRES_AT, TIME_TEXT
 
@@ -56,13 +53,6 @@ def query_cold_users(recommender: Recommender, holdout: Holdout, all_uses: AllUs
     rows, columns = np.nonzero(all_uses.first_seen[arrivals] >= ends[:, None])
     absent = SparseRows.from_pairs(rows, model.n_items + columns, None, len(ends), query.new_items_excluded.n_columns)
     return query.ask(new_items_excluded=union_rows([query.new_items_excluded, absent]))
-
-
-def measure_arrivals(
-    query: Query, strategy: Strategy, dataset: Dataset, truth: SparseRows, divide_by: PrecisionRule
-) -> dict[str, np.ndarray]:
-    """Return the metrics of a strategy's lists over all later uses, given by the indexes of a dataset."""
-    return measure_all_uses(index_lists(query, dataset, strategy(query).items), truth, divide_by)
 
 
 def _read_arrivals(model: TrainedModel, dataset: Dataset, arrivals: np.ndarray, all_uses: AllUses) -> CurrentItems:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from firstday.evaluation.plots import draw, draw_lines
-from firstday.evaluation.results import MINUS, RATIO, ROUTE_PREFIX, Results
+from firstday.evaluation.results import DIVERSITY, MINUS, MINUS_OTHERS, RATIO, ROUTE_PREFIX, Results
 from firstday.evaluation.slices import (
     ALL,
     BASELINE,
@@ -20,7 +20,6 @@ from firstday.evaluation.slices import (
     size_slice,
 )
 from firstday.evaluation.text_table import Table
-from firstday.methods.popularity import RECENT
 from firstday.metrics import HEAD
 from firstday.training.option_search import describe_choices
 
@@ -67,15 +66,13 @@ def compare_cut_offs(results: Results, metric: str = "precision") -> Table:
 
 
 def plot_cut_offs(results: Results) -> str | None:
-    """Draw precision by cut-off with 95 % intervals: the leader, the best baseline and `popular`.
+    """Draw precision by cut-off with 95 % intervals: the leader, the reference and `popular`.
 
     None with fewer than two cut-offs.
     """
     if len(results.cut_offs) < 2:
         return None
-    rivals = {*results.tunings, RECENT.name} - {results.leader}
-    baselines = [name for name in results.best_first if name in rivals]
-    chosen = {results.leader, *baselines[:1], BASELINE}
+    chosen = {results.leader, results.reference, BASELINE}
     moments = [cut_off["at"] for cut_off in results.cut_offs]
     lines = {
         name: [results.get(name, "precision", cut_off_slice(moment)) for moment in moments]
@@ -93,18 +90,26 @@ def plot_cut_offs(results: Results) -> str | None:
     return draw("cut-offs", 3.4, paint)
 
 
-def compare_groups(results: Results, column: str) -> Table:
-    """Compare strategies by group of a profile column."""
+def compare_groups(results: Results, column: str) -> list[Table]:
+    """Compare strategies by group of a profile column, and large enough groups with all other users.
+
+    Intervals of the second table are simultaneous over the groups of all columns.
+    """
     slices = {label: group_slice(column, label) for label in results.groups[column]}
-    return _compare_slices(results, f"P@{results.k} by {column} (users), in %, with 95 % intervals", slices)
+    intervals = f"with 95 % intervals over {results.units}"
+    title = f"P@{results.k} by {column} (users), in %, {intervals}"
+    gap_title = f"P@{results.k} by {column} minus all other users, in points, {intervals} that hold for all groups"
+    return [_compare_slices(results, title, slices), _compare_slices(results, gap_title, slices, MINUS_OTHERS)]
 
 
 def describe_lists(results: Results) -> Table:
-    """Summarise coverage, novelty, run time and routes."""
+    """Summarise coverage, exposure, diversity, novelty, run time and routes."""
     metrics = {
         f"P / {results.reference}": f"{RATIO}{results.reference}",
         "users": "user_coverage",
         "items": "catalogue_coverage",
+        "Gini": "exposure_gini",
+        "diversity": DIVERSITY,
         "novelty": "novelty_bits",
         "ms": "ms_per_user",
     }

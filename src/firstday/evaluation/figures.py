@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from statistics import NormalDist
 
 import numpy as np
 
@@ -28,33 +27,42 @@ from firstday.metrics import (
     HEAD,
     LEVEL,
     METRICS,
+    MIN_COHORTS,
     PrecisionRule,
-    bootstrap_means,
-    cluster_errors,
+    count_fewer,
     deviations_of_fifths,
-    make_intervals,
+    difference_intervals,
+    gini_index,
     measure,
     ratio_intervals,
 )
+from firstday.ranking import unit_rows
 from firstday.recommend.registry import is_plugin
 from firstday.recommend.spec import is_own
 from firstday.segment.segments import ItemCounts
-from firstday.sparse import SparseRows
+from firstday.sparse import MAX_GATHERED_NUMBERS, SparseRows
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
     """Scores of one strategy on the cold users of one training run.
 
-    `metrics` has values per user, in % (novelty in bits), NaN for users without relevant items, and `routes` their
-    routes, shape (n_users,). `seconds` is the time to make the lists, with features and prediction. `lists` are indexes
-    of items, best first, -1 for empty positions, shape (n_users, k).
+    `metrics` has values per user, in the units of `Figure`, NaN for users without relevant items, and `routes` their
+    routes, shape (n_users,). `seconds` is the time to make the lists, with features and prediction, NaN if
+    unknown. `lists` are indexes of items, best first, -1 for empty positions, shape (n_users, k); `all_lists` are the
+    same with the items that came by the end of each user's day one, None under `sampled`.
     """
 
     metrics: Mapping[str, np.ndarray]
     routes: np.ndarray
     seconds: float
     lists: np.ndarray
+    all_lists: np.ndarray | None = None
+
+    def with_all_uses(self, lists: np.ndarray, truth: SparseRows, divide_by: PrecisionRule) -> Scores:
+        """Add the metrics of lists with the items that came by the end of day one, given what users used of all."""
+        of_all = measure_all_uses(lists, truth, divide_by)
+        return replace(self, metrics={**self.metrics, **of_all}, all_lists=lists)
 
     @property
     def is_evaluated(self) -> np.ndarray:
@@ -69,11 +77,10 @@ class Scores:
 
 def measure_lists(lists: np.ndarray, truth: SparseRows, divide_by: PrecisionRule = "min") -> dict[str, np.ndarray]:
     """Return the metrics of each user's list in %, and of its head if the list is longer."""
-    whole = measure(lists, truth, divide_by=divide_by)
-    metrics = {metric: 100 * getattr(whole, metric) for metric in METRICS}
+    metrics = {name: 100 * values for name, values in vars(measure(lists, truth, divide_by=divide_by)).items()}
     if lists.shape[1] > HEAD:
         head = measure(lists[:, :HEAD], truth, divide_by=divide_by)
-        metrics |= {f"precision_at_{HEAD}": 100 * head.precision, f"ndcg_at_{HEAD}": 100 * head.ndcg}
+        metrics |= {f"{name}_at_{HEAD}": 100 * values for name, values in vars(head).items()}
     return metrics
 
 
@@ -95,6 +102,26 @@ def measure_novelty(lists: np.ndarray, everyone: ItemCounts) -> np.ndarray:
     n_users = np.maximum(everyone.counts.column_sums(), 1)
     bits = np.append(np.log2(int(everyone.sizes[0]) / n_users), 0.0)  # last entry: empty positions
     return bits[lists].sum(axis=1) / np.maximum((lists >= 0).sum(axis=1), 1)
+
+
+def measure_diversity(lists: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Return the mean distance, 1 - cosine, of two items of each list, shape (n_users,), NaN for fewer than two.
+
+    Items without a vector, whose row of `vectors`, shape (n_items, d), is zero, are left out.
+
+    References
+    ----------
+    C.-N. Ziegler et al., "Improving Recommendation Lists Through Topic Diversification", WWW 2005.
+    """
+    directions = np.vstack([unit_rows(vectors), np.zeros_like(vectors[:1])])  # last row: empty positions
+    has_vector = np.asarray(directions.any(axis=1))
+    n_items = has_vector[lists].sum(axis=1)
+    n_parts = 1 + lists.size * vectors.shape[1] // MAX_GATHERED_NUMBERS
+    sums = np.concatenate([directions[part].sum(axis=1) for part in np.array_split(lists, n_parts)])
+    # The squared length of the sum is the sum of the cosines of all pairs, with those of each item and itself.
+    cosines = (sums**2).sum(axis=1) - n_items
+    n_pairs = np.where(n_items > 1, n_items * (n_items - 1), np.nan)
+    return 1 - cosines / n_pairs
 
 
 Columns = Mapping[tuple[str, str], np.ndarray]
@@ -124,7 +151,7 @@ def make_figures(
     slices, groups
         Masks of rows from `slice_users`, and of rows with a precision from `slice_by_profile`.
     against
-        Reference strategies for differences and ratios; those not evaluated are ignored.
+        Reference strategies for differences and ratios, each once.
     """
     columns = {}
     for name, of_runs in scores.items():
@@ -143,16 +170,14 @@ def make_figures(
     everyone = np.ones(len(users), dtype=bool)
     once = np.ones(len(users))
     yield from measure_slice(columns, ALL, everyone, once)
-    for reference in dict.fromkeys(against):
-        if reference in scores and precision[reference][is_evaluated].any():  # without hits, there is no ratio
-            others = {name: values for name, values in precision.items() if name != reference}
-            ratios = {(name, f"{RATIO}{reference}"): values for name, values in others.items()}
-            if ratios:
-                yield from measure_slice(ratios, ALL, everyone, precision[reference])
+    for reference in against:
+        if precision[reference][is_evaluated].any():  # without hits, there is no ratio
+            ratios = {(name, f"{RATIO}{reference}"): values for name, values in precision.items() if name != reference}
+            yield from measure_slice(ratios, ALL, everyone, precision[reference])
     for of_slice, members in slices.items():
         yield from measure_slice(in_slices, of_slice, members, once)
     evaluated = {name: values[is_evaluated] for name, values in precision.items()}
-    yield from measure_groups(evaluated, users[is_evaluated], groups)
+    yield from measure_groups(evaluated, users[is_evaluated], cohorts[is_evaluated], groups)
     for name, of_runs in scores.items():
         yield from _describe_lists(name, of_runs, tenths)
 
@@ -196,31 +221,35 @@ def _subtract(columns: Columns, names: Sequence[str], against: Sequence[str]) ->
 
 
 def measure_groups(
-    precision: Mapping[str, np.ndarray], users: np.ndarray, groups: Mapping[str, Mapping[str, np.ndarray]]
+    precision: Mapping[str, np.ndarray],
+    users: np.ndarray,
+    cohorts: np.ndarray,
+    groups: Mapping[str, Mapping[str, np.ndarray]],
 ) -> Iterator[Figure]:
     """Compute the precision of profile groups, and the differences of large enough groups to all other users.
 
-    Intervals are over users; those of differences are simultaneous over all groups (Bonferroni). Arguments are as in
-    `make_figures`; `precision` is by strategy.
+    A group and the others need `MIN_USERS` users each and, if intervals are over cohorts, `MIN_COHORTS` of these.
+    Intervals of differences are simultaneous over all groups (Bonferroni). Arguments are as in `make_figures`;
+    `precision` is by strategy.
     """
     values = np.stack(list(precision.values()), axis=1)
+    units = cohorts if len(np.unique(cohorts)) >= MIN_COHORTS else users
     parts = {group_slice(column, label): mask for column, masks in groups.items() for label, mask in masks.items()}
-    sizes = {name: [len(np.unique(users[rows])) for rows in (mask, ~mask)] for name, mask in parts.items()}
-    n_compared = sum(min(n) >= MIN_USERS for n in sizes.values())
+    compared = [
+        name
+        for name, members in parts.items()
+        if count_fewer(users, members) >= MIN_USERS and count_fewer(units, members) >= MIN_COHORTS
+    ]
     for of_slice, members in parts.items():
-        n = sizes[of_slice][0]
-        intervals = bootstrap_means(values[members], users[members])
-        for name, interval in zip(precision, intervals, strict=True):
-            yield Figure(name, "precision", of_slice, n=n, **vars(interval))
-        if min(sizes[of_slice]) < MIN_USERS:
-            continue
-        sides = [cluster_errors(values[rows], np.ones(rows.sum()), users[rows]) for rows in (members, ~members)]
-        (means, errors), (other_means, other_errors) = sides
-        differences = means - other_means
-        reach = NormalDist().inv_cdf(1 - (1 - LEVEL) / 2 / n_compared) * np.hypot(errors, other_errors)
-        intervals = make_intervals(differences, differences - reach, differences + reach)
-        for name, interval in zip(precision, intervals, strict=True):
-            yield Figure(name, MINUS_OTHERS, of_slice, n=n, **vars(interval))
+        n = len(np.unique(users[members]))
+        figures = {
+            "precision": ratio_intervals(values[members], np.ones(members.sum()), users[members], cohorts[members])
+        }
+        if of_slice in compared:
+            figures[MINUS_OTHERS] = difference_intervals(values, members, units, 1 - (1 - LEVEL) / len(compared))
+        for metric, intervals in figures.items():
+            for name, interval in zip(precision, intervals, strict=True):
+                yield Figure(name, metric, of_slice, n=n, **vars(interval))
 
 
 def _describe_lists(strategy: str, scores: Sequence[Scores], tenths: Sequence[np.ndarray]) -> Iterator[Figure]:
@@ -233,7 +262,10 @@ def _describe_lists(strategy: str, scores: Sequence[Scores], tenths: Sequence[np
     values = dict(zip(DEVIATIONS, np.mean(deviations, axis=0).tolist(), strict=True))
     values["user_coverage"] = 100 * float(is_own(routes, strategy).mean())
     values["catalogue_coverage"] = 100 * float(np.mean([(n > 0).mean() for n in n_lists]))
-    values["ms_per_user"] = 1000 * sum(score.seconds for score in scores) / sum(len(score.routes) for score in scores)
+    values["exposure_gini"] = float(np.mean([gini_index(n) for n in n_lists]))
+    seconds = sum(score.seconds for score in scores)
+    if not np.isnan(seconds):
+        values["ms_per_user"] = 1000 * seconds / sum(len(score.routes) for score in scores)
     for route, count in Counter(routes.tolist()).items():
         values[f"{ROUTE_PREFIX}{route}"] = 100 * count / n
     by_tenth = [np.bincount(of_items, n, N_TENTHS) for of_items, n in zip(tenths, n_lists, strict=True)]

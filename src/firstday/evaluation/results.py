@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -28,20 +28,39 @@ from firstday.evaluation.slices import (
     age_slice,
     cut_off_slice,
     group_slice,
-    name_group,
     size_slice,
 )
 from firstday.evaluation.text_table import Table, write_cell, write_line, write_signed
 from firstday.evaluation.verdicts import judge
-from firstday.metrics import HEAD, METRICS, MIN_COHORTS, Interval, PrecisionRule, ratio_intervals
+from firstday.metrics import (
+    HEAD,
+    HIT_METRICS,
+    METRICS,
+    MIN_COHORTS,
+    USER_METRICS,
+    Interval,
+    PrecisionRule,
+    ratio_intervals,
+)
 from firstday.recommend.segment_description import SegmentRow
 from firstday.training.option_search import Tuning
 
-SHORT = {"precision": "P", "recall": "R", "ndcg": "NDCG"}
-HEAD_METRICS = (f"precision_at_{HEAD}", f"ndcg_at_{HEAD}")
+if TYPE_CHECKING:
+    from firstday.evaluation.run import Run
+
+SHORT = {"precision": "P", "recall": "R", "ndcg": "NDCG", "hit_rate": "hit rate", "mrr": "MRR", "map": "MAP"}
+HEAD_METRICS = tuple(f"{metric}_at_{HEAD}" for metric in USER_METRICS)
 """Metrics of the head of lists."""
+DIVERSITY = "diversity"
 DEVIATIONS = tuple(f"{metric}_deviation" for metric in METRICS)
-PLAIN_METRICS = (*DEVIATIONS, "user_coverage", "catalogue_coverage", "novelty_bits", "ms_per_user")
+PLAIN_METRICS = (
+    *DEVIATIONS,
+    "user_coverage",
+    "catalogue_coverage",
+    "exposure_gini",
+    "novelty_bits",
+    "ms_per_user",
+)
 """Metrics without an interval."""
 OF_ALL = {"precision": "precision_all", "recall": "recall_all", HEAD_METRICS[0]: f"precision_all_at_{HEAD}"}
 """Names of metrics over all later uses of all newcomers."""
@@ -52,7 +71,6 @@ JUDGED = COMPARED[:2]
 MINUS_NAME = "_minus:"
 MARGIN_NAME = "_not_worse:"
 MINUS = f"precision{MINUS_NAME}"
-HEAD_MINUS = f"{HEAD_METRICS[0]}{MINUS_NAME}"
 MINUS_OLDER = "_minus_older_model"
 OLDER_BY = "older_by_days"
 RATIO = "precision_ratio:"
@@ -64,6 +82,8 @@ UNKNOWN_VECTORS = (
 )
 """Caveat for evaluations with precomputed embeddings."""
 MINUS_OTHERS = "precision_minus_others"
+MIN_OWN = 50
+"""Share of a strategy's own lists, in %, below which its results carry a warning."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +100,18 @@ class Figure:
         ===================================  =======================================================================
         metric                               meaning
         ===================================  =======================================================================
-        ``precision``, ``recall``, ``ndcg``  means over users; ``precision`` for every slice, the others for all users
-        ``precision_at_10``, ``ndcg_at_10``  the same at 10, if lists are longer: for all users, and precision by
-                                             day-one size
+        ``precision``, ``recall``, ``ndcg``  means over users; ``precision`` for every slice, the others for all users.
+                                             Precision is hits / min(k, relevant), also called capped recall, unless
+                                             `divide_by` is ``k``
+        ``hit_rate``, ``mrr``, ``map``       means over users: lists with a hit; 1 / rank of the first hit; average
+                                             precision, the mean of the precision at each hit's rank, with the
+                                             denominator min(k, relevant)
+        ``METRIC_at_10``                     these metrics at 10, if lists are longer: for all users, and precision for
+                                             every slice but profile groups
+        ``diversity``                        mean distance, 1 - cosine of the model's item vectors, of two items of a
+                                             list, from 0 to 2; items without a vector are left out, and users with
+                                             fewer than two others do not have it
+        NAME                                 a metric of your own, as its function returned it (`firstday.evaluate`)
         ``precision_all``, ``recall_all``    means over all newcomers, including those who only used items that came
                                              after the cut-off, and all that they used later; lists have the items that
                                              came by the end of day one. ``precision_all_at_10`` at 10. For every
@@ -98,9 +127,12 @@ class Figure:
                                              larger loss is excluded; also of ``precision_at_10``
         ``precision_ratio:NAME``             ratio of mean precision to that of NAME, 1 for equals
         ``precision_minus_others``           for a profile group: difference to all users outside it, in points;
-                                             intervals are simultaneous over all groups (Bonferroni)
+                                             intervals are simultaneous over all groups (Bonferroni). Of groups of
+                                             at least 30 users, as are the others
         ``user_coverage``                    users who get the strategy's own list instead of a fallback's
         ``catalogue_coverage``               items in at least one list of a seed, mean over seeds
+        ``exposure_gini``                    Gini index of the items' numbers of lists, mean over training runs: 0 if
+                                             all items are in as many, 1 if all lists have one same item
         ``novelty_bits``                     mean of -log2 of the share of warm users who use a recommended item, in
                                              bits
         ``route:NAME``                       users served by this route
@@ -174,8 +206,6 @@ class Results:
         Training time, mean over seeds.
     figures
         The table.
-    rows
-        See `users`.
     notes
         Decisions of the protocol about the data, for the first seed.
     tunings
@@ -200,6 +230,10 @@ class Results:
         The strategies that are not built in.
     about
         Description of each strategy.
+    own_metrics
+        Names of the metrics of one's own.
+    runs
+        The training runs; see `users` and `lists`.
     """
 
     dataset: str
@@ -212,7 +246,6 @@ class Results:
     n_cold: int
     fit_seconds: float
     figures: tuple[Figure, ...]
-    rows: pl.DataFrame = field(repr=False)
     notes: tuple[str, ...]
     tunings: Mapping[str, tuple[Tuning, ...]]
     groups: Mapping[str, tuple[str, ...]]
@@ -226,10 +259,12 @@ class Results:
     later_uses: TargetUses | None = None
     plugins: tuple[str, ...] = ()
     about: Mapping[str, str] = field(default_factory=dict)
+    own_metrics: tuple[str, ...] = ()
+    runs: tuple[Run, ...] = field(repr=False)
 
     @property
     def units(self) -> str:
-        """Units that intervals over all users are computed over: users or cohorts."""
+        """Units of intervals: users, or cohorts for all users and for those parts of them that enough cohorts have."""
         return "cohorts" if len(self.cut_offs) >= MIN_COHORTS else "users"
 
     @property
@@ -280,6 +315,19 @@ class Results:
     def _gains_over_older(self) -> list[Figure]:
         return [figure for figure in self.figures if figure.metric.endswith(MINUS_OLDER) and figure.slice == ALL]
 
+    @property
+    def few_own_lists(self) -> list[Figure]:
+        """The `user_coverage` of strategies below `MIN_OWN`, whose other figures are mostly those of fallbacks."""
+        return [figure for figure in self.figures if figure.metric == "user_coverage" and figure.mean < MIN_OWN]
+
+    def describe_warnings(self) -> list[str]:
+        """Describe which strategies' figures are mostly not their own, in sentences."""
+        return [
+            f"Only {own.mean:.0f} % of the lists of {own.strategy} are its own; its figures are mostly of fallbacks, "
+            "or of missing lists, which score 0."
+            for own in self.few_own_lists
+        ]
+
     @cached_property
     def _by_key(self) -> Mapping[tuple[str, str, str], Figure]:
         return {(figure.strategy, figure.metric, figure.slice): figure for figure in self.figures}
@@ -313,8 +361,10 @@ class Results:
         figure = self.find(strategy, metric, slice)
         if figure is None:
             return ""
-        form = "{:.2f}" if metric.startswith((RATIO, "novelty", "ms")) else "{:.1f}"
-        write = write_signed if "_minus" in metric else form.format
+        form = "{:.2f}" if metric.startswith((RATIO, "novelty", "ms", DIVERSITY, "exposure")) else "{:.1f}"
+        form = "{:.4g}" if metric in self.own_metrics else form
+        is_signed = "_minus" in metric and metric not in self.own_metrics
+        write = write_signed if is_signed else form.format
         return write_cell(write, figure.mean, figure.low, figure.high)
 
     def to_frame(self, library: Library = "polars") -> Any:
@@ -339,7 +389,25 @@ class Results:
         library
             See `to_frame`.
         """
-        return to_library(self.rows, library)
+        return to_library(self._rows, library)
+
+    @cached_property
+    def _rows(self) -> pl.DataFrame:
+        return pl.concat([run.tabulate_users() for run in self.runs])
+
+    def lists(self, library: Library = "polars") -> Any:
+        """Return the lists as a data frame that `firstday.score` reads, one row per strategy, user and rank.
+
+        Its columns are `strategy`, `seed`, `cut_off`, `catalogue`, `user_id`, `rank`, `item_id` and `route`. With
+        cut-offs, there are lists of two kinds (`catalogue`): of items that existed ``at_training``, and of all that
+        came ``by_day_one``, until the end of the user's day one, which `precision_all` is about.
+
+        Parameters
+        ----------
+        library
+            See `to_frame`.
+        """
+        return to_library(pl.concat([run.tabulate_lists() for run in self.runs]), library)
 
     def compare(self, strategy: str, other: str, metric: str = "precision") -> Interval:
         """Return the mean paired difference of two strategies in a metric, in its unit, with its 95 % interval.
@@ -354,18 +422,20 @@ class Results:
         Raises
         ------
         ArgumentError
-            A strategy or metric was not evaluated.
+            A strategy or metric was not evaluated, or no user has the metric.
         """
         of_strategies = []
         for name in (strategy, other):
             if name not in self.strategies:
                 raise ArgumentError(f"compare: {name!r} was not evaluated; choose among {', '.join(self.strategies)}.")
-            of_strategies.append(self.rows.filter(pl.col("strategy") == name))
+            of_strategies.append(self._rows.filter(pl.col("strategy") == name))
         rows, others = of_strategies
-        if metric not in rows:
+        if metric not in rows.select(pl.selectors.float()):
             raise ArgumentError(f"compare: {metric!r} was not measured; users() has all metrics.")
         difference = (rows[metric] - others[metric]).to_numpy()
         has_metric = ~np.isnan(difference)
+        if not has_metric.any():
+            raise ArgumentError(f"compare: no user has {metric!r} of both {strategy!r} and {other!r}.")
         units = [rows[name].rank("dense").to_numpy()[has_metric] for name in ("user_id", "cut_off")]
         return ratio_intervals(difference[has_metric, None], np.ones(has_metric.sum()), *units)[0]
 
@@ -378,7 +448,7 @@ class Results:
         table = self.compare_strategies()
         rows = [map(write_line, row.values()) for row in table.rows]
         below = f"{self.describe_users()} Brackets: 95 % interval over {self.units}."
-        html = write_table(table.title, table.columns, rows, [below])
+        html = write_table(table.title, table.columns, rows, [below, *self.describe_warnings()])
         with suppress(MissingExtraError):
             html += f'<div style="background: white">{self.plot_strategies()}</div>'
         return html
@@ -393,16 +463,29 @@ class Results:
         return Table(title, rows, self.leader).select("strategy", *filled)
 
     def compare_strategies(self) -> Table:
-        """Tabulate precision, recall and NDCG, also at 10, and the difference to the reference with its verdicts."""
-        metrics = dict(zip((f"P@{HEAD}", f"NDCG@{HEAD}"), HEAD_METRICS, strict=True))
-        metrics |= {f"{SHORT[metric]}@{self.k}": metric for metric in METRICS}
-        metrics[f"P@{self.k} minus {self.reference}"] = f"{MINUS}{self.reference}"
-        columns = {heading: (metric, ALL) for heading, metric in metrics.items()}
+        """Tabulate precision and NDCG, also at 10, and the difference to the reference with its verdicts."""
+        columns = self._name_columns(("precision", "ndcg")) | {
+            f"P@{self.k} minus {self.reference}": (f"{MINUS}{self.reference}", ALL)
+        }
         table = self.tabulate(f"{self.dataset}: means over cold users, in %", columns)
         if not self.verdicts:
             return table
         rows = [{**row, self.judged_heading: self._write_verdicts(row["strategy"])} for row in table.rows]
         return replace(table, rows=rows, words=(self.judged_heading,))
+
+    def compare_hits(self) -> Table:
+        """Tabulate recall, hit rate, MRR and MAP, also at 10, and metrics of one's own."""
+        title = "Recall, hit rate, MRR and MAP, in %; metrics of your own as they are"
+        return self.tabulate(title, self._name_columns(("recall", *HIT_METRICS, *self.own_metrics)))
+
+    def _name_columns(self, metrics: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """Return columns for `tabulate`: metrics of heads and of whole lists."""
+        lengths = {f"_at_{HEAD}": HEAD, "": self.k}
+        return {
+            f"{SHORT.get(metric, metric)}@{k}": (f"{metric}{suffix}", ALL)
+            for suffix, k in lengths.items()
+            for metric in metrics
+        }
 
     @property
     def judged_heading(self) -> str:
@@ -414,10 +497,22 @@ class Results:
         of_metrics = [self.verdicts.get((strategy, metric, self.reference)) for metric in reversed(JUDGED)]
         return ", ".join(filter(None, of_metrics))
 
+    def describe_leads(self) -> list[str]:
+        """Compare the leader with the best single method at each length, in sentences."""
+        sentences = []
+        for metric, k in zip(JUDGED, (self.k, HEAD), strict=True):
+            best = self.best_single.get(metric)
+            if best and (verdict := self.verdicts.get((self.leader, metric, best))):
+                difference = write_line(self.write(self.leader, f"{metric}{MINUS_NAME}{best}"))
+                sentences.append(
+                    f"P@{k} of {self.leader} minus that of the best single method, {best}: {difference}, {verdict}."
+                )
+        return sentences
+
     @cached_property
     def verdicts(self) -> Mapping[tuple[str, str, str], str]:
         """Words on each strategy, metric and other strategy; those on one other strategy are corrected together."""
-        verdicts = {}
+        verdicts: dict[tuple[str, str, str], str] = {}
         references = dict.fromkeys(figure.metric.partition(MARGIN_NAME)[2] for figure in self.figures)
         for reference in filter(None, references):
             keys = [(name, metric) for name in self.strategies for metric in JUDGED]
@@ -483,12 +578,6 @@ class Results:
         """Return the difference of each large enough profile group to all others."""
         return [figure for figure in self.figures if (figure.strategy, figure.metric) == (strategy, MINUS_OTHERS)]
 
-    def largest_gap(self, strategy: str) -> Figure | None:
-        """Return the largest significant difference of a group to all others, or None."""
-        gaps = [figure for figure in self.compared_groups(strategy) if figure.is_clear]
-        # If two groups cover all users, each is the other's gap: report the one with lower precision.
-        return max(gaps, key=lambda gap: (round(abs(gap.mean), 9), -gap.mean), default=None)
-
     def to_json(self) -> dict[str, Any]:
         """Return the results as JSON values, figures in %, routes as fractions of 1."""
         used = [round(share, 4) for share in self.used_by_popularity]
@@ -506,7 +595,10 @@ class Results:
             "vectors": "precomputed" if self.precomputed else "learned from warm users",
             "vectors_note": UNKNOWN_VECTORS if self.precomputed else None,
             "popularity": {"n_items": list(self.items_by_popularity), "used": used},
-            "largest_gap": self._gap_json(),
+            "warnings": [
+                {"code": "few_own_lists", "strategy": own.strategy, "user_coverage": _mean(own)}
+                for own in self.few_own_lists
+            ],
             "results": [self._strategy_json(name) for name in self.strategies],
             "options": {name: self._tuning_json(tunings) for name, tunings in self.tunings.items()},
         }
@@ -521,8 +613,11 @@ class Results:
         """Return the figures of one strategy as JSON values; null for empty slices."""
         find = partial(self.find, name)
         values: dict[str, Any] = {"strategy": name}
-        for metric in (*METRICS, *(HEAD_METRICS if self.has_head else ())):
+        for metric in (*USER_METRICS, *(HEAD_METRICS if self.has_head else ()), DIVERSITY):
             values |= with_ends(metric, find(metric))
+        values["metrics"] = {}
+        for metric in self.own_metrics:
+            values["metrics"] |= with_ends(metric, find(metric))
         if self.later_uses is not None:
             values |= self._all_uses_json(find)
         values |= {metric: _mean(find(metric)) for metric in PLAIN_METRICS}
@@ -531,7 +626,7 @@ class Results:
         routes = sorted(self.split_metric(name, ROUTE_PREFIX).items())
         values["routes"] = {route: round(figure.mean / 100, 4) for route, figure in routes}
         values["by_group"] = {
-            column: {label: _group_json(find("precision", group_slice(column, label))) for label in labels}
+            column: {label: _group_json(find, group_slice(column, label)) for label in labels}
             for column, labels in self.groups.items()
         }
         values["places_by_popularity"] = [_mean(figure) for figure in self.split_metric(name, TENTH).values()]
@@ -574,8 +669,8 @@ class Results:
     def _against_json(self, name: str) -> dict[str, Any]:
         """Return the differences and ratios of one strategy to each reference as JSON values."""
         against: dict[str, Any] = {}
-        for other, ratio in self.split_metric(name, RATIO).items():
-            against[other] = with_ends("ratio", ratio)
+        for other in self.split_metric(name, MINUS):
+            against[other] = with_ends("ratio", self.find(name, f"{RATIO}{other}"))
             for metric, suffix in zip(JUDGED, ("", "_at_10"), strict=True):
                 key = f"difference{suffix}"
                 difference = self.find(name, f"{metric}{MINUS_NAME}{other}")
@@ -586,23 +681,6 @@ class Results:
                     against[other] |= {f"{key}_p": of_difference, f"not_worse{suffix}_p": of_margin}
                     against[other][f"verdict{suffix}"] = self.verdicts[name, metric, other]
         return against
-
-    def _gap_json(self) -> dict[str, Any] | None:
-        """Return the largest gap of the leader's lists as JSON values."""
-        gap = self.largest_gap(self.leader)
-        if gap is None:
-            return None
-        column, label = name_group(gap.slice)
-        precision = self.get(self.leader, "precision", gap.slice)
-        return {
-            "strategy": self.leader,
-            "column": column,
-            "group": label,
-            "precision": _mean(precision),
-            "others": round(precision.mean - gap.mean, 4),
-            **with_ends("difference", gap),
-            "n_compared": len(self.compared_groups(self.leader)),
-        }
 
     def _tuning_json(self, tunings: tuple[Tuning, ...]) -> dict[str, Any]:
         """Return the tuning of one baseline as JSON values, a run for each seed and cut-off."""
@@ -634,8 +712,10 @@ def with_ends(key: str, figure: Figure | Interval | None) -> dict[str, Any]:
     return {key: _mean(figure), f"{key}_ci": _ends(figure)}
 
 
-def _group_json(figure: Figure | None) -> dict[str, Any]:
-    return {**with_ends("precision", figure), "n_users": _n(figure)}
+def _group_json(find: Callable[[str, str], Figure | None], group: str) -> dict[str, Any]:
+    precision = with_ends("precision", find("precision", group))
+    gap = with_ends("minus_others", find(MINUS_OTHERS, group))
+    return {**precision, **gap, "n_users": _n(find("precision", group))}
 
 
 def _n(figure: Figure | None) -> int:

@@ -11,18 +11,27 @@ from typing import Any, get_args
 import numpy as np
 import polars as pl
 
-from firstday.config import Config, as_published
+from firstday.config import Config, as_in_paper
 from firstday.data.dataset import Dataset
 from firstday.data.ids import Ids
 from firstday.data.splits.cut_offs import CutOffs
-from firstday.data.splits.histories import write_moment
 from firstday.data.splits.holdout import AllUses, Holdout, find_cut_offs, hold_out, protocol_of
 from firstday.data.splits.split import Cohort
+from firstday.data.splits.target_uses import AT_TRAINING, BY_DAY_ONE
 from firstday.engine.protocol import read_target_uses
-from firstday.errors import LOADED, ConfigError, DataError, expect
-from firstday.evaluation.arrivals import measure_arrivals, query_cold_users
-from firstday.evaluation.figures import Scores, make_figures, measure_lists, measure_novelty
-from firstday.evaluation.results import JUDGED, MINUS_OLDER, OF_ALL, OLDER_BY, Results
+from firstday.errors import LOADED, ConfigError, expect
+from firstday.evaluation.arrivals import query_cold_users
+from firstday.evaluation.evaluation_split import EvaluationSplit, name_cut_off
+from firstday.evaluation.figures import (
+    Scores,
+    make_figures,
+    measure_all_uses,
+    measure_diversity,
+    measure_lists,
+    measure_novelty,
+)
+from firstday.evaluation.own_metrics import OwnMetric, name_metrics
+from firstday.evaluation.results import DIVERSITY, JUDGED, MINUS_OLDER, OF_ALL, OLDER_BY, Results
 from firstday.evaluation.slices import (
     N_TENTHS,
     count_by_part,
@@ -32,6 +41,8 @@ from firstday.evaluation.slices import (
     slice_users,
     to_shares,
 )
+from firstday.features.catalogue import Catalogue
+from firstday.features.signal_batch import SignalBatch
 from firstday.methods.auto import AUTO
 from firstday.methods.clock import clock_of
 from firstday.methods.people import FRIENDS
@@ -41,7 +52,7 @@ from firstday.model.trained_model import KNOWLEDGE
 from firstday.progress import Progress, no_progress, open_progress
 from firstday.recommend.answers import answer_query
 from firstday.recommend.batch import read_profile
-from firstday.recommend.dataset_query import cohort_query
+from firstday.recommend.dataset_query import cohort_query, index_lists
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_strategy, is_plugin, register, restored, strategy_names
@@ -49,6 +60,8 @@ from firstday.recommend.rules.list_rules import NO_RULES, Rules, check_rules, co
 from firstday.recommend.segment_description import SegmentRow, describe_segments
 from firstday.recommend.spec import PAPER_SEGMENT, Method, Strategy, is_own
 from firstday.recommend.support import check_strategies, searched_names, strategies_with, with_methods_of
+from firstday.segment.segments import ItemCounts
+from firstday.sparse import SparseRows
 from firstday.tables.schema import DAY_US
 from firstday.training.fit import fit
 from firstday.training.option_search import Tuning
@@ -68,8 +81,9 @@ class Run:
     `users` has one row per cold user: `user_id`, `day_one_size`, `knowledge` (a class of
     `KNOWLEDGE`), `did_nothing` (but give a profile), `has_friends` (whose habits the model knows), and `model_age`, the
     days from the cut-off to registration, NaN under `sampled`. `items` are the ids of the items of lists, and `tenths`
-    their tenths of use (`divide_by_use`). `used` counts the items that cold users went on to use by tenth, int64, shape
-    (`N_TENTHS`,). `cut_off` is in UTC, and `clock` describes the log's clock; both are "" under `sampled`.
+    their tenths of use (`divide_by_use`); `all_items` are those of `Scores.all_lists`. `used` counts the items that
+    cold users went on to use by tenth, int64, shape (`N_TENTHS`,). `cut_off` is in UTC, and `clock` describes the log's
+    clock; both are "" under `sampled`.
     """
 
     scores: Mapping[str, Scores]
@@ -80,13 +94,50 @@ class Run:
     items: Ids
     tenths: np.ndarray
     used: np.ndarray
-    segments: tuple[SegmentRow, ...]
     seed: int
-    fit_seconds: float
+    segments: tuple[SegmentRow, ...] = ()
+    fit_seconds: float = 0.0
     cut_off: str = ""
     clock: str = ""
     notes: tuple[str, ...] = ()
     tunings: Mapping[str, Tuning] = field(default_factory=dict)
+    all_items: Ids | None = None
+
+    def of_holdout(self, holdout: Holdout) -> Run:
+        """Add when users registered, and the items of lists that have those which came by the end of day one."""
+        if holdout.all_uses is None:
+            return self
+        users = self.users.with_columns(model_age=holdout.all_uses.model_age)
+        return replace(self, users=users, all_items=holdout.newcomers.items)
+
+    def tabulate_users(self) -> pl.DataFrame:
+        """Return one row per strategy and cold user, with the columns of `Results.users`."""
+        frames = []
+        for name, scores in self.scores.items():
+            metrics = {metric: values for metric, values in scores.metrics.items() if MINUS_OLDER not in metric}
+            frame = self.users.with_columns(
+                pl.lit(name).alias("strategy"),
+                pl.lit(self.seed).alias("seed"),
+                pl.lit(self.cut_off).alias("cut_off"),
+                pl.Series("route", scores.routes, dtype=pl.String),
+                pl.Series("is_own", is_own(scores.routes, name)),
+                *(pl.Series(metric, values) for metric, values in metrics.items()),
+            )
+            frames.append(frame)
+        return pl.concat(frames, how="diagonal")
+
+    def tabulate_lists(self) -> pl.DataFrame:
+        """Return one row per strategy, cold user and place of a list, with the columns of `Results.lists`."""
+        users = self.tabulate_users().select("strategy", "seed", "cut_off", "user_id", "route")
+        frames = []
+        kinds = (AT_TRAINING, "lists", self.items), (BY_DAY_ONE, "all_lists", self.all_items)
+        for catalogue, name, items in kinds:
+            if items is not None:
+                lists = np.concatenate([getattr(scores, name) for scores in self.scores.values()])
+                row, position = np.nonzero(lists >= 0)
+                item_id = items.take(lists[row, position])
+                frames.append(users[row].with_columns(catalogue=pl.lit(catalogue), rank=position + 1, item_id=item_id))
+        return pl.concat(frames)
 
     @property
     def is_evaluated(self) -> np.ndarray:
@@ -94,24 +145,67 @@ class Run:
         return next(iter(self.scores.values())).is_evaluated
 
 
-def score_strategy(query: Query, cohort: Cohort, strategy: Strategy, divide_by: PrecisionRule = "min") -> Scores:
+def score_strategy(
+    query: Query,
+    cohort: Cohort,
+    strategy: Strategy,
+    divide_by: PrecisionRule = "min",
+    own_metrics: Mapping[str, OwnMetric] = {},
+) -> Scores:
     """Make and score one strategy's lists for a cohort."""
     strategy(query.take(np.arange(1)))  # one-time preparation is not a user's time
     fresh = replace(query)  # without results cached for other strategies
     began = perf_counter()
     answer = strategy(fresh)
     seconds = perf_counter() - began
-    items = answer.items
-    metrics = measure_lists(items, cohort.truth, divide_by)
-    metrics["novelty_bits"] = measure_novelty(items, query.model.everyone)
-    is_evaluated = cohort.truth.lengths() > 0
-    metrics = {metric: np.where(is_evaluated, values, np.nan) for metric, values in metrics.items()}
-    return Scores(metrics, answer.routes, seconds, items)
+    model = query.model
+    return score_lists(
+        answer.items,
+        answer.routes,
+        cohort.truth,
+        model.everyone,
+        model.catalogue.items.values,
+        divide_by,
+        own_metrics,
+        vectors=model.fold_in.item_vectors,
+        seconds=seconds,
+    )
+
+
+def score_lists(
+    lists: np.ndarray,
+    routes: np.ndarray,
+    truth: SparseRows,
+    everyone: ItemCounts,
+    items: pl.Series,
+    divide_by: PrecisionRule = "min",
+    own_metrics: Mapping[str, OwnMetric] = {},
+    *,
+    vectors: np.ndarray | None = None,
+    seconds: float = np.nan,
+) -> Scores:
+    """Score one strategy's lists.
+
+    `everyone` has the items of warm users, `items` the ids, and `vectors` the vectors of items, without which lists
+    have no diversity. For other arguments see `Scores`.
+    """
+    is_evaluated = truth.lengths() > 0
+    evaluated = lists[is_evaluated]
+    of_evaluated = truth.take(np.flatnonzero(is_evaluated))
+    metrics = measure_lists(evaluated, of_evaluated, divide_by)
+    metrics["novelty_bits"] = measure_novelty(evaluated, everyone)
+    if vectors is not None:
+        metrics[DIVERSITY] = measure_diversity(evaluated, vectors)
+    for metric, measure in own_metrics.items():
+        metrics[metric] = measure(evaluated.copy(), of_evaluated, items)
+    position = np.where(is_evaluated, is_evaluated.cumsum() - 1, -1)
+    metrics = {metric: np.append(values, np.nan)[position] for metric, values in metrics.items()}
+    return Scores(metrics, routes, seconds, lists)
 
 
 @restored()
 def evaluate(
-    dataset: Dataset,
+    dataset: Dataset | EvaluationSplit,
     config: Config | None = None,
     *,
     strategies: Sequence[str | Method] = (),
@@ -123,6 +217,7 @@ def evaluate(
     divide_by: PrecisionRule = "min",
     against: Sequence[str] = (),
     rules: Rules | Mapping[str, Any] | None = None,
+    metrics: Sequence[OwnMetric] = (),
     progress: Progress | bool | None = True,
 ) -> Results:
     """Train on warm users and evaluate `auto`, the simple strategies and others on cold users.
@@ -138,7 +233,7 @@ def evaluate(
     Parameters
     ----------
     dataset, config, progress
-        See `train`.
+        See `train`. A split, from `split` or `open_split`, takes the place of dataset, configuration and seeds.
     strategies
         Names of further strategies, or methods of your own: a `StrategySpec`, or a `ColdModelSpec` (evaluated with both
         of its strategies). What they need is trained. They stay registered for this call alone.
@@ -146,7 +241,7 @@ def evaluate(
         Whether to evaluate all strategies that a model of this configuration supports, in place of `auto` and the
         simple ones; `friends` only if there are friendships.
     baselines
-        Whether to add all strategies with options to search, and the paper's own system as published.
+        Whether to add all strategies with options to search, and the paper's own system as in the article.
     tune_once
         Whether to reuse the options chosen on the validation users of the first seed or cut-off for all others. This is
         faster, but with seeds it favours methods with options, because some of these users are cold users of other
@@ -155,17 +250,26 @@ def evaluate(
     n_seeds
         Number of seeds, starting at `config.seed`.
     k
-        Length of the lists; by default `recommend.k` of the configuration. Choices made on validation users (options of
-        methods, weights, early stopping) always use lists of `recommend.k`.
+        Length of the lists; by default `recommend.k` of the configuration. Choices made on validation users do not
+        depend on it: early stopping and the guard of `auto` use lists of `recommend.k`, options of methods those of 10
+        and 50.
     divide_by
-        Denominator of precision: hits / min(k, number of relevant items) as in the paper (``min``), or hits / k
-        (``k``).
+        Denominator of precision: hits / min(k, number of relevant items) as in the paper, also called capped recall
+        (``min``), or hits / k (``k``).
     against
         Reference strategies for differences and ratios of precision, in addition to the best single method
         (`Results.best_single`) at each length. The tables show the first. Third-party methods also get the difference
         to every other strategy.
     rules
         The service's own rules, which all lists obey. Relevant items remain all those that the user went on to use.
+    metrics
+        Metrics of your own, named after their functions: ``metric(lists, truth, items)`` returns a number for each user
+        who went on to use an item that existed at training, shape (n_users,), NaN for users who do not have the metric.
+        Results have these numbers as they are, not in %. `lists` are the indexes of the recommended items, best first,
+        -1 for an empty place, int32, shape (n_users, k). `truth` has the items that users went on to use, a
+        `firstday.sparse.SparseRows` of shape (n_users, n_items): ``truth.row(user)`` are the indexes of one user's,
+        ``truth.lengths()`` their numbers, and ``truth.has(lists)`` is the mask of hits. `items` are the ids of items by
+        index, a Polars series.
 
     Raises
     ------
@@ -174,38 +278,68 @@ def evaluate(
     DataError
         There are no users to evaluate.
     """
+    if isinstance(dataset, EvaluationSplit):
+        if config is not None or n_seeds != 1:
+            raise ConfigError("config, n_seeds: a split has its own; omit them.")
+        config = dataset.config
+        n_seeds = dataset.n_seeds
+        dataset = dataset.dataset
     expect("dataset", dataset, Dataset, LOADED)
     expect("strategies", strategies, (list, tuple), "a list of names of strategies, or of methods of your own")
-    if divide_by not in get_args(PrecisionRule):
-        raise ConfigError(f"divide_by: is {divide_by!r}; give 'min' or 'k'.")
-    for argument, number in (("n_seeds", n_seeds), ("k", k)):
-        if number is not None and number < 1:
-            raise ConfigError(f"{argument}: is {number}; give a whole number, at least 1.")
+    check_arguments(divide_by, n_seeds=n_seeds, k=k)
     config = Config.of(config)
+    own_metrics = name_metrics(metrics)
     rules = Rules.of(rules)
     check_rules(rules, dataset.items.values, dataset.columns)
     names, config = _choose_strategies(dataset, config, strategies, every=all_strategies, baselines=baselines)
-    if missing := [name for name in against if name not in names]:
-        raise ConfigError(f"against: {missing[0]} is not among the strategies; add it to them.")
+    check_against(against, names)
     cut_offs = find_cut_offs(dataset, config)
     with open_progress(progress) as report:
-        score = partial(_train_and_score, names=names, k=k, divide_by=divide_by, rules=rules, report=report)
-        runs = _run_all(dataset, config, n_seeds, cut_offs, score, report, tune_once=tune_once)
-    if not runs:
-        raise DataError(
-            "users: no newcomer used an item that existed before the cut-off, so there is nothing to evaluate; provide "
-            "a longer log, or items.added_at."
+        score = partial(
+            _train_and_score,
+            names=names,
+            k=k,
+            divide_by=divide_by,
+            own_metrics=own_metrics,
+            rules=rules,
+            report=report,
         )
+        runs = _run_all(dataset, config, n_seeds, cut_offs, score, report, tune_once=tune_once)
     return join_runs(
         runs,
         against,
-        dataset=dataset.name,
-        protocol=protocol_of(dataset, config),
         divide_by=divide_by,
-        precomputed=dataset.item_vectors is not None,
-        target_days=None if cut_offs is None else cut_offs.target_days,
-        later_uses=None if cut_offs is None else read_target_uses(dataset, config, cut_offs),
+        own_metrics=tuple(own_metrics),
+        **describe_protocol(EvaluationSplit(dataset, config, n_seeds, cut_offs)),
     )
+
+
+def check_arguments(divide_by: str, **numbers: int | None) -> None:
+    """Raise ConfigError for an unknown denominator of precision, or a number below 1."""
+    if divide_by not in get_args(PrecisionRule):
+        raise ConfigError(f"divide_by: is {divide_by!r}; give 'min' or 'k'.")
+    for argument, number in numbers.items():
+        if number is not None and number < 1:
+            raise ConfigError(f"{argument}: is {number}; give a whole number, at least 1.")
+
+
+def check_against(against: Sequence[str], names: Sequence[str]) -> None:
+    """Raise ConfigError for a reference that is not among the strategies."""
+    if missing := [name for name in against if name not in names]:
+        raise ConfigError(f"against: {missing[0]} is not among the strategies; add it to them.")
+
+
+def describe_protocol(split: EvaluationSplit) -> dict[str, Any]:
+    """Return the settings of `Results` that follow from a split."""
+    dataset = split.dataset
+    cut_offs = split.cut_offs
+    return {
+        "dataset": dataset.name,
+        "protocol": "sampled" if cut_offs is None else "registration",
+        "precomputed": dataset.item_vectors is not None,
+        "target_days": None if cut_offs is None else cut_offs.target_days,
+        "later_uses": None if cut_offs is None else read_target_uses(dataset, split.config, cut_offs),
+    }
 
 
 Previous = tuple[Recommender, int] | None
@@ -281,6 +415,7 @@ def _train_and_score(
     names: Sequence[str],
     k: int | None,
     divide_by: PrecisionRule,
+    own_metrics: Mapping[str, OwnMetric],
     rules: Rules,
     report: Progress,
 ) -> tuple[Run, Recommender]:
@@ -294,7 +429,7 @@ def _train_and_score(
     answer = partial(answer_query, layers=[rules], profile=profile)
     strategies: dict[str, Strategy] = {name: partial(answer, strategy=name) for name in names}
     if PAPER_SEGMENT in strategies:
-        recommend, tunings[PAPER_SEGMENT] = _fit_as_published(holdout, config)
+        recommend, tunings[PAPER_SEGMENT] = _fit_as_in_paper(holdout, config)
         strategies[PAPER_SEGMENT] = partial(answer, strategy=recommend)
     notes = holdout.split.notes
     if rules != NO_RULES:
@@ -308,10 +443,11 @@ def _train_and_score(
         holdout.newcomers.users,
         strategies,
         divide_by,
+        own_metrics=own_metrics,
         progress=report,
         seed=config.seed,
         fit_seconds=fit_seconds,
-        cut_off="" if holdout.cut_off is None else write_moment(holdout.cut_off),
+        cut_off=name_cut_off(holdout),
         notes=notes,
         tunings=tunings,
     )
@@ -330,28 +466,28 @@ def _add_all_uses(
     divide_by: PrecisionRule,
 ) -> Run:
     """Add metrics over all later uses, and what `auto`, or else the first strategy, gains over the model before."""
-    measure = partial(measure_arrivals, dataset=holdout.newcomers, truth=all_uses.truth, divide_by=divide_by)
     query = query_cold_users(recommender, holdout, all_uses, run.k)
     scores = {}
     for name, strategy in strategies.items():
-        of_all = measure(query, strategy)
-        scores[name] = replace(run.scores[name], metrics={**run.scores[name].metrics, **of_all})
+        lists = index_lists(query, holdout.newcomers, strategy(query).items)
+        scores[name] = run.scores[name].with_all_uses(lists, all_uses.truth, divide_by)
     leader = AUTO.name if AUTO.name in scores else next(iter(scores))
     days = np.full(len(holdout.cold), np.nan)
     older = dict.fromkeys(OF_ALL.values(), days)
     if previous is not None:
-        older = measure(query_cold_users(previous[0], holdout, all_uses, run.k), strategies[leader])
+        query = query_cold_users(previous[0], holdout, all_uses, run.k)
+        lists = index_lists(query, holdout.newcomers, strategies[leader](query).items)
+        older = measure_all_uses(lists, all_uses.truth, divide_by)
         days = np.full(len(holdout.cold), (all_uses.cut_off - previous[1]) / DAY_US)
     metrics = scores[leader].metrics
     gains = {f"{name}{MINUS_OLDER}": metrics[name] - values for name, values in older.items() if name in metrics}
     scores[leader] = replace(scores[leader], metrics={**metrics, **gains, OLDER_BY: days})
-    model_age = (all_uses.registered_us - all_uses.cut_off) / DAY_US
-    return replace(run, users=run.users.with_columns(model_age=model_age), scores=scores)
+    return replace(run, scores=scores).of_holdout(holdout)
 
 
-def _fit_as_published(holdout: Holdout, config: Config) -> tuple[Strategy, Tuning]:
-    """Train the paper's own system as published, on the first day ones of a split."""
-    published = as_published(config)
+def _fit_as_in_paper(holdout: Holdout, config: Config) -> tuple[Strategy, Tuning]:
+    """Train the paper's own system as in the article, on the first day ones of a split."""
+    published = as_in_paper(config)
     began = perf_counter()
     split = replace(holdout.split, warm_day_one=holdout.split.warm_day_one[:1])
     split = split.fold(split.folds[0]) if split.folds else split
@@ -374,6 +510,7 @@ def score_strategies(
     strategies: Mapping[str, Strategy],
     divide_by: PrecisionRule = "min",
     *,
+    own_metrics: Mapping[str, OwnMetric] = {},
     progress: Progress = no_progress,
     **facts: Any,
 ) -> Run:
@@ -384,29 +521,56 @@ def score_strategies(
     scores = {}
     for number, (name, strategy) in enumerate(strategies.items()):
         progress("lists", number, len(strategies))
-        scores[name] = score_strategy(query, cohort, strategy, divide_by)
+        scores[name] = score_strategy(query, cohort, strategy, divide_by, own_metrics)
     progress("lists", len(strategies), len(strategies))
     model = query.model
-    tenths = divide_by_use(model)
+    run = describe_run(
+        scores,
+        cohort,
+        users.take(cohort.users),
+        query.signals,
+        model.catalogue,
+        model.everyone,
+        k=query.k,
+        segments=describe_segments(model),
+        clock="" if (clock := clock_of(model)) is None else clock.describe(),
+        **facts,
+    )
+    return replace(run, users=run.users.with_columns(knowledge=np.array(KNOWLEDGE)[query.knowledge]))
+
+
+def describe_run(
+    scores: Mapping[str, Scores],
+    cohort: Cohort,
+    user_ids: pl.Series,
+    signals: SignalBatch,
+    catalogue: Catalogue,
+    everyone: ItemCounts,
+    **facts: Any,
+) -> Run:
+    """Return the scores of strategies as a run, with what is known about a cohort without a model.
+
+    `signals` are the cohort's, by the indexes of a catalogue, `everyone` has the items of warm users, and `facts` are
+    the other fields of `Run`.
+    """
+    tenths = divide_by_use(everyone)
+    has_friends = np.zeros(len(cohort), dtype=bool) if signals.friends is None else signals.friends.lengths() > 0
     rows = {
-        "user_id": users.take(cohort.users),
+        "user_id": user_ids,
         "day_one_size": cohort.day_one_size,
-        "knowledge": np.array(KNOWLEDGE)[query.knowledge],
+        "knowledge": pl.repeat(None, len(cohort), dtype=pl.String, eager=True),
         "did_nothing": cohort.did_nothing,
-        "has_friends": query.friends.lengths() > 0,
+        "has_friends": has_friends,
         "model_age": np.full(len(cohort), np.nan),
     }
     return Run(
         scores=scores,
         users=pl.DataFrame(rows),
-        n_warm=int(model.everyone.sizes[0]),
-        k=query.k,
-        profiles=read_profiles(query.signals, model.catalogue.groups),
-        items=model.catalogue.items,
+        n_warm=int(everyone.sizes[0]),
+        profiles=read_profiles(signals, catalogue.groups),
+        items=catalogue.items,
         tenths=tenths,
         used=count_by_part(cohort.truth.columns, tenths),
-        segments=describe_segments(model),
-        clock="" if (clock := clock_of(model)) is None else clock.describe(),
         **facts,
     )
 
@@ -439,7 +603,7 @@ def join_runs(runs: Sequence[Run], against: Sequence[str] = (), **settings: Any)
         n_cold=sum(int(run.is_evaluated.sum()) for run in of_first_seed),
         fit_seconds=float(np.mean([run.fit_seconds for run in runs])),
         figures=tuple(figures),
-        rows=pl.concat([_tabulate_users(run) for run in runs]),
+        runs=tuple(runs),
         notes=(*first.notes, *(f"{run.cut_off[:10]}: {run.clock}" for run in of_first_seed if run.clock)),
         tunings={name: tuple(run.tunings[name] for run in runs) for name in first.scores if name in first.tunings},
         groups={column: tuple(labels) for column, labels in groups.items()},
@@ -455,20 +619,3 @@ def join_runs(runs: Sequence[Run], against: Sequence[str] = (), **settings: Any)
         ),
         **settings,
     )
-
-
-def _tabulate_users(run: Run) -> pl.DataFrame:
-    """Return one row per strategy and cold user of a run, with the columns of `Results.users`."""
-    frames = []
-    for name, scores in run.scores.items():
-        metrics = {metric: values for metric, values in scores.metrics.items() if MINUS_OLDER not in metric}
-        frame = run.users.with_columns(
-            pl.lit(name).alias("strategy"),
-            pl.lit(run.seed).alias("seed"),
-            pl.lit(run.cut_off).alias("cut_off"),
-            pl.Series("route", scores.routes, dtype=pl.String),
-            pl.Series("is_own", is_own(scores.routes, name)),
-            *(pl.Series(metric, values) for metric, values in metrics.items()),
-        )
-        frames.append(frame)
-    return pl.concat(frames, how="diagonal")

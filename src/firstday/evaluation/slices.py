@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from firstday.features.signal_batch import SignalBatch
-from firstday.model.trained_model import TrainedModel
+from firstday.segment.segments import ItemCounts
 
 ALL = "all"
 NOTHING_DONE = "nothing_done"
@@ -35,7 +35,7 @@ AGE_BANDS = (18, 25, 35, 45, 55, 65)
 """Lower bounds of age bands, in years."""
 NOT_KNOWN = "not known"
 REFERENCE = "segment"
-"""The strategy that others are compared with, user by user."""
+"""The paper's strategy, which leads tables without `auto`."""
 BASELINE = "popular"
 """The strategy that the main finding compares with."""
 TENTH = "places_by_popularity:"
@@ -57,14 +57,14 @@ def cut_off_slice(moment: str) -> str:
     return f"cut_off={moment}"
 
 
+def name_profile(column: str) -> str:
+    """Return the name of a profile column; columns that clash with others of cold users get a prefix."""
+    return f"{'profile:' if column in ('seed', 'day_one_size', 'cut_off', 'day_end') else ''}{column}"
+
+
 def group_slice(column: str, label: str) -> str:
-    """Return the slice name of a profile group; columns that clash with other slices get a prefix."""
-    return f"{'profile:' if column in ('seed', 'day_one_size', 'cut_off') else ''}{column}={label}"
-
-
-def name_group(of_slice: str) -> list[str]:
-    """Return column and label of the profile group with a slice name."""
-    return of_slice.removeprefix("profile:").split("=", 1)
+    """Return the slice name of a profile group."""
+    return f"{name_profile(column)}={label}"
 
 
 def slice_users(users: pl.DataFrame) -> dict[str, np.ndarray]:
@@ -136,10 +136,10 @@ def _label_values(values: np.ndarray, of_users: np.ndarray) -> tuple[np.ndarray,
 N_TENTHS = 10
 
 
-def divide_by_use(model: TrainedModel) -> np.ndarray:
+def divide_by_use(everyone: ItemCounts) -> np.ndarray:
     """Divide items into parts with a tenth of all use by warm users each, 0 the most used, int64, shape (n_items,)."""
-    uses = model.everyone.counts.column_sums()
-    order = model.popular_items  # most used first
+    uses = everyone.counts.column_sums()
+    order = np.argsort(-uses, kind="stable")
     # An item belongs to the part of the midpoint of its use, so an item with more than a tenth of all use stays whole.
     middle = np.cumsum(uses[order]) - uses[order] / 2
     part = np.empty(len(uses), dtype=np.int64)

@@ -11,7 +11,7 @@ MARGIN = 0.05
 AHEAD, BEHIND, NOT_WORSE, UNKNOWN = "ahead", "behind", "not worse", "cannot be told"
 MEANING = (
     f"ahead, behind: a difference beyond chance; not worse: not worse by more than {MARGIN:.0%} of the other's figure. "
-    f"Verdicts hold together at {LEVEL:.0%}, corrected after Holm over the table."
+    "Both are corrected after Holm over all comparisons of the table."
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +24,9 @@ from firstday.recommend.spec import (
 )
 from firstday.segment.segments import Mixing, Segments, rank_smoothed, weigh_segments
 from firstday.sparse import SparseRows
+
+if TYPE_CHECKING:
+    from firstday.segment.kmeans import FitCentroids
 
 OF_SEGMENT = "share of the segment"
 MAX_CLUSTERED_USERS = 10_000
@@ -49,7 +53,12 @@ def _take_segments(query: Query, segment_of_user: np.ndarray, route: str) -> Ans
     return query.take_lists(lists, shares, segment_of_user, route, query.has_features)
 
 
-def cluster_inputs(data: LearningData, precision: ListPrecision, progress: Progress) -> Segments:  # noqa: ARG001
+def cluster_inputs(
+    data: LearningData,
+    precision: ListPrecision,  # noqa: ARG001
+    progress: Progress,
+    fit_centroids: FitCentroids | None = None,
+) -> Segments:
     """Cluster warm users by the unit-length features of their first day-one sample; count each cluster's items."""
     from firstday.segment.kmeans import fit_segments
 
@@ -62,6 +71,7 @@ def cluster_inputs(data: LearningData, precision: ListPrecision, progress: Progr
         config.segments,
         seed=config.seed,
         max_vectors=MAX_CLUSTERED_USERS,
+        fit_centroids=fit_centroids,
     )
     progress("input clusters", 1, 1)
     return clusters.without(data.unlisted)

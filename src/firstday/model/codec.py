@@ -1,8 +1,9 @@
 """Serialisation of frozen dataclasses to JSON and files, and back.
 
-Arrays and Series become files named after their path (``segments.centroids.npy``); an object with several references
-is stored once. A long list of strings becomes a Series. A constant array is stored as one element, with its shape in
-the JSON. Fields with the metadata `NOT_STORED` are left out. Pydantic validates decoded values against the type hints.
+Arrays, Series and data frames become files named after their path (``segments.centroids.npy``); an object with several
+references is stored once. A long list of strings becomes a Series. A constant array is stored as one element, with its
+shape in the JSON. Fields with the metadata `NOT_STORED` are left out. Pydantic validates decoded values against the
+type hints.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from firstday.errors import ArtifactError
 
 T = TypeVar("T")
-File = np.ndarray | pl.Series
+File = np.ndarray | pl.Series | pl.DataFrame
 Path = tuple[str, ...]
 
 FILE_KEY = "$file"
@@ -30,7 +31,7 @@ MAX_INLINE_STRINGS = 1000
 
 
 def encode(value: Any) -> tuple[Any, dict[str, File]]:
-    """Serialise a dataclass to JSON values, and to arrays (``.npy``) and Series (``.parquet``) by file name.
+    """Serialise a dataclass to JSON values, and to arrays (``.npy``), Series and frames (``.parquet``) by file name.
 
     Names consist of lower-case ASCII letters, digits and ``_-.``.
     """
@@ -58,6 +59,8 @@ class _Writer:
 
     def write(self, part: Any, path: Path) -> Any:
         """Return an object as JSON values."""
+        if isinstance(part, pl.LazyFrame):
+            part = part.collect()
         if isinstance(part, np.ndarray) and part.size > 1 and (part == part.flat[0]).all():
             return {FILE_KEY: self.name_file(part, part.flat[:1], path), SHAPE_KEY: list(part.shape)}
         if isinstance(part, File):

@@ -42,8 +42,30 @@ KEEP = 3
 """Default number of versions kept in a model folder, including the current one."""
 MANIFEST = "manifest.json"
 VERSION_PATTERN = "[0-9a-f]{16}"
+SERIES = "value"
+"""Only column of the file of a Series."""
 STAGING_PREFIX = ".staging-"
 """Prefix of the names of folders with unpublished files."""
+
+
+@dataclass(frozen=True)
+class FolderKind:
+    """What a folder with a manifest contains, its format, and what to do if it is missing, changed or older."""
+
+    name: str
+    format: int | str
+    missing: str
+    changed: str
+    older: str
+
+
+MODEL = FolderKind(
+    "model",
+    FORMAT,
+    "train one with: firstday train",
+    "train or copy the model again",
+    "train the model again with: firstday train TABLES --out {path}",
+)
 
 
 @dataclass(frozen=True)
@@ -113,7 +135,7 @@ def rollback(path: str | Path, to: str | None = None) -> str:
     with _staging_in(path) as staging:
         version = _choose_version(path, to)
         folder = path / version
-        _check_files(folder, read_manifest(folder)["files"])
+        check_files(folder, read_manifest(folder)["files"])
         _make_current(version, staging, path)
     return version
 
@@ -179,7 +201,7 @@ def _publish(model: TrainedModel, staging: Path, path: Path, keep: int) -> None:
     # Small arrays that follow from all item vectors, so that opening a model need not read these.
     contents |= {"derived.gram.npy": model.fold_in.gram, "derived.vector_covariance.npy": model.vector_covariance}
     for name, content in contents.items():
-        _write(new / name, content)
+        write_content(new / name, content)
     files = {file.name: _sha256(file) for file in sorted(new.iterdir())}
     values = {
         "config": model_values.pop("config"),
@@ -196,10 +218,10 @@ def _publish(model: TrainedModel, staging: Path, path: Path, keep: int) -> None:
         **values,
         "files": files,
     }
-    _write(new / MANIFEST, _sealed(manifest))
+    write_content(new / MANIFEST, _sealed(manifest))
     target = path / version
     try:
-        _check_files(target, files)
+        check_files(target, files)
     except ArtifactError:
         if target.exists():
             target.rename(staging / "damaged")
@@ -220,29 +242,32 @@ def _make_current(version: str, staging: Path, path: Path) -> None:
     """
     with suppress(OSError):
         os.utime(path / str(version_in(path)) / MANIFEST)
-    _write(staging / MANIFEST, (path / version / MANIFEST).read_bytes())
+    write_content(staging / MANIFEST, (path / version / MANIFEST).read_bytes())
     (staging / MANIFEST).replace(path / MANIFEST)
 
 
-def _write(path: Path, content: File | bytes) -> None:
+def write_content(path: Path, content: File | bytes) -> None:
     """Write a file and fsync it."""
+    if isinstance(content, pl.Series):
+        content = content.to_frame(SERIES)
     with path.open("wb") as file:
         if isinstance(content, np.ndarray):
             np.save(file, np.asarray(content, order="C"), allow_pickle=False)
-        elif isinstance(content, pl.Series):
-            content.to_frame("value").write_parquet(file)
+        elif isinstance(content, pl.DataFrame):
+            content.write_parquet(file)
         else:
             file.write(content)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _read_file(path: Path) -> File:
-    """Read a file written by `_write`; arrays are memory-mapped."""
+def read_content(path: Path) -> File:
+    """Read a file written by `write_content`; arrays are memory-mapped."""
     if path.suffix == ".npy":
         # A plain array over the mapping, since slicing an np.memmap costs microseconds.
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-    return pl.read_parquet(path, glob=False).to_series()
+    frame = pl.read_parquet(path, glob=False)
+    return frame.to_series() if frame.columns == [SERIES] else frame
 
 
 def _sha256(path: Path) -> str:
@@ -257,11 +282,33 @@ def _sealed(manifest: Mapping[str, Any]) -> bytes:
     return (json.dumps({**content, "sha256": sha256}, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def read_manifest(path: str | Path) -> dict[str, Any]:
-    """Read a model's manifest; raise `ArtifactError` if there is none, or it was modified or has another format."""
+def write_folder(path: Path, files: Mapping[str, File], kind: FolderKind, facts: Mapping[str, Any]) -> Path:
+    """Write files, and a manifest with facts, to a new or empty folder."""
+    require_empty(path)
+    for name, content in files.items():
+        write_content(path / name, content)
+    sums = {name: _sha256(path / name) for name in files}
+    manifest = {"format": kind.format, "firstday": firstday.__version__, **facts, "files": sums}
+    write_content(path / MANIFEST, _sealed(manifest))
+    return path
+
+
+def require_empty(path: Path) -> None:
+    """Create a folder unless it exists; raise ArtifactError if it is not empty, or cannot be written."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        names = sorted(entry.name for entry in path.iterdir())
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot be written ({error.strerror}); give a new folder.") from None
+    if names:
+        raise ArtifactError(f"{path}: is not empty (it contains {names[0]}); give a new folder.")
+
+
+def read_manifest(path: str | Path, kind: FolderKind = MODEL) -> dict[str, Any]:
+    """Read a manifest; raise `ArtifactError` if there is none, or it was modified or has another format."""
     file = Path(path) / MANIFEST
     if not file.is_file():
-        raise ArtifactError(f"{path}: contains no model ({MANIFEST} is missing); train one with: firstday train.")
+        raise ArtifactError(f"{path}: contains no {kind.name} ({MANIFEST} is missing); {kind.missing}.")
     try:
         content = file.read_bytes()
         manifest: dict[str, Any] = json.loads(content)
@@ -269,11 +316,11 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     except (ValueError, AttributeError, RecursionError):
         is_intact = False
     if not is_intact:
-        raise ArtifactError(f"{file}: was changed after it was written; train or copy the model again.")
-    if manifest.get("format") != FORMAT:
+        raise ArtifactError(f"{file}: was changed after it was written; {kind.changed}.")
+    if manifest.get("format") != kind.format:
         raise ArtifactError(
-            f"{file}: has format {manifest.get('format')}, but this firstday reads format {FORMAT}; train the model "
-            f"again with: firstday train TABLES --out {path}."
+            f"{file}: has format {manifest.get('format')}, but this firstday reads format {kind.format}; "
+            f"{kind.older.format(path=path)}."
         )
     return manifest
 
@@ -298,8 +345,8 @@ def _load_version(path: Path, manifest: Mapping[str, Any], types: Types, *, veri
     """Read the files of a manifest."""
     folder = path / manifest["version"]
     if verify:
-        _check_files(folder, manifest["files"])
-    files: dict[str, Any] = {name: _read_file(folder / name) for name in manifest["files"]}
+        check_files(folder, manifest["files"])
+    files: dict[str, Any] = {name: read_content(folder / name) for name in manifest["files"]}
     facts = {name: manifest[name] for name in ("data", "metrics") if name in manifest}
     values = {**manifest["model"], "config": manifest["config"], "facts": facts, "learned": {}}
     try:
@@ -317,11 +364,9 @@ def _load_version(path: Path, manifest: Mapping[str, Any], types: Types, *, veri
     return replace(model, fold_in=fold_in, signal_encoder=encoder, stored_covariance=covariance)
 
 
-def _check_files(folder: Path, files: Mapping[str, str]) -> None:
+def check_files(folder: Path, files: Mapping[str, str], kind: FolderKind = MODEL) -> None:
     """Raise ArtifactError for the first file that is missing or has another checksum."""
     for name, sha256 in files.items():
         file = folder / name
         if not file.is_file() or _sha256(file) != sha256:
-            raise ArtifactError(
-                f"{file}: is missing or was changed after it was written; train or copy the model again."
-            )
+            raise ArtifactError(f"{file}: is missing or was changed after it was written; {kind.changed}.")

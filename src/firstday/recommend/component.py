@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from firstday.display import readable
+from firstday.errors import count_of
 from firstday.recommend.query import Query
 from firstday.sparse import SparseRows
 
@@ -102,6 +103,9 @@ def score_component(score: Callable[[Query, np.ndarray], np.ndarray]) -> Compone
 
     def component(query: Query, rows: np.ndarray) -> Scores:
         scores = score(query, rows)
+        is_missing = np.isnan(scores)
+        if is_missing.any():
+            raise ValueError(f"scores contain NaN ({count_of(is_missing.sum(), scores.size, 'values')})")
         is_ranked = scores > -np.inf
         masked = np.ma.masked_array(scores, ~is_ranked)
         centred = (masked - masked.mean(axis=1, keepdims=True)) / np.maximum(masked.std(axis=1, keepdims=True), 1e-9)

@@ -35,17 +35,17 @@ def guard(spec: M) -> M:
     changes: dict[str, Any] = {}
     for step, check in checks.items():
         if function := getattr(spec, step, None):
-            changes[step] = _guard_step(label, step, function, check)
+            changes[step] = guard_step(label, step, function, check)
     search: OptionSearch | None = getattr(spec, "search", None)
     if search is not None and search.prepare is not None:
-        guard_fit = partial(_guard_step, label, "fit", check=check_value)
-        prepare = _guard_step(label, "prepare", search.prepare, lambda fit, _: guard_fit(fit))
+        guard_fit = partial(guard_step, label, "fit", check=check_value)
+        prepare = guard_step(label, "prepare", search.prepare, lambda fit, _: guard_fit(fit))
         changes["search"] = replace(search, prepare=prepare)
     return replace(spec, **changes)
 
 
-def _guard_step(label: str, step: str, function: Callable[..., Any], check: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function of a method that checks its results; `check` takes the result and the arguments."""
+def guard_step(label: str, step: str, function: Callable[..., Any], check: Callable[..., Any]) -> Callable[..., Any]:
+    """Return someone's function with its results checked; `check` takes the result and the arguments."""
 
     @wraps(function)
     def call(*arguments: Any, **options: Any) -> Any:
@@ -99,6 +99,7 @@ def check_component(label: str, part: Part, query: Query, rows: np.ndarray) -> P
     expected = (len(rows), query.model.n_items)
     if shape != expected:
         raise FirstdayError(f"{label}: component's rows have shape {shape}; return shape {expected}.")
+    check_numbers(f"{label}: component's weights", part.rows.weights, part.rows.columns.shape)
     if isinstance(part, Shares):
         check_numbers(f"{label}: component's background", part.background, expected[1:])
     return part

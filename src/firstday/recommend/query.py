@@ -13,7 +13,7 @@ import polars as pl
 from firstday.data.events import ITEM
 from firstday.data.user_rows import take_rows
 from firstday.display import readable
-from firstday.errors import ConfigError, FirstdayError
+from firstday.errors import ConfigError, FirstdayError, count_of
 from firstday.features.signal_batch import SignalBatch
 from firstday.model.trained_model import FEW, TrainedModel
 from firstday.ranking import mean_finite, rank_scores, score_by_vectors, take_lists, unit_rows
@@ -515,14 +515,23 @@ class Answer:
         return cls(items, scores, routes, levels=np.zeros(len(routes), np.float32) if levels is None else levels)
 
 
-def check_numbers(what: str, numbers: Any, shape: tuple[int, ...], kinds: Literal["iu", "fiu"] = "fiu") -> None:
-    """Raise FirstdayError unless a value is a numeric array of the given shape, without NaN."""
+def check_numbers(
+    what: str,
+    numbers: Any,
+    shape: tuple[int, ...],
+    kinds: Literal["iu", "fiu"] = "fiu",
+    *,
+    unwanted: Literal["NaN", "infinity"] = "NaN",
+) -> None:
+    """Raise FirstdayError unless a value is a numeric array of the given shape, without NaN, or without infinity."""
     if not isinstance(numbers, np.ndarray) or numbers.shape != shape or numbers.dtype.kind not in kinds:
         kind = getattr(numbers, "dtype", type(numbers).__name__)
         expected = "integers" if kinds == "iu" else "numbers"
         raise FirstdayError(
             f"{what} are {kind} of shape {np.shape(numbers)}; return an array of {expected} of shape {shape}."
         )
-    if np.isnan(numbers).any():
-        first = np.argwhere(np.isnan(numbers))[0]
-        raise FirstdayError(f"{what} contain NaN, first at {first.tolist()}; return numbers.")
+    is_unwanted = np.isnan(numbers) if unwanted == "NaN" else np.isinf(numbers)
+    if is_unwanted.any():
+        places = np.argwhere(is_unwanted)
+        found = count_of(len(places), numbers.size, "values")
+        raise FirstdayError(f"{what} contain {unwanted} ({found}, first at {places[0].tolist()}); return numbers.")

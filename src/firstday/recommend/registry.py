@@ -15,11 +15,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from importlib import import_module
 from importlib.metadata import EntryPoint, distribution, entry_points
 from itertools import chain
 from pathlib import Path
 from pkgutil import resolve_name
+from typing import Any
 
 from firstday.errors import ConfigError, hint_at
 from firstday.plugins import load_entry
@@ -104,21 +104,28 @@ def restored() -> Iterator[None]:
         registry.update(before)
 
 
+def import_own(kind: str, path: str) -> Any:
+    """Import a module, given as ``module:``, or what it defines, ``module:name``; the current folder is also searched.
+
+    Raise ConfigError, which begins with `kind`, if it cannot be imported.
+    """
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        return resolve_name(path)
+    except Exception as error:
+        text = f"{path.rstrip(':')} cannot be imported ({type(error).__name__}: {error})"
+        raise ConfigError(f"{kind}: {text}; check its name and code.") from error
+
+
 def load_plugin(module: str) -> tuple[str, ...]:
     """Import a module, register the methods at its top level that are not built in, and return their names.
 
     `module` is a dotted name; the current folder is also searched. Raise ConfigError if it cannot be imported or has no
     such method.
     """
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        contents = vars(import_module(module)).values()
-    except Exception as error:
-        raise ConfigError(
-            f"plugin: {module} cannot be imported ({type(error).__name__}: {error}); check its name and code."
-        ) from error
+    contents = vars(import_own("plugin", f"{module}:")).values()
     methods = [value for value in contents if isinstance(value, AnyMethod)]
     specs = [method for method in methods if find_method(method.name) is not method]
     if not specs:

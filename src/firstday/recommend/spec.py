@@ -496,8 +496,10 @@ PAPER_SEGMENT = "paper_segment"
 
 FALLBACKS = ("group", "recent", "popular")
 """Fallbacks for users a strategy cannot answer: `group`, then the first of the others that stands in for a model."""
+NO_LIST = "none"
+"""Route of users without a list."""
 
 
 def is_own(routes: np.ndarray, strategy: str) -> np.ndarray:
     """Mask of users whose lists, given by route, are a strategy's own instead of a fallback's."""
-    return (routes == strategy) | ~np.isin(routes, FALLBACKS)
+    return (routes == strategy) | ~np.isin(routes, (*FALLBACKS, NO_LIST))

@@ -1,4 +1,4 @@
-"""k-means over warm users' vectors, using faiss."""
+"""k-means over warm users' vectors, using faiss by default."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from firstday.errors import ConfigError, needs_extra
 from firstday.segment.segments import Segments, count_items, rank_items
 from firstday.sparse import SparseRows
 
+FitCentroids = Callable[[np.ndarray, int, SegmentConfig, int], np.ndarray]
+"""Maps vectors, shape (n, d), the number of clusters, settings and a seed to the centroids of non-empty clusters."""
 ASSIGNED_ROWS = 16_384
 """Vectors assigned to centroids per batch; bounds memory."""
 
@@ -24,6 +26,7 @@ def fit_segments(
     *,
     seed: int,
     max_vectors: int | None = None,
+    fit_centroids: FitCentroids | None = None,
 ) -> Segments:
     """Cluster users and count the items that each cluster uses; `uses` has the shape (n_users, n_items).
 
@@ -37,7 +40,7 @@ def fit_segments(
             f"segments.n_segments: is {n_segments:,}, with {n_users:,} warm users; set it to at most that number."
         )
     sample = draw_rows(n_users, max_vectors or n_users, seed=seed)
-    centroids = _fit_centroids(read_vectors(sample), n_segments, config, seed)
+    centroids = (fit_centroids or _fit_by_faiss)(read_vectors(sample), n_segments, config, seed)
     assigned = np.empty(n_users, dtype=np.int64)
     distance = np.empty(n_users, dtype=np.float32)
     for start in range(0, n_users, ASSIGNED_ROWS):
@@ -50,7 +53,7 @@ def fit_segments(
     return Segments(centroids, item_counts, top, spread.astype(np.float32))
 
 
-def _fit_centroids(vectors: np.ndarray, n_clusters: int, config: SegmentConfig, seed: int) -> np.ndarray:
+def _fit_by_faiss(vectors: np.ndarray, n_clusters: int, config: SegmentConfig, seed: int) -> np.ndarray:
     """Return the centroids of non-empty clusters, float32, shape (n, d)."""
     with needs_extra("training", "train"):
         import faiss

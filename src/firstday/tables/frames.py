@@ -23,15 +23,23 @@ def read_frames(tables: Mapping[str, Any], findings: Findings) -> dict[str, RawT
             continue
         raw[name] = None
         try:
-            lazy = nw.from_native(frame).lazy()
-            native = lazy.to_native()
-            rows = native if isinstance(native, pl.LazyFrame) else lazy.collect("polars").to_native()
-            columns = lazy.collect_schema().names()  # raises for a frame that cannot be read
+            rows = to_polars(frame)
+            columns = rows.collect_schema().names()  # raises for a frame that cannot be read
             raw[name] = RawTable.of(rows.rename(findings.rename(name, columns)), name)
         except Exception as error:  # raised by any library
             advice = "use a pandas, Polars, PyArrow, DuckDB or Spark frame with one type per column"
             findings.fault("unreadable", f"cannot be read as a table ({first_line(error)}); {advice}.", name)
     return raw
+
+
+def to_polars(frame: Any) -> pl.DataFrame | pl.LazyFrame:
+    """Convert a data frame of any library to Polars; a LazyFrame stays one."""
+    lazy = nw.from_native(frame).lazy()
+    native = lazy.to_native()
+    if isinstance(native, pl.LazyFrame):
+        return native
+    rows: pl.DataFrame = lazy.collect("polars").to_native()
+    return rows
 
 
 def unknown_table(name: object) -> Fault:

@@ -50,7 +50,7 @@ from firstday.training.learn import (
     learn_cold_model,
     learn_methods,
 )
-from firstday.training.option_search import NOWHERE, Tuning, search_options
+from firstday.training.option_search import Tuning, search_options
 from firstday.training.validation import ObjectiveHistory, ObjectiveWrapper, Validation, draw_evaluated
 
 REPORTED = ("popular", "segment")
@@ -116,7 +116,7 @@ def fit(
     config: Config,
     *,
     choose_settings: bool = True,
-    begin_at: Mapping[str, Mapping[str, Any]] = NOWHERE,
+    begin_at: Mapping[str, Mapping[str, Any]] = {},
     progress: Progress = no_progress,
 ) -> FitResult:
     """Run every stage on the warm users of a split; cold users are never used.

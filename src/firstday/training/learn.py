@@ -35,9 +35,9 @@ def check_device(config: Config) -> None:
 
 
 def learn_cold_model(
-    data: LearningData, validation: Validation, wrap: ObjectiveWrapper, progress: Progress
+    data: LearningData, validation: Validation, wrap: ObjectiveWrapper, progress: Progress, **options: bool
 ) -> ColdModel:
-    """Train the cold model.
+    """Train the cold model; for `options` see `train_cold_model`.
 
     `wrap` is `ObjectiveHistory.record`, or `ObjectiveHistory.replay` to stop at the median of the folds' best epochs.
     """
@@ -47,7 +47,7 @@ def learn_cold_model(
     by_segments = config.cold_model.stop_by == "segment"
     objective = wrap("cold model", validation.precision_of_segments if by_segments else validation.precision_of_vectors)
     return train_cold_model(
-        data.features, data.embeddings.user_vectors, data.validation_features, objective, config, progress
+        data.features, data.embeddings.user_vectors, data.validation_features, objective, config, progress, **options
     )
 
 

@@ -38,7 +38,6 @@ DATA_GRID: Grid = {
 days."""
 DATA_START: Grid = {"min_items": (1,), "window_days": (None,)}
 """Where the search starts; also the values used when all of a method's own options are fixed."""
-NOWHERE: Mapping[str, Mapping[str, Any]] = {}
 NATURAL_ENDS = {0, 1, None}
 """Natural limits of an option: not reported as grid edges, since nothing lies beyond them."""
 MIN_GAIN = 0.05
@@ -107,7 +106,7 @@ def search_options(
     progress: Progress,
     dataset: Dataset | None = None,
     split: Split | None = None,
-    begin_at: Mapping[str, Mapping[str, Any]] = NOWHERE,
+    begin_at: Mapping[str, Mapping[str, Any]] = {},
 ) -> tuple[TrainedModel, list[Fold], dict[str, Tuning]]:
     """Search the options of all methods, in order; options in ``[plugins.NAME]`` stay fixed.
 
@@ -205,7 +204,7 @@ def _find_grid(
     """Return the grid and its start; without answers, nothing tells options apart, so there is one value of each."""
     grid, start = grid_of(spec, model.config, has_times=has_times)
     if search.prepare is not None or any((spec.recommend(fold.query).routes == spec.name).any() for fold in folds):
-        return grid, start | {name: (value,) for name, value in first.items()}
+        return grid, {**start, **{name: (value,) for name, value in first.items() if value in grid.get(name, ())}}
     values = {**vars(model.learned[spec.name]), **model.config.plugins.get(spec.name, {})}
     grid = {option: (values[option],) for option in grid}
     return grid, grid

@@ -39,7 +39,7 @@ def data(released: Path) -> PaperData:
 
 @pytest.fixture(scope="session")
 def paper_config(data: PaperData) -> Config:
-    return configure(parse_config(SETTINGS), len(data.train), 12, 5, as_published=False)
+    return configure(parse_config(SETTINGS), len(data.train), 12, 5)
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
 from typer.testing import CliRunner
 
 from firstday.cli.main import app
 from firstday.errors import ConfigError, DataError
+from firstday.lab.reproduce.released_code import DEPARTURES
 from firstday.lab.reproduce.table import SIMULATED_NOTE
 
 runner = CliRunner()
@@ -20,13 +20,15 @@ def test_the_table_stands_beside_the_papers(released: Path) -> None:
     done = runner.invoke(app, ["lab", "reproduce", str(released), *QUICK, "--config", write_settings(released)])
     assert done.exit_code == 0, done.output
     lines = [line.split() for line in done.stdout.splitlines()]
-    assert ["popular", "paper", "8.92", "±", "0.21", "3.01", "±", "0.08", "9.72", "±", "0.20"] in lines
-    assert ["segment", "paper", "22.75", "±", "0.32", "8.26", "±", "0.15", "24.59", "±", "0.30"] in lines
-    ours = next(line for line in lines if line[:3] == ["Deezer,", "semi-personalised", "ours"])
-    minus = [line for line in lines if line[:1] == ["difference"]][-1]
-    assert float(minus[1].replace("\N{MINUS SIGN}", "-")) == pytest.approx(float(ours[3]) - 22.75, abs=0.011)
+    assert ["method", "metric", "paper", "authors'", "code", "here"] in lines
+    popular = next(line for line in lines if line[:2] == ["Popularity", "P@50"])
+    assert popular[2:5] == ["8.92", "±", "0.21"]
+    assert popular[5:8] == popular[8:]  # nothing to depart in
+    segment = next(line for line in lines if line[:2] == ["segment", "R@50"])
+    assert segment[2:5] == ["8.26", "±", "0.15"]
+    assert len(segment) == 11
     assert "simulated" not in done.output
-    assert "240 training, 60 validation and 50 test users, 90 items" in done.stdout
+    assert "240 warm and 50 cold users" in done.stdout
     assert max(len(line) for line in done.stdout.splitlines()) <= 80
     assert "\N{HORIZONTAL ELLIPSIS}" not in done.stdout
 
@@ -41,11 +43,16 @@ def test_json_and_report_go_to_files(released: Path, tmp_path: Path) -> None:
     out = tmp_path / "table.json"
     page = tmp_path / "table.html"
     options = ["--space", "mf", "--json", str(out), "--report", str(page), "--config", write_settings(released)]
+    options += ["--like-code", "last-epoch", "--set", "cold_model.epochs=3"]
     done = runner.invoke(app, ["lab", "reproduce", str(released), *QUICK, *options])
     assert done.exit_code == 0, done.output
     values = json.loads(out.read_text())
     assert (values["space"], values["dimensions"]) == ("mf", 9)
     assert values["results"][1]["paper"]["precision"] == 19.0
+    assert values["like_code"] == ["last-epoch"]
+    assert values["training"]["epochs"] == values["training"]["kept"] == 3
+    assert values["code"]["like_code"] == [*DEPARTURES]
+    assert values["code"]["training"]["epochs"] == 130
     assert "reading" in values["seconds"]
     text = page.read_text()
     assert "Next to the paper\N{RIGHT SINGLE QUOTATION MARK}s Table 1" in text
@@ -81,4 +88,13 @@ def test_mistakes_are_sentences(released: Path, tmp_path: Path) -> None:
         done = runner.invoke(app, ["lab", "reproduce", *arguments])
         assert isinstance(done.exception, kind)
         assert sentence in str(done.exception)
-    assert runner.invoke(app, ["lab", "reproduce", str(released), "--space", "w2v"]).exit_code == 2
+    for option in ("--space", "--like-code"):
+        assert runner.invoke(app, ["lab", "reproduce", str(released), option, "w2v"]).exit_code == 2
+
+
+def test_as_published_is_the_codes_column_alone(released: Path) -> None:
+    options = [*QUICK, "--as-published", "--json", "-", "--config", write_settings(released)]
+    done = runner.invoke(app, ["lab", "reproduce", str(released), *options])
+    assert done.exit_code == 0, done.output
+    values = json.loads(done.stdout)
+    assert (values["like_code"], values["code"]) == ([*DEPARTURES], None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,20 @@ from firstday.config import Config, parse_config
 from firstday.evaluation.results import Results
 from firstday.lab.reproduce.deezer_kdd21 import PaperData, read_paper_data
 from firstday.lab.reproduce.paper_figures import LEARNED_BASELINES, TABLE, TITLES
+from firstday.lab.reproduce.released_code import DEPARTURES
 from firstday.lab.reproduce.table import Reproduction, choose_strategies, configure, reproduce_table
 from firstday.metrics import measure
 from firstday.sparse import SparseRows
 from tests.lab.reproduce.conftest import K
 from tests.lab.reproduce.released import STREAMED, Made, make_released
 from tests.synthetic import SEED
+
+
+@pytest.fixture(scope="session")
+def as_published(data: PaperData, paper_config: Config) -> Reproduction:
+    """Return the table that follows the authors' code in every departure."""
+    return reproduce_table(data, paper_config, choose_strategies(with_baselines=False), like_code=DEPARTURES)
+
 
 BRIEF = {"hidden": [8], "epochs": 1, "batch_size": 64}
 
@@ -60,18 +69,19 @@ def test_popularity_is_exact(found: Reproduction, made: Made) -> None:
     check(found.results, "popular", score(dict.fromkeys(range(50), top), made))
 
 
-@pytest.mark.parametrize(("space", "similarity"), [("svd", "cosine"), ("mf", "dot"), ("svd", "dot")])
-def test_registration_day_streams_are_exact(released: Path, made: Made, space: Any, similarity: str) -> None:
-    given = {"embedding": {"similarity": "dot"}} if (space, similarity) == ("svd", "dot") else {}
-    config = parse_config({"recommend": {"k": K}, "cold_model": BRIEF, **given})
-    config = configure(config, 240, 4, 4, as_published=False)
-    found = reproduce_table(read_paper_data(released, space), config, ["day_one"])
+@pytest.mark.parametrize(
+    ("space", "like_code"), [("svd", []), ("mf", []), ("svd", ["dot-product"]), ("svd", ["no-fallback"])]
+)
+def test_registration_day_streams_are_exact(released: Path, made: Made, space: Any, like_code: list[str]) -> None:
+    config = configure(parse_config({"recommend": {"k": K}, "cold_model": BRIEF}), 240, 4, 4)
+    found = reproduce_table(read_paper_data(released, space), config, ["day_one"], like_code=like_code)
     vectors = made.song_vectors[space].astype(np.float64)
-    if similarity == "cosine":
+    if space == "svd" and like_code != ["dot-product"]:
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     means = made.means["test", space][:, 2 + STREAMED]
     is_idle = np.isnan(means).all(axis=1)
-    lists = {user: most_streamed(made)[:K] for user in range(len(means))}  # for those who streamed nothing
+    of_idle = made.song_ids if like_code == ["no-fallback"] else most_streamed(made)
+    lists = dict.fromkeys(range(len(means)), of_idle[:K])  # for those who streamed nothing
     for user in np.flatnonzero(~is_idle).tolist():
         order = np.argsort(-(vectors @ means[user].astype(np.float64)), kind="stable")
         lists[user] = [made.song_ids[song] for song in order[:K]]
@@ -79,7 +89,8 @@ def test_registration_day_streams_are_exact(released: Path, made: Made, space: A
     n_idle = int(is_idle.sum())
     assert found.results.get("day_one", "precision", "day_one_size=0").n == n_idle > 0
     share = n_idle / len(lists)
-    assert routes_of(found.results) == {"day_one": {"day_one": round(1 - share, 4), "popular": round(share, 4)}}
+    routes = {"day_one": round(1 - share, 4), "popular": round(share, 4)}
+    assert routes_of(found.results)["day_one"] == ({"day_one": 1.0} if like_code == ["no-fallback"] else routes)
 
 
 def test_the_learned_baselines_are_trained_where_they_are_asked_for(data: PaperData, paper_config: Config) -> None:
@@ -116,6 +127,14 @@ def test_json_is_the_contract(found: Reproduction) -> None:
     assert set(values["seconds"]) == {"segments", "input clusters", "cold model", "lists"}
     assert 1 <= values["training"]["kept"] <= values["training"]["epochs"] <= 2
     assert 0 <= values["training"]["validation_precision"] <= 100
+    assert (values["like_code"], values["code"]) == ([], None)
+
+
+def test_json_has_the_codes_table(found: Reproduction, as_published: Reproduction) -> None:
+    code = json.loads(json.dumps(replace(found, code=as_published).to_json()))["code"]
+    assert code["like_code"] == list(DEPARTURES)
+    for row in code["results"]:
+        assert row["precision"] == pytest.approx(as_published.results.get(row["strategy"], "precision").mean, abs=1e-4)
 
 
 def test_strategies_that_the_paper_has_not_stand_without_its_figures(data: PaperData, paper_config: Config) -> None:
@@ -131,15 +150,18 @@ def test_strategies_that_the_paper_has_not_stand_without_its_figures(data: Paper
 def test_sizes_follow_from_the_data_unless_given(
     n_train: int, given: tuple[Any, Any], expected: tuple[int, int]
 ) -> None:
-    config = configure(Config(), n_train, *given, as_published=False)
+    config = configure(Config(), n_train, *given)
     assert (config.segments.n_segments, config.recommend.input_clusters) == expected
 
 
-def test_as_published_is_the_released_codes_training() -> None:
-    settings = configure(Config(), 70_000, None, None, as_published=True).cold_model
+def test_as_published_follows_the_code_in_every_setting(as_published: Reproduction) -> None:
+    settings = as_published.config.cold_model
+    assert as_published.config.embedding.similarity == "dot"
     assert (settings.schedule, settings.learning_rate, settings.weight_decay) == ("flat", 1e-5, 0)
-    assert (settings.epochs, settings.batch_size, settings.hidden) == (130, 512, (400, 300, 200))
-    assert settings.patience >= settings.epochs
+    assert (settings.epochs, settings.batch_size) == (130, 512)
+    assert [epoch.number for epoch in as_published.history if epoch.kept] == [130]
+    assert routes_of(as_published.results)["day_one"] == {"day_one": 1.0}
+    assert as_published.like_code == tuple(DEPARTURES)
 
 
 def test_the_table_has_every_method_of_the_paper() -> None:

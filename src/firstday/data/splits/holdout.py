@@ -19,7 +19,9 @@ from firstday.data.splits.snapshot import find_first_seen, take_snapshot
 from firstday.data.splits.split import Cohort, Split
 from firstday.data.summary import summarise
 from firstday.data.user_rows import NEVER
+from firstday.errors import DataError
 from firstday.sparse import SparseRows
+from firstday.tables.schema import DAY_US
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +32,11 @@ class AllUses:
     registered_us: np.ndarray  # registration, in microseconds since 1970 UTC, int64, shape (n,)
     first_seen: np.ndarray  # when each item first existed, see `find_first_seen`
     cut_off: int  # of the holdout
+
+    @property
+    def model_age(self) -> np.ndarray:
+        """Days from the cut-off to each user's registration, float64, shape (n,)."""
+        return (self.registered_us - self.cut_off) / DAY_US
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +70,10 @@ def find_cut_offs(dataset: Dataset, config: Config) -> CutOffs | None:
 
 
 def hold_out(dataset: Dataset, config: Config, seed: int, cut_offs: CutOffs | None) -> Iterator[Holdout]:
-    """Yield the holdout of each cut-off, or one random holdout without cut-offs; the seed determines what is drawn."""
+    """Yield the holdout of each cut-off, or one random holdout without cut-offs; the seed determines what is drawn.
+
+    Raises DataError if no cut-off has a newcomer to evaluate.
+    """
     if cut_offs is None:
         split = split_for_training(dataset, config, seed, with_cold=True)
         yield Holdout(dataset, split, dataset, split.cold)
@@ -72,15 +82,22 @@ def hold_out(dataset: Dataset, config: Config, seed: int, cut_offs: CutOffs | No
     registered_us = cut_offs.histories.registered_us
     first_seen = find_first_seen(dataset)
     ends = (*cut_offs.moments[1:], NEVER)
+    is_empty = True
     for cut_off, end in zip(cut_offs.moments, ends, strict=True):
         snapshot = take_snapshot(dataset, registered_us, cut_off)
         is_newcomer = cut_offs.histories.can_be_evaluated & (registered_us >= cut_off) & (registered_us < end)
         cold = collect_newcomers(dataset, config, cut_offs.histories, np.flatnonzero(is_newcomer))
         truth = cold.truth.keep_columns(dataset.items.lookup(snapshot.items.values))
         if truth.n_entries:
+            is_empty = False
             split = split_for_training(snapshot, config, seed, end=cut_off)
             all_uses = AllUses(cold.truth, registered_us[cold.users], first_seen, cut_off)
             yield Holdout(snapshot, split, dataset, replace(cold, truth=truth), cut_off, all_uses)
+    if is_empty:
+        raise DataError(
+            "users: no newcomer used an item that existed before the cut-off, so there is nothing to evaluate; provide "
+            "a longer log, or items.added_at."
+        )
 
 
 def split_for_training(

@@ -15,7 +15,9 @@ from firstday.data.splits.histories import LogSpan, read_histories
 from firstday.data.user_rows import NEVER
 from firstday.tables.schema import DAY_US
 
-STATES = ("at_training", "by_day_one", "later")
+AT_TRAINING = "at_training"
+BY_DAY_ONE = "by_day_one"
+STATES = (AT_TRAINING, BY_DAY_ONE, "later")
 """When an item existed: before the cut-off, by the end of the newcomer's day one, or only later."""
 MANY_EXISTED = 80.0
 """Share of uses, in %, that existed at training, below which precision describes a part of the uses only."""

@@ -24,6 +24,7 @@ from firstday.evaluation.results import HEAD_METRICS, UNKNOWN_VECTORS, Results
 from firstday.evaluation.slices import BASELINE, MIN_USERS
 from firstday.evaluation.text_table import Table, write_signed
 from firstday.evaluation.verdicts import MEANING
+from firstday.metrics import MIN_COHORTS
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.model_card import describe_data, make_card
 from firstday.recommend.segment_description import describe_segments
@@ -63,11 +64,13 @@ def render_evaluation(
         "motion": results.describe_motion(),
         "sizes": [compare_sizes(results, metric) for metric in metrics],
         "cut_offs": [compare_cut_offs(results, metric) for metric in metrics],
+        "hits": results.compare_hits(),
         "lists": describe_lists(results),
         "tunings": describe_tunings(results),
         "groups": {column: compare_groups(results, column) for column in results.groups},
         "unknown_vectors": UNKNOWN_VECTORS,
         "min_users": MIN_USERS,
+        "min_cohorts": MIN_COHORTS,
         "meaning": MEANING,
         "popularity": compare_popularity(results),
         "model": f"the run with seed {results.seeds[0]}",
@@ -100,7 +103,7 @@ def _main_finding(results: Results) -> dict[str, Any]:
         "other": other,
         "gain": 100 * (results.get(leader, "precision").mean / below - 1) if below else None,
         "difference": results.compare(leader, other) if other else None,
-        "verdict": results.verdicts.get((leader, "precision", other)),
+        "verdict": results.verdicts.get((leader, "precision", other or "")),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
@@ -31,11 +32,20 @@ from firstday.evaluation.report.render import render_evaluation
 from firstday.files import write_file
 from firstday.lab.reproduce.deezer_kdd21 import NAME, Space, read_paper_data
 from firstday.lab.reproduce.paper_figures import compare_with_paper
-from firstday.lab.reproduce.table import PROTOCOL_TEXT, Reproduction, choose_strategies, configure, reproduce_table
+from firstday.lab.reproduce.released_code import DEPARTURES
+from firstday.lab.reproduce.table import PROTOCOL_TEXT, choose_strategies, configure, reproduce_table
 from firstday.progress import open_progress
 from firstday.recommend.registry import find_strategy
 
 PRESET = Path(__file__).with_name("deezer-kdd21.toml")
+NAMES = ", ".join(DEPARTURES)
+
+
+def parse_departure(name: str) -> str:
+    """Return the name of a departure; refuse any other."""
+    if name not in DEPARTURES:
+        raise typer.BadParameter(f"{name!r} is not a departure; give one of {NAMES}")
+    return name
 
 
 def reproduce(
@@ -48,7 +58,23 @@ def reproduce(
         int | None, typer.Option(min=1, help="Number of input clusters (default: 100, at most training users / 10).")
     ] = None,
     as_published: Annotated[
-        bool, typer.Option("--as-published", help="Train like the released code: constant rate 1e-5, 130 epochs.")
+        bool,
+        typer.Option(
+            "--as-published",
+            help="Follow the authors' released code in all departures, and skip its column. The default departs from "
+            "the code to show what train would do with this data, in a tenth of the time.",
+        ),
+    ] = False,
+    like_code: Annotated[
+        list[str] | None,
+        typer.Option(
+            parser=parse_departure,
+            metavar="DEPARTURE",
+            help=f"Follow the authors' code in one departure, repeatable: {NAMES}; see docs/reproduce.md.",
+        ),
+    ] = None,
+    without_code: Annotated[
+        bool, typer.Option("--without-code", help="Skip the column of the authors' code, which takes most of the time.")
     ] = False,
     strategies: StrategiesOption = None,
     plugin: PluginOption = None,
@@ -67,7 +93,7 @@ def reproduce(
     json_out: JsonOption = None,
     report: ReportOption = None,
 ) -> None:
-    """Train on the paper's released data and print our Table 1 next to the paper's.
+    """Train on the paper's released data, like train and like the authors' code, and print both next to the paper's.
 
     Example: firstday lab reproduce deezer-kdd21 --space svd --json table.json --report table.html
     """
@@ -82,13 +108,22 @@ def reproduce(
     with open_progress() as progress:
         data = read_paper_data(folder, space, progress=progress)
         reading_s = perf_counter() - began
-        settings = configure(settings, len(data.train), segments, input_clusters, as_published=as_published)
-        methods = choose_strategies(strategies or (), with_baselines=not without_baselines)
-        table = reproduce_table(data, settings, methods, n_seeds=seeds, progress=progress)
+        settings = configure(settings, len(data.train), segments, input_clusters)
+        make_table = partial(reproduce_table, data, settings, n_seeds=seeds, progress=progress)
+        methods = choose_strategies(strategies or (), with_baselines=not (without_baselines or as_published))
+        table = make_table(methods, like_code=DEPARTURES if as_published else like_code or ())
+        if not (as_published or without_code):
+            methods = choose_strategies(strategies or (), with_baselines=False)
+            table = replace(table, code=make_table(methods, like_code=DEPARTURES))
     table = replace(table, seconds={"reading": reading_s, **table.seconds})
+    comparison = compare_with_paper(table.results, space, table.code.results if table.code else None)
     if not write_json(table.to_json(), json_out):
         print_notes(table.results.notes)
-        _print(table)
+        print_table(comparison)
+        print_line(
+            f"{table.results.describe_users()} Precision is hits / min(k, relevant). ±: standard deviation over random "
+            "fifths of the cold users, as in the paper."
+        )
     if report is not None:
         page = render_evaluation(
             table.results,
@@ -100,19 +135,6 @@ def reproduce(
             config=table.config,
             command=command_line(),
             protocol=PROTOCOL_TEXT,
-            paper=compare_with_paper(table.results, table.space),
+            paper=comparison,
         )
         write_file(report, page)
-
-
-def _print(reproduction: Reproduction) -> None:
-    """Print our figure, the paper's and the difference for each strategy, with an explanation."""
-    results = reproduction.results
-    summary = reproduction.summary
-    print_table(compare_with_paper(results, reproduction.space))
-    print_line(
-        f"{results.n_warm:,} training, {summary['n_validation']:,} validation and {results.n_cold:,} test users, "
-        f"{summary['items']:,} items, {len(results.seeds)} seed(s). Precision is hits / min({results.k}, "
-        "relevant). ±: standard deviation over random fifths of the test users, as in the paper. "
-        f"Time: {sum(reproduction.seconds.values()):.0f} s."
-    )

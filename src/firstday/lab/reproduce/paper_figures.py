@@ -1,4 +1,4 @@
-"""Table 1 of the paper: names of its methods, their figures in %, and differences to ours."""
+"""Table 1 of the paper: names of its methods and their figures in %, next to others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from firstday.evaluation.results import SHORT, Results
 from firstday.evaluation.slices import REFERENCE
-from firstday.evaluation.text_table import Table, write_signed
+from firstday.evaluation.text_table import Table
 from firstday.lab.reproduce.deezer_kdd21 import Space
 from firstday.metrics import METRICS
 
@@ -64,32 +64,25 @@ LEARNED_BASELINES = ("dropoutnet_personal", "dropoutnet_segment", "melu_personal
 """Learned baselines, which take minutes to train."""
 
 
-def subtract_paper(results: Results, strategy: str, space: Space) -> dict[str, float] | None:
-    """Return our figures minus the paper's by metric, in points; None if the paper has none."""
-    paper = TABLE[space].get(strategy)
-    if paper is None:
-        return None
-    return {metric: results.get(strategy, metric).mean - (paper[metric] or 0.0) for metric in METRICS}
-
-
-def compare_with_paper(results: Results, space: Space) -> Table:
-    """Compare strategies with the paper's Table 1: three rows each (ours, the paper's, the difference)."""
-    columns = ["method", "source", *(f"{SHORT[metric]}@{results.k}" for metric in METRICS)]
-    rows: list[list[str]] = []
+def compare_with_paper(results: Results, space: Space, code: Results | None = None) -> Table:
+    """Compare strategies with the paper's Table 1, and with `code`, the results of the authors' code, if any."""
+    sources = {"authors' code": code, "here": results} if code else {"here": results}
+    rows: list[dict[str, str]] = []
     for name in results.strategies:
-        ours = {metric: results.get(name, metric).mean for metric in FIGURES}
-        rows.append([TITLES.get(name, name), "ours", *_write_deviations(ours)])
-        if minus := subtract_paper(results, name, space):
-            rows.append([f"  {name}", "paper", *_write_deviations(TABLE[space][name])])
-            rows.append(["", "difference", *(write_signed(points, 2) for points in minus.values())])
+        figures = {"paper": TABLE[space].get(name)}
+        for source, of_source in sources.items():
+            has_name = name in of_source.strategies
+            figures[source] = {key: of_source.get(name, key).mean for key in FIGURES} if has_name else None
+        for heading, metric in zip((TITLES.get(name, name), f"  {name}", ""), METRICS, strict=True):
+            cells = {source: _write_deviation(row, metric) for source, row in figures.items()}
+            rows.append({"method": heading, "metric": f"{SHORT[metric]}@{results.k}", **cells})
     title = f"{results.dataset}: Table 1 of the paper ({space}), in %, ± deviation over random fifths of the users"
-    return Table(title, [dict(zip(columns, row, strict=True)) for row in rows], TITLES[REFERENCE])
+    return Table(title, rows, TITLES[REFERENCE])
 
 
-def _write_deviations(row: PaperRow) -> list[str]:
-    """Format the mean of each metric, with its deviation where there is one."""
-    cells = []
-    for metric in METRICS:
-        spread = row[f"{metric}_deviation"]
-        cells.append(f"{row[metric]:.2f}" + ("" if spread is None else f" ± {spread:.2f}"))
-    return cells
+def _write_deviation(row: PaperRow | None, metric: str) -> str:
+    """Format the mean of a metric, with its deviation where there is one."""
+    if row is None:
+        return "-"
+    spread = row[f"{metric}_deviation"]
+    return f"{row[metric]:.2f}" + ("" if spread is None else f" ± {spread:.2f}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal
 
 import numpy as np
@@ -15,6 +16,8 @@ from firstday.features.catalogue import Catalogue
 from firstday.features.encoder import FeatureRows, hold_features
 from firstday.features.signal_batch import SignalBatch
 from firstday.lab.reproduce.deezer_kdd21 import PaperData, PaperUsers
+from firstday.lab.reproduce.released_code import fit_by_scikit_learn
+from firstday.methods.segments import cluster_inputs
 from firstday.model.trained_model import TrainedModel
 from firstday.progress import Progress, no_progress
 from firstday.ranking import unit_rows
@@ -30,8 +33,10 @@ DAY_ONE_BLOCK = "streamed_songs"
 """Feature block with the mean vector of the songs streamed on day one."""
 
 
-def fit_paper_model(data: PaperData, config: Config, *, progress: Progress = no_progress) -> TrainedModel:
-    """Train on the paper's training users and their features.
+def fit_paper_model(
+    data: PaperData, config: Config, *, like_code: Collection[str] = (), progress: Progress = no_progress
+) -> TrainedModel:
+    """Train on the paper's training users and their features, for some `DEPARTURES` like the authors' code.
 
     The model has no encoder, and answers only queries with precomputed day ones.
     """
@@ -40,11 +45,14 @@ def fit_paper_model(data: PaperData, config: Config, *, progress: Progress = no_
     progress("segments", 0, 1)
     users = unit_rows(data.user_vectors)
     n_segments = config.segments.resolve(len(users))
-    segments = fit_segments(users.__getitem__, uses, n_segments, config.segments, seed=config.seed)
+    fit_centroids = fit_by_scikit_learn if "scikit-learn" in like_code else None
+    segments = fit_segments(
+        users.__getitem__, uses, n_segments, config.segments, seed=config.seed, fit_centroids=fit_centroids
+    )
     progress("segments", 1, 1)
     features = hold_features(data.train.features)
     embeddings = Embeddings(
-        users, data.item_vectors, FoldIn(data.item_vectors, "mean"), choose_similarity(data, config)
+        data.user_vectors, data.item_vectors, FoldIn(data.item_vectors, "mean"), choose_similarity(data, config)
     )
     n_items = len(data.items)
     rows = draw_evaluated(len(data.validation), n_items)
@@ -58,17 +66,29 @@ def fit_paper_model(data: PaperData, config: Config, *, progress: Progress = no_
     )
     learning_data = _join_learning_data(data, features, embeddings, rows, config)
     wrap = ObjectiveHistory().record
+    last_epoch = ObjectiveHistory({"cold model": [[*range(config.cold_model.epochs)]]})
+    cold = learn_cold_model(
+        learning_data,
+        validation,
+        last_epoch.replay if "last-epoch" in like_code else wrap,
+        progress,
+        unit_targets="raw-targets" not in like_code,
+        freezes="frozen-statistics" in like_code,
+    )
+    learned = learn_methods(learning_data, validation, wrap, progress)
+    if fit_centroids is not None:
+        learned["input_clusters"] = cluster_inputs(learning_data, validation.precision, progress, fit_centroids)
     return TrainedModel(
         config=config,
         catalogue=Catalogue(data.items, {}, {}, has_ages=False, signals=config.signals.names),
         signal_encoder=None,
         fold_in=embeddings.fold_in,
         similarity=embeddings.similarity,
-        cold=learn_cold_model(learning_data, validation, wrap, progress),
+        cold=cold,
         segments=segments,
         everyone=count_items(np.zeros(len(users), dtype=np.int64), uses, 1),
         profile_groups={},
-        learned=learn_methods(learning_data, validation, wrap, progress),
+        learned=learned,
         warm=_keep_warm(data, users, config),
     )
 

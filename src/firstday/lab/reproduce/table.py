@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -19,10 +19,17 @@ from firstday.errors import ConfigError
 from firstday.evaluation.results import Results
 from firstday.evaluation.run import join_runs, score_strategies
 from firstday.lab.reproduce.deezer_kdd21 import COUNTED_BLOCKS, NAME, PaperData, Space
-from firstday.lab.reproduce.paper_figures import LEARNED_BASELINES, TABLE, TITLES, subtract_paper
+from firstday.lab.reproduce.paper_figures import LEARNED_BASELINES, TABLE, TITLES
 from firstday.lab.reproduce.paper_model import DAY_ONE_BLOCK, ask_for, fit_paper_model
+from firstday.lab.reproduce.released_code import (
+    DEPARTURES,
+    average_ties,
+    recommend_without_fallback,
+)
 from firstday.methods.blend import choose_blending
 from firstday.methods.direct import RANKER
+from firstday.methods.vectors import DAY_ONE
+from firstday.metrics import METRICS
 from firstday.progress import Progress, no_progress
 from firstday.recommend.answers import answer_query
 from firstday.recommend.fold import Fold
@@ -49,7 +56,9 @@ class Reproduction:
     """Reproduced table, to be compared with the paper's.
 
     `summary` has the numbers of items, dimensions, inputs and validation users, `history` is the training history of
-    the last seed, and `seconds` the time per stage, summed over seeds.
+    the last seed, and `seconds` the time per stage, summed over seeds. `like_code` names the `DEPARTURES` in which
+    training and lists follow the authors' code, and `code` is the table by their code, which follows it in all; None if
+    it was not made.
     """
 
     results: Results
@@ -59,15 +68,17 @@ class Reproduction:
     summary: Mapping[str, int]
     history: tuple[Epoch, ...]
     seconds: Mapping[str, float]
+    like_code: tuple[str, ...]
+    code: Reproduction | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values, with figures in %; `paper` is null for strategies that the paper's table lacks."""
         values = self.results.to_json()
         for row in values["results"]:
             name = row["strategy"]
-            minus = subtract_paper(self.results, name, self.space)
-            row["title"], row["paper"] = TITLES.get(name, name), TABLE[self.space].get(name)
-            row["minus_paper"] = minus and {metric: round(points, 4) for metric, points in minus.items()}
+            paper = TABLE[self.space].get(name)
+            row["title"], row["paper"] = TITLES.get(name, name), paper
+            row["minus_paper"] = paper and {metric: round(row[metric] - paper[metric], 4) for metric in METRICS}
         head = {"dataset": values.pop("dataset"), "space": self.space, "simulated": self.simulated, **self.summary}
         seconds = {stage: round(took, 2) for stage, took in self.seconds.items()}
         kept = next((epoch for epoch in self.history if epoch.kept), None)
@@ -79,9 +90,11 @@ class Reproduction:
         return {
             **head,
             **values,
+            "like_code": self.like_code,
             "training": training,
             "seconds": seconds,
             "config": self.config.model_dump(mode="json"),
+            "code": self.code and self.code.to_json(),
         }
 
 
@@ -120,23 +133,15 @@ def choose_strategies(named: Sequence[str] = (), *, with_baselines: bool = True)
     )
 
 
-def configure(
-    config: Config, n_train: int, n_segments: int | None, n_input_clusters: int | None, *, as_published: bool
-) -> Config:
+def configure(config: Config, n_train: int, n_segments: int | None, n_input_clusters: int | None) -> Config:
     """Return the settings for the paper's data.
 
     Numbers of clusters that are None are those of `config` or, if unset there, follow from the number of training
-    users: 1,000 and 100 for the paper's data. With `as_published`, training follows the released code: Adam with a
-    constant learning rate of 1e-5, 130 epochs, batches of 512.
+    users: 1,000 and 100 for the paper's data.
     """
     n_segments = n_segments or config.segments.n_segments or max(1, min(MOST_SEGMENTS, n_train // USERS_PER_SEGMENT))
-    changes: dict[str, Any] = {"segments.n_segments": n_segments}
-    if n_input_clusters is not None:
-        changes["recommend.input_clusters"] = n_input_clusters
-    if as_published:
-        flat = {"schedule": "flat", "learning_rate": 1e-5, "weight_decay": 0.0, "epochs": 130, "batch_size": 512}
-        changes |= {f"cold_model.{name}": value for name, value in {**flat, "patience": 130}.items()}
-    return config.override(changes)
+    n_input_clusters = n_input_clusters or config.recommend.input_clusters
+    return config.override({"segments.n_segments": n_segments, "recommend.input_clusters": n_input_clusters})
 
 
 def reproduce_table(
@@ -144,12 +149,14 @@ def reproduce_table(
     config: Config,
     strategies: Sequence[str],
     *,
+    like_code: Collection[str] = (),
     n_seeds: int = 1,
     progress: Progress = no_progress,
 ) -> Reproduction:
     """Train on the paper's training users and evaluate strategies on its test users.
 
-    Clustering and training are repeated with `n_seeds` seeds, starting from `config.seed`. No items are excluded from
+    `like_code` names the `DEPARTURES` in which to follow the authors' code. Clustering and training are repeated with
+    `n_seeds` seeds, starting from `config.seed`. No items are excluded from
     lists, since the data has only the mean vector of the songs streamed on day one.
 
     References
@@ -157,6 +164,13 @@ def reproduce_table(
     PAPER, table 1 and "Offline protocol".
     """
     config = _with_needs_of(config, strategies)
+    for name in like_code:
+        config = config.override(DEPARTURES[name].get("settings", {}))
+    answers = {name: partial(answer_query, strategy=name) for name in strategies}
+    if "no-fallback" in like_code and DAY_ONE.name in answers:
+        answers[DAY_ONE.name] = partial(answer_query, strategy=recommend_without_fallback)
+    notes = [SIMULATED_NOTE] if data.simulated else []
+    notes += [f"Like the authors' code: {', '.join(like_code)}."] if like_code else []
     progress, seconds = _time_stages(progress)
     counts = data.test.counts()
     n_streamed = counts[:, COUNTED_BLOCKS.index(DAY_ONE_BLOCK)]
@@ -167,25 +181,25 @@ def reproduce_table(
     for number, seed in enumerate(range(config.seed, config.seed + n_seeds)):
         progress(f"seed {seed}", number, n_seeds)
         began = perf_counter()
-        model = fit_paper_model(data, config.override("seed", seed), progress=progress)
+        model = fit_paper_model(data, config.override("seed", seed), like_code=like_code, progress=progress)
         if _WEIGHTED & set(strategies):
             folds = [Fold(ask_for(model, data.validation), data.validation.songs)]
             model, folds, _ = search_options(folds, model, progress)
             blending, _ = choose_blending(folds)
             model = model.with_learned(blend=blending)
         fit_seconds = perf_counter() - began
-        runs.append(
-            score_strategies(
-                ask_for(model, data.test),
-                cold,
-                data.test.ids,
-                {name: partial(answer_query, strategy=name) for name in strategies},
-                progress=progress,
-                seed=seed,
-                fit_seconds=fit_seconds,
-                notes=(*((SIMULATED_NOTE,) if data.simulated else ()), *describe_absent(model)),
-            )
+        query = ask_for(model, data.test)
+        run = score_strategies(
+            query,
+            cold,
+            data.test.ids,
+            answers,
+            progress=progress,
+            seed=seed,
+            fit_seconds=fit_seconds,
+            notes=(*notes, *describe_absent(model)),
         )
+        runs.append(average_ties(run, query, answers, cold.truth) if "averaged-ties" in like_code else run)
     progress("done", n_seeds, n_seeds)
     results = join_runs(runs, dataset=f"{NAME}, simulated" if data.simulated else NAME, protocol=PROTOCOL)
     summary = {
@@ -194,7 +208,9 @@ def reproduce_table(
         "inputs": data.train.features.shape[1],
         "n_validation": len(data.validation),
     }
-    return Reproduction(results, data.space, data.simulated, config, summary, model.cold.history, seconds)
+    return Reproduction(
+        results, data.space, data.simulated, config, summary, model.cold.history, seconds, tuple(like_code)
+    )
 
 
 def _time_stages(report: Progress) -> tuple[Progress, dict[str, float]]:
