@@ -31,6 +31,7 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "strategies": quality.strategies,
     "day_one_sizes": quality.day_one_sizes,
     "clocks": quality.clocks,
+    "leads": quality.leads,
     "list-growth": cost.list_growth,
     "list-varied": cost.list_varied,
     "start": cost.start,

@@ -118,7 +118,7 @@ def write_set(results: Results, facts: Mapping[str, Any], stem: str, out: Path) 
     plots = {
         "strategies": ours.plot_strategies(),
         "day-one-size": plot_day_one_sizes(ours),
-        "cut-offs": plot_cut_offs(results),
+        "cut-offs": plot_cut_offs(replace(results, reference=results.best_single["precision"])),
     }
     for kind, svg in plots.items():
         if svg is not None:

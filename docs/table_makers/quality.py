@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from firstday.evaluation.plots import INK, MUTED, draw, draw_dots, standalone
-from firstday.evaluation.run import COMBINED
-from firstday.metrics import Interval
+from firstday.evaluation.verdicts import AHEAD, BEHIND, NOT_WORSE, UNKNOWN, judge
+from firstday.metrics import LEVEL, Interval, adjust_holm
 from table_makers.measured import SETS, estimate, make_table, read_results
 
 SIZES = ("0", "1-3", "4-9", "10+")
@@ -16,9 +18,14 @@ MIN_USERS = 100
 """Minimum users of a day-one size to be shown: without an interval, figures of fewer say little."""
 
 
+DIFFERENCES = {"precision_at_10": "difference_at_10", "precision": "difference"}
+"""Keys of differences in JSON, by metric."""
+
+
 def strategies() -> list[str]:
     """Return every strategy and baseline on every set, at 10 and at 50, marked by the difference to `auto`."""
     by_set = {name: {row["strategy"]: row for row in read_results(name)["results"]} for name in SETS}
+    marks = _choose_marks(by_set)
     ratios: dict[str, list[float]] = {}
     for rows in by_set.values():
         for name, row in rows.items():
@@ -26,19 +33,30 @@ def strategies() -> list[str]:
     best_first = sorted(ratios, key=lambda name: -sum(ratios[name]) / len(ratios[name]))
     lines = []
     for name in best_first:
-        cells = [_mark_both(rows[name]) if name in rows else "-" for rows in by_set.values()]
+        cells = []
+        for dataset, rows in by_set.items():
+            figures = []
+            for metric in DIFFERENCES if name in rows else ():
+                mark = marks.get((dataset, name, metric), "*")
+                figures.append(f"{mark}{rows[name][metric]:.1f}{mark}")
+            cells.append("/".join(figures) or "-")
         lines.append([f"`{name}`", *cells])
     return make_table(("strategy", *SETS.values()), lines)
 
 
-def _mark_both(row: dict[str, Any]) -> str:
-    """Write both precisions: bold above `auto` beyond chance, italic within chance of it."""
-    parts = []
-    for key, difference in (("precision_at_10", "difference_at_10"), ("precision", "difference")):
-        low, high = (0, 0) if row["strategy"] == "auto" else row["against"]["auto"][f"{difference}_ci"]
-        mark = "**" if low > 0 else "" if high < 0 else "*"
-        parts.append(f"{mark}{row[key]:.1f}{mark}")
-    return "/".join(parts)
+def _choose_marks(by_set: dict[str, dict[str, dict[str, Any]]]) -> dict[tuple[str, str, str], str]:
+    """Return the mark by set, strategy but `auto`, and metric: bold above `auto`, none below, else italic."""
+    comparisons = {
+        (dataset, name, metric): (row["against"]["auto"][key], row["against"]["auto"][f"{key}_p"])
+        for dataset, rows in by_set.items()
+        for name, row in rows.items()
+        for metric, key in DIFFERENCES.items()
+        if name != "auto"
+    }
+    differences, p_values = np.array([*comparisons.values()]).T
+    is_clear = adjust_holm(p_values) <= 1 - LEVEL
+    marks = np.select([is_clear & (differences > 0), is_clear], ["**", ""], "*")
+    return dict(zip(comparisons, marks.tolist(), strict=True))
 
 
 def day_one_sizes() -> list[str]:
@@ -63,20 +81,44 @@ def clocks() -> list[str]:
     """Return `auto` and the best single method on every set, at 10 and at 50."""
     columns = ["dataset", "newcomers", "target window, days", "memory, GiB"]
     for k in (10, 50):
-        columns += [f"P@{k}: `auto`", "best single method", "difference"]
+        columns += [f"P@{k}: `auto`", "best single method", "difference", "verdict"]
+    verdicts = judge_leads()
     lines = []
     for name, title in SETS.items():
         results = read_results(name)
         rows = {row["strategy"]: row for row in results["results"]}
         days = f"{results['target_days']:g}" if "target_days" in results else "-"
         cells = [title, f"{results['n_cold']:,}", days, f"{results['peak_mib'] / 1024:.1f}"]
-        for metric in ("precision_at_10", "precision"):
-            best = best_single(results, metric)
-            lead = find_lead(results, metric)
+        for metric, key in DIFFERENCES.items():
+            best = results["best_single"][metric]
+            against = rows["auto"]["against"][best]
             cells += [f"{rows['auto'][metric]:.1f}", f"{rows[best][metric]:.1f} `{best}`"]
-            cells.append(estimate(lead.mean, (lead.low, lead.high), "+.1f"))
+            cells += [estimate(against[key], against[f"{key}_ci"], "+.1f"), verdicts[name, metric]]
         lines.append(cells)
     return make_table(columns, lines)
+
+
+def judge_leads() -> dict[tuple[str, str], str]:
+    """Return the verdict on `auto` against the best single method by set and metric, corrected over all of them."""
+    comparisons = {}
+    for name in SETS:
+        results = read_results(name)
+        against = next(row["against"] for row in results["results"] if row["strategy"] == "auto")
+        for metric, key in DIFFERENCES.items():
+            values = against[results["best_single"][metric]]
+            not_worse_p = values[key.replace("difference", "not_worse") + "_p"]
+            comparisons[name, metric] = values[key], values[f"{key}_p"], not_worse_p
+    return dict(zip(comparisons, judge(*np.array([*comparisons.values()]).T), strict=True))
+
+
+def leads() -> list[str]:
+    """Return the datasets by verdict on `auto` against the best single method, at 10 and at 50."""
+    verdicts = judge_leads()
+    lines = []
+    for verdict in (AHEAD, NOT_WORSE, UNKNOWN, BEHIND):
+        of_lengths = ([SETS[name] for name in SETS if verdicts[name, metric] == verdict] for metric in DIFFERENCES)
+        lines.append([verdict, *(", ".join(titles) or "-" for titles in of_lengths)])
+    return make_table(("`auto` is", "P@10", "P@50"), lines)
 
 
 def picture_leads() -> str:
@@ -86,8 +128,9 @@ def picture_leads() -> str:
     for name, title in SETS.items():
         results = read_results(name)
         rows = {row["strategy"]: row for row in results["results"]}
-        best = best_single(results, "precision_at_10")
-        leads[title] = find_lead(results, "precision_at_10")
+        best = results["best_single"]["precision_at_10"]
+        comparison = rows["auto"]["against"][best]
+        leads[title] = Interval(comparison["difference_at_10"], *comparison["difference_at_10_ci"])
         values.append(f"{rows['auto']['precision_at_10']:.1f} / {rows[best]['precision_at_10']:.1f} {best}")
 
     def paint(axes: Any) -> None:
@@ -103,26 +146,6 @@ def picture_leads() -> str:
     return standalone(draw("leads", 0.9 + 0.27 * len(leads), paint))
 
 
-def best_single(results: dict[str, Any], metric: str) -> str:
-    """Return the name of the method with the highest value of a metric that does not combine others."""
-    values = {row["strategy"]: float(row[metric]) for row in results["results"] if row["strategy"] not in COMBINED}
-    return max(values, key=values.__getitem__)
-
-
-def find_lead(results: dict[str, Any], metric: str) -> Interval:
-    """Return `auto` minus the best single method."""
-    best = best_single(results, metric)
-    (row,) = (row for row in results["results"] if row["strategy"] == best)
-    key = "difference" if metric == "precision" else "difference_at_10"
-    low, high = row["against"]["auto"][f"{key}_ci"]
-    return Interval(-row["against"]["auto"][key], -high, -low)
-
-
-def _differences(comparison: dict[str, Any]) -> list[str]:
-    """Write the differences in P@10 and in P@50."""
-    return [estimate(comparison[key], comparison[f"{key}_ci"], "+.1f") for key in ("difference_at_10", "difference")]
-
-
 ELSEWHERE = {
     "als_fold_in": "implicit `AlternatingLeastSquares`, LensKit `ImplicitMFScorer`, RecTools `ImplicitALSWrapperModel`",
     "item_item": "implicit `CosineRecommender`, LensKit `ItemKNNScorer`, RecTools `ImplicitItemKNNWrapperModel`",
@@ -136,10 +159,12 @@ def elsewhere() -> list[str]:
     """Return what `auto` gains over the models of other libraries."""
     names = ("online-retail", "movietweetings", "x-wines", "movielens-100k", "deezer-europe")
     against = [_find_row(name, "auto")["against"] for name in names]
-    rows = (
-        [models, f"`{name}`", *(_differences(each[name])[1] for each in against)] for name, models in ELSEWHERE.items()
-    )
-    return make_table(("there", "here", *(SETS[name] for name in names)), rows)
+    lines = []
+    for name, models in ELSEWHERE.items():
+        gains = (each[name] for each in against)
+        cells = (estimate(gain["difference"], gain["difference_ci"], "+.1f") for gain in gains)
+        lines.append([models, f"`{name}`", *cells])
+    return make_table(("there", "here", *(SETS[name] for name in names)), lines)
 
 
 def nothing_known(*names: str) -> list[str]:
