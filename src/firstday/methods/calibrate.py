@@ -47,15 +47,20 @@ def calibrate(folds: Sequence[Fold], first_uses: FirstUses | None) -> dict[str, 
     calibrations = {}
     for name in strategies_of(folds[0].model):
         if find_strategy(name).scale == PROBABILITY:
-            inputs, is_used, n_users = collect_listed(folds, name)
+            inputs, is_used, n_users = collect_listed(folds, name, first_uses)
             fitted = fit_calibration(inputs, is_used, n_users, drift) if n_users >= MIN_CALIBRATION_USERS else None
             if fitted is not None:
                 calibrations[name] = fitted
     return calibrations
 
 
-def collect_listed(folds: Sequence[Fold], name: str) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return the inputs and targets of `fit_calibration` for a strategy's lists, and the number of users it answers."""
+def collect_listed(
+    folds: Sequence[Fold], name: str, first_uses: FirstUses | None
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return the inputs and targets of `fit_calibration` for a strategy's lists, and the number of users it answers.
+
+    Items that a model of the time would not have known are left out.
+    """
     n_users = 0
     inputs = []
     is_used = []
@@ -64,7 +69,7 @@ def collect_listed(folds: Sequence[Fold], name: str) -> tuple[np.ndarray, np.nda
         users = np.flatnonzero(answer.routes == name)
         n_users += len(users)
         items = answer.items[users]
-        rows, positions = np.nonzero(items >= 0)
+        rows, positions = np.nonzero((items >= 0) & find_existing(fold, first_uses)[items])
         is_used.append(fold.truth.take(users).has(items)[rows, positions])
         users = users[rows]
         levels = answer.levels[users] if answer.levels.size else np.zeros(len(users))
@@ -103,12 +108,20 @@ def take_newest(folds: Sequence[Fold]) -> list[Fold]:
     return [fold.take(np.flatnonzero(fold.day_end_us >= ends[-n_newest:][0])) for fold in folds]
 
 
+def find_existing(fold: Fold, first_uses: FirstUses | None) -> np.ndarray:
+    """Return the mask of items that were used by the moment of a fold, all without times, shape (n_items,)."""
+    if first_uses is None or fold.moment_us is None:
+        return np.ones(fold.model.n_items, dtype=bool)
+    return first_uses.until(fold.moment_us).n_users > 0
+
+
 def measure_drift(folds: Sequence[Fold], first_uses: FirstUses | None) -> float:
     """Return the drift in log-odds, 0 without times.
 
     Models of past newcomers count what others used on their later days, which no model of tomorrow's newcomers can. The
     drift is the logarithm of how many hits lists by popularity and the clock have if counted until each user's moment,
-    relative to the counts of the model. Users who came when the log had just begun are left out.
+    relative to the counts of the model, among the items used by then. Users who came when the log had just begun are
+    left out.
     """
     hits_then = hits_now = DRIFT_SMOOTHING
     for fold in folds:
@@ -118,7 +131,7 @@ def measure_drift(folds: Sequence[Fold], first_uses: FirstUses | None) -> float:
         if n_users.sum() >= MIN_USES:
             factors = 1 if clock_terms(fold.model) is None else fold.model.derive(clock_factors)
             hits_then += _count_hits(fold, n_users * factors)
-            hits_now += _count_hits(fold, fold.model.popularity * factors)
+            hits_now += _count_hits(fold, fold.model.popularity * (n_users > 0) * factors)
     return float(np.log(hits_then / hits_now))
 
 

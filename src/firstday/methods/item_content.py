@@ -14,11 +14,22 @@ from firstday.data.first_uses import FirstUses
 from firstday.data.ids import Ids
 from firstday.methods.calibrate import fit_calibration
 from firstday.model.calibration import Calibration
-from firstday.model.item_content import ItemContent, find_terms, index_terms, scale_vectors
+from firstday.model.item_content import (
+    FRESH_DAYS,
+    ItemContent,
+    UseOdds,
+    expect_use,
+    find_terms,
+    index_terms,
+    scale_vectors,
+    stack_inputs,
+)
+from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
 from firstday.recommend.fold import Fold, TrainingRun, head
 from firstday.recommend.spec import Choice, SharedValueSpec
 from firstday.sparse import SparseRows
+from firstday.tables.schema import DAY_US
 
 MAX_TERMS = 2**17
 """Maximum number of terms to learn from; the most frequent ones are kept."""
@@ -33,10 +44,12 @@ PENALTIES = (1.0, 10.0, 100.0)
 NO_CALIBRATION = Calibration(0.0, 1.0, 1.0, 0.0, 0)
 MAX_USERS = 1_000
 """Maximum number of validation users to learn from."""
-FRESH_DAYS = 30
-"""Number of days for which an item counts as new."""
 BURN_IN = 0.2
 """Share of the log at its beginning in which every item looks new."""
+RIDGE = 1.0
+"""L2 penalty on the weights of the log-odds in `blend`, for inputs in standard deviations."""
+RATE_USES = 20.0
+"""Pseudo-uses at the mean rate, added to those of each member of an entity."""
 SMOOTHING = 1_000.0
 """Number of days of an item, used like all items, that are added to those observed."""
 
@@ -52,10 +65,14 @@ def learn_content(run: TrainingRun) -> Choice:
     learned = [fitted for fitted in fits if fitted is not None]
     if not run.folds or len(learned) < len(models):
         return None, {}
-    calibration = calibrate_content(head(run.folds, MAX_USERS), [hidden for _, *hidden in learned[1:]])
+    folds = head(run.folds, MAX_USERS)
+    hidden = [of_fold for _, *of_fold in learned[1:]]
+    calibration = calibrate_content(folds, hidden)
     if calibration is None:
         return None, {}
-    content = replace(learned[0][0], calibration=calibration)
+    came_us = np.zeros(0) if run.first_uses is None else date_items(run.first_uses, run.dataset)
+    odds = fit_odds(folds, hidden, run.first_uses, came_us)
+    content = replace(learned[0][0], calibration=calibration, odds=odds, rates=measure_rates(run.model))
     if run.first_uses is not None:
         fresh_from = datetime.fromtimestamp(run.first_uses.end_us // 1_000_000, UTC) - timedelta(FRESH_DAYS)
         content = replace(
@@ -93,6 +110,102 @@ def calibrate_content(folds: Sequence[Fold], hidden: Sequence[Sequence[np.ndarra
         inputs.append(np.stack(columns, axis=-1).reshape(-1, 3))
         is_used.append(fold.truth.take(known).has(np.tile(items, (len(known), 1))).ravel())
     return fit_calibration(np.concatenate(inputs), np.concatenate(is_used), n_users)
+
+
+def fit_odds(
+    folds: Sequence[Fold], hidden: Sequence[Sequence[np.ndarray]], first_uses: FirstUses | None, came_us: np.ndarray
+) -> UseOdds:
+    """Fit the log-odds with which validation users use the hidden items, given their day ones; see `fit_content`.
+
+    With times, items count that came by the end of a user's day one, at `came_us`, and their use by then.
+    """
+    inputs = []
+    is_used = []
+    for fold, (items, predicted) in zip(folds, hidden, strict=True):
+        query = fold.query
+        links = fold.model.members_of_items
+        of_hidden = {entity: rows.take(items) for entity, rows in links.items()}
+        users = np.where(query.has_features[:, None], query.predicted, 0)
+        expected = expect_use(query.liked, links, of_hidden, measure_rates(fold.model, items), len(items))
+        success, days = np.ones((2, *expected.shape))
+        if first_uses is not None and fold.day_end_us is not None:
+            days = (fold.day_end_us[:, None] - came_us[items]) // DAY_US
+            success = measure_success(first_uses, fold, items, predicted[:, -1])
+        stacked = stack_inputs(
+            users @ predicted[:, :-1].T, predicted[:, -1], expected, success, days, query.n_known
+        )
+        is_there = (days >= 0) & ~query.excluded.has(np.tile(items, (query.n_users, 1)))
+        inputs.append(stacked[is_there])
+        is_used.append(fold.truth.has(np.tile(items, (query.n_users, 1)))[is_there])
+    return fit_use_odds(np.concatenate(inputs), np.concatenate(is_used))
+
+
+def measure_success(first_uses: FirstUses, fold: Fold, items: np.ndarray, log_use: np.ndarray) -> np.ndarray:
+    """Return the use of items by the end of each user's day one relative to what was expected; see `NewItems`."""
+    counts = first_uses.counts
+    n_days = counts.n_rows
+    of_items = counts.keep_columns(np.sort(items)).dense()[:, np.argsort(np.argsort(items))]
+    n_used = np.append(of_items[::-1].cumsum(axis=0), 0 * of_items[:1], axis=0)
+    n_all = np.append(np.bincount(counts.row_of_entry(), counts.weights, n_days)[::-1].cumsum(), 0)
+    ends = np.clip(n_days - 1 - (first_uses.end_us - fold.day_end_us) // DAY_US, -1, n_days - 1)
+    first = (of_items[::-1] > 0).argmax(axis=0) - 1
+    since = np.maximum(n_all[ends][:, None] - n_all[first], 0)
+    shares = np.exp(log_use) / fold.model.popularity.sum()
+    success: np.ndarray = (1 + n_used[ends]) / (1 + shares * since)
+    return success
+
+
+def fit_use_odds(inputs: np.ndarray, is_used: np.ndarray) -> UseOdds:
+    """Fit a logistic regression with weights that are not negative, but for that of the number known.
+
+    `inputs` are rows of `stack_inputs`, and `is_used` is whether the user went on to use the item, shape (n,).
+    """
+    from scipy.optimize import minimize
+
+    centre = inputs.mean(axis=0)
+    spread = np.maximum(inputs.std(axis=0), 1e-9)
+    scaled = np.column_stack([np.ones(len(inputs)), (inputs - centre) / spread])
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        log_odds = scaled @ weights
+        chances = 0.5 + 0.5 * np.tanh(log_odds / 2)
+        value = np.logaddexp(0, log_odds).sum() - log_odds[is_used].sum() + RIDGE / 2 * weights[1:] @ weights[1:]
+        return float(value), scaled.T @ (chances - is_used) + RIDGE * np.append(0, weights[1:])
+
+    bounds = [(None, None), *[(0, None)] * 4, (None, None), (None, None)]
+    fitted = minimize(loss, np.zeros(len(bounds)), jac=True, method="L-BFGS-B", bounds=bounds).x
+    slopes = fitted[1:] / spread
+    return UseOdds(*np.append(fitted[0] - centre @ slopes, slopes).tolist())
+
+
+def date_items(first_uses: FirstUses, dataset: Dataset) -> np.ndarray:
+    """Return when each item came: `added_at`, else the first use, in microseconds since 1970 UTC, -1 if unknown."""
+    came_us = first_uses.first_us
+    added_us = dataset.added_at
+    return came_us if added_us is None else np.where(added_us < 0, came_us, added_us)
+
+
+def measure_rates(model: TrainedModel, hidden: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """Return how usual it is that users go on within each member (`ItemContent.rates`), without uses of hidden items.
+
+    None is known of a model that stores no warm users.
+    """
+    if model.warm is None:
+        return {}
+    uses = model.warm.uses
+    is_shown = np.ones(model.n_items, dtype=bool)
+    is_shown[[] if hidden is None else hidden] = False
+    uses = uses.keep(is_shown[uses.columns])
+    rates = {}
+    for entity, links in model.members_of_items.items():
+        counts = uses.through(links)
+        n_others = links.take(np.flatnonzero(is_shown)).column_sums() - 1
+        of_user = counts.weights * (n_others > 0)[counts.columns]
+        n_uses = np.bincount(counts.columns, of_user, links.n_columns)
+        n_more = np.bincount(counts.columns, of_user * (counts.weights - 1), links.n_columns) / np.maximum(n_others, 1)
+        usual = n_more.sum() / max(1.0, n_uses.sum())
+        rates[entity] = ((n_more + RATE_USES * usual) / (n_uses + RATE_USES)).astype(np.float32)
+    return rates
 
 
 def measure_freshness(first_uses: FirstUses) -> float:

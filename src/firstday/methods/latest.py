@@ -129,5 +129,5 @@ LATEST = StrategySpec(
     always_trained=True,
     reads=("liked", "other"),
     scale="days since 1970",
-    places_new=True,
+    places_new=lambda _model: True,
 )

@@ -7,20 +7,101 @@ projected by ridge regression. `firstday.methods.item_content` learns what both 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
 
 from firstday.data.ids import Ids
 from firstday.display import readable
-from firstday.model.calibration import Calibration
+from firstday.model.calibration import Calibration, log_known
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
 from firstday.sparse import SparseRows
 
 TEXTS = ("title", "description")
 WORD = r"[\p{L}\p{N}]+"
+FRESH_DAYS = 30
+"""Number of days for which an item counts as new."""
+
+
+@readable
+@dataclass(frozen=True)
+class UseOdds:
+    """Log-odds with which a user uses a new item in `blend`: an intercept, and a weight for each of some inputs.
+
+    Weights are not negative, but for those of `age` and `known`, so log-odds do not fall if one more of the day's items
+    shares the item's entity and nothing else changes.
+
+    Parameters
+    ----------
+    likeness
+        Cosine of the user's and the item's predicted vectors.
+    log_use
+        Predicted logarithm of the item's popularity.
+    continuation
+        Logarithm of 1 + the use expected by the entities that the day's items share, relative to this popularity; see
+        `ItemContent.rates`.
+    success
+        Logarithm of the item's use so far, relative to what was expected.
+    age
+        Logarithm of 1 + the number of months since the item came.
+    known
+        See `log_known`.
+    """
+
+    intercept: float = 0.0
+    likeness: float = 0.0
+    log_use: float = 0.0
+    continuation: float = 0.0
+    success: float = 0.0
+    age: float = 0.0
+    known: float = 0.0
+
+    def at(self, inputs: np.ndarray) -> np.ndarray:
+        """Return the log-odds, float64, given the result of `stack_inputs`."""
+        weights = self.likeness, self.log_use, self.continuation, self.success, self.age, self.known
+        log_odds: np.ndarray = self.intercept + (inputs * weights).sum(axis=-1)
+        return log_odds
+
+
+def stack_inputs(
+    likeness: np.ndarray,
+    log_use: np.ndarray,
+    expected: np.ndarray,
+    success: np.ndarray,
+    days: np.ndarray,
+    n_known: np.ndarray,
+) -> np.ndarray:
+    """Return the inputs of `UseOdds`, float64, shape (n_users, n_items, n_inputs).
+
+    `likeness`, the use `expected` by entities, `success` and the `days` since items came have the shape (n_users,
+    n_items), `log_use` (n_items,), and `n_known` (n_users,).
+    """
+    continuation = np.log1p(expected / np.exp(log_use))
+    age = np.log1p(np.maximum(days, 0) / FRESH_DAYS)
+    inputs = likeness, log_use, continuation, np.log(success), age, log_known(n_known)[:, None]
+    return np.stack(np.broadcast_arrays(*inputs), axis=-1).astype(np.float64)
+
+
+def expect_use(
+    liked: SparseRows,
+    members_of_items: Mapping[str, SparseRows],
+    members_of_new: Mapping[str, SparseRows],
+    rates: Mapping[str, np.ndarray],
+    n_new: int,
+) -> np.ndarray:
+    """Return the use of new items that is expected by the entities that they share with the day's items.
+
+    It is the number of the day's items of each of the item's members times the member's rate, added up: float64, shape
+    (n_users, n_new). `members_of_items` have the shape (n_items, n_members), `members_of_new` (n_new, n_members).
+    """
+    expected = np.zeros((liked.n_rows, n_new))
+    for entity, of_members in rates.items():
+        counts = liked.ones().through(members_of_items[entity])
+        weighted = replace(counts, weights=counts.weights * of_members[counts.columns])
+        expected += weighted.times(members_of_new[entity].transposed)
+    return expected
 
 
 @readable
@@ -47,6 +128,11 @@ class ItemContent:
         Use of items in their first days relative to all items.
     fresh_from
         Items added before this time, such as 2026-01-31T12:00:00Z, are no longer in their first days.
+    odds
+        Log-odds of use in `blend`, whose inputs include the day's items.
+    rates
+        How usual it is that users go on within each member of an entity, by entity: the mean share of its other items
+        that users of one of its items use, float32, shape (n_members,).
     """
 
     terms: Ids
@@ -58,6 +144,8 @@ class ItemContent:
     calibration: Calibration
     freshness: float = 1.0
     fresh_from: str = ""
+    odds: UseOdds = UseOdds()
+    rates: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def predict(
         self, columns: Mapping[str, pl.Series], n_items: int, own_vectors: np.ndarray | None = None

@@ -13,6 +13,7 @@ from firstday.display import readable
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
 from firstday.recommend.new_items.attributes import (
+    DAY_ADDED,
     FRESHNESS,
     LOG_USE,
     N_SHOWN,
@@ -21,6 +22,7 @@ from firstday.recommend.new_items.attributes import (
     find_content,
 )
 from firstday.recommend.new_items.offers import Offers, make_offers, measure_response
+from firstday.tables.schema import DAY_US
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,9 +97,17 @@ class NewItems:
 
         `moments` are the times as of which the `history` counts, shape (n_users,); see `Query`.
         """
-        return np.minimum(1, self._measure_success(moments) * self.expect(users))
+        return np.minimum(1, self.measure_success(moments) * self.expect(users))
 
-    def _measure_success(self, moments: np.ndarray | None) -> np.ndarray:
+    def count_days(self, moments: np.ndarray) -> np.ndarray:
+        """Return the whole days since each item came as of each moment, 0 if unknown, shape (n_moments, n)."""
+        days = moments // DAY_US
+        if self.history is not None:
+            return days[:, None] - self.history.added // DAY_US
+        added = self.items[DAY_ADDED].to_numpy()
+        return np.nan_to_num(days[:, None] - added)
+
+    def measure_success(self, moments: np.ndarray | None) -> np.ndarray:
         """Return the use of each item relative to what was expected; one use is added to both.
 
         It is expected of the item's impressions or, as of a moment, of its predicted share in all use since it came.

@@ -1,17 +1,60 @@
-"""Places of new items in ranked lists, by their probability of use."""
+"""New items of a list: candidates of `blend`, and places in finished rankings, both by their probability of use."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from time import time
 
 import numpy as np
 
-from firstday.ranking import MAX_CELLS, NO_ITEM, top_k
+from firstday.model.item_content import expect_use, stack_inputs
+from firstday.ranking import MAX_CELLS, NO_ITEM, greatest, top_k
+from firstday.recommend.new_items.attributes import LOG_USE, find_content
 from firstday.recommend.new_items.new_items import NewItems
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.spec import PROBABILITY
 from firstday.recommend.support import spec_of_route
 from firstday.segment.segments import BELIEF_SMOOTHING
+
+MAX_CANDIDATES = 200
+"""Maximum number of new items per list."""
+
+
+def find_new_candidates(query: Query, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the new items that some users use most probably, boosted, and the log-odds, minus infinity if excluded.
+
+    At most `MAX_CANDIDATES`, int64 and float64, shape (n_rows, n).
+    """
+    new = query.new_items
+    assert new is not None
+    index = np.tile(new.index, (len(rows), 1))
+    is_open = query.list_rules.allowed[index] & ~query.list_excluded.take(rows).has(index)
+    log_odds = np.where(is_open, _measure_odds(query, new, rows), -np.inf)
+    factors = query.list_rules.factors
+    boosted = log_odds if factors is None else log_odds + np.log(factors[index])
+    best = greatest(boosted.astype(np.float32), min(MAX_CANDIDATES, len(new)))
+    return new.index[best], np.take_along_axis(log_odds, best, axis=1)
+
+
+def _measure_odds(query: Query, new: NewItems, rows: np.ndarray) -> np.ndarray:
+    """Return the log-odds with which users use new items, by what was used of these so far, shape (n_rows, n)."""
+    content = find_content(query.model)
+    current = query.current_items
+    assert current is not None
+    liked = query.liked if query.current_liked is None else query.current_liked
+    users = np.where(query.has_features[rows, None], query.predicted[rows], 0)
+    # One product per user, as rounding depends on the shape.
+    likeness = np.stack([new.vectors @ user for user in users])
+    expected = expect_use(
+        liked.take(rows), current.members_of_items, current.members_of_new, content.rates, len(new)
+    )
+    moments = np.full(query.n_users, time() * 1e6) if query.moments is None else query.moments
+    success = new.measure_success(None if query.moments is None else moments[rows])
+    days = new.count_days(moments[rows])
+    inputs = stack_inputs(
+        likeness, new.items[LOG_USE].to_numpy(), expected, success, days, query.n_known[rows]
+    )
+    return content.odds.at(inputs)
 
 
 def place_new_items(query: Query, answer: Answer) -> Answer:
@@ -25,7 +68,7 @@ def place_new_items(query: Query, answer: Answer) -> Answer:
     if new is None:
         return answer
     specs = map(spec_of_route, answer.routes)
-    is_complete = np.array([spec is not None and spec.places_new for spec in specs], dtype=bool)
+    is_complete = np.array([spec is not None and spec.places_new(query.model) for spec in specs], dtype=bool)
     is_complete |= (answer.propensities < 1).any(axis=1)
     kept, rest = np.flatnonzero(is_complete), np.flatnonzero(~is_complete)
     parts = np.array_split(rest, len(rest) * (len(new) + query.k) // MAX_CELLS + 1)
