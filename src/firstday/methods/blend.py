@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from firstday.display import readable
-from firstday.methods.candidates import batches, find_candidates
+from firstday.methods.candidates import batches, find_candidates, weigh_evidence_of_new
 from firstday.methods.clock import clock_terms
 from firstday.methods.precision import MEASURED_LENGTHS, NORMAL_95, mean_and_error, measure_lengths
 from firstday.model.trained_model import KNOWLEDGE, TrainedModel
@@ -83,14 +83,14 @@ def recommend_blend(query: Query) -> Answer:
     levels = np.zeros(query.n_users, dtype=np.float32)
     for rows in batches(np.flatnonzero(answered)):
         chosen, values, levels[rows] = score_blend(query, rows)
-        if query.new_items is not None and has_calibration(query.model):
+        if query.new_items is not None and is_calibrated(query.model):
             chosen, values = add_new_items(query, rows, chosen, values, levels[rows])
         best, scores[rows] = top_k(values, query.k)
         items[rows] = np.where(best >= 0, np.take_along_axis(chosen, np.maximum(best, 0), axis=1), NO_ITEM)
     return Answer.from_lists(answered, "blend", items, scores, levels)
 
 
-def has_calibration(model: TrainedModel) -> bool:
+def is_calibrated(model: TrainedModel) -> bool:
     """Return whether scores are calibrated, so that new items can be ranked with the others."""
     return BLEND.name in model.calibrations
 
@@ -102,11 +102,13 @@ def add_new_items(
 
     Candidates and scores are as in `score_blend`; those of new items that the model knows are replaced.
     """
-    assert query.new_items is not None
-    new, log_odds = find_new_candidates(query, rows)
+    new = query.new_items
+    assert new is not None
+    found, log_odds = find_new_candidates(query, new, rows)
     scores = query.model.calibrations[BLEND.name].scores(log_odds, levels, query.n_known[rows])
-    values = np.where(np.isin(chosen, query.new_items.index), np.float32(-np.inf), values)
-    return np.append(chosen, new, axis=1), np.append(values, scores, axis=1)
+    scores += weigh_evidence_of_new(query, new, rows, found)
+    values = np.where(np.isin(chosen, new.index), np.float32(-np.inf), values)
+    return np.append(chosen, new.index[found], axis=1), np.append(values, scores, axis=1)
 
 
 def score_blend(query: Query, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -347,5 +349,5 @@ BLEND = StrategySpec(
     always_trained=True,
     reads=find_read,
     scale=PROBABILITY,
-    places_new=has_calibration,
+    places_new=is_calibrated,
 )

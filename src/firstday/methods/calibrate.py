@@ -109,10 +109,14 @@ def take_newest(folds: Sequence[Fold]) -> list[Fold]:
 
 
 def find_existing(fold: Fold, first_uses: FirstUses | None) -> np.ndarray:
-    """Return the mask of items that were used by the moment of a fold, all without times, shape (n_items,)."""
-    if first_uses is None or fold.moment_us is None:
-        return np.ones(fold.model.n_items, dtype=bool)
-    return first_uses.until(fold.moment_us).n_users > 0
+    """Return the mask of items that were used by the moment of a fold, shape (n_items,).
+
+    These are all items without times, and if the log had just begun.
+    """
+    n_users = np.zeros(fold.model.n_items)
+    if first_uses is not None and fold.moment_us is not None:
+        n_users = first_uses.until(fold.moment_us).n_users
+    return (n_users > 0) | (n_users.sum() < MIN_USES)
 
 
 def measure_drift(folds: Sequence[Fold], first_uses: FirstUses | None) -> float:

@@ -48,6 +48,11 @@ BURN_IN = 0.2
 """Share of the log at its beginning in which every item looks new."""
 RIDGE = 1.0
 """L2 penalty on the weights of the log-odds in `blend`, for inputs in standard deviations."""
+NOTHING = np.zeros(0, np.int64)
+MIN_USES = 100
+"""Minimum number of uses of hidden items that came by the end of day one."""
+IS_TIMED = np.array([False, False, False, True, True, False])
+"""Which inputs of `UseOdds` depend on times: success and age."""
 RATE_USES = 20.0
 """Pseudo-uses at the mean rate, added to those of each member of an entity."""
 SMOOTHING = 1_000.0
@@ -70,9 +75,8 @@ def learn_content(run: TrainingRun) -> Choice:
     calibration = calibrate_content(folds, hidden)
     if calibration is None:
         return None, {}
-    came_us = np.zeros(0) if run.first_uses is None else date_items(run.first_uses, run.dataset)
-    odds = fit_odds(folds, hidden, run.first_uses, came_us)
-    content = replace(learned[0][0], calibration=calibration, odds=odds, rates=measure_rates(run.model))
+    odds = fit_odds(folds, hidden, run)
+    content = replace(learned[0][0], calibration=calibration, odds=odds, rates=measure_rates(run.model, NOTHING))
     if run.first_uses is not None:
         fresh_from = datetime.fromtimestamp(run.first_uses.end_us // 1_000_000, UTC) - timedelta(FRESH_DAYS)
         content = replace(
@@ -112,47 +116,69 @@ def calibrate_content(folds: Sequence[Fold], hidden: Sequence[Sequence[np.ndarra
     return fit_calibration(np.concatenate(inputs), np.concatenate(is_used), n_users)
 
 
-def fit_odds(
-    folds: Sequence[Fold], hidden: Sequence[Sequence[np.ndarray]], first_uses: FirstUses | None, came_us: np.ndarray
-) -> UseOdds:
+def fit_odds(folds: Sequence[Fold], hidden: Sequence[Sequence[np.ndarray]], run: TrainingRun) -> UseOdds:
     """Fit the log-odds with which validation users use the hidden items, given their day ones; see `fit_content`.
 
-    With times, items count that came by the end of a user's day one, at `came_us`, and their use by then.
+    With times, items count that came by the end of a user's day one, with their use by then. Without times, or if too
+    few of these were used, age does not count, and the odds are proportional to success.
     """
-    inputs = []
-    is_used = []
-    for fold, (items, predicted) in zip(folds, hidden, strict=True):
-        query = fold.query
-        links = fold.model.members_of_items
-        of_hidden = {entity: rows.take(items) for entity, rows in links.items()}
-        users = np.where(query.has_features[:, None], query.predicted, 0)
-        expected = expect_use(query.liked, links, of_hidden, measure_rates(fold.model, items), len(items))
-        success, days = np.ones((2, *expected.shape))
-        if first_uses is not None and fold.day_end_us is not None:
-            days = (fold.day_end_us[:, None] - came_us[items]) // DAY_US
-            success = measure_success(first_uses, fold, items, predicted[:, -1])
-        stacked = stack_inputs(
-            users @ predicted[:, :-1].T, predicted[:, -1], expected, success, days, query.n_known
-        )
-        is_there = (days >= 0) & ~query.excluded.has(np.tile(items, (query.n_users, 1)))
-        inputs.append(stacked[is_there])
-        is_used.append(fold.truth.has(np.tile(items, (query.n_users, 1)))[is_there])
-    return fit_use_odds(np.concatenate(inputs), np.concatenate(is_used))
+    samples = [collect_uses(fold, *of_fold, run) for fold, of_fold in zip(folds, hidden, strict=True)]
+    inputs, is_used, is_there = map(np.concatenate, zip(*samples, strict=True))
+    if (is_used & is_there).sum() >= MIN_USES:
+        return fit_use_odds(inputs[is_there], is_used[is_there])
+    odds = fit_use_odds(np.where(IS_TIMED, 0, inputs), is_used)
+    return replace(odds, success=1.0)
 
 
-def measure_success(first_uses: FirstUses, fold: Fold, items: np.ndarray, log_use: np.ndarray) -> np.ndarray:
-    """Return the use of items by the end of each user's day one relative to what was expected; see `NewItems`."""
+def collect_uses(
+    fold: Fold, items: np.ndarray, predicted: np.ndarray, run: TrainingRun
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the inputs of `UseOdds` for validation users and the hidden items that their lists may have.
+
+    Also returns whether the user went on to use the item, and whether the log tells that it came by the end of day one.
+    """
+    query = fold.query
+    links = fold.model.members_of_items
+    of_hidden = {entity: of_items.take(items) for entity, of_items in links.items()}
+    log_use = predicted[:, -1]
+    users = np.where(query.has_features[:, None], query.predicted, 0)
+    continued = expect_use(query.liked, links, of_hidden, measure_rates(fold.model, items), len(items))
+    success, days = np.ones((2, *continued.shape))
+    is_there = np.zeros(continued.shape, dtype=bool)
+    if run.first_uses is not None and fold.day_end_us is not None:
+        came_us = run.came_us[items]
+        days = (fold.day_end_us[:, None] - came_us) // DAY_US
+        is_there = days >= 0
+        shares = np.exp(log_use) / fold.model.popularity.sum()
+        success = measure_success(run.first_uses, fold.day_end_us, items, came_us, shares)
+    inputs = stack_inputs(users @ predicted[:, :-1].T, log_use, continued, success, days, query.n_known)
+    lists = np.tile(items, (query.n_users, 1))
+    is_open = ~query.excluded.has(lists)
+    return inputs[is_open], fold.truth.has(lists)[is_open], is_there[is_open]
+
+
+def measure_success(
+    first_uses: FirstUses, moments: np.ndarray, items: np.ndarray, came_us: np.ndarray, shares: np.ndarray
+) -> np.ndarray:
+    """Return the use of items by each moment relative to what was expected, as `NewItems.measure_success` does.
+
+    `shares` are the items' predicted shares in all use since they came. The result has the shape (n_moments, n_items).
+    """
     counts = first_uses.counts
+    of_items = _sum_until(counts.transposed.take(items).dense())
+    of_all = _sum_until(counts.transposed.column_sums())
     n_days = counts.n_rows
-    of_items = counts.keep_columns(np.sort(items)).dense()[:, np.argsort(np.argsort(items))]
-    n_used = np.append(of_items[::-1].cumsum(axis=0), 0 * of_items[:1], axis=0)
-    n_all = np.append(np.bincount(counts.row_of_entry(), counts.weights, n_days)[::-1].cumsum(), 0)
-    ends = np.clip(n_days - 1 - (first_uses.end_us - fold.day_end_us) // DAY_US, -1, n_days - 1)
-    first = (of_items[::-1] > 0).argmax(axis=0) - 1
-    since = np.maximum(n_all[ends][:, None] - n_all[first], 0)
-    shares = np.exp(log_use) / fold.model.popularity.sum()
-    success: np.ndarray = (1 + n_used[ends]) / (1 + shares * since)
+    ends = np.clip((first_uses.end_us - moments + DAY_US - 1) // DAY_US, 0, n_days)
+    begins = np.clip((first_uses.end_us - came_us + DAY_US - 1) // DAY_US, 0, n_days)
+    n_since = np.maximum(of_all[ends][:, None] - of_all[begins], 0)
+    success: np.ndarray = (1 + of_items[:, ends].T) / (1 + shares * n_since)
     return success
+
+
+def _sum_until(counts: np.ndarray) -> np.ndarray:
+    """Return the sum of each day and all before it, given counts with the last day first; 0 before the first day."""
+    sums = counts[..., ::-1].cumsum(axis=-1)[..., ::-1]
+    return np.append(sums, np.zeros_like(sums[..., :1]), axis=-1)
 
 
 def fit_use_odds(inputs: np.ndarray, is_used: np.ndarray) -> UseOdds:
@@ -178,33 +204,26 @@ def fit_use_odds(inputs: np.ndarray, is_used: np.ndarray) -> UseOdds:
     return UseOdds(*np.append(fitted[0] - centre @ slopes, slopes).tolist())
 
 
-def date_items(first_uses: FirstUses, dataset: Dataset) -> np.ndarray:
-    """Return when each item came: `added_at`, else the first use, in microseconds since 1970 UTC, -1 if unknown."""
-    came_us = first_uses.first_us
-    added_us = dataset.added_at
-    return came_us if added_us is None else np.where(added_us < 0, came_us, added_us)
-
-
-def measure_rates(model: TrainedModel, hidden: np.ndarray | None = None) -> dict[str, np.ndarray]:
-    """Return how usual it is that users go on within each member (`ItemContent.rates`), without uses of hidden items.
+def measure_rates(model: TrainedModel, hidden: np.ndarray) -> dict[str, np.ndarray]:
+    """Return how usual it is that users go on within each member (`ItemContent.rates`), without the hidden items.
 
     None is known of a model that stores no warm users.
     """
+    rates: dict[str, np.ndarray] = {}
     if model.warm is None:
-        return {}
+        return rates
     uses = model.warm.uses
-    is_shown = np.ones(model.n_items, dtype=bool)
-    is_shown[[] if hidden is None else hidden] = False
+    is_shown = ~np.isin(np.arange(model.n_items), hidden)
     uses = uses.keep(is_shown[uses.columns])
-    rates = {}
     for entity, links in model.members_of_items.items():
         counts = uses.through(links)
         n_others = links.take(np.flatnonzero(is_shown)).column_sums() - 1
-        of_user = counts.weights * (n_others > 0)[counts.columns]
-        n_uses = np.bincount(counts.columns, of_user, links.n_columns)
-        n_more = np.bincount(counts.columns, of_user * (counts.weights - 1), links.n_columns) / np.maximum(n_others, 1)
-        usual = n_more.sum() / max(1.0, n_uses.sum())
-        rates[entity] = ((n_more + RATE_USES * usual) / (n_uses + RATE_USES)).astype(np.float32)
+        n_used = counts.weights * (n_others > 0)[counts.columns]
+        n_uses = np.bincount(counts.columns, n_used, links.n_columns)
+        n_more = np.bincount(counts.columns, n_used * (counts.weights - 1), links.n_columns)
+        shares = n_more / np.maximum(n_others, 1)
+        usual = shares.sum() / max(1.0, n_uses.sum())
+        rates[entity] = ((shares + RATE_USES * usual) / (n_uses + RATE_USES)).astype(np.float32)
     return rates
 
 

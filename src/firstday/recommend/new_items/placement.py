@@ -17,44 +17,48 @@ from firstday.recommend.support import spec_of_route
 from firstday.segment.segments import BELIEF_SMOOTHING
 
 MAX_CANDIDATES = 200
-"""Maximum number of new items per list."""
+"""Maximum number of new items per list of `blend`."""
 
 
-def find_new_candidates(query: Query, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the new items that some users use most probably, boosted, and the log-odds, minus infinity if excluded.
+def find_new_candidates(query: Query, new: NewItems, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return positions, int64, and log-odds of the `MAX_CANDIDATES` new items that users use most probably, boosted.
 
-    At most `MAX_CANDIDATES`, int64 and float64, shape (n_rows, n).
+    Both have the shape (n_rows, n). Log-odds are minus infinity for items that may not be listed.
     """
-    new = query.new_items
-    assert new is not None
-    index = np.tile(new.index, (len(rows), 1))
-    is_open = query.list_rules.allowed[index] & ~query.list_excluded.take(rows).has(index)
-    log_odds = np.where(is_open, _measure_odds(query, new, rows), -np.inf)
+    part = query.take(rows)
+    log_odds = np.where(_may_list(part, new), _measure_odds(part, new), -np.inf)
     factors = query.list_rules.factors
-    boosted = log_odds if factors is None else log_odds + np.log(factors[index])
-    best = greatest(boosted.astype(np.float32), min(MAX_CANDIDATES, len(new)))
-    return new.index[best], np.take_along_axis(log_odds, best, axis=1)
+    promise = log_odds if factors is None else log_odds + np.log(factors[new.index])
+    best = greatest(promise.astype(np.float32), min(MAX_CANDIDATES, len(new)))
+    return best, np.take_along_axis(log_odds, best, axis=1)
 
 
-def _measure_odds(query: Query, new: NewItems, rows: np.ndarray) -> np.ndarray:
-    """Return the log-odds with which users use new items, by what was used of these so far, shape (n_rows, n)."""
-    content = find_content(query.model)
+def _may_list(query: Query, new: NewItems) -> np.ndarray:
+    """Return whether each user's list may have each new item, bool, shape (n_users, n)."""
+    index = np.tile(new.index, (query.n_users, 1))
+    is_open: np.ndarray = query.list_rules.allowed[index] & ~query.list_excluded.has(index)
+    return is_open
+
+
+def _find_users(query: Query) -> np.ndarray:
+    """Return the predicted vector of each user, zero if nothing is known, shape (n_users, d)."""
+    return np.where(query.has_features[:, None], query.predicted, 0)
+
+
+def _measure_odds(query: Query, new: NewItems) -> np.ndarray:
+    """Return the log-odds with which users use new items, by what was used of these so far, shape (n_users, n)."""
     current = query.current_items
     assert current is not None
-    liked = query.liked if query.current_liked is None else query.current_liked
-    users = np.where(query.has_features[rows, None], query.predicted[rows], 0)
+    content = find_content(query.model)
     # One product per user, as rounding depends on the shape.
-    likeness = np.stack([new.vectors @ user for user in users])
-    expected = expect_use(
-        liked.take(rows), current.members_of_items, current.members_of_new, content.rates, len(new)
-    )
-    moments = np.full(query.n_users, time() * 1e6) if query.moments is None else query.moments
-    success = new.measure_success(None if query.moments is None else moments[rows])
-    days = new.count_days(moments[rows])
-    inputs = stack_inputs(
-        likeness, new.items[LOG_USE].to_numpy(), expected, success, days, query.n_known[rows]
-    )
-    return content.odds.at(inputs)
+    likeness = np.stack([new.vectors @ user for user in _find_users(query)])
+    liked = query.liked if query.current_liked is None else query.current_liked
+    continued = expect_use(liked, current.members_of_items, current.members_of_new, content.rates, len(new))
+    now = np.full(query.n_users, time() * 1e6)
+    days = new.count_days(now if query.moments is None else query.moments)
+    success = new.measure_success(query.moments)
+    log_use = new.items[LOG_USE].to_numpy()
+    return content.odds.at(stack_inputs(likeness, log_use, continued, success, days, query.n_known))
 
 
 def place_new_items(query: Query, answer: Answer) -> Answer:
@@ -77,9 +81,9 @@ def place_new_items(query: Query, answer: Answer) -> Answer:
 
 
 def _place(query: Query, new: NewItems, answer: Answer) -> Answer:
-    index = np.tile(new.index, (query.n_users, 1))
-    candidates = np.append(answer.items, index, axis=1)
-    keys = np.append(_rate_listed(query, new, answer), _rate_new(query, new, index), axis=1)
+    chances = np.where(_may_list(query, new), new.chances(_find_users(query), query.moments), -np.inf)
+    candidates = np.append(answer.items, np.tile(new.index, (query.n_users, 1)), axis=1)
+    keys = np.append(_rate_listed(query, new, answer), chances, axis=1)
     columns, _ = top_k(keys.astype(np.float32), query.k)
     items = np.where(columns >= 0, np.take_along_axis(candidates, columns, axis=1), NO_ITEM).astype(np.int32)
     is_old = columns < query.k
@@ -87,13 +91,6 @@ def _place(query: Query, new: NewItems, answer: Answer) -> Answer:
     scores = np.take_along_axis(answer.scores, following, axis=1)
     n_ranked = np.minimum(query.k, answer.n_ranked + (~is_old).sum(axis=1))
     return replace(answer, items=items, scores=scores, n_ranked=n_ranked)
-
-
-def _rate_new(query: Query, new: NewItems, index: np.ndarray) -> np.ndarray:
-    """Return the probability that each user uses each new item, -inf if it may not be listed, shape (n_users, n)."""
-    is_open = query.list_rules.allowed[index] & ~query.list_excluded.has(index)
-    users = np.where(query.has_features[:, None], query.predicted, 0)
-    return np.where(is_open, new.chances(users, query.moments), -np.inf)
 
 
 def _rate_listed(query: Query, new: NewItems, answer: Answer) -> np.ndarray:
