@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from firstday.display import readable
-from firstday.methods.candidates import batches, find_candidates, weigh_evidence_of_new
+from firstday.methods.candidates import batches, find_candidates, score_evidence
 from firstday.methods.clock import clock_terms
 from firstday.methods.precision import MEASURED_LENGTHS, NORMAL_95, mean_and_error, measure_lengths
 from firstday.model.trained_model import KNOWLEDGE, TrainedModel
@@ -105,8 +105,9 @@ def add_new_items(
     new = query.new_items
     assert new is not None
     found, log_odds = find_new_candidates(query, new, rows)
-    scores = query.model.calibrations[BLEND.name].scores(log_odds, levels, query.n_known[rows])
-    scores += weigh_evidence_of_new(query, new, rows, found)
+    scores = query.model.calibrations[BLEND.name].find_scores(log_odds, levels, query.n_known[rows])
+    shown = np.flatnonzero(query.passed_over.take(rows).lengths())
+    scores[shown] += score_evidence(query, rows[shown], new.vectors, found[shown], np.exp(new.log_use)[found[shown]])
     values = np.where(np.isin(chosen, new.index), np.float32(-np.inf), values)
     return np.append(chosen, new.index[found], axis=1), np.append(values, scores, axis=1)
 

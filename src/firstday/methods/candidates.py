@@ -18,8 +18,6 @@ from firstday.methods.clock import clock_factors, clock_terms
 from firstday.ranking import greatest, multiply_rows
 from firstday.recommend.belief import SMOOTHING, believe_people
 from firstday.recommend.component import LEAST_SHARE, Lift, Part, Shares
-from firstday.recommend.new_items.attributes import LOG_USE
-from firstday.recommend.new_items.new_items import NewItems
 from firstday.recommend.query import Query
 from firstday.recommend.registry import find_strategy
 from firstday.sparse import SparseRows, find_support
@@ -81,7 +79,7 @@ def find_candidates(
         if not ranks_all:
             chosen[group] = _choose_believed(query, believed, parts, group, excluded.take(group))
         of_chosen = np.take_along_axis(believed, chosen[group], axis=1)
-        evidence[group] = _score_evidence(query, rows[group], chosen[group], of_chosen)
+        evidence[group] = score_evidence(query, rows[group], query.model.scoring_vectors, chosen[group], of_chosen)
     offsets = np.where(excluded.has(chosen), np.float32(-np.inf), evidence)
     return parts, chosen, offsets
 
@@ -271,21 +269,14 @@ def _share_by_belief(query: Query, rows: np.ndarray) -> np.ndarray:
     return (shares + np.float32(SMOOTHING) * model.popularity) / np.float32(1 + SMOOTHING)
 
 
-def _score_evidence(query: Query, rows: np.ndarray, chosen: np.ndarray, shares: np.ndarray) -> np.ndarray:
+def score_evidence(
+    query: Query, rows: np.ndarray, table: np.ndarray, chosen: np.ndarray, shares: np.ndarray
+) -> np.ndarray:
     """Return the evidence term, float32, shape (n_rows, n_chosen).
 
-    `rows` are users with items passed over; `chosen` are their candidates, and `shares` the `_share_by_belief` of
-    these, both of shape (n_rows, n_chosen).
+    `rows` are users with items passed over; `chosen` are their candidates, as rows of a `table` of vectors, and
+    `shares` the `_share_by_belief` of these, both of shape (n_rows, n_chosen).
     """
-    model = query.model
-    scores = multiply_rows(model.scoring_vectors, chosen, _weigh_vectors(query, rows))
-    if model.warm is not None:
-        scores += np.log(shares + np.float32(LEAST_SHARE))
-    return scores
-
-
-def _weigh_vectors(query: Query, rows: np.ndarray) -> np.ndarray:
-    """Return the vectors folded in from all evidence, times their weights, float32, shape (n_rows, d)."""
     model = query.model
     liked = query.liked.take(rows)
     passed_over = query.passed_over.take(rows)
@@ -293,19 +284,7 @@ def _weigh_vectors(query: Query, rows: np.ndarray) -> np.ndarray:
     vectors = model.fold_in.solve(liked, passed_over)
     variance = ((vectors @ model.vector_covariance) * vectors).sum(axis=1)
     weights = n_evidence / (n_evidence + HALFWAY) / np.sqrt(np.maximum(variance, 1e-18))
-    weighted: np.ndarray = vectors * weights[:, None].astype(np.float32)
-    return weighted
-
-
-def weigh_evidence_of_new(query: Query, new: NewItems, rows: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """Return the evidence term of new items by their predicted vector and popularity, float32, shape (n_rows, n).
-
-    `found` are positions in `new`, of this shape. The term is 0 for users without items passed over.
-    """
-    evidence = np.zeros(found.shape, dtype=np.float32)
-    was_shown = np.flatnonzero(query.passed_over.take(rows).lengths())
-    found = found[was_shown]
-    evidence[was_shown] = multiply_rows(new.vectors, found, _weigh_vectors(query, rows[was_shown]))
-    if query.model.warm is not None:
-        evidence[was_shown] += new.items[LOG_USE].to_numpy()[found]
-    return evidence
+    scores = multiply_rows(table, chosen, vectors * weights[:, None].astype(np.float32))
+    if model.warm is not None:
+        scores += np.log(shares + np.float32(LEAST_SHARE))
+    return scores

@@ -14,94 +14,15 @@ import polars as pl
 
 from firstday.data.ids import Ids
 from firstday.display import readable
-from firstday.model.calibration import Calibration, log_known
-from firstday.model.trained_model import TrainedModel
+from firstday.model.calibration import log_known, to_probabilities
+from firstday.model.trained_model import FEW, TrainedModel
 from firstday.ranking import unit_rows
 from firstday.sparse import SparseRows
 
 TEXTS = ("title", "description")
 WORD = r"[\p{L}\p{N}]+"
-FRESH_DAYS = 30
-"""Number of days for which an item counts as new."""
-
-
-@readable
-@dataclass(frozen=True)
-class UseOdds:
-    """Log-odds with which a user uses a new item in `blend`: an intercept, and a weight for each of some inputs.
-
-    Weights are not negative, but for those of `age` and `known`, so log-odds do not fall if one more of the day's items
-    shares the item's entity and nothing else changes.
-
-    Parameters
-    ----------
-    likeness
-        Cosine of the user's and the item's predicted vectors.
-    log_use
-        Predicted logarithm of the item's popularity.
-    continuation
-        Logarithm of 1 + the use expected by the entities that the day's items share, relative to this popularity; see
-        `ItemContent.rates`.
-    success
-        Logarithm of the item's use so far, relative to what was expected.
-    age
-        Logarithm of 1 + the number of months since the item came.
-    known
-        See `log_known`.
-    """
-
-    intercept: float = 0.0
-    likeness: float = 0.0
-    log_use: float = 0.0
-    continuation: float = 0.0
-    success: float = 0.0
-    age: float = 0.0
-    known: float = 0.0
-
-    def at(self, inputs: np.ndarray) -> np.ndarray:
-        """Return the log-odds, float64, given the result of `stack_inputs`."""
-        weights = self.likeness, self.log_use, self.continuation, self.success, self.age, self.known
-        log_odds: np.ndarray = self.intercept + (inputs * weights).sum(axis=-1)
-        return log_odds
-
-
-def stack_inputs(
-    likeness: np.ndarray,
-    log_use: np.ndarray,
-    expected: np.ndarray,
-    success: np.ndarray,
-    days: np.ndarray,
-    n_known: np.ndarray,
-) -> np.ndarray:
-    """Return the inputs of `UseOdds`, float64, shape (n_users, n_items, n_inputs).
-
-    `likeness`, the use `expected` by entities, `success` and the `days` since items came have the shape (n_users,
-    n_items), `log_use` (n_items,), and `n_known` (n_users,).
-    """
-    continuation = np.log1p(expected / np.exp(log_use))
-    age = np.log1p(np.maximum(days, 0) / FRESH_DAYS)
-    inputs = likeness, log_use, continuation, np.log(success), age, log_known(n_known)[:, None]
-    return np.stack(np.broadcast_arrays(*inputs), axis=-1).astype(np.float64)
-
-
-def expect_use(
-    liked: SparseRows,
-    members_of_items: Mapping[str, SparseRows],
-    members_of_new: Mapping[str, SparseRows],
-    rates: Mapping[str, np.ndarray],
-    n_new: int,
-) -> np.ndarray:
-    """Return the use of new items that is expected by the entities that they share with the day's items.
-
-    It is the number of the day's items of each of the item's members times the member's rate, added up: float64, shape
-    (n_users, n_new). `members_of_items` have the shape (n_items, n_members), `members_of_new` (n_new, n_members).
-    """
-    expected = np.zeros((liked.n_rows, n_new))
-    for entity, of_members in rates.items():
-        counts = liked.ones().through(members_of_items[entity])
-        weighted = replace(counts, weights=counts.weights * of_members[counts.columns])
-        expected += weighted.times(members_of_new[entity].transposed)
-    return expected
+MONTH = 30
+"""Number of days after which an item's age begins to count."""
 
 
 @readable
@@ -122,14 +43,10 @@ class ItemContent:
         Mean over all items, float32, shape (d + 1,).
     n_hidden, cosine
         Number of hidden items, and the mean cosine of their vectors with the predicted ones.
-    calibration
-        Log-odds of use: its score is the dot product of user and predicted vector, its level the predicted logarithm.
-    freshness
-        Use of items in their first days relative to all items.
-    fresh_from
-        Items added before this time, such as 2026-01-31T12:00:00Z, are no longer in their first days.
     odds
-        Log-odds of use in `blend`, whose inputs include the day's items.
+        Log-odds of use: an intercept, and the weight of each input of `stack_inputs`, float64. Only those of age and of
+        the number known may be negative, so log-odds do not fall if one more of the day's items shares the item's
+        entity and nothing else changes.
     rates
         How usual it is that users go on within each member of an entity, by entity: the mean share of its other items
         that users of one of its items use, float32, shape (n_members,).
@@ -141,10 +58,7 @@ class ItemContent:
     centre: np.ndarray
     n_hidden: int
     cosine: float
-    calibration: Calibration
-    freshness: float = 1.0
-    fresh_from: str = ""
-    odds: UseOdds = UseOdds()
+    odds: np.ndarray
     rates: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def predict(
@@ -167,25 +81,14 @@ class ItemContent:
         """Length c of own vectors; 0 without own vectors."""
         return len(self.projection)
 
-    def find_freshness(self, added_at: pl.Series | None, n_items: int) -> np.ndarray:
-        """Return `freshness` for items in their first days, or of unknown age, and 1 for older ones, shape (n,).
+    def log_odds(self, inputs: np.ndarray) -> np.ndarray:
+        """Return the log-odds of use, float64, given the result of `stack_inputs`."""
+        log_odds: np.ndarray = self.odds[0] + (inputs * self.odds[1:]).sum(axis=-1)
+        return log_odds
 
-        `added_at` are times as text, like `fresh_from`; None if no age is known.
-        """
-        if added_at is None:
-            return np.full(n_items, self.freshness)
-        is_old = (added_at < self.fresh_from).fill_null(False)
-        return np.where(is_old, 1.0, self.freshness)
-
-    def chances(self, users: np.ndarray, vectors: np.ndarray, log_use: np.ndarray) -> np.ndarray:
-        """Return the probability that each user uses each item, float64, shape (n_users, n_items).
-
-        `users` are unit vectors, zero if nothing is known about the user. Items may be stacked.
-        """
-        fitted = self.calibration
-        log_odds = fitted.intercept + fitted.slope * (users @ vectors.mT) + fitted.level * log_use
-        chances: np.ndarray = 0.5 + 0.5 * np.tanh(log_odds / 2)
-        return chances
+    def chances(self, likeness: np.ndarray, log_use: np.ndarray) -> np.ndarray:
+        """Return the probability that users use items in their first days, by vectors and popularity alone."""
+        return to_probabilities(self.log_odds(stack_inputs(likeness, log_use)))
 
     def describe(self) -> str:
         """Describe the evidence in one sentence."""
@@ -193,6 +96,45 @@ class ItemContent:
             f"Vectors of {self.n_hidden:,} hidden items, predicted from their content, have a mean cosine of "
             f"{self.cosine:.2f} with their own."
         )
+
+
+def stack_inputs(
+    likeness: np.ndarray,
+    log_use: np.ndarray,
+    continued: np.ndarray | float = 0.0,
+    success: np.ndarray | float = 1.0,
+    days: np.ndarray | float = 0.0,
+    n_known: np.ndarray | int = FEW,
+) -> np.ndarray:
+    """Return the inputs of log-odds along a new last axis, float64; arguments are broadcast.
+
+    They are the cosine of the vectors of user and item, the logarithm of the item's popularity, how much its use
+    exceeds this by the members that it shares with the day's items (`expect_use`) and what was expected since it came
+    (both as logarithms), the days since, and the number of interactions.
+    """
+    continuation = np.log1p(continued / np.exp(log_use))
+    age = np.log1p(np.maximum(days, 0) / MONTH)
+    inputs = likeness, log_use, continuation, np.log(success), age, log_known(n_known)
+    return np.stack(np.broadcast_arrays(*inputs), axis=-1)
+
+
+def expect_use(
+    liked: SparseRows,
+    members_of_items: Mapping[str, SparseRows],
+    members_of_new: Mapping[str, SparseRows],
+    rates: Mapping[str, np.ndarray],
+) -> np.ndarray | float:
+    """Return the use of new items that is expected by the members that they share with the day's items.
+
+    It is the number of liked items of each member times its rate, added up: float32, shape (n_users, n_new).
+    `members_of_items` have the shape (n_items, n_members), `members_of_new` (n_new, n_members).
+    """
+    expected: np.ndarray | float = 0.0
+    for entity, of_members in rates.items():
+        counts = liked.ones().through(members_of_items[entity])
+        weighted = replace(counts, weights=counts.weights * of_members[counts.columns])
+        expected = expected + weighted.times(members_of_new[entity].transposed)
+    return expected
 
 
 def content_of(model: TrainedModel) -> ItemContent | None:

@@ -31,9 +31,9 @@ ATTRIBUTES: Mapping[str, pl.DataType] = {
     **dict.fromkeys(COUNTS, pl.Float64()),
 }
 """Attributes that new items have with every model, next to the columns that its filters read."""
-LOG_USE, FRESHNESS, RATE = PREDICTED = "firstday: log_use", "firstday: freshness", "firstday: rate"
-"""Columns with what is predicted of an item, next to `vector`: the logarithm of its popularity, the factor on its use
-by age, and the use expected per impression, before this factor."""
+LOG_USE, RATE = PREDICTED = "firstday: log_use", "firstday: rate"
+"""Columns with what is predicted of an item, next to `vector`: the logarithm of its popularity, and the use expected
+per impression."""
 DAY_ADDED = "firstday: day_added"
 """Column with the day on which an item was added, since 1970; null if unknown."""
 
@@ -93,8 +93,7 @@ def describe_items(model: TrainedModel, items: pl.DataFrame) -> pl.DataFrame:
     texts = {name: fill_column(items, name, "") for name in TEXTS}
     vectors, log_use = content.predict({**texts, **columns}, n, _find_vectors(items, ids, content.n_numbers))
     added_at = own_columns.get("added_at", pl.repeat(None, n, dtype=pl.String, eager=True))
-    freshness = content.find_freshness(added_at, n)
-    predicted = {LOG_USE: log_use, FRESHNESS: freshness, RATE: _expect_rates(model, content, vectors, log_use)}
+    predicted = {LOG_USE: log_use, RATE: _expect_rates(model, content, vectors, log_use)}
     return pl.DataFrame(
         {
             **columns,
@@ -117,7 +116,8 @@ def fill_column(items: pl.DataFrame, name: str, value: str | float) -> pl.Series
 def _expect_rates(model: TrainedModel, content: ItemContent, vectors: np.ndarray, log_use: np.ndarray) -> np.ndarray:
     """Return the use of each item by those to whom lists show it, who are its probable users, shape (n,)."""
     centroids = unit_rows(model.segments.centroids)
-    chances = content.chances(centroids, vectors[:, None], log_use[:, None, None])[..., 0]
+    likeness = (vectors[:, None] @ centroids.T)[:, 0]  # one product per item, as rounding depends on the shape
+    chances = content.chances(likeness, log_use[:, None])
     used = model.segments.items.sizes * chances
     rates: np.ndarray = (used * chances).sum(axis=1) / np.maximum(used.sum(axis=1), 1e-9)
     return rates

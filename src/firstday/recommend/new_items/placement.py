@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from time import time
 
 import numpy as np
 
+from firstday.model.calibration import to_probabilities
 from firstday.model.item_content import expect_use, stack_inputs
 from firstday.ranking import MAX_CELLS, NO_ITEM, greatest, top_k
-from firstday.recommend.new_items.attributes import LOG_USE, find_content
+from firstday.recommend.new_items.attributes import find_content
 from firstday.recommend.new_items.new_items import NewItems
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.spec import PROBABILITY
@@ -25,40 +25,30 @@ def find_new_candidates(query: Query, new: NewItems, rows: np.ndarray) -> tuple[
 
     Both have the shape (n_rows, n). Log-odds are minus infinity for items that may not be listed.
     """
-    part = query.take(rows)
-    log_odds = np.where(_may_list(part, new), _measure_odds(part, new), -np.inf)
+    log_odds = _measure_odds(query.take(rows), new)
     factors = query.list_rules.factors
     promise = log_odds if factors is None else log_odds + np.log(factors[new.index])
     best = greatest(promise.astype(np.float32), min(MAX_CANDIDATES, len(new)))
     return best, np.take_along_axis(log_odds, best, axis=1)
 
 
-def _may_list(query: Query, new: NewItems) -> np.ndarray:
-    """Return whether each user's list may have each new item, bool, shape (n_users, n)."""
-    index = np.tile(new.index, (query.n_users, 1))
-    is_open: np.ndarray = query.list_rules.allowed[index] & ~query.list_excluded.has(index)
-    return is_open
-
-
-def _find_users(query: Query) -> np.ndarray:
+def known_vectors(query: Query) -> np.ndarray:
     """Return the predicted vector of each user, zero if nothing is known, shape (n_users, d)."""
     return np.where(query.has_features[:, None], query.predicted, 0)
 
 
 def _measure_odds(query: Query, new: NewItems) -> np.ndarray:
-    """Return the log-odds with which users use new items, by what was used of these so far, shape (n_users, n)."""
+    """Return the log-odds with which users use new items, minus infinity if lists may not have them: (n_users, n)."""
     current = query.current_items
     assert current is not None
     content = find_content(query.model)
-    # One product per user, as rounding depends on the shape.
-    likeness = np.stack([new.vectors @ user for user in _find_users(query)])
+    likeness = (known_vectors(query)[:, None] @ new.vectors.T)[:, 0]  # one product per user; rounding depends on shapes
     liked = query.liked if query.current_liked is None else query.current_liked
-    continued = expect_use(liked, current.members_of_items, current.members_of_new, content.rates, len(new))
-    now = np.full(query.n_users, time() * 1e6)
-    days = new.count_days(now if query.moments is None else query.moments)
-    success = new.measure_success(query.moments)
-    log_use = new.items[LOG_USE].to_numpy()
-    return content.odds.at(stack_inputs(likeness, log_use, continued, success, days, query.n_known))
+    continued = expect_use(liked, current.members_of_items, current.members_of_new, content.rates)
+    inputs = stack_inputs(likeness, new.log_use, continued, *new.measure_past(query.moments), query.n_known[:, None])
+    index = np.tile(new.index, (query.n_users, 1))
+    is_open = query.list_rules.allowed[index] & ~query.list_excluded.has(index)
+    return np.where(is_open, content.log_odds(inputs), -np.inf)
 
 
 def place_new_items(query: Query, answer: Answer) -> Answer:
@@ -81,7 +71,8 @@ def place_new_items(query: Query, answer: Answer) -> Answer:
 
 
 def _place(query: Query, new: NewItems, answer: Answer) -> Answer:
-    chances = np.where(_may_list(query, new), new.chances(_find_users(query), query.moments), -np.inf)
+    log_odds = _measure_odds(query, new)
+    chances = np.where(log_odds > -np.inf, to_probabilities(log_odds), -np.inf)
     candidates = np.append(answer.items, np.tile(new.index, (query.n_users, 1)), axis=1)
     keys = np.append(_rate_listed(query, new, answer), chances, axis=1)
     columns, _ = top_k(keys.astype(np.float32), query.k)
