@@ -101,7 +101,7 @@ def test_what_was_shown_and_not_used_since_falls(model: TrainedModel) -> None:
 
 
 def test_items_after_their_first_days_are_not_fresh(model: TrainedModel) -> None:
-    content = make_content(freshness=0.1, fresh_from="2026-01-31T00:00:00Z")
+    content = make_content()
     fresh = model.with_learned(content=content)
     for day, is_listed in (("2026-01-30", True), ("2026-02-01", False)):
         assert ("n1" in ids(add(fresh, {**NEW, "added_at": f"{day}T12:00:00Z"}).recommend(EAST_USER))) == is_listed

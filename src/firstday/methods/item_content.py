@@ -11,7 +11,15 @@ import polars as pl
 from firstday.data.dataset import Dataset
 from firstday.data.first_uses import FirstUses
 from firstday.data.ids import Ids
-from firstday.model.item_content import ItemContent, expect_use, find_terms, index_terms, scale_vectors, stack_inputs
+from firstday.model.item_content import (
+    N_INPUTS,
+    ItemContent,
+    expect_use,
+    find_terms,
+    index_terms,
+    scale_vectors,
+    stack_inputs,
+)
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
 from firstday.recommend.fold import Fold, TrainingRun, head
@@ -31,17 +39,20 @@ MAX_HIDDEN = 1_000
 """Maximum number of items to hide; at most a fifth are."""
 PENALTIES = (1.0, 10.0, 100.0)
 """Penalties of the projection of own vectors to choose from."""
-NO_ODDS = np.zeros(7)
+NO_ODDS = np.zeros(1 + N_INPUTS)
 MAX_USERS = 1_000
 """Maximum number of validation users to learn from."""
 NOTHING = np.zeros(0, np.int64)
-IS_BOUNDED = np.array([True, True, True, True, False, False])
-"""Inputs of log-odds whose weights must not be negative: all but age and the number known."""
-IS_TIMED = np.array([False, False, False, True, True, False])
-"""Inputs of log-odds that depend on times: success and age."""
-IS_SUCCESS = IS_TIMED & IS_BOUNDED
+N_USUAL, N_POSITIVE = 3, 4
+"""Numbers of the first inputs of log-odds that do not depend on times, and whose weights must not be negative."""
 MIN_USES = 100
 """Minimum number of uses of hidden items that came by the end of day one."""
+FRESH_DAYS = 30
+"""Number of days for which an item counts as new."""
+BURN_IN = 0.2
+"""Share of the log at its beginning in which every item looks new."""
+SMOOTHING = 1_000.0
+"""Number of days of an item, used like all items, that are added to those observed."""
 RATE_PAIRS = 20.0
 """Pseudo-pairs of items at the mean rate, added to those of each member of an entity."""
 
@@ -60,7 +71,8 @@ def learn_content(run: TrainingRun) -> Choice:
     odds = learn_odds(head(run.folds, MAX_USERS), [hidden for _, *hidden in learned[1:]], run)
     if odds is None:
         return None, {}
-    return replace(learned[0][0], odds=odds, rates=measure_rates(run.model, NOTHING)), {}
+    rates = measure_rates(run.model, NOTHING)
+    return replace(learned[0][0], odds=odds[0], usual_odds=odds[1], rates=rates), {}
 
 
 def collect_terms(dataset: Dataset) -> tuple[Ids, SparseRows, np.ndarray]:
@@ -76,19 +88,23 @@ def collect_terms(dataset: Dataset) -> tuple[Ids, SparseRows, np.ndarray]:
     return terms, index_terms(found, terms, n_items), own_vectors
 
 
-def learn_odds(folds: Sequence[Fold], hidden: Sequence[Sequence[np.ndarray]], run: TrainingRun) -> np.ndarray | None:
-    """Learn the log-odds with which validation users use the hidden items (`ItemContent.odds`); None if they do not.
+def learn_odds(
+    folds: Sequence[Fold], hidden: Sequence[Sequence[np.ndarray]], run: TrainingRun
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Learn `ItemContent.odds` and `ItemContent.usual_odds` from hidden items; None if all are used, or none.
 
-    `hidden` has items, and what was predicted of them, for each fold; see `fit_content`. With times, items count that
-    came by the end of a user's day one, with their use by then. Without, or if too few of these were used, the odds do
-    not depend on age, and are proportional to success.
+    `hidden` has items, and what was predicted of them, for each fold; see `fit_content`. The former need `MIN_USES` of
+    items that came by the end of day one; otherwise they are the latter.
     """
     samples = [collect_uses(fold, *of_fold, run) for fold, of_fold in zip(folds, hidden, strict=True)]
     inputs, is_used, is_there = map(np.concatenate, zip(*samples, strict=True))
-    if (is_used & is_there).sum() >= MIN_USES:
-        return fit_odds(inputs[is_there], is_used[is_there])
-    odds = fit_odds(np.where(IS_TIMED, 0, inputs), is_used)
-    return None if odds is None else np.where(np.append(False, IS_SUCCESS), 1.0, odds)
+    if is_used.all() or not is_used.any():
+        return None
+    usual = np.append(fit_odds(inputs[:, :N_USUAL], is_used), [1, 0, 0])
+    if run.first_uses is not None:
+        usual[0] += np.log(measure_freshness(run.first_uses))
+    has_times = (is_used & is_there).sum() >= MIN_USES
+    return fit_odds(inputs[is_there], is_used[is_there]) if has_times else usual, usual
 
 
 def collect_uses(
@@ -125,15 +141,13 @@ def describe_past(first_uses: FirstUses, items: np.ndarray, came_us: np.ndarray)
     return UseHistory(counts.row_of_entry(), day_ends[counts.columns], counts.weights, day_ends[::-1], n_until, came_us)
 
 
-def fit_odds(inputs: np.ndarray, is_used: np.ndarray) -> np.ndarray | None:
-    """Fit the intercept and the weights of inputs by logistic regression, without those that must not be negative.
+def fit_odds(inputs: np.ndarray, is_used: np.ndarray) -> np.ndarray:
+    """Fit the intercept and the weights of inputs by logistic regression.
 
-    None if all items are used, or none are.
+    Inputs whose weights must not be negative, and would be, are left out.
     """
     from sklearn.linear_model import LogisticRegression
 
-    if is_used.all() or not is_used.any():
-        return None
     centre = inputs.mean(axis=0)
     spread = inputs.std(axis=0)
     is_kept = spread > 0
@@ -141,7 +155,7 @@ def fit_odds(inputs: np.ndarray, is_used: np.ndarray) -> np.ndarray | None:
         scaled = is_kept * (inputs - centre) / np.where(is_kept, spread, 1)
         fitted = LogisticRegression(max_iter=1_000).fit(scaled, is_used)
         weights = fitted.coef_[0] / np.where(is_kept, spread, 1)
-        is_wrong = IS_BOUNDED & (weights < 0)
+        is_wrong = (weights < 0) & (np.arange(len(weights)) < N_POSITIVE)
         if not is_wrong.any():
             return np.append(fitted.intercept_ - centre @ weights, weights)
         is_kept &= ~is_wrong
@@ -163,6 +177,24 @@ def measure_rates(model: TrainedModel, hidden: np.ndarray) -> dict[str, np.ndarr
         usual = n_pairs.sum() / max(1, n_possible.sum())
         rates[entity] = ((n_pairs + RATE_PAIRS * usual) / (n_possible + RATE_PAIRS)).astype(np.float32)
     return rates
+
+
+def measure_freshness(first_uses: FirstUses) -> float:
+    """Return the daily use of items in the `FRESH_DAYS` after their first use, relative to that of all items.
+
+    Items count if they appear after the log's `BURN_IN`.
+    """
+    counts = first_uses.counts
+    n_days = counts.n_rows
+    day = n_days - 1 - counts.row_of_entry()
+    first = np.full(counts.n_columns, n_days)
+    np.minimum.at(first, counts.columns, day)
+    age = day - first[counts.columns]
+    arrives = (first >= BURN_IN * n_days) & (first < n_days)
+    is_counted = arrives[counts.columns] & (age > 0) & (age <= FRESH_DAYS)
+    n_observed = np.minimum(n_days - 1 - first, FRESH_DAYS)[arrives].sum()
+    usual = counts.weights.sum() / (n_days - first).sum()
+    return round(float((counts.weights[is_counted].sum() / usual + SMOOTHING) / (n_observed + SMOOTHING)), 4)
 
 
 def choose_terms(found: pl.DataFrame) -> Ids:
@@ -197,7 +229,7 @@ def fit_content(
     means = average_terms(rows, targets) * np.float32(scales[0])
     projection = project(own_vectors, targets, penalty) * np.float32(scales[1])
     cosine = round(float(cosines.sum(axis=1).mean()), 4)
-    content = ItemContent(terms, means, projection, centre, len(hidden), cosine, NO_ODDS)
+    content = ItemContent(terms, means, projection, centre, len(hidden), cosine, NO_ODDS, NO_ODDS)
     return content, used[hidden], predicted
 
 

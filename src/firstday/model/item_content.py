@@ -21,6 +21,8 @@ from firstday.sparse import SparseRows
 
 TEXTS = ("title", "description")
 WORD = r"[\p{L}\p{N}]+"
+N_INPUTS = 6
+"""Number of inputs of log-odds; see `stack_inputs`."""
 MONTH = 30
 """Number of days after which an item's age begins to count."""
 
@@ -47,6 +49,9 @@ class ItemContent:
         Log-odds of use: an intercept, and the weight of each input of `stack_inputs`, float64. Only those of age and of
         the number known may be negative, so log-odds do not fall if one more of the day's items shares the item's
         entity and nothing else changes.
+    usual_odds
+        The same for lists other than those of `blend`, of users of whom as much is known as usual, and of items in
+        their first days: proportional to success, and independent of the age and the number known.
     rates
         How usual it is that users go on within each member of an entity, by entity: the mean share of its other items
         that users of one of its items use, float32, shape (n_members,).
@@ -59,6 +64,7 @@ class ItemContent:
     n_hidden: int
     cosine: float
     odds: np.ndarray
+    usual_odds: np.ndarray
     rates: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def predict(
@@ -81,14 +87,9 @@ class ItemContent:
         """Length c of own vectors; 0 without own vectors."""
         return len(self.projection)
 
-    def log_odds(self, inputs: np.ndarray) -> np.ndarray:
-        """Return the log-odds of use, float64, given the result of `stack_inputs`."""
-        log_odds: np.ndarray = self.odds[0] + (inputs * self.odds[1:]).sum(axis=-1)
-        return log_odds
-
     def chances(self, likeness: np.ndarray, log_use: np.ndarray) -> np.ndarray:
         """Return the probability that users use items in their first days, by vectors and popularity alone."""
-        return to_probabilities(self.log_odds(stack_inputs(likeness, log_use)))
+        return to_probabilities(weigh_inputs(stack_inputs(likeness, log_use), self.usual_odds))
 
     def describe(self) -> str:
         """Describe the evidence in one sentence."""
@@ -116,6 +117,12 @@ def stack_inputs(
     age = np.log1p(np.maximum(days, 0) / MONTH)
     inputs = likeness, log_use, continuation, np.log(success), age, log_known(n_known)
     return np.stack(np.broadcast_arrays(*inputs), axis=-1)
+
+
+def weigh_inputs(inputs: np.ndarray, odds: np.ndarray) -> np.ndarray:
+    """Return the log-odds of use, float64, given the result of `stack_inputs`, and an intercept and weights."""
+    log_odds: np.ndarray = odds[0] + (inputs * odds[1:]).sum(axis=-1)
+    return log_odds
 
 
 def expect_use(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from firstday.model.calibration import to_probabilities
-from firstday.model.item_content import expect_use, stack_inputs
+from firstday.model.item_content import N_INPUTS, expect_use, stack_inputs, weigh_inputs
 from firstday.ranking import MAX_CELLS, NO_ITEM, greatest, top_k
 from firstday.recommend.new_items.attributes import find_content
 from firstday.recommend.new_items.new_items import NewItems
@@ -25,7 +25,7 @@ def find_new_candidates(query: Query, new: NewItems, rows: np.ndarray) -> tuple[
 
     Both have the shape (n_rows, n). Log-odds are minus infinity for items that may not be listed.
     """
-    log_odds = _measure_odds(query.take(rows), new)
+    log_odds = _measure_odds(query.take(rows), new, find_content(query.model).odds)
     factors = query.list_rules.factors
     promise = log_odds if factors is None else log_odds + np.log(factors[new.index])
     best = greatest(promise.astype(np.float32), min(MAX_CANDIDATES, len(new)))
@@ -37,18 +37,18 @@ def known_vectors(query: Query) -> np.ndarray:
     return np.where(query.has_features[:, None], query.predicted, 0)
 
 
-def _measure_odds(query: Query, new: NewItems) -> np.ndarray:
+def _measure_odds(query: Query, new: NewItems, odds: np.ndarray) -> np.ndarray:
     """Return the log-odds with which users use new items, minus infinity if lists may not have them: (n_users, n)."""
     current = query.current_items
     assert current is not None
-    content = find_content(query.model)
+    rates = find_content(query.model).rates
     likeness = (known_vectors(query)[:, None] @ new.vectors.T)[:, 0]  # one product per user; rounding depends on shapes
     liked = query.liked if query.current_liked is None else query.current_liked
-    continued = expect_use(liked, current.members_of_items, current.members_of_new, content.rates)
+    continued = expect_use(liked, current.members_of_items, current.members_of_new, rates)
     inputs = stack_inputs(likeness, new.log_use, continued, *new.measure_past(query.moments), query.n_known[:, None])
     index = np.tile(new.index, (query.n_users, 1))
     is_open = query.list_rules.allowed[index] & ~query.list_excluded.has(index)
-    return np.where(is_open, content.log_odds(inputs), -np.inf)
+    return np.where(is_open, weigh_inputs(inputs, odds), -np.inf)
 
 
 def place_new_items(query: Query, answer: Answer) -> Answer:
@@ -65,13 +65,13 @@ def place_new_items(query: Query, answer: Answer) -> Answer:
     is_complete = np.array([spec is not None and spec.places_new(query.model) for spec in specs], dtype=bool)
     is_complete |= (answer.propensities < 1).any(axis=1)
     kept, rest = np.flatnonzero(is_complete), np.flatnonzero(~is_complete)
-    parts = np.array_split(rest, len(rest) * (len(new) + query.k) // MAX_CELLS + 1)
+    parts = np.array_split(rest, len(rest) * (N_INPUTS * len(new) + query.k) // MAX_CELLS + 1)
     placed = [(rows, _place(query.take(rows), new, answer.take(rows))) for rows in parts]
     return Answer.join([(kept, answer.take(kept)), *placed])
 
 
 def _place(query: Query, new: NewItems, answer: Answer) -> Answer:
-    log_odds = _measure_odds(query, new)
+    log_odds = _measure_odds(query, new, find_content(query.model).usual_odds)
     chances = np.where(log_odds > -np.inf, to_probabilities(log_odds), -np.inf)
     candidates = np.append(answer.items, np.tile(new.index, (query.n_users, 1)), axis=1)
     keys = np.append(_rate_listed(query, new, answer), chances, axis=1)
