@@ -137,10 +137,11 @@ def expect_use(
     `members_of_items` have the shape (n_items, n_members), `members_of_new` (n_new, n_members).
     """
     expected: np.ndarray | float = 0.0
-    for entity, of_members in rates.items():
-        counts = liked.ones().through(members_of_items[entity])
-        weighted = replace(counts, weights=counts.weights * of_members[counts.columns])
-        expected = expected + weighted.times(members_of_new[entity].transposed)
+    for entity, of_new in members_of_new.items():
+        if entity in rates:
+            counts = liked.ones().through(members_of_items[entity])
+            weighted = replace(counts, weights=counts.weights * rates[entity][counts.columns])
+            expected = expected + weighted.times(of_new.transposed)
     return expected
 
 
