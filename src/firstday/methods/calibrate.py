@@ -69,7 +69,9 @@ def collect_listed(
         users = np.flatnonzero(answer.routes == name)
         n_users += len(users)
         items = answer.items[users]
-        rows, positions = np.nonzero((items >= 0) & find_existing(fold, first_uses)[items])
+        n_users_then = count_users_then(fold, first_uses)
+        is_known = (n_users_then > 0) | ~n_users_then.any()
+        rows, positions = np.nonzero((items >= 0) & is_known[items])
         is_used.append(fold.truth.take(users).has(items)[rows, positions])
         users = users[rows]
         levels = answer.levels[users] if answer.levels.size else np.zeros(len(users))
@@ -108,15 +110,15 @@ def take_newest(folds: Sequence[Fold]) -> list[Fold]:
     return [fold.take(np.flatnonzero(fold.day_end_us >= ends[-n_newest:][0])) for fold in folds]
 
 
-def find_existing(fold: Fold, first_uses: FirstUses | None) -> np.ndarray:
-    """Return the mask of items that were used by the moment of a fold, shape (n_items,).
+def count_users_then(fold: Fold, first_uses: FirstUses | None) -> np.ndarray:
+    """Return the number of users of each item by the moment of a fold, shape (n_items,).
 
-    These are all items without times, and if the log had just begun.
+    All are 0 without times, and if the log had just begun.
     """
     n_users = np.zeros(fold.model.n_items)
     if first_uses is not None and fold.moment_us is not None:
         n_users = first_uses.until(fold.moment_us).n_users
-    return (n_users > 0) | (n_users.sum() < MIN_USES)
+    return n_users * (n_users.sum() >= MIN_USES)
 
 
 def measure_drift(folds: Sequence[Fold], first_uses: FirstUses | None) -> float:
@@ -124,18 +126,15 @@ def measure_drift(folds: Sequence[Fold], first_uses: FirstUses | None) -> float:
 
     Models of past newcomers count what others used on their later days, which no model of tomorrow's newcomers can. The
     drift is the logarithm of how many hits lists by popularity and the clock have if counted until each user's moment,
-    relative to the counts of the model, among the items used by then. Users who came when the log had just begun are
-    left out.
+    relative to the counts of the model. Users who came when the log had just begun are left out.
     """
     hits_then = hits_now = DRIFT_SMOOTHING
     for fold in folds:
-        if first_uses is None or fold.moment_us is None:
-            continue
-        n_users = first_uses.until(fold.moment_us).n_users
-        if n_users.sum() >= MIN_USES:
+        n_users = count_users_then(fold, first_uses)
+        if n_users.any():
             factors = 1 if clock_terms(fold.model) is None else fold.model.derive(clock_factors)
             hits_then += _count_hits(fold, n_users * factors)
-            hits_now += _count_hits(fold, fold.model.popularity * (n_users > 0) * factors)
+            hits_now += _count_hits(fold, fold.model.popularity * factors)
     return float(np.log(hits_then / hits_now))
 
 
