@@ -36,6 +36,8 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "later_uses": motion.later_uses,
     "entity_as_item": motion.entity_as_item,
     "model_ages": motion.model_ages,
+    "shared_items": motion.shared_items,
+    "new_item_gains": motion.new_item_gains,
     "elsewhere": quality.elsewhere,
     "nothing_known": quality.nothing_known,
     "growth": scale.growth,

@@ -5,20 +5,21 @@ python benchmarks/lab/new_items.py --data data
 python benchmarks/lab/new_items.py --data data --only series
 
 A tenth of the items that exist at the first cut-off are hidden: one model is trained without them, and lists them as
-new items; another one knows them. Renews the datasets' parts of docs/results/new-items.json: by the number of the day's
+new items, with their use until the end of day one; another one knows them. Renews the datasets' parts of docs/results/new-items.json: by the number of the day's
 items that share a member of an entity with a hidden item, the share of newcomers' lists that have it among the first
 ten, and its median rank; of all hidden items that came before the end of day one, and of those that the newcomer went
-on to use.
+on to use. And at all cut-offs, the precision over all later uses of lists with and without the items that came since.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import typer
+from motion import TIMED
 from real_data import DOCS, SERIES, find_sets, open_set
 from result_files import read_results, write_results
 
@@ -26,8 +27,8 @@ from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out, split_for_training
 from firstday.data.splits.snapshot import find_first_seen
-from firstday.evaluation.arrivals import tabulate_items
-from firstday.model.trained_model import TrainedModel
+from firstday.evaluation.arrivals import query_cold_users
+from firstday.evaluation.figures import measure_all_uses
 from firstday.progress import no_progress
 from firstday.ranking import NO_ITEM
 from firstday.recommend.answers import answer_query
@@ -46,20 +47,56 @@ K = 1_000
 
 
 def main(data: list[Path] = [], only: list[str] = [], cut_offs: int = 2, out: Path = DOCS / "results") -> None:
-    """Measure datasets, by default all of `ENTITIES`."""
-    for name, copy in find_sets(only or tuple(ENTITIES), data).items():
+    """Measure datasets, by default all with a clock."""
+    for name, copy in find_sets(only or TIMED, data).items():
         dataset, config = open_set(name, copy)
         config = config.override("registration.cut_offs", cut_offs)
-        holdout = next(iter(hold_out(dataset, config, config.seed, find_cut_offs(dataset, config))))
+        holdouts = list(hold_out(dataset, config, config.seed, find_cut_offs(dataset, config)))
+        recommenders = [train(holdout.dataset, config, holdout.cut_off).recommender for holdout in holdouts]
+        record: dict[str, Any] = {"gain": measure_gain(holdouts, recommenders)}
+        if name in ENTITIES:
+            record |= measure_set(holdouts[0], config, ENTITIES[name], recommenders[0])
         target = out / "new-items.json"
-        write_results({**read_results(target), name: measure_set(holdout, config, ENTITIES[name])}, target)
+        write_results({**read_results(target), name: record}, target)
 
 
-def measure_set(holdout: Holdout, config: Config, entity: str) -> dict[str, Any]:
+def measure_gain(holdouts: Sequence[Holdout], recommenders: Sequence[Recommender]) -> dict[str, Any]:
+    """Return the precision over all uses of lists without and with new items, and the paired difference, by length."""
+    pairs = list(zip(holdouts, recommenders, strict=True))
+    lengths = {}
+    for k in (10, 50):
+        without, with_new = (
+            np.concatenate([measure_precision(*pair, k, with_new=with_new) for pair in pairs])
+            for with_new in (False, True)
+        )
+        is_evaluated = ~np.isnan(without)
+        gain = (with_new - without)[is_evaluated]
+        lengths[str(k)] = {
+            "without": round(float(without[is_evaluated].mean()), 4),
+            "with": round(float(with_new[is_evaluated].mean()), 4),
+            "half_width": round(1.96 * float(gain.std()) / len(gain) ** 0.5, 4),
+        }
+    return {"newcomers": len(gain), "cut_offs": len(holdouts), "precision_all": lengths}
+
+
+def measure_precision(holdout: Holdout, recommender: Recommender, k: int, *, with_new: bool) -> np.ndarray:
+    """Return each newcomer's precision over all uses by lists of `auto`, in %."""
+    assert holdout.all_uses is not None
+    query = query_cold_users(recommender, holdout, holdout.all_uses, k)
+    if not with_new:
+        query = cohort_query(recommender, holdout.newcomers, holdout.cold, k)
+    lists = index_lists(query, holdout.newcomers, answer_query(query, "auto").items)
+    return measure_all_uses(lists, holdout.all_uses.truth)["precision_all"]
+
+
+def measure_set(holdout: Holdout, config: Config, entity: str, recommender: Recommender) -> dict[str, Any]:
     """Return figures by the number of shared items, for hidden items and for the same items known to the model."""
     snapshot = holdout.dataset
     hidden = np.random.default_rng(0).permutation(len(snapshot.items))[: len(snapshot.items) // HIDDEN_SHARE]
-    ranks = {kind: measure_ranks(holdout, trained, hidden) for kind, trained in train_both(holdout, config, hidden)}
+    rest = snapshot.keep_items(np.setdiff1d(np.arange(len(snapshot.items)), hidden))
+    without = train(rest, config, holdout.cut_off).recommender
+    recommenders = {"known": recommender, "new": without}
+    ranks = {kind: measure_ranks(holdout, recommenders[kind], hidden) for kind in recommenders}
     links = snapshot.entities[entity].items.transposed
     day_one = holdout.cold.day_one
     uses = [rows for (signal, of), rows in day_one.items() if of == "item" and signal in config.signals.use]
@@ -113,15 +150,6 @@ def count_shared(links: Any, items: np.ndarray, hidden: np.ndarray) -> np.ndarra
     return most
 
 
-def train_both(holdout: Holdout, config: Config, hidden: np.ndarray) -> Iterator[tuple[str, Recommender]]:
-    """Yield a model that knows all items, and one to which some are new."""
-    snapshot = holdout.dataset
-    yield "known", train(snapshot, config, holdout.cut_off).recommender
-    rest = snapshot.keep_items(np.setdiff1d(np.arange(len(snapshot.items)), hidden))
-    recommender = train(rest, config, holdout.cut_off).recommender
-    yield "new", recommender.with_items(tabulate_items(snapshot, hidden))
-
-
 def train(dataset: Dataset, config: Config, cut_off: int | None) -> Any:
     """Train on a snapshot as of a cut-off."""
     split = split_for_training(dataset, config, config.seed, end=cut_off)
@@ -130,15 +158,14 @@ def train(dataset: Dataset, config: Config, cut_off: int | None) -> Any:
 
 def measure_ranks(holdout: Holdout, recommender: Recommender, hidden: np.ndarray) -> np.ndarray:
     """Return the rank of each hidden item in each newcomer's list, from 0, shape (n_users, n_hidden)."""
-    snapshot = holdout.dataset
-    model: TrainedModel = recommender.model
-    query = cohort_query(recommender, holdout.newcomers, holdout.cold, min(K, model.n_items))
-    lists = index_lists(query, snapshot, answer_query(query, "auto").items)
-    ranks = np.full((len(lists), len(snapshot.items) + 1), K)
-    np.put_along_axis(
-        ranks, np.where(lists == NO_ITEM, len(snapshot.items), lists), np.arange(lists.shape[1])[None], axis=1
-    )
-    return ranks[:, hidden]
+    assert holdout.all_uses is not None
+    items = holdout.newcomers.items
+    query = query_cold_users(recommender, holdout, holdout.all_uses, K)
+    lists = index_lists(query, holdout.newcomers, answer_query(query, "auto").items)
+    ranks = np.full((len(lists), len(items) + 1), K)
+    places = np.arange(lists.shape[1])[None]
+    np.put_along_axis(ranks, np.where(lists == NO_ITEM, len(items), lists), places, axis=1)
+    return ranks[:, items.lookup(holdout.dataset.items.take(hidden))]
 
 
 if __name__ == "__main__":

@@ -134,7 +134,7 @@ def test_blend_ranks_new_items_with_the_others_by_probability(model: TrainedMode
     assert of_items["n1"] == pytest.approx(1 / (1 + np.exp(3 - 4 - np.log(2 / 5))), rel=1e-4)
     assert answer.route == "blend"
     assert answer.score_scale == "probability of use"
-    ranked = [item.score for item in answer[: answer.n_ranked]]
+    ranked = [item.score for item in answer.items[: answer.n_ranked]]
     assert ranked == sorted(ranked, reverse=True)
     without = recommend_blend(Recommender(calibrate_blend(model, slope)))
     assert [item for item in ids(answer) if item != "n1"][:5] == ids(without)[:5]

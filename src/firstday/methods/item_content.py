@@ -96,7 +96,9 @@ def learn_odds(
     `hidden` has items, and what was predicted of them, for each fold; see `fit_content`. The former need `MIN_USES` of
     items that came by the end of day one; otherwise they are the latter.
     """
-    samples = [collect_uses(fold, *of_fold, run) for fold, of_fold in zip(folds, hidden, strict=True)]
+    samples = [
+        collect_uses(fold, items, predicted, run) for fold, (items, predicted) in zip(folds, hidden, strict=True)
+    ]
     inputs, is_used, is_there = map(np.concatenate, zip(*samples, strict=True))
     if is_used.all() or not is_used.any():
         return None
