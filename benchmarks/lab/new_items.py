@@ -5,10 +5,11 @@ python benchmarks/lab/new_items.py --data data
 python benchmarks/lab/new_items.py --data data --only series
 
 A tenth of the items that exist at the first cut-off are hidden: one model is trained without them, and lists them as
-new items, with their use until the end of day one; another one knows them. Renews the datasets' parts of docs/results/new-items.json: by the number of the day's
-items that share a member of an entity with a hidden item, the share of newcomers' lists that have it among the first
-ten, and its median rank; of all hidden items that came before the end of day one, and of those that the newcomer went
-on to use. And at all cut-offs, the precision over all later uses of lists with and without the items that came since.
+new items, with their use until the end of day one; another one knows them. Renews the datasets' parts of
+docs/results/new-items.json: by the number of the day's items that share a member of an entity with a hidden item, the
+share of newcomers' lists that have it among the first ten, and its median rank; of all hidden items that came before
+the end of day one, and of those that the newcomer went on to use. And at all cut-offs, the precision over all later
+uses of lists with and without the items that came since.
 """
 
 from __future__ import annotations

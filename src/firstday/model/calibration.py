@@ -64,6 +64,6 @@ def to_probabilities(log_odds: np.ndarray) -> np.ndarray:
     return np.asarray(0.5 + 0.5 * np.tanh(log_odds / 2))
 
 
-def log_known(n_known: np.ndarray) -> np.ndarray:
+def log_known(n_known: np.ndarray | int) -> np.ndarray:
     """Return the logarithm of 1 + the number of interactions, at most `MAX_KNOWN`, float64."""
-    return np.log1p(np.minimum(n_known, MAX_KNOWN))
+    return np.asarray(np.log1p(np.minimum(n_known, MAX_KNOWN)))

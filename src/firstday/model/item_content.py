@@ -105,7 +105,7 @@ def stack_inputs(
     continued: np.ndarray | float = 0.0,
     success: np.ndarray | float = 1.0,
     days: np.ndarray | float = 0.0,
-    n_known: np.ndarray = np.array(FEW),  # noqa: B008
+    n_known: np.ndarray | int = FEW,
 ) -> np.ndarray:
     """Return the inputs of log-odds along a new last axis, float64; arguments are broadcast.
 
