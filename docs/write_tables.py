@@ -37,6 +37,7 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "entity_as_item": motion.entity_as_item,
     "model_ages": motion.model_ages,
     "shared_items": motion.shared_items,
+    "grown_days": motion.grown_days,
     "new_item_gains": motion.new_item_gains,
     "elsewhere": quality.elsewhere,
     "nothing_known": quality.nothing_known,

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import typer
 from motion import TIMED
 from real_data import DOCS, SERIES, find_sets, open_set
@@ -30,19 +31,26 @@ from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out, split
 from firstday.data.splits.snapshot import find_first_seen
 from firstday.evaluation.arrivals import query_cold_users
 from firstday.evaluation.figures import measure_all_uses
+from firstday.features.signals import Signals
 from firstday.progress import no_progress
 from firstday.ranking import NO_ITEM
 from firstday.recommend.answers import answer_query
 from firstday.recommend.dataset_query import cohort_query, index_lists
+from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
+from firstday.sparse import SparseRows
+from firstday.tables.schema import DAY_US
 from firstday.training.fit import fit
 
-ENTITIES = {SERIES: "show", "ciao-dvd": "genre", "movietweetings": "genre"}
+ENTITIES = {SERIES: "show", "ciao-dvd": "genre"}
 """The entity that items share, by dataset."""
 HIDDEN_SHARE = 10
 """One in so many items is hidden."""
 COUNTS = ((0, 0), (1, 1), (2, 2), (3, 5), (6, 9), (10, 10**6))
 """First and last number of the day's items that share the entity."""
+GROWN = (1, 2, 3, 6, 10)
+"""Numbers of items of a show used on day one."""
+WEEK_US = 7 * DAY_US
 K = 1_000
 """Length of the lists; items outside have this rank."""
 
@@ -57,6 +65,8 @@ def main(data: list[Path] = [], only: list[str] = [], cut_offs: int = 2, out: Pa
         record: dict[str, Any] = {"gain": measure_gain(holdouts, recommenders)}
         if name in ENTITIES:
             record |= measure_set(holdouts[0], config, ENTITIES[name], recommenders[0])
+        if name == SERIES:
+            record["grown"] = measure_growth(holdouts[0], ENTITIES[name], recommenders[0])
         target = out / "new-items.json"
         write_results({**read_results(target), name: record}, target)
 
@@ -132,6 +142,52 @@ def measure_set(holdout: Holdout, config: Config, entity: str, recommender: Reco
                     }
             rows.append(row)
     return {"entity": entity, "newcomers": len(holdout.cold), "hidden": len(hidden), "by_shared": rows}
+
+
+def measure_growth(holdout: Holdout, entity: str, recommender: Recommender) -> dict[str, Any]:
+    """Return the places of each member's newest item that came in a week, by the number of its items used on day one.
+
+    Members have ten items that the model knows, of which the newest are used.
+    """
+    assert holdout.all_uses is not None
+    assert holdout.cut_off is not None
+    items = holdout.newcomers.items
+    moment = holdout.cut_off + WEEK_US
+    first_seen = holdout.all_uses.first_seen
+    model = recommender.model
+    current = query_cold_users(recommender, holdout, holdout.all_uses, K).current_items
+    assert current is not None
+    assert current.new.history is not None
+    absent = current.new.index[current.new.history.added >= moment]
+    is_known = model.catalogue.items.lookup(items.values) >= 0
+    newest: list[str] = []
+    known: list[list[str]] = []
+    of_members = holdout.newcomers.entities[entity].items
+    for member in range(of_members.n_rows):
+        own = of_members.row(member)
+        own = own[np.argsort(-first_seen[own], kind="stable")]
+        came = own[~is_known[own] & (first_seen[own] < moment)]
+        own = own[is_known[own]]
+        if len(came) and len(own) >= GROWN[-1]:
+            newest.append(items.take(came[:1])[0])
+            known.append(items.take(own[: GROWN[-1]]).to_list())
+    rows = {}
+    for n in GROWN:
+        users = [Signals(interactions=[("stream", "item", item) for item in of_member[:n]]) for of_member in known]
+        signals, of_current = (catalogue.read(users)[0] for catalogue in (model.catalogue, current.catalogue))
+        query = Query(model, signals, K).with_current_items(current, of_current)
+        query = query.without(SparseRows.from_lists([absent] * len(users), len(current.listed)))
+        lists = answer_query(query.ask(moments=np.full(len(users), moment)), "auto").items
+        is_newest = lists == current.catalogue.items.lookup(pl.Series(newest))[:, None]
+        ranks = np.where(is_newest.any(axis=1), is_newest.argmax(axis=1), K)
+        is_first = ranks < 10
+        rows[str(n)] = {
+            "members": len(ranks),
+            "first_ten": round(100 * float(is_first.mean()), 2),
+            "half_width": round(196 * float(is_first.std()) / len(ranks) ** 0.5, 2),
+            "median_rank": int(np.median(ranks)) + 1,
+        }
+    return rows
 
 
 def cluster_error(values: np.ndarray, chosen: np.ndarray) -> float:

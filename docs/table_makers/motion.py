@@ -10,7 +10,7 @@ from table_makers.measured import SETS, estimate, make_table, read_results
 STRATEGIES = ("auto", "latest", "trending", "recent", "popular")
 MIN_USERS = 100
 """Minimum newcomers of a model's age to be shown."""
-MIN_PAIRS = 20
+MIN_PAIRS = 10
 """Minimum uses of hidden items to be shown."""
 TITLES = {**SETS, "series": "simulated series"}
 Figures = dict[tuple[str, str, str], dict[str, Any]]
@@ -56,10 +56,20 @@ def shared_items() -> list[str]:
             if row["items"] == "used" and row["pairs"] >= MIN_PAIRS:
                 cells = [_place(row[kind]) for kind in ("new", "known")]
                 ranks = [f"{row[kind]['median_rank']:,}" for kind in ("new", "known")]
-                lines.append([title, row["shared"], f"{row['pairs']:,}", *cells, *ranks])
+                lines.append([title, str(row["shared"]), f"{row['pairs']:,}", *cells, *ranks])
                 title = ""
     columns = ("dataset", "shared", "uses", "new: first ten", "known: first ten", "new: rank", "known: rank")
     return make_table(columns, lines)
+
+
+def grown_days() -> list[str]:
+    """Return places of members' newest items, new to the model, by the number of their items used on day one."""
+    lines = []
+    for name, record in read_results("new-items").items():
+        for n, row in record.get("grown", {}).items():
+            cells = [TITLES[name], n, f"{row['members']:,}", _place(row), f"{row['median_rank']:,}"]
+            lines.append(cells)
+    return make_table(("dataset", "used on day one", "shows", "first ten", "median rank"), lines)
 
 
 def new_item_gains() -> list[str]:
@@ -72,7 +82,7 @@ def new_item_gains() -> list[str]:
             difference = figures["with"] - figures["without"]
             ends = difference - figures["half_width"], difference + figures["half_width"]
             cells += [f"{figures['without']:.1f}/{figures['with']:.1f}", estimate(difference, ends, "+.1f")]
-        lines.append([TITLES[name], gain["cut_offs"], f"{gain['newcomers']:,}", *cells])
+        lines.append([TITLES[name], str(gain["cut_offs"]), f"{gain['newcomers']:,}", *cells])
     columns = ("dataset", "cut-offs", "newcomers", "at 10: without/with", "gain", "at 50: without/with", "gain")
     return make_table(columns, lines)
 
