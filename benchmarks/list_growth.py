@@ -29,7 +29,6 @@ from result_files import RESULTS, write_results  # noqa: E402
 
 from firstday.data.ids import Ids  # noqa: E402
 from firstday.features.signals import Signals  # noqa: E402
-from firstday.model.calibration import Calibration  # noqa: E402
 from firstday.model.item_content import ItemContent  # noqa: E402
 from firstday.recommend.recommender import Recommender  # noqa: E402
 
@@ -104,7 +103,8 @@ def add_items(recommender: Recommender, n: int) -> Recommender:
         centre=np.append(np.zeros(d), -6).astype(np.float32),
         n_hidden=0,
         cosine=1.0,
-        calibration=Calibration(-2.0, 5.0, 1.0, 0.0, 0),
+        odds=np.array([-2.0, 5, 1, 0, 1, 0, 0]),
+        usual_odds=np.array([-2.0, 5, 1, 0, 1, 0, 0]),
     )
     titles = [f"taste{number % n_segments}" for number in range(n)]
     items = pl.DataFrame({"item_id": [f"new-{number}" for number in range(n)], "title": titles})

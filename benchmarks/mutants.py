@@ -44,6 +44,8 @@ LIST_TESTS = ("tests/recommend/test_lists_by_hand.py", "tests/recommend")
 ITEM_TESTS = ("tests/recommend/test_current_items.py",)
 ITEMS_SERVED = ("tests/serve/test_current_items.py",)
 ARRIVAL_TESTS = ("tests/evaluation/test_arrivals.py",)
+CONTENT_TESTS = ("tests/training/test_item_content.py",)
+NEW_ITEM_TESTS = ("tests/recommend/test_new_items.py",)
 SCORE_TESTS = ("tests/evaluation/test_evaluation_split.py",)
 TARGET_TESTS = ("tests/data/test_target_uses.py",)
 ORDER_TESTS = ("tests/methods/test_order.py",)
@@ -73,6 +75,8 @@ CURRENT = "recommend/new_items/current_items.py"
 CLOCK = "methods/clock.py"
 ARRIVALS = "evaluation/arrivals.py"
 NEW_ITEMS = "recommend/new_items/new_items.py"
+PLACEMENT = "recommend/new_items/placement.py"
+CONTENT = "methods/item_content.py"
 TARGET_USES = "data/splits/target_uses.py"
 
 STORES = (
@@ -237,7 +241,12 @@ LEAKAGE = (
     (ARRIVALS, "is_new = all_uses.first_seen < ends.max()", "is_new = all_uses.first_seen > 0", ARRIVAL_TESTS),
     (NEW_ITEMS, 'np.searchsorted(moments[order], self.times, side="right")', "0 * self.items", ARRIVAL_TESTS),
     (NEW_ITEMS, 'self.times, side="right")', "self.times)", ARRIVAL_TESTS),
-    (NEW_ITEMS, "np.searchsorted(self.all_times, moments)[:, None]", "len(self.all_times)", ARRIVAL_TESTS),
+    (NEW_ITEMS, "self.n_until[np.searchsorted(self.all_times, times)]", "self.n_until[0 * times - 1]", ARRIVAL_TESTS),
+    (CONTENT, "links.keep(~np.isin(links.row_of_entry(), hidden))", "links", CONTENT_TESTS),
+    (CONTENT, "is_wrong = (weights < 0)", "is_wrong = (weights < -np.inf)", CONTENT_TESTS),
+    (PLACEMENT, "query.list_rules.allowed[index] & ", "", NEW_ITEM_TESTS),
+    (PLACEMENT, " & ~query.list_excluded.has(index)", "", NEW_ITEM_TESTS),
+    ("methods/blend.py", "np.where(np.isin(chosen, new.index), np.float32(-np.inf), values)", "values", NEW_ITEM_TESTS),
     ("evaluation/score.py", "first_seen[lists] >= cold.day_end_us[:, None]", "first_seen[lists] < 0", SCORE_TESTS),
     (TARGET_USES, "(moment >= cut_off[user])", "(moment >= moments[0])", TARGET_TESTS),
     (TARGET_USES, "(moment >= histories.day_end_us[user])", "(moment >= registered_us[user])", TARGET_TESTS),

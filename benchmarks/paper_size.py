@@ -28,7 +28,6 @@ from firstday.methods.direct import Ranker
 from firstday.methods.ease import ItemLinks
 from firstday.methods.people import FriendWeights, Neighborhood
 from firstday.methods.segments import SegmentLists
-from firstday.model.calibration import Calibration
 from firstday.model.folder import save_model
 from firstday.model.item_content import ItemContent
 from firstday.model.trained_model import TrainedModel
@@ -134,7 +133,8 @@ def make_model(n_items: int = 50_000, n_segments: int = 1_000, dimensions: int =
                 centre=np.zeros(dimensions + 1, np.float32),
                 n_hidden=n_items // 5,
                 cosine=0.5,
-                calibration=Calibration(-3.0, 4.0, 1.0, 0.0, n_items // 5),
+                odds=np.array([-3.0, 4, 1, 0, 1, 0, 0]),
+                usual_odds=np.array([-3.0, 4, 1, 0, 1, 0, 0]),
             ),
         },
         facts={

@@ -43,7 +43,6 @@ from firstday.methods.ease import Ease, ItemLinks
 from firstday.methods.latest import Latest
 from firstday.methods.people import FriendWeights, Neighborhood
 from firstday.methods.segments import SegmentLists
-from firstday.model.calibration import Calibration
 from firstday.model.item_content import ItemContent
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.recommender import Recommender
@@ -244,6 +243,11 @@ def make_model() -> TrainedModel:
     )
 
 
+ODDS = np.array([-3.0, 4.0, 1.0, 0.0, 1.0, 0.0, 0.0])
+"""Log-odds of use of new items: the intercept, and the weights of likeness, popularity, three other inputs of which
+only the success counts, and the number known."""
+
+
 def make_content(**changes: Any) -> ItemContent:
     """Make what could have been learned: artists, the words "east" and "north" and own vectors stand for a direction.
 
@@ -257,7 +261,8 @@ def make_content(**changes: Any) -> ItemContent:
         centre=np.array([0, 0, TWO_OF_FIVE], np.float32),
         n_hidden=5,
         cosine=1.0,
-        calibration=Calibration(-3.0, 4.0, 1.0, 0.0, 5),
+        odds=ODDS,
+        usual_odds=ODDS,
     )
     return replace(content, **changes)
 

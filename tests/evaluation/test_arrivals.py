@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -16,6 +17,7 @@ from firstday.data.splits.snapshot import find_first_seen
 from firstday.data.splits.split import Cohort, Split
 from firstday.evaluation.arrivals import query_cold_users
 from firstday.evaluation.figures import measure_all_uses
+from firstday.model.calibration import Calibration
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.answers import answer_query
 from firstday.recommend.dataset_query import index_lists
@@ -41,7 +43,8 @@ Use = tuple[str, str, float]
 
 @pytest.fixture(scope="module")
 def model() -> TrainedModel:
-    return make_model().with_learned(content=make_content())
+    calibrated = replace(make_model(), calibrations={"blend": Calibration(0.0, 1.0, 0.0, 0.0, 100)})
+    return calibrated.with_learned(content=make_content())
 
 
 def day(number: float) -> datetime:
@@ -83,9 +86,11 @@ def ask(model: TrainedModel, holdout: Holdout) -> Query:
     return query_cold_users(Recommender(model), holdout, holdout.all_uses, 8)
 
 
-def list_newcomers(model: TrainedModel, dataset: Dataset) -> tuple[Query, Answer, list[list[str]]]:
+def list_newcomers(
+    model: TrainedModel, dataset: Dataset, strategy: str = "segment"
+) -> tuple[Query, Answer, list[list[str]]]:
     query = ask(model, make_holdout(dataset))
-    answer = answer_query(query, "segment")
+    answer = answer_query(query, strategy)
     ids = (query.current_items or model).catalogue.items
     return query, answer, [ids.take(row[row >= 0]).to_list() for row in answer.items]
 
@@ -104,22 +109,25 @@ def test_what_was_used_by_the_end_of_day_one_counts(model: TrainedModel) -> None
     assert used.index("n1") == 0
 
 
-def test_what_happens_after_day_one_changes_no_byte(model: TrainedModel) -> None:
+@pytest.mark.parametrize("strategy", ["segment", "blend"])
+def test_what_happens_after_day_one_changes_no_byte(model: TrainedModel, strategy: str) -> None:
     """Neither the lists, nor what is said of new items and predicted of their use."""
-    one, other = (list_newcomers(model, make_dataset(model, uses)) for uses in (BY_NOW, BY_NOW + AFTERWARDS))
+    logs = BY_NOW, BY_NOW + AFTERWARDS
+    one, other = (list_newcomers(model, make_dataset(model, uses), strategy) for uses in logs)
     for name, array in vars(one[1]).items():
         np.testing.assert_array_equal(array, getattr(other[1], name))
     new, changed = one[0].new_items, other[0].new_items
     assert new is not None
     assert changed is not None
     assert new.items.equals(changed.items)
-    users = np.eye(2, dtype=np.float32)
-    moments = one[0].moments
     is_there = new.items["item_id"].to_numpy() == np.array([["n1"], ["n1"]])
-    np.testing.assert_array_equal(new.chances(users, moments)[is_there], changed.chances(users, moments)[is_there])
+    for measured, other_measured in zip(
+        new.measure_past(one[0].moments), changed.measure_past(other[0].moments), strict=True
+    ):
+        np.testing.assert_array_equal(measured[is_there], other_measured[is_there])
 
 
-@pytest.mark.parametrize("strategy", ["segment", "latest", "explore"])
+@pytest.mark.parametrize("strategy", ["segment", "blend", "latest", "explore"])
 def test_items_that_come_after_day_one_change_no_list(model: TrainedModel, strategy: str) -> None:
     many = {f"later{number}": 4 for number in range(30)}
     queries = [ask(model, make_holdout(make_dataset(model, BY_NOW, added))) for added in ({"n1": 1}, {"n1": 1, **many})]
@@ -162,7 +170,8 @@ def test_without_content_lists_are_those_of_the_model(model: TrainedModel) -> No
 
 def test_uses_are_counted_as_of_each_moment() -> None:
     """Item 0 is used at 3 and 5, item 1, which came at 4, at 6; something else at 1 and 4."""
-    history = UseHistory(np.array([0, 0, 1]), np.array([3, 5, 6]), np.array([1, 3, 4, 5, 6]), np.array([2, 4]))
+    uses = np.array([0, 0, 1]), np.array([3, 5, 6]), np.ones(3)
+    history = UseHistory(*uses, np.array([1, 3, 4, 5, 6]), np.arange(6), np.array([2, 4]))
     n_used, n_all = history.count(np.array([6, 3, 7, 4]))
     assert n_used.tolist() == [[2, 0], [0, 0], [2, 1], [1, 0]]
     assert n_all.tolist() == [[3, 2], [0, 0], [4, 3], [1, 0]]

@@ -5,9 +5,20 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from firstday.methods.item_content import choose_terms, fit_content
-from firstday.model.item_content import ItemContent, find_terms, index_terms, scale_vectors
+from firstday.model.item_content import (
+    ItemContent,
+    expect_use,
+    find_terms,
+    index_terms,
+    scale_vectors,
+    stack_inputs,
+    weigh_inputs,
+)
+from firstday.sparse import SparseRows
 from tests.tiny import EAST, NORTH, NOWHERE, make_content
 
 N_TASTES = 3
@@ -84,13 +95,25 @@ def test_nothing_is_learned_without_terms_or_from_few_items() -> None:
 
 
 def test_use_depends_on_likeness_and_popularity() -> None:
-    users = np.array([EAST, NORTH, NOWHERE])
-    chances = make_content().chances(users, np.array([EAST]), np.array([-1.0]))
-    np.testing.assert_allclose(chances[:, 0], 1 / (1 + np.exp([0.0, 4.0, 4.0])), rtol=1e-6)
+    chances = make_content().chances(np.array([EAST, NORTH, NOWHERE]) @ EAST, np.array(-1.0))
+    np.testing.assert_allclose(chances, 1 / (1 + np.exp([0.0, 4.0, 4.0])), rtol=1e-6)
 
 
-def test_items_are_fresh_in_their_first_days_and_if_their_age_is_unknown() -> None:
-    content = make_content(freshness=0.5, fresh_from="2026-01-31T00:00:00Z")
-    added_at = pl.Series(["2026-01-30T23:59:59Z", "2026-01-31T00:00:00Z", None])
-    assert content.find_freshness(added_at, 3).tolist() == [1, 0.5, 0.5]
-    assert content.find_freshness(None, 2).tolist() == [0.5, 0.5]
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_log_odds_do_not_fall_if_one_more_item_shares_an_entity(data: st.DataObject) -> None:
+    """Whatever the day's items, their members, the rates and the weights, as `fit_odds` bounds them."""
+    n_items, n_members = 6, 3
+    one = st.floats(0, 1, width=32)
+    links = [data.draw(st.sets(st.integers(0, n_members - 1))) for _ in range(n_items + 1)]
+    members = SparseRows.from_lists([sorted(of_item) for of_item in links], n_members)
+    day = data.draw(st.sets(st.integers(0, n_items - 1), max_size=n_items - 1))
+    more = data.draw(st.sampled_from(sorted(set(range(n_items)) - day)))
+    rates = {"show": np.array(data.draw(st.lists(one, min_size=n_members, max_size=n_members)), np.float32)}
+    odds = np.array(data.draw(st.lists(st.floats(0, 5), min_size=7, max_size=7)))
+    liked = SparseRows.from_lists([sorted(day), sorted({*day, more})], n_items + 1)
+    continued = expect_use(liked, {"show": members}, {"show": members.take(np.array([n_items]))}, rates)
+    before, after = weigh_inputs(stack_inputs(np.array(0.5), np.array(-3.0), continued), odds)
+    assert after >= before
+    if odds[3] > 0.01 and any(rates["show"][member] > 0.01 for member in links[more] & links[n_items]):
+        assert after > before

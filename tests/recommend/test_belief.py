@@ -11,7 +11,7 @@ from firstday.embed.embeddings import PASSED_OVER, FoldIn
 from firstday.features.signals import Signals
 from firstday.features.wire_types import Impression
 from firstday.methods.blend import score_blend
-from firstday.methods.candidates import HALFWAY, _score_evidence, _share_by_belief
+from firstday.methods.candidates import HALFWAY, _share_by_belief, score_evidence
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend import belief as rules
 from firstday.recommend.answers import answer_query
@@ -117,7 +117,9 @@ def test_blend_adds_what_evidence_tells(model: TrainedModel) -> None:
     weight = 4 / (4 + HALFWAY) / (ITEM_VECTORS @ vector).std()
     expected = np.log(_share_by_belief(query, rows)[0] + 1e-6) + weight * scores
     shares = _share_by_belief(query, rows)
-    np.testing.assert_allclose(_score_evidence(query, rows, np.arange(6)[None], shares)[0], expected, rtol=1e-4)
+    np.testing.assert_allclose(
+        score_evidence(query, rows, ITEM_VECTORS, np.arange(6)[None], shares)[0], expected, rtol=1e-4
+    )
     answer = answer_query(query, "blend")
     assert answer.routes.tolist() == ["blend", "blend"]
     plain = replace(query, signals=replace(query.signals, passed_over=None))

@@ -100,13 +100,6 @@ def test_what_was_shown_and_not_used_since_falls(model: TrainedModel) -> None:
     assert place(1, 9) == ["n1", "i1", "i3", "i2"]
 
 
-def test_items_after_their_first_days_are_not_fresh(model: TrainedModel) -> None:
-    content = make_content(freshness=0.1, fresh_from="2026-01-31T00:00:00Z")
-    fresh = model.with_learned(content=content)
-    for day, is_listed in (("2026-01-30", True), ("2026-02-01", False)):
-        assert ("n1" in ids(add(fresh, {**NEW, "added_at": f"{day}T12:00:00Z"}).recommend(EAST_USER))) == is_listed
-
-
 def test_an_own_vector_says_what_an_item_is_like(model: TrainedModel) -> None:
     recommender = add(model, {"item_id": "n1", "vector": [2.0, 0.0]}, {"item_id": "n2"})
     assert ids(recommender.recommend(EAST_USER)) == ["i1", "i3", "n1", "i2"]
@@ -122,6 +115,76 @@ def test_users_of_whom_nothing_is_known_are_average(model: TrainedModel) -> None
     assert ids(add(model, NEW).recommend({})) == ["i1", "i3", "i2", "i4"]  # .6, .6, .4 and .4, and .019
     popular = make_content(centre=np.array([0, 0, 3], np.float32))  # .5
     assert ids(add(model.with_learned(content=popular), NEW).recommend({})) == ["i1", "i3", "n1", "i2"]
+
+
+def calibrate_blend(model: TrainedModel, slope: float = 1.0) -> TrainedModel:
+    """Return the model with log-odds of use by `blend` that are a multiple of its scores."""
+    return replace(model, calibrations={"blend": Calibration(0.0, slope, 0.0, 0.0, 100)})
+
+
+def recommend_blend(recommender: Recommender, k: int = 6, **rules: Any) -> fd.Recommendation:
+    return recommender.recommend(EAST_USER, k, "blend", rules=rules)
+
+
+@pytest.mark.parametrize("slope", [0.2, 1.0, 5.0])
+def test_blend_ranks_new_items_with_the_others_by_probability(model: TrainedModel, slope: float) -> None:
+    """Whoever is of the east uses n1 with .521, whatever the other scores mean."""
+    answer = recommend_blend(add(calibrate_blend(model, slope), NEW))
+    of_items = {item.item_id: item.score for item in answer}
+    assert of_items["n1"] == pytest.approx(1 / (1 + np.exp(3 - 4 - np.log(2 / 5))), rel=1e-4)
+    assert answer.route == "blend"
+    assert answer.score_scale == "probability of use"
+    ranked = [item.score for item in answer.items[: answer.n_ranked]]
+    assert ranked == sorted(ranked, reverse=True)
+    without = recommend_blend(Recommender(calibrate_blend(model, slope)))
+    assert [item for item in ids(answer) if item != "n1"][:5] == ids(without)[:5]
+
+
+def test_rules_exclusions_and_pages_hold_for_new_items_in_blend(model: TrainedModel) -> None:
+    items = [{**NEW, "item_id": f"n{number}", "year": 2026.0 - number} for number in range(3)]
+    recommender = add(calibrate_blend(model), *items)
+    listed = ids(recommend_blend(recommender, 9))
+    assert {"n0", "n1", "n2"} < {*listed}
+    assert [ids(recommend_blend(recommender, k)) for k in range(1, 9)] == [listed[:k] for k in range(1, 9)]
+    assert ids(recommend_blend(recommender, 3, after=2)) == listed[2:5]
+    assert ids(recommend_blend(recommender, filter="year >= 2025")) == ["n0", "n1"]
+    assert "n1" not in ids(recommend_blend(recommender, 9, deny=["n1"]))
+    assert ids(recommend_blend(recommender, pin={1: "n2"}))[0] == "n2"
+    assert ids(recommend_blend(recommender, boost={"year == 2024": 100}))[0] == "n2"
+    assert sum(item in ids(recommend_blend(recommender, cap={"artist": 1})) for item in ("n0", "n1", "n2")) <= 1
+    for did in ({"interactions": [("stream", "item", "n1")]}, {"shown": ["n1"]}):
+        assert "n1" not in ids(recommender.recommend({**EAST_USER, **did}, 9, "blend"))
+
+
+def test_an_item_of_the_model_that_is_new_is_listed_once_in_blend(model: TrainedModel) -> None:
+    recommender = add(calibrate_blend(model), {"item_id": "i6", "artist_id": ["a1"]})
+    listed = ids(recommend_blend(recommender, 6, deny=["i2"]))
+    assert sorted(listed) == ["i1", "i3", "i4", "i5", "i6"]
+    assert listed.index("i6") < 4
+
+
+def test_new_items_of_a_followed_artist_rise_with_each_item_used_and_fall_with_age(model: TrainedModel) -> None:
+    content = make_content(odds=np.array([5.0, 0, 1, 0.5, 1, -0.5, 0]), rates={"artist": np.array([0.3, 0.1])})
+    old = {**NEW, "item_id": "old", "added_at": "2020-01-01T00:00:00Z"}
+    recommender = add(calibrate_blend(model.with_learned(content=content)), NEW, old)
+    scores = []
+    for known in ([], ["i1"], ["i1", "i2"]):
+        user = {"country": "DE", "interactions": [("stream", "item", item) for item in known]}
+        listed = {item.item_id: item.score for item in recommender.recommend(user, 6, "blend")}
+        assert listed["n1"] > listed["old"]
+        scores.append(listed["n1"])
+    assert scores[0] < scores[1] < scores[2]
+
+
+@pytest.mark.parametrize(("intercept", "is_first"), [(30.0, True), (-30.0, False)])
+def test_new_items_are_ranked_with_the_others_if_some_were_passed_over(
+    model: TrainedModel, intercept: float, is_first: bool
+) -> None:
+    content = make_content(odds=np.array([intercept, 4, 1, 0, 1, 0, 0]))
+    recommender = add(calibrate_blend(model.with_learned(content=content)), NEW)
+    listed = recommender.recommend({**EAST_USER, "shown": ["i4"]}, 6, "blend")
+    assert listed.score_scale != "probability of use"
+    assert (ids(listed)[0] == "n1") == is_first
 
 
 @pytest.mark.parametrize("strategy", ["segment", "blend", "explore"])

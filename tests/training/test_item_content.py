@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 
 from firstday.data.first_uses import FirstUses
 from firstday.features.signals import Signals
-from firstday.methods.item_content import calibrate_content, measure_freshness
-from firstday.recommend.fold import Fold
+from firstday.methods.item_content import (
+    RATE_PAIRS,
+    describe_past,
+    fit_odds,
+    learn_odds,
+    measure_freshness,
+    measure_rates,
+)
+from firstday.model.item_content import N_INPUTS
+from firstday.model.trained_model import TrainedModel
+from firstday.recommend.fold import Fold, TrainingRun
 from firstday.recommend.query import Query
-from firstday.sparse import SparseRows
+from firstday.sparse import SparseRows, union_rows
 from firstday.tables.schema import DAY_US
-from tests.tiny import EAST, N_ITEMS, NORTH, make_content, make_model
+from tests.tiny import EAST, N_ITEMS, NORTH, USES, make_content, make_model
 
 N_DAYS = 50
 N_NEW = 3_000
@@ -27,14 +39,66 @@ def test_freshness_is_the_use_of_new_items_relative_to_all(first: int, expected:
     assert measure_freshness(FirstUses(counts, N_DAYS * DAY_US)) == pytest.approx(expected, rel=0.05)
 
 
+HIDDEN = np.array([0, 3]), np.column_stack([[EAST, NORTH], [-1.0, -1.0]]).astype(np.float32)
+
+
+def make_run(model: TrainedModel, truth: list[list[int]], **signals: Any) -> tuple[Fold, TrainingRun]:
+    """Return newcomers of the east and of the north, as many as have a truth, and a run without times."""
+    countries = ("FR", "DE")
+    half = len(truth) // 2
+    batch, _ = model.read_signals([Signals(country=countries[row // half], **signals) for row in range(2 * half)])
+    fold = Fold(Query(model, batch, 4), SparseRows.from_lists(truth, N_ITEMS))
+    nothing: Any = None
+    run = TrainingRun(folds=[fold], model=model, dataset=nothing, split=nothing, uses=USES, first_uses=None)
+    return fold, run
+
+
 def test_likeness_matters_as_much_as_it_did_for_hidden_items() -> None:
     """Newcomers of the east use the hidden item of the east, those of the north the other one."""
+    fold, run = make_run(make_model(), [[0]] * 36 + [[3]] * 40 + [[0]] * 4)
+    learned = learn_odds([fold], [HIDDEN], run)
+    assert learned is not None
+    for odds in learned:
+        content = make_content(usual_odds=odds)
+        chances = content.chances(np.array([EAST]) @ HIDDEN[1][:, :-1].T, HIDDEN[1][:, -1])
+        np.testing.assert_allclose(chances, [[0.9, 0.1]], atol=0.02)
+    assert learn_odds([fold], [(HIDDEN[0][:0], HIDDEN[1][:0])], run) is None
+
+
+def test_weights_that_would_be_negative_are_left_out() -> None:
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(20_000, N_INPUTS))
+    weights = np.array([1.0, 0.5, -1.0, 2.0, -1.5, 0.0])
+    is_used = rng.random(len(inputs)) < 1 / (1 + np.exp(2 - inputs @ weights))
+    odds = fit_odds(inputs, is_used)
+    assert odds[3] == 0  # continuation
+    assert odds[5] < -1  # age
+    assert (odds[[1, 2, 4]] > 0).all()
+
+
+@pytest.mark.parametrize("hidden", [[], [1]])
+def test_rates_are_shares_of_the_other_items_without_uses_of_hidden_ones(hidden: list[int]) -> None:
+    """Of three users of i1 or i2, both of a1, two use both; of i4 and i5, two users, one both."""
     model = make_model()
-    batch, _ = model.read_signals([Signals(country=country) for country in ("FR", "DE") for _ in range(40)])
-    hidden = np.array([0, 3]), np.column_stack([[EAST, NORTH], [-1.0, -1.0]]).astype(np.float32)
-    parted = [[0]] * 36 + [[3]] * 40 + [[0]] * 4
-    found = calibrate_content([Fold(Query(model, batch, 4), SparseRows.from_lists(parted, N_ITEMS))], [hidden])
-    assert found is not None
-    content = make_content(calibration=found)
-    chances = content.chances(np.array([EAST]), hidden[1][:, :-1], hidden[1][:, -1])
-    np.testing.assert_allclose(chances, [[0.9, 0.1]], atol=0.02)
+    (rates,) = measure_rates(model, np.array(hidden, np.int64)).values()
+    pairs, possible = (np.array([4, 2]), np.array([5, 3])) if not hidden else (np.array([0, 2]), np.array([0, 3]))
+    usual = pairs.sum() / possible.sum()
+    np.testing.assert_allclose(rates, (pairs + RATE_PAIRS * usual) / (possible + RATE_PAIRS), rtol=1e-6)
+    assert model.warm is not None
+    doubled = union_rows([USES, SparseRows.from_lists([[], [], [1], [1], [1]], N_ITEMS)]).ones()
+    others = replace(model, warm=replace(model.warm, uses=doubled))
+    (changed,) = measure_rates(others, np.array(hidden, np.int64)).values()
+    assert (changed == rates).all() == bool(hidden)
+
+
+def test_success_and_age_are_as_of_the_end_of_day_one() -> None:
+    """Item 0 is used on the first and on the third day, item 1 on the last; later uses count for nobody before."""
+    end = 4 * DAY_US
+    uses = [(3, 0, 1), (1, 0, 2), (0, 1, 4)]  # day from the end, item, users
+    days, items, users = np.array(uses).T
+    first_uses = FirstUses(SparseRows.from_pairs(days, items, users, 4, 2), end)
+    past = describe_past(first_uses, np.array([1, 0]), np.array([3 * DAY_US, 0]))
+    n_used, n_all = past.count(DAY_US * np.array([1, 3, 4]))
+    assert n_used.tolist() == [[0, 1], [0, 3], [4, 3]]
+    assert n_all.tolist() == [[0, 1], [0, 3], [4, 7]]
+    assert past.count_days(DAY_US * np.array([1, 4])).tolist() == [[-2, 1], [1, 4]]

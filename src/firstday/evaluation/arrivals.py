@@ -86,4 +86,5 @@ def collect_history(dataset: Dataset, arrivals: np.ndarray, came_us: np.ndarray,
     times = first["timestamp"].to_numpy()
     rows = renumber(arrivals, len(dataset.items))[first["target_ix"].to_numpy()]
     is_of_arrival = rows >= 0
-    return UseHistory(rows[is_of_arrival], times[is_of_arrival], np.sort(times), came_us)
+    of_arrivals = rows[is_of_arrival], times[is_of_arrival], np.ones(is_of_arrival.sum())
+    return UseHistory(*of_arrivals, np.sort(times), np.arange(len(times) + 1), came_us)

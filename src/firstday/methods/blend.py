@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from firstday.display import readable
-from firstday.methods.candidates import batches, find_candidates
+from firstday.methods.candidates import batches, find_candidates, score_evidence
 from firstday.methods.clock import clock_terms
 from firstday.methods.precision import MEASURED_LENGTHS, NORMAL_95, mean_and_error, measure_lengths
 from firstday.model.order import Order
@@ -21,6 +21,7 @@ from firstday.model.trained_model import KNOWLEDGE, TrainedModel
 from firstday.ranking import NO_ITEM, greatest, top_k
 from firstday.recommend.component import LEAST_SHARE, Part, Scores, Shares
 from firstday.recommend.fold import Fold, TrainingRun, head
+from firstday.recommend.new_items.placement import find_new_candidates
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.registry import find_strategy
 from firstday.recommend.spec import PROBABILITY, Choice, SignalKind, StrategySpec, near_taste
@@ -77,15 +78,39 @@ def share_of_knots(n_known: np.ndarray) -> np.ndarray:
 
 def recommend_blend(query: Query) -> Answer:
     """Rank items by a weighted sum of components; needs a signal, a profile value or an item passed over."""
-    answered = (query.has_features | (query.passed_over.lengths() > 0)) & (query.item_rules.n_allowed > 0)
+    answered = (query.has_features | (query.passed_over.lengths() > 0)) & (query.list_rules.n_allowed > 0)
     items = np.full((query.n_users, query.k), NO_ITEM, dtype=np.int32)
     scores = np.zeros((query.n_users, query.k), dtype=np.float32)
     levels = np.zeros(query.n_users, dtype=np.float32)
     for rows in batches(np.flatnonzero(answered)):
         chosen, values, levels[rows] = score_blend(query, rows)
+        if query.new_items is not None and is_calibrated(query.model):
+            chosen, values = add_new_items(query, rows, chosen, values, levels[rows])
         best, scores[rows] = top_k(values, query.k)
         items[rows] = np.where(best >= 0, np.take_along_axis(chosen, np.maximum(best, 0), axis=1), NO_ITEM)
     return Answer.from_lists(answered, "blend", items, scores, levels)
+
+
+def is_calibrated(model: TrainedModel) -> bool:
+    """Return whether scores are calibrated, so that new items can be ranked with the others."""
+    return BLEND.name in model.calibrations
+
+
+def add_new_items(
+    query: Query, rows: np.ndarray, chosen: np.ndarray, values: np.ndarray, levels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Add new items to candidates, with the scores that have their probabilities.
+
+    Candidates and scores are as in `score_blend`; those of new items that the model knows are replaced.
+    """
+    new = query.new_items
+    assert new is not None
+    found, log_odds = find_new_candidates(query, new, rows)
+    scores = query.model.calibrations[BLEND.name].find_scores(log_odds, levels, query.n_known[rows])
+    shown = np.flatnonzero(query.passed_over.take(rows).lengths())
+    scores[shown] += score_evidence(query, rows[shown], new.vectors, found[shown], np.exp(new.log_use)[found[shown]])
+    values = np.where(np.isin(chosen, new.index), np.float32(-np.inf), values)
+    return np.append(chosen, new.index[found], axis=1), np.append(values, scores, axis=1)
 
 
 def score_blend(query: Query, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -332,4 +357,5 @@ BLEND = StrategySpec(
     always_trained=True,
     reads=find_read,
     scale=PROBABILITY,
+    places_new=is_calibrated,
 )

@@ -47,15 +47,20 @@ def calibrate(folds: Sequence[Fold], first_uses: FirstUses | None) -> dict[str, 
     calibrations = {}
     for name in strategies_of(folds[0].model):
         if find_strategy(name).scale == PROBABILITY:
-            inputs, is_used, n_users = collect_listed(folds, name)
+            inputs, is_used, n_users = collect_listed(folds, name, first_uses)
             fitted = fit_calibration(inputs, is_used, n_users, drift) if n_users >= MIN_CALIBRATION_USERS else None
             if fitted is not None:
                 calibrations[name] = fitted
     return calibrations
 
 
-def collect_listed(folds: Sequence[Fold], name: str) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return the inputs and targets of `fit_calibration` for a strategy's lists, and the number of users it answers."""
+def collect_listed(
+    folds: Sequence[Fold], name: str, first_uses: FirstUses | None
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return the inputs and targets of `fit_calibration` for a strategy's lists, and the number of users it answers.
+
+    Items that a model of the time would not have known are left out.
+    """
     n_users = 0
     inputs = []
     is_used = []
@@ -64,7 +69,9 @@ def collect_listed(folds: Sequence[Fold], name: str) -> tuple[np.ndarray, np.nda
         users = np.flatnonzero(answer.routes == name)
         n_users += len(users)
         items = answer.items[users]
-        rows, positions = np.nonzero(items >= 0)
+        n_users_then = count_users_then(fold, first_uses)
+        is_known = (n_users_then > 0) | ~n_users_then.any()
+        rows, positions = np.nonzero((items >= 0) & is_known[items])
         is_used.append(fold.truth.take(users).has(items)[rows, positions])
         users = users[rows]
         levels = answer.levels[users] if answer.levels.size else np.zeros(len(users))
@@ -103,6 +110,17 @@ def take_newest(folds: Sequence[Fold]) -> list[Fold]:
     return [fold.take(np.flatnonzero(fold.day_end_us >= ends[-n_newest:][0])) for fold in folds]
 
 
+def count_users_then(fold: Fold, first_uses: FirstUses | None) -> np.ndarray:
+    """Return the number of users of each item by the moment of a fold, shape (n_items,).
+
+    All are 0 without times, and if the log had just begun.
+    """
+    n_users = np.zeros(fold.model.n_items)
+    if first_uses is not None and fold.moment_us is not None:
+        n_users = first_uses.until(fold.moment_us).n_users
+    return n_users * (n_users.sum() >= MIN_USES)
+
+
 def measure_drift(folds: Sequence[Fold], first_uses: FirstUses | None) -> float:
     """Return the drift in log-odds, 0 without times.
 
@@ -112,10 +130,8 @@ def measure_drift(folds: Sequence[Fold], first_uses: FirstUses | None) -> float:
     """
     hits_then = hits_now = DRIFT_SMOOTHING
     for fold in folds:
-        if first_uses is None or fold.moment_us is None:
-            continue
-        n_users = first_uses.until(fold.moment_us).n_users
-        if n_users.sum() >= MIN_USES:
+        n_users = count_users_then(fold, first_uses)
+        if n_users.any():
             factors = 1 if clock_terms(fold.model) is None else fold.model.derive(clock_factors)
             hits_then += _count_hits(fold, n_users * factors)
             hits_now += _count_hits(fold, fold.model.popularity * factors)

@@ -79,7 +79,7 @@ def find_candidates(
         if not ranks_all:
             chosen[group] = _choose_believed(query, believed, parts, group, excluded.take(group))
         of_chosen = np.take_along_axis(believed, chosen[group], axis=1)
-        evidence[group] = _score_evidence(query, rows[group], chosen[group], of_chosen)
+        evidence[group] = score_evidence(query, rows[group], query.model.scoring_vectors, chosen[group], of_chosen)
     offsets = np.where(excluded.has(chosen), np.float32(-np.inf), evidence)
     return parts, chosen, offsets
 
@@ -269,11 +269,13 @@ def _share_by_belief(query: Query, rows: np.ndarray) -> np.ndarray:
     return (shares + np.float32(SMOOTHING) * model.popularity) / np.float32(1 + SMOOTHING)
 
 
-def _score_evidence(query: Query, rows: np.ndarray, chosen: np.ndarray, shares: np.ndarray) -> np.ndarray:
+def score_evidence(
+    query: Query, rows: np.ndarray, table: np.ndarray, chosen: np.ndarray, shares: np.ndarray
+) -> np.ndarray:
     """Return the evidence term, float32, shape (n_rows, n_chosen).
 
-    `rows` are users with items passed over; `chosen` are their candidates, and `shares` the `_share_by_belief` of
-    these, both of shape (n_rows, n_chosen).
+    `rows` are users with items passed over; `chosen` are their candidates, as rows of a `table` of vectors, and
+    `shares` the `_share_by_belief` of these, both of shape (n_rows, n_chosen).
     """
     model = query.model
     liked = query.liked.take(rows)
@@ -282,7 +284,7 @@ def _score_evidence(query: Query, rows: np.ndarray, chosen: np.ndarray, shares: 
     vectors = model.fold_in.solve(liked, passed_over)
     variance = ((vectors @ model.vector_covariance) * vectors).sum(axis=1)
     weights = n_evidence / (n_evidence + HALFWAY) / np.sqrt(np.maximum(variance, 1e-18))
-    scores = multiply_rows(model.scoring_vectors, chosen, vectors * weights[:, None].astype(np.float32))
+    scores = multiply_rows(table, chosen, vectors * weights[:, None].astype(np.float32))
     if model.warm is not None:
         scores += np.log(shares + np.float32(LEAST_SHARE))
     return scores

@@ -173,5 +173,5 @@ EXPLORE = StrategySpec(
     "passed over.",
     reads=("liked", "shown"),
     scale="share of the segment drawn",
-    places_new=True,
+    places_new=lambda _model: True,
 )

@@ -1,10 +1,9 @@
-"""What is learned about new items: content by hiding items of each fold, and use by age from the log's first uses."""
+"""What is learned about new items by hiding items of each fold: their content, and who uses them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -12,13 +11,23 @@ import polars as pl
 from firstday.data.dataset import Dataset
 from firstday.data.first_uses import FirstUses
 from firstday.data.ids import Ids
-from firstday.methods.calibrate import fit_calibration
-from firstday.model.calibration import Calibration
-from firstday.model.item_content import ItemContent, find_terms, index_terms, scale_vectors
+from firstday.model.item_content import (
+    N_INPUTS,
+    ItemContent,
+    expect_use,
+    find_terms,
+    index_terms,
+    scale_vectors,
+    stack_inputs,
+)
+from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
 from firstday.recommend.fold import Fold, TrainingRun, head
+from firstday.recommend.new_items.new_items import UseHistory
+from firstday.recommend.new_items.placement import known_vectors
 from firstday.recommend.spec import Choice, SharedValueSpec
 from firstday.sparse import SparseRows
+from firstday.tables.schema import DAY_US
 
 MAX_TERMS = 2**17
 """Maximum number of terms to learn from; the most frequent ones are kept."""
@@ -30,15 +39,22 @@ MAX_HIDDEN = 1_000
 """Maximum number of items to hide; at most a fifth are."""
 PENALTIES = (1.0, 10.0, 100.0)
 """Penalties of the projection of own vectors to choose from."""
-NO_CALIBRATION = Calibration(0.0, 1.0, 1.0, 0.0, 0)
+NO_ODDS = np.zeros(1 + N_INPUTS)
 MAX_USERS = 1_000
 """Maximum number of validation users to learn from."""
+NOTHING = np.zeros(0, np.int64)
+N_USUAL, N_POSITIVE = 3, 4
+"""Numbers of the first inputs of log-odds that do not depend on times, and whose weights must not be negative."""
+MIN_USES = 100
+"""Minimum number of uses of hidden items that came by the end of day one."""
 FRESH_DAYS = 30
 """Number of days for which an item counts as new."""
 BURN_IN = 0.2
 """Share of the log at its beginning in which every item looks new."""
 SMOOTHING = 1_000.0
 """Number of days of an item, used like all items, that are added to those observed."""
+RATE_PAIRS = 20.0
+"""Pseudo-pairs of items at the mean rate, added to those of each member of an entity."""
 
 
 def learn_content(run: TrainingRun) -> Choice:
@@ -52,16 +68,11 @@ def learn_content(run: TrainingRun) -> Choice:
     learned = [fitted for fitted in fits if fitted is not None]
     if not run.folds or len(learned) < len(models):
         return None, {}
-    calibration = calibrate_content(head(run.folds, MAX_USERS), [hidden for _, *hidden in learned[1:]])
-    if calibration is None:
+    odds = learn_odds(head(run.folds, MAX_USERS), [hidden for _, *hidden in learned[1:]], run)
+    if odds is None:
         return None, {}
-    content = replace(learned[0][0], calibration=calibration)
-    if run.first_uses is not None:
-        fresh_from = datetime.fromtimestamp(run.first_uses.end_us // 1_000_000, UTC) - timedelta(FRESH_DAYS)
-        content = replace(
-            content, freshness=measure_freshness(run.first_uses), fresh_from=f"{fresh_from:%Y-%m-%dT%H:%M:%SZ}"
-        )
-    return content, {}
+    rates = measure_rates(run.model, NOTHING)
+    return replace(learned[0][0], odds=odds[0], usual_odds=odds[1], rates=rates), {}
 
 
 def collect_terms(dataset: Dataset) -> tuple[Ids, SparseRows, np.ndarray]:
@@ -77,22 +88,97 @@ def collect_terms(dataset: Dataset) -> tuple[Ids, SparseRows, np.ndarray]:
     return terms, index_terms(found, terms, n_items), own_vectors
 
 
-def calibrate_content(folds: Sequence[Fold], hidden: Sequence[Sequence[np.ndarray]]) -> Calibration | None:
-    """Fit the log-odds with which validation users use the hidden items; None if predictions are of no use.
+def learn_odds(
+    folds: Sequence[Fold], hidden: Sequence[Sequence[np.ndarray]], run: TrainingRun
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Learn `ItemContent.odds` and `ItemContent.usual_odds` from hidden items; None if all are used, or none.
 
-    `hidden` has items, and what was predicted of them, for each fold; see `fit_content`.
+    `hidden` has items, and what was predicted of them, for each fold; see `fit_content`. The former need `MIN_USES` of
+    items that came by the end of day one; otherwise they are the latter.
     """
-    inputs = []
-    is_used = []
-    n_users = 0
-    for fold, (items, predicted) in zip(folds, hidden, strict=True):
-        known = np.flatnonzero(fold.query.has_features)
-        n_users += len(known)
-        likeness = fold.query.predicted[known] @ predicted[:, :-1].T
-        columns = np.broadcast_arrays(likeness, predicted[:, -1], 0.0)
-        inputs.append(np.stack(columns, axis=-1).reshape(-1, 3))
-        is_used.append(fold.truth.take(known).has(np.tile(items, (len(known), 1))).ravel())
-    return fit_calibration(np.concatenate(inputs), np.concatenate(is_used), n_users)
+    samples = [
+        collect_uses(fold, items, predicted, run) for fold, (items, predicted) in zip(folds, hidden, strict=True)
+    ]
+    inputs, is_used, is_there = map(np.concatenate, zip(*samples, strict=True))
+    if is_used.all() or not is_used.any():
+        return None
+    usual = np.append(fit_odds(inputs[:, :N_USUAL], is_used), [1, 0, 0])
+    if run.first_uses is not None:
+        usual[0] += np.log(measure_freshness(run.first_uses))
+    has_times = (is_used & is_there).sum() >= MIN_USES
+    return fit_odds(inputs[is_there], is_used[is_there]) if has_times else usual, usual
+
+
+def collect_uses(
+    fold: Fold, items: np.ndarray, predicted: np.ndarray, run: TrainingRun
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the inputs of log-odds for validation users and the hidden items that their lists may have.
+
+    Also returns whether the user went on to use the item, and whether the log tells that it came by the end of day one.
+    """
+    query = fold.query
+    log_use = predicted[:, -1]
+    links = fold.model.members_of_items
+    of_hidden = {entity: of_items.take(items) for entity, of_items in links.items()}
+    continued = expect_use(query.liked, links, of_hidden, measure_rates(fold.model, items))
+    likeness = known_vectors(query) @ predicted[:, :-1].T
+    lists = np.tile(items, (query.n_users, 1))
+    success = np.ones(lists.shape)
+    days = np.full(lists.shape, -1)
+    if run.first_uses is not None and fold.day_end_us is not None:
+        history = describe_past(run.first_uses, items, run.came_us[items])
+        days = history.count_days(fold.day_end_us)
+        success = history.measure_success(fold.day_end_us, np.exp(log_use) / fold.model.popularity.sum())
+    inputs = stack_inputs(likeness, log_use, continued, success, days, query.n_known[:, None])
+    is_open = ~query.excluded.has(lists)
+    return inputs[is_open], fold.truth.has(lists)[is_open], days[is_open] >= 0
+
+
+def describe_past(first_uses: FirstUses, items: np.ndarray, came_us: np.ndarray) -> UseHistory:
+    """Return what was used when of some items, by day."""
+    counts = first_uses.counts.transposed
+    day_ends = first_uses.end_us - 1 - DAY_US * np.arange(counts.n_columns)
+    n_until = np.append(0, counts.column_sums()[::-1].cumsum())
+    counts = counts.take(items)
+    return UseHistory(counts.row_of_entry(), day_ends[counts.columns], counts.weights, day_ends[::-1], n_until, came_us)
+
+
+def fit_odds(inputs: np.ndarray, is_used: np.ndarray) -> np.ndarray:
+    """Fit the intercept and the weights of inputs by logistic regression.
+
+    Inputs whose weights must not be negative, and would be, are left out.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    centre = inputs.mean(axis=0)
+    spread = inputs.std(axis=0)
+    is_kept = spread > 0
+    while True:
+        scaled = is_kept * (inputs - centre) / np.where(is_kept, spread, 1)
+        fitted = LogisticRegression(max_iter=1_000).fit(scaled, is_used)
+        weights = fitted.coef_[0] / np.where(is_kept, spread, 1)
+        is_wrong = (weights < 0) & (np.arange(len(weights)) < N_POSITIVE)
+        if not is_wrong.any():
+            return np.append(fitted.intercept_ - centre @ weights, weights)
+        is_kept &= ~is_wrong
+
+
+def measure_rates(model: TrainedModel, hidden: np.ndarray) -> dict[str, np.ndarray]:
+    """Return how usual it is that users go on within each member (`ItemContent.rates`), without the hidden items.
+
+    None is known of a model that stores no warm users.
+    """
+    rates: dict[str, np.ndarray] = {}
+    if model.warm is None:
+        return rates
+    for entity, links in model.members_of_items.items():
+        shown = links.keep(~np.isin(links.row_of_entry(), hidden))
+        counts = model.warm.uses.through(shown)
+        n_pairs = np.bincount(counts.columns, counts.weights * (counts.weights - 1), links.n_columns)
+        n_possible = counts.column_sums() * (shown.column_sums() - 1)
+        usual = n_pairs.sum() / max(1, n_possible.sum())
+        rates[entity] = ((n_pairs + RATE_PAIRS * usual) / (n_possible + RATE_PAIRS)).astype(np.float32)
+    return rates
 
 
 def measure_freshness(first_uses: FirstUses) -> float:
@@ -145,7 +231,7 @@ def fit_content(
     means = average_terms(rows, targets) * np.float32(scales[0])
     projection = project(own_vectors, targets, penalty) * np.float32(scales[1])
     cosine = round(float(cosines.sum(axis=1).mean()), 4)
-    content = ItemContent(terms, means, projection, centre, len(hidden), cosine, NO_CALIBRATION)
+    content = ItemContent(terms, means, projection, centre, len(hidden), cosine, NO_ODDS, NO_ODDS)
     return content, used[hidden], predicted
 
 

@@ -45,11 +45,25 @@ class Calibration:
 
         `scores` are float32, shape (n_users, k); `levels`, float32, and `n_known`, integers, have shape (n_users,).
         """
-        of_user = self.intercept + self.level * levels.astype(np.float64) + self.known * log_known(n_known)
+        of_user = self._rate_users(levels, n_known)
         log_odds = of_user[:, None] + self.slope * scores.astype(np.float64)
-        return np.asarray(0.5 + 0.5 * np.tanh(log_odds / 2), dtype=np.float32)
+        return np.asarray(to_probabilities(log_odds), dtype=np.float32)
+
+    def find_scores(self, log_odds: np.ndarray, levels: np.ndarray, n_known: np.ndarray) -> np.ndarray:
+        """Return the scores that have some log-odds, the inverse of `probabilities`."""
+        of_user = self._rate_users(levels, n_known)
+        return np.asarray((log_odds - of_user[:, None]) / self.slope, dtype=np.float32)
+
+    def _rate_users(self, levels: np.ndarray, n_known: np.ndarray) -> np.ndarray:
+        of_users: np.ndarray = self.intercept + self.level * levels.astype(np.float64) + self.known * log_known(n_known)
+        return of_users
 
 
-def log_known(n_known: np.ndarray) -> np.ndarray:
+def to_probabilities(log_odds: np.ndarray) -> np.ndarray:
+    """Return the probabilities that have some log-odds."""
+    return np.asarray(0.5 + 0.5 * np.tanh(log_odds / 2))
+
+
+def log_known(n_known: np.ndarray | int) -> np.ndarray:
     """Return the logarithm of 1 + the number of interactions, at most `MAX_KNOWN`, float64."""
-    return np.log1p(np.minimum(n_known, MAX_KNOWN))
+    return np.asarray(np.log1p(np.minimum(n_known, MAX_KNOWN)))

@@ -37,7 +37,7 @@ from firstday.model.trained_model import TrainedModel
 
 Types = Callable[[str], type | None]
 
-FORMAT = 19
+FORMAT = 20
 KEEP = 3
 """Default number of versions kept in a model folder, including the current one."""
 MANIFEST = "manifest.json"

@@ -7,20 +7,24 @@ projected by ridge regression. `firstday.methods.item_content` learns what both 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
 
 from firstday.data.ids import Ids
 from firstday.display import readable
-from firstday.model.calibration import Calibration
-from firstday.model.trained_model import TrainedModel
+from firstday.model.calibration import log_known, to_probabilities
+from firstday.model.trained_model import FEW, TrainedModel
 from firstday.ranking import unit_rows
 from firstday.sparse import SparseRows
 
 TEXTS = ("title", "description")
 WORD = r"[\p{L}\p{N}]+"
+N_INPUTS = 6
+"""Number of inputs of log-odds; see `stack_inputs`."""
+MONTH = 30
+"""Number of days after which an item's age begins to count."""
 
 
 @readable
@@ -41,12 +45,16 @@ class ItemContent:
         Mean over all items, float32, shape (d + 1,).
     n_hidden, cosine
         Number of hidden items, and the mean cosine of their vectors with the predicted ones.
-    calibration
-        Log-odds of use: its score is the dot product of user and predicted vector, its level the predicted logarithm.
-    freshness
-        Use of items in their first days relative to all items.
-    fresh_from
-        Items added before this time, such as 2026-01-31T12:00:00Z, are no longer in their first days.
+    odds
+        Log-odds of use: an intercept, and the weight of each input of `stack_inputs`, float64. Only those of age and of
+        the number known may be negative, so log-odds do not fall if one more of the day's items shares the item's
+        entity and nothing else changes.
+    usual_odds
+        The same for lists other than those of `blend`, of users of whom as much is known as usual, and of items in
+        their first days: proportional to success, and independent of the age and the number known.
+    rates
+        How usual it is that users go on within each member of an entity, by entity: the mean share of its other items
+        that users of one of its items use, float32, shape (n_members,).
     """
 
     terms: Ids
@@ -55,9 +63,9 @@ class ItemContent:
     centre: np.ndarray
     n_hidden: int
     cosine: float
-    calibration: Calibration
-    freshness: float = 1.0
-    fresh_from: str = ""
+    odds: np.ndarray
+    usual_odds: np.ndarray
+    rates: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def predict(
         self, columns: Mapping[str, pl.Series], n_items: int, own_vectors: np.ndarray | None = None
@@ -79,25 +87,9 @@ class ItemContent:
         """Length c of own vectors; 0 without own vectors."""
         return len(self.projection)
 
-    def find_freshness(self, added_at: pl.Series | None, n_items: int) -> np.ndarray:
-        """Return `freshness` for items in their first days, or of unknown age, and 1 for older ones, shape (n,).
-
-        `added_at` are times as text, like `fresh_from`; None if no age is known.
-        """
-        if added_at is None:
-            return np.full(n_items, self.freshness)
-        is_old = (added_at < self.fresh_from).fill_null(False)
-        return np.where(is_old, 1.0, self.freshness)
-
-    def chances(self, users: np.ndarray, vectors: np.ndarray, log_use: np.ndarray) -> np.ndarray:
-        """Return the probability that each user uses each item, float64, shape (n_users, n_items).
-
-        `users` are unit vectors, zero if nothing is known about the user. Items may be stacked.
-        """
-        fitted = self.calibration
-        log_odds = fitted.intercept + fitted.slope * (users @ vectors.mT) + fitted.level * log_use
-        chances: np.ndarray = 0.5 + 0.5 * np.tanh(log_odds / 2)
-        return chances
+    def chances(self, likeness: np.ndarray, log_use: np.ndarray) -> np.ndarray:
+        """Return the probability that users use items in their first days, by vectors and popularity alone."""
+        return to_probabilities(weigh_inputs(stack_inputs(likeness, log_use), self.usual_odds))
 
     def describe(self) -> str:
         """Describe the evidence in one sentence."""
@@ -105,6 +97,51 @@ class ItemContent:
             f"Vectors of {self.n_hidden:,} hidden items, predicted from their content, have a mean cosine of "
             f"{self.cosine:.2f} with their own."
         )
+
+
+def stack_inputs(
+    likeness: np.ndarray,
+    log_use: np.ndarray,
+    continued: np.ndarray | float = 0.0,
+    success: np.ndarray | float = 1.0,
+    days: np.ndarray | float = 0.0,
+    n_known: np.ndarray | int = FEW,
+) -> np.ndarray:
+    """Return the inputs of log-odds along a new last axis, float64; arguments are broadcast.
+
+    They are the cosine of the vectors of user and item, the logarithm of the item's popularity, how much its use
+    exceeds this by the members that it shares with the day's items (`expect_use`) and what was expected since it came
+    (both as logarithms), the days since, and the number of interactions.
+    """
+    continuation = np.log1p(continued / np.exp(log_use))
+    age = np.log1p(np.maximum(days, 0) / MONTH)
+    inputs = likeness, log_use, continuation, np.log(success), age, log_known(n_known)
+    return np.stack(np.broadcast_arrays(*inputs), axis=-1)
+
+
+def weigh_inputs(inputs: np.ndarray, odds: np.ndarray) -> np.ndarray:
+    """Return the log-odds of use, float64, given the result of `stack_inputs`, and an intercept and weights."""
+    return np.asarray(odds[0] + np.einsum("...i,i", inputs, odds[1:]))  # not a product by BLAS: any shape rounds alike
+
+
+def expect_use(
+    liked: SparseRows,
+    members_of_items: Mapping[str, SparseRows],
+    members_of_new: Mapping[str, SparseRows],
+    rates: Mapping[str, np.ndarray],
+) -> np.ndarray | float:
+    """Return the use of new items that is expected by the members that they share with the day's items.
+
+    It is the number of liked items of each member times its rate, added up: float32, shape (n_users, n_new).
+    `members_of_items` have the shape (n_items, n_members), `members_of_new` (n_new, n_members).
+    """
+    expected: np.ndarray | float = 0.0
+    for entity, of_new in members_of_new.items():
+        if entity in rates:
+            counts = liked.ones().through(members_of_items[entity])
+            weighted = replace(counts, weights=counts.weights * rates[entity][counts.columns])
+            expected = expected + weighted.times(of_new.transposed)
+    return expected
 
 
 def content_of(model: TrainedModel) -> ItemContent | None:

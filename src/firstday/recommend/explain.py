@@ -163,7 +163,7 @@ def _explain_items(recommendation: Recommendation, query: Query, spec: StrategyS
         if query.new_items and query.new_items.ids.index_of(item.item_id) >= 0:
             share = 0.0 if segment is not None else None
             reason = Reason(item.score, segment, share, 0.0, None)
-            why = spec.reason(reason) if spec and spec.places_new and spec.reason else None
+            why = spec.reason(reason) if spec and spec.places_new(model) and spec.reason else None
             reasons.append(ItemReason(item.item_id, why or NEW, share, 0.0, None))
         else:
             why = _explain_item(recommendation, spec, rank, item, *facts)

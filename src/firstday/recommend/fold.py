@@ -90,6 +90,13 @@ class TrainingRun:
     first_uses: FirstUses | None
     apart: Fold | None = None
 
+    @property
+    def came_us(self) -> np.ndarray:
+        """When each item came: `added_at`, else its first use, in microseconds since 1970 UTC, int64; -1 if unknown."""
+        added_us = self.dataset.added_at
+        first_us = np.full(len(self.dataset.items), -1) if self.first_uses is None else self.first_uses.first_us
+        return first_us if added_us is None else np.where(added_us < 0, first_us, added_us)
+
     def with_learned(self, **learned: Any) -> TrainingRun:
         """Return the run with learned values of methods in its model, and in those of the folds and of `apart`."""
         folds = [fold.with_learned(**learned) for fold in self.folds]

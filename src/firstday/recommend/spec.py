@@ -330,8 +330,8 @@ class StrategySpec(Method):
     stands_in
         Whether it answers the users of a model whom other strategies cannot answer; see `FALLBACKS`.
     places_new
-        Whether its lists have new items in place already, so that none are inserted afterwards. None are inserted in
-        lists with propensities below 1 either, which would no longer be true.
+        Whether its lists by a model have new items in place already, so that none are inserted afterwards. None are
+        inserted in lists with propensities below 1 either, which would no longer be true.
     """
 
     recommend: Strategy
@@ -346,7 +346,7 @@ class StrategySpec(Method):
     scale: str = OWN_SCALE
     delegates: Callable[[Query], np.ndarray] | None = None
     stands_in: Callable[[TrainedModel], bool] = lambda _model: False
-    places_new: bool = False
+    places_new: Callable[[TrainedModel], bool] = lambda _model: False
     kind = "strategy"
     section = "strategies"
 

@@ -16,7 +16,7 @@ from firstday.errors import ConfigError, DataError
 from firstday.model.item_content import TEXTS, ItemContent, content_of
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
-from firstday.tables.schema import EXPIRES_AT, RECOMMENDABLE
+from firstday.tables.schema import EXPIRES_AT, RECOMMENDABLE, TIME_TEXT
 
 N_SHOWN, N_USED = COUNTS = "n_shown", "n_used"
 """Numbers of impressions since an item was added, and of users who used it since."""
@@ -31,9 +31,11 @@ ATTRIBUTES: Mapping[str, pl.DataType] = {
     **dict.fromkeys(COUNTS, pl.Float64()),
 }
 """Attributes that new items have with every model, next to the columns that its filters read."""
-LOG_USE, FRESHNESS, RATE = PREDICTED = "firstday: log_use", "firstday: freshness", "firstday: rate"
-"""Columns with what is predicted of an item, next to `vector`: the logarithm of its popularity, the factor on its use
-by age, and the use expected per impression, before this factor."""
+LOG_USE, RATE = PREDICTED = "firstday: log_use", "firstday: rate"
+"""Columns with what is predicted of an item, next to `vector`: the logarithm of its popularity, and the use expected
+per impression."""
+DAY_ADDED = "firstday: day_added"
+"""Column with the day on which an item was added, since 1970; null if unknown."""
 
 
 def tabulate(rows: Sequence[Mapping[str, Any]], types: Mapping[str, pl.DataType] | None = None) -> pl.DataFrame:
@@ -90,8 +92,8 @@ def describe_items(model: TrainedModel, items: pl.DataFrame) -> pl.DataFrame:
     columns = fill_lists(conform(types, own_columns, n))
     texts = {name: fill_column(items, name, "") for name in TEXTS}
     vectors, log_use = content.predict({**texts, **columns}, n, _find_vectors(items, ids, content.n_numbers))
-    freshness = content.find_freshness(own_columns.get("added_at"), n)
-    predicted = {LOG_USE: log_use, FRESHNESS: freshness, RATE: _expect_rates(model, content, vectors, log_use)}
+    added_at = own_columns.get("added_at", pl.repeat(None, n, dtype=pl.String, eager=True))
+    predicted = {LOG_USE: log_use, RATE: _expect_rates(model, content, vectors, log_use)}
     return pl.DataFrame(
         {
             **columns,
@@ -99,6 +101,7 @@ def describe_items(model: TrainedModel, items: pl.DataFrame) -> pl.DataFrame:
             "title": texts["title"],
             "vector": vectors,
             **{name: values.astype(np.float32) for name, values in predicted.items()},
+            DAY_ADDED: added_at.str.to_datetime(TIME_TEXT).dt.epoch("d"),
             **{name: fill_column(items, name, 0.0) for name in COUNTS},
         }
     )
@@ -113,7 +116,8 @@ def fill_column(items: pl.DataFrame, name: str, value: str | float) -> pl.Series
 def _expect_rates(model: TrainedModel, content: ItemContent, vectors: np.ndarray, log_use: np.ndarray) -> np.ndarray:
     """Return the use of each item by those to whom lists show it, who are its probable users, shape (n,)."""
     centroids = unit_rows(model.segments.centroids)
-    chances = content.chances(centroids, vectors[:, None], log_use[:, None, None])[..., 0]
+    likeness = (vectors[:, None] @ centroids.T)[:, 0]  # one product per item, as rounding depends on the shape
+    chances = content.chances(likeness, log_use[:, None])
     used = model.segments.items.sizes * chances
     rates: np.ndarray = (used * chances).sum(axis=1) / np.maximum(used.sum(axis=1), 1e-9)
     return rates

@@ -102,6 +102,11 @@ class CurrentItems:
         return links
 
     @cached_property
+    def members_of_new(self) -> dict[str, SparseRows]:
+        """Like `members_of_items`, for the items in `new`, shape (n, n_members)."""
+        return {entity: links.take(self.new.index) for entity, links in self.members_of_items.items()}
+
+    @cached_property
     def of_model(self) -> CurrentItems:
         """The items of the model alone."""
         if not len(self.new):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from time import time
 
 import numpy as np
 import polars as pl
@@ -13,7 +14,7 @@ from firstday.display import readable
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
 from firstday.recommend.new_items.attributes import (
-    FRESHNESS,
+    DAY_ADDED,
     LOG_USE,
     N_SHOWN,
     N_USED,
@@ -21,19 +22,23 @@ from firstday.recommend.new_items.attributes import (
     find_content,
 )
 from firstday.recommend.new_items.offers import Offers, make_offers, measure_response
+from firstday.tables.schema import DAY_US
 
 
 @dataclass(frozen=True, eq=False)
 class UseHistory:
-    """First uses since training, for lists as of the past; times are int64, in microseconds since 1970 UTC.
+    """First uses of new items, for lists as of the past; times are int64, in microseconds since 1970 UTC.
 
-    `items` and `times`, shape (n_uses,), are the new item and the time of each use of one; `all_times`, ascending, has
-    those of all items, and `added` when each new item came, shape (n,).
+    `items`, `times` and `n_users`, shape (n_uses,), are the new item, the time and the number of users of uses of one.
+    `all_times`, ascending, has the times of uses of all items, `n_until` the number of users before each of these, and
+    of all users at last, and `added` when each new item came, shape (n,).
     """
 
     items: np.ndarray
     times: np.ndarray
+    n_users: np.ndarray
     all_times: np.ndarray
+    n_until: np.ndarray
     added: np.ndarray
 
     def count(self, moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -41,10 +46,24 @@ class UseHistory:
         order = np.argsort(moments)
         following = np.searchsorted(moments[order], self.times, side="right")  # a use counts for all later moments
         n_used = np.zeros((len(moments) + 1, len(self.added)))
-        np.add.at(n_used, (following, self.items), 1)
-        n_before = np.searchsorted(self.all_times, self.added)
-        n_all = np.searchsorted(self.all_times, moments)[:, None] - n_before
-        return n_used[:-1].cumsum(axis=0)[np.argsort(order)], np.maximum(n_all, 0)
+        np.add.at(n_used, (following, self.items), self.n_users)
+        n_before, n_now = (self.n_until[np.searchsorted(self.all_times, times)] for times in (self.added, moments))
+        n_all = np.maximum(n_now[:, None] - n_before, 0)
+        return n_used[:-1].cumsum(axis=0)[np.argsort(order)], n_all
+
+    def count_days(self, moments: np.ndarray) -> np.ndarray:
+        """Return the whole days since each item came as of each moment, shape (n_moments, n)."""
+        days: np.ndarray = (moments[:, None] - self.added) // DAY_US
+        return days
+
+    def measure_success(self, moments: np.ndarray, shares: np.ndarray) -> np.ndarray:
+        """Return the use of each item before each moment relative to its expected share in all use since it came.
+
+        One use is added to both; shape (n_moments, n).
+        """
+        n_used, n_all = self.count(moments)
+        success: np.ndarray = (1 + n_used) / (1 + shares * n_all)
+        return success
 
 
 @readable
@@ -82,40 +101,28 @@ class NewItems:
         """Predicted vectors, float32, shape (n, d)."""
         return self.items["vector"].to_numpy()
 
-    def expect(self, users: np.ndarray) -> np.ndarray:
-        """Return the probability that each user, a unit vector or zero, uses each item, before any impression.
+    @cached_property
+    def log_use(self) -> np.ndarray:
+        """Predicted logarithms of popularity, float32, shape (n,)."""
+        return self.items[LOG_USE].to_numpy()
 
-        float64, shape (n_users, n).
+    def measure_past(self, moments: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Return the use of each item relative to what was expected, and the days since it came, as of some moments.
+
+        One use is added to both. Use is expected of the item's impressions or, as of a moment, of its predicted share
+        in all use since it came. `moments` are the times as of which the `history` counts; see `Query`.
         """
-        chances = find_content(self.model).chances(users, self.vectors, self.items[LOG_USE].to_numpy())
-        return self.items[FRESHNESS].to_numpy() * chances
-
-    def chances(self, users: np.ndarray, moments: np.ndarray | None = None) -> np.ndarray:
-        """Return the probability that each user uses each item, by what was used of it so far, like `expect`.
-
-        `moments` are the times as of which the `history` counts, shape (n_users,); see `Query`.
-        """
-        return np.minimum(1, self._measure_success(moments) * self.expect(users))
-
-    def _measure_success(self, moments: np.ndarray | None) -> np.ndarray:
-        """Return the use of each item relative to what was expected; one use is added to both.
-
-        It is expected of the item's impressions or, as of a moment, of its predicted share in all use since it came.
-        """
-        freshness = self.items[FRESHNESS].to_numpy()
-        if self.history is None or moments is None:
-            response, _ = self.model.derive(measure_response)
-            n_shown, n_used, rate = (self.items[name].to_numpy() for name in (N_SHOWN, N_USED, RATE))
-            expected = response * freshness * rate * n_shown
-        else:
-            n_used, n_all = self.history.count(moments)
-            shares = np.exp(self.items[LOG_USE].to_numpy()) / self.model.popularity.sum()
-            expected = freshness * shares * n_all
-        success: np.ndarray = (1 + n_used) / (1 + expected)
-        return success
+        if self.history is not None and moments is not None:
+            shares = np.exp(self.log_use) / self.model.popularity.sum()
+            return self.history.measure_success(moments, shares), self.history.count_days(moments)
+        response, _ = self.model.derive(measure_response)
+        n_shown, n_used, rate = (self.items[name].to_numpy() for name in (N_SHOWN, N_USED, RATE))
+        days = time() * 1e6 // DAY_US - self.items[DAY_ADDED].to_numpy()
+        return (1 + n_used) / (1 + response * rate * n_shown), np.nan_to_num(days)
 
     @cached_property
     def offers(self) -> Offers:
         """The items as `explore` offers them, with those of the model that nobody used."""
-        shares = self.expect(unit_rows(self.model.segments.centroids))
+        likeness = unit_rows(self.model.segments.centroids) @ self.vectors.T
+        shares = find_content(self.model).chances(likeness, self.log_use)
         return make_offers(self.model, self.index, shares, self.items.select(N_SHOWN, N_USED).to_numpy().T)

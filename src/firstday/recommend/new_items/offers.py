@@ -109,10 +109,8 @@ def _expect_shares(model: TrainedModel, items: np.ndarray) -> np.ndarray:
         return np.full((len(model.segments), len(items)), PRIOR_RATE)
     columns = {name: column.gather(pl.Series(items)) for name, column in model.catalogue.columns.items()}
     columns["title"] = pl.Series(map(model.catalogue.title_of, items.tolist()), dtype=pl.String)
-    predicted = content.predict(columns, len(items))
-    chances = content.chances(unit_rows(model.segments.centroids), *predicted)
-    chances *= content.find_freshness(columns.get("added_at"), len(items))
-    return chances
+    vectors, log_use = content.predict(columns, len(items))
+    return content.chances(unit_rows(model.segments.centroids) @ vectors.T, log_use)
 
 
 def _count_by_segment(model: TrainedModel, items: np.ndarray, totals: np.ndarray) -> np.ndarray:

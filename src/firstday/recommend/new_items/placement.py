@@ -1,4 +1,4 @@
-"""Places of new items in ranked lists, by their probability of use."""
+"""New items of a list: candidates of `blend`, and places in finished rankings, both by their probability of use."""
 
 from __future__ import annotations
 
@@ -6,12 +6,49 @@ from dataclasses import replace
 
 import numpy as np
 
-from firstday.ranking import MAX_CELLS, NO_ITEM, top_k
+from firstday.model.calibration import to_probabilities
+from firstday.model.item_content import N_INPUTS, expect_use, stack_inputs, weigh_inputs
+from firstday.ranking import MAX_CELLS, NO_ITEM, greatest, top_k
+from firstday.recommend.new_items.attributes import find_content
 from firstday.recommend.new_items.new_items import NewItems
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.spec import PROBABILITY
 from firstday.recommend.support import spec_of_route
 from firstday.segment.segments import BELIEF_SMOOTHING
+
+MAX_CANDIDATES = 200
+"""Maximum number of new items per list of `blend`."""
+
+
+def find_new_candidates(query: Query, new: NewItems, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return positions, int64, and log-odds of the `MAX_CANDIDATES` new items that users use most probably, boosted.
+
+    Both have the shape (n_rows, n). Log-odds are minus infinity for items that may not be listed.
+    """
+    log_odds = _measure_odds(query.take(rows), new, find_content(query.model).odds)
+    factors = query.list_rules.factors
+    promise = log_odds if factors is None else log_odds + np.log(factors[new.index])
+    best = greatest(promise.astype(np.float32), min(MAX_CANDIDATES, len(new)))
+    return best, np.take_along_axis(log_odds, best, axis=1)
+
+
+def known_vectors(query: Query) -> np.ndarray:
+    """Return the predicted vector of each user, zero if nothing is known, shape (n_users, d)."""
+    return np.where(query.has_features[:, None], query.predicted, 0)
+
+
+def _measure_odds(query: Query, new: NewItems, odds: np.ndarray) -> np.ndarray:
+    """Return the log-odds with which users use new items, minus infinity if lists may not have them: (n_users, n)."""
+    current = query.current_items
+    assert current is not None
+    rates = find_content(query.model).rates
+    likeness = (known_vectors(query)[:, None] @ new.vectors.T)[:, 0]  # one product per user; rounding depends on shapes
+    liked = query.liked if query.current_liked is None else query.current_liked
+    continued = expect_use(liked, current.members_of_items, current.members_of_new, rates)
+    inputs = stack_inputs(likeness, new.log_use, continued, *new.measure_past(query.moments), query.n_known[:, None])
+    index = np.tile(new.index, (query.n_users, 1))
+    is_open = query.list_rules.allowed[index] & ~query.list_excluded.has(index)
+    return np.where(is_open, weigh_inputs(inputs, odds), -np.inf)
 
 
 def place_new_items(query: Query, answer: Answer) -> Answer:
@@ -25,18 +62,19 @@ def place_new_items(query: Query, answer: Answer) -> Answer:
     if new is None:
         return answer
     specs = map(spec_of_route, answer.routes)
-    is_complete = np.array([spec is not None and spec.places_new for spec in specs], dtype=bool)
+    is_complete = np.array([spec is not None and spec.places_new(query.model) for spec in specs], dtype=bool)
     is_complete |= (answer.propensities < 1).any(axis=1)
     kept, rest = np.flatnonzero(is_complete), np.flatnonzero(~is_complete)
-    parts = np.array_split(rest, len(rest) * (len(new) + query.k) // MAX_CELLS + 1)
+    parts = np.array_split(rest, len(rest) * (N_INPUTS * len(new) + query.k) // MAX_CELLS + 1)
     placed = [(rows, _place(query.take(rows), new, answer.take(rows))) for rows in parts]
     return Answer.join([(kept, answer.take(kept)), *placed])
 
 
 def _place(query: Query, new: NewItems, answer: Answer) -> Answer:
-    index = np.tile(new.index, (query.n_users, 1))
-    candidates = np.append(answer.items, index, axis=1)
-    keys = np.append(_rate_listed(query, new, answer), _rate_new(query, new, index), axis=1)
+    log_odds = _measure_odds(query, new, find_content(query.model).usual_odds)
+    chances = np.where(log_odds > -np.inf, to_probabilities(log_odds), -np.inf)
+    candidates = np.append(answer.items, np.tile(new.index, (query.n_users, 1)), axis=1)
+    keys = np.append(_rate_listed(query, new, answer), chances, axis=1)
     columns, _ = top_k(keys.astype(np.float32), query.k)
     items = np.where(columns >= 0, np.take_along_axis(candidates, columns, axis=1), NO_ITEM).astype(np.int32)
     is_old = columns < query.k
@@ -44,13 +82,6 @@ def _place(query: Query, new: NewItems, answer: Answer) -> Answer:
     scores = np.take_along_axis(answer.scores, following, axis=1)
     n_ranked = np.minimum(query.k, answer.n_ranked + (~is_old).sum(axis=1))
     return replace(answer, items=items, scores=scores, n_ranked=n_ranked)
-
-
-def _rate_new(query: Query, new: NewItems, index: np.ndarray) -> np.ndarray:
-    """Return the probability that each user uses each new item, -inf if it may not be listed, shape (n_users, n)."""
-    is_open = query.list_rules.allowed[index] & ~query.list_excluded.has(index)
-    users = np.where(query.has_features[:, None], query.predicted, 0)
-    return np.where(is_open, new.chances(users, query.moments), -np.inf)
 
 
 def _rate_listed(query: Query, new: NewItems, answer: Answer) -> np.ndarray:
