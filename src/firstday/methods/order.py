@@ -89,10 +89,10 @@ def learn_order(run: TrainingRun) -> Choice:
 
 
 def rank_candidates(fold: Fold, blending: Blending, names: tuple[str, ...]) -> Ranked:
-    """Return the `N_CANDIDATES` best candidates of each user by the weighted sum of components without the clock."""
+    """Return the `N_CANDIDATES` best candidates of users with interactions, by the weighted sum without the clock."""
     query = fold.query
     batches_of_users = []
-    for rows in batches(np.flatnonzero(query.has_features)):
+    for rows in batches(np.flatnonzero(query.has_features & (query.n_known > 0))):
         parts, chosen, offsets = find_candidates(query, rows, names)
         scores = {name: score_part(parts[name], chosen) for name in names}
         total = add_up(blending.at(query.n_known[rows]), scores)

@@ -54,8 +54,11 @@ class Order:
     importance: Mapping[str, float] = field(default_factory=dict)
 
     def score(self, scores: Mapping[str, np.ndarray], total: np.ndarray, n_known: np.ndarray) -> np.ndarray:
-        """Return what is added to the sum, float32, shape (n_users, n_candidates); for parameters see `join_inputs`."""
-        return self.apply(join_inputs(scores, total, n_known))
+        """Return what is added to the sum, float32, shape (n_users, n_candidates); for parameters see `join_inputs`.
+
+        Nothing is added for users without interactions.
+        """
+        return self.apply(join_inputs(scores, total, n_known)) * (n_known > 0)[:, None]
 
     def apply(self, inputs: np.ndarray) -> np.ndarray:
         """Return what is added, float32, shape (n_users, n_candidates), given `join_inputs`."""
