@@ -243,6 +243,7 @@ LEAKAGE = (
     (NEW_ITEMS, 'self.times, side="right")', "self.times)", ARRIVAL_TESTS),
     (NEW_ITEMS, "self.n_until[np.searchsorted(self.all_times, times)]", "self.n_until[0 * times - 1]", ARRIVAL_TESTS),
     (CONTENT, "links.keep(~np.isin(links.row_of_entry(), hidden))", "links", CONTENT_TESTS),
+    (CONTENT, "measure_success(fold.day_end_us, ", "measure_success(fold.day_end_us + 5 * DAY_US, ", CONTENT_TESTS),
     (CONTENT, "is_wrong = (weights < 0)", "is_wrong = (weights < -np.inf)", CONTENT_TESTS),
     (PLACEMENT, "query.list_rules.allowed[index] & ", "", NEW_ITEM_TESTS),
     (PLACEMENT, " & ~query.list_excluded.has(index)", "", NEW_ITEM_TESTS),

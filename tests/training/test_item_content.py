@@ -12,6 +12,7 @@ from firstday.data.first_uses import FirstUses
 from firstday.features.signals import Signals
 from firstday.methods.item_content import (
     RATE_PAIRS,
+    collect_uses,
     describe_past,
     fit_odds,
     learn_odds,
@@ -24,6 +25,7 @@ from firstday.recommend.fold import Fold, TrainingRun
 from firstday.recommend.query import Query
 from firstday.sparse import SparseRows, union_rows
 from firstday.tables.schema import DAY_US
+from tests.synthetic import make_world
 from tests.tiny import EAST, N_ITEMS, NORTH, USES, make_content, make_model
 
 N_DAYS = 50
@@ -89,6 +91,20 @@ def test_rates_are_shares_of_the_other_items_without_uses_of_hidden_ones(hidden:
     others = replace(model, warm=replace(model.warm, uses=doubled))
     (changed,) = measure_rates(others, np.array(hidden, np.int64)).values()
     assert (changed == rates).all() == bool(hidden)
+
+
+def test_what_others_use_after_day_one_changes_no_input() -> None:
+    fold, run = make_run(make_model(), [[0], [3]])
+    timed = replace(fold, day_end_us=np.full(2, 5 * DAY_US))
+    early = SparseRows.from_lists([[], [], [], [], [], [], [0, 3], [], [0], [3]], N_ITEMS)  # the last day comes first
+    late = SparseRows.from_lists([[0], [0, 3], [], [3], [], [], [0, 3], [], [0], [3]], N_ITEMS)
+    one, other = (
+        collect_uses(timed, *HIDDEN, replace(run, dataset=make_world(), first_uses=FirstUses(counts, 10 * DAY_US)))
+        for counts in (early, late)
+    )
+    for values, others in zip(one, other, strict=True):
+        np.testing.assert_array_equal(values, others)
+    assert one[2].all()
 
 
 def test_success_and_age_are_as_of_the_end_of_day_one() -> None:

@@ -83,13 +83,13 @@ class Order:
         """Describe in one sentence what the order brings."""
         if not self.n_learners:
             return "There are too few warm users to learn an order for the default list."
-        gains = " and ".join(f"{gain:+.2f} (standard error {error:.2f})" for gain, error in self.gains.values())
-        outcome = "is part of the default list" if self.network else "is left out of the default list"
+        gains = [f"{gain:+.2f} points of P@{k} (standard error {error:.2f})" for k, (gain, error) in self.gains.items()]
+        outcome = f"lists gain {' and '.join(gains)} on {self.n_users:,} users"
+        learned = f"An order learned on {self.n_learners:,} warm users"
+        if self.network is None:
+            return f"{learned} is left out of the default list: with it, {outcome}."
         largest = sorted(self.importance, key=lambda name: -self.importance[name])[:3]
-        return (
-            f"The order learned on {self.n_learners:,} warm users {outcome}: it adds {gains} points of "
-            f"P@{' and P@'.join(self.gains)} on {self.n_users:,} users. It depends most on {', '.join(largest)}."
-        )
+        return f"{learned} is part of the default list: {outcome}. It depends most on {', '.join(largest)}."
 
 
 def join_inputs(scores: Mapping[str, np.ndarray], total: np.ndarray, n_known: np.ndarray) -> np.ndarray:
