@@ -46,8 +46,7 @@ def answer_query(
         users[str([of_user.get(name) for name in names])].append(row)
     parts = []
     for rows in map(np.array, users.values()):
-        part = query if len(rows) == query.n_users else query.take(rows)
-        part = part.ask(rules=compile_rules(query.model, layers, profile(rows[0]), query.current_items))
+        part = query.take(rows).ask(rules=compile_rules(query.model, layers, profile(rows[0]), query.current_items))
         parts.append((rows, _answer_together(part, strategy)))
     return Answer.join(parts)
 

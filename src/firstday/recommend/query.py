@@ -452,7 +452,9 @@ class Query:
         return query
 
     def take(self, rows: np.ndarray) -> Query:
-        """Return the query for some rows; cached arrays, which have one row per user, are kept."""
+        """Return the query for some rows, itself for all; cached arrays, which have one row per user, are kept."""
+        if np.array_equal(rows, np.arange(self.n_users)):
+            return self
         of_users = ("signals", "computed", "excluded_override", "new_items_excluded", "current_liked", "moments")
         query = replace(self, **take_rows({name: getattr(self, name) for name in of_users}, rows))
         query.cache.of_signals = _take_arrays(self.cache.of_signals, rows)

@@ -65,6 +65,8 @@ def place_new_items(query: Query, answer: Answer) -> Answer:
     is_complete = np.array([spec is not None and spec.places_new(query.model) for spec in specs], dtype=bool)
     is_complete |= (answer.propensities < 1).any(axis=1)
     kept, rest = np.flatnonzero(is_complete), np.flatnonzero(~is_complete)
+    if not len(rest):
+        return answer
     parts = np.array_split(rest, len(rest) * (N_INPUTS * len(new) + query.k) // MAX_CELLS + 1)
     placed = [(rows, _place(query.take(rows), new, answer.take(rows))) for rows in parts]
     return Answer.join([(kept, answer.take(kept)), *placed])
