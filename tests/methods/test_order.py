@@ -15,7 +15,7 @@ from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.sampled import unite_uses
 from firstday.data.splits.split import Split
 from firstday.features.signals import Signals
-from firstday.methods.blend import KNOTS, Blending, score_blend
+from firstday.methods.blend import KNOTS, Blending, Gain, score_blend
 from firstday.methods.clock import MODEL_AGE_US
 from firstday.methods.order import (
     Ranked,
@@ -124,6 +124,14 @@ def test_it_learns_what_weights_cannot_say() -> None:
     assert order.n_learners == 600
 
 
+def test_an_input_that_did_not_vary_adds_nothing() -> None:
+    users = make_users(600)
+    order = train_order(users, NAMES, Config(threads=1, seed=SEED))
+    np.testing.assert_array_equal(
+        order.apply(users.inputs + np.array([0, 0, 9, 9], np.float32)), order.apply(users.inputs)
+    )
+
+
 def test_without_anything_to_learn_it_adds_little() -> None:
     order = train_order(make_users(600, is_useful=False), NAMES, Config(threads=1, seed=SEED))
     assert np.abs(order.apply(make_users(600).inputs)).mean() < 0.5
@@ -222,6 +230,18 @@ def test_with_a_clock_lists_of_past_newcomers_are_judged_as_of_their_first_days(
         assert fold.day_end_us is not None
         assert fold.moment_us is not None
         assert not len(fold.day_end_us) or fold.moment_us <= fold.day_end_us.min() - MODEL_AGE_US
+
+
+@pytest.mark.usefixtures("apart")  # few suffice
+def test_it_reads_components_that_are_learned_in_a_search_and_named_base_ones(
+    world: Dataset, split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Gain, "is_earned", True)
+    monkeypatch.setattr("firstday.methods.blend.MIN_WEIGHT", -1)
+    options = {"item_item": {"shrinkage": 10.0, "asymmetry": 0.5, "neighbors": 100}}
+    components = {"components": ["popular", "item_item"]}
+    model = fit(world, split, brief_config(methods=["item_item"], recommend=components, plugins=options)).model
+    assert {"popular", "item_item"} < set(model.learned["order"].components)
 
 
 def test_a_training_learns_it_from_users_whom_the_model_of_the_others_does_not_know(

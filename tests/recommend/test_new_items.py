@@ -148,6 +148,8 @@ def test_rules_exclusions_and_pages_hold_for_new_items_in_blend(model: TrainedMo
     assert [ids(recommend_blend(recommender, k)) for k in range(1, 9)] == [listed[:k] for k in range(1, 9)]
     assert ids(recommend_blend(recommender, 3, after=2)) == listed[2:5]
     assert ids(recommend_blend(recommender, filter="year >= 2025")) == ["n0", "n1"]
+    without = Recommender(replace(recommender.model, calibrations={}), recommender.current_items)
+    assert set(ids(recommend_blend(without, filter="year >= 2025"))) == {"n0", "n1"}
     assert "n1" not in ids(recommend_blend(recommender, 9, deny=["n1"]))
     assert ids(recommend_blend(recommender, pin={1: "n2"}))[0] == "n2"
     assert ids(recommend_blend(recommender, boost={"year == 2024": 100}))[0] == "n2"

@@ -78,13 +78,15 @@ def share_of_knots(n_known: np.ndarray) -> np.ndarray:
 
 def recommend_blend(query: Query) -> Answer:
     """Rank items by a weighted sum of components; needs a signal, a profile value or an item passed over."""
-    answered = (query.has_features | (query.passed_over.lengths() > 0)) & (query.list_rules.n_allowed > 0)
+    adds_new = query.new_items is not None and is_calibrated(query.model)
+    rules = query.list_rules if adds_new else query.item_rules
+    answered = (query.has_features | (query.passed_over.lengths() > 0)) & (rules.n_allowed > 0)
     items = np.full((query.n_users, query.k), NO_ITEM, dtype=np.int32)
     scores = np.zeros((query.n_users, query.k), dtype=np.float32)
     levels = np.zeros(query.n_users, dtype=np.float32)
     for rows in batches(np.flatnonzero(answered)):
         chosen, values, levels[rows] = score_blend(query, rows)
-        if query.new_items is not None and is_calibrated(query.model):
+        if adds_new:
             chosen, values = add_new_items(query, rows, chosen, values, levels[rows])
         best, scores[rows] = top_k(values, query.k)
         items[rows] = np.where(best >= 0, np.take_along_axis(chosen, np.maximum(best, 0), axis=1), NO_ITEM)

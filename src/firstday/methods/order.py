@@ -27,10 +27,14 @@ from firstday.tables.schema import DAY_US
 N_CANDIDATES = 100
 """Number of candidates of each learner: the best by weighted sum."""
 NETWORK = NetworkConfig(hidden=(32, 16), epochs=10)
+MIN_LEARNERS = 2
+"""Minimum number of learners in each half."""
 HELD_OUT = 5
 """One in so many learners is held out for early stopping."""
 EXCLUDED_SCORE = np.float32(-1e4)
 """Score of excluded candidates, in place of minus infinity."""
+LEAST_SPREAD = 1e-3
+"""Standard deviation of an input below which it is left out."""
 MIN_CLASS_USERS = 100
 """Minimum number of users by whom a class of `KNOWLEDGE` is judged on its own."""
 NORMAL_99 = 2.576
@@ -62,10 +66,11 @@ def learn_order(run: TrainingRun) -> Choice:
     if not run.folds:
         return None, {}
     blending, names = find_weights(run.model)
-    if run.apart is None:
+    apart = run.apart
+    halves = [] if apart is None else [apart.take(np.arange(start, apart.query.n_users, 2)) for start in (0, 1)]
+    ranked = [rank_candidates(half, blending, names) for half in halves if half.query.n_known.any()]
+    if len(ranked) < 2 or min(len(half.sums) for half in ranked) < MIN_LEARNERS:
         return Order(names, None, np.zeros(0, np.float32), np.zeros(0, np.float32)), {}
-    halves = [run.apart.take(np.arange(start, run.apart.query.n_users, 2)) for start in (0, 1)]
-    ranked = [rank_candidates(half, blending, names) for half in halves]
     learners = join_ranked(ranked)
     order = train_order(learners, names, run.model.config)
     judged = [(fold, order) for fold in go_back(run.folds, run.first_uses, clock_of(run.model))]
@@ -120,7 +125,9 @@ def train_order(users: Ranked, names: tuple[str, ...], config: Config) -> Order:
     from firstday.cold.training_loop import export_network, run_epochs
 
     device = choose_device(config.device, config.threads)
-    order = Order(names, None, users.inputs.mean(axis=(0, 1)), users.inputs.std(axis=(0, 1)) + np.float32(1e-6))
+    spread = users.inputs.std(axis=(0, 1))
+    spread = np.where(spread < LEAST_SPREAD, np.float32(np.inf), spread)  # nothing is learned about such inputs
+    order = Order(names, None, users.inputs.mean(axis=(0, 1)), spread)
     is_held_out = np.arange(len(users.sums)) % HELD_OUT == 0
 
     def to_device(part: Ranked) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

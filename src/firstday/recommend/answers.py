@@ -18,7 +18,7 @@ from firstday.recommend.scales import scale_answer
 from firstday.recommend.spec import Strategy
 from firstday.recommend.support import fallback_of, find_supported
 
-REACH = 2_001
+REACH = 2_201
 """Minimum length of the rankings that rules rearrange: more than `blend` ranks."""
 
 

@@ -182,14 +182,10 @@ def _learn_folds(source: _Source, split: Split, progress: Progress) -> tuple[lis
 
 
 def _learn_apart(source: _Source, split: Split, tunings: Mapping[str, Tuning], progress: Progress) -> Fold | None:
-    """Train a model of components with the options chosen, on all warm users but those set apart; see `set_apart`."""
-    config = source.config
-    apart = set_apart(split, source.dataset.users, config.signals)
+    """Train on all warm users but those set apart, with the options chosen; see `set_apart`."""
+    apart = set_apart(split, source.dataset.users, source.config.signals)
     if apart is None:
         return None
-    components = config.components
-    config = config.override({"methods": components, "recommend.components": components})
-    source = replace(source, config=config)
     fold, _ = _learn(source, apart, ObjectiveHistory().record, _prefix(progress, "order: "), is_fold=True)
     return learn_with(fold, apart, source.dataset, tunings)
 

@@ -27,7 +27,8 @@ def find_new_candidates(query: Query, new: NewItems, rows: np.ndarray) -> tuple[
     """
     log_odds = _measure_odds(query.take(rows), new, find_content(query.model).odds)
     factors = query.list_rules.factors
-    promise = log_odds if factors is None else log_odds + np.log(factors[new.index])
+    with np.errstate(divide="ignore"):  # a boost may round to 0
+        promise = log_odds if factors is None else log_odds + np.log(factors[new.index])
     best = greatest(promise.astype(np.float32), min(MAX_CANDIDATES, len(new)))
     return best, np.take_along_axis(log_odds, best, axis=1)
 
