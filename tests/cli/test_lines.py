@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.conftest import Run
 
-MAX_LINES = 25
+MAX_LINES = 27
 
 
 def assert_few_lines(run: Run, tables: Path, settings: Path, out: Path) -> None:
