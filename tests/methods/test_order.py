@@ -238,10 +238,10 @@ def test_it_reads_components_that_are_learned_in_a_search_and_named_base_ones(
 ) -> None:
     monkeypatch.setattr(Gain, "is_earned", True)
     monkeypatch.setattr("firstday.methods.blend.MIN_WEIGHT", -1)
-    options = {"item_item": {"shrinkage": 10.0, "asymmetry": 0.5, "neighbors": 100}}
-    components = {"components": ["popular", "item_item"]}
-    model = fit(world, split, brief_config(methods=["item_item"], recommend=components, plugins=options)).model
-    assert {"popular", "item_item"} < set(model.learned["order"].components)
+    options = {"ease": {"regularization": 100.0, "dropout": 0.5}}
+    components = {"components": ["popular", "ease"]}
+    model = fit(world, split, brief_config(methods=["ease"], recommend=components, plugins=options)).model
+    assert {"popular", "ease"} < set(model.learned["order"].components)
 
 
 def test_a_training_learns_it_from_users_whom_the_model_of_the_others_does_not_know(
