@@ -27,8 +27,8 @@ from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out
 from firstday.methods import order as learning
-from firstday.methods.precision import MEASURED_LENGTHS
-from firstday.metrics import adjust_holm, measure, ratio_intervals
+from firstday.methods.precision import MEASURED_LENGTHS, measure_prefixes
+from firstday.metrics import adjust_holm, ratio_intervals
 from firstday.model.order import Order
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.answers import answer_query
@@ -102,8 +102,7 @@ def measure_lists(model: TrainedModel, holdout: Holdout, order: Order | None) ->
         Recommender(model.with_learned(order=order)), holdout.newcomers, holdout.cold, max(MEASURED_LENGTHS)
     )
     items = answer_query(query, "auto").items
-    precision = np.stack([measure(items[:, :k], holdout.cold.truth).precision for k in MEASURED_LENGTHS])
-    return 100 * precision[:, holdout.cold.truth.lengths() > 0]
+    return 100 * measure_prefixes(items, holdout.cold.truth)[:, holdout.cold.truth.lengths() > 0]
 
 
 def summarise(runs: list[Gains]) -> dict[str, Any]:

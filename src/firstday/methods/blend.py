@@ -109,8 +109,9 @@ def add_new_items(
     assert new is not None
     found, log_odds = find_new_candidates(query, new, rows)
     scores = query.model.calibrations[BLEND.name].find_scores(log_odds, levels, query.n_known[rows])
-    shown = np.flatnonzero(query.passed_over.take(rows).lengths())
-    scores[shown] += score_evidence(query, rows[shown], new.vectors, found[shown], np.exp(new.log_use)[found[shown]])
+    for shown in batches(np.flatnonzero(query.passed_over.take(rows).lengths())):
+        items = found[shown]
+        scores[shown] += score_evidence(query, rows[shown], new.vectors, items, np.exp(new.log_use[items]))
     values = np.where(np.isin(chosen, new.index), np.float32(-np.inf), values)
     return np.append(chosen, new.index[found], axis=1), np.append(values, scores, axis=1)
 

@@ -88,17 +88,25 @@ def fit_calibration(inputs: np.ndarray, is_used: np.ndarray, n_users: int, drift
     `inputs` has the score, the user's level and `log_known` of each listed item, float64, shape (n_listed, 3);
     `is_used` is whether the user went on to use the item, shape (n_listed,).
     """
-    from sklearn.linear_model import LogisticRegression
-
     if is_used.all() or not is_used.any():
         return None
+    intercept, slope, level, known = fit_logistic(inputs, is_used, 1e3).tolist()
+    return Calibration(intercept + drift, slope, level, known, n_users) if slope > 0 else None
+
+
+def fit_logistic(inputs: np.ndarray, is_used: np.ndarray, inverse_penalty: float = 1.0) -> np.ndarray:
+    """Return the intercept and the weights of a logistic regression, penalised by standard deviation; float64.
+
+    A constant input has the weight 0.
+    """
+    from sklearn.linear_model import LogisticRegression
+
     centre = inputs.mean(axis=0)
     spread = inputs.std(axis=0)
-    spread[spread == 0] = 1  # constant input
-    model = LogisticRegression(C=1e3, max_iter=1_000).fit((inputs - centre) / spread, is_used)
-    slope, level, known = (model.coef_[0] / spread).tolist()
-    intercept = float(model.intercept_[0] - centre @ (slope, level, known)) + drift
-    return Calibration(intercept, slope, level, known, n_users) if slope > 0 else None
+    spread[spread == 0] = 1
+    fitted = LogisticRegression(C=inverse_penalty, max_iter=1_000).fit((inputs - centre) / spread, is_used)
+    weights = fitted.coef_[0] / spread
+    return np.append(fitted.intercept_ - centre @ weights, weights)
 
 
 def take_newest(folds: Sequence[Fold]) -> list[Fold]:

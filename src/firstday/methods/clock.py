@@ -19,8 +19,7 @@ from firstday.data.first_uses import FirstUses
 from firstday.data.splits.sampled import unite_uses
 from firstday.data.splits.split import Cohort
 from firstday.display import readable
-from firstday.methods.precision import MEASURED_LENGTHS
-from firstday.metrics import measure
+from firstday.methods.precision import MEASURED_LENGTHS, measure_prefixes
 from firstday.model.trained_model import TrainedModel
 from firstday.ranking import take_lists, top_k
 from firstday.recommend.fold import Fold, TrainingRun, day_ends
@@ -237,7 +236,7 @@ def _measure_list(scores: np.ndarray, excluded: SparseRows, truth: SparseRows) -
     longest = max(MEASURED_LENGTHS)
     order, values = top_k(scores[None].astype(np.float32), longest + int(excluded.lengths().max(initial=0)))
     items, _ = take_lists(order, values, np.zeros(truth.n_rows, dtype=np.int64), excluded, longest)
-    return np.mean([measure(items[:, :k], truth).precision for k in MEASURED_LENGTHS], axis=0)
+    return np.asarray(measure_prefixes(items, truth).mean(axis=0))
 
 
 def mean_by_week(values: np.ndarray, week: np.ndarray) -> tuple[float, float]:

@@ -11,6 +11,7 @@ import polars as pl
 from firstday.data.dataset import Dataset
 from firstday.data.first_uses import FirstUses
 from firstday.data.ids import Ids
+from firstday.methods.calibrate import fit_logistic
 from firstday.model.item_content import (
     N_INPUTS,
     ItemContent,
@@ -148,18 +149,13 @@ def fit_odds(inputs: np.ndarray, is_used: np.ndarray) -> np.ndarray:
 
     Inputs whose weights must not be negative, and would be, are left out.
     """
-    from sklearn.linear_model import LogisticRegression
-
-    centre = inputs.mean(axis=0)
-    spread = inputs.std(axis=0)
-    is_kept = spread > 0
+    is_kept = np.ones(inputs.shape[1], dtype=bool)
     while True:
-        scaled = is_kept * (inputs - centre) / np.where(is_kept, spread, 1)
-        fitted = LogisticRegression(max_iter=1_000).fit(scaled, is_used)
-        weights = fitted.coef_[0] / np.where(is_kept, spread, 1)
+        odds = fit_logistic(inputs * is_kept, is_used)
+        weights = odds[1:]
         is_wrong = (weights < 0) & (np.arange(len(weights)) < N_POSITIVE)
         if not is_wrong.any():
-            return np.append(fitted.intercept_ - centre @ weights, weights)
+            return odds
         is_kept &= ~is_wrong
 
 

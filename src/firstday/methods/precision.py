@@ -10,6 +10,7 @@ from firstday.metrics import measure
 from firstday.recommend.answers import answer_query
 from firstday.recommend.fold import Fold
 from firstday.recommend.spec import is_own
+from firstday.sparse import SparseRows
 
 MEASURED_LENGTHS = (10, 50)
 """Lengths of the lists by which options, components and the clock are judged."""
@@ -24,11 +25,14 @@ def measure_folds(folds: Sequence[Fold], strategy: str) -> np.ndarray:
 
 def measure_lengths(folds: Sequence[Fold], strategy: str) -> np.ndarray:
     """Return the precision of each user's lists of `MEASURED_LENGTHS`, from 0 to 1, shape (n_lengths, n_users)."""
-    precisions = []
-    for fold in folds:
-        items = answer_query(fold.with_length(max(MEASURED_LENGTHS)).query, strategy).items
-        precisions.append([measure(items[:, :k], fold.truth).precision for k in MEASURED_LENGTHS])
+    answers = [answer_query(fold.with_length(max(MEASURED_LENGTHS)).query, strategy) for fold in folds]
+    precisions = [measure_prefixes(answer.items, fold.truth) for answer, fold in zip(answers, folds, strict=True)]
     return np.concatenate(precisions, axis=1)
+
+
+def measure_prefixes(items: np.ndarray, truth: SparseRows) -> np.ndarray:
+    """Return the precision of the first `MEASURED_LENGTHS` items of rankings, from 0 to 1, (n_lengths, n_users)."""
+    return np.stack([measure(items[:, :k], truth).precision for k in MEASURED_LENGTHS])
 
 
 def measure_own(folds: Sequence[Fold], strategy: str) -> tuple[np.ndarray, np.ndarray]:
@@ -40,8 +44,7 @@ def measure_own(folds: Sequence[Fold], strategy: str) -> tuple[np.ndarray, np.nd
     own = []
     for fold in folds:
         answer = answer_query(fold.with_length(max(MEASURED_LENGTHS)).query, strategy)
-        of_lengths = [measure(answer.items[:, :k], fold.truth).precision for k in MEASURED_LENGTHS]
-        precisions.append(np.mean(of_lengths, axis=0))
+        precisions.append(measure_prefixes(answer.items, fold.truth).mean(axis=0))
         own.append(is_own(answer.routes, strategy))
     return np.concatenate(precisions), np.concatenate(own)
 

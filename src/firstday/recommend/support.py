@@ -125,7 +125,7 @@ def has_component(model: TrainedModel, name: str) -> bool:
     return is_component(method) and method.lacks(model.config, model.learned) is None
 
 
-def _name_components(config: Config) -> tuple[str, ...]:
+def name_components(config: Config) -> tuple[str, ...]:
     """Return the names of the methods whose components the default list of a model may combine."""
     specs = [method for method in find_methods() if is_component(method)]
     first = sorted((spec.position, spec.name) for spec in specs if spec.position is not None)
@@ -135,12 +135,12 @@ def _name_components(config: Config) -> tuple[str, ...]:
 
 def components_of(model: TrainedModel) -> tuple[str, ...]:
     """Return the names of the methods whose components the default list may combine."""
-    return tuple(name for name in _name_components(model.config) if has_component(model, name))
+    return tuple(name for name in name_components(model.config) if has_component(model, name))
 
 
 def describe_absent(model: TrainedModel) -> list[str]:
     """Describe the components that the default list lacks, with the settings that provide them."""
-    settings = {name: find_strategy(name).lacks(model.config, model.learned) for name in _name_components(model.config)}
+    settings = {name: find_strategy(name).lacks(model.config, model.learned) for name in name_components(model.config)}
     return [
         f"The default list is made without {name}, which needs {setting}."
         for name, setting in settings.items()

@@ -23,8 +23,9 @@ from firstday.methods.precision import measure_own
 from firstday.model.trained_model import TrainedModel
 from firstday.progress import Progress
 from firstday.recommend.fold import Fold, head
+from firstday.recommend.registry import find_strategy
 from firstday.recommend.spec import OptionSearch, StrategySpec, UseData
-from firstday.recommend.support import is_component, learners_of
+from firstday.recommend.support import learners_of, name_components
 from firstday.tables.schema import DAY_US
 
 Grid = Mapping[str, tuple[Any, ...]]
@@ -133,11 +134,11 @@ def search_options(
 def learn_with(fold: Fold, split: Split, dataset: Dataset, tunings: Mapping[str, Tuning]) -> Fold:
     """Return users whose model has what the warm users of a split teach components with the options chosen."""
     config = fold.model.config
-    for spec in learners_of(config):
-        is_named = is_component(spec) and (spec.position is not None or spec.name in config.components)
-        if is_named and isinstance(spec, StrategySpec) and spec.search is not None:
-            learn = _make_learner(spec.name, spec.search, dataset, config, 1)
-            fold = fold.with_learned(**{spec.name: learn(split, fold.model, tunings[spec.name].options)})
+    for name in name_components(config):
+        search = find_strategy(name).search
+        if search is not None and name in tunings:
+            learn = _make_learner(name, search, dataset, config, 1)
+            fold = fold.with_learned(**{name: learn(split, fold.model, tunings[name].options)})
     return fold
 
 
