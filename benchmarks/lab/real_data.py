@@ -6,7 +6,9 @@ python benchmarks/lab/real_data.py --data data --only online-retail --only movie
 
 Datasets with timestamps are evaluated at their cut-offs, the others with several seeds. Options of baselines are chosen
 on the validation users of each training, except on `CHOSEN_ONCE`; cold users are used only for the final evaluation.
-Renews docs/results/NAME.json and docs/images/NAME-*.svg.
+Renews docs/results/NAME.json and docs/images/NAME-*.svg, and with timestamps the dataset's part of
+docs/results/motion.json: what existed when, and figures by age of the model. For the simulated series, which
+`--only series` names, this part alone is renewed, of `auto` and the simple strategies.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from time import perf_counter
 from typing import Any
 
 import typer
-from result_files import write_results
+from result_files import read_results, write_results
 
 from firstday.cli.printing import print_results
 from firstday.config import Config, suit_config
@@ -30,9 +32,9 @@ from firstday.data.splits.holdout import protocol_of
 from firstday.datasets import dataset_names, load_source
 from firstday.evaluation.comparisons import plot_cut_offs, plot_day_one_sizes
 from firstday.evaluation.plots import standalone
-from firstday.evaluation.results import Results
+from firstday.evaluation.results import COMPARED, MINUS_OLDER, Figure, Results
 from firstday.evaluation.run import evaluate
-from firstday.evaluation.slices import REFERENCE
+from firstday.evaluation.slices import ALL, REFERENCE
 from firstday.lab.simulate.simulation_settings import SimulationSettings
 from firstday.lab.simulate.tables import simulate
 from firstday.progress import open_progress
@@ -47,6 +49,8 @@ SERVICES = {
 """Simulated services."""
 CHOSEN_ONCE = ("deezer-europe",)
 """Datasets on which a search takes an hour: options are chosen with the first seed."""
+SIMPLE_RULES = ("latest", "trending", "recent", "popular")
+"""Strategies that docs/motion.md compares with `auto`."""
 
 
 def main(
@@ -96,17 +100,21 @@ def evaluate_set(name: str, copy: Path | None, seeds: int, cut_offs: int | None,
         results = evaluate(
             dataset,
             config,
-            all_strategies=True,
-            baselines=True,
+            all_strategies=name != SERIES,
+            baselines=name != SERIES,
             tune_once=name in CHOSEN_ONCE,
             n_seeds=1 if has_clock else seeds,
-            against=("auto", REFERENCE, *searched_names()),
+            against=("auto",) if name == SERIES else ("auto", REFERENCE, *searched_names()),
             progress=progress,
         )
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print_results(results)
     facts = {"seconds": round(perf_counter() - began, 1), "peak_mib": round(peak_mib)}
-    write_set(results, facts, f"{name}-clock" if name == SIMULATED else name, out)
+    stem = f"{name}-clock" if name == SIMULATED else name
+    if name != SERIES:
+        write_set(results, facts, stem, out)
+    if has_clock:
+        write_motion(results, stem, out / "results" / "motion.json")
 
 
 def write_set(results: Results, facts: Mapping[str, Any], stem: str, out: Path) -> None:
@@ -123,6 +131,31 @@ def write_set(results: Results, facts: Mapping[str, Any], stem: str, out: Path) 
     for kind, svg in plots.items():
         if svg is not None:
             (out / "images" / f"{stem}-{kind}.svg").write_text(standalone(svg), encoding="utf-8")
+
+
+def write_motion(results: Results, stem: str, target: Path) -> None:
+    """Write what existed when one dataset's newcomers used it, and figures by age of the model."""
+    assert results.later_uses is not None
+    record: dict[str, Any] = {
+        "newcomers": sum(cut_off["newcomers"] for cut_off in results.cut_offs),
+        "days_between": round(results.get("auto", "older_by_days").mean, 1),
+        "later_uses": results.later_uses.shares(),
+        "figures": [{**vars(figure), **round_ends(figure)} for figure in results.figures if is_of_motion(figure)],
+    }
+    write_results({**read_results(target), stem: record}, target)
+
+
+def round_ends(figure: Figure) -> dict[str, float | None]:
+    """Return the mean and the interval of a figure, rounded."""
+    ends = {"mean": figure.mean, "low": figure.low, "high": figure.high}
+    return {name: None if end is None else round(end, 4) for name, end in ends.items()}
+
+
+def is_of_motion(figure: Figure) -> bool:
+    """Return whether docs/motion.md may use a figure."""
+    metrics = (f"{metric}{kind}" for metric in COMPARED for kind in ("", "_minus:auto", MINUS_OLDER))
+    is_of_slice = figure.slice == ALL or figure.slice.startswith("model_age")
+    return is_of_slice and figure.metric in metrics and figure.strategy in ("auto", *SIMPLE_RULES)
 
 
 if __name__ == "__main__":

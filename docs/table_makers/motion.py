@@ -115,7 +115,7 @@ def _mark_both(figures: Figures, strategy: str, of_slice: str) -> str:
     for metric in ("precision_all_at_10", "precision_all"):
         mark = ""
         if strategy != "auto":
-            difference = figures["auto", f"{metric}_minus:{strategy}", of_slice]
-            mark = "**" if difference["high"] < 0 else "" if difference["low"] > 0 else "*"
+            difference = figures[strategy, f"{metric}_minus:auto", of_slice]
+            mark = "**" if difference["low"] > 0 else "" if difference["high"] < 0 else "*"
         parts.append(f"{mark}{figures[strategy, metric, of_slice]['mean']:.1f}{mark}")
     return "/".join(parts)

@@ -14,7 +14,7 @@ from firstday.sparse import contains
 
 SHARE = 1 / 3
 """Share of the warm users who are set apart, chosen by a hash of their ids."""
-MIN_APART, MAX_APART = 500, 10_000
+MIN_APART, MAX_APART = 1_000, 10_000
 """Minimum and maximum number of users to set apart."""
 _HASH_SEED = 2**30
 """Seed of the hash, distinct from every training seed."""
