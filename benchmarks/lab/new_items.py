@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import typer
-from motion import TIMED
 from real_data import DOCS, SERIES, find_sets, open_set
 from result_files import read_results, write_results
 
@@ -42,6 +41,7 @@ from firstday.sparse import SparseRows
 from firstday.tables.schema import DAY_US
 from firstday.training.fit import fit
 
+TIMED = ("online-retail", "movietweetings", "complete-journey", "x-wines", "ciao-dvd", SERIES)
 ENTITIES = {SERIES: "show", "ciao-dvd": "genre"}
 """The entity that items share, by dataset."""
 HIDDEN_SHARE = 10

@@ -178,7 +178,7 @@ def make_log(store_settings: dict[str, Any]) -> MakeLog:
         return lambda rules: PostgresLog(url, rules, timeout_s=10)
     from firstday.serve.store.redis import RedisLog
 
-    return lambda rules: RedisLog(url, rules, prefix=store_settings["redis_prefix"])
+    return lambda rules: RedisLog(url, rules, prefix=store_settings["redis_prefix"], timeout_s=10)
 
 
 @pytest.fixture
