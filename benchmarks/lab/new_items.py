@@ -42,6 +42,7 @@ from firstday.tables.schema import DAY_US
 from firstday.training.fit import fit
 
 TIMED = ("online-retail", "movietweetings", "complete-journey", "x-wines", "ciao-dvd", SERIES)
+"""Datasets with a clock to which items are added."""
 ENTITIES = {SERIES: "show", "ciao-dvd": "genre"}
 """The entity that items share, by dataset."""
 HIDDEN_SHARE = 10
@@ -56,7 +57,7 @@ K = 1_000
 
 
 def main(data: list[Path] = [], only: list[str] = [], cut_offs: int = 2, out: Path = DOCS / "results") -> None:
-    """Measure datasets, by default all with a clock."""
+    """Measure datasets, by default all with a clock to which items are added."""
     for name, copy in find_sets(only or TIMED, data).items():
         dataset, config = open_set(name, copy)
         config = config.override("registration.cut_offs", cut_offs)
