@@ -2,7 +2,7 @@
 # make test    run the tests on all cores; some of them: make test ARGS='-x tests/data'
 # make core    run the tests, but for slow ones, on a copy without firstday.lab
 # make coverage   run the tests and report which lines of src they ran
-# make check   check format, lint, types and import rules
+# make check   check format, lint, types, import rules and ceilings of size
 # make docs    renew tables, pictures and HTTP responses in the documentation, from the code and docs/results
 # make site    build the documentation as a site: build/site/index.html
 # make lock    renew requirements.lock: the newest version of every package within the ranges of pyproject.toml
@@ -100,6 +100,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python release/check_size.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
