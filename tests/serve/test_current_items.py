@@ -129,8 +129,12 @@ def test_updates_end_once_a_model_has_them_and_withdrawals_do_not(
 ) -> None:
     http = clients[0]
     http.put("/v1/items/i1", json={"year": 2030, "mood": "new"})
-    http.delete("/v1/items/i2")
-    http.delete("/v1/items/unknown")
+    assert_error(http.delete("/v1/items/unknown"), 404, "not_found")
+    assert_error(http.get("/v1/items/unknown"), 404, "not_found")  # nothing is stored
+    for _ in range(2):
+        assert clients[-1].delete("/v1/items/unknown?ahead=true").status_code == 204
+        assert http.delete("/v1/items/i2").status_code == 204
+    assert http.delete("/v1/items/unknown").status_code == 204  # another worker's
 
     def load(year: float, *updated: int) -> None:
         years = MODEL.catalogue.columns["year"].clone().scatter(0, year)
@@ -241,7 +245,7 @@ def test_ids_of_a_model_may_be_integers(tmp_path: Path) -> None:
     with running_app(folder, tmp_path) as app, app.open_client() as http:
         http.put("/v1/users/u", json=EAST)
         assert http.delete("/v1/items/1").status_code == 204
-        assert http.delete("/v1/items/02").status_code == 204  # another item
+        assert_error(http.delete("/v1/items/02"), 404, "not_found")  # another item
         http.put("/v1/items/3", json={"year": 2030})
         http.put("/v1/items/n1", json={"title": "Dawn", "artist_id": ["a1"]})
         for rules in ({}, {"cap": "item_id:1"}, {"cap": "artist:1"}, {"pin": "1:1"}, {"filter": "item_id != 9"}):

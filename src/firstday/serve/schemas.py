@@ -380,6 +380,13 @@ class ItemLine(ItemBody):
     """Your item id."""
 
 
+class WithdrawParameters(_Parameters):
+    """Options of a withdrawal."""
+
+    ahead: bool = False
+    """Withdraw an item that neither the model nor the store knows yet."""
+
+
 class SegmentParameters(_Parameters):
     """Options of a segment."""
 

@@ -171,6 +171,15 @@ class StoredItems:
         of_items = {name: {item: n for item, n in of_all.items() if item in current} for name, of_all in counts.items()}
         await self._store.put(ITEM_USE, asdict(ItemUse(until_us, of_items)))
 
+    async def withdraw(self, item_id: str, *, ahead: bool) -> None:
+        """Withdraw an item; raise `ApiError` if neither the model nor the store knows it, unless `ahead`."""
+        await self.poll()  # another worker may have put it
+        is_known = self._holder.current.trained.catalogue.items.index_of(item_id) >= 0
+        if not (is_known or ahead or self.find_put(item_id)):
+            text = f"{item_id!r} is unknown to the model, and was not put; with ?ahead=true, later models do not list it."
+            raise ApiError(404, "not_found", text)
+        await self.put_items({item_id: None})
+
     async def put_items(self, items: Mapping[str, Mapping[str, Any] | None], *, may_restore: bool = True) -> None:
         """Store items by id, all or none, or withdraw those that are None.
 

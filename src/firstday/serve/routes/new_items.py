@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import TypeAdapter
 from starlette.convertors import PathConvertor, register_url_convertor
 
@@ -14,7 +14,14 @@ from firstday.recommend.new_items.value_types import check_types
 from firstday.serve.event_stream import store_stream
 from firstday.serve.http_errors import ApiError, invalid
 from firstday.serve.middleware import STREAM_TYPES, require_json
-from firstday.serve.schemas import ItemAnswer, ItemBody, ItemLine, ItemPutAnswer, ItemStreamAnswer
+from firstday.serve.schemas import (
+    ItemAnswer,
+    ItemBody,
+    ItemLine,
+    ItemPutAnswer,
+    ItemStreamAnswer,
+    WithdrawParameters,
+)
 from firstday.serve.service import ServiceDep
 from firstday.serve.stored_items import describe_ignored, describe_item
 
@@ -56,6 +63,10 @@ async def put_item(service: ServiceDep, item_id: ItemIdPath, body: ItemBody) -> 
     true.
     """
     values = body.model_dump(mode="json", exclude_defaults=True)
+    if str(values.pop("item_id", item_id)) != item_id:
+        raise invalid(
+            [("item_id", f"is that of another item than {item_id!r} in the path; omit it, or change the path")]
+        )
     if faults := check_types(service.holder.current.trained.catalogue.columns, values):
         raise invalid(faults)
     await service.items.put_items({item_id: values})
@@ -64,12 +75,15 @@ async def put_item(service: ServiceDep, item_id: ItemIdPath, body: ItemBody) -> 
 
 
 @writing.delete("/{item_id:item}", status_code=204, summary="Withdraw an item")
-async def withdraw_item(service: ServiceDep, item_id: ItemIdPath) -> Response:
-    """Withdraw an item, whether a model knows it or not: it is in no list until a `PUT` restores it.
+async def withdraw_item(
+    service: ServiceDep, item_id: ItemIdPath, parameters: Annotated[WithdrawParameters, Query()]
+) -> Response:
+    """Withdraw an item: it is in no list until a `PUT` restores it. 404 if neither the model nor the store knows it.
 
-    It is durable once this responds, and outlives new models. The response is always the same.
+    It is durable once this responds, and outlives new models. With `ahead`, an item that is still unknown will not be
+    listed by later models, either.
     """
-    await service.items.put_items({item_id: None})
+    await service.items.withdraw(item_id, ahead=parameters.ahead)
     return Response(status_code=204)
 
 
