@@ -27,6 +27,7 @@ MISTAKES = [
         "no signal of use (stream, favorite) has a positive",
     ),
     ("train tables --out model --set recommend.strategy=nope", "strategy: 'nope' is unknown; choose one of "),
+    ("rollback notes", "notes: contains no model to restore; give"),
     ("train tables --out notes", "notes: is not empty and contains no model; give a new folder."),
     ("check tables --set seed=5000000000", "seed is 5000000000"),
     ("check tables --drop-bad-rows some", "'some' is not a share of rows; give one such as 1% or 0.01"),

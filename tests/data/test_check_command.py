@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
+import pytest
 import typer
 from typer.testing import CliRunner
 
@@ -54,16 +55,21 @@ def test_long_lists_of_names_are_cut_but_not_in_json(five_users: Tables, write: 
     assert {column["name"] for column in columns} >= {*names}
 
 
-def test_of_few_bad_rows_it_is_said_how_to_leave_them_out(five_users: Tables, write: Write) -> None:
+@pytest.mark.parametrize(("n_bad", "percent"), [(5, 1), (60, 9), (400, 0)])  # of 700 rows
+def test_of_few_bad_rows_it_is_said_how_to_leave_them_out(
+    five_users: Tables, write: Write, n_bad: int, percent: int
+) -> None:
     many = pl.concat([five_users["interactions"].with_columns(pl.col("timestamp").cast(pl.String))] * 100)
     bad = many.with_row_index().with_columns(
-        timestamp=pl.when(pl.col("index") < 5).then(pl.lit("late")).otherwise("timestamp")
+        timestamp=pl.when(pl.col("index") < n_bad).then(pl.lit("late")).otherwise("timestamp")
     )
     folder = write({**five_users, "interactions": bad.drop("index")})
     error = runner.invoke(app, [str(folder)]).exception
     assert isinstance(error, DataError)
-    assert error.hint == "--drop-bad-rows 1% drops bad rows, up to 1 % of each table."
-    assert isinstance(runner.invoke(app, [str(folder), "--drop-bad-rows", "1%"]).exception, SystemExit)  # too few users
+    assert error.hint.split()[:2] == (["--drop-bad-rows", f"{percent}%"] if percent else [])
+    if percent:
+        done = runner.invoke(app, [str(folder), *error.hint.split()[:2]])
+        assert isinstance(done.exception, SystemExit)  # too few users
 
 
 def test_faults_are_raised_or_told_in_json(five_users: Tables, write: Write) -> None:

@@ -84,6 +84,8 @@ VALUES: dict[str, dict[str, Any]] = {
         ("country == user.country", [0, 3]),
         ("country in user.countries", [0, 1, 3]),
         ("country != user.city", []),
+        ('country == (user.city or "FR")', [0, 3]),
+        ('(user.country or "DE") == country', [0, 3]),
         ("year == user.year", [3]),
         ("artist in lists.new", [0, 2]),
         ("artist not in lists.new", [1]),
@@ -165,6 +167,7 @@ def test_a_filter_of_some_items_is_that_of_all(text: str) -> None:
         ("in_stock == -1d", "in_stock is compared with -1d; compare it with values of type boolean"),
         ("year in (1, -1d)", "year is compared with (1, -1d); compare it with values of type number"),
         ("user.age > -1d", "'-1d' cannot be used here"),
+        ('country == user.city or "FR"', '(user.language or "FR")'),
         ("user.adult < True", "'user.adult' cannot be used here"),
         ("year >= -14d", "year is compared with -14d; compare it with values of type number"),
         ("price >= -2h", "price is compared with -2h; compare it with values of type text"),
@@ -502,6 +505,23 @@ def test_notes_on_rules_are_those_of_each_user(tiny: Recommender) -> None:
     notes = {name: listed.notes for name, listed in lists.items()}
     excluded = ("the item pinned at rank 1 is left out by the rules or the user's history",)
     assert notes == {"de": excluded, "fr": (), "other": excluded}
+
+
+def test_values_that_no_user_has_are_refused_and_those_that_one_lacks_are_noted(
+    tiny: Recommender, tmp_path: Path
+) -> None:
+    rules = {"filter": "user.country in licensed_in"}
+    for wrong in ("user.contry in licensed_in", '(user.contry or "FR") in licensed_in'):
+        with pytest.raises(ConfigError, match="did you mean 'country'"):
+            tiny.recommend({}, rules={"filter": wrong})
+        assert tiny.recommend({"contry": "FR"}, rules={"filter": wrong}).items  # a column of this user
+    (note,) = tiny.recommend({}, 1, "popular", rules=rules).notes[:1]
+    assert "user.country" in note
+    assert not tiny.recommend({"country": "FR"}, 1, "popular", rules=rules).notes
+    assert not tiny.recommend({}, 1, "popular", rules={"filter": '(user.country or "FR") in licensed_in'}).notes
+    (tmp_path / "users.csv").write_text("user_id,country\nn1,DE\nn2,\n")
+    batch = recommend_tables(tiny, tmp_path, tmp_path / "lists.csv", 2, rules=Rules.of(rules))
+    assert any("country (1)" in note for note in batch.notes)
 
 
 def test_propensities_of_explore_under_rules(tiny: Recommender) -> None:

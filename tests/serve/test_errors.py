@@ -175,6 +175,7 @@ def test_every_wrong_field_of_an_item_is_named(http: httpx.Client, body: Any, fi
         ("PUT", "/v1/items/n1", {"item_id": "n2", "title": "x"}, "item_id"),
         ("DELETE", "/v1/items/%5Bobject%20Object%5D", None, "item_id"),
         ("PUT", "/v1/lists/a", {"items": ["i001", "undefined"]}, "items[1]"),
+        ("POST", "/v1/users/u/recommendations", {"filter": "year > 1"}, "filter"),
         ("POST", "/v1/recommendations", {"signals": {"shown": ["null"]}}, "signals.shown[0].item_id"),
     ],
 )

@@ -29,6 +29,7 @@ RULES: dict[str, dict[str, Any]] = {
     "cap": {"cap": {"artist": 1}},
     "pin": {"pin": {"2": "i050"}},
     "boost": {"boost": {"year >= 2010": 3.0}},
+    "context": {"filter": "genre == user.genre", "context": {"genre": "jazz"}},
 }
 
 
@@ -51,10 +52,13 @@ def http(app: RunningApp) -> Iterator[httpx.Client]:
 
 def to_text(rule: dict[str, Any]) -> dict[str, Any]:
     """Return a rule as query parameters."""
-    ((name, value),) = rule.items()
-    if isinstance(value, dict):
-        return {name: [f"{key}:{content}" for key, content in value.items()]}
-    return {name: value}
+    context = {f"context.{name}": value for name, value in rule.get("context", {}).items()}
+    texts = {
+        name: [f"{key}:{content}" for key, content in value.items()] if isinstance(value, dict) else value
+        for name, value in rule.items()
+        if name != "context"
+    }
+    return texts | context
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -81,6 +85,8 @@ def test_a_rule_is_the_same_in_parameters_bodies_and_python(http: httpx.Client, 
         ({"cap": "artist"}, "rules", "is not of the form COLUMN:NUMBER"),
         ({"pin": "i9"}, "rules", "is not of the form RANK:ITEM_ID"),
         ({"boost": "in_stock"}, "rules", "is not of the form FILTER:FACTOR"),
+        ({"filter": "year > user.yaer", "context.year": "2000"}, "filter", "did you mean 'year'"),
+        ({"contxt.year": "2000"}, "contxt.year", ""),
         ({"filter": "item_id in lists.nothing"}, "filter", "there is no list 'nothing'"),
         ({"after": "no such list"}, "after", "has no recorded list with this id"),
     ],

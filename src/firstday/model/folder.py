@@ -130,8 +130,8 @@ def rollback(path: str | Path, to: str | None = None) -> str:
         There is no such version, or it is damaged or already current; nothing has changed.
     """
     path = Path(path)
-    if not path.is_dir():
-        raise ArtifactError(f"{path}: is not a model folder; give one.")
+    if not path.is_dir() or not list_versions(path):
+        raise ArtifactError(f"{path}: contains no model to restore; give the folder that train --out wrote.")
     with _staging_in(path) as staging:
         version = _choose_version(path, to)
         folder = path / version

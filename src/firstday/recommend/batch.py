@@ -21,7 +21,7 @@ from firstday.recommend.effects import count_ineffective
 from firstday.recommend.new_items.current_items import find_known, read_items
 from firstday.recommend.recommendation import frame_lists
 from firstday.recommend.recommender import Recommender, check_length
-from firstday.recommend.rules.list_rules import NO_RULES, Rules
+from firstday.recommend.rules.list_rules import NO_RULES, Rules, check_user_values, find_missing
 
 USERS_AT_ONCE = 20_000
 
@@ -32,6 +32,7 @@ class BatchSummary:
 
     It counts listed items (`n_rows`), users by route, and values unknown to the model by entity, signal or profile
     column. Known signals are counted by `Effect.name`: those without effect, and those that only excluded items.
+    `missing` counts users without a value that the rules read.
     """
 
     n_users: int = 0
@@ -40,6 +41,7 @@ class BatchSummary:
     unknown: Counter[str] = field(default_factory=Counter)
     without_effect: Counter[str] = field(default_factory=Counter)
     only_kept_out: Counter[str] = field(default_factory=Counter)
+    missing: Counter[str] = field(default_factory=Counter)
     notes: tuple[str, ...] = ()
 
     def __add__(self, other: BatchSummary) -> BatchSummary:
@@ -51,6 +53,7 @@ class BatchSummary:
             "Unknown to the model and ignored": self.unknown,
             "Ignored, because neither the features nor the strategy use them": self.without_effect,
             "Only excluded items": self.only_kept_out,
+            "Read by the rules, and missing of users": self.missing,
         }
         sentences = []
         for what, counts in counted.items():
@@ -95,7 +98,11 @@ def list_users(
         keep_used=keep_used,
         current_items=recommender.current_items,
     )
-    summary = BatchSummary(len(users), unknown=Counter(unknown), notes=notes)
+    check_user_values(model, [rules], dataset.groups)
+    missing = Counter[str]()
+    if rules.user_values:
+        missing.update(name for user in users for name in find_missing([rules], read_profile(dataset, users, user)))
+    summary = BatchSummary(len(users), unknown=Counter(unknown), missing=missing, notes=notes)
     name = strategy or model.config.recommend.strategy
     frames = []
     for part in np.array_split(users, len(users) // USERS_AT_ONCE + 1):

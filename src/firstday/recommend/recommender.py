@@ -34,7 +34,9 @@ from firstday.recommend.rules.list_rules import (
     AnyRules,
     Row,
     Rules,
+    check_user_values,
     compile_rules,
+    describe_missing,
     is_compiled,
     read_layers,
 )
@@ -282,6 +284,7 @@ class Recommender:
         profiles = list(map(_profile_of, users))
         ids = [user.user_id for user in users]
         for k, layers in lists:
+            self.check_user_values(users, layers)
             query = query.ask(k=check_length(self.model, k))
             answer = answer_query(query, recommend, layers, profiles.__getitem__)
             has_rules = bool(users) and any(rules != NO_RULES for rules in layers)
@@ -289,6 +292,8 @@ class Recommender:
             if has_rules:
                 rules = compile_rules(self.model, layers, profiles[0], self.current_items)
             unused, notes = describe_lists(query, strategy, answer, rules)
+            missing = [describe_missing(layers, profile) for profile in profiles]
+            notes = [(*of_rules, *of_list) for of_rules, of_list in zip(missing, notes, strict=True)]
             ignored = [(*sentences, *others) for sentences, others in zip(unknown, unused, strict=True)]
             yield Recommendations(self.catalogue, self.model, strategy, answer, segments, ignored, notes, ids)
             listed = SparseRows.from_lists([items[items >= 0] for items in answer.items], len(query.list_rules.allowed))
@@ -337,6 +342,10 @@ class Recommender:
         >>> recommender.explain({"age": 24}, answer).items[0].why  # doctest: +SKIP
         """
         return explain_list(self.model, self.current_items, Signals.of(user), recommendation)
+
+    def check_user_values(self, users: Sequence[Signals], layers: Sequence[Rules]) -> None:
+        """Raise ConfigError if filters read a value that neither the model, nor the request, nor any user has."""
+        check_user_values(self.model, layers, [name for user in users for name in user.groups])
 
     def has_compiled(self, users: Sequence[Signals], layers: Sequence[Rules]) -> bool:
         """Return whether the rules are compiled for all users, so that `answer_lists` is quick."""

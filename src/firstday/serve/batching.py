@@ -182,6 +182,7 @@ class ListBatcher:
             for request in requests:
                 request.model = self._holder.current
                 request.key = _key_of(request)
+                self._check_rules(request)
         except Exception as error:
             for request in requests:
                 request.finish(error=error)
@@ -189,6 +190,14 @@ class ListBatcher:
         if not self._is_answering:
             self._is_answering = True
             self._start(self._answer())
+
+    def _check_rules(self, request: ListRequest) -> None:
+        """Refuse a request whose rules read a value that this user cannot have."""
+        try:
+            for row in request.rows or [NO_RULES]:
+                request.model.recommender.check_user_values([request.signals], [request.rules, row])
+        except ConfigError as error:
+            request.finish(error=error)
 
     async def _answer(self) -> None:
         """Answer prepared requests, those with equal options together."""

@@ -150,10 +150,8 @@ class SignalsBody(_Signals):
     @classmethod
     def _point_to_profile(cls, body: Any) -> Any:
         """Refuse an unknown field, which may be a profile column."""
-        for name in body if isinstance(body, dict) else ():
-            if name not in UserAnswer.model_fields:
-                advice = PydanticCustomError("misplaced", "Unknown field; put profile columns in profile")
-                raise ValidationError.from_exception_data("", [{"type": advice, "loc": (name,), "input": None}])
+        unknown = [name for name in body if name not in UserAnswer.model_fields] if isinstance(body, dict) else ()
+        _refuse_misplaced(unknown, "Unknown field; put profile columns in profile")
         return body
 
 
@@ -217,6 +215,13 @@ class ListOptions(_Parameters):
     """Allow items that the user has used, banned or passed over."""
 
 
+def _refuse_misplaced(names: Iterable[str], advice: str) -> None:
+    """Raise ValidationError for the first of some fields of a body that belong elsewhere."""
+    for name in names:
+        error = PydanticCustomError("misplaced", advice)
+        raise ValidationError.from_exception_data("", [{"type": error, "loc": (name,), "input": None}])
+
+
 def _limit_filters(layers: Iterable[Any]) -> None:
     """Raise ConfigError for more filters than can be parsed at once, before any of them is."""
     size = sum(len(f"{one.get('filter')}{one.get('boost')}") for one in layers if isinstance(one, dict))
@@ -234,6 +239,8 @@ class _RulesBody(ListOptions, _Request):
     @classmethod
     def _limit_filters(cls, body: Any) -> Any:
         if isinstance(body, dict):
+            names = Rules.model_fields.keys() - cls.model_fields.keys()
+            _refuse_misplaced([name for name in body if name in names], "Unknown field; put rules in rules")
             rows = body.get("rows")
             _limit_filters([body.get("rules"), *(rows if isinstance(rows, list) else ())])
         return body
@@ -275,11 +282,15 @@ class UserListBody(_OfUser, _RulesBody):
         return self
 
 
+CONTEXT = "context."
 Repeated = Annotated[list[RuleText], Field(max_length=MAX_COLUMNS)]
 
 
 class _RuleParameters(_Parameters):
-    """Rules."""
+    """Rules; values that filters read as ``user.NAME`` are ``context.NAME``."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, ProfileText] = Field(init=False)
 
     filter: RuleText = ""
     """Condition on item columns that all listed items meet."""
@@ -294,6 +305,16 @@ class _RuleParameters(_Parameters):
     boost: Repeated = []
     """FILTER:FACTOR, multiplies the scores of items that meet the filter by the factor."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown(cls, values: dict[str, Any]) -> dict[str, Any]:
+        for name in values.keys() - cls.model_fields.keys():
+            if not name.startswith(CONTEXT) or name == CONTEXT:
+                raise ValidationError.from_exception_data(
+                    "", [{"type": "extra_forbidden", "loc": (name,), "input": None}]
+                )
+        return values
+
     @field_validator("filter")
     @classmethod
     def _refuse_empty(cls, text: str) -> str:
@@ -304,6 +325,8 @@ class _RuleParameters(_Parameters):
     def rules(self) -> Rules:
         """Return the rules; raise `ConfigError` if one is invalid."""
         values = self.model_dump(include={"filter", *REPEATED}, exclude_defaults=True)
+        if self.model_extra:
+            values["context"] = {name.removeprefix(CONTEXT): value for name, value in self.model_extra.items()}
         _limit_filters([values])
         return Rules.of(values) if values else NO_RULES
 

@@ -176,7 +176,9 @@ class StoredItems:
         await self.poll()  # another worker may have put it
         is_known = self._holder.current.trained.catalogue.items.index_of(item_id) >= 0
         if not (is_known or ahead or self.find_put(item_id)):
-            text = f"{item_id!r} is unknown to the model, and was not put; with ?ahead=true, later models do not list it."
+            text = (
+                f"{item_id!r} is unknown to the model, and was not put; with ?ahead=true, later models do not list it."
+            )
             raise ApiError(404, "not_found", text)
         await self.put_items({item_id: None})
 

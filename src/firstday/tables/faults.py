@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from math import ceil, inf
 from typing import NamedTuple
 
 import polars as pl
@@ -19,6 +20,8 @@ FILE, ROW = "firstday: file", "firstday: row"
 NOWHERE = -1
 """Sentinel file index for rows without a known location."""
 OR_DROP = "or drop the rows"
+MAX_DROPPED = 10
+"""Maximum percentage of rows that `Findings.hint` suggests to drop: with more, the table is wrong, not its rows."""
 MAX_LISTED = 100_000
 """Maximum number of dropped rows listed per table; further ones are only counted."""
 DROPPED: Mapping[str, pl.DataType] = {
@@ -201,10 +204,16 @@ class Findings:
 
     @property
     def hint(self) -> str:
-        """Suggestion to drop bad rows if all faults are about rows; else ""."""
-        faults = [found for found in self.found.values() if self._is_fault(found)]
-        may_drop = faults and all(found.n and not self._are_all(found) for found in faults)
-        return "--drop-bad-rows 1% drops bad rows, up to 1 % of each table." if may_drop else ""
+        """Suggestion to drop bad rows if all faults are about rows, at most `MAX_DROPPED` % of a table; else ""."""
+        shares: Counter[str] = Counter()
+        for found in filter(self._is_fault, self.found.values()):
+            shares[found.fault.table] += found.n / self.n_rows[found.fault.table] if found.n else inf
+        percent = max(1, ceil(100 * min(1, max(shares.values(), default=1))))
+        return (
+            f"--drop-bad-rows {percent}% drops bad rows, up to {percent} % of each table."
+            if percent <= MAX_DROPPED
+            else ""
+        )
 
     def _is_fault(self, found: Finding) -> bool:
         is_dropped = found.n and self.n_left_out[found.fault.table]

@@ -1,11 +1,11 @@
 """Filters: boolean expressions over the columns of `items`, such as ``in_stock and genre in ("jazz", "soul")``.
 
 The syntax is Python's, but an expression is translated to Polars and never evaluated as Python. It consists of column
-names, ``user.NAME``, ``lists.NAME``, strings, numbers, ``True`` and ``False``, times such as ``-14d``, comparisons,
-``in``, ``and``, ``or`` and ``not``. The logic is that of SQL: a comparison with a missing value is unknown, also with
-``!=``, and only items for which the whole expression is true meet it. A list in a column meets ``==``, ``in`` and order
-comparisons if one of its values does, and ``!=`` and ``not in`` if none of its values is equal; an empty list is a
-missing value.
+names, ``user.NAME``, ``(user.NAME or DEFAULT)``, ``lists.NAME``, strings, numbers, ``True`` and ``False``, times such
+as ``-14d``, comparisons, ``in``, ``and``, ``or`` and ``not``. The logic is that of SQL: a comparison with a missing
+value is unknown, also with ``!=``, and only items for which the whole expression is true meet it. A list in a column
+meets ``==``, ``in`` and order comparisons if one of its values does, and ``!=`` and ``not in`` if none of its values is
+equal; an empty list is a missing value.
 """
 
 from __future__ import annotations
@@ -139,8 +139,30 @@ def _any_of_lists(items: np.ndarray, is_met: pl.Series, n_items: int) -> pl.Seri
     return pl.Series(meets).set(pl.Series(is_missing), None)
 
 
-def _is_of_user(node: ast.expr) -> bool:
+def _is_of_user(node: ast.AST) -> bool:
+    """Return whether a node is ``user.NAME``, or one with a default."""
+    if isinstance(node, ast.BoolOp):
+        return _has_default(node)
     return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "user"
+
+
+def _has_default(node: ast.AST) -> bool:
+    """Return whether a node is ``user.NAME or DEFAULT``."""
+    match node:
+        case ast.BoolOp(op=ast.Or(), values=[ast.Attribute() as first, ast.Constant()]):
+            return _is_of_user(first)
+    return False
+
+
+def find_user_values(text: str) -> dict[str, bool]:
+    """Return the names of the user's values that a filter reads, and whether each has a default throughout."""
+    nodes = [*ast.walk(parse_filter(text))]
+    has_default = {node.values[0] for node in nodes if isinstance(node, ast.BoolOp) and _has_default(node)}
+    names: dict[str, bool] = {}
+    for node in nodes:
+        if isinstance(node, ast.Attribute) and _is_of_user(node):
+            names[node.attr] = names.get(node.attr, True) and node in has_default
+    return names
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,7 +206,7 @@ class Filter:
 
         Each may be on either side.
         """
-        is_reversed = _is_of_user(left) and not isinstance(right, ast.Attribute)
+        is_reversed = _is_of_user(left) and not _is_of_user(right) and not isinstance(right, ast.Attribute)
         if isinstance(right, ast.Name):
             is_reversed = isinstance(op, ast.In | ast.NotIn) or not isinstance(left, ast.Name)
         subject, node = (right, left) if is_reversed else (left, right)
@@ -262,6 +284,8 @@ class Filter:
                 value = self.values[prefix].get(name)
                 if value is None and prefix == "lists":
                     raise ConfigError(f"there is no list {name!r}; store it, or pass it in lists.", where="filter")
+            case ast.BoolOp(values=[first, default]) if _has_default(node):
+                return [one for one in self._evaluate(first) if one is not None] or self._evaluate(default)
             case _:
                 try:
                     value = ast.literal_eval(node)
@@ -292,4 +316,6 @@ class Filter:
         part = self._quote(node)
         is_text = isinstance(node, ast.Name) and node.id not in self.columns
         advice = f'put text in quotes: "{part}"' if is_text else EXAMPLE
+        if isinstance(node, ast.Constant):
+            advice = f"put a default in brackets, as in language == (user.language or {part})"
         return ConfigError(f"{part!r} cannot be used here; {advice}.", where="filter")

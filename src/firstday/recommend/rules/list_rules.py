@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 from firstday.config import Section, parse_settings
 from firstday.data.ids import Ids
 from firstday.display import readable
+from firstday.errors import ConfigError, hint_at
 from firstday.features.catalogue import Catalogue
 from firstday.features.wire_types import as_text, as_whole
 from firstday.model.trained_model import TrainedModel
@@ -26,6 +27,7 @@ from firstday.recommend.rules.filters import (
     NOW,
     Filter,
     find_column,
+    find_user_values,
     list_values,
     parse_filter,
 )
@@ -139,6 +141,15 @@ class Rules(Section):
         nodes = [node for text in (self.filter, *self.boost) for node in ast.walk(parse_filter(text))]
         is_past = any(isinstance(getattr(node, "value", None), timedelta) for node in nodes)
         return [*(node.attr for node in nodes if isinstance(node, ast.Attribute)), *([NOW] if is_past else ())]
+
+    @cached_property
+    def user_values(self) -> Mapping[str, bool]:
+        """Names of the user's values that the filters read, and whether each has a default throughout."""
+        names: dict[str, bool] = {}
+        for text in (self.filter, *self.boost):
+            for name, has_default in find_user_values(text).items():
+                names[name] = names.get(name, True) and has_default
+        return names
 
     @cached_property
     def n_comparisons(self) -> int:
@@ -321,6 +332,29 @@ def compile_rules(
 def is_compiled(items: TrainedModel | CurrentItems, layers: Sequence[Rules], profile: Mapping[str, Any]) -> bool:
     """Return whether `compile_rules` would find the rules in memory."""
     return _key(layers, _values_of(layers, profile)) in items.compiled_rules
+
+
+def check_user_values(model: TrainedModel, layers: Sequence[Rules], columns: Iterable[str]) -> None:
+    """Raise ConfigError if filters read a value that no user has, given the profile columns of the users at hand."""
+    known = {*model.catalogue.groups, "age", NOW, *_merge(layers, "context"), *columns}
+    for name in (name for rules in layers for name in rules.user_values if name not in known):
+        hint = hint_at(name, tuple(sorted(known)))
+        raise ConfigError(f"users have no value {name!r}{hint}; pass it in context, or as profile.", where="filter")
+
+
+def find_missing(layers: Sequence[Rules], profile: Mapping[str, Any]) -> list[str]:
+    """Return the names of the values that filters read without a default, and that a user lacks."""
+    values = {**profile, NOW: "", **_merge(layers, "context")}
+    needed = [name for rules in layers for name, has_default in rules.user_values.items() if not has_default]
+    return [name for name in dict.fromkeys(needed) if values.get(name) is None]
+
+
+def describe_missing(layers: Sequence[Rules], profile: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each value that filters read without a default, and that a user lacks."""
+    return [
+        f"the rules read user.{name}, which this user lacks; pass it, or give a default: (user.{name} or ...)"
+        for name in find_missing(layers, profile)
+    ]
 
 
 def _values_of(layers: Sequence[Rules], profile: Mapping[str, Any]) -> dict[str, Any]:

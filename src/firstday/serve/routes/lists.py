@@ -68,7 +68,10 @@ async def _recommend(service: Service, request: Request, list_request: ListReque
     """Answer for a stored user; check the rights to record and to enrol."""
     list_request.has_token = bool(request.scope["firstday.token_user"])
     if list_request.record:
-        service.keys.check(request, "write")
+        if not service.keys.opens(request, "write"):
+            raise ApiError(
+                403, "forbidden", "record needs a key that is both a read key and a write key of the service."
+            )
         if is_foreign(request.scope, request.headers):
             raise ApiError(
                 403, "forbidden", "Pages of other sites cannot record lists; send the request from your own server."
