@@ -137,6 +137,9 @@ class SignalConfig(Section):
     persistence: Fraction = 0.8
     """Probability that a user who looked at one position of a list also looks at the next. 1: every item shown was
     seen."""
+    visit_minutes: float = Field(default=30, ge=0, le=1e6)
+    """Minutes without a request that end a visit. Impressions count once their visit is over, and each item once for
+    it, so a reload does not change the list. Not in the paper."""
     response_days: float = Field(default=7, gt=0, le=36_500)
     """Days after an impression within which a use without a list id counts as a response to it. Not in the paper."""
     at_registration: tuple[str, ...] = ("onboarding",)

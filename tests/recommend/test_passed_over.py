@@ -105,8 +105,14 @@ def test_tables_and_signals_give_the_same_lists(tiny: Recommender, tmp_path: Pat
 def test_a_cohort_is_asked_about_with_what_it_passed_over_until_the_end_of_day_one(tiny: Recommender) -> None:
     day = 86_400_000_000
     rows = pl.DataFrame(
-        {"user_ix": [1, 1, 0], "item_ix": [2, 3, 2], "timestamp": [day - 1, day, 0], "position": [1, 1, 1]}
-    ).with_columns(list_id=pl.lit("a"), propensity=None, policy=None, is_used=False, used_at=None)
+        {
+            "user_ix": [1, 1, 1, 1, 0],
+            "item_ix": [2, 2, 4, 3, 2],
+            "timestamp": [0, 60_000_000, day - 1_000_000, day, 0],  # the last visit of day one is not over
+            "position": [2, 2, 1, 1, 1],
+            "list_id": ["a", "b", "c", "d", "a"],
+        }
+    ).with_columns(propensity=None, policy=None, is_used=False, used_at=None)
     impressions = rows.select(pl.col(name).cast(kind) for name, kind in IMPRESSION_TYPES.items()).sort("user_ix")
     dataset = Dataset(
         "two users",
@@ -131,5 +137,6 @@ def test_a_cohort_is_asked_about_with_what_it_passed_over_until_the_end_of_day_o
     passed_over = cohort_query(tiny, dataset, cohort, 3).signals.passed_over
     assert passed_over is not None
     assert passed_over.row(0).tolist() == [2]
+    assert passed_over.row_weights(0).tolist() == pytest.approx([0.9])  # once for both lists of the visit
     drawn = Cohort(np.array([1]), {}, nothing, np.zeros(1, np.int64))
     assert cohort_query(tiny, dataset, drawn, 3).signals.passed_over is None

@@ -48,7 +48,7 @@ def connect(server: ServerProcess) -> socket.socket:
 @pytest.fixture(scope="session")
 def recommender(recommender: Recommender) -> Recommender:
     """A model whose strategies answer wherever they can, whatever its training chose."""
-    config = recommender.model.config.override("recommend.strategy", "segment")
+    config = recommender.model.config.override({"recommend.strategy": "segment", "signals.visit_minutes": 0})
     return Recommender(replace(with_learned(recommender.model, auto=Guard()), config=config))
 
 

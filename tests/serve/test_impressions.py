@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from firstday.features.wire_types import Impression
+from firstday.recommend.recommender import Recommender
 from firstday.serve.store.log import StoreError
 from tests.serve.conftest import StartApp, add_events, assert_error, get_list, ids_of, post_list
-from tests.serve.in_process import RunningApp
+from tests.serve.in_process import RunningApp, running_app
 from tests.serve.test_access import READ, WRITE
 
 
@@ -38,7 +41,7 @@ def test_a_recorded_list_is_what_the_answer_has(app: RunningApp, http: httpx.Cli
     ]
     assert told["first_seen_at"] <= told["lists"][0]["recorded_at"] < told["lists"][1]["recorded_at"]
     assert shown_to(app, "seen-anna")[:4] == tuple(
-        Impression(item, position, first["list_id"], 1.0, "popular") for position, item in enumerate(items, 1)
+        Impression(item, position, first["list_id"], 1.0, "popular", 0) for position, item in enumerate(items, 1)
     )
 
 
@@ -58,6 +61,23 @@ def test_what_was_shown_is_no_use(http: httpx.Client) -> None:
     again = ask(http, "seen-clara")
     assert (again["route"], again["ignored"], again["segment"]) == ("popular", [], None)
     assert item not in [str(one["item_id"]) for one in again["items"]]
+
+
+def test_impressions_count_once_their_visit_is_over(
+    tiny: Recommender, tmp_path: Path, store_settings: dict[str, Any]
+) -> None:
+    during, after = (
+        Recommender(replace(tiny.model, config=tiny.model.config.override("signals.visit_minutes", minutes)))
+        for minutes in (30, 0)
+    )
+    with running_app(during.save(tmp_path / "during"), tmp_path, **store_settings) as app, app.open_client() as http:
+        lists = [get_list(http, "u", k=2, strategy="explore", record=True) for _ in range(3)]
+        assert [ids_of(one) for one in lists] == [ids_of(lists[0])] * 3
+        second = get_list(http, "u", k=2, strategy="explore", after=lists[2]["list_id"])
+        assert not set(ids_of(second)) & set(ids_of(lists[2]))
+        assert len(http.get("/v1/users/u").json()["lists"]) == 3
+    with running_app(after.save(tmp_path / "after"), tmp_path, **store_settings) as app, app.open_client() as http:
+        assert not set(ids_of(get_list(http, "u", k=2, strategy="explore"))) & set(ids_of(lists[0]))
 
 
 def test_recording_needs_both_rights(start_app: StartApp) -> None:

@@ -127,6 +127,22 @@ def test_the_next_page_goes_on_whatever_was_recorded_meanwhile(http: httpx.Clien
     assert pages == whole
     (user,) = app.run(app.service.store.read(["reader"]))
     assert [shown.impressions[0].position for shown in user.lists] == [1, K + 1, 2 * K + 1]
+    assert ids_of(http.post(path, json={**body, "rules": {}}).json()) == ids_of(page)  # as it was recorded
+    refused = http.post(path, json={**body, "rules": {"cap": {"genre": 39}}})
+    assert_error(refused, 422, "invalid", "after")
+
+
+def test_rules_that_are_too_long_to_keep_are_sent_again(http: httpx.Client) -> None:
+    path = "/v1/users/long/recommendations"
+    rules = {"deny": [f"i{number:03}" for number in range(900)]}
+    body = {"k": 2, "rules": rules, "record": True}
+    first = http.post(path, json=body).json()
+    following = {**body, "after": first["list_id"]}
+    assert_error(http.post(path, json={**following, "rules": {}}), 422, "invalid", "after")
+    assert_error(http.post(path, json={**following, "rules": {"deny": ["i001"]}}), 422, "invalid", "after")
+    assert ids_of(http.post(path, json=following).json()) == ids_of(
+        http.post(path, json={"k": 2, "rules": {**rules, "after": 2}}).json()
+    )
 
 
 def test_rows_of_a_page_are_lists_of_their_own(http: httpx.Client, app: RunningApp) -> None:

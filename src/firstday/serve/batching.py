@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import secrets
 import time
 from collections import defaultdict
@@ -11,8 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import zip_longest
 from math import inf
 from typing import Any, TypeVar
+
+from pydantic_core import from_json
 
 from firstday.errors import ConfigError
 from firstday.features.signals import Signals
@@ -23,13 +28,15 @@ from firstday.recommend.variants import Experiment, Variant
 from firstday.serve.http_errors import STORE_UNAVAILABLE, ApiError, overloaded
 from firstday.serve.models import ModelHolder, ServedModel
 from firstday.serve.schemas import ListOptions, Source
-from firstday.serve.store.log import StoreError
+from firstday.serve.store.log import ALWAYS, StoreError
 from firstday.serve.store.records import Assignment, ShownList, StoredUser
 from firstday.serve.store.store import Store
 from firstday.serve.stored_items import StoredItems
 
 BATCH_SIZE = 32
 """Maximum requests per batch; bounds how long a request waits for the others."""
+MAX_RULES_TEXT = 4_000
+"""Maximum characters of rules that are kept with a recorded list, as text."""
 MAX_ON_LOOP_S = 0.05
 """If the last batch of a strategy took longer, the next one leaves the event loop: some score all items."""
 
@@ -53,6 +60,8 @@ class ListRequest:
     arrived_s: float = field(default_factory=time.monotonic)
     source: Source = "request"
     as_of: int = 0  # time of the newest stored entry that the list is based on, in microseconds since 1970
+    visit_us: int = 0  # see `ShownList`
+    own_rules: Rules = NO_RULES  # as the caller gave them
     variant: Variant | None = None
     model: ServedModel = field(init=False)
     key: tuple[Any, ...] = ()  # see `_key_of`
@@ -160,7 +169,15 @@ class ListBatcher:
     async def read_signals(self, user_id: str) -> tuple[Signals, Source]:
         """Return a user's stored signals and their source; no signals if the store fails."""
         (user,), source = await self._read_users([user_id])
-        return user.to_signals(user.person_id or user_id), source
+        return self._to_signals(user, user.person_id or user_id, self._find_visit(user)), source
+
+    def _find_visit(self, user: StoredUser) -> int:
+        """Return the time from which on impressions of a user do not count yet, in microseconds since 1970."""
+        minutes = self._holder.current.trained.config.signals.visit_minutes
+        return user.find_visit(self._store.log.now_us, minutes)
+
+    def _to_signals(self, user: StoredUser, user_id: str, visit_us: int) -> Signals:
+        return user.to_signals(user_id, visit_us, self._holder.current.trained.config.signals.visit_minutes)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -286,23 +303,30 @@ class ListBatcher:
         request.user_id = person_id
         served = self._holder.current
         request.as_of = max(user.newest_us, served.newest_us)
+        request.visit_us = self._find_visit(user)
+        request.own_rules = request.rules
         if request.after:
             previous = next((one for one in user.lists if one.list_id == request.after), None)
             if previous is None or previous.as_of is None:
                 raise ConfigError(
                     "the user has no recorded list with this id; give that of the previous page.", where="after"
                 )
+            request.rules = _read_rules(request.rules, previous.rules)
+            request.own_rules = request.rules
             request.as_of = previous.as_of
+            request.visit_us = ALWAYS if previous.visit_us is None else previous.visit_us
             user = user.as_of(previous.as_of)
             later = [item_id for item_id, us in served.put_us.items() if us > previous.as_of]
             request.rules = request.rules.override("after", previous.after + len(previous.items))
             request.rules = request.rules.override("deny", (*request.rules.deny, *later))
-        request.signals = user.to_signals(request.user_id)
+        request.signals = self._to_signals(user, request.user_id, request.visit_us)
 
     async def _record(self, request: ListRequest) -> None:
         """Record the lists as shown; on failure set `not_recorded`."""
         shown = []
-        for recommendation in request.recommendations:
+        for row, recommendation in zip_longest(request.rows, request.recommendations, fillvalue=request.own_rules):
+            is_under_both = request.rows and request.own_rules != NO_RULES
+            rules = None if is_under_both else write_rules(row)
             propensities = tuple(item.propensity for item in recommendation)
             shown.append(
                 ShownList(
@@ -312,6 +336,8 @@ class ListBatcher:
                     None if set(propensities) <= {1.0} else propensities,
                     after=request.rules.after,
                     as_of=request.as_of,
+                    visit_us=request.visit_us,
+                    rules=rules,
                 )
             )
         try:
@@ -319,6 +345,27 @@ class ListBatcher:
             request.list_ids = [one.list_id for one in shown]
         except StoreError:
             request.not_recorded = f"{STORE_UNAVAILABLE} The list is not recorded."
+
+
+def write_rules(rules: Rules) -> str:
+    """Return the rules of a list as JSON, or a digest of it beyond `MAX_RULES_TEXT` characters."""
+    text = json.dumps(
+        rules.model_dump(mode="json", exclude_defaults=True, exclude={"after", "name", "k"}), sort_keys=True
+    )
+    return text if len(text) <= MAX_RULES_TEXT else hashlib.sha256(text.encode()).hexdigest()
+
+
+def _read_rules(given: Rules, text: str | None) -> Rules:
+    """Return the rules of the next page, given those that the caller sent again, if any, and the text of the first."""
+    is_digest = text is None or not text.startswith("{")
+    given_text = write_rules(given)
+    if given_text == "{}" and is_digest:
+        raise ConfigError("the rules of this list are not kept as text; send them again.", where="after")
+    if given_text == "{}":
+        return Rules.of(from_json(text)).override("after", given.after)
+    if text not in (None, given_text):
+        raise ConfigError("the list was recorded under other rules; send the same rules, or none.", where="after")
+    return given
 
 
 def _key_of(request: ListRequest) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import repeat
+from itertools import accumulate, pairwise, repeat
 from typing import Annotated, Any
 
 import pydantic_core
@@ -109,7 +109,8 @@ class ShownList:
 
     Once the caller has reported impressions of the list as events, `is_told` is set. From then on, even after these
     events expire, the list itself provides propensities only, no impressions. `after` is the number of items on
-    previous pages; `as_of` is the time of the newest entry that the ranking is based on.
+    previous pages; `as_of` is the time of the newest entry that the ranking is based on, `visit_us` that from which on
+    impressions do not count, and `rules` what `write_rules` returned, None for a row under rules of its page.
     """
 
     list_id: str
@@ -120,6 +121,8 @@ class ShownList:
     is_told: bool = False
     after: int = 0
     as_of: int | None = None
+    visit_us: int | None = None
+    rules: str | None = None
 
     @property
     def impressions(self) -> list[Impression]:
@@ -219,6 +222,15 @@ class StoredUser:
         put_us = self.profile.put_us if self.profile else 0
         return max([put_us, *self.received_us])
 
+    def find_visit(self, now_us: int, visit_minutes: float) -> int:
+        """Return when the current visit began, in microseconds since 1970; `now_us` if none is under way."""
+        start_us = now_us
+        for us in sorted(self.received_us, reverse=True):
+            if start_us - us >= 6e7 * visit_minutes:
+                break
+            start_us = us
+        return start_us
+
     def received_between(self, since_us: int, until_us: int) -> set[int]:
         """Return the times of the events and lists received after one time and until another."""
         return {us for us in self.received_us if since_us < us <= until_us}
@@ -252,15 +264,19 @@ class StoredUser:
                     impression = replace(recorded, position=event.position)
                 yield event, impression
 
-    def to_signals(self, user_id: str | None = None) -> Signals:
-        """Convert to `Signals`; impressions are not interactions."""
+    def to_signals(self, user_id: str | None = None, visit_us: int = ALWAYS, visit_minutes: float = 0) -> Signals:
+        """Convert to `Signals`, with the impressions received before `visit_us`, which are not interactions."""
         registered = self.profile.signals if self.profile else {}
         actions = [
             Interaction(signal=event.signal, entity=event.entity, entity_id=event.entity_id)
             for event in self.events
             if not event.is_impression
         ]
-        impressions = (impression for _, impression in self.find_impressions())
+        found = [(source.received_us, one) for source, one in self.find_impressions() if source.received_us < visit_us]
+        times = sorted({us for us, _ in found})
+        begins = (later - us >= 6e7 * visit_minutes for us, later in pairwise(times))
+        visits = dict(zip(times, accumulate(begins, initial=0), strict=False))
+        impressions = [replace(impression, visit=visits[us]) for us, impression in found]
         return Signals.of({**registered, "user_id": user_id}).extend(actions, impressions)
 
 
