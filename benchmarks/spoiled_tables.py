@@ -192,7 +192,7 @@ def try_log(name: str, file: Path, nights: int) -> dict[str, Any]:
         model = Path(folder) / "model"
         clean = []
         for night in range(nights, 0, -1):
-            clean.append(run(rows.filter(pl.col("timestamp") < end - night * NIGHT), model, config, gate=0.0))
+            clean.append(run(rows.filter(pl.col("timestamp") < end - night * NIGHT), model, config))
             print(name, night, clean[-1], flush=True)
         damaged = {}
         for number, (title, damage) in enumerate(DAMAGES.items()):
@@ -208,11 +208,11 @@ def try_log(name: str, file: Path, nights: int) -> dict[str, Any]:
     return {"clean": dict(Counter(outcome["by"] for outcome in clean[1:])), "damaged": damaged}
 
 
-def run(rows: Rows, model: Path, config: Config, gate: float = 0.98, columns: Sequence[pl.Expr] = ()) -> dict[str, str]:
+def run(rows: Rows, model: Path, config: Config, columns: Sequence[pl.Expr] = ()) -> dict[str, str]:
     """Refresh a model from tables whose items have other columns; return what refused them, "" if nothing did."""
     tables = {"interactions": rows, "items": make_items(rows).with_columns(columns)}
     try:
-        result: RefreshResult = refresh(tables, model, config, gate=gate, progress=None)
+        result: RefreshResult = refresh(tables, model, config, progress=None)
     except FirstdayError as error:
         return {"by": "fault", "sentence": str(error)}
     sentence = result.sentence.partition(": ")[2].partition(": ")[2]

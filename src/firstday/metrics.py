@@ -150,6 +150,20 @@ def ratio_intervals(
     return make_intervals(ratios, ratios - half_width, ratios + half_width, _test_zero(ratios, errors, n_cohorts))
 
 
+def compare_ratio(values: np.ndarray, denominators: np.ndarray) -> Interval:
+    """Return the ratio of two means over the same users, shape (n_users,), with the p-value of a ratio of 1.
+
+    The interval is Student's t, by the delta method, as in `ratio_intervals`.
+    """
+    from scipy.stats import t
+
+    n_users = len(values)
+    ratios, errors = cluster_errors(values[:, None], denominators, np.arange(n_users))
+    half_width = t.ppf((1 + LEVEL) / 2, n_users - 1) * errors
+    p = _test_zero(ratios - 1, errors, n_users)
+    return make_intervals(ratios, ratios - half_width, ratios + half_width, p)[0]
+
+
 def _test_zero(means: np.ndarray, errors: np.ndarray, n_units: int) -> np.ndarray:
     """Return the two-sided p-value of a zero mean, by Student's t; without an error, a mean that is not zero has 0."""
     from scipy.stats import t

@@ -12,11 +12,8 @@ import pytest
 from firstday.data.dataset import Dataset
 from firstday.data.events import Events
 from firstday.data.ids import Ids
-from firstday.errors import ArtifactError
-from firstday.model.folder import read_manifest
-from firstday.recommend.recommender import Recommender, open_model
+from firstday.recommend.recommender import Recommender
 from firstday.training.fit import train
-from firstday.training.refresh_model import RefreshResult, refresh
 from firstday.training.renew import renew_counts
 from tests.synthetic import brief_config
 from tests.timed import BEGIN, DAY, LOG, N_DAYS, N_ITEMS, N_USERS, make_log
@@ -102,49 +99,6 @@ def test_items_that_the_model_does_not_know_are_ignored(trained: Recommender, lo
     nobody = np.zeros(N_USERS, dtype=bool)
     counts = [renew_counts(trained.model, tables, nobody).everyone.counts.dense() for tables in (log, other)]
     assert counts[0].tolist() == counts[1].tolist()
-
-
-def refresh_counts(model: Path, tables: Dataset, **options: float) -> RefreshResult:
-    return refresh(tables, model, CONFIG, counts=True, progress=None, **options)  # type: ignore[arg-type]
-
-
-def test_nothing_but_counts_changes_in_the_model(model: Path, log: Dataset) -> None:
-    """Newcomers like what is used more and more."""
-    before = open_model(model).model
-    files = read_manifest(model)["files"]
-    result = refresh_counts(model, go_on(log, RISING, [RISING]))
-    assert (result.published, result.reason) == (True, "no_worse")
-    assert result.comparison is not None
-    assert result.comparison.precision > result.comparison.precision_before
-    assert result.comparison.users >= N_NEW // 2
-    after = open_model(model).model
-    assert after.popularity[RISING] > 0.9 > 0.1 > before.popularity[RISING]
-    new_files = read_manifest(model)["files"]
-    trained = ("cold.", "learned.", "signal_encoder.", "fold_in.")
-    kept = {name for name in files if name.startswith(trained)} - set(COUNTED)
-    assert kept
-    assert {name: files[name] for name in kept} == {name: new_files[name] for name in kept}
-
-
-def test_counts_that_make_lists_worse_are_refused(model: Path, log: Dataset) -> None:
-    """Everybody used something that newcomers do not like, instead of what they do."""
-    popular = open_model(model).model.popular_items.tolist()
-    tables = go_on(log, popular[5], popular[-30:])
-    result = refresh_counts(model, tables)
-    assert (result.published, result.reason, result.version) == (False, "worse", result.before)
-    assert refresh_counts(model, tables, gate=0).published
-
-
-def test_too_few_newcomers_are_no_reason_to_wait(model: Path, log: Dataset) -> None:
-    result = refresh_counts(model, log)
-    assert (result.published, result.reason, result.comparison) == (True, "not_compared", None)
-
-
-def test_shrunk_tables_are_refused_and_a_model_is_needed(model: Path, log: Dataset, tmp_path: Path) -> None:
-    fewer = replace(log, events=Events.of(log.events.whole()[: len(log.events) // 3]))
-    assert refresh_counts(model, fewer).reason == "smaller"
-    with pytest.raises(ArtifactError, match="contains no model"):
-        refresh_counts(tmp_path / "nothing", log)
 
 
 def test_items_are_as_the_tables_have_them_now(trained: Recommender, log: Dataset) -> None:

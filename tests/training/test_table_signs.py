@@ -115,14 +115,14 @@ def test_tables_of_other_ids_are_refused_even_over_a_model_of_train(path: Path, 
     data = {name: fact for name, fact in model.facts["data"].items() if name != "signs"}
     save_model(replace(model, facts={**model.facts, "data": data}), tmp_path / "model")
     other = replace(log, items=replace(log.items, values="0" + log.items.values.cast(pl.String)))
-    assert refresh(other, tmp_path / "model", CONFIG, gate=0).reason == "damaged"
+    assert refresh(other, tmp_path / "model", CONFIG).reason == "damaged"
 
 
 def test_registrations_at_one_time_are_refused_and_never_advised(path: Path, log: Dataset, tmp_path: Path) -> None:
     assert log.registered_at is not None
     assert log.events.first is not None
     damaged = replace(log, registered_at=np.full_like(log.registered_at, log.events.first + 5 * DAY))
-    refused = refresh(damaged, path, CONFIG, gate=0)
+    refused = refresh(damaged, path, CONFIG)
     assert (refused.reason, SIGNS["registrations"] in refused.sentence) == ("damaged", True)
     model = open_model(path).model
     data = {name: fact for name, fact in model.facts["data"].items() if name not in ("signs", "held_out_share")}
@@ -138,7 +138,7 @@ def test_registrations_at_one_time_are_refused_and_never_advised(path: Path, log
 def test_a_refresh_refuses_damaged_tables_unless_forced(path: Path, log: Dataset) -> None:
     damaged = change(log, **SHUFFLED)
     stages: list[str] = []
-    result = refresh(damaged, path, CONFIG, gate=0, progress=lambda stage, *_: stages.append(stage))
+    result = refresh(damaged, path, CONFIG, progress=lambda stage, *_: stages.append(stage))
     assert (result.published, result.reason, stages) == (False, "damaged", [])
     assert SIGNS["kept uses"] in result.sentence
     assert "--force" in result.sentence
@@ -146,7 +146,7 @@ def test_a_refresh_refuses_damaged_tables_unless_forced(path: Path, log: Dataset
     forced = refresh(damaged, path, CONFIG, force=True)
     assert (forced.published, forced.reason) == (True, "no_worse")
     assert open_model(path).model.facts["data"]["signs"]["nights"] == nights  # what was forced is not usual
-    assert refresh(damaged, path, CONFIG, gate=0).published  # which is the standard now
+    assert refresh(damaged, path, CONFIG).published  # which is the standard now
 
 
 NUMBER = pl.int_range(N_ITEMS)
@@ -205,7 +205,7 @@ def test_items_are_found_by_their_ids_and_few_items_are_no_sign(log: Dataset) ->
 def test_a_damaged_column_is_refused_and_what_was_forced_is_usual(log: Dataset, tmp_path: Path) -> None:
     inverted, shifted = (with_columns(log, column) for column in (~pl.col("explicit"), pl.col("section").shift(1)))
     train(with_columns(log), CONFIG).save(tmp_path / "model")  # `train` records no signs
-    again = partial(refresh, out=tmp_path / "model", config=CONFIG, gate=0)
+    again = partial(refresh, out=tmp_path / "model", config=CONFIG)
     assert [again(tables).reason for tables in (inverted, shifted)] == ["damaged", "damaged"]
     assert again(inverted, force=True).published
     assert again(with_columns(log)).published

@@ -43,9 +43,8 @@ def refresh(
     gate: Annotated[
         float,
         typer.Option(
-            min=0,
-            help="Publish if the ratio of the new to the current model's precision on held-out users is at least this. "
-            "0: always publish, even without a comparison.",
+            help="Refuse a model whose precision on held-out users, divided by the current model's, is below this "
+            "(above 0, up to 1), also over several nights.",
         ),
     ] = GATE,
     keep: KeepOption = KEEP,
@@ -59,14 +58,6 @@ def refresh(
     ] = MIN_SIZE,
     force: Annotated[
         bool, typer.Option("--force", help="Publish whatever the checks of the tables and of the model say.")
-    ] = False,
-    counts: Annotated[
-        bool,
-        typer.Option(
-            "--counts",
-            help="Renew counts, popularity and the log's clock without training, in seconds; settings of the training "
-            "are those of the current model.",
-        ),
     ] = False,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for another refresh of the same model.")] = 0,
     path: PathOption = None,
@@ -84,8 +75,6 @@ def refresh(
     current model stays in use.
 
     Example: firstday refresh tables --out model --drop-bad-rows 0.01
-
-    Example: firstday refresh tables --out model --counts
     """
     trainable = load_plugins(plugin)
     check_target(out)
@@ -101,7 +90,6 @@ def refresh(
                 keep=keep,
                 min_size=min_size,
                 force=force,
-                counts=counts,
                 wait_s=wait,
                 progress=progress,
             )

@@ -72,7 +72,6 @@ DATA_ROWS = {
     "interactions": "Interactions",
     "first_interaction": "First interaction",
     "last_interaction": "Last interaction",
-    "counted_until": "Counts renewed until",
     "impressions": "Impressions counted",
     "friends": "Friendships",
     "protocol": "Protocol",

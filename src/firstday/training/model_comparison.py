@@ -7,18 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from firstday.data.dataset import Dataset
-from firstday.data.splits.cut_offs import choose_target_days
-from firstday.data.splits.histories import read_histories
-from firstday.data.splits.holdout import log_of
-from firstday.data.splits.registration import collect_newcomers, find_newest
-from firstday.data.splits.snapshot import take_snapshot
 from firstday.data.splits.split import Cohort
-from firstday.metrics import Interval, bootstrap_ratios, measure
+from firstday.metrics import Interval, compare_ratio, measure
 from firstday.recommend.answers import answer_query
 from firstday.recommend.dataset_query import cohort_query, index_lists
 from firstday.recommend.recommender import Recommender
-from firstday.training.held_out_users import MIN_COMPARED, hash_users
-from firstday.training.renew import renew_counts
 
 
 @dataclass(frozen=True)
@@ -34,8 +27,10 @@ class ModelComparison:
     precision_before, precision
         Mean precision of the current and the new model, each with its own default strategy, in %.
     ratio
-        New divided by current precision, with its 95 % interval over users; None if the current model has no hits, in
-        which case the new model passes every gate.
+        New divided by current precision, with its 95 % interval over users and the p-value against 1; None if the
+        current model has no hits: then the new model is published.
+    product
+        Product of this ratio and those since the last publication that was shown to be no worse.
     """
 
     users: int
@@ -43,19 +38,38 @@ class ModelComparison:
     precision_before: float
     precision: float
     ratio: Interval | None
+    product: float = 1.0
 
-    def passes(self, gate: float) -> bool:
-        """Whether the ratio reaches the gate, or is undefined."""
-        return self.ratio is None or self.ratio.mean >= gate
+    def describe_loss(self, gate: float) -> str:
+        """Describe why the new model is not published; "" if it is."""
+        if self.ratio is None:
+            return ""
+        if self.ratio.high < 1:
+            return f"{self.describe()}, so it is worse"
+        if self.ratio.mean < gate:
+            return f"{self.describe()}, below the gate of {gate:g}"
+        if self.product < gate:
+            return f"{self.describe()}, {self.product:.3f} with those since the last one no worse, below {gate:g}"
+        return ""
 
-    def describe(self, gate: float) -> str:
-        """Describe the comparison in words."""
+    def since_no_worse(self, gate: float) -> float:
+        """Return the product of ratios to keep once the model is published: 1 if it was shown to be no worse."""
+        is_shown = self.ratio is None or (self.ratio.mean >= 1 and self.ratio.low >= gate)
+        return 1.0 if is_shown else self.product
+
+    def describe(self) -> str:
+        """Describe the comparison in words, and what it could not tell."""
         ratio = self.ratio
-        by = "" if ratio is None else f", ratio {ratio.mean:.3f} (95 % interval {ratio.low:.3f} to {ratio.high:.3f})"
-        return (
+        text = (
             f"P@{self.k} on {self.users:,} users new to both models: new model {self.precision:.1f} %, current model "
-            f"{self.precision_before:.1f} %{by}, {'at or above' if self.passes(gate) else 'below'} the gate of {gate:g}"
+            f"{self.precision_before:.1f} %"
         )
+        if ratio is None:
+            return text
+        text += f", ratio {ratio.mean:.3f} (95 % interval {ratio.low:.3f} to {ratio.high:.3f}, p {ratio.p:.2g})"
+        if ratio.low < 1 <= ratio.high:
+            text += f", whether it is up to {100 * (1 - ratio.low):.1f} % worse cannot be told"
+        return text
 
 
 def measure_precision(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: int | None = None) -> np.ndarray:
@@ -66,38 +80,18 @@ def measure_precision(recommender: Recommender, dataset: Dataset, cohort: Cohort
     return measure(index_lists(query, dataset, answer.items), cohort.truth).precision
 
 
-def compare_models(current: Recommender, new: Recommender, dataset: Dataset, cohort: Cohort) -> ModelComparison:
+def compare_models(
+    current: Recommender, new: Recommender, dataset: Dataset, cohort: Cohort, product: float = 1.0
+) -> ModelComparison:
     """Compare two models, each with its default strategy and the signals it supports, on a cohort new to both.
 
-    Listed items that are missing from `dataset` are misses.
+    Listed items that are missing from `dataset` are misses. `product` has the ratios of earlier comparisons, see
+    `ModelComparison`.
     """
     k = new.model.config.recommend.k
-    precision = [measure_precision(recommender, dataset, cohort, k) for recommender in (current, new)]
-    old_mean, new_mean = (float(values.mean()) for values in precision)
-    ratio = bootstrap_ratios(precision[1][:, None], precision[0], np.arange(len(cohort)))[0] if old_mean else None
-    return ModelComparison(len(cohort), k, round(100 * old_mean, 4), round(100 * new_mean, 4), ratio)
-
-
-def compare_counts(current: Recommender, dataset: Dataset) -> ModelComparison | None:
-    """Compare the current counts with newer ones, on users who registered after both; None if there are too few.
-
-    The newer ones are as of the median registration of the newcomers since the current counts.
-    """
-    model = current.model
-    log = log_of(dataset, model.config)
-    if log is None:
-        return None
-    histories = choose_target_days(read_histories(dataset, model.config, log), model.config)
-    data = model.facts["data"]
-    counted_until = np.datetime64(data.get("counted_until", data["last_interaction"])) + np.timedelta64(1, "D")
-    registered_us = histories.registered_us
-    is_counted = registered_us < counted_until.astype("datetime64[us]").astype(np.int64)
-    users = find_newest(histories, np.flatnonzero(is_counted))
-    if len(users) < 2 * MIN_COMPARED:
-        return None
-    moment = int(np.median(registered_us[users]))
-    snapshot = take_snapshot(dataset, registered_us, moment)
-    is_held_out = hash_users(snapshot)[0] < data.get("held_out_share", 0.0)
-    newer = Recommender(renew_counts(model, snapshot, is_held_out))
-    cohort = collect_newcomers(dataset, model.config, histories, users[registered_us[users] >= moment])
-    return compare_models(current, newer, dataset, cohort)
+    before, now = (measure_precision(recommender, dataset, cohort, k) for recommender in (current, new))
+    percent = [round(100 * float(values.mean()), 4) for values in (before, now)]
+    if not before.any():
+        return ModelComparison(len(cohort), k, *percent, None)
+    ratio = compare_ratio(now, before)
+    return ModelComparison(len(cohort), k, *percent, ratio, product * ratio.mean)

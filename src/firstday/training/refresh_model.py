@@ -1,4 +1,4 @@
-"""Refresh: retrain or recount, compare on users new to both models, and publish the new model or keep the old.
+"""Refresh: retrain, compare on users new to both models, and publish the new model or keep the old.
 
 Held-out users are chosen by a hash of the caller's user id, of a person with guests the first one, so they are the same
 in every run. They are used neither for training nor for choosing settings. Models are compared on those held out under
@@ -31,8 +31,7 @@ from firstday.tables.schema import DAY_US
 from firstday.training.column_signs import COLUMN
 from firstday.training.fit import fit
 from firstday.training.held_out_users import MIN_COMPARED, choose_share, hash_users, take_newest
-from firstday.training.model_comparison import ModelComparison, compare_counts, compare_models, measure_precision
-from firstday.training.renew import renew_counts
+from firstday.training.model_comparison import ModelComparison, compare_models, measure_precision
 from firstday.training.table_signs import (
     MIN_USERS,
     NEW,
@@ -45,8 +44,8 @@ from firstday.training.table_signs import (
     record_night,
 )
 
-GATE = 0.98
-"""Default minimum ratio of new to current precision, to publish a model."""
+GATE = 0.95
+"""Default minimum ratio of new to current precision, to publish a model; benchmarks/refresh_gate.py measures it."""
 MIN_SIZE = 0.5
 """Default minimum share of the previous model's counts that the tables must have."""
 MIN_COUNT = 100
@@ -67,8 +66,8 @@ class RefreshResult:
         Whether the new model was published; otherwise the current one was kept.
     reason
         ``first``: there was no model to compare with. ``no_worse``: the new model passed the gate.
-        ``not_compared``: too few users are new to both models, or the current one cannot be opened; published only if
-        the gate is 0 or counts were renewed. ``smaller``: the tables have shrunk. ``damaged``: they lack what the
+        ``not_compared``: too few users are new to both models; refused if the current one cannot be opened, or most
+        users registered at one time. ``smaller``: the tables have shrunk. ``damaged``: they lack what the
         current model knows. ``worse``: the new model did not pass the gate. ``replaced``: another version was published
         during the refresh.
     sentence
@@ -108,7 +107,6 @@ def refresh(
     keep: int = KEEP,
     min_size: float = MIN_SIZE,
     force: bool = False,
-    counts: bool = False,
     wait_s: float = 0.0,
     progress: Progress | bool | None = True,
 ) -> RefreshResult:
@@ -120,9 +118,10 @@ def refresh(
 
     Between 2 % and 10 % of the users (fewer if more than 10,000 held-out users could be evaluated) are held out of
     training and of all choices. A hash of their ids selects the same users in every run, so neither model has seen
-    them. `train` holds out no users: after it, there are no users to compare on, and the result is ``not_compared``
-    until a run with `gate` 0 publishes a model. Both models recommend to the held-out users from their day ones in the
-    new tables. The new model is published if its mean precision is at least `gate` times that of the current one.
+    them. `train` holds out no users: the first model after it is published without a comparison. Both models recommend
+    to the held-out users from their day ones in the new tables. The new model is refused if the interval of the ratio
+    of its precision to the current one's lies below 1, or if the ratio is below `gate`, also multiplied by those since
+    the last publication shown to be no worse.
 
     Parameters
     ----------
@@ -133,7 +132,7 @@ def refresh(
     config
         Settings; the defaults if omitted.
     gate
-        Minimum ratio of new to current precision; 0 publishes regardless of the comparison, and also without one.
+        Minimum ratio of new to current precision, above 0 and up to 1.
     keep
         Number of versions to keep in the folder for `rollback`.
     min_size
@@ -141,10 +140,6 @@ def refresh(
         tables must have. 0 disables the check.
     force
         Whether to publish regardless of all checks.
-    counts
-        Whether to renew the current model's counts and clock without training, which takes seconds. Its own training
-        settings are kept. It is compared on users whose first day ended after the data of both models; with too few of
-        these, it is published after the checks of the tables.
     wait_s
         Seconds to wait for another refresh of the same model.
     progress
@@ -167,18 +162,17 @@ def refresh(
         A setting is invalid or does not fit the data.
     """
     path = Path(out)
-    for name, value in (("gate", gate), ("min_size", min_size)):
-        if not 0 <= value < np.inf:
-            raise ConfigError(f"{name}: is {value}; give 0 or a positive number.")
+    if not 0 < gate <= 1:
+        raise ConfigError(f"gate: is {gate}; give a ratio above 0, up to 1. To publish whatever it is, use force.")
+    if not 0 <= min_size < np.inf:
+        raise ConfigError(f"min_size: is {min_size}; give 0 or a positive number.")
     check_target(path)
     config = Config.of(config)
     config = with_methods_of(config, [config.recommend.strategy])
-    if counts and version_in(path) is None:
-        raise ArtifactError(f"{path}: contains no model whose counts could be renewed; train one first.")
     with needs_extra("refreshing a model", "train"):
         from filelock import FileLock, Timeout
     if force:
-        gate = min_size = 0.0
+        min_size = 0.0
     lock = path.parent / f".{path.name}.refresh"
     lock.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -196,7 +190,6 @@ def refresh(
                     gate=gate,
                     min_size=min_size,
                     force=force,
-                    counts=counts,
                     progress=report,
                     before=before,
                     current=current,
@@ -231,7 +224,6 @@ class Night:
     gate: float
     min_size: float
     force: bool
-    counts: bool
     progress: Progress
     before: str | None
     current: Recommender | None
@@ -300,22 +292,16 @@ class Night:
 
     @cached_property
     def new(self) -> Recommender:
-        """The new model: trained, or the current one with other counts."""
-        if self.counts and self.current is not None:
-            model = renew_counts(self.current.model, self.dataset, self.hashes[0] < self.current_share)
-            return _record_signs(self, Recommender(model), self.cohort, self.current_share)
+        """The new model."""
         model = fit(self.dataset, self.split, self.config, progress=self.progress).model
         return _record_signs(self, Recommender(model), take_newest(self.split.cold), self.share)
 
     @cached_property
     def comparison(self) -> ModelComparison | None:
         """Comparison of the new model with the current one; None if they cannot be compared."""
-        new = self.new
-        if self.current is None:
+        if self.current is None or not self.is_comparable:
             return None
-        if self.counts:
-            return compare_counts(self.current, self.dataset)
-        return compare_models(self.current, new, self.dataset, self.cohort) if self.is_comparable else None
+        return compare_models(self.current, self.new, self.dataset, self.cohort, self.facts.get("compared", 1.0))
 
     @property
     def is_comparable(self) -> bool:
@@ -358,25 +344,27 @@ def describe_damage(night: Night) -> str:
 
 
 def describe_lack(night: Night) -> str:
-    """Describe what is missing to renew the counts, or to compare a trained model."""
-    if night.counts:
-        return "" if night.current else f"{night.fault}, so its counts cannot be renewed; refresh without counts"
-    if night.before is None or night.gate == 0 or night.is_comparable:
+    """Describe why the models can never be compared, as long as the tables or the current model are like this."""
+    if night.force or night.before is None:
         return ""
-    too_few = (
-        f"{len(night.cohort):,} held-out users are new to the current model (none if train made it), and a comparison "
-        f"needs {MIN_COMPARED}"
-    )
-    advice = "publish without a comparison with gate 0 (--gate 0)"
-    if night.signs.get("registrations", 1.0) < 0.5:
+    if night.fault:
+        return f"{night.fault}; publish without a comparison with force (--force)"
+    if not night.is_comparable and night.signs.get("registrations", 1.0) < 0.5:
         advice = "most users registered at one time: correct users.registered_at, or leave unknown times empty"
-    return f"{night.fault or too_few}; {advice}"
+        return f"{count_compared(night)}; {advice}"
+    return ""
+
+
+def count_compared(night: Night) -> str:
+    """Say how many users there are to compare on, if these are too few."""
+    found = f"{len(night.cohort):,} held-out users are new to the current model (none if train made it)"
+    return f"{found}, and a comparison needs {MIN_COMPARED}"
 
 
 def describe_loss(night: Night) -> str:
     """Describe by how much the new model is worse."""
     comparison = night.comparison
-    return "" if comparison is None or comparison.passes(night.gate) else comparison.describe(night.gate)
+    return "" if comparison is None or night.force else comparison.describe_loss(night.gate)
 
 
 def describe_race(night: Night) -> str:
@@ -403,7 +391,11 @@ def _replace_model(night: Night, keep: int) -> RefreshResult:
     for outcome, describe in GATES:
         if reason := describe(night):
             return _conclude(night, outcome, reason, night.comparison if outcome == "worse" else None)
-    save_model(night.new, str(night.path), night.dataset.left_out, keep=keep)
+    new = night.new
+    if night.comparison is not None and not night.force:
+        data = {**new.model.facts["data"], "compared": night.comparison.since_no_worse(night.gate)}
+        new = Recommender(replace(new.model, facts={**new.model.facts, "data": data}))
+    save_model(new, str(night.path), night.dataset.left_out, keep=keep)
     outcome, reason = _explain_publication(night)
     return _conclude(night, outcome, reason, night.comparison, published=True)
 
@@ -411,12 +403,9 @@ def _replace_model(night: Night, keep: int) -> RefreshResult:
 def _explain_publication(night: Night) -> tuple[Outcome, str]:
     """Return why a model is published."""
     if night.comparison is not None:
-        return "no_worse", night.comparison.describe(night.gate)
-    if night.counts:
-        n = 2 * MIN_COMPARED
-        return "not_compared", f"counts renewed; fewer than {n} newcomers since the last count can be compared on"
+        return "no_worse", night.comparison.describe()
     if night.before is not None:
-        return "not_compared", f"version {night.before} could not be compared, and the gate is 0"
+        return "not_compared", night.fault or f"not compared: {count_compared(night)}"
     n_held_out = len(night.split.cold)
     return "first", f"the first version; {n_held_out:,} users are held out to compare later versions"
 

@@ -12,7 +12,7 @@ import polars as pl
 from firstday.data.dataset import Dataset
 from firstday.data.first_uses import FirstUses, count_first_uses
 from firstday.data.splits.cut_offs import choose_target_days
-from firstday.data.splits.histories import MIN_LEARNED_ITEMS, read_histories, write_moment
+from firstday.data.splits.histories import MIN_LEARNED_ITEMS, read_histories
 from firstday.data.splits.holdout import log_of
 from firstday.data.splits.registration import collect_newcomers, find_newest
 from firstday.data.splits.split import Cohort, take_actions
@@ -55,8 +55,6 @@ def renew_counts(model: TrainedModel, dataset: Dataset, held_out: np.ndarray) ->
     data = {**model.facts["data"], "warm_users": len(warm)}
     if len(model.unlisted):
         data["items_unlisted"] = len(model.unlisted)
-    if dataset.events.last is not None:
-        data["counted_until"] = write_moment(dataset.events.last)[:10]
     return replace(
         model.with_learned(**recent),
         everyone=everyone,
