@@ -43,17 +43,19 @@ def find_holdout(data: Path) -> Holdout:
 
 
 def measure_gain(model: TrainedModel, holdout: Holdout) -> dict[str, Any]:
-    """Return P@10 of `auto` and `popular` on held-out people, in %, and their ratio: mean, low and high."""
+    """Return P@10 of `auto` and `popular` on held-out people, in %, their ratio (mean, low, high), and hits per list."""
     cold = holdout.cold.with_truth()
     query = cohort_query(Recommender(model), holdout.newcomers, cold, HEAD)
     truth = cold.truth
     precision = {name: measure(answer_query(query, name).items, truth).precision for name in ("auto", "popular")}
     users = np.arange(query.n_users)
+    n_possible = np.minimum(truth.lengths(), HEAD)
     (ratio,) = bootstrap_ratios(precision["auto"][:, None], precision["popular"], users)
     return {
         "users": len(users),
         "k": HEAD,
         "precision": {name: round(100 * float(values.mean()), 2) for name, values in precision.items()},
+        "hits": {name: round(float(values @ n_possible / len(users)), 3) for name, values in precision.items()},
         "ratio": [round(value, 4) for value in (ratio.mean, ratio.low, ratio.high)],
     }
 

@@ -68,6 +68,7 @@ def test_the_figures_of_the_demo_are_those_of_its_model_on_people_it_does_not_kn
     measured = measure_gain(shipped.model, holdout)
     assert (measured["users"], measured["k"]) == (recorded["users"], recorded["k"]), RENEW
     assert measured["precision"] == pytest.approx(recorded["precision"], abs=0.05), RENEW
+    assert measured["hits"] == pytest.approx(recorded["hits"], abs=0.005), RENEW
     assert measured["ratio"] == pytest.approx(recorded["ratio"], abs=0.01), RENEW
 
 
@@ -93,6 +94,7 @@ def test_the_demo_shows_everyones_list_beside_a_newcomers(run: Run, shipped: Rec
     assert gain is not None
     assert [int(part) for part in gain.groups()[:3]] == [round(100 * ratio - 100) for ratio in held_out["ratio"]]
     assert int(gain[4]) == held_out["users"]
+    assert f"{held_out['hits']['auto']:.2f} hits per list of ten" in done.stdout
     for title in demo.PICKS:
         assert f"- {title}\n" in done.stdout
     rows = re.findall(r"^ (\d) .*\S {2,}\S.* {2,}\S", done.stdout, re.MULTILINE)

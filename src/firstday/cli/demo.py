@@ -99,7 +99,7 @@ def print_lists(recommender: Recommender) -> None:
     mean, low, high = (f"{100 * ratio - 100:.0f}" for ratio in held_out["ratio"])
     typer.secho(
         f"Lists by auto beat popularity by {mean} % [{low}, {high}], on {held_out['users']:,} people unknown to the "
-        "model.",
+        f"model: {held_out['hits']['auto']:.2f} hits per list of ten instead of {held_out['hits']['popular']:.2f}.",
         bold=True,
     )
     print_line(CREDIT)

@@ -392,8 +392,9 @@ def _replace_model(night: Night, keep: int) -> RefreshResult:
         if reason := describe(night):
             return _conclude(night, outcome, reason, night.comparison if outcome == "worse" else None)
     new = night.new
-    if night.comparison is not None and not night.force:
-        data = {**new.model.facts["data"], "compared": night.comparison.since_no_worse(night.gate)}
+    product = 1.0 if night.comparison is None or night.force else night.comparison.since_no_worse(night.gate)
+    if product != 1:
+        data = {**new.model.facts["data"], "compared": product}
         new = Recommender(replace(new.model, facts={**new.model.facts, "data": data}))
     save_model(new, str(night.path), night.dataset.left_out, keep=keep)
     outcome, reason = _explain_publication(night)
