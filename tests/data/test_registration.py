@@ -46,7 +46,7 @@ def test_few_validation_users_are_in_folds_and_warm_too() -> None:
         assert not fold.folds
 
 
-def test_items_that_did_not_exist_in_a_users_time_are_not_yet_added() -> None:
+def test_items_that_did_not_exist_in_a_users_time_are_unavailable() -> None:
     """Item 59 is used for the first time five days before the end of the log."""
     log = make_log()
     assert log.registered_at is not None
@@ -56,11 +56,11 @@ def test_items_that_did_not_exist_in_a_users_time_are_not_yet_added() -> None:
     log = LOG.add(log, [(0, first, 59)])
     assert log.registered_at is not None
     cohort = divide(log).validation
-    assert cohort.not_yet_added is not None
+    assert cohort.unavailable is not None
     ends = log.registered_at[cohort.users] + 5 * DAY
-    is_not_yet_added = [59 in cohort.not_yet_added.row(row).tolist() for row in range(len(cohort))]
-    assert is_not_yet_added == (ends <= first).tolist()
-    assert 0 < sum(is_not_yet_added) < len(cohort)
+    is_unavailable = [59 in cohort.unavailable.row(row).tolist() for row in range(len(cohort))]
+    assert is_unavailable == (ends <= first).tolist()
+    assert 0 < sum(is_unavailable) < len(cohort)
 
 
 def test_calendar_days_end_at_midnight_in_the_users_zone() -> None:

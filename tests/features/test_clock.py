@@ -106,13 +106,13 @@ def test_items_that_did_not_exist_are_closed_by_name_in_a_model_of_other_items(b
     late = log.events.whole().filter((pl.col("target_ix") != 2) | (LOG.at() >= cut_off_of(log)))
     log = replace(log, events=Events.of(late))
     cohort = split_for_training(log, CONFIG, SEED).validation
-    assert cohort.not_yet_added is not None
-    not_yet_added = cohort.not_yet_added
+    assert cohort.unavailable is not None
+    unavailable = cohort.unavailable
     known = before.model.catalogue.items
     assert len(known) < len(log.items)
     closed = cohort_query(before, log, cohort, 20).excluded
-    items = known.lookup(log.items.take(not_yet_added.columns))
-    expected = zip(not_yet_added.row_of_entry()[items >= 0], items[items >= 0], strict=True)
+    items = known.lookup(log.items.take(unavailable.columns))
+    expected = zip(unavailable.row_of_entry()[items >= 0], items[items >= 0], strict=True)
     assert set(expected) <= set(zip(closed.row_of_entry(), closed.columns, strict=True))
     assert items.max() >= 0
 
