@@ -426,9 +426,7 @@ def _train_and_score(
 ) -> tuple[Run, Recommender]:
     """Train on a holdout and score strategies on its cold users; also return the model."""
     began = perf_counter()
-    fitted = fit(
-        holdout.dataset, holdout.split, config, begin_at=chosen, moment_us=holdout.cut_off, progress=report
-    )
+    fitted = fit(holdout.dataset, holdout.split, config, begin_at=chosen, moment_us=holdout.cut_off, progress=report)
     fit_seconds = perf_counter() - began
     tunings = dict(fitted.tunings)
     fit_seconds -= sum(tuning.tune_seconds + tuning.fit_seconds for tuning in tunings.values())

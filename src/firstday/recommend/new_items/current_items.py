@@ -177,9 +177,11 @@ def join_items(model: TrainedModel, stated: pl.DataFrame, new: pl.DataFrame, tim
     own = _find_own(model, index)
     current = stated.select(pl.coalesce(name, own[name]) for name in own.columns)
     differs = current.select(pl.col(name).ne_missing(own[name]) for name in own.columns)
+    all_true = pl.repeat(True, model.n_items, eager=True)
+    is_recommendable = model.catalogue.columns.get(RECOMMENDABLE, all_true).fill_null(True).to_numpy()
     is_expired = _find_expired(model, now)
     listed = model.listed & ~is_expired
-    listed[index] = (model.listed | is_expired | _find_withheld(model))[index] & _may_list(current, now)
+    listed[index] = (model.listed | is_expired | ~is_recommendable)[index] & _may_list(current, now)
     is_changed = listed != model.listed
     is_changed[index] |= differs.select(pl.any_horizontal("title", *model.catalogue.columns)).to_series().to_numpy()
     known, _ = find_known(model, new["item_id"])
@@ -236,12 +238,6 @@ def _find_expired(model: TrainedModel, now: str) -> np.ndarray:
     """Return the mask of the model's items that have expired, as its tables said."""
     expiry = model.catalogue.columns.get(EXPIRES_AT)
     return np.zeros(model.n_items, dtype=bool) if expiry is None else (expiry <= now).fill_null(False).to_numpy()
-
-
-def _find_withheld(model: TrainedModel) -> np.ndarray:
-    """Return the mask of the model's items that are not recommendable, as its tables said."""
-    column = model.catalogue.columns.get(RECOMMENDABLE)
-    return np.zeros(model.n_items, dtype=bool) if column is None else ~column.fill_null(True).to_numpy()
 
 
 def _find_next(expiry: pl.Series, now: str) -> str:
