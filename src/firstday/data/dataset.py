@@ -232,7 +232,7 @@ class Dataset:
         return np.flatnonzero(() if self.updated is None else self.updated).astype(np.int32)
 
     def find_expired(self, moment_us: float) -> np.ndarray:
-        """Return the mask of items that had expired by a time, in microseconds since 1970 UTC, bool, shape (n_items,)."""
+        """Return the mask of items that had expired by a time, in microseconds since 1970 UTC; shape (n_items,)."""
         if self.expires_at is None:
             return np.zeros(len(self.items), dtype=bool)
         return (self.expires_at != -1) & (self.expires_at <= moment_us)

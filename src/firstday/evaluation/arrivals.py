@@ -14,7 +14,6 @@ from firstday.data.events import ITEM
 from firstday.data.splits.holdout import AllUses, Holdout
 from firstday.data.user_rows import renumber
 from firstday.model.item_content import content_of
-from firstday.model.trained_model import TrainedModel
 from firstday.recommend.dataset_query import cohort_query
 from firstday.recommend.new_items.current_items import (
     MAX_NEW_ITEMS,

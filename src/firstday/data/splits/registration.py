@@ -157,6 +157,6 @@ def _describe(dataset: Dataset, histories: Histories, roles: Roles, life: Window
         )
     if n_withdrawn := (~dataset.columns.get(RECOMMENDABLE, pl.Series([True]))).sum():
         yield (
-            f"items.recommendable: {count_of(n_withdrawn, len(dataset.items), 'items')} are not recommendable now; lists "
-            "of past newcomers may have them, as only expires_at says since when."
+            f"items.recommendable: {count_of(n_withdrawn, len(dataset.items), 'items')} are not recommendable now; "
+            "lists of past newcomers may have them, as only expires_at says since when."
         )
