@@ -38,6 +38,7 @@ STORE_TESTS = (
 )
 TOKEN_TESTS = ("tests/serve/test_tokens.py", "tests/serve/test_limits.py", "tests/serve/test_users.py")
 SPLIT_TESTS = ("tests/data", "tests/features/test_clock.py", "tests/training")
+EXPIRY_TESTS = ("tests/features/test_clock.py",)
 CLOCK_TESTS = ("tests/training/test_clock.py", "tests/engine/test_first_uses.py", "tests/training/test_renew.py")
 LATEST_TESTS = ("tests/methods/test_latest.py",)
 LIST_TESTS = ("tests/recommend/test_lists_by_hand.py", "tests/recommend")
@@ -185,12 +186,12 @@ LEAKAGE = (
     (HISTORIES, " & (end_us <= self.log.end)", "", SPLIT_TESTS),
     (REGISTRATION, "np.minimum(day_end_us, life.end)", "life.end", SPLIT_TESTS),
     (REGISTRATION, "after.keep(~contains(on_day, after))", "after", SPLIT_TESTS),
-    (
-        REGISTRATION,
-        "not_yet_added=SparseRows.from_lists(not_yet_added, len(first_seen))",
-        "not_yet_added=None",
-        SPLIT_TESTS,
-    ),
+    (REGISTRATION, " | (first_seen >= target)", "", SPLIT_TESTS),
+    (REGISTRATION, "dataset.find_expired(day) | ", "", SPLIT_TESTS),
+    (REGISTRATION, "dataset.find_expired(end) & is_later", "first_seen < 0", EXPIRY_TESTS),
+    ("training/fit.py", "else dataset.items_without_vector)", "else unlisted)", EXPIRY_TESTS),
+    ("evaluation/run.py", "begin_at=chosen, moment_us=holdout.cut_off", "begin_at=chosen", EXPIRY_TESTS),
+    (CLOCK, "unavailable.keep(n_users[unavailable.columns] > 0)", "excluded", CLOCK_TESTS),
     (REGISTRATION, ", roles.validation)\n", ", roles.validation[:0])\n", SPLIT_TESTS),
     (
         ORDER,

@@ -161,7 +161,7 @@ def test_impressions_in_a_snapshot_were_shown_and_used_before_it() -> None:
     assert then.impressions is not None
     assert sorted(whole.impressions.whole()["is_used"]) == [False, True, True]
     assert then.impressions.whole().sort("item_ix")["is_used"].to_list() == [True, False]
-    assert then.unlisted.tolist() == [1]
+    assert then.find_unlisted().tolist() == [1]
 
 
 def change_future(dataset: Dataset, moment: int) -> Dataset:

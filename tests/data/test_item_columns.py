@@ -70,8 +70,8 @@ def test_items_are_recommendable_unless_false(five_users: Tables, write: Write, 
         items = five_users["items"].with_columns(recommendable=pl.Series(values))
         return load(write({**five_users, "items": items}, ending))
 
-    assert load_with([True, False, None, False]).unlisted.tolist() == [1, 3]
-    assert load_with(["t", "f", None, "f"]).unlisted.tolist() == [1, 3]
+    assert load_with([True, False, None, False]).find_unlisted().tolist() == [1, 3]
+    assert load_with(["t", "f", None, "f"]).find_unlisted().tolist() == [1, 3]
     with pytest.raises(DataError, match=r"items\.recommendable: the column holds .*, not true and false; convert it\."):
         load_with([1, 0, 1, 1])
 
@@ -97,7 +97,7 @@ def test_updates_take_the_place_of_what_items_state(five_users: Tables, write: W
     assert dataset.columns["price"].to_list() == [1.0, 2.5, 3.0, None, None]
     assert dataset.columns["expires_at"].to_list() == ["2020-01-01T00:00:00Z", None, None, None, None]
     assert dataset.columns["genre"].to_list()[:2] == [["rock", "pop"], ["pop"]]
-    assert dataset.unlisted.tolist() == [0, 1, 4]
+    assert dataset.find_unlisted().tolist() == [0, 1, 4]
     assert "colour" not in dataset.columns
     noted = {note.split(":")[0] for note in dataset.notes}
     assert noted >= {"item_updates.colour", "item_updates.item_id", "items.expires_at"}

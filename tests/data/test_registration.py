@@ -22,7 +22,7 @@ from firstday.data.splits.roles import Roles
 from firstday.data.splits.split import Split
 from firstday.errors import ConfigError, DataError
 from tests.data.same import assert_same
-from tests.timed import DAY, LOG, make_log
+from tests.timed import DAY, LOG, N_ITEMS, make_log
 
 
 def settings(**registration: object) -> Config:
@@ -46,21 +46,24 @@ def test_few_validation_users_are_in_folds_and_warm_too() -> None:
         assert not fold.folds
 
 
-def test_items_that_did_not_exist_in_a_users_time_are_not_yet_added() -> None:
-    """Item 59 is used for the first time five days before the end of the log."""
+def test_items_that_did_not_exist_or_had_expired_in_a_users_time_are_unavailable() -> None:
+    """Item 59 is used for the first time five days before the end of the log; item 0 expires ten days before it."""
     log = make_log()
     assert log.registered_at is not None
     first = (log.events.last or 0) - 5 * DAY
     rows = log.events.whole()
     log = replace(log, events=Events.of(rows.filter((pl.col("target_ix") != 59) | (LOG.at() >= first))))
-    log = LOG.add(log, [(0, first, 59)])
+    expires_at = np.append(first - 5 * DAY, np.full(N_ITEMS - 1, -1))
+    log = replace(LOG.add(log, [(0, first, 59)]), expires_at=expires_at)
     assert log.registered_at is not None
     cohort = divide(log).validation
-    assert cohort.not_yet_added is not None
+    assert cohort.unavailable is not None
+    assert cohort.day_end_us is not None
     ends = log.registered_at[cohort.users] + 5 * DAY
-    is_not_yet_added = [59 in cohort.not_yet_added.row(row).tolist() for row in range(len(cohort))]
-    assert is_not_yet_added == (ends <= first).tolist()
-    assert 0 < sum(is_not_yet_added) < len(cohort)
+    for item, expected in ((59, ends <= first), (0, cohort.day_end_us >= expires_at[0])):
+        is_unavailable = [item in cohort.unavailable.row(row).tolist() for row in range(len(cohort))]
+        assert is_unavailable == expected.tolist()
+        assert 0 < sum(is_unavailable) < len(cohort)
 
 
 def test_calendar_days_end_at_midnight_in_the_users_zone() -> None:

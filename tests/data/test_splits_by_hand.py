@@ -202,8 +202,8 @@ def test_the_registration_protocol_reads_day_ones_from_the_log(seed: int) -> Non
     assert write_out(day, 0) == "favorite i1, stream i0"
     assert write_out(day, 1) in ("stream i0", "stream i1")  # registered before the log: drawn
     assert write_cohort(split.validation) == JUDGED
-    assert split.validation.not_yet_added is not None
-    assert [split.validation.not_yet_added.row(row).tolist() for row in range(3)] == [[], [], []]
+    assert split.validation.unavailable is not None
+    assert [split.validation.unavailable.row(row).tolist() for row in range(3)] == [[], [], []]
     assert split.notes == (
         "2 of 5 users are warm: they used an item before 2024-05-10T12:00:00Z. 3 past newcomers with a target "
         "window of 3 days are held out.",

@@ -63,6 +63,7 @@ def make_dataset(model: TrainedModel, uses: Sequence[Use], added: dict[str, int]
     known = known.with_columns(pl.col("added_at").str.to_datetime(time_zone="UTC"))
     arrivals = pl.DataFrame({"item_id": list(added), "added_at": [day(number) for number in added.values()]})
     arrivals = arrivals.with_columns(artist_id=pl.lit(["a1"]), genre=pl.lit(["jazz"]), in_stock=True)
+    arrivals = arrivals.with_columns(expires_at=pl.when(item_id="gone").then(day(3)))
     items = pl.concat([known, arrivals], how="diagonal_relaxed")
     dates = pl.Series([day(number) for _, _, number in uses])
     interactions = pl.DataFrame({"user_id": [u for u, _, _ in uses], "item_id": [i for _, i, _ in uses]})
@@ -75,7 +76,8 @@ def make_holdout(dataset: Dataset, truth: Sequence[Sequence[str]] = ((), ())) ->
     ends = np.array([in_us(number) for number in DAY_ENDS])
     users = dataset.users.lookup(pl.Series(NEWCOMERS))
     rows = SparseRows.from_lists(columns, len(dataset.items))
-    cohort = Cohort(users, {}, rows, np.zeros(2, np.int64), ends)
+    expired = SparseRows.from_lists([np.flatnonzero(dataset.find_expired(end)) for end in ends], len(dataset.items))
+    cohort = Cohort(users, {}, rows, np.zeros(2, np.int64), ends, expired)
     all_uses = AllUses(rows, ends - in_us(1) + in_us(0), find_first_seen(dataset), in_us(0))
     split = Split(users[:0], {}, (), cohort, cohort)
     return Holdout(dataset, split, dataset, cohort, in_us(0), all_uses)
@@ -95,10 +97,11 @@ def list_newcomers(
     return query, answer, [ids.take(row[row >= 0]).to_list() for row in answer.items]
 
 
-def test_lists_have_the_items_that_came_by_the_end_of_day_one(model: TrainedModel) -> None:
-    _, _, (first, second) = list_newcomers(model, make_dataset(model, BY_NOW))
-    assert {"n1", "n2", "n3"} & {*first} == {"n1"}
-    assert {"n1", "n2", "n3"} & {*second} == {"n1", "n2"}
+def test_lists_have_the_items_that_came_by_the_end_of_day_one_and_had_not_expired(model: TrainedModel) -> None:
+    added = {"gone": 1, **ADDED}
+    _, _, (first, second) = list_newcomers(model, make_dataset(model, BY_NOW, added))
+    assert {*added} & {*first} == {"gone", "n1"}
+    assert {*added} & {*second} == {"n1", "n2"}
     assert {*first} >= {"i1", "i2", "i3", "i4", "i5"}
 
 

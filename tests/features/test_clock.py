@@ -15,14 +15,15 @@ from firstday.data.events import Events
 from firstday.data.impressions import IMPRESSION_TYPES
 from firstday.data.splits.holdout import Holdout, find_cut_offs, hold_out, split_for_training
 from firstday.data.user_rows import UserRows
+from firstday.evaluation.run import evaluate
 from firstday.model.folder import read_manifest
 from firstday.recommend.dataset_query import cohort_query
 from firstday.recommend.recommender import Recommender
-from firstday.training.fit import fit
+from firstday.training.fit import fit, train
 from tests.data.test_cut_offs import change_future
 from tests.networks import networks_of, statistics_of
 from tests.synthetic import SEED, THREADS
-from tests.timed import LOG, make_log
+from tests.timed import DAY, LOG, N_ITEMS, make_log
 
 MARKER = 58
 """An item that few use."""
@@ -50,7 +51,8 @@ def first_holdout(log: Dataset, config: Config = CONFIG) -> Holdout:
 def learn(log: Dataset, config: Config = CONFIG, *, choose_settings: bool = True) -> Recommender:
     """Train what is judged at the first cut-off."""
     holdout = first_holdout(log, config)
-    return fit(holdout.dataset, holdout.split, config, choose_settings=choose_settings).recommender
+    fitted = fit(holdout.dataset, holdout.split, config, choose_settings=choose_settings, moment_us=holdout.cut_off)
+    return fitted.recommender
 
 
 def version_of(recommender: Recommender, folder: Path) -> str:
@@ -100,19 +102,46 @@ def test_what_comes_after_the_cut_off_changes_no_byte(before: Recommender, tmp_p
     assert version_of(learn(changed), tmp_path / "other") == version_of(before, tmp_path / "one")
 
 
+def test_what_may_not_be_listed_now_changes_no_byte(before: Recommender, tmp_path: Path) -> None:
+    """Half of the items expired after the log ended, and the others are not recommendable now."""
+    log = make_log()
+    is_even = np.arange(N_ITEMS) % 2 == 0
+    expires_at = np.where(is_even, (log.events.last or 0) + 1, -1)
+    model = learn(replace(log, expires_at=expires_at, columns={"recommendable": pl.Series(is_even)})).model
+    model = replace(model, catalogue=before.model.catalogue, facts=before.model.facts)
+    assert version_of(Recommender(model), tmp_path / "other") == version_of(before, tmp_path / "one")
+
+
+def test_evaluation_lists_what_had_not_expired_and_a_model_what_has_not_expired_now() -> None:
+    """Item 0 expired long after the log, item 1 in it; item 2 is not recommendable now."""
+    log = make_log()
+    assert log.registered_at is not None
+    expiry = log.registered_at.max() - 2 * DAY
+    expires_at = np.array([expiry + 300 * DAY, expiry, *[-1] * (N_ITEMS - 2)])
+    log = replace(log, expires_at=expires_at, columns={"recommendable": pl.Series(np.arange(N_ITEMS) != 2)})
+    config = BARE.override("registration.cut_offs", 1)
+    results = evaluate(log, config, k=N_ITEMS, progress=None)
+    assert any(note.startswith("items.recommendable: 1 of 60") for note in results.notes)
+    ends = dict(zip(log.users.values, log.registered_at + DAY, strict=True))
+    lists = results.lists().filter(strategy="popular")
+    last = [max(ends[user] for user in lists.filter(item_id=item)["user_id"]) for item in ("i00", "i01", "i02")]
+    assert last[1] < expiry <= min(last[0], last[2])
+    assert train(log, config, progress=None).model.unlisted.tolist() == [0, 1, 2]
+
+
 def test_items_that_did_not_exist_are_closed_by_name_in_a_model_of_other_items(before: Recommender) -> None:
     """The model knows item 2; in the cohort's log nobody used it before the cut-off."""
     log = make_log()
     late = log.events.whole().filter((pl.col("target_ix") != 2) | (LOG.at() >= cut_off_of(log)))
     log = replace(log, events=Events.of(late))
     cohort = split_for_training(log, CONFIG, SEED).validation
-    assert cohort.not_yet_added is not None
-    not_yet_added = cohort.not_yet_added
+    assert cohort.unavailable is not None
+    unavailable = cohort.unavailable
     known = before.model.catalogue.items
     assert len(known) < len(log.items)
     closed = cohort_query(before, log, cohort, 20).excluded
-    items = known.lookup(log.items.take(not_yet_added.columns))
-    expected = zip(not_yet_added.row_of_entry()[items >= 0], items[items >= 0], strict=True)
+    items = known.lookup(log.items.take(unavailable.columns))
+    expected = zip(unavailable.row_of_entry()[items >= 0], items[items >= 0], strict=True)
     assert set(expected) <= set(zip(closed.row_of_entry(), closed.columns, strict=True))
     assert items.max() >= 0
 

@@ -15,7 +15,7 @@ from firstday.errors import DataError
 from firstday.recommend.new_items.current_items import find_fulfilled, state_items
 from firstday.recommend.questionnaire import Answers, Questionnaire, find_unlisted
 from firstday.recommend.recommender import Recommender
-from firstday.tables.schema import RECOMMENDABLE
+from firstday.tables.schema import EXPIRES_AT, RECOMMENDABLE
 from tests.tiny import make_content, make_model
 
 MODEL = make_model().with_learned(content=make_content())
@@ -121,14 +121,19 @@ def test_a_missing_value_is_the_model_s_and_a_stated_one_replaces_it() -> None:
     assert ids(recommender.recommend(EAST, rules={"filter": "year == 2020"})) == []
 
 
-def test_an_item_withheld_at_training_can_be_listed_again() -> None:
-    columns = {**MODEL.catalogue.columns, RECOMMENDABLE: pl.Series([False] + [True] * 5)}
+@pytest.mark.parametrize(
+    ("column", "values", "stated"),
+    [
+        (RECOMMENDABLE, [False] + [True] * 5, True),
+        (EXPIRES_AT, ["2020-01-01T00:00:00Z"] + [None] * 5, "2999-01-01T00:00:00Z"),
+    ],
+)
+def test_an_item_withheld_at_training_can_be_listed_again(column: str, values: list[Any], stated: Any) -> None:
+    columns = {**MODEL.catalogue.columns, column: pl.Series(values)}
     catalogue = replace(MODEL.catalogue, columns=columns)
     model = replace(MODEL, catalogue=catalogue, unlisted=np.array([0], np.int32))
     assert "i1" not in ids(Recommender(model).recommend(EAST))
-    assert "i1" in ids(
-        Recommender(model).with_items(make_table([{"item_id": "i1", "recommendable": True}])).recommend(EAST)
-    )
+    assert "i1" in ids(Recommender(model).with_items(make_table([{"item_id": "i1", column: stated}])).recommend(EAST))
 
 
 def test_a_value_of_another_type_is_a_fault() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import polars as pl
 import pytest
 
 from firstday.data.dataset import Dataset
@@ -17,7 +16,7 @@ from firstday.recommend.answers import answer_query
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.questionnaire import Answers, Questionnaire, recommend_after_questions
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.support import strategies_of, value_type
+from firstday.recommend.support import value_type
 from firstday.training.fit import fit
 from tests.synthetic import N_ITEMS as N_WORLD_ITEMS
 from tests.synthetic import brief_config
@@ -98,20 +97,3 @@ def test_a_model_of_vectors_brought_along_says_which_items_have_none(
     folder = tmp_path_factory.mktemp("bare")
     save_model(model, folder / "model")
     assert load_model(folder / "model", types=value_type).unlisted.tolist() == [3, 5, 7, 11]
-
-
-def test_an_item_that_is_not_recommendable_is_in_no_list(world: Dataset, split: Split) -> None:
-    is_listed = np.arange(N_WORLD_ITEMS) % 4 > 0
-    recommender = fit(
-        replace(world, columns={"recommendable": pl.Series(is_listed)}), split, brief_config()
-    ).recommender
-    model = recommender.model
-    hidden = np.flatnonzero(~is_listed)
-    users = [Signals(), Signals(age=30), Signals(interactions=[("stream", "item", "i001")])]
-    for strategy in strategies_of(model):
-        items = recommender.recommend_users(users, N_WORLD_ITEMS, strategy).answer.items
-        assert not np.isin(hidden, items).any(), strategy
-    assert not np.isin(hidden, recommender.recommend_users(users, 9, "popular", keep_used=True).answer.items).any()
-    data = model.facts["data"]
-    assert "items_without_vector" not in data
-    assert data["vectors"] == "als"

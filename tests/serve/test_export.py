@@ -440,7 +440,7 @@ def test_updates_and_withdrawals_are_exported_until_they_end_and_training_reads_
     dataset = load(place.out)
     assert dataset.titles == ("New", "Old", "Old")
     assert dataset.columns["genre"].to_list() == [["jazz"], ["pop"], ["pop"]]
-    assert dataset.unlisted.tolist() == [0, 1]
+    assert dataset.find_unlisted().tolist() == [0, 1]
     place.run(put(dict.fromkeys(items), ()))
     place.export()
-    assert load(place.out).unlisted.tolist() == []
+    assert load(place.out).find_unlisted().tolist() == []

@@ -151,6 +151,14 @@ def test_what_others_do_after_a_newcomer_s_first_day_changes_no_gain(fashion: Fi
         assert before.tobytes() == after.tobytes()
 
 
+def test_what_had_expired_takes_no_place_in_lists_of_past_newcomers(fashion: FirstUses) -> None:
+    """Newcomers like what is used most."""
+    newest = newcomers_who_like(0)
+    cohorts = (newest, replace(newest, unavailable=newest.truth))
+    precision = [measure_newest(fashion, of, SIGNALS, lambda past: [past.n_users], 1)[0].mean() for of in cohorts]
+    assert precision == [1, 0]
+
+
 @pytest.mark.parametrize(("age", "n_days"), [(2, 3), (3, 14), (0, 1)])
 def test_trending_items_are_of_the_days_that_serve_newcomers_best(fashion: FirstUses, age: int, n_days: int) -> None:
     """On Mondays, as of a week before, what was new two weeks ago is the latest; nothing is used on Sundays."""

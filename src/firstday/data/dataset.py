@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from time import time
 
 import numpy as np
 import polars as pl
@@ -27,7 +28,7 @@ from firstday.data.impressions import join_shown, keep_shown_before, keep_shown_
 from firstday.data.user_rows import Parts, UserRows, renumber, take_rows
 from firstday.display import readable
 from firstday.sparse import SparseRows, union_rows
-from firstday.tables.schema import RECOMMENDABLE, UPDATED
+from firstday.tables.schema import EXPIRES_AT, RECOMMENDABLE, UPDATED
 
 
 @readable
@@ -126,6 +127,9 @@ class Dataset:
     added_at
         Time at which each item was added, in microseconds since 1970 UTC, -1 if missing: int64, shape (n_items,). None
         without the column.
+    expires_at
+        Time from which each item is in no list, in microseconds since 1970 UTC, -1 if missing: int64, shape (n_items,).
+        None without the column.
     user_vectors, item_vectors
         Precomputed embeddings, which replace the first stage of training: float32, shape (n_users, d) and (n_items, d),
         NaN without a vector. None if training computes them.
@@ -174,6 +178,7 @@ class Dataset:
     descriptions: tuple[str, ...] | None = field(default=None, metadata=per_item("description", as_texts))
     content_vectors: np.ndarray | None = field(default=None, metadata=per_item("vector", as_vectors))
     added_at: np.ndarray | None = field(default=None, metadata=per_item("added_at", as_microseconds))
+    expires_at: np.ndarray | None = field(default=None, metadata=per_item(EXPIRES_AT, as_microseconds))
     updated: np.ndarray | None = field(default=None, metadata=per_item(UPDATED, pl.Series.to_numpy))
     user_vectors: np.ndarray | None = field(default=None, metadata=per_user())
     item_vectors: np.ndarray | None = field(default=None, metadata=per_item())
@@ -226,11 +231,19 @@ class Dataset:
         """Indexes of items of which `item_updates` changed a value, int32, ascending."""
         return np.flatnonzero(() if self.updated is None else self.updated).astype(np.int32)
 
-    @property
-    def unlisted(self) -> np.ndarray:
-        """Indexes of items that are never recommended, int32, ascending: not recommendable, or without a vector."""
-        is_unlisted = np.zeros(len(self.items), dtype=bool)
-        if RECOMMENDABLE in self.columns:
+    def find_expired(self, moment_us: float) -> np.ndarray:
+        """Return the mask of items that had expired by a time, in microseconds since 1970 UTC; shape (n_items,)."""
+        if self.expires_at is None:
+            return np.zeros(len(self.items), dtype=bool)
+        return (self.expires_at != -1) & (self.expires_at <= moment_us)
+
+    def find_unlisted(self, moment_us: int | None = None) -> np.ndarray:
+        """Return the indexes of items that are in no list at a time, int32, ascending: expired, or without a vector.
+
+        None is now, when those that are not recommendable are in no list either.
+        """
+        is_unlisted = self.find_expired(time() * 1e6 if moment_us is None else moment_us)
+        if moment_us is None and RECOMMENDABLE in self.columns:
             is_unlisted |= ~self.columns[RECOMMENDABLE].fill_null(True).to_numpy()
         is_unlisted[self.items_without_vector] = True
         return np.flatnonzero(is_unlisted).astype(np.int32)

@@ -74,7 +74,7 @@ def _order_items(dataset: Dataset, n_interactions: np.ndarray) -> np.ndarray:
     """Return the indexes of items: those that are not listed, then the others, the newest (or most used) last."""
     seen = find_first_seen(dataset)
     seen[seen > time() * 1e6] = -1
-    seen[dataset.unlisted] = -2
+    seen[dataset.find_unlisted()] = -2
     return np.lexsort([n_interactions, seen])
 
 

@@ -23,7 +23,7 @@ from firstday.tables.categories import entity_of_column
 from firstday.tables.faults import Findings
 from firstday.tables.guests import name_persons, split_guests
 from firstday.tables.raw_table import RawTable
-from firstday.tables.table_checks import check_table, share_id_types, withdraw_expired
+from firstday.tables.table_checks import check_table, note_expired, share_id_types
 
 NEWCOMER_TABLES = ("users", "interactions", "friends")
 """Tables of users; users or interactions is required."""
@@ -123,7 +123,8 @@ def check_new_items(raw: Mapping[str, RawTable | None], findings: Findings) -> p
     items = pl.concat(tables, how="diagonal_relaxed")
     if len(tables) > 1:
         items = items.group_by("item_id", maintain_order=True).agg(pl.all().drop_nulls().last())
-    return withdraw_expired(items, findings)
+    note_expired(items, findings)
+    return items
 
 
 def load_items(table: Any) -> pl.DataFrame:

@@ -14,11 +14,9 @@ from firstday.data.events import ITEM
 from firstday.data.splits.holdout import AllUses, Holdout
 from firstday.data.user_rows import renumber
 from firstday.model.item_content import content_of
-from firstday.model.trained_model import TrainedModel
 from firstday.recommend.dataset_query import cohort_query
 from firstday.recommend.new_items.current_items import (
     MAX_NEW_ITEMS,
-    CurrentItems,
     describe_new,
     join_items,
     state_items,
@@ -26,16 +24,17 @@ from firstday.recommend.new_items.current_items import (
 from firstday.recommend.new_items.new_items import UseHistory
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
-from firstday.sparse import SparseRows, union_rows
-from firstday.tables.schema import EXPIRES_AT, TIME_TEXT
+from firstday.sparse import SparseRows
+from firstday.tables.schema import EXPIRES_AT, RECOMMENDABLE, TIME_TEXT
 
 
 def query_cold_users(recommender: Recommender, holdout: Holdout, all_uses: AllUses, k: int) -> Query:
     """Build the query for the cold users of a holdout, whose lists have the items of the time.
 
-    A user's list has the items that came by the end of the user's day one, with what tables say of them and what was
-    used of them by then. Only the first `MAX_NEW_ITEMS` arrivals take part, so no list depends on later ones. The model
-    is trained on the data of the holdout, or on earlier data; without `ItemContent`, it knows no new items.
+    A user's list has the items that came by the end of the user's day one and had not expired, with what tables say of
+    them and what was used of them by then. Only the first `MAX_NEW_ITEMS` arrivals take part, so no list depends on
+    later ones. The model is trained on the data of the holdout, or on earlier data; without `ItemContent`, it knows no
+    new items.
     """
     model = recommender.model
     dataset = holdout.newcomers
@@ -44,38 +43,27 @@ def query_cold_users(recommender: Recommender, holdout: Holdout, all_uses: AllUs
     is_new = all_uses.first_seen < ends.max()
     is_new[dataset.items.lookup(model.catalogue.items.values)] = False
     arrivals = np.flatnonzero(is_new & (content_of(model) is not None))
-    if not len(arrivals):
+    if not len(arrivals) and EXPIRES_AT not in model.catalogue.columns:
         return cohort_query(recommender, dataset, holdout.cold, k)
     arrivals = arrivals[np.argsort(all_uses.first_seen[arrivals], kind="stable")][:MAX_NEW_ITEMS]
-    current = _read_arrivals(model, dataset, arrivals, all_uses)
-    query = cohort_query(replace(recommender, current_items=current), dataset, holdout.cold, k)
-    assert query.new_items_excluded is not None
-    rows, columns = np.nonzero(all_uses.first_seen[arrivals] >= ends[:, None])
-    absent = SparseRows.from_pairs(rows, model.n_items + columns, None, len(ends), query.new_items_excluded.n_columns)
-    return query.ask(new_items_excluded=union_rows([query.new_items_excluded, absent]))
-
-
-def _read_arrivals(model: TrainedModel, dataset: Dataset, arrivals: np.ndarray, all_uses: AllUses) -> CurrentItems:
-    """Return the items of a model with arrivals, given by `item_ix` in the order in which they came."""
-    items = tabulate_items(dataset, arrivals)
-    time = datetime.fromtimestamp(all_uses.cut_off / 1e6, UTC)
-    current = join_items(model, state_items(model, items.clear()), describe_new(model, items), time)
-    history = collect_history(dataset, arrivals, all_uses.first_seen[arrivals], model.config.signals)
-    return replace(current, new=replace(current.new, history=history))
-
-
-def tabulate_items(dataset: Dataset, rows: np.ndarray) -> pl.DataFrame:
-    """Return what the tables say of some items, given by `item_ix`, as `read_items` takes it."""
-    columns: dict[str, pl.Series] = {"item_id": dataset.items.values, **dataset.columns}
+    table: dict[str, pl.Series] = {"item_id": dataset.items.values, **dataset.columns}
+    table.pop(RECOMMENDABLE, None)  # which is of now
     for name, values in (("title", dataset.titles), ("description", dataset.descriptions)):
         if values is not None:
-            columns[name] = pl.Series(values, dtype=pl.String)
+            table[name] = pl.Series(values, dtype=pl.String)
     times = pl.col(f"^(added_at|{EXPIRES_AT})$").str.to_datetime(TIME_TEXT, time_unit="us", time_zone="UTC")
-    table = pl.DataFrame(columns)[rows].with_columns(times)
-    if dataset.content_vectors is None:
-        return table
-    vectors = pl.Series(dataset.content_vectors[rows].tolist(), dtype=pl.List(pl.Float32))
-    return table.with_columns(vector=vectors)
+    items = pl.DataFrame(table)[arrivals].with_columns(times)
+    if dataset.content_vectors is not None:
+        vectors = dataset.content_vectors[arrivals].tolist()
+        items = items.with_columns(vector=pl.Series(vectors, dtype=pl.List(pl.Float32)))
+    cut_off = datetime.fromtimestamp(all_uses.cut_off / 1e6, UTC)
+    current = join_items(model, state_items(model, items.clear()), describe_new(model, items), cut_off)
+    history = collect_history(dataset, arrivals, all_uses.first_seen[arrivals], model.config.signals)
+    current = replace(current, new=replace(current.new, history=history))
+    query = cohort_query(replace(recommender, current_items=current), dataset, holdout.cold, k)
+    rows, columns = np.nonzero(all_uses.first_seen[arrivals] >= ends[:, None])
+    n_items = model.n_items
+    return query.without(SparseRows.from_pairs(rows, n_items + columns, None, len(ends), n_items + len(arrivals)))
 
 
 def collect_history(dataset: Dataset, arrivals: np.ndarray, came_us: np.ndarray, signals: SignalConfig) -> UseHistory:

@@ -426,7 +426,7 @@ def _train_and_score(
 ) -> tuple[Run, Recommender]:
     """Train on a holdout and score strategies on its cold users; also return the model."""
     began = perf_counter()
-    fitted = fit(holdout.dataset, holdout.split, config, begin_at=chosen, progress=report)
+    fitted = fit(holdout.dataset, holdout.split, config, begin_at=chosen, moment_us=holdout.cut_off, progress=report)
     fit_seconds = perf_counter() - began
     tunings = dict(fitted.tunings)
     fit_seconds -= sum(tuning.tune_seconds + tuning.fit_seconds for tuning in tunings.values())
@@ -496,7 +496,7 @@ def _fit_as_in_paper(holdout: Holdout, config: Config) -> tuple[Strategy, Tuning
     began = perf_counter()
     split = replace(holdout.split, warm_day_one=holdout.split.warm_day_one[:1])
     split = split.fold(split.folds[0]) if split.folds else split
-    model = fit(holdout.dataset, split, published, choose_settings=False).model
+    model = fit(holdout.dataset, split, published, choose_settings=False, moment_us=holdout.cut_off).model
     seconds = perf_counter() - began
     precision = model.facts["metrics"]["precision"]["segment"]
     options = published.model_dump(include={"features", "cold_model"}, mode="json")

@@ -24,7 +24,7 @@ from firstday.model.trained_model import TrainedModel
 from firstday.ranking import take_lists, top_k
 from firstday.recommend.fold import Fold, TrainingRun, day_ends
 from firstday.recommend.spec import Choice, SharedValueSpec
-from firstday.sparse import SparseRows
+from firstday.sparse import SparseRows, union_rows
 from firstday.tables.schema import DAY_US
 
 HALF_LIVES = (3.5, 7.0, 14.0, 30.0, 60.0, 90.0, 180.0, 365.0, 730.0)
@@ -213,8 +213,11 @@ def measure_newest(
         truth = truth.keep(n_users[truth.columns] > 0)
         rows = np.flatnonzero(truth.lengths())
         truth = truth.take(rows)
-        day_ones = used.take(users[rows])
-        precision.append(np.stack([_measure_list(scores, day_ones, truth) for scores in score(past)]))
+        excluded = used.take(users[rows])
+        if newest.unavailable is not None:
+            unavailable = newest.unavailable.take(users[rows])
+            excluded = union_rows([excluded, unavailable.keep(n_users[unavailable.columns] > 0)])
+        precision.append(np.stack([_measure_list(scores, excluded, truth) for scores in score(past)]))
         weeks.append(newest.day_end_us[users[rows]] // (7 * DAY_US))
     return np.concatenate(precision, axis=1), np.concatenate(weeks)
 

@@ -73,7 +73,7 @@ class TrainedModel:
     calibrations
         Calibration of scores to probabilities of use by strategy name, fitted on validation users.
     unlisted
-        Indexes of items that are never recommended, int32, ascending; see `Dataset.unlisted`.
+        Indexes of items that are in no list, int32, ascending; see `Dataset.find_unlisted`.
     updated
         Indexes of items with values that updates stated, not the table `items`, int32, ascending.
     shown_counts

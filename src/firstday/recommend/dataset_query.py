@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from firstday.model.trained_model import TrainedModel
 from firstday.recommend.new_items.current_items import CurrentItems
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
-from firstday.sparse import SparseRows, union_rows
+from firstday.sparse import SparseRows
 
 
 def query_users(
@@ -67,10 +66,10 @@ def cohort_query(recommender: Recommender, dataset: Dataset, cohort: Cohort, k: 
         current_items=recommender.current_items,
     )
     query = query.ask(moments=end)
-    if cohort.not_yet_added is None:
+    if cohort.unavailable is None:
         return query
-    not_yet_added = map_columns(cohort.not_yet_added, dataset.items, model.catalogue.items)
-    return replace(query, excluded_override=union_rows([query.excluded, not_yet_added]))
+    catalogue = (query.current_items or model).catalogue
+    return query.without(map_columns(cohort.unavailable, dataset.items, catalogue.items))
 
 
 def index_lists(query: Query, dataset: Dataset, lists: np.ndarray) -> np.ndarray:

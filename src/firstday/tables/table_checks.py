@@ -50,7 +50,7 @@ def check_frames(
     subset of users: whether columns are groups is not checked, and friends may be in another part.
 
     `users` has one row per person. If there are guests, the result has their table (`split_guests`). `items` has the
-    values of `item_updates`, which is not in the result, and what has expired is not recommendable.
+    values of `item_updates`, which is not in the result.
     """
     frames = {}
     for home in named_ids.keys() - raw.keys():
@@ -73,8 +73,9 @@ def check_frames(
                 add_items_of_interactions(frames, named_ids, findings)
     updates = frames.pop("item_updates", None)
     if "items" in frames:
-        items = frames["items"] if updates is None else _update_items(frames["items"], updates, findings)
-        frames["items"] = withdraw_expired(items, findings)
+        if updates is not None:
+            frames["items"] = _update_items(frames["items"], updates, findings)
+        note_expired(frames["items"], findings)
     if "embeddings/items" in frames:
         check_item_vectors(frames, findings)
     share_id_types(frames)
@@ -135,16 +136,11 @@ def _update_items(items: pl.DataFrame, updates: pl.DataFrame, findings: Findings
     return updated.drop(_KEY).with_columns(is_updated.to_series().alias(UPDATED))
 
 
-def withdraw_expired(items: pl.DataFrame, findings: Findings) -> pl.DataFrame:
-    """Return items of which those that have expired by now are not recommendable."""
-    if EXPIRES_AT not in items.columns:
-        return items
-    is_expired = (items[EXPIRES_AT] <= datetime.now(UTC)).fill_null(False)
-    findings.note_rows(
-        "items", int(is_expired.sum()), items.height, "have expired; they are in no list", column=EXPIRES_AT
-    )
-    stated = items.get_column(RECOMMENDABLE, default=pl.repeat(None, items.height, dtype=pl.Boolean, eager=True))
-    return items.with_columns(stated.set(is_expired, False).alias(RECOMMENDABLE))
+def note_expired(items: pl.DataFrame, findings: Findings) -> None:
+    """Add a note on items that have expired by now."""
+    if EXPIRES_AT in items.columns:
+        n_expired = (items[EXPIRES_AT] <= datetime.now(UTC)).sum()
+        findings.note_rows("items", n_expired, items.height, "have expired; they are in no list now", column=EXPIRES_AT)
 
 
 def _missing_ids(ids: pl.Series, others: pl.Series) -> pl.Series:

@@ -118,6 +118,7 @@ def fit(
     *,
     choose_settings: bool = True,
     begin_at: Mapping[str, Mapping[str, Any]] = {},
+    moment_us: int | None = None,
     progress: Progress = no_progress,
 ) -> FitResult:
     """Run every stage on the warm users of a split; cold users are never used.
@@ -127,12 +128,18 @@ def fit(
     `choose_settings`, all methods keep their default settings, and there are no weights or calibrations. `dataset` is
     complete, or has the users to train on that an engine found. For `begin_at`, see `search_options`.
 
+    Lists of past newcomers have the items that had not expired by then, recommendable now or not. Those of the result
+    have the items that may be listed at a time (`moment_us`, in microseconds since 1970 UTC; None: now, also in
+    training if day ones are sampled).
+
     Raises ConfigError if a setting does not fit the data or requires another engine, or the device is not available.
     """
     check_training(config)
     learners = as_learners(dataset)
     dataset = learners.dataset
-    source = _Source(dataset, config, learners)
+    unlisted = dataset.find_unlisted(moment_us)
+    in_training = unlisted if split.protocol == "sampled" else dataset.items_without_vector
+    source = _Source(dataset, config, learners, in_training)
     folds, trained, stage = _learn_folds(source, split, progress)
     model = trained.model
     tunings: dict[str, Tuning] = {}
@@ -157,7 +164,12 @@ def fit(
         shared = [method for method in methods if isinstance(method, SharedValueSpec)]
         finished, figures = choose_values(replace(run, folds=()), shared, progress)
         measured = run
-    model = replace(finished.model, calibrations=calibrate_run(finished))
+    model = replace(
+        finished.model,
+        unlisted=unlisted,
+        segments=finished.model.segments.without(unlisted),
+        calibrations=calibrate_run(finished),
+    )
     metrics = measure_strategies(measured) | figures
     tunings = {name: tuning for name, tuning in tunings.items() if name in config.methods}
     if tunings:
@@ -202,6 +214,7 @@ class _Source:
     dataset: Dataset
     config: Config
     learners: Learners
+    unlisted: np.ndarray  # items that are in no list while training
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,7 +283,7 @@ def _learn_segments(source: _Source, split: Split, progress: Progress) -> _WarmS
         segments = describe_segments(segments, everyone, config.segments)
         everyone = everyone.without_empty_segments()
     progress("segments", 1, 1)
-    return _WarmStage(trained, uses, embeddings, segments.without(dataset.unlisted), everyone)
+    return _WarmStage(trained, uses, embeddings, segments.without(source.unlisted), everyone)
 
 
 def _choose_warm(dataset: Dataset, split: Split, uses: SparseRows, config: Config) -> tuple[np.ndarray, bool]:
@@ -296,8 +309,8 @@ def _learn_methods(source: _Source, stage: _WarmStage, wrap: ObjectiveWrapper, p
     cohort = split.validation
     days, _ = catalogue.translate(dataset, cohort.users, cohort.day_one)
     excluded = days.excluded_items(config.signals, encoder.members_of_items)
-    if cohort.not_yet_added is not None:
-        excluded = union_rows([excluded, cohort.not_yet_added])
+    if cohort.unavailable is not None:
+        excluded = union_rows([excluded, cohort.unavailable])
     rows = draw_evaluated(days.n_users, days.n_items)
     validation = Validation(
         excluded.take(rows), cohort.truth.take(rows), config.recommend.k, stage.segments, embeddings.scoring_vectors
@@ -315,7 +328,7 @@ def _learn_methods(source: _Source, stage: _WarmStage, wrap: ObjectiveWrapper, p
         profile_groups=stage.everyone.groups,
         learned=learn_methods(data, validation, wrap, progress),
         warm=stored,
-        unlisted=dataset.unlisted,
+        unlisted=source.unlisted,
         updated=dataset.updated_items,
     )
     query = Query(model, days, config.recommend.k, excluded_override=excluded, moments=cohort.day_end_us)
@@ -354,7 +367,7 @@ def _join_learning_data(
         profile=warm_days[0].profile,
         day_one_uses=[select_uses(day, signals, uses.n_rows, uses.n_columns) for day in stage.split.warm_day_one],
         day_one_excluded=[day.excluded_items(signals, encoder.members_of_items) for day in warm_days],
-        unlisted=source.dataset.unlisted,
+        unlisted=source.unlisted,
         members_of_items=encoder.members_of_items,
         item_columns=source.dataset.columns,
     )

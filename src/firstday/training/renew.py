@@ -25,7 +25,7 @@ from firstday.model.trained_model import TrainedModel
 from firstday.ranking import unit_rows
 from firstday.segment.segments import ItemCounts, Segments, count_items, rank_items
 from firstday.sparse import SparseRows
-from firstday.tables.schema import RECOMMENDABLE
+from firstday.tables.schema import EXPIRES_AT, RECOMMENDABLE
 
 
 def renew_counts(model: TrainedModel, dataset: Dataset, held_out: np.ndarray) -> TrainedModel:
@@ -81,8 +81,8 @@ def _renew_items(model: TrainedModel, dataset: Dataset) -> TrainedModel:
     if titles and dataset.titles:
         titles = tuple(renew(pl.Series(dataset.titles), pl.Series(titles)))
     unlisted = model.unlisted
-    if RECOMMENDABLE in dataset.columns:
-        is_listed = pl.Series(~np.isin(np.arange(len(dataset.items)), dataset.unlisted))
+    if {RECOMMENDABLE, EXPIRES_AT} & dataset.columns.keys():
+        is_listed = pl.Series(~np.isin(np.arange(len(dataset.items)), dataset.find_unlisted()))
         unlisted = np.flatnonzero(~renew(is_listed, pl.Series(model.listed)).to_numpy()).astype(np.int32)
     updated = np.flatnonzero(np.isin(rows, dataset.updated_items)).astype(np.int32)
     return replace(
@@ -113,7 +113,8 @@ def _renew_recent(model: TrainedModel, dataset: Dataset, first_uses: FirstUses, 
     first_uses = replace(first_uses, counts=map_columns(first_uses.counts, dataset.items, items))
     day_ones, _ = model.catalogue.translate(dataset, newest.users, newest.day_one)
     truth = map_columns(newest.truth, dataset.items, items)
-    newest = replace(newest, truth=truth, day_one=day_ones.actions)
+    expired = newest.unavailable and map_columns(newest.unavailable, dataset.items, items)
+    newest = replace(newest, truth=truth, day_one=day_ones.actions, unavailable=expired)
     latest: Latest = model.learned["latest"]
     if len(latest.came_us):  # empty if the model was trained without times
         latest = replace(latest, came_us=np.where(latest.came_us < 0, first_uses.first_us, latest.came_us))

@@ -86,7 +86,7 @@ def hold_out(dataset: Dataset, config: Config, seed: int, cut_offs: CutOffs | No
     for cut_off, end in zip(cut_offs.moments, ends, strict=True):
         snapshot = take_snapshot(dataset, registered_us, cut_off)
         is_newcomer = cut_offs.histories.can_be_evaluated & (registered_us >= cut_off) & (registered_us < end)
-        cold = collect_newcomers(dataset, config, cut_offs.histories, np.flatnonzero(is_newcomer))
+        cold = collect_newcomers(dataset, config, cut_offs.histories, np.flatnonzero(is_newcomer), cut_off)
         truth = cold.truth.keep_columns(dataset.items.lookup(snapshot.items.values))
         if truth.n_entries:
             is_empty = False

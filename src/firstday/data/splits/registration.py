@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 
 from firstday.config import Config, SignalConfig
 from firstday.data.dataset import Dataset
@@ -17,6 +18,7 @@ from firstday.data.splits.snapshot import find_first_seen
 from firstday.data.splits.split import Actions, Cohort, Split, take_actions
 from firstday.errors import count_of
 from firstday.sparse import SparseRows, contains, stack_rows
+from firstday.tables.schema import RECOMMENDABLE
 
 MIN_LOGGED_DAY_ONES = 100
 """Minimum number of logged day ones from which to draw the sizes of sampled day ones; with fewer, settings apply."""
@@ -34,8 +36,9 @@ def split_registration(dataset: Dataset, config: Config, histories: Histories, r
 
     def cohort(users: np.ndarray) -> Cohort:
         members = _make_cohort(users, day_actions, target_actions, histories, config.signals)
-        not_yet_added = [np.flatnonzero(first_seen >= end) for end in histories.target_end_us[members.users]]
-        return replace(members, not_yet_added=SparseRows.from_lists(not_yet_added, len(first_seen)))
+        ends = zip(histories.day_end_us[members.users], histories.target_end_us[members.users], strict=True)
+        unavailable = [np.flatnonzero(dataset.find_expired(day) | (first_seen >= target)) for day, target in ends]
+        return replace(members, unavailable=SparseRows.from_lists(unavailable, len(first_seen)))
 
     assert life is not None
     return Split(
@@ -58,10 +61,20 @@ def find_newest(histories: Histories, held_out: np.ndarray) -> np.ndarray:
     return np.sort(users[np.argsort(-histories.day_end_us[users], kind="stable")][:MAX_NEWEST])
 
 
-def collect_newcomers(dataset: Dataset, config: Config, histories: Histories, users: np.ndarray) -> Cohort:
-    """Return the day ones and truth of users with new items in the target window."""
+def collect_newcomers(
+    dataset: Dataset, config: Config, histories: Histories, users: np.ndarray, cut_off: int = -1
+) -> Cohort:
+    """Return the day ones and truth of users with new items in the target window.
+
+    `Cohort.unavailable` has what expired after a cut-off, by the end of each user's day one.
+    """
     day_actions, target_actions = map(dataset.actions, _windows(histories, config))
-    return _make_cohort(users, day_actions, target_actions, histories, config.signals)
+    cohort = _make_cohort(users, day_actions, target_actions, histories, config.signals)
+    if dataset.expires_at is None:
+        return cohort
+    is_later = ~dataset.find_expired(cut_off)
+    expired = [np.flatnonzero(dataset.find_expired(end) & is_later) for end in histories.day_end_us[cohort.users]]
+    return replace(cohort, unavailable=SparseRows.from_lists(expired, len(is_later)))
 
 
 def _windows(histories: Histories, config: Config) -> tuple[Window, Window]:
@@ -141,4 +154,9 @@ def _describe(dataset: Dataset, histories: Histories, roles: Roles, life: Window
         yield (
             f"interactions: {count_of(n_left_out, len(dataset.events), 'rows')} have no time, or are more than "
             f"{config.registration.early_hours:g} h before their user's registration, and were left out."
+        )
+    if n_withdrawn := (~dataset.columns.get(RECOMMENDABLE, pl.Series([True]))).sum():
+        yield (
+            f"items.recommendable: {count_of(n_withdrawn, len(dataset.items), 'items')} are not recommendable now; "
+            "lists of past newcomers may have them, as only expires_at says since when."
         )

@@ -22,7 +22,11 @@ def take_snapshot(dataset: Dataset, registered_us: np.ndarray, moment: int) -> D
     is_registered = (registered_us >= 0) & (registered_us < moment)
     past = dataset.keep_users(np.flatnonzero(is_registered)).before(moment).keep_items(items)
     groups = {name: group.without_unused() for name, group in past.groups.items()}
-    return _keep_friends_within(_drop_unused_members(replace(past, groups=groups)))
+    past = _drop_unused_members(replace(past, groups=groups))
+    if past.friends is None or past.friend_ids is None:
+        return past
+    columns = past.friend_ids.lookup(past.users.values)
+    return replace(past, friends=past.friends.keep_columns(columns), friend_ids=None)
 
 
 def _drop_unused_members(dataset: Dataset) -> Dataset:
@@ -39,14 +43,6 @@ def _drop_unused_members(dataset: Dataset) -> Dataset:
         entities[name] = entity.take(members)
         new_ix[name] = renumber(members, len(entity.ids))
     return replace(dataset, entities=entities, events=dataset.events.keep_targets(new_ix))
-
-
-def _keep_friends_within(dataset: Dataset) -> Dataset:
-    """Drop friends who are not users of the dataset."""
-    if dataset.friends is None or dataset.friend_ids is None:
-        return dataset
-    columns = dataset.friend_ids.lookup(dataset.users.values)
-    return replace(dataset, friends=dataset.friends.keep_columns(columns), friend_ids=None)
 
 
 def find_first_seen(dataset: Dataset) -> np.ndarray:

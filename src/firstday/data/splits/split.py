@@ -27,7 +27,8 @@ class Cohort:
     truth: SparseRows  # items used afterwards, shape (n, n_items), all weights 1
     day_one_size: np.ndarray  # number of items used on day one, int64, shape (n,)
     day_end_us: np.ndarray | None = None  # end of day one in microseconds since 1970 UTC, int64; None if sampled
-    not_yet_added: SparseRows | None = None  # items added after the user's target window, shape (n, n_items)
+    # Items added after the user's target window, or expired by the end of day one, shape (n, n_items).
+    unavailable: SparseRows | None = None
 
     def __len__(self) -> int:
         return len(self.users)

@@ -156,8 +156,14 @@ def replay_policies(
         for number, seed in enumerate(seeds):
             report(f"seed {seed}", number, n_seeds)
             for holdout in hold_out(dataset, config, seed, cut_offs):
-                fitted = fit(holdout.dataset, holdout.split, config.override("seed", seed), progress=report)
-                cold = holdout.cold.with_truth()
+                fitted = fit(
+                    holdout.dataset,
+                    holdout.split,
+                    config.override("seed", seed),
+                    moment_us=holdout.cut_off,
+                    progress=report,
+                )
+                cold = replace(holdout.cold.with_truth(), unavailable=None)  # what is shown adds to what is excluded
                 query = cohort_query(fitted.recommender, holdout.newcomers, cold, settings.slate)
                 depths = draw_depths(query.n_users, settings, np.random.default_rng(seed))
                 profile = partial(read_profile, holdout.newcomers, cold.users)

@@ -177,8 +177,11 @@ def join_items(model: TrainedModel, stated: pl.DataFrame, new: pl.DataFrame, tim
     own = _find_own(model, index)
     current = stated.select(pl.coalesce(name, own[name]) for name in own.columns)
     differs = current.select(pl.col(name).ne_missing(own[name]) for name in own.columns)
-    listed = _list_own(model, now)
-    listed[index] = (model.listed | _find_withheld(model))[index] & _may_list(current, now)
+    all_true = pl.repeat(True, model.n_items, eager=True)
+    is_recommendable = model.catalogue.columns.get(RECOMMENDABLE, all_true).fill_null(True).to_numpy()
+    is_expired = _find_expired(model, now)
+    listed = model.listed & ~is_expired
+    listed[index] = (model.listed | is_expired | ~is_recommendable)[index] & _may_list(current, now)
     is_changed = listed != model.listed
     is_changed[index] |= differs.select(pl.any_horizontal("title", *model.catalogue.columns)).to_series().to_numpy()
     known, _ = find_known(model, new["item_id"])
@@ -231,16 +234,10 @@ def _may_list(items: pl.DataFrame, now: str) -> np.ndarray:
     return items.select(is_recommendable & is_valid).to_series().to_numpy()
 
 
-def _list_own(model: TrainedModel, now: str) -> np.ndarray:
-    """Return the mask of items that may be listed at a time, as the model has them."""
+def _find_expired(model: TrainedModel, now: str) -> np.ndarray:
+    """Return the mask of the model's items that have expired, as its tables said."""
     expiry = model.catalogue.columns.get(EXPIRES_AT)
-    return model.listed.copy() if expiry is None else model.listed & (expiry > now).fill_null(True).to_numpy()
-
-
-def _find_withheld(model: TrainedModel) -> np.ndarray:
-    """Return the mask of items that the model does not list because its tables said so."""
-    column = model.catalogue.columns.get(RECOMMENDABLE)
-    return np.zeros(model.n_items, dtype=bool) if column is None else ~column.fill_null(True).to_numpy()
+    return np.zeros(model.n_items, dtype=bool) if expiry is None else (expiry <= now).fill_null(False).to_numpy()
 
 
 def _find_next(expiry: pl.Series, now: str) -> str:
