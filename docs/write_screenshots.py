@@ -77,11 +77,11 @@ def _serve(folder: Path) -> Iterator[str]:
 
 
 def _open_page(browser: Browser, url: str, size: tuple[int, int], scheme: Scheme) -> Page:
-    """Open the page as a new user, and wait for shelf, lists and map."""
+    """Open the page as a new user, and wait for shelf and lists."""
     width, height = size
     page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce")
     page.goto(url)
-    for part in ("#shelf button", ".entry", "#map[data-x]"):
+    for part in ("#shelf button", ".entry"):
         page.wait_for_selector(part)
     return page
 

@@ -20,7 +20,6 @@ from tests.page.visitor import (
     open_details,
     pick,
     picks_of,
-    place_on_map,
     wait_until_calm,
 )
 
@@ -56,7 +55,6 @@ def test_axe_finds_no_violation(open_page: OpenPage, viewport: dict[str, int]) -
     open_details(page)
     page.fill("#search-text", "star")
     page.wait_for_selector("#found:not(:empty)")
-    page.locator("#near button").first.click()
     do(page, lambda: page.select_option("#way-2", "personal"))
     assert_accessible(page, "others, everything open")
 
@@ -122,11 +120,9 @@ def test_three_picks_by_keyboard_change_three_lists(open_page: OpenPage) -> None
     page = open_page(viewport=DESKTOP, reduced_motion="reduce")
     page.wait_for_selector("#shelf button")
     keys = Keyboard(page)
-    place = place_on_map(page)
     keys.tab_to("#shelf button")
     do(page, lambda: keys.press("Space"))
     assert keys.is_at('#shelf button[aria-pressed="true"]')
-    assert place_on_map(page) != place
     for n_picks, way in enumerate(WAYS, 2):
         before = lists_in(page)
         keys.tab_to(f"{entries_of(way)} [data-what=pick]")
@@ -185,9 +181,6 @@ def test_everything_else_can_be_done_by_keyboard(open_page: OpenPage) -> None:
     keys.press("ArrowDown")
     wait_until_calm(page)
     assert page.locator(".column").first.get_attribute("data-way") != "auto"
-    keys.tab_to("#near button")
-    keys.press("Enter")
-    expect(page.locator("#look-detail")).to_contain_text("people")
     keys.tab_to("#requests summary")
     keys.press("Enter")
     expect(page.locator("#requests-curl")).to_be_visible()

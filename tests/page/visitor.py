@@ -74,13 +74,6 @@ def button_of(page: Page, what: str, rank: int = 0, entries: str = FIRST) -> Loc
     return page.locator(entries).nth(rank).locator(f"[data-what={what}]")
 
 
-def place_on_map(page: Page) -> tuple[float, float]:
-    """Return where the visitor is on the map."""
-    page.wait_for_selector("#map[data-x]")
-    at = page.locator("#map")
-    return float(at.get_attribute("data-x") or "nan"), float(at.get_attribute("data-y") or "nan")
-
-
 def said(page: Page) -> dict[str, Any]:
     """Return what the page has kept of what the visitor said."""
     kept: dict[str, Any] = page.evaluate("JSON.parse(localStorage.getItem('firstday.said'))") or {}

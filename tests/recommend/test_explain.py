@@ -30,23 +30,13 @@ def test_each_item_has_its_reason_and_the_segments_are_the_nearest(tiny: Recomme
     assert [near.distance for near in explanation.segments] == pytest.approx([(1 / 8) ** 0.5, (9 / 8) ** 0.5], rel=1e-4)
     assert [reason.share_of_segment for reason in explanation.items] == [1.0, 0.5, 0.0, 0.0]
     assert {like for like, _ in reasons(tiny, USER, answer)} == {"i5"}
-    assert (explanation.known, explanation.learned) == ("1-3", None)
+    assert explanation.known == "1-3"
 
 
 def test_of_nobody_nothing_is_near(tiny: Recommender) -> None:
     explanation = tiny.explain({}, tiny.recommend({}))
-    assert (explanation.known, explanation.segments, explanation.learned) == ("nothing", (), None)
+    assert (explanation.known, explanation.segments) == ("nothing", ())
     assert {(reason.share_of_segment, reason.most_like) for reason in explanation.items} == {(None, None)}
-
-
-def test_what_was_shown_explains_what_was_learned(tiny: Recommender) -> None:
-    user = {"interactions": [["stream", "item", "i4"]], "shown": ["i4", ["i1", 1]]}
-    learned = tiny.explain(user, tiny.recommend(user)).learned
-    assert learned is not None
-    assert (learned.n_passed_over, learned.n_used) == (1, 1)
-    assert [(one.segment, one.titles) for one in learned.risen] == [(1, ("Four", "Five", "Three"))]
-    assert [one.segment for one in learned.fallen] == [0]
-    assert all(one.after > one.before for one in learned.risen)
 
 
 def test_lists_of_every_call_can_be_explained(tiny: Recommender) -> None:

@@ -80,7 +80,8 @@ def http(app: RunningApp) -> Iterator[httpx.Client]:
 def by_hand(tiny: Recommender, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A client of an application with the model that was made by hand; see `tests.tiny`."""
     folder = tmp_path_factory.mktemp("by-hand")
-    with running_app(tiny.save(folder / "model"), folder) as running, running.open_client() as client:
+    config = tiny.model.config.override("signals.visit_minutes", 0)
+    with running_app(Recommender(replace(tiny.model, config=config)).save(folder / "model"), folder) as running, running.open_client() as client:
         yield client
 
 

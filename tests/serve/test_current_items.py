@@ -67,7 +67,6 @@ def find_everywhere(http: httpx.Client) -> set[str]:
         read_body(http.get("/v1/onboarding", params={"k": 6})),
         read_body(http.get("/v1/items", params={"query": ""})),
         read_body(http.get("/v1/segments", params={"items": 6})),
-        read_body(http.get("/v1/map")),
     ):
         found |= {part.split('"')[0] for part in json.dumps(answer).split('_id": "')[1:]}
     return found

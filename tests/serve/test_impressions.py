@@ -14,6 +14,7 @@ from firstday.serve.store.log import StoreError
 from tests.serve.conftest import StartApp, add_events, assert_error, get_list, ids_of, post_list
 from tests.serve.in_process import RunningApp, running_app
 from tests.serve.test_access import READ, WRITE
+from tests.serve.test_explain import ask as explain
 
 
 def ask(http: httpx.Client, user: str, **parameters: Any) -> dict[str, Any]:
@@ -117,3 +118,14 @@ def test_a_store_that_fails_costs_the_record_and_not_the_list(start_app: StartAp
         app.service.store.append = append  # type: ignore[method-assign]
         assert ask(http, "u", record=True)["list_id"]
         assert len(http.get("/v1/users/u").json()["lists"]) == 2
+
+
+def test_what_the_store_knows_was_shown_counts_alike(by_hand: httpx.Client) -> None:
+    add_events(by_hand, "anna", "i4")
+    add_events(by_hand, "anna", "i1", signal="shown", list_id="a", position=3)
+    add_events(by_hand, "anna", "i2", signal="shown")
+    stored = get_list(by_hand, "anna", explain=True, strategy="popular")
+    shown = [{"item_id": "i1", "list_id": "a", "position": 3}, "i2"]
+    given = explain(by_hand, {"interactions": [["stream", "item", "i4"]], "shown": shown}, strategy="popular")
+    assert stored["items"] == given["items"]
+    assert ids_of(given) == ["i3", "i5", "i6", "i1"]  # i1 and i2 rest: they come last

@@ -107,7 +107,7 @@ def test_a_token_opens_nothing_else(shop: RunningApp, name: str) -> None:
         "/v1/users/u",
         "/v1/lists",
         "/v1/lists/sold_out",
-        "/v1/map",
+        "/v1/segments",
         "/v1/events/",
         "/v1/openapi.json",
         "/",

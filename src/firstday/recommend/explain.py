@@ -1,4 +1,4 @@
-"""Explanations of lists: the route, the nearest segments, a reason for each item, and what impressions changed."""
+"""Explanations of lists: the route, the nearest segments, and a reason for each item."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firstday.data.events import ITEM
 from firstday.display import readable
 from firstday.features.encoder import understand_picks
 from firstday.features.signals import Signals
 from firstday.model.trained_model import KNOWLEDGE, TrainedModel
 from firstday.ranking import unit_rows
-from firstday.recommend.belief import believe_segments
 from firstday.recommend.new_items.current_items import CurrentItems
 from firstday.recommend.query import Query
 from firstday.recommend.recommendation import Recommendation, RecommendedItem
@@ -25,10 +23,6 @@ from firstday.segment.segments import weigh_segments
 NEW = "New; predicted from its words and entities."
 N_NEAR = 3
 """Maximum number of segments near the prediction."""
-N_CHANGED = 3
-"""Maximum number of risen segments, and of fallen ones."""
-N_TITLES = 3
-"""Number of item titles that label a segment."""
 
 
 @dataclass(frozen=True)
@@ -59,32 +53,6 @@ class ItemReason:
     most_like: LikedItem | None
 
 
-@dataclass(frozen=True)
-class ChangedSegment:
-    """A segment that impressions made more or less likely: its probability without and with them.
-
-    `titles` label it by its most distinctive items, best first.
-    """
-
-    segment: int
-    before: float
-    after: float
-    titles: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Learned:
-    """Effect of impressions on the belief over segments; `risen` and `fallen` have the largest changes first.
-
-    Items shown were passed over if they were probably seen, and not used; of the others, `n_used` are liked.
-    """
-
-    n_passed_over: int
-    n_used: int
-    risen: tuple[ChangedSegment, ...]
-    fallen: tuple[ChangedSegment, ...]
-
-
 @readable
 @dataclass(frozen=True)
 class Explanation:
@@ -100,15 +68,12 @@ class Explanation:
         The reason for each item of the list.
     known
         Class of the user by what is known: ``nothing``, ``profile``, ``friends``, ``1-3`` or ``4+`` (interactions).
-    learned
-        Effect of impressions; None if no item was passed over.
     """
 
     route: str
     segments: tuple[NearSegment, ...]
     items: tuple[ItemReason, ...]
     known: str
-    learned: Learned | None
 
 
 def explain_list(
@@ -125,7 +90,6 @@ def explain_list(
         _near_segments(recommendation, query) if query.has_features[0] else (),
         _explain_items(recommendation, query, spec),
         KNOWLEDGE[query.knowledge[0]],
-        _describe_learned(model, current, signals) if signals.shown else None,
     )
 
 
@@ -204,35 +168,3 @@ def _find_likes(query: Query, items: Sequence[int]) -> list[LikedItem | None]:
         LikedItem(catalogue.items[like], catalogue.title_of(like), cosine)
         for like, cosine in zip(nearest, cosines, strict=True)
     ]
-
-
-def _describe_learned(model: TrainedModel, current: CurrentItems | None, signals: Signals) -> Learned | None:
-    """Compare the belief over segments with the belief without impressions; None if no item was passed over.
-
-    The baseline ignores impressions and all interactions with the items shown. Ties are in the order of segments.
-    """
-    shown = {str(impression.item_id) for impression in signals.shown}
-    others = [action for action in signals.interactions if action.entity != ITEM or str(action.entity_id) not in shown]
-    unshown = signals.copy(shown=(), interactions=others)
-    query = Query(model, model.read_signals([signals, unshown])[0], k=1)
-    n_passed_over = len(query.passed_over.row(0))
-    if not n_passed_over:
-        return None
-    after, before = believe_segments(query, np.arange(2))
-
-    def describe(change: np.ndarray) -> tuple[ChangedSegment, ...]:
-        largest = np.argsort(-change, kind="stable")[:N_CHANGED].tolist()
-        rows = [describe_segment(model, one, N_TITLES, current) for one in largest if change[one] > 0]
-        return tuple(
-            ChangedSegment(
-                row.number,
-                float(before[row.number]),
-                float(after[row.number]),
-                tuple(item.name for item in row.distinctive),
-            )
-            for row in rows
-        )
-
-    shown_items = {model.catalogue.items.index_of(item) for item in shown}
-    n_used = len(shown_items.intersection(query.liked.row(0)))
-    return Learned(n_passed_over, n_used, describe(after - before), describe(before - after))

@@ -16,7 +16,7 @@ import firstday
 from firstday.errors import FirstdayError
 from firstday.serve.http_errors import add_error_handlers
 from firstday.serve.middleware import Gate, Right, require_right
-from firstday.serve.routes import health, id_lists, lists, model, new_items, newcomers, onboarding, page, users
+from firstday.serve.routes import health, id_lists, lists, model, new_items, onboarding, page, profile, users
 from firstday.serve.schemas import ErrorBody
 from firstday.serve.service import Service
 from firstday.serve.store.log import StoreError
@@ -49,7 +49,7 @@ ROUTERS: tuple[tuple[APIRouter, Right | None], ...] = (
     (model.reading, "read"),
     (onboarding.router, "read"),
     (model.admin, "admin"),
-    (newcomers.router, "read"),
+    (profile.router, "read"),
     (health.watching, None),
     (health.counting, "read"),
 )

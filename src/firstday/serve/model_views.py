@@ -14,12 +14,11 @@ from firstday.model.trained_model import TrainedModel
 from firstday.recommend.new_items.current_items import CurrentItems
 from firstday.recommend.questionnaire import Questionnaire
 from firstday.recommend.rules.filters import describe_columns
-from firstday.serve.segment_map import SegmentMap, make_segment_map
 
 
 @dataclass(frozen=True, eq=False)
 class ModelViews:
-    """Questionnaires, the segment map, columns for filters, and the search for items of a model."""
+    """Questionnaires, columns for filters, and the search for items of a model."""
 
     model: TrainedModel
 
@@ -27,11 +26,6 @@ class ModelViews:
     def questionnaire_of(self) -> Callable[[str], Questionnaire]:
         """Function that returns the questionnaire for an entity."""
         return cache(partial(Questionnaire.of, self.model))
-
-    @cached_property
-    def segment_map(self) -> SegmentMap:
-        """Layout of the segments in two dimensions."""
-        return make_segment_map(self.model)
 
     @cached_property
     def item_columns(self) -> list[dict[str, Any]]:

@@ -564,31 +564,6 @@ class ItemReason(_Answer):
     """The user's most similar liked item."""
 
 
-class ChangedSegment(_Answer):
-    """A segment that became more or less likely for the user."""
-
-    segment: int
-    before: float
-    """Probability before any impressions, from 0 to 1."""
-    after: float
-    """Probability now."""
-    titles: list[str]
-    """Titles of the most distinctive items, best first, as a label of the segment."""
-
-
-class Learned(_Answer):
-    """Effect of impressions on the belief over segments, in addition to all other signals."""
-
-    n_passed_over: int
-    """Number of items shown, probably seen, and not used."""
-    n_used: int
-    """Number of items shown and liked."""
-    risen: list[ChangedSegment]
-    """Segments that became more likely, largest change first."""
-    fallen: list[ChangedSegment]
-    """Segments that became less likely, largest change first."""
-
-
 class Explanation(_Answer):
     """Explanation of a list."""
 
@@ -597,8 +572,6 @@ class Explanation(_Answer):
     segments: list[NearSegment]
     """Nearest segments, nearest first."""
     items: list[ItemReason]
-    learned: Learned | None = None
-    """Present only if items were passed over."""
     known: str
     """Class of the user in the model's `selection`: nothing, profile, friends, 1-3 or 4+ (interactions)."""
 
@@ -956,41 +929,6 @@ class ProfileAnswer(_ByModel):
     age: AgeRange | None
     """null if the model has no ages."""
     columns: list[ProfileColumn]
-
-
-class MapPoint(_Answer):
-    """A point on the map, with x from -1.5 to 1.5 and y from -1 to 1."""
-
-    x: float
-    y: float
-
-
-class DistinctiveItem(_Named):
-    """An item that distinguishes a segment."""
-
-    lift: float
-    """Share of the segment's users who use the item, smoothed as in soft_segments, divided by the share among all warm
-    users."""
-
-
-class SegmentDot(MapPoint, _Segment):
-    """A segment on the map."""
-
-    radius: float
-    """Radius of the dot, in map units. The area grows with the number of users."""
-    apart: list[DistinctiveItem] = Field(validation_alias="distinctive")
-    """Most distinctive items, best first, as a label of the segment."""
-
-
-class MapAnswer(_ByModel):
-    """All segments in two dimensions."""
-
-    everyone: MapPoint
-    """Position of a user about whom nothing is known."""
-    kept: float
-    """Share of the centroids' variance explained by the two dimensions, before dots are spread and pushed apart."""
-    segments: list[SegmentDot]
-    """Largest first."""
 
 
 def json_response(values: Any) -> Response:

@@ -33,11 +33,6 @@ export function named(tag, item, attributes = {}) {
   return make(tag, { ...attributes, dir: "auto", title: name, text: name });
 }
 
-/** Join names, each isolated from the text direction of the others. */
-export function namedTogether(items, between = " · ") {
-  return items.flatMap((item, at) => [...(at ? [between] : []), make("bdi", { text: nameOf(item) })]);
-}
-
 const PATHS = {
   like: "M12 20S4.5 15.5 3 11C1.9 7.5 4 5 7 5c2.2 0 3.9 1.2 5 3 1.1-1.8 2.8-3 5-3 3 0 5.1 2.5 4 6-1.5 4.5-9 9-9 9z",
   no: "M6 6l12 12M18 6L6 18",

@@ -4,7 +4,7 @@ import { Refused, ask } from "./api.js";
 import { bar, count, icon, make, named, nameOf } from "./build.js";
 import { attempt } from "./connection.js";
 import { change, hide, say, state, togglePick, watch } from "./state.js";
-import { sayEvidence, sayHow, sayLesson, sayReason, sayWay } from "./words.js";
+import { sayEvidence, sayHow, sayReason, sayWay } from "./words.js";
 
 const ASKED = 24;
 const LONG = 20;
@@ -18,7 +18,6 @@ const columns = document.getElementById("columns");
 const longer = document.getElementById("longer");
 const others = document.getElementById("others");
 const back = document.getElementById("others-back");
-const lesson = document.getElementById("lesson");
 const moved = document.getElementById("moved");
 
 /** Initialize the lists. */
@@ -103,8 +102,6 @@ function showLists() {
   const isOnPicksAlone = !said.filter && !said.hidden.length && !said.shown.length;
   const isTested = row && isOnPicksAlone && lists.some(({ segment }) => segment !== null);
   document.getElementById("evidence").textContent = sayEvidence(lists, row);
-  const { learned } = lists[0].explanation;
-  lesson.replaceChildren(...(learned ? sayLesson(learned) : []));
   others.disabled = !lists.flatMap(shownOf).length;
   back.hidden = !said.shown.length;
   const scores = lists.map(({ route }) => (isTested ? makeScore(row, route) : null));

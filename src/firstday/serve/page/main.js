@@ -4,7 +4,6 @@ import { ask, hasKey } from "./api.js";
 import { count } from "./build.js";
 import { askForKey, attempt, whenKeyGiven } from "./connection.js";
 import { startLists } from "./lists.js";
-import { startMap } from "./map.js";
 import { startOptions } from "./options.js";
 import { startQuestion } from "./question.js";
 import { startRequests } from "./requests.js";
@@ -16,7 +15,7 @@ function readModel() {
     await Promise.all([
       ask("v1/model").then((model) => change({ model })),
       ask("v1/profile").then((profileColumns) => change({ profileColumns })),
-      ask("v1/map").then((map) => change({ map })),
+      ask("v1/segments", { query: { limit: 200, items: 3 } }).then(({ segments }) => change({ segments })),
     ]);
   });
 }
@@ -38,7 +37,6 @@ startShelf();
 startQuestion();
 startOptions();
 startLists();
-startMap();
 startRequests();
 watch(["lists"], followModel);
 watch(["model"], showFacts);

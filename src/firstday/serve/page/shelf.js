@@ -27,7 +27,7 @@ let searched = {}; // {query, done: promise} of the last search
 
 /** Initialize the shelf. */
 export function startShelf() {
-  watch(["map"], fillShelf);
+  watch(["segments"], fillShelf);
   watch(["said"], showPicks);
   narrow.addEventListener("change", showShelf);
   next.addEventListener("click", showNext);
@@ -44,10 +44,10 @@ export function startShelf() {
   });
 }
 
-/** Collect the items by which groups stand out: first one of each group, then the second ones. */
+/** Collect what groups use most: first one item of each group, then the second ones. */
 function fillShelf() {
-  if (!state.map) return;
-  const items = [0, 1, 2].flatMap((at) => state.map.segments.map(({ apart }) => apart[at]));
+  if (!state.segments) return;
+  const items = [0, 1, 2].flatMap((at) => state.segments.map(({ top_items: top }) => top[at]));
   const known = new Map(items.filter(Boolean).map((item) => [item.item_id, item]));
   all = [...known.values()];
   from = 0;

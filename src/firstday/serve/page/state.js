@@ -13,7 +13,7 @@ export const state = {
   lists: null, // the answer of each way
   model: null, // GET v1/model
   profileColumns: null, // GET v1/profile
-  map: null, // GET v1/map
+  segments: null, // GET v1/segments
 };
 
 const watchers = [];

@@ -1,6 +1,6 @@
 // Texts of the page: names of ways to recommend, columns and values, and the reason for an item.
 
-import { count, make, namedTogether, nameOf, percent, times } from "./build.js";
+import { count, make, nameOf, percent, times } from "./build.js";
 import { state } from "./state.js";
 
 const WAYS = {
@@ -104,20 +104,4 @@ export function sayReason(list, place) {
   }
   const chance = list.score_scale === "probability of use" ? `${percent(score)} likely for you` : "Near to your taste";
   return [`${chance}; ${all}`];
-}
-
-/** Format a probability, never as 0% or 100%. */
-const sayChance = (share) => (share > 0.99 ? "over 99%" : share < 0.01 ? "under 1%" : percent(share));
-
-const LARGE_CHANGE = 0.1;
-
-/** Say what was passed over, and which groups became much likelier or less likely by it, as nodes and strings. */
-export function sayLesson({ n_passed_over, risen, fallen }) {
-  const large = [...risen, ...fallen].filter(({ before, after }) => Math.abs(after - before) >= LARGE_CHANGE);
-  const changes = large.flatMap(({ titles, before, after }) => [
-    ` You are ${after > before ? "more" : "less"} likely to be one of those who chose `,
-    ...namedTogether(titles.map((title) => ({ title }))),
-    ` (${sayChance(before)} → ${sayChance(after)}).`,
-  ]);
-  return [`${count(n_passed_over)} passed over.`, ...changes];
 }

@@ -1,8 +1,7 @@
-"""What is shown to newcomers: profile columns and the segment map."""
+"""What newcomers can say of themselves: profile columns."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,9 +9,7 @@ import numpy as np
 import polars as pl
 from fastapi import APIRouter
 
-from firstday.recommend.explain import N_TITLES
-from firstday.recommend.segment_description import describe_segments
-from firstday.serve.schemas import MapAnswer, ProfileAnswer
+from firstday.serve.schemas import ProfileAnswer
 from firstday.serve.service import ModelDep
 
 MAX_VALUES = 500
@@ -43,26 +40,3 @@ def _describe_column(name: str, names: Sequence[str], sizes: np.ndarray) -> dict
     values = pl.DataFrame({"value": names, "users": sizes}).filter(pl.col("users") > 0)
     top = values.top_k(MAX_VALUES, by="users").sort("value")
     return {"column": name, "values": top.to_dicts(), "values_left_out": values.height - top.height}
-
-
-@router.get("/map", response_model=MapAnswer, summary="Map segments in two dimensions")
-async def read_map(served: ModelDep) -> dict[str, Any]:
-    """Return all segments, projected onto two dimensions, with their most distinctive items.
-
-    The dimensions are the two directions in which the segments differ most.
-    """
-    layout = await asyncio.to_thread(lambda: served.views.segment_map)
-    segments = [
-        {**vars(row), **_point(layout.centres[row.number]), "radius": layout.radii[row.number]}
-        for row in describe_segments(served.trained, N_TITLES, current=served.recommender.current_items)
-    ]
-    return {
-        "model": served.version,
-        "everyone": _point(layout.everyone),
-        "kept": layout.explained_variance,
-        "segments": segments,
-    }
-
-
-def _point(point: np.ndarray) -> dict[str, float]:
-    return {"x": point[0], "y": point[1]}
