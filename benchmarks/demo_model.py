@@ -43,7 +43,7 @@ def find_holdout(data: Path) -> Holdout:
 
 
 def measure_gain(model: TrainedModel, holdout: Holdout) -> dict[str, Any]:
-    """Return P@10 of `auto` and `popular` on held-out people, in %, their ratio (mean, low, high), and hits per list."""
+    """Return P@10 of `auto` and `popular` on held-out people, in %, hits per list, and the ratio with its interval."""
     cold = holdout.cold.with_truth()
     query = cohort_query(Recommender(model), holdout.newcomers, cold, HEAD)
     truth = cold.truth

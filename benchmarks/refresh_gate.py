@@ -42,7 +42,8 @@ def main(tables: str, path: Path | None = None, seeds: Annotated[int, typer.Opti
         print(f"seed {seed}: {precision[-1].mean():.4f} of {len(split.cold):,} users", flush=True)
     rng = np.random.default_rng(0)
     for n in N_USERS:
-        ratios, refused, worse = [], 0, 0
+        ratios = []
+        refused = worse = 0
         for one, other in permutations(range(seeds), 2):
             users = rng.choice(len(precision[0]), n, replace=False)
             before, now = precision[one][users], precision[other][users]
@@ -51,8 +52,8 @@ def main(tables: str, path: Path | None = None, seeds: Annotated[int, typer.Opti
             refused += bool(ModelComparison(n, 50, 0, 0, ratio, ratio.mean).describe_loss(GATE))
             less = compare_ratio(0.95 * now, before)
             worse += bool(ModelComparison(n, 50, 0, 0, less, less.mean).describe_loss(GATE))
-        share = {"below 0.98": np.mean(np.array(ratios) < 0.98), "below the gate": np.mean(np.array(ratios) < GATE)}
-        share |= {"refused": refused / len(ratios), "refused if 5 % worse": worse / len(ratios)}
+        share = {"below 0.98": float(np.mean(np.array(ratios) < 0.98)), "refused": refused / len(ratios)}
+        share["refused if 5 % worse"] = worse / len(ratios)
         lowest = f"one of a hundred below {np.quantile(ratios, 0.01):.3f}"
         print(f"{n:,} users: {lowest}; " + ", ".join(f"{what} {100 * part:.1f} %" for what, part in share.items()))
 

@@ -116,13 +116,14 @@ def test_evaluation_lists_what_had_not_expired_and_a_model_what_has_not_expired_
     """Item 0 expired long after the log, item 1 in it; item 2 is not recommendable now."""
     log = make_log()
     assert log.registered_at is not None
-    expiry = log.registered_at.max() - 2 * DAY
+    registered_at: np.ndarray = log.registered_at
+    expiry = registered_at.max() - 2 * DAY
     expires_at = np.array([expiry + 300 * DAY, expiry, *[-1] * (N_ITEMS - 2)])
     log = replace(log, expires_at=expires_at, columns={"recommendable": pl.Series(np.arange(N_ITEMS) != 2)})
     config = BARE.override("registration.cut_offs", 1)
     results = evaluate(log, config, k=N_ITEMS, progress=None)
     assert any(note.startswith("items.recommendable: 1 of 60") for note in results.notes)
-    ends = dict(zip(log.users.values, log.registered_at + DAY, strict=True))
+    ends = dict(zip(log.users.values, registered_at + DAY, strict=True))
     lists = results.lists().filter(strategy="popular")
     last = [max(ends[user] for user in lists.filter(item_id=item)["user_id"]) for item in ("i00", "i01", "i02")]
     assert last[1] < expiry <= min(last[0], last[2])

@@ -81,7 +81,8 @@ def by_hand(tiny: Recommender, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """A client of an application with the model that was made by hand; see `tests.tiny`."""
     folder = tmp_path_factory.mktemp("by-hand")
     config = tiny.model.config.override("signals.visit_minutes", 0)
-    with running_app(Recommender(replace(tiny.model, config=config)).save(folder / "model"), folder) as running, running.open_client() as client:
+    at_once = Recommender(replace(tiny.model, config=config))  # impressions count
+    with running_app(at_once.save(folder / "model"), folder) as running, running.open_client() as client:
         yield client
 
 

@@ -170,8 +170,10 @@ class Catalogue:
                 list_ix = -1 if entry.list_id is None else numbers[str(entry.list_id)]
                 visit = -1 if entry.visit is None else numbers[f"visit {entry.visit}"]
                 rows.append((row, list_ix, item, entry.position or 1, name in used, visit))
-        *columns, visits = np.array(rows, dtype=np.int64).T
-        return infer_passed_over(*columns, config.persistence, (len(users), n_items), visits)
+        owners, list_ixs, items, positions, is_used, visits = np.array(rows, dtype=np.int64).T
+        return infer_passed_over(
+            owners, list_ixs, items, positions, is_used, config.persistence, (len(users), n_items), visits
+        )
 
     def translate(
         self,

@@ -101,7 +101,9 @@ def list_users(
     check_user_values(model, [rules], dataset.groups)
     missing = Counter[str]()
     if rules.user_values:
-        missing.update(name for user in users for name in find_missing([rules], read_profile(dataset, users, user)))
+        missing.update(
+            name for user in users for name in find_missing([rules], read_profile(dataset, users, int(user)))
+        )
     summary = BatchSummary(len(users), unknown=Counter(unknown), missing=missing, notes=notes)
     name = strategy or model.config.recommend.strategy
     frames = []

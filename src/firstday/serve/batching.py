@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import zip_longest
 from math import inf
 from typing import Any, TypeVar
 
@@ -211,8 +210,7 @@ class ListBatcher:
     def _check_rules(self, request: ListRequest) -> None:
         """Refuse a request whose rules read a value that this user cannot have."""
         try:
-            for row in request.rows or [NO_RULES]:
-                request.model.recommender.check_user_values([request.signals], [request.rules, row])
+            request.model.recommender.check_user_values([request.signals], [request.rules, *request.rows])
         except ConfigError as error:
             request.finish(error=error)
 
@@ -324,9 +322,9 @@ class ListBatcher:
     async def _record(self, request: ListRequest) -> None:
         """Record the lists as shown; on failure set `not_recorded`."""
         shown = []
-        for row, recommendation in zip_longest(request.rows, request.recommendations, fillvalue=request.own_rules):
-            is_under_both = request.rows and request.own_rules != NO_RULES
-            rules = None if is_under_both else write_rules(row)
+        is_under_both = bool(request.rows) and request.own_rules != NO_RULES
+        layers: Sequence[Rules] = request.rows or [request.own_rules]
+        for rules, recommendation in zip(layers, request.recommendations, strict=True):
             propensities = tuple(item.propensity for item in recommendation)
             shown.append(
                 ShownList(
@@ -337,7 +335,7 @@ class ListBatcher:
                     after=request.rules.after,
                     as_of=request.as_of,
                     visit_us=request.visit_us,
-                    rules=rules,
+                    rules=None if is_under_both else write_rules(rules),
                 )
             )
         try:
@@ -357,12 +355,11 @@ def write_rules(rules: Rules) -> str:
 
 def _read_rules(given: Rules, text: str | None) -> Rules:
     """Return the rules of the next page, given those that the caller sent again, if any, and the text of the first."""
-    is_digest = text is None or not text.startswith("{")
     given_text = write_rules(given)
-    if given_text == "{}" and is_digest:
-        raise ConfigError("the rules of this list are not kept as text; send them again.", where="after")
     if given_text == "{}":
-        return Rules.of(from_json(text)).override("after", given.after)
+        if text is None or not text.startswith("{"):
+            raise ConfigError("the rules of this list are not kept as text; send them again.", where="after")
+        return Rules.of(from_json(text))
     if text not in (None, given_text):
         raise ConfigError("the list was recorded under other rules; send the same rules, or none.", where="after")
     return given

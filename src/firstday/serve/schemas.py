@@ -21,7 +21,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 from typing_extensions import TypeAliasType
 
 from firstday.errors import ConfigError
@@ -240,7 +240,7 @@ class _RulesBody(ListOptions, _Request):
     def _limit_filters(cls, body: Any) -> Any:
         if isinstance(body, dict):
             names = Rules.model_fields.keys() - cls.model_fields.keys()
-            _refuse_misplaced([name for name in body if name in names], "Unknown field; put rules in rules")
+            _refuse_misplaced([name for name in body if name in names], "Unknown field; move it into rules")
             rows = body.get("rows")
             _limit_filters([body.get("rules"), *(rows if isinstance(rows, list) else ())])
         return body
@@ -308,11 +308,13 @@ class _RuleParameters(_Parameters):
     @model_validator(mode="before")
     @classmethod
     def _refuse_unknown(cls, values: dict[str, Any]) -> dict[str, Any]:
-        for name in values.keys() - cls.model_fields.keys():
-            if not name.startswith(CONTEXT) or name == CONTEXT:
-                raise ValidationError.from_exception_data(
-                    "", [{"type": "extra_forbidden", "loc": (name,), "input": None}]
-                )
+        unknown: list[InitErrorDetails] = [
+            {"type": "extra_forbidden", "loc": (name,), "input": None}
+            for name in values
+            if name not in cls.model_fields and not name.startswith(CONTEXT)
+        ]
+        if unknown:
+            raise ValidationError.from_exception_data("", unknown)
         return values
 
     @field_validator("filter")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -205,7 +205,7 @@ class Findings:
     @property
     def hint(self) -> str:
         """Suggestion to drop bad rows if all faults are about rows, at most `MAX_DROPPED` % of a table; else ""."""
-        shares: Counter[str] = Counter()
+        shares: defaultdict[str, float] = defaultdict(float)
         for found in filter(self._is_fault, self.found.values()):
             shares[found.fault.table] += found.n / self.n_rows[found.fault.table] if found.n else inf
         percent = max(1, ceil(100 * min(1, max(shares.values(), default=1))))

@@ -90,8 +90,7 @@ def compare_models(
     """
     k = new.model.config.recommend.k
     before, now = (measure_precision(recommender, dataset, cohort, k) for recommender in (current, new))
-    percent = [round(100 * float(values.mean()), 4) for values in (before, now)]
-    if not before.any():
-        return ModelComparison(len(cohort), k, *percent, None)
-    ratio = compare_ratio(now, before)
-    return ModelComparison(len(cohort), k, *percent, ratio, product * ratio.mean)
+    old_mean, new_mean = (round(100 * float(values.mean()), 4) for values in (before, now))
+    ratio = compare_ratio(now, before) if old_mean else None
+    since = product * ratio.mean if ratio else 1.0
+    return ModelComparison(len(cohort), k, old_mean, new_mean, ratio, since)

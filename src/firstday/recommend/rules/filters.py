@@ -140,16 +140,13 @@ def _any_of_lists(items: np.ndarray, is_met: pl.Series, n_items: int) -> pl.Seri
 
 
 def _is_of_user(node: ast.AST) -> bool:
-    """Return whether a node is ``user.NAME``, or one with a default."""
-    if isinstance(node, ast.BoolOp):
-        return _has_default(node)
     return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "user"
 
 
 def _has_default(node: ast.AST) -> bool:
     """Return whether a node is ``user.NAME or DEFAULT``."""
     match node:
-        case ast.BoolOp(op=ast.Or(), values=[ast.Attribute() as first, ast.Constant()]):
+        case ast.BoolOp(op=ast.Or(), values=[first, ast.Constant() | ast.Tuple() | ast.UnaryOp(op=ast.USub())]):
             return _is_of_user(first)
     return False
 
@@ -206,7 +203,8 @@ class Filter:
 
         Each may be on either side.
         """
-        is_reversed = _is_of_user(left) and not _is_of_user(right) and not isinstance(right, ast.Attribute)
+        left, right = self._settle(left), self._settle(right)
+        is_reversed = _is_of_user(left) and not isinstance(right, ast.Attribute)
         if isinstance(right, ast.Name):
             is_reversed = isinstance(op, ast.In | ast.NotIn) or not isinstance(left, ast.Name)
         subject, node = (right, left) if is_reversed else (left, right)
@@ -235,6 +233,13 @@ class Filter:
         if items is not None:
             is_met = _any_of_lists(items, is_met, len(column))
         return ~is_met if is_negated else is_met
+
+    def _settle(self, node: ast.expr) -> ast.expr:
+        """Return a node, or of a user's value with a default the one that applies."""
+        if not (isinstance(node, ast.BoolOp) and _has_default(node)):
+            return node
+        value, default = node.values
+        return default if self._evaluate(value) == [None] else value
 
     def _find_column(self, subject: ast.expr, node: ast.expr) -> pl.Series:
         """Return the column, or the list of values, that is compared with a value; only the user's with values."""
@@ -284,8 +289,6 @@ class Filter:
                 value = self.values[prefix].get(name)
                 if value is None and prefix == "lists":
                     raise ConfigError(f"there is no list {name!r}; store it, or pass it in lists.", where="filter")
-            case ast.BoolOp(values=[first, default]) if _has_default(node):
-                return [one for one in self._evaluate(first) if one is not None] or self._evaluate(default)
             case _:
                 try:
                     value = ast.literal_eval(node)
@@ -316,6 +319,7 @@ class Filter:
         part = self._quote(node)
         is_text = isinstance(node, ast.Name) and node.id not in self.columns
         advice = f'put text in quotes: "{part}"' if is_text else EXAMPLE
-        if isinstance(node, ast.Constant):
-            advice = f"put a default in brackets, as in language == (user.language or {part})"
+        name = next(iter(find_user_values(self.text)), None)
+        if name and isinstance(node, ast.Constant | ast.Tuple):
+            advice = f"put a default in brackets, as in (user.{name} or {part})"
         return ConfigError(f"{part!r} cannot be used here; {advice}.", where="filter")
