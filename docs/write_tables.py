@@ -38,7 +38,6 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "order": order.order,
     "order_learners": order.order_learners,
     "later_uses": motion.later_uses,
-    "entity_as_item": motion.entity_as_item,
     "model_ages": motion.model_ages,
     "shared_items": motion.shared_items,
     "grown_days": motion.grown_days,

@@ -91,20 +91,6 @@ def _place(figures: dict[str, Any]) -> str:
     return f"{figures['first_ten']:.1f} ± {figures['half_width']:.1f}"
 
 
-def entity_as_item() -> list[str]:
-    """Return P@10 of lists of items, of members of an entity, and of their newest items."""
-    lines = []
-    for name, record in read_results("entity-as-item").items():
-        cells = [f"{record[kind]['precision_at_10']:.1f}" for kind in ("items", "members", "newest items")]
-        of_difference = record["newest items minus items"]
-        difference = estimate(of_difference["precision_at_10"], of_difference["precision_at_10_ci"], "+.1f")
-        lines.append(
-            [name, f"{record['newcomers']:,}", f"{record['n_items']:,}/{record['n_members']:,}", *cells, difference]
-        )
-    columns = ("data", "newcomers", "items/members", "items", "members", "their newest items", "these minus items")
-    return make_table(columns, lines)
-
-
 def _index(record: dict[str, Any]) -> Figures:
     return {(figure["strategy"], figure["metric"], figure["slice"]): figure for figure in record["figures"]}
 

@@ -464,9 +464,6 @@ class Config(Section):
     protocol: Literal["auto", "sampled", "registration"] = "auto"
     """How users are split and day ones are formed. `auto`: `registration` if the log has a clock
     ([protocols](protocols.md)), otherwise `sampled`."""
-    item: str = "item"
-    """What lists recommend: `item`, or another entity of the tables, such as `show`, whose members then are the items
-    ([tables](tables.md#another-entity-as-the-item))."""
     methods: tuple[str, ...] = ()
     """Additional methods to train: `item_item`, `user_user`, `ease`, `als_fold_in` and `mult_dae`, the cold models from
     the literature `dropoutnet` and `melu`, and those of plugins. The default list combines those with a component that

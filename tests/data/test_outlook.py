@@ -47,7 +47,7 @@ def test_a_log_with_a_clock() -> None:
     assert outlook.training["folds"] == 4
     assert outlook.evaluation["later_uses"] == {"at_training": 25, "by_day_one": 25, "later": 50}
     assert outlook.evaluation["median_age_days"] == 1
-    assert "--item show (90 %)" in outlook.sentences[-1]
+    assert "show (90 %)" in outlook.sentences[-1]
 
 
 @pytest.mark.parametrize(

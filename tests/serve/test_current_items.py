@@ -12,7 +12,6 @@ from typing import Any
 
 import httpx
 import numpy as np
-import polars as pl
 import pytest
 
 from firstday.data.ids import Ids
@@ -265,15 +264,3 @@ def test_the_search_finds_new_items_and_new_titles(clients: list[httpx.Client]) 
     assert find("dawn") == ["i2", "n1"]
     assert find("cafe dawn") == find("n1") == ["n1"]
     assert find("two") == []
-
-
-def test_the_newest_item_of_each_may_be_updated(tmp_path: Path) -> None:
-    columns = {**MODEL.catalogue.columns, "newest_item": pl.Series(["e1", "e2", "e3", "e4", "e5", None])}
-    model = replace(MODEL, catalogue=replace(MODEL.catalogue, columns=columns))
-    with running_app(Recommender(model).save(tmp_path / "model"), tmp_path) as app, app.open_client() as http:
-        assert http.put("/v1/items/i1", json={"newest_item": "e9"}).status_code == 200
-        items = {item["item_id"]: item for item in get_list(http, "u", k=6)["items"]}
-        assert [items[name].get("newest_item") for name in ("i1", "i2", "i6")] == ["e9", "e2", None]
-        assert "newest_item" not in items["i6"]
-        asked = read_body(http.get("/v1/onboarding", params={"k": 6}))
-        assert {item["item_id"]: item.get("newest_item") for item in asked["items"]}["i1"] == "e9"

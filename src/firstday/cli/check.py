@@ -11,7 +11,6 @@ import typer
 from firstday.cli.options import (
     DropOption,
     EngineOption,
-    ItemOption,
     JsonFlag,
     PathOption,
     ProtocolOption,
@@ -49,7 +48,6 @@ def check(
     path: PathOption = None,
     config: Annotated[Path | None, typer.Option(help="TOML file of settings, including custom signals.")] = None,
     overrides: SetOption = None,
-    item: ItemOption = None,
     protocol: ProtocolOption = None,
     drop_bad_rows: DropOption = 0.0,
     left_out: Annotated[
@@ -67,7 +65,7 @@ def check(
     if left_out is not None and not drop_bad_rows:
         raise ConfigError("check: --left-out needs --drop-bad-rows; give both.")
     check_output(left_out)
-    settings = read_settings(tables, config, overrides, protocol, "cpu", item)  # nothing is trained here
+    settings = read_settings(tables, config, overrides, protocol, "cpu")  # nothing is trained here
     try:
         start_engine(engine, spark_master, spark_conf)
         checked = check_tables(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows, engine=engine)

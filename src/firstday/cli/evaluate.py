@@ -16,7 +16,6 @@ from firstday.cli.options import (
     DeviceOption,
     DropOption,
     FilterOption,
-    ItemOption,
     JsonOption,
     KOption,
     PluginOption,
@@ -96,7 +95,6 @@ def evaluate(
             "table shows the first, the JSON all."
         ),
     ] = None,
-    item: ItemOption = None,
     protocol: ProtocolOption = None,
     drop_bad_rows: DropOption = 0.0,
     device: DeviceOption = None,
@@ -158,14 +156,14 @@ def evaluate(
         overrides = [*(overrides or ()), f"registration.cut_offs={cut_offs}"]
     trainable = load_plugins(plugin)
     metrics = [import_own("--metric", path) for path in metric or ()]
-    has_settings = bool(config or overrides or protocol or item or device or path or drop_bad_rows or seeds > 1)
+    has_settings = bool(config or overrides or protocol or device or path or drop_bad_rows or seeds > 1)
     for name in tables:
         if is_split(name) and has_settings:
             raise ConfigError(
-                f"{name}: a split has its own tables, settings and seeds; omit --config, --set, --protocol, --item, "
+                f"{name}: a split has its own tables, settings and seeds; omit --config, --set, --protocol, "
                 "--device, --path, --drop-bad-rows, --seeds and --cut-offs."
             )
-        read_settings(name, config, overrides, protocol, device, item)
+        read_settings(name, config, overrides, protocol, device)
         if name not in dataset_names() and not Path(name).is_dir():
             load(name)  # raises the error now, not after hours of evaluating the others
     is_single = len(tables) == 1
@@ -191,7 +189,7 @@ def evaluate(
             dataset, settings, n_seeds = held_out.dataset, held_out.config, held_out.n_seeds
         else:
             n_seeds = seeds
-            dataset, settings = open_tables(name, copy, config, overrides, protocol, drop_bad_rows, device, item)
+            dataset, settings = open_tables(name, copy, config, overrides, protocol, drop_bad_rows, device)
         settings = with_methods(settings, trainable)
         if (moments := find_cut_offs(dataset, settings)) is not None:
             print_notes([f"{name}: evaluation will train {moments.describe()}."])

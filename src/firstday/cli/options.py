@@ -105,13 +105,6 @@ ProtocolOption = Annotated[
         help="How to choose cold users and day ones (default: the setting, auto: registration if the log has a clock)."
     ),
 ]
-ItemOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="ENTITY",
-        help="Recommend members of this entity of the tables, such as show, instead of items (default: the setting).",
-    ),
-]
 DeviceOption = Annotated[
     DeviceName | None,
     typer.Option(
@@ -208,7 +201,6 @@ def read_settings(
     overrides: Sequence[str] | None = None,
     protocol: Protocol | None = None,
     device: DeviceName | None = None,
-    item: str | None = None,
 ) -> Config:
     """Return the settings for some tables: those of a file or of the preset, overridden by the command line."""
     values: dict[str, Any] = {}
@@ -217,7 +209,7 @@ def read_settings(
             values[name] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
             values[name] = text
-    options = {"protocol": protocol, "device": device, "item": item}
+    options = {"protocol": protocol, "device": device}
     values |= {name: value for name, value in options.items() if value is not None}
     settings = (suit_config(tables) if config is None else load_config(config)).override(values)
     check_device(settings)
@@ -232,10 +224,9 @@ def open_tables(
     protocol: Protocol | None = None,
     drop_bad_rows: float = 0.0,
     device: DeviceName | None = None,
-    item: str | None = None,
 ) -> tuple[Dataset, Config]:
     """Load a dataset on this machine, print its notes and protocol, and return it with its settings."""
-    settings = read_settings(tables, config, overrides, protocol, device, item)
+    settings = read_settings(tables, config, overrides, protocol, device)
     dataset = load(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows)
     print_notes([*dataset.notes, explain_protocol(dataset, settings)])
     return dataset, settings

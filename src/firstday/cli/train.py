@@ -11,7 +11,6 @@ from firstday.cli.options import (
     DeviceOption,
     DropOption,
     EngineOption,
-    ItemOption,
     JsonFlag,
     KeepOption,
     PathOption,
@@ -53,7 +52,6 @@ def train(
     path: PathOption = None,
     config: ConfigOption = None,
     overrides: SetOption = None,
-    item: ItemOption = None,
     protocol: ProtocolOption = None,
     drop_bad_rows: DropOption = 0.0,
     plugin: PluginOption = None,
@@ -71,7 +69,7 @@ def train(
     trainable = load_plugins(plugin)
     chosen = start_engine(engine, spark_master, spark_conf)
     chosen.check_place(out)
-    settings = read_settings(tables, config, overrides, protocol, device, item)
+    settings = read_settings(tables, config, overrides, protocol, device)
     dataset = load(tables, path=path, config=settings, drop_bad_rows=drop_bad_rows, engine=engine)
     print_notes([*dataset.notes, explain_protocol(dataset, settings)])
     with open_progress() as progress:

@@ -98,13 +98,6 @@ def keep_shown_before(impressions: UserRows, now: pl.Expr) -> UserRows | None:
     return past.map(lambda rows: rows.with_columns(is_used=is_used, used_at=used_at)) or None
 
 
-def link_shown(impressions: pl.DataFrame, links: pl.DataFrame) -> pl.DataFrame:
-    """Replace the items of a partition by what they are linked to, each at its best position in a list."""
-    linked = impressions.join(links, on="item_ix").with_columns(item_ix="member_ix").sort(IMPRESSION_ORDER)
-    of_list = linked.with_columns(pl.col("is_used").any().over(LISTED_ITEM), pl.col("used_at").min().over(LISTED_ITEM))
-    return of_list.filter(_IS_NEW).select(*IMPRESSION_TYPES)
-
-
 def join_shown(parts: Parts, n_users: int) -> UserRows | None:
     """Join the impressions of disjoint users."""
     return join_rows(parts, n_users, IMPRESSION_TYPES, lambda frame: frame.sort(IMPRESSION_ORDER)) or None

@@ -17,7 +17,6 @@ from firstday.data.events import EVENT_TYPES, Events, Pair, clean_events, code_p
 from firstday.data.ids import Ids
 from firstday.data.impressions import TARGET_INDEX, USER_INDEX, WRITTEN_TYPES, clean_impressions, select_impressions
 from firstday.data.user_rows import RowWriter, UserRows
-from firstday.tables.categories import entity_of_column
 from firstday.tables.conform import conform_interactions
 from firstday.tables.faults import FILE, OR_DROP, ROW, Findings, Rule, find_faults
 from firstday.tables.guests import name_persons
@@ -151,13 +150,13 @@ def check_interactions(raw: pl.DataFrame, vocabulary: Vocabulary, findings: Find
     reasons |= find_faults("interactions", rows, rules, findings)
     rows = rows.filter(findings.leave_out("interactions", raw, reasons))
     if vocabulary.signals is not None and has_targets:
-        findings.tallies.update(_tally(rows, vocabulary.signals, entity_of_column(findings.config.item)))
+        findings.tallies.update(_tally(rows, vocabulary.signals))
     return rows
 
 
-def _tally(rows: pl.DataFrame, signals: SignalConfig, item: str) -> dict[str | float, int]:
-    """Count what `check_tallies` needs: rows, uses of items or `Config.item`, and each weight that may be a rating."""
-    is_use = pl.col("signal").is_in(signals.use) & (_WEIGHT.fill_null(1.0) > 0) & (_ITEM | (pl.col("entity") == item))
+def _tally(rows: pl.DataFrame, signals: SignalConfig) -> dict[str | float, int]:
+    """Count what `check_tallies` needs: rows, uses of items, and each weight that may be a rating."""
+    is_use = pl.col("signal").is_in(signals.use) & (_WEIGHT.fill_null(1.0) > 0) & _ITEM
     is_star = _WEIGHT.is_between(0, MAX_RATING) & (2 * _WEIGHT % 1 == 0)
     stars = rows.filter(is_star)["weight"].value_counts()
     return {"rows": rows.height, "uses": rows.filter(is_use).height, **dict(stars.rows())}

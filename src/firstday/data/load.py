@@ -14,7 +14,6 @@ import polars as pl
 
 from firstday.config import Config, SignalConfig
 from firstday.data.dataset import ASSIGNMENT_TYPES, Dataset, Entity, Group
-from firstday.data.entity_as_item import use_entity_as_item
 from firstday.data.events import Events
 from firstday.data.fields import fill_lists, find_item_columns, place_vectors, read_columns
 from firstday.data.ids import Ids
@@ -84,7 +83,6 @@ def check_tables(
         if indexed is not None and not findings.faults:
             catalogue = assemble_catalogue(frames, vocabulary, find_groups(frames), findings)
             dataset = add_users(name, catalogue, frames, indexed, findings, are_all=True)
-            dataset = use_entity_as_item(dataset, frames["items"], findings)
     except DataError as error:  # a damaged file
         findings.report(*error.faults)
     findings.settle(drop_bad_rows)

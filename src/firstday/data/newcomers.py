@@ -11,15 +11,12 @@ from typing import Any
 import polars as pl
 
 from firstday.config import Config
-from firstday.data.dataset import Dataset, Entity
-from firstday.data.entity_as_item import use_entity_as_item
+from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, sort_pairs
 from firstday.data.ids import Ids
 from firstday.data.interactions import ABSENT, Vocabulary, check_interactions, index_interactions
 from firstday.data.load import add_users, assemble_catalogue, find_entities, find_groups, open_tables
 from firstday.errors import DataError
-from firstday.sparse import SparseRows
-from firstday.tables.categories import entity_of_column
 from firstday.tables.faults import Findings
 from firstday.tables.guests import name_persons, split_guests
 from firstday.tables.raw_table import RawTable
@@ -75,25 +72,17 @@ def read_newcomers(name: str, raw: Mapping[str, RawTable | None], findings: Find
     users = pl.concat([frame["user_id"] for frame in frames.values()]).unique().sort().to_frame()
     rows = frames.pop("interactions", pl.DataFrame({"user_id": []}).with_columns(**ABSENT))
     frames["users"] = users.join(frames.get("users", users), on="user_id", how="left", maintain_order="left")
-    item = entity_of_column(findings.config.item)
-    stated = [new_items] if new_items is not None and item != ITEM else []
-    named = rows.select("item_id").drop_nulls()
-    frames["items"] = (
-        pl.concat([*stated, named], how="diagonal_relaxed").unique("item_id", keep="first").sort("item_id")
-    )
+    frames["items"] = rows.select("item_id").drop_nulls().unique("item_id").sort("item_id")
     items = Ids.of(frames["items"]["item_id"])
     members = rows.select("entity", "entity_id", item_id=None).drop_nulls("entity")
     entities = find_entities({"items": frames["items"], "collections": members}, items)
-    if item != ITEM:
-        entities.setdefault(item, Entity(Ids.of([]), SparseRows.empty(0, len(items))))
     vocabulary = Vocabulary(Ids.of(users["user_id"]), items, entities)
     rows = vocabulary.index(rows)
     pairs = sort_pairs(product(rows["signal"].unique(), (ITEM, *entities)))
     interactions = index_interactions([rows], vocabulary, pairs, rows.height, findings)
     assert interactions is not None
     catalogue = assemble_catalogue(frames, vocabulary, find_groups(frames), findings)
-    dataset = replace(add_users(name, catalogue, frames, interactions, findings), new_items=new_items)
-    return use_entity_as_item(dataset, frames["items"], findings)
+    return replace(add_users(name, catalogue, frames, interactions, findings), new_items=new_items)
 
 
 def _check_frames(raw: Mapping[str, RawTable | None], findings: Findings) -> dict[str, pl.DataFrame]:

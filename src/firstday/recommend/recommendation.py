@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import repeat
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -21,7 +20,6 @@ from firstday.model.trained_model import TrainedModel
 from firstday.recommend.query import Answer
 from firstday.recommend.scales import FILLS_UP, is_fraction
 from firstday.recommend.spec import OWN_SCALE
-from firstday.tables.schema import NEWEST
 
 
 class RecommendedItem(NamedTuple):
@@ -29,15 +27,12 @@ class RecommendedItem(NamedTuple):
 
     Popular items that fill up a short list score 0. The propensity is the probability that the strategy shows the item
     at this rank, given the ranks above; it is below 1 only if the strategy draws items at random, as `explore` does.
-    The newest item, if items are members of an entity (`Config.item`), has its id as text, and its title.
     """
 
     item_id: Any
     title: str
     score: float
     propensity: float = 1.0
-    newest_item: str | None = None
-    newest_title: str | None = None
 
 
 @readable
@@ -85,17 +80,15 @@ class Recommendation:
 
     def to_json(self) -> dict[str, Any]:
         """Return the recommendation as JSON values."""
-        items = [{name: value for name, value in item._asdict().items() if value is not None} for item in self.items]
-        return {**vars(self), "items": items}
+        return {**vars(self), "items": [item._asdict() for item in self.items]}
 
     def to_rows(self) -> list[tuple[str, str, str, str]]:
-        """Return rank, id, title (with that of the newest item) and score of each item as text."""
+        """Return rank, id, title and score of each item as text."""
         form = ".1%" if is_fraction(self.score_scale) else ".3f"
         rows = []
         for rank, item in enumerate(self.items, 1):
             score = f"{item.score:{form}}" if rank <= self.n_ranked else FILLS_UP
-            title = " > ".join(filter(None, (item.title, item.newest_title or item.newest_item)))
-            rows.append((str(rank), str(item.item_id), title, score))
+            rows.append((str(rank), str(item.item_id), item.title, score))
         return rows
 
     def to_sentences(self) -> list[str]:
@@ -224,7 +217,6 @@ def frame_lists(catalogue: Catalogue, user_ids: pl.Series, answer: Answer) -> pl
             "score": answer.scores[row, position],
             "route": answer.routes[row].astype(str),
             "scale": scales.astype(str),
-            **{name: catalogue.columns[name].gather(items) for name in NEWEST if name in catalogue.columns},
         }
     )
 
@@ -237,6 +229,4 @@ def name_items(
     items = items[listed]
     titles = map(catalogue.title_of, items.tolist())
     ids = catalogue.items.take(items).to_list()
-    columns = catalogue.columns
-    newest = [columns[name].gather(items) if name in columns else repeat(None) for name in NEWEST]
-    return tuple(map(RecommendedItem, ids, titles, scores[listed].tolist(), propensities[listed].tolist(), *newest))
+    return tuple(map(RecommendedItem, ids, titles, scores[listed].tolist(), propensities[listed].tolist()))

@@ -490,18 +490,11 @@ class _Named(_Answer):
     """Empty if the items have no titles."""
 
 
-_Given = Annotated[str | None, Field(exclude_if=lambda value: value is None)]
-
-
 class Item(_Named):
     """An item of a list."""
 
     score: float
     """Score on the scale score_scale; 0 for items after the first n_ranked."""
-    newest_item: _Given = None
-    """Id of the newest item, if the model's items are members of an entity, such as shows; else absent."""
-    newest_title: _Given = None
-    """Its title."""
 
 
 class SegmentItem(_Named):

@@ -51,8 +51,6 @@ UPDATED = "firstday: updated"
 """Column of checked items: whether `item_updates` changed a value."""
 EXPIRES_AT = "expires_at"
 """Column of items with the time from which on the item is not recommended."""
-NEWEST_ITEM, NEWEST_TITLE = NEWEST = "newest_item", "newest_title"
-"""Columns of items that are members of an entity (`Config.item`): id and title of the newest one of each."""
 TABLES: Mapping[str, TableSchema] = {
     "interactions": TableSchema(
         {

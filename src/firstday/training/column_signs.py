@@ -12,7 +12,6 @@ import polars as pl
 from firstday.data.dataset import Dataset
 from firstday.features.catalogue import Catalogue
 from firstday.tables.categories import DAY
-from firstday.tables.schema import NEWEST
 
 COLUMN = "column "
 """Prefix of these signs, before the name of the column."""
@@ -30,8 +29,6 @@ def measure_columns(catalogue: Catalogue, dataset: Dataset) -> dict[str, float]:
     signs = {}
     for name, column in catalogue.columns.items() if len(known) >= MIN_ITEMS else ():
         before = column.filter(is_known)
-        if name in NEWEST:
-            continue
         now = dataset.columns.get(name)
         after = now.gather(known) if now is not None and now.dtype == column.dtype else before.clear(len(known))
         signs[f"{COLUMN}{name}"] = _share_alike(before, after)

@@ -67,8 +67,8 @@ class TargetUses:
         if self.shares()["at_training"] >= MANY_EXISTED or self.median_age_days >= target_days:
             return ""
         shares = {name: self.shares(name)["at_training"] for name in self.by_state}
-        lasting = [f"--item {name} ({share:.0f} %)" for name, share in shares.items() if share >= MANY_EXISTED]
-        longer = f"recommend what lives longer (and the share that existed): {', '.join(lasting)}"
+        lasting = [f"{name} ({share:.0f} %)" for name, share in shares.items() if share >= MANY_EXISTED]
+        longer = f"recommend what lives longer (and the share that existed): {', '.join(lasting)}; see docs/tables.md"
         return (
             f"Half of these uses, within {target_days:g} days, are of items at most {self.median_age_days:,} days old; "
             f"{longer if lasting else 'train more often'}."

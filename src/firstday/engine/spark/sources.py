@@ -21,13 +21,13 @@ from firstday.data.parts import USER_TABLES
 from firstday.engine.protocol import Tables
 from firstday.engine.spark.session import name_cause, open_session
 from firstday.engine.spark.storage import Storage
-from firstday.errors import ConfigError, Fault
+from firstday.errors import Fault
 from firstday.tables.faults import FILE, NOWHERE, ROW, Findings, locate_row
 from firstday.tables.find import TableFiles, find_tables
 from firstday.tables.frames import unknown_table
 from firstday.tables.raw_table import RawTable, describe_damage
 from firstday.tables.read import describe_other_columns, open_table
-from firstday.tables.schema import ITEM, TABLES
+from firstday.tables.schema import TABLES
 
 URI = "firstday: uri"
 STAGING_SETTING = "spark.firstday.staging"
@@ -48,8 +48,6 @@ RawTables = tuple[str, dict[str, ClusterTable | None], dict[str, RawTable | None
 
 def take_tables(tables: Tables, findings: Findings) -> RawTables:
     """Wrap Spark DataFrames by table name, or find all tables in a folder of the cluster."""
-    if findings.config.item != ITEM:
-        raise ConfigError(f"item: is {findings.config.item!r}, but Spark recommends items only; use the engine local.")
     if not isinstance(tables, Mapping):
         return _read_folder(Storage(open_session(), str(tables)), findings)
     of_users: dict[str, ClusterTable | None] = {}

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from firstday.errors import ConfigError
 from firstday.features.signals import Signals
 from firstday.features.wire_types import IdText
-from firstday.recommend.recommendation import Recommendation, RecommendedItem
+from firstday.recommend.recommendation import Recommendation
 from firstday.serve.batching import ListRequest
 from firstday.serve.http_errors import ApiError
 from firstday.serve.middleware import is_foreign, require_json
@@ -201,7 +201,7 @@ def _as_json(
         "segment_size": recommendation.segment_size,
         "score_scale": recommendation.score_scale,
         "n_ranked": recommendation.n_ranked,
-        "items": list(map(_describe_item, recommendation)),
+        "items": [{"item_id": item.item_id, "title": item.title, "score": item.score} for item in recommendation],
         "ignored": recommendation.ignored[:MAX_IGNORED_SIGNALS],
         "notes": recommendation.notes,
         "list_id": list_id,
@@ -209,11 +209,3 @@ def _as_json(
         "experiment": experiment,
         "variant": variant,
     }
-
-
-def _describe_item(item: RecommendedItem) -> dict[str, Any]:
-    """Return an item as JSON values of an `Item`."""
-    values = {"item_id": item.item_id, "title": item.title, "score": item.score}
-    if item.newest_item is not None:
-        values |= {"newest_item": item.newest_item, "newest_title": item.newest_title}
-    return values
