@@ -14,10 +14,12 @@ import numpy as np
 import polars as pl
 
 from firstday.data.dataset import Dataset
+from firstday.errors import count_of
 from firstday.model.item_content import content_of
 from firstday.recommend.answers import answer_query
 from firstday.recommend.dataset_query import query_users
 from firstday.recommend.effects import count_ineffective
+from firstday.recommend.list_notes import find_without_history
 from firstday.recommend.new_items.current_items import find_known, read_items
 from firstday.recommend.recommendation import frame_lists
 from firstday.recommend.recommender import Recommender, check_length
@@ -31,7 +33,8 @@ class BatchSummary:
     """Summary of a batch; summaries of disjoint users can be added.
 
     It counts listed items (`n_rows`), users by route, and values unknown to the model by entity, signal or profile
-    column. Known signals are counted by `Effect.name`: those without effect, and those that only excluded items.
+    column. Known signals are counted by `Effect.name`: those without effect, and those that only excluded items. Of
+    `n_without_history` users, the model learned, but the tables have no interaction.
     """
 
     n_users: int = 0
@@ -40,6 +43,7 @@ class BatchSummary:
     unknown: Counter[str] = field(default_factory=Counter)
     without_effect: Counter[str] = field(default_factory=Counter)
     only_kept_out: Counter[str] = field(default_factory=Counter)
+    n_without_history: int = 0
     notes: tuple[str, ...] = ()
 
     def __add__(self, other: BatchSummary) -> BatchSummary:
@@ -57,6 +61,9 @@ class BatchSummary:
             if counts:
                 signals = (f"{name} ({n:,})" for name, n in sorted(counts.items()))
                 sentences.append(f"{what}: {', '.join(signals)}.")
+        if self.n_without_history:
+            users = count_of(self.n_without_history, self.n_users, "users")
+            sentences.append(f"The model learned from {users} without any interaction here; add their history.")
         return replace(self, notes=(*sentences, *self.notes, *notes))
 
 
@@ -103,7 +110,8 @@ def list_users(
         answer = answer_query(asked, name, [rules], partial(read_profile, dataset, part))
         frames.append(frame_lists(recommender.catalogue, dataset.users.take(part), answer))
         counts = count_ineffective(asked, name, answer.routes)
-        summary += BatchSummary(0, frames[-1].height, Counter(answer.routes.tolist()), Counter(), *counts)
+        n_absent = int(find_without_history(asked).sum())
+        summary += BatchSummary(0, frames[-1].height, Counter(answer.routes.tolist()), Counter(), *counts, n_absent)
     return pl.concat(frames), summary
 
 

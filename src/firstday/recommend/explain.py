@@ -9,7 +9,6 @@ import numpy as np
 
 from firstday.data.events import ITEM
 from firstday.display import readable
-from firstday.features.encoder import understand_picks
 from firstday.features.signals import Signals
 from firstday.model.trained_model import KNOWLEDGE, TrainedModel
 from firstday.ranking import unit_rows
@@ -111,12 +110,8 @@ class Explanation:
     learned: Learned | None
 
 
-def explain_list(
-    model: TrainedModel, current: CurrentItems | None, signals: Signals, recommendation: Recommendation
-) -> Explanation:
-    """Explain a list of items of the model, as they are now, and new ones; see `Recommender.explain`."""
-    signals = understand_picks(model.encoder, signals)
-    query = Query(model, model.read_signals([signals])[0], k=1, current_items=current)
+def explain_list(query: Query, signals: Signals, recommendation: Recommendation) -> Explanation:
+    """Explain a list, given the query about its user; see `Recommender.explain`."""
     spec = spec_of_route(recommendation.route)
     basis = f"Ranked by {recommendation.route}." if spec is None else spec.explain or spec.describe
     is_fallback = recommendation.route != recommendation.strategy
@@ -125,7 +120,7 @@ def explain_list(
         _near_segments(recommendation, query) if query.has_features[0] else (),
         _explain_items(recommendation, query, spec),
         KNOWLEDGE[query.knowledge[0]],
-        _describe_learned(model, current, signals) if signals.shown else None,
+        _describe_learned(query.model, query.current_items, signals) if signals.shown else None,
     )
 
 
