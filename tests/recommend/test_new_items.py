@@ -235,6 +235,32 @@ def test_a_user_s_history_with_a_new_item_counts(model: TrainedModel, user: dict
     assert any("n2" in sentence for sentence in recommender.recommend(used).ignored)
 
 
+@pytest.mark.parametrize("changes", [{}, {"unit_vectors": True}, {"through_items": ("favorite x *",)}])
+def test_a_new_item_speaks_for_its_user(model: TrainedModel, changes: dict[str, Any]) -> None:
+    """By the vector that is predicted of it or, where its signal has no block, by its artist: both are of the north."""
+    encoder = replace(model.encoder, config=model.encoder.config.model_copy(update=changes))
+    north = {**NEW, "artist_id": ["a2"]}
+    recommender = add(replace(model, signal_encoder=encoder), north, {**north, "item_id": "n2"})
+    user = {"interactions": [("favorite" if "through_items" in changes else "stream", "item", "n2")]}
+    answer = recommender.recommend(user, 2)
+    assert (ids(answer), answer.route, answer.segment) == (["i4", "i3"], "segment", 1)
+    assert recommender.explain(user, answer).known == "1-3"
+    most_north = {"interactions": [("stream", "item", used) for used in ("i1", "n1", "n2")]}
+    answers = recommender.recommend_users({"a": most_north, "b": EAST_USER})
+    assert (answers["a"].segment, answers["b"].segment) == (1, 0)
+
+
+def test_items_of_the_model_count_next_to_new_ones_as_they_do_alone(model: TrainedModel) -> None:
+    config = model.encoder.config.model_copy(update={"fold_in": True, "through_items": ("stream x *",)})
+    encoder = replace(model.encoder, config=config, pairs=(*model.encoder.pairs, ("stream", "artist")))
+    current = add(replace(model, signal_encoder=encoder), NEW).current_items
+    assert current is not None
+    users = [{"interactions": [("stream", "item", "i1"), ("skip", "item", "i4"), ("ban", "artist", "a2")]}, NORTH_USER]
+    signals, _ = current.catalogue.read(list(map(Signals.of, users)))
+    own, _ = current.model.read_signals(list(map(Signals.of, users)))
+    np.testing.assert_array_equal(current.encode(signals), current.model.encoder.encode(own))
+
+
 def test_rows_of_a_page_do_not_repeat_a_new_item(model: TrainedModel) -> None:
     page = add(model, NEW).recommend_rows(EAST_USER, [{"name": "a", "k": 3}, {"name": "b", "k": 3}])
     assert [ids(row) for row in page.values()] == [["i1", "i3", "n1"], ["i2", "i4", "i5"]]
@@ -314,13 +340,15 @@ def test_batches_read_new_items_and_what_users_did_with_them(model: TrainedModel
     folder = tmp_path / "newcomers"
     folder.mkdir()
     pl.DataFrame({"user_id": ["a", "b"], "country": ["FR", "FR"]}).write_csv(folder / "users.csv")
-    pl.DataFrame({"user_id": ["b", "b"], "item_id": ["n1", "n9"]}).write_csv(folder / "interactions.csv")
-    (folder / "items.csv").write_text("item_id,title,artist_id,year\nn1,Dawn,a1,2026\ni1,known,a1,2000\n")
+    pl.DataFrame({"user_id": ["b", "b", "c"], "item_id": ["n1", "n9", "n2"]}).write_csv(folder / "interactions.csv")
+    items = "item_id,title,artist_id,year\nn1,Dawn,a1,2026\ni1,known,a1,2000\nn2,Dusk,a2,2026\n"
+    (folder / "items.csv").write_text(items)
     out = tmp_path / "lists.csv"
     summary = recommend_tables(Recommender(model), folder, out, 4)
     lists = pl.read_csv(out)
     assert lists.filter(user_id="a")["item_id"].to_list() == ["i1", "i3", "n1", "i2"]
     assert lists.filter(user_id="b")["item_id"].to_list() == ["i1", "i3", "i2", "i4"]
+    assert lists.filter(user_id="c")["item_id"].to_list() == ["i4", "i3", "i5", "i1"]
     assert summary.unknown == {"item": 1}
 
 

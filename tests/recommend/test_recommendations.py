@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import narwhals as nw
@@ -12,7 +13,9 @@ import pyarrow as pa
 import pytest
 
 import firstday as fd
+from firstday.recommend.list_notes import WITHOUT_HISTORY
 from firstday.recommend.recommender import Recommender
+from tests.batches import recommend_tables
 
 COLUMNS = ["user_id", "rank", "item_id", "title", "score", "route", "scale"]
 FROM_FRANCE: dict[str, Any] = {"country": "FR", "interactions": [["stream", "item", "i1"]]}
@@ -44,6 +47,18 @@ def test_the_id_decides_what_is_left_to_chance(tiny: Recommender) -> None:
     lists = tiny.recommend_users({"u-1": {}, "u-2": {}}, k=6, strategy="explore")
     for user_id, answer in lists.items():
         assert answer.items == tiny.recommend(fd.Signals(user_id=user_id), k=6, strategy="explore").items
+
+
+def test_it_is_noted_where_the_history_of_a_user_of_the_model_is_missing(tiny: Recommender, tmp_path: Path) -> None:
+    users = {"u1": {}, "u2": FROM_FRANCE, "u3": {"country": "FR"}, "u9": {}}
+    lists = tiny.recommend_users(users)
+    assert [user_id for user_id, answer in lists.items() if WITHOUT_HISTORY in answer.notes] == ["u1", "u3"]
+    assert WITHOUT_HISTORY not in tiny.recommend({}).notes
+    pl.DataFrame({"user_id": list(users)}).write_csv(tmp_path / "users.csv")
+    pl.DataFrame({"user_id": ["u2"], "item_id": ["i1"]}).write_csv(tmp_path / "interactions.csv")
+    summary = recommend_tables(tiny, tmp_path, tmp_path / "lists.csv")
+    assert summary.n_without_history == 2
+    assert [note for note in summary.notes if "2 of 4 users" in note]
 
 
 def test_a_user_who_stands_twice_is_refused(tiny: Recommender) -> None:

@@ -12,10 +12,11 @@ import polars as pl
 import pytest
 
 from firstday.features.signals import Signals
+from firstday.recommend.list_notes import WITHOUT_HISTORY
 from firstday.recommend.recommender import Recommender
 from tests.batches import recommend_tables
 from tests.serve.conftest import add_events, get_list, ids_of, post_list
-from tests.serve.in_process import RunningApp
+from tests.serve.in_process import RunningApp, running_app
 
 
 def make_users() -> dict[str, dict[str, Any]]:
@@ -47,6 +48,17 @@ def write_tables(users: dict[str, dict[str, Any]], folder: Path) -> Path:
     ):
         pl.DataFrame(rows, schema=columns, orient="row").write_csv(folder / f"{name}.csv")
     return folder
+
+
+def test_it_is_noted_until_the_history_of_a_user_of_the_model_is_sent(
+    tiny: Recommender, tmp_path: Path, store_settings: dict[str, Any]
+) -> None:
+    folder = tiny.save(tmp_path / "model")
+    with running_app(folder, tmp_path, **store_settings) as app, app.open_client() as http:
+        assert WITHOUT_HISTORY in get_list(http, "u1")["notes"]
+        assert WITHOUT_HISTORY not in get_list(http, "u9")["notes"]
+        add_events(http, "u1", "i4")
+        assert WITHOUT_HISTORY not in get_list(http, "u1")["notes"]
 
 
 @pytest.mark.parametrize("strategy", ["segment", "friends", "blend"])

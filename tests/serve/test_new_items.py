@@ -135,6 +135,14 @@ def test_a_wrong_item_is_refused_and_nothing_is_stored(
     assert read_items(app) == {}
 
 
+def test_a_new_item_speaks_for_its_user(folder: Path, tmp_path: Path, store_settings: dict[str, Any]) -> None:
+    with running_app(folder, tmp_path, **store_settings) as app, app.open_client() as http:
+        put(http, "n2", artist_id=["a2"])
+        add_events(http, "v", "n2")
+        answer = get_list(http, "v", explain=True)
+        assert (ids_of(answer), answer["explanation"]["known"]) == (["i4", "i3", "i5", "i1"], "1-3")
+
+
 def test_what_a_user_does_with_a_new_item_counts(http: httpx.Client) -> None:
     put(http)
     assert add_events(http, "u", "n1", "n2")["not_understood"] == 1

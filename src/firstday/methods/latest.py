@@ -81,7 +81,7 @@ def find_followed(query: Query, links: SparseRows) -> SparseRows:
     They have the shape (n_users, n_members) and (n_items + n_new, n_members).
     """
     latest: Latest = query.learned("latest")
-    liked = query.liked if query.current_liked is None else query.current_liked
+    liked = query.current_liked
     signals = query.model.config.signals.liked
     of_members = query.signals.actions.items()
     direct = [rows for (signal, entity), rows in of_members if entity == latest.entity and signal in signals]

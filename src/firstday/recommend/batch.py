@@ -14,10 +14,12 @@ import numpy as np
 import polars as pl
 
 from firstday.data.dataset import Dataset
+from firstday.errors import count_of
 from firstday.model.item_content import content_of
 from firstday.recommend.answers import answer_query
 from firstday.recommend.dataset_query import query_users
 from firstday.recommend.effects import count_ineffective
+from firstday.recommend.list_notes import find_without_history
 from firstday.recommend.new_items.current_items import find_known, read_items
 from firstday.recommend.recommendation import frame_lists
 from firstday.recommend.recommender import Recommender, check_length
@@ -31,8 +33,9 @@ class BatchSummary:
     """Summary of a batch; summaries of disjoint users can be added.
 
     It counts listed items (`n_rows`), users by route, and values unknown to the model by entity, signal or profile
-    column. Known signals are counted by `Effect.name`: those without effect, and those that only excluded items.
-    `missing` counts users without a value that the rules read.
+    column. Known signals are counted by `Effect.name`: those without effect, and those that only excluded items. Users
+    are `missing` a value that the rules read; of `n_without_history`, the model learned, but the tables have no
+    interaction.
     """
 
     n_users: int = 0
@@ -42,6 +45,7 @@ class BatchSummary:
     without_effect: Counter[str] = field(default_factory=Counter)
     only_kept_out: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
+    n_without_history: int = 0
     notes: tuple[str, ...] = ()
 
     def __add__(self, other: BatchSummary) -> BatchSummary:
@@ -60,6 +64,9 @@ class BatchSummary:
             if counts:
                 signals = (f"{name} ({n:,})" for name, n in sorted(counts.items()))
                 sentences.append(f"{what}: {', '.join(signals)}.")
+        if self.n_without_history:
+            users = count_of(self.n_without_history, self.n_users, "users")
+            sentences.append(f"The model learned from {users} without any interaction here; add their history.")
         return replace(self, notes=(*sentences, *self.notes, *notes))
 
 
@@ -104,7 +111,13 @@ def list_users(
         missing.update(
             name for user in users for name in find_missing([rules], read_profile(dataset, users, int(user)))
         )
-    summary = BatchSummary(len(users), unknown=Counter(unknown), missing=missing, notes=notes)
+    summary = BatchSummary(
+        len(users),
+        unknown=Counter(unknown),
+        missing=missing,
+        n_without_history=int(find_without_history(query).sum()),
+        notes=notes,
+    )
     name = strategy or model.config.recommend.strategy
     frames = []
     for part in np.array_split(users, len(users) // USERS_AT_ONCE + 1):

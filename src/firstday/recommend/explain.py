@@ -8,11 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from firstday.display import readable
-from firstday.features.encoder import understand_picks
-from firstday.features.signals import Signals
-from firstday.model.trained_model import KNOWLEDGE, TrainedModel
+from firstday.model.trained_model import KNOWLEDGE
 from firstday.ranking import unit_rows
-from firstday.recommend.new_items.current_items import CurrentItems
 from firstday.recommend.query import Query
 from firstday.recommend.recommendation import Recommendation, RecommendedItem
 from firstday.recommend.segment_description import SegmentRow, describe_segment
@@ -76,12 +73,8 @@ class Explanation:
     known: str
 
 
-def explain_list(
-    model: TrainedModel, current: CurrentItems | None, signals: Signals, recommendation: Recommendation
-) -> Explanation:
-    """Explain a list of items of the model, as they are now, and new ones; see `Recommender.explain`."""
-    signals = understand_picks(model.encoder, signals)
-    query = Query(model, model.read_signals([signals])[0], k=1, current_items=current)
+def explain_list(query: Query, recommendation: Recommendation) -> Explanation:
+    """Explain a list, given the query about its user; see `Recommender.explain`."""
     spec = spec_of_route(recommendation.route)
     basis = f"Ranked by {recommendation.route}." if spec is None else spec.explain or spec.describe
     is_fallback = recommendation.route != recommendation.strategy

@@ -15,6 +15,10 @@ from firstday.recommend.spec import FALLBACKS
 from firstday.recommend.support import fallback_of
 
 Sentences = tuple[str, ...]
+WITHOUT_HISTORY = (
+    "the model learned from this user, but nothing is known here of what they did; send their history by POST "
+    "/v1/events, or pass it as interactions"
+)
 
 
 def describe_lists(
@@ -24,11 +28,22 @@ def describe_lists(
     unused, excluding = describe_ineffective(query, strategy, answer.routes)
     delegates = None if strategy == SIMILAR else find_strategy(strategy).delegates
     names = np.full(query.n_users, strategy) if delegates is None else query.derive(delegates)
+    is_absent = find_without_history(query)
     notes = []
     for row, effects in enumerate(excluding):
         remarks = [] if rules is None else _describe_rules(query, answer, row, rules)
-        notes.append((*_describe_fallback(names[row], answer.routes[row]), *effects, *remarks))
+        history = [WITHOUT_HISTORY] if is_absent[row] else []
+        notes.append((*_describe_fallback(names[row], answer.routes[row]), *history, *effects, *remarks))
     return list(map(tuple, unused)), notes
+
+
+def find_without_history(query: Query) -> np.ndarray:
+    """Return the mask of users stored in the model of whom no interaction is known, bool, shape (n_users,)."""
+    people, ids = query.model.catalogue.people, query.signals.user_ids
+    if people is None or ids is None:
+        return np.zeros(query.n_users, dtype=bool)
+    is_stored = [user_id is not None and people.index_of(user_id) >= 0 for user_id in ids]
+    return np.array(is_stored, dtype=bool) & (query.n_known == 0)
 
 
 def _describe_fallback(strategy: str, route: str) -> Iterator[str]:

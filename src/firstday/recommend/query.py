@@ -123,8 +123,8 @@ class Query:
         `with_current_items`.
     new_items_excluded
         Items excluded per user because of what they did with new items, shape (n_users, n_items + n_new).
-    current_liked
-        Like `liked`, with the new items, shape (n_users, n_items + n_new); None without `current_items`.
+    current_signals
+        The users' signals, with those on new items, as the catalogue of `current_items` reads them; None without such.
     moments
         Time as of which each user's list is made, in microseconds since 1970 UTC, int64, shape (n_users,); None: now.
     """
@@ -138,7 +138,7 @@ class Query:
     rules: ItemRules | None = None
     current_items: CurrentItems | None = None
     new_items_excluded: SparseRows | None = None
-    current_liked: SparseRows | None = None
+    current_signals: SignalBatch | None = None
     moments: np.ndarray | None = None
     cache: QueryCache = field(default_factory=QueryCache, init=False, repr=False)  # shared by `ask`, new in `replace`
 
@@ -214,7 +214,7 @@ class Query:
             return np.asarray(self.computed.features.any(axis=1))
         known: np.ndarray = self._has_signal | self._has_friends | self.has_profile
         if self.model.encoder.config.fold_in:
-            known |= self.liked.lengths() > 0
+            known |= self.current_liked.lengths() > 0
         return known
 
     @property
@@ -229,7 +229,7 @@ class Query:
     def _has_signal(self) -> np.ndarray:
         """Mask of users with an interaction that enters a feature block, bool, shape (n_users,)."""
         has_signal = np.zeros(self.n_users, dtype=bool)
-        for pair, rows in self.signals.actions.items():
+        for pair, rows in self._all_signals.actions.items():
             if pair in self.model.encoder.read_pairs:
                 has_signal |= rows.lengths() > 0
         return has_signal
@@ -266,8 +266,8 @@ class Query:
         """
         if self.computed is not None:
             return np.where(self.has_features, FEW, 0)
-        n_done = self.liked.lengths()
-        for pair, rows in self.signals.actions.items():
+        n_done = self.current_liked.lengths()
+        for pair, rows in self._all_signals.actions.items():
             if pair in self.model.encoder.read_pairs and pair[1] != ITEM:
                 n_done = n_done + rows.lengths()
         return np.maximum(n_done, self._has_signal)
@@ -296,7 +296,12 @@ class Query:
         """Features, float32, shape (n_users, n_inputs)."""
         if self.computed is not None:
             return self.computed.features
-        return self.model.encoder.encode(self.signals, self.liked)
+        features = self.model.encoder.encode(self.signals, self.liked)
+        if self.current_items is not None and self.current_signals is not None:
+            users = self.current_items.find_users(self.current_signals)
+            if len(users):
+                features[users] = self.current_items.encode(self.current_signals.take(users))
+        return features
 
     @OfSignals
     def predicted(self) -> np.ndarray:
@@ -337,6 +342,18 @@ class Query:
     def liked(self) -> SparseRows:
         """Positive affinities, shape (n_users, n_items)."""
         return self.signals.affinity(self.model.config.signals)
+
+    @property
+    def _all_signals(self) -> SignalBatch:
+        """The signals, with those on new items."""
+        return self.current_signals or self.signals
+
+    @OfSignals
+    def current_liked(self) -> SparseRows:
+        """Like `liked`, with the new items, if there are any, shape (n_users, n_items + n_new)."""
+        if self.current_signals is None:
+            return self.liked
+        return self.current_signals.affinity(self.model.config.signals)
 
     @OfSignals
     def liked_means(self) -> np.ndarray:
@@ -422,8 +439,7 @@ class Query:
             excluded = signals.excluded_items(config, self.members_of_items, current.items_of_members)
             if (passed_over := signals.passed_over) is not None:
                 excluded = union_rows([excluded, passed_over.keep(passed_over.weights > MAX_PASSED_OVER)])
-        liked = signals.affinity(config)
-        return self.ask(current_items=current, new_items_excluded=excluded, current_liked=liked)
+        return replace(self, current_items=current, new_items_excluded=excluded, current_signals=signals)
 
     def without(self, listed: SparseRows) -> Query:
         """Return the query without the items of other lists, shape (n_users, n_items + n_new)."""
@@ -455,7 +471,7 @@ class Query:
         """Return the query for some rows, itself for all; cached arrays, which have one row per user, are kept."""
         if np.array_equal(rows, np.arange(self.n_users)):
             return self
-        of_users = ("signals", "computed", "excluded_override", "new_items_excluded", "current_liked", "moments")
+        of_users = ("signals", "computed", "excluded_override", "new_items_excluded", "current_signals", "moments")
         query = replace(self, **take_rows({name: getattr(self, name) for name in of_users}, rows))
         query.cache.of_signals = _take_arrays(self.cache.of_signals, rows)
         query.cache.of_methods = _take_arrays(self.cache.of_methods, rows)

@@ -57,7 +57,8 @@ class Recommendation:
         One phrase per value that the model does not know, and one per kind of signal (a pair, a profile column,
         friends, impressions) that neither the features nor the strategy use.
     notes
-        The reason for a fallback, one phrase per kind of signal that only excludes items, and remarks on the rules.
+        The reason for a fallback, that the history of a user whom the model learned from is missing, one phrase per
+        kind of signal that only excludes items, and remarks on the rules.
     score_scale
         Scale of the scores: ``share of PEOPLE`` (from 0 to 1), ``probability of use`` (calibrated on validation users),
         or ``score`` (only the order is meaningful).

@@ -341,7 +341,9 @@ class Recommender:
         >>> answer = recommender.recommend({"age": 24})  # doctest: +SKIP
         >>> recommender.explain({"age": 24}, answer).items[0].why  # doctest: +SKIP
         """
-        return explain_list(self.model, self.current_items, Signals.of(user), recommendation)
+        signals = understand_picks(self.model.encoder, Signals.of(user))
+        query, _ = self._read([signals], keep_used=False, item=None)
+        return explain_list(query, recommendation)
 
     def check_user_values(self, users: Sequence[Signals], layers: Sequence[Rules]) -> None:
         """Raise ConfigError if filters read a value that neither the model, nor the request, nor any user has."""

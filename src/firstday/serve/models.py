@@ -94,7 +94,7 @@ def _warm(served: ServedModel) -> None:
     signals = served.trained.config.signals
     popular = [catalogue.items[ix] for ix in served.trained.popular_items[:3].tolist()]
     liked = [(signal, ITEM, item) for signal in signals.liked for item in popular]
-    users = [Signals(age=30, interactions=liked), Signals()]
+    users = [Signals(age=30, interactions=liked), Signals(user_id="")]
     for strategy in strategies_of(served.trained):
         next(served.recommender.answer_lists(users, [(50, [])], strategy, keep_used=False))
     served.views.find_items("")

@@ -600,7 +600,8 @@ class ListAnswer(_Answer):
     ignored: list[str]
     """One sentence for each signal that is unknown to the model or not used by the strategy; at most 20."""
     notes: list[str]
-    """One sentence for each signal that only excludes items, and for each rule without effect."""
+    """One sentence for each signal that only excludes items, for each rule without effect, and if the model learned
+    from the user, but none of their interactions are known."""
     list_id: str | None = None
     """Id of the recorded list; null if it is not recorded. Send it with events about the list."""
     not_recorded: str | None = None

@@ -15,17 +15,21 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from firstday.data.events import ITEM
 from firstday.data.fields import find_item_columns
 from firstday.display import readable
+from firstday.embed.embeddings import select_items
 from firstday.errors import DataError
 from firstday.features.catalogue import Catalogue
+from firstday.features.signal_batch import SignalBatch
 from firstday.model.item_content import content_of
 from firstday.model.trained_model import TrainedModel
+from firstday.ranking import unit_rows
 from firstday.recommend.new_items.attributes import conform, describe_items
 from firstday.recommend.new_items.new_items import NewItems
 from firstday.recommend.rules.filters import list_values
 from firstday.recommend.rules.list_rules import ID
-from firstday.sparse import SparseRows
+from firstday.sparse import SparseRows, stack_rows
 from firstday.tables.categories import entity_of_column
 from firstday.tables.schema import EXPIRES_AT, RECOMMENDABLE, TIME_TEXT
 
@@ -105,6 +109,47 @@ class CurrentItems:
     def members_of_new(self) -> dict[str, SparseRows]:
         """Like `members_of_items`, for the items in `new`, shape (n, n_members)."""
         return {entity: links.take(self.new.index) for entity, links in self.members_of_items.items()}
+
+    def find_users(self, signals: SignalBatch) -> np.ndarray:
+        """Return the users with an interaction with an item that the model does not know, int64, ascending."""
+        touched = self._find_touched(signals)
+        return np.flatnonzero(touched.keep(touched.columns >= self.model.n_items).lengths())
+
+    def _find_touched(self, signals: SignalBatch) -> SparseRows:
+        """Return the items that users interacted with by any signal, shape (n_users, n_items)."""
+        return select_items(signals.actions, self.model.config.signals.names, signals.n_users, signals.n_items)
+
+    def encode(self, signals: SignalBatch) -> np.ndarray:
+        """Return features as `Encoder.encode` does, with the predicted vectors and the members of unknown items.
+
+        These vectors are scaled to the mean length of those of the most used items.
+        """
+        model, encoder = self.model, self.model.encoder
+        items = np.unique(self._find_touched(signals).columns)
+        known, unknown = items[items < model.n_items], items[items >= model.n_items]
+        own = encoder.fold_in.item_vectors
+        predicted = self.new.vectors[self.new.index >= model.n_items][unknown - model.n_items]
+        length = np.linalg.norm(own[model.reference_items], axis=1).mean()
+        vectors = np.concatenate([own[known], length * predicted])
+        members = {}
+        for entity, links in encoder.members_of_items.items():
+            of_unknown = SparseRows.empty(len(unknown), links.n_columns)
+            if entity in self.members_of_items:
+                of_unknown = self.members_of_items[entity].take(unknown)
+            members[entity] = stack_rows([links.take(known), of_unknown])
+        of_items = replace(
+            encoder,
+            target_vectors={
+                **encoder.target_vectors,
+                ITEM: unit_rows(vectors) if encoder.config.unit_vectors else vectors,
+            },
+            fold_in=replace(encoder.fold_in, item_vectors=vectors, stored_gram=encoder.fold_in.gram),
+            members_of_items=members,
+        )
+        actions = {
+            pair: rows.keep_columns(items) if pair[1] == ITEM else rows for pair, rows in signals.actions.items()
+        }
+        return of_items.encode(replace(signals, actions=actions, n_items=len(items)))
 
     @cached_property
     def of_model(self) -> CurrentItems:

@@ -44,8 +44,7 @@ def _measure_odds(query: Query, new: NewItems, odds: np.ndarray) -> np.ndarray:
     assert current is not None
     rates = find_content(query.model).rates
     likeness = (known_vectors(query)[:, None] @ new.vectors.T)[:, 0]  # one product per user; rounding depends on shapes
-    liked = query.liked if query.current_liked is None else query.current_liked
-    continued = expect_use(liked, current.members_of_items, current.members_of_new, rates)
+    continued = expect_use(query.current_liked, current.members_of_items, current.members_of_new, rates)
     inputs = stack_inputs(likeness, new.log_use, continued, *new.measure_past(query.moments), query.n_known[:, None])
     index = np.tile(new.index, (query.n_users, 1))
     is_open = query.list_rules.allowed[index] & ~query.list_excluded.has(index)
