@@ -38,12 +38,6 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        ChangedSegment: {
-            segment: number;
-            before: number;
-            after: number;
-            titles: string[];
-        };
         ErrorBody: {
             status: number;
             code: string;
@@ -89,7 +83,6 @@ export interface components {
             route: string;
             segments: components["schemas"]["NearSegment"][];
             items: components["schemas"]["ItemReason"][];
-            learned?: components["schemas"]["Learned"] | null;
             known: string;
         };
         FieldError: {
@@ -100,8 +93,6 @@ export interface components {
             item_id: number | string;
             title: string;
             score: number;
-            newest_item?: string | null;
-            newest_title?: string | null;
         };
         ItemReason: {
             item_id: number | string;
@@ -109,12 +100,6 @@ export interface components {
             share_of_segment: number | null;
             share_of_everyone: number;
             most_like: components["schemas"]["NearSignal"] | null;
-        };
-        Learned: {
-            n_passed_over: number;
-            n_used: number;
-            risen: components["schemas"]["ChangedSegment"][];
-            fallen: components["schemas"]["ChangedSegment"][];
         };
         LineError: {
             line: number;
