@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import narwhals as nw
@@ -14,7 +13,6 @@ import pytest
 
 import firstday as fd
 from firstday.recommend.recommender import Recommender
-from tests.tiny import COLUMNS as COLUMNS_OF_ITEMS
 
 COLUMNS = ["user_id", "rank", "item_id", "title", "score", "route", "scale"]
 FROM_FRANCE: dict[str, Any] = {"country": "FR", "interactions": [["stream", "item", "i1"]]}
@@ -100,24 +98,3 @@ def test_a_batch_comes_back_in_the_library_that_its_tables_are_of(tiny: Recommen
     assert type(lists) is kind
     rows = as_polars(lists)
     assert set(rows["user_id"]) == {"u-1", "u-2"}
-
-
-def test_lists_carry_the_newest_item_of_each_and_its_title(tiny: Recommender) -> None:
-    """As columns of the catalogue, also when they have changed since training."""
-    newest = {
-        "newest_item": pl.Series([f"e{ix}" for ix in range(1, 7)]),
-        "newest_title": pl.Series(["A", "B", "C", "D", "E", None]),
-    }
-    catalogue = replace(tiny.model.catalogue, columns={**COLUMNS_OF_ITEMS, **newest})
-    carrying = Recommender(replace(tiny.model, catalogue=catalogue))
-    updated = carrying.with_items(pl.DataFrame({"item_id": ["i4"], "newest_item": ["e9"], "newest_title": ["I"]}))
-    for recommender, first in ((carrying, ("e4", "D")), (updated, ("e9", "I"))):
-        lists = recommender.recommend_users({"u-1": {"country": "DE"}}, k=3)
-        frame = lists.to_frame()
-        assert frame.columns == [*COLUMNS, *newest]
-        assert frame.select("item_id", *newest).rows() == [("i4", *first), ("i3", "e3", "C"), ("i5", "e5", "E")]
-        assert lists["u-1"].to_rows()[0][2] == f"Four > {first[1]}"
-        assert lists["u-1"].to_json()["items"][0].items() >= {"newest_item": first[0], "newest_title": first[1]}.items()
-    without = tiny.recommend({"country": "DE"}, k=3)
-    assert without.to_json()["items"][0].keys() == {"item_id", "title", "score", "propensity"}
-    assert without[0].newest_item is None

@@ -90,11 +90,3 @@ def test_mistakes_are_sentences(released: Path, tmp_path: Path) -> None:
         assert sentence in str(done.exception)
     for option in ("--space", "--like-code"):
         assert runner.invoke(app, ["lab", "reproduce", str(released), option, "w2v"]).exit_code == 2
-
-
-def test_as_published_is_the_codes_column_alone(released: Path) -> None:
-    options = [*QUICK, "--as-published", "--json", "-", "--config", write_settings(released)]
-    done = runner.invoke(app, ["lab", "reproduce", str(released), *options])
-    assert done.exit_code == 0, done.output
-    values = json.loads(done.stdout)
-    assert (values["like_code"], values["code"]) == ([*DEPARTURES], None)
