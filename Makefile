@@ -77,6 +77,8 @@ demo: $(VENV)/.train
 # Tests also wait for servers and browsers, hence one process more than cores.
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 test lowest: export OMP_NUM_THREADS := 1
+# Without bytecode, each of hundreds of processes would compile what it imports.
+test lowest core: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 

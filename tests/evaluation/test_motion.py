@@ -97,20 +97,6 @@ def test_the_json_has_what_existed_and_all_later_uses(results: Results) -> None:
     assert auto["n_by_model_age"] == {"0-1": 2, "1-7": 0, "7-30": 2, "30+": 0}
 
 
-def test_short_lists_have_no_figures_at_10(results: Results) -> None:
-    short = [figure for figure in results.figures if "_at_10" not in figure.metric]
-    auto = replace(results, k=5, figures=tuple(short)).to_json()["results"][0]
-    assert {name for name in auto if "_all" in name} == {
-        "precision_all",
-        "precision_all_ci",
-        "precision_all_by_model_age",
-        "recall_all",
-        "recall_all_ci",
-        "recall_all_by_model_age",
-    }
-    assert auto["n_by_model_age"] == {"0-1": 2, "1-7": 0, "7-30": 2, "30+": 0}
-
-
 def test_the_headline_says_so_where_little_existed(results: Results) -> None:
     headline = render(results).partition("</h1>")[0]
     assert "30&nbsp;% of later uses" in headline

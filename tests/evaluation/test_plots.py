@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
-
-import numpy as np
 
 from firstday.cold.cold_model import Epoch
 from firstday.evaluation.comparisons import plot_cut_offs
 from firstday.evaluation.plots import plot_training
-from tests.evaluation.reports import N, render, results, results_at_cut_offs
+from tests.evaluation.reports import results, results_at_cut_offs
 
 HISTORY = tuple(Epoch(n, 2 / n, precision, kept=n == 2) for n, precision in enumerate((30.0, 41.25, 41.25, None), 1))
 
@@ -34,12 +31,6 @@ def test_quality_by_cut_off_is_that_of_the_default_the_best_single_method_and_po
     assert plot_cut_offs(results()) is None
 
 
-def test_empty_size_class_is_left_out() -> None:
-    page = render(results(sizes=np.full(N, 2)))
-    assert "1-3 (300)" in page
-    assert "4-9" not in page
-
-
 def test_the_plot_names_each_strategy_once() -> None:
     shown = results({"popular": 30, "segment": 50, **{f"other_{n:02}": 40 + n / 10 for n in range(13)}})
     svg = shown.plot_strategies()
@@ -54,11 +45,3 @@ def test_plots_take_their_colours_from_the_page() -> None:
         assert not re.search(r"(?<!, )#[0-9a-f]{6}", svg)
         assert svg.startswith("<svg")
         assert "<metadata" not in svg
-
-
-def test_training_marks_the_epoch_that_was_selected() -> None:
-    assert plot_training((), 50) is None
-    assert "selected: epoch 2" in str(plot_training(HISTORY, 50))
-    unmeasured = str(plot_training([replace(epoch, precision=None, kept=False) for epoch in HISTORY], 50))
-    assert "selected:" not in unmeasured
-    assert "validation" not in unmeasured

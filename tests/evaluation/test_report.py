@@ -18,12 +18,8 @@ from firstday.evaluation.results import UNKNOWN_VECTORS, Figure
 from firstday.evaluation.text_table import write_signed
 from firstday.metrics import Interval
 from firstday.model.folder import read_manifest
-from firstday.recommend import registry
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import find_strategy, register
-from firstday.recommend.spec import StrategySpec
-from tests.evaluation import tiny
-from tests.evaluation.reports import HOSTILE, PROFILES, RIGHT_TO_LEFT, Page, render, results, segments
+from tests.evaluation.reports import HOSTILE, PROFILES, RIGHT_TO_LEFT, Page, render, results
 
 COMMAND = "firstday evaluate 'a & b'"
 
@@ -91,10 +87,6 @@ def test_report_needs_nothing_from_outside_and_no_script(page: str) -> None:
     assert set(re.findall(r"url\((.)", html)) == {"#"}
 
 
-def test_same_input_gives_the_same_report(page: str) -> None:
-    assert render(results(dataset=HOSTILE, profiles=PROFILES, gap=12, n_segments=10), command=COMMAND) == page
-
-
 def test_a_page_with_everything_is_well_formed(page: str) -> None:
     shown = Page(page)
     assert shown.open == []
@@ -127,19 +119,6 @@ OF_50 = "% of what a list of 50 can"
 @pytest.mark.parametrize(
     ("means", "spread", "heading", "sentence"),
     [
-        ({"segment": 50}, 20, f"segment finds 50.0 {OF_50}", ""),
-        (
-            {"fold_in": 45, "segment": 50},
-            20,
-            f"segment finds 50.0 {OF_50}, against 45.0 % for fold_in: +11 %",
-            "only their first day is known.",
-        ),
-        (
-            {"segment": 50, "popular": 0},
-            0,
-            f"segment finds 50.0 {OF_50}, against 0.0 % for popular",
-            "50.0 points above popular",
-        ),
         (
             {"segment": 38, "popular": 42},
             0,
@@ -167,26 +146,6 @@ def test_any_choice_of_strategies_gives_a_finding(
     assert set(accented) == {heading.split()[0]}
 
 
-def test_the_heading_is_about_a_plug_in_and_the_best_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that gives everybody what `popular` does, where `segment` is the best other."""
-    for of in (tiny.LISTS, tiny.ROUTES, tiny.SECONDS):
-        monkeypatch.setitem(of, "mine", of["popular"])
-    assert tiny.evaluate_tiny().leader == "segment"  # no plug-in of this name is known
-    try:
-        register(
-            StrategySpec(name="mine", describe="What everyone uses.", recommend=find_strategy("popular").recommend)
-        )
-        evaluated = tiny.evaluate_tiny(against=("segment",))
-        assert evaluated.leader == "mine"
-        same, behind = (evaluated.get("mine", f"precision_minus:{name}") for name in ("popular", "segment"))
-        assert (same.mean, same.low, same.high) == (0, 0, 0)
-        text = Page(render(evaluated)).text
-        assert f"against {evaluated.get('segment', 'precision').mean:.1f} % for segment" in text
-        assert f"User by user, mine is {-behind.mean:.1f} points below segment (95 % interval" in text
-    finally:
-        registry._registry.cache_clear()
-
-
 def test_changed_settings_are_shown_as_json_that_reads_back() -> None:
     config = parse_config({"seed": 7, "signals": {"affinity": {'my "like"': 2.0}}, "segments": {"n_segments": 30}})
     shown = re.findall(r"<code>({.*?})</code>", render(results(), config=config), re.DOTALL)
@@ -199,11 +158,6 @@ def test_missing_library_is_named_with_its_extra(library: str, monkeypatch: pyte
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(MissingExtraError, match=r"the report needs .* 'firstday\[train\]'"):
         render(results())
-
-
-def test_all_segments_are_shown_largest_first() -> None:
-    shown = re.findall(r'<tr><th scope="row">(\d+)</th>', render(results(n_segments=300)))
-    assert [int(number) for number in shown] == [row.number for row in segments(300)]
 
 
 def test_a_model_alone_is_reported(recommender: Recommender, tmp_path: Path) -> None:

@@ -9,9 +9,6 @@ from typing import Any
 
 import pytest
 
-from firstday.evaluation.report.render import render_model
-from firstday.model.folder import read_manifest
-from firstday.recommend.recommender import Recommender
 from tests.evaluation.reports import MEANS, PROFILES, render, results
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -41,10 +38,7 @@ OVERLAPS = """() => {
 NAMES = ("personal", "soft_segments", "input_clusters", "group", "dropoutnet_personal", "melu_segment", "mult_dae")
 MANY = MEANS | {name: 47 + n / 3 for n, name in enumerate(NAMES)}
 REPORTS: dict[str, dict[str, Any]] = {
-    "ten segments": {"n_segments": 10, "profiles": PROFILES, "gap": 12},
-    "three hundred segments": {"n_segments": 300, "profiles": PROFILES},
-    "one segment, no profiles": {"means": {"segment": 50}, "n_segments": 1},
-    "many strategies": {"means": MANY},
+    "everything": {"means": MANY, "n_segments": 20, "profiles": PROFILES, "gap": 12},
     "figures close to each other": {"means": {"popular": 50, "segment": 50.01, "fold_in": 50.02}, "spread": 0.5},
 }
 
@@ -91,14 +85,6 @@ def test_a_report_is_in_order(name: str, browser: Any, tmp_path: Path) -> None:
     file.write_text(render(results(**REPORTS[name]), command="firstday"), encoding="utf-8")
     for width, scheme in ((WIDE, "light"), (PHONE, "dark")):
         look_at(browser, file, width, scheme)
-
-
-@pytest.mark.slow
-def test_the_report_of_a_model_is_in_order(browser: Any, tmp_path: Path, recommender: Recommender) -> None:
-    file = tmp_path / "report.html"
-    manifest = read_manifest(recommender.save(tmp_path / "model"))
-    file.write_text(render_model(recommender.model, manifest), encoding="utf-8")
-    look_at(browser, file, WIDE, "dark")
 
 
 @pytest.mark.slow

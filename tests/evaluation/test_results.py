@@ -36,7 +36,7 @@ def test_the_json_of_gaps_between_groups() -> None:
 def test_a_strategy_with_few_lists_of_its_own_carries_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two of ten lists of `segment` are its own; half of them are enough."""
     assert evaluate_tiny().to_json()["warnings"] == []
-    for n_own, warned in ((1, True), (2, True), (3, False)):
+    for n_own, warned in ((2, True), (3, False)):
         routes = ["segment"] * n_own + ["popular"] * (5 - n_own)
         monkeypatch.setitem(tiny.ROUTES, "segment", {0: routes, 1: ["segment"] * 2 + ["popular"] * 3})
         results = evaluate_tiny()

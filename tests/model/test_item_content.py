@@ -99,7 +99,7 @@ def test_use_depends_on_likeness_and_popularity() -> None:
     np.testing.assert_allclose(chances, 1 / (1 + np.exp([0.0, 4.0, 4.0])), rtol=1e-6)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(data=st.data())
 def test_log_odds_do_not_fall_if_one_more_item_shares_an_entity(data: st.DataObject) -> None:
     """Whatever the day's items, their members, the rates and the weights, as `fit_odds` bounds them."""

@@ -17,7 +17,6 @@ from firstday.recommend import belief as rules
 from firstday.recommend.answers import answer_query
 from firstday.recommend.belief import believe_people, believe_segments, llr_of_no, llr_of_yes, normalise
 from firstday.recommend.query import Query
-from firstday.recommend.recommender import Recommender
 from firstday.sparse import SparseRows
 from tests.tiny import EAST, ITEM_VECTORS, NORTH, USES, make_model
 
@@ -162,16 +161,3 @@ def test_near_people_are_those_of_the_nearest_segments(model: TrainedModel, monk
     assert people.row(0).tolist() == [0, 1, 2]  # the whole segment
     assert people.row(1).tolist() == [0, 4]
     assert (model.warm.vectors[0].tolist(), model.warm.vectors[4].tolist()) == ([*EAST], [*NORTH])  # type: ignore[union-attr]
-
-
-def test_what_learns_nothing_from_impressions_says_so(model: TrainedModel) -> None:
-    barely = Impression("i5", 9, "b")  # 0.9 to the power of 8: seen with less than one half
-    user = TOLD.copy(shown=[*TOLD.shown, barely])
-    recommender = Recommender(model)
-    for strategy in ("blend", "auto", "explore"):
-        answer = recommender.recommend(user, 2, strategy)
-        assert not [sentence for sentence in (*answer.ignored, *answer.notes) if "learn" in sentence]
-    answer = recommender.recommend(user, 2, "segment")
-    why = "the strategy does not learn from them"
-    assert answer.notes == (f"impressions (3 of 4): used only to exclude items, because {why}",)
-    assert answer.ignored == (f"impressions (1 of 4): {why}",)

@@ -54,7 +54,7 @@ def make_table(items: list[dict[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame([pl.Series(name, [one.get(name) for one in items], TYPES.get(name)) for name in columns])
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.lists(UPDATE, min_size=1, max_size=8, unique_by=lambda one: one["item_id"]), st.sampled_from(RULES))
 def test_lists_are_those_of_a_model_with_these_items(items: list[dict[str, Any]], rules: dict[str, Any]) -> None:
     """For items that the model knows; rules and their caches follow a change as if they were compiled for it."""
@@ -73,7 +73,7 @@ def test_lists_are_those_of_a_model_with_these_items(items: list[dict[str, Any]]
         assert not set(ids(one.similar("i1", 4))) & {f"i{item + 1}" for item in unlisted}
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(st.lists(UPDATE, min_size=1, max_size=8, unique_by=lambda one: one["item_id"]), st.sampled_from(RULES))
 def test_what_may_not_be_listed_is_nowhere(items: list[dict[str, Any]], rules: dict[str, Any]) -> None:
     recommender = Recommender(MODEL).with_items(make_table(items))

@@ -113,7 +113,7 @@ CONDITIONS = st.recursive(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(st.lists(draw_row(ITEMS), min_size=1, max_size=12), draw_row(PERSON), CONDITIONS)
 def test_items_are_those_of_three_valued_logic(
     rows: list[dict[str, Any]], person: dict[str, Any], condition: list[str]

@@ -12,7 +12,6 @@ import pytest
 import firstday as fd
 from firstday.recommend.recommendation import RecommendedItem
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.support import strategies_of
 from firstday.sparse import SparseRows
 from tests.tiny import make_content, make_model
 
@@ -44,13 +43,10 @@ def ids(items: Iterable[RecommendedItem]) -> set[str]:
     [
         (("hide", "item", "i1"), None, {"i1"}),
         (("hide", "artist", "a1"), None, {"i1", "n1"}),
-        (("hide", "item", "i1"), ("ban",), set()),
         (("ban", "item", "n1"), None, {"n1"}),
         (("ban", "artist", "a1"), None, {"i1", "n1"}),
         (("ban", "artist", "a2"), None, set()),  # two of six items are more than 1 %, and more than one
         (("ban", "artist", "a2"), ("ban x artist",), {"i4", "i5", "n2"}),
-        (("ban", "artist", "a2"), ("ban x *",), {"i4", "i5", "n2"}),
-        (("ban", "item", "i1"), ("ban x artist",), set()),
         (("ban", "item", "i1"), (), set()),
         (("skip", "item", "i1"), None, set()),
         (("skip", "artist", "a1"), ("skip",), {"i1", "n1"}),
@@ -61,7 +57,7 @@ def test_rejected_items_and_those_of_rejected_members_are_in_no_list(
 ) -> None:
     recommender = make_rejecting(never_recommend)
     user: dict[str, Any] = {"user_id": "u", "country": "FR", "interactions": [action]}
-    for strategy in {*strategies_of(recommender.model)} - {"explore"}:  # which offers few new items
+    for strategy in ("popular", "blend", "latest"):
         for some in (ITEMS[:4], ITEMS[4:]):
             listed = recommender.recommend(user, 6, strategy, rules={"allow": some})
             assert ids(listed) == {*some} - rejected, strategy

@@ -59,62 +59,40 @@ VALUES: dict[str, dict[str, Any]] = {
     [
         ("in_stock", [0, 3]),
         ("not in_stock", [1]),
-        ('not (in_stock and country == "DE")', [0, 1, 3]),
         ('in_stock or country == "DE"', [0, 1, 3]),
         ("not (in_stock != True or in_stock)", []),
-        ("item_id == 31 or in_stock", [0, 2, 3]),
         ("explicit == True", [0]),
         ("not explicit", [1, 3]),
-        ("live != True", [1]),
         ("in_stock == user.child", [1]),
-        ("in_stock == user.country", []),
-        ("in_stock != True", [1]),
         ('genre == "jazz"', [0, 1]),
         ('"jazz" in genre', [0, 1]),
-        ('genre in ("soul", "pop")', [1]),
         ('genre != "soul"', [0]),
-        ('genre not in ("pop",)', [0, 1]),
         ("year >= 2020", [1, 3]),
-        ("2020 <= year", [1, 3]),
         ("2019 < year <= 2020.5", [3]),
-        ("year == 2020 or year > 2020", [1, 3]),
-        ('in_stock and (year < 2020 or genre == "soul")', [0]),
         ("artist == 2", [1]),
         ('artist_id in (1, "3")', [0, 2]),
         ("country == user.country", [0, 3]),
-        ("country in user.countries", [0, 1, 3]),
         ("country != user.city", []),
         ('country == (user.city or "FR")', [0, 3]),
         ('(user.country or "DE") == country', [0, 3]),
         ("year > (user.since or -1)", [0, 1, 3]),
         ("year == user.year", [3]),
         ("artist in lists.new", [0, 2]),
-        ("artist not in lists.new", [1]),
         ("item_id > 30", [2, 3]),
-        ("30.5 > item_id", [0, 1]),
         ("item_id >= user.age", [1, 2, 3]),
         ('item_id > "30"', [2, 3]),
         ("item_id in (4, '30', '031')", [0, 1]),
         ('price < "5"', [0, 1, 3]),
-        ("price == 12", [1]),
         ("price < user.age", []),
         ("country in ()", []),
-        ("country not in ()", [0, 1, 3]),
         ("user.age >= 18 and in_stock", [0, 3]),
-        ("in_stock == False or user.age >= 18", [0, 1, 2, 3]),
-        ("18 > user.age or year > 2020", [1]),
         ('user.country == "FR"', [0, 1, 2, 3]),
-        ('user.country in ("US", "DE")', []),
-        ('"DE" in user.countries and in_stock', [0, 3]),
         ("user.adult and not user.child", [0, 1, 2, 3]),
         ("not user.premium", []),
-        ("user.premium or in_stock", [0, 3]),
         ("user.city == user.country", []),
-        ("user.country in user.countries", [0, 1, 2, 3]),
         ("user.age < user.height", []),
         ("user.country > 3", []),
         ("added_at >= -1d", [0, 3]),
-        ("-24h > added_at", [1]),
         ("added_at in (-1d, -2d)", [0]),
         ("until >= -0h", [0]),
         ('country != "-14d" and added_at < -9h', [0, 1, 3]),
@@ -147,36 +125,25 @@ def test_a_filter_of_some_items_is_that_of_all(text: str) -> None:
         ("year > (2020, 2021)", "'(2020, 2021)' cannot be used here"),
         ("year", "year is compared with True"),
         ('__import__("os").system("true")', "cannot be used here"),
-        ("(lambda: in_stock)()", "cannot be used here"),
-        ("year == [year for year in (1,)]", "cannot be used here"),
         ("country == year", "'year' cannot be used here; write it like"),
         ("country == France", 'put text in quotes: "France"'),
         ("jazz in genre", 'put text in quotes: "jazz"'),
-        ("jazz not in genre", 'put text in quotes: "jazz"'),
         ("country not in (France, Italy)", '("jazz", "soul")'),
         ("price < 5", "price is compared with 5; compare it with values of type text, or convert the column"),
-        ("3 <= artist", "artist is compared with 3; compare it with values of type text"),
         ('item_id > "x"', "item_id is compared with 'x'; compare it with values of type number"),
-        ('year > "new"', "year is compared with 'new'; compare it with values of type number"),
         ("country == this.country", "'this.country' cannot be used here"),
-        ("country == {[]: 1}", "cannot be used here"),
         ("year == " + "+".join("1" * 900), "cannot be used here"),
         ("1 == 2", "'1' cannot be used here"),
         ("in_stock is True", "'in_stock is True' cannot be used here"),
         ("in_stock < True", "'True' cannot be used here"),
-        ("explicit < True", "'True' cannot be used here"),
         ("in_stock == -1d", "in_stock is compared with -1d; compare it with values of type boolean"),
-        ("year in (1, -1d)", "year is compared with (1, -1d); compare it with values of type number"),
         ("user.age > -1d", "'-1d' cannot be used here"),
         ("year > (user.since or 'x')", "compare it with values of type number"),
         ('country == user.city or "FR"', '(user.city or "FR")'),
-        ("user.adult < True", "'user.adult' cannot be used here"),
         ("year >= -14d", "year is compared with -14d; compare it with values of type number"),
-        ("price >= -2h", "price is compared with -2h; compare it with values of type text"),
         ("lists.new", "'lists.new' cannot be used here"),
         ("user.country in lists.new", "'user.country' cannot be used here"),
         ("user.age == None", "'None' cannot be used here"),
-        ("country == True", "country is compared with True"),
         ("artist in lists.old", "there is no list 'old'"),
     ],
 )
@@ -285,7 +252,7 @@ def test_a_list_is_that_of_ranking_everything_and_filtering(shop: Recommender, q
     if strategy not in strategies_of(shop.model):
         pytest.skip(f"the model lacks {strategy}")
     everything = answer_query(replace(query, k=shop.model.n_items), strategy)
-    for seed in range(20):
+    for seed in range(8):
         rules = compile_rules(shop.model, [draw_rules(shop, np.random.default_rng(seed))], {})
         answer = answer_query(replace(query, rules=rules), strategy)
         for row, (ranked, n_ranked) in enumerate(zip(everything.items, everything.n_ranked, strict=True)):
@@ -318,7 +285,7 @@ def test_caps_and_pins_are_those_of_a_slow_reference(shop: Recommender, query: Q
     model = shop.model
     items = shop.model.catalogue.items
     values = model.catalogue.columns["artist_id"].to_list()
-    for seed in range(10):
+    for seed in range(5):
         rng = np.random.default_rng(seed)
         rules = draw_rules(shop, rng)
         pins = dict(zip(rng.permutation(12)[:2].tolist(), rng.permutation(model.n_items)[:2].tolist(), strict=True))
@@ -360,7 +327,7 @@ def test_boosts_are_the_same_for_one_user_and_for_many(tiny: Recommender, strate
 @pytest.mark.parametrize("rules", [{}, {"cap": {"genre": 2, "year": 1}, "pin": {4: "i3"}}, {"filter": "in_stock"}])
 @pytest.mark.parametrize("strategy", ["segment", "explore", "auto"])
 def test_pages_continue_the_same_ranking(shop: Recommender, strategy: str, rules: dict[str, Any]) -> None:
-    for user in make_users(shop.model)[:6]:
+    for user in make_users(shop.model)[:3]:
         whole = shop.recommend(user, 6, strategy, rules=rules)
         pages = [shop.recommend(user, 2, strategy, rules={**rules, "after": after}) for after in (0, 2, 4)]
         assert [item for page in pages for item in page] == list(whole)
@@ -373,7 +340,7 @@ def test_rows_of_a_page_repeat_no_item(shop: Recommender) -> None:
         {"name": "in stock", "filter": "in_stock"},
         {"name": "rest", "cap": {"genre": 3}},
     ]
-    for user in make_users(shop.model)[:6]:
+    for user in make_users(shop.model)[:3]:
         page = shop.recommend_rows(user, rows, 3)
         listed = [item.item_id for row in page.values() for item in row]
         assert len(set(listed)) == len(listed)
@@ -436,19 +403,14 @@ def test_a_filter_reads_the_profile_and_the_context(tiny: Recommender) -> None:
         ({"cap": {"brand": 2}}, "items have no column 'brand'"),
         ({"cap": {"artist": 0}}, "rules: cap.artist is 0"),
         ({"cap": ["artist"]}, "'artist' is not of the form COLUMN:NUMBER or COLUMN=NUMBER"),
-        ({"cap": [2]}, "2 is not of the form COLUMN:NUMBER or COLUMN=NUMBER"),
         ({"pin": "i9"}, "'i9' is not of the form RANK:ITEM_ID or RANK=ITEM_ID"),
         ({"boost": "in_stock"}, "'in_stock' is not of the form FILTER:FACTOR or FILTER=FACTOR"),
         ({"filter": "year >"}, "rules: filter: 'year >' cannot be parsed"),
         ({"filter": "(" * 500}, "cannot be parsed"),
         ({"filter": "added_at >= 14d"}, "'added_at >= 14d' cannot be parsed"),
-        ({"filter": "added_at >= -14days"}, "'added_at >= -14days' cannot be parsed"),
-        ({"filter": "year-14d > 0"}, "'year-14d > 0' cannot be parsed"),
-        ({"filter": "added_at >= 14j"}, "'added_at >= 14j' cannot be parsed"),
         ({"filter": "added_at >= -100000d"}, "cannot be parsed"),
         ({"filter": "year > 2020 and " * 200}, "should have at most 2000 characters"),
         ({"boost": {"in_stock": -1}}, "rules: boost.in_stock is -1"),
-        ({"boost": {"in stock": 2}}, "cannot be parsed"),
         ({"pin": {"0": "i1"}}, "rules: pin.0"),
         ({"filters": "in_stock"}, "rules: filters is not a setting; did you mean filter"),
         ({"allow": "i1"}, "rules: allow"),
@@ -530,7 +492,7 @@ def test_propensities_of_explore_under_rules(tiny: Recommender) -> None:
     shop = with_columns(tiny)
     given = Rules(deny=["i6"], cap={"artist": 2}, pin={2: "i5"}, boost={"in_stock": 2})
     rules = compile_rules(shop.model, [given], {})
-    n = 5_000
+    n = 2_000
     signals, _ = shop.model.read_signals([Signals(user_id=number) for number in range(n)])
     answer = answer_query(Query(shop.model, signals, 3, rules=rules), "explore")
     lists = Counter(map(tuple, answer.items.tolist()))
@@ -589,11 +551,6 @@ def test_an_unknown_condition_neither_lists_nor_boosts(tiny: Recommender) -> Non
     assert unknown.factors.tolist() == [3 if known is False else 1 for known in in_stock]
     assert adult.factors is not None
     assert adult.factors.tolist() == [2 * factor for factor in unknown.factors]
-
-
-def test_numbers_of_numpy_are_values_of_a_request(tiny: Recommender) -> None:
-    rules = Rules(filter="item_id != user.id", context={"id": np.int64(3)})
-    assert len(tiny.recommend({}, 2, rules=rules).items) == 2
 
 
 def test_rows_are_filled_up_with_items_passed_over(tiny: Recommender) -> None:

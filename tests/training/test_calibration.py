@@ -30,10 +30,9 @@ def inputs_of(scores: np.ndarray, levels: np.ndarray, n_known: np.ndarray) -> np
     return np.stack([scores.ravel(), *of_users], axis=1)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_fitted_probabilities_are_near_to_those_that_hits_were_drawn_by(seed: int) -> None:
+def test_fitted_probabilities_are_near_to_those_that_hits_were_drawn_by() -> None:
     """40,000 items with known odds: the mean of any half of them is right to a hundredth but once in 10^5 draws."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     levels = rng.normal(size=2_000).astype(np.float32)
     n_known = rng.integers(0, 30, 2_000)
     scores = (levels[:, None] - rng.exponential(2, size=(2_000, 20))).astype(np.float32)

@@ -16,7 +16,7 @@ from firstday.data.events import ITEM
 from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Split
 from firstday.errors import ConfigError
-from firstday.evaluation.run import OF_CLOCKS, SIMPLE, evaluate
+from firstday.evaluation.run import OF_CLOCKS, SIMPLE, _choose_strategies, evaluate
 from firstday.features.signal_batch import SignalBatch
 from firstday.features.signals import Signals
 from firstday.methods.precision import measure_own
@@ -315,44 +315,30 @@ def test_what_cold_users_did_changes_no_choice(
         day_one={("stream", ITEM): cold.truth, ("stream", "artist"): SparseRows.empty(len(cold), 24)},
         truth=SparseRows.from_lists([[UNUSED_ITEM]] * len(cold), N_ITEMS),
     )
-    again = fit(world, replace(split, cold=turned), configure())
+    again = fit(world, replace(split, cold=turned), brief_config(methods=["ease"]))
+    assert again.tunings.keys() == {"ease"}
+    before, after = (fitted.tunings["ease"] for fitted in (tuned, again))
+    assert (after.options, after.precision) == (before.options, before.precision)
     query, other = (cohort_query(fitted.recommender, world, split.validation, K) for fitted in (tuned, again))
-    for name, tuning in again.tunings.items():
-        before = tuned.tunings[name]
-        assert (tuning.options, tuning.precision) == (before.options, before.precision)
-        np.testing.assert_array_equal(answer_query(query, name).scores, answer_query(other, name).scores)
+    np.testing.assert_array_equal(answer_query(query, "ease").scores, answer_query(other, "ease").scores)
 
 
 def test_baselines_are_tuned_and_evaluated_like_strategies(world: Dataset, small_grids: None) -> None:
-    config = brief_config()
-    results = evaluate(world, config, strategies=["ease"], n_seeds=2, k=K, against=["segment", "ease"])
+    results = evaluate(world, brief_config(), strategies=["ease"], k=K)
     values = json.loads(json.dumps(results.to_json()))
-    (popular,) = (row for row in values["results"] if row["strategy"] == "popular")
-    assert set(popular["against"]) == {"segment", "ease", *results.best_single.values()} - {"popular"}
+    assert results.strategies[-1] == "ease"
     assert set(values["options"]) == {"ease"}
     ease = values["options"]["ease"]
     grid = {"min_items": DATA_GRID["min_items"], **SMALL["ease"]}
     assert {name: tuple(tried) for name, tried in ease["grid"].items()} == grid
-    assert ease["chosen_in"] == "each run"
-    assert [run["seed"] for run in ease["runs"]] == [SEED, SEED + 1]
-    once = evaluate(world, config, strategies=["ease"], n_seeds=2, k=K, tune_once=True)
-    first, second = once.tunings["ease"]
-    assert first.grid == grid
-    assert second.grid == {name: (value,) for name, value in first.options.items()}
-    assert once.to_json()["options"]["ease"]["chosen_in"] == "the first run"
+    assert [run["seed"] for run in ease["runs"]] == [SEED]
 
 
-def test_all_baselines_are_asked_for_at_once(world: Dataset, small_grids: None) -> None:
-    config = brief_config()
-    results = evaluate(world, config, baselines=True, k=K)
-    assert set(results.strategies) == {"auto", *SIMPLE, *searched_names(), PAPER_SEGMENT} - {*OF_CLOCKS}
-    assert set(results.tunings) == {*searched_names(), PAPER_SEGMENT}
-    assert results.tunings["paper_segment"][0].options["cold_model"]["epochs"] == 130
-
-
-def test_references_must_be_among_the_strategies(world: Dataset) -> None:
-    with pytest.raises(ConfigError, match=r"^against: user_user is not among the strategies; add it to them\.$"):
-        evaluate(world, against=["user_user"])
+def test_all_baselines_are_asked_for_at_once(world: Dataset) -> None:
+    names, config = _choose_strategies(world, brief_config(), (), every=False, baselines=True)
+    assert names[-1] == PAPER_SEGMENT
+    assert set(names) == {"auto", *SIMPLE, *searched_names(), PAPER_SEGMENT} - {*OF_CLOCKS}
+    assert set(config.methods) == {*searched_names()}
 
 
 def test_the_lists_of_segments_lean_on_everyone_as_validation_users_say(

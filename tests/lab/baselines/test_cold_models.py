@@ -11,7 +11,6 @@ from firstday.config import Config
 from firstday.data.dataset import Dataset
 from firstday.data.splits.split import Split
 from firstday.errors import ConfigError
-from firstday.evaluation.run import evaluate
 from firstday.features.signal_batch import SignalBatch
 from firstday.features.signals import Signals
 from firstday.recommend.query import ComputedDays, Query
@@ -45,11 +44,8 @@ def test_strategies_know_what_must_be_trained_for_them() -> None:
 
 
 def test_cold_models_are_trained_where_a_strategy_asks_them(world: Dataset) -> None:
-    config = brief_config(plugins={"dropoutnet": {"items_per_step": 10}})
-    results = evaluate(world, config, strategies=["dropoutnet_segment"])
-    assert results.strategies[-1] == "dropoutnet_segment"
-    by_default = config.override("recommend.strategy", "dropoutnet_personal")
-    recommender = train(world, by_default)
+    config = brief_config(plugins={"dropoutnet": {"items_per_step": 10}}, recommend={"strategy": "dropoutnet_personal"})
+    recommender = train(world, config)
     assert recommender.model.learned.keys() & {"dropoutnet", "melu"} == {"dropoutnet"}
     assert recommender.recommend(Signals(gender="f")).strategy == "dropoutnet_personal"
 

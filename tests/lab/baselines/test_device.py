@@ -31,5 +31,5 @@ def fit_all(config: Config) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("device", PRESENT)
-def test_one_device_gives_the_same_bytes_in_another_process(device: DeviceName) -> None:
+def test_one_seed_gives_the_same_bytes_on_one_device(device: DeviceName) -> None:
     check_bytes(fit_all, device)

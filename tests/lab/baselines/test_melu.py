@@ -149,18 +149,6 @@ def test_training_goes_through_the_adaptation(monkeypatch: pytest.MonkeyPatch) -
         assert (mine - other).abs().max() > 1e-3
 
 
-def test_users_are_adapted_a_part_at_a_time_with_the_same_result(
-    melu: Melu, features: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    liked = SparseRows.from_lists(LISTS, N_ITEMS)
-    whole = melu.predict(features, liked, item_vectors())
-    for n_users in (1, 2, 4):
-        monkeypatch.setattr("firstday.lab.baselines.melu.ADAPTED_USERS", n_users)
-        np.testing.assert_allclose(melu.predict(features, liked, item_vectors()), whole, atol=1e-6)
-    nobody = melu.predict(features[:0], liked.take(np.zeros(0, np.int64)), item_vectors())
-    assert nobody.shape == (0, D)
-
-
 def test_it_learns_from_features_and_from_items() -> None:
     data, held_out_taste = make_data()
     items = data.embeddings.item_vectors
@@ -174,19 +162,3 @@ def test_it_learns_from_features_and_from_items() -> None:
     assert with_items > 0.9
     assert with_items > without + 0.03
     assert items_alone > neither + 0.2
-
-
-def test_it_is_kept_as_it_was_when_validation_saw_it() -> None:
-    data, _ = make_data()
-    seen: list[np.ndarray] = []
-
-    def validate(vectors: np.ndarray) -> float:
-        seen.append(vectors.copy())
-        return -len(seen)
-
-    model = fit_melu(data, validate, no_progress)
-    evaluated = model.body.history[-len(seen) :]
-    predicted = model.predict(data.validation_features, data.validation_liked, data.embeddings.item_vectors)
-    np.testing.assert_allclose(predicted, seen[0], atol=1e-5)
-    assert evaluated[0].kept
-    assert len(seen) > 1

@@ -20,16 +20,18 @@ MISTAKES = [
 ]
 
 
-def test_replay_writes_json_and_a_plot_or_prints_a_table(
+def test_replay_writes_json_and_a_plot_and_prints_a_table(
     run: Run, tables: Path, settings: Path, tmp_path: Path
 ) -> None:
     command = ("lab", "replay", tables, "--config", settings, "--strategy", "popular", "--strategy", "segment@once")
     short = ("--rounds", 2, "--slate", 5)
-    found = json.loads(run(*command, *short, "--json", "--picture", tmp_path / "replay.svg").stdout)
+    files = ("--json", tmp_path / "replay.json", "--picture", tmp_path / "replay.svg")
+    done = run(*command, *short, "--visible", 5, *files)
+    found = json.loads((tmp_path / "replay.json").read_text())
     assert (found["rounds"], found["slate"], found["against"]) == (2, 5, "segment@once")
     assert {row["policy"]: len(row["hits_by_round"]) for row in found["results"]} == {"popular": 2, "segment@once": 2}
     assert "</svg>" in (tmp_path / "replay.svg").read_text()
-    assert "2 round(s) of 5 items; users see 5 positions" in run(*command, *short, "--visible", 5).stdout
+    assert "2 round(s) of 5 items; users see 5 positions" in done.stdout
 
 
 @pytest.mark.parametrize(("line", "sentence"), MISTAKES, ids=[line for line, _ in MISTAKES])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from mabwiser.mab import MAB, LearningPolicy
 
+from firstday.data.dataset import Dataset
 from firstday.errors import ConfigError
 from firstday.features.signals import Signals
 from firstday.lab.replay.policies import ALPHA, POLICIES, bound_shares, choose_greedily
@@ -19,7 +20,7 @@ from firstday.recommend.query import Answer, Query
 from firstday.recommend.rules.list_rules import Rules
 from firstday.recommend.spec import Strategy
 from firstday.sparse import SparseRows
-from tests.synthetic import brief_config, make_world
+from tests.synthetic import brief_config
 from tests.tiny import make_model
 
 NOBODY = Signals(user_id="nobody")
@@ -97,10 +98,11 @@ def test_a_policy_that_is_told_uses_alone_lets_the_rest_rest() -> None:
         (["blend"], "segment@once", "against: segment@once is not among the policies; add it to them."),
     ],
 )
-def test_policies_that_do_not_exist_are_refused(policies: list[str], against: str | None, sentence: str) -> None:
-    dataset = make_world()
+def test_policies_that_do_not_exist_are_refused(
+    world: Dataset, policies: list[str], against: str | None, sentence: str
+) -> None:
     with pytest.raises(ConfigError) as caught:
-        replay_policies(dataset, policies=policies, against=against)
+        replay_policies(world, policies=policies, against=against)
     assert sentence in str(caught.value)
 
 
@@ -125,10 +127,10 @@ def test_arms_are_those_of_a_library() -> None:
     assert {choose_greedily(used, seen, np.random.default_rng(seed), 1.0) for seed in range(60)} == {0, 1, 2}
 
 
-def test_results_hold_every_policy_user_and_round() -> None:
+def test_results_hold_every_policy_user_and_round(world: Dataset) -> None:
     policies = ["popular", "segment@once", "segment", "explore", "epsilon", "ucb"]
     settings = ReplaySettings(rounds=2, slate=5)
-    results = replay_policies(make_world(), brief_config(), policies=policies, settings=settings)
+    results = replay_policies(world, brief_config(), policies=policies, settings=settings)
     values = results.to_json()
     rows = {row["policy"]: row for row in values["results"]}
     assert set(rows) == set(policies)

@@ -51,5 +51,5 @@ def found(data: PaperData, paper_config: Config) -> Reproduction:
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a small simulated folder."""
     out = tmp_path_factory.mktemp("simulated") / "released"
-    simulate_released(SimulationSettings(300, 200, days=75, seed=2), out)
+    simulate_released(SimulationSettings(200, 200, seed=4), out)
     return out
