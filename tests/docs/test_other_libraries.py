@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import venv
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 import firstday as fd
 from tests.docs.examples import ROOT, Reader, read_examples
-from tests.environments import pip, run
+from tests.environments import run
 from tests.synthetic import brief_config
 
 PAGE = ROOT / "docs" / "other-libraries.md"
@@ -25,10 +26,10 @@ def lenskit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     python = folder / "bin" / "python"
     own = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", folder=folder).strip())
     (own / "shared.pth").write_text(f"{Path(pl.__file__).parents[1]}\n")
-    try:
-        pip("--python", python, "install", "--no-compile", "lenskit==2025.*")
-    except subprocess.SubprocessError as error:
-        pytest.skip(f"LensKit cannot be installed: {error}")
+    command = [sys.executable, "-m", "pip", "--python", python, "install", "--no-compile", "lenskit==2025.*"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"LensKit cannot be installed: {done.stderr}")
     return python
 
 

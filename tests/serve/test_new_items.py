@@ -26,7 +26,7 @@ from firstday.serve.models import ModelHolder
 from firstday.serve.store.log import ITEM_USE, ITEMS, SERVICE, StoredEntry
 from firstday.serve.store.records import ItemUse, ShownList, StoredItem, to_time
 from firstday.serve.store.store import read_all_items
-from firstday.serve.stored_items import COUNT_EVERY_US, POLL_S, StoredItems
+from firstday.serve.stored_items import COUNT_EVERY_US, StoredItems
 from firstday.serve.telemetry import Metrics
 from tests.serve.conftest import (
     StartServer,
@@ -227,9 +227,9 @@ def test_another_worker_lists_an_item_within_a_second(
         one.put("/v1/users/u", json=EAST)
         put(one)
         assert "n1" in listed(one)
-        wait_for(lambda: "n1" in listed(other), timeout_s=POLL_S + 5)
+        wait_for(lambda: "n1" in listed(other))
         assert other.delete("/v1/items/n1").status_code == 204
-        wait_for(lambda: "n1" not in listed(one), timeout_s=POLL_S + 5)
+        wait_for(lambda: "n1" not in listed(one))
 
 
 def test_later_puts_keep_the_time_of_the_first(folder: Path, tmp_path: Path, redis: RedisProcess) -> None:
