@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 import tracemalloc
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import chain, repeat
@@ -156,15 +155,6 @@ def test_a_batch_has_a_maximum_size() -> None:
     sizes = asyncio.run(find_sizes())
     assert sum(sizes) == 100
     assert max(sizes) <= 1 + MAX_BATCH_BYTES // 50_000
-
-
-def test_blank_lines_cost_next_to_nothing() -> None:
-    blank = b"\n" * 10_000_000 + b" \r\n" * 3_000_000
-    began = time.process_time()
-    events, refused = read([blank[at : at + 2**16] for at in range(0, len(blank), 2**16)] + [write_event(1) + b"odd"])
-    assert time.process_time() - began < 1
-    assert len(events) == 1
-    assert [error.line for error in refused] == [13_000_002]
 
 
 def test_what_was_acknowledged_outlives_a_kill(start_server: StartServer) -> None:

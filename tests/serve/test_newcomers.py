@@ -50,21 +50,3 @@ def test_dots_stay_on_the_map_and_apart(tiny: Recommender, n: int) -> None:
     assert (np.abs(drawn.centres) + drawn.radii[:, None] <= [HALF_WIDTH + 1e-9, HALF_HEIGHT + 1e-9]).all()
     assert overlaps(drawn) <= n // 100
     assert 0 < drawn.explained_variance <= 1
-
-
-def test_segments_in_one_place_part(tiny: Recommender) -> None:
-    drawn = lay_out(tiny.model, np.ones((9, 12)), np.full(9, 10))
-    assert np.isfinite(drawn.centres).all()
-    assert overlaps(drawn) == 0
-
-
-def test_the_map_shows_the_directions_in_which_segments_differ_most(tiny: Recommender) -> None:
-    rng = np.random.default_rng(0)
-    wide = np.linspace(-3, 3, 40)
-    centroids = 0.01 * rng.normal(size=(40, 12))
-    centroids[:, 4] += rng.permutation(wide)
-    centroids[:, 7] += 0.5 * rng.permutation(wide)
-    drawn = lay_out(tiny.model, centroids, np.full(40, 10))
-    assert drawn.explained_variance > 0.95
-    for axis, column in ((0, 4), (1, 7)):
-        assert abs(np.corrcoef(drawn.centres[:, axis], centroids[:, column])[0, 1]) > 0.95

@@ -13,8 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from redis import Redis
-from serve_load import burst
-from serve_process import ServerProcess, write_request
+from serve_process import ServerProcess
 from serve_reload import damage, relabel
 from store_servers import PostgresProcess, RedisProcess
 
@@ -353,11 +352,3 @@ def test_background_work_goes_on_after_any_error(caplog: pytest.LogCaptureFixtur
         asyncio.run(repeat(fail, 0))
     assert len(done) == 3
     assert "background work failed" in caplog.text
-
-
-def test_a_burst_is_answered_or_refused(start_server: StartServer) -> None:
-    server = start_server(max_concurrent=50, max_wait_s=0.02)
-    request = write_request("GET", "/v1/users/u/recommendations")
-    outcomes = asyncio.run(burst(server.url, lambda: request, 300))
-    assert outcomes["answered"] + outcomes["refused"] == 300
-    assert asyncio.run(burst(server.url, lambda: request, 1))["answered"] == 1  # none of the burst is still waiting

@@ -179,12 +179,6 @@ def test_a_url_that_cannot_be_read_is_refused_without_being_shown(password: str)
     assert caught.value.__suppress_context__
 
 
-@pytest.mark.parametrize("hosts", ["", "h", "h:5432", "h1:5432,h2:5433", "[::1]:5432", "u:p%40w@h"])
-def test_urls_of_libpq_are_read(hosts: str) -> None:
-    for scheme in ("postgres", "postgresql"):
-        assert isinstance(open_log(load_settings({"store": f"{scheme}://{hosts}/d?sslmode=require"})), PostgresLog)
-
-
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     monkeypatch.delitem(sys.modules, "firstday.serve.store.postgres")
