@@ -84,16 +84,6 @@ def test_every_public_object_is_told_in_short(examples: dict[str, list[object]])
                 ElementTree.fromstring(f"<div>{value._repr_html_()}</div>")
 
 
-def test_a_model_and_a_dataset_say_what_is_in_them(world: Dataset) -> None:
-    tiny = make_recommender()
-    assert repr(tiny).startswith("Recommender(")
-    assert "items=6" in repr(tiny)
-    assert "segments=2" in repr(tiny)
-    assert repr(world).startswith(f"Dataset(name={world.name!r}, users={len(world.users)}, items={len(world.items)}")
-    assert repr(fd.Config().override("recommend.k", 5)) == "Config(recommend.k=5)"
-    assert repr(fd.Signals(age=20, country="FR")) == "Signals(age=20, country='FR')"
-
-
 def test_html_of_an_answer_has_its_items_and_escapes_what_the_caller_gave() -> None:
     tiny = make_recommender()
     evil = "<script>alert('x')</script>"

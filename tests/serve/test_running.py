@@ -335,12 +335,6 @@ def test_every_request_is_logged_and_counted(log: Callable[[], str], start_app: 
         assert series in counted.text
 
 
-def test_requests_need_not_be_logged(log: Callable[[], str], start_app: StartApp) -> None:
-    with start_app(log_requests=False).open_client() as http:
-        http.get("/healthz")
-    assert log() == ""
-
-
 def test_background_work_goes_on_after_any_error(caplog: pytest.LogCaptureFixture) -> None:
     done: list[int] = []
 
