@@ -26,7 +26,6 @@ else ifeq ($(LOCKED),yes)
 VENV := .venv
 TORCH = $$(grep -o '^torch==[0-9.]*' requirements.lock)
 PINS := --constraint requirements.lock --build-constraint requirements.lock
-MARK := .venv/.locked # read by tests/test_lock.py
 else
 $(error LOCKED is '$(LOCKED)'; set it to yes or no)
 endif
@@ -60,11 +59,11 @@ $(VENV)/.train $(VENV)/.dev: pyproject.toml requirements.lock $(EACH_TIME) | $(B
 
 $(VENV)/.train:
 	$(INSTALL) '.[train]'
-	@touch $@ $(MARK)
+	@touch $@
 
 $(VENV)/.dev:
 	$(INSTALL) '.[dev]'
-	@touch $@ $(VENV)/.train $(MARK)
+	@touch $@ $(VENV)/.train
 
 install: $(VENV)/.dev
 

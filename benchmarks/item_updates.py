@@ -113,9 +113,7 @@ def measure_withdrawal(model: Path, rules: list[dict[str, Any]], folder: Path) -
     """Measure the milliseconds until the other worker follows a withdrawal, and its first lists under each rule."""
     with ExitStack() as stack:
         redis = stack.enter_context(RedisProcess())
-        servers = [
-            ServerProcess(model, folder / name, {"store": redis.url, "max_wait_s": 60}) for name in ("one", "other")
-        ]
+        servers = [ServerProcess(model, folder / name, {"store": redis.url}) for name in ("one", "other")]
         clients = []
         for server in servers:
             stack.callback(server.kill)

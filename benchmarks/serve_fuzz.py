@@ -33,7 +33,7 @@ def fuzz(
     RuntimeError
         A check failed; the message is its report.
     """
-    server = ServerProcess(model, folder, {"log_requests": "false", "max_wait_s": 60, **(settings or {})})  # else 503
+    server = ServerProcess(model, folder, {"log_requests": "false", **(settings or {})})
     done = 0
     failed = []
     rounds = 0

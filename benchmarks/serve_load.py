@@ -242,7 +242,10 @@ async def compare(
 @contextmanager
 def served(model: Path, folder: Path, kind: str) -> Iterator[ServerProcess]:
     """Run a server with a new store of a kind."""
-    with store_settings(kind) as settings, ServerProcess(model, folder, settings, core=SERVER_CORE) as server:
+    with (
+        store_settings(kind) as settings,
+        ServerProcess(model, folder, settings | {"max_wait_s": 1}, SERVER_CORE) as server,
+    ):
         yield server
 
 

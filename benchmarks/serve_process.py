@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 60.0
+PATIENCE = {"store_timeout_s": 10, "max_wait_s": 10}
+"""Settings with which a busy machine refuses nothing."""
 
 
 class ServerProcess:
@@ -29,7 +31,7 @@ class ServerProcess:
     folder
         Folder of its log and, unless the settings say otherwise, its store.
     settings
-        By name without prefix, such as ``read_keys``.
+        By name without prefix, such as ``read_keys``; those of `PATIENCE` are others than users have.
     core
         The core to pin it to. Default: any.
     """
@@ -39,7 +41,7 @@ class ServerProcess:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.model, self.core, self.log_path = model, core, folder / "log"
-        values = {"port": 0, "store": f"sqlite:///{folder / 'users.sqlite'}", **(settings or {})}
+        values = {"port": 0, **PATIENCE, "store": f"sqlite:///{folder / 'users.sqlite'}", **(settings or {})}
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("FIRSTDAY_SERVE_")},
             **{f"FIRSTDAY_SERVE_{name.upper()}": str(value) for name, value in values.items()},

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
+import os
 import subprocess
 import sys
 import venv
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+from uv import find_uv_bin
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
@@ -23,18 +25,18 @@ def run(*command: str | Path, folder: Path, environment: Mapping[str, str] | Non
     return done.stdout
 
 
-def pip(*arguments: str | Path) -> None:
-    command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *map(str, arguments)]
-    subprocess.run(command, check=True, timeout=600)
+def uv(*arguments: str) -> str:
+    """Run uv, for the environment of these tests unless the arguments name another; return its output."""
+    environment = {**os.environ, "VIRTUAL_ENV": sys.prefix}
+    return run(find_uv_bin(), *arguments, folder=ROOT, environment=environment)
 
 
-def make_environment(folder: Path, *options: str, sources: tuple[Path, ...] = (ROOT,)) -> Path:
-    """Make an environment, install what source folders hold by options of pip, and return its Python."""
+def make_environment(folder: Path, *options: str) -> Path:
+    """Make an environment, install firstday as a wheel, by options of pip, and return its Python."""
     venv.create(folder)
     python = folder / "bin" / "python"
-    isolation = [] if importlib.util.find_spec("hatch_fancy_pypi_readme") is None else ["--no-build-isolation"]
-    pip("wheel", "--no-deps", *isolation, "--wheel-dir", folder / "wheels", *sources)
-    pip("--python", python, "install", "--no-compile", *options, *(folder / "wheels").glob("*.whl"))
+    uv("build", "--wheel", "--quiet", "--no-build-isolation", "--out-dir", str(folder / "wheels"))
+    uv("pip", "install", "--python", str(python), *options, *map(str, (folder / "wheels").glob("*.whl")))
     return python
 
 

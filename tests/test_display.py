@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import ModuleType
 from xml.etree import ElementTree
 
@@ -12,8 +11,7 @@ import pytest
 import firstday as fd
 from firstday.config import as_in_paper
 from firstday.data.dataset import Dataset
-from firstday.display import shorten, write_table
-from firstday.engine.engines import Check
+from firstday.display import write_table
 from firstday.evaluation.results import Results
 from firstday.features.signal_batch import SignalBatch
 from firstday.recommend.query import Query
@@ -86,16 +84,6 @@ def test_every_public_object_is_told_in_short(examples: dict[str, list[object]])
                 ElementTree.fromstring(f"<div>{value._repr_html_()}</div>")
 
 
-def test_a_model_and_a_dataset_say_what_is_in_them(world: Dataset) -> None:
-    tiny = make_recommender()
-    assert repr(tiny).startswith("Recommender(")
-    assert "items=6" in repr(tiny)
-    assert "segments=2" in repr(tiny)
-    assert repr(world).startswith(f"Dataset(name={world.name!r}, users={len(world.users)}, items={len(world.items)}")
-    assert repr(fd.Config().override("recommend.k", 5)) == "Config(recommend.k=5)"
-    assert repr(fd.Signals(age=20, country="FR")) == "Signals(age=20, country='FR')"
-
-
 def test_html_of_an_answer_has_its_items_and_escapes_what_the_caller_gave() -> None:
     tiny = make_recommender()
     evil = "<script>alert('x')</script>"
@@ -106,16 +94,3 @@ def test_html_of_an_answer_has_its_items_and_escapes_what_the_caller_gave() -> N
     assert html.count("<tr") == 1 + 4
     assert all(f"<td>{item.item_id}</td>" in html and f"<td>{item.title}</td>" in html for item in answer)
     assert "<td>&lt;b&gt;</td>" in write_table("", ("a",), [("<b>",)])
-
-
-def test_sentences_stand_whole_and_the_rest_is_counted() -> None:
-    sentences = tuple(f"users: sentence {number} of {'a few words ' * 8}ends." for number in range(9))
-    shown = repr(Check(None, notes=sentences))
-    assert shown == f"Check(notes=({', '.join(map(repr, sentences[:4]))}, ...))"
-    assert len(repr(Check(None, notes=("word " * 500 + "end.",)))) < MOST
-    assert shorten(("a", "b", "c", "d", "e")) == "('a', 'b', 'c', 'd', ...)"
-
-
-def test_a_value_is_never_longer_than_a_paragraph(tmp_path: Path) -> None:
-    nested = {f"{number}" * 50: [tmp_path] * 50 for number in range(50)}
-    assert len(shorten(nested)) < MOST

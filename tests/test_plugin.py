@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import sysconfig
-import urllib.request
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
-from tests.environments import ROOT, make_environment, run, serve
+import firstday as fd
+from firstday.cli.main import app
+from firstday.recommend import registry
+from tests.environments import ROOT
+from tests.serve.in_process import running_app
 
 PAGE = (ROOT / "docs" / "add-a-method.md").read_text(encoding="utf-8")
-PROJECT = """
-[build-system]
-requires = ["hatchling>=1.25"]
-build-backend = "hatchling.build"
-[project]
-name = "my-methods"
-version = "1"
-[project.entry-points."firstday.strategies"]
-tamed = "my_methods:TAMED"
-[project.entry-points."firstday.cold_models"]
-linear = "my_methods:LINEAR"
-[tool.hatch.build.targets.wheel]
-include = ["my_methods.py"]
+ENTRY_POINTS = """
+[firstday.strategies]
+tamed = my_methods:TAMED
+[firstday.cold_models]
+linear = my_methods:LINEAR
 """
 SETTINGS = """
 methods = ["tamed", "linear"]
@@ -40,98 +34,71 @@ enabled = false
 [plugins.tamed]
 powers = [0.25]
 """
-LOOK = """
-import json, sys, firstday as fd
-recommender = fd.open_model("model")
-learned = recommender.model.learned
-shares = recommender.model.popularity
-fd.Recommender(recommender.model).save("copy")
-again = fd.open_model("copy").model.learned
-print(json.dumps({
-    "modules": [type(learned[name]).__module__ for name in ("tamed", "linear")],
-    "weights": [float(weight) for weight in learned["tamed"].weights],
-    "shares": [float(share) for share in shares],
-    "linear": list(learned["linear"].weights.shape),
-    "same": bool((again["tamed"].weights == learned["tamed"].weights).all()),
-}))
-"""
+NAMES = ("tamed", "linear_personal", "linear_segment")
 
 
-WITHOUT = """
-import importlib.metadata, warnings
-importlib.metadata.entry_points = lambda **_group: ()
-import firstday as fd
-with warnings.catch_warnings(record=True) as caught:
-    recommender = fd.open_model("model")
-print(caught[0].message, len(recommender.recommend({}, 5)))
-"""
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with tables and an environment of its own: firstday, the package, and beside them the libraries."""
-    folder = tmp_path_factory.mktemp("stranger")
-    (folder / "package").mkdir()
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_registry: None) -> Path:
+    """A folder with tables, and an installed package: a module and its metadata."""
     code = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)
     assert code is not None
-    (folder / "package" / "my_methods.py").write_text(code.group(1))
-    (folder / "package" / "pyproject.toml").write_text(PROJECT)
-    (folder / "settings.toml").write_text(SETTINGS)
-    make_environment(folder / "env", "--no-deps", sources=(ROOT, folder / "package"))
-    (site,) = (folder / "env").glob("lib/python*/site-packages")
-    (site / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")  # numpy, torch, ...; not firstday
+    metadata = tmp_path / "installed" / "my_methods-1.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata.parent / "my_methods.py").write_text(code.group(1))
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: my-methods\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text(ENTRY_POINTS)
+    monkeypatch.syspath_prepend(metadata.parent)
+    registry._registry.cache_clear()
+    (tmp_path / "settings.toml").write_text(SETTINGS)
     rng = np.random.default_rng(0)
     rows = [f"u{user},i{item}" for user in range(120) for item in np.flatnonzero(rng.random(60) < 0.5)]
-    (folder / "tables").mkdir()
-    (folder / "tables" / "interactions.csv").write_text("\n".join(["user_id,item_id", *rows]) + "\n")
-    return folder
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "interactions.csv").write_text("\n".join(["user_id,item_id", *rows]) + "\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
-ALONE = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-"""The environment without what would put the checkout before the installed package."""
-
-
-def call(place: Path, command: str, *arguments: str) -> str:
-    """Return the output of a program of the stranger's environment."""
-    return run(place / "env" / "bin" / command, *arguments, folder=place, environment=ALONE)
+def call(*arguments: str) -> str:
+    """Return what a command prints."""
+    done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
 
 
 @pytest.mark.slow
-def test_a_strangers_package_goes_all_the_way(place: Path) -> None:
-    where = call(place, "python", "-c", "import firstday; print(firstday.__file__)")
-    assert where.startswith(str(place))  # the one installed there, not the checkout
-
+def test_a_strangers_package_goes_all_the_way(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    strategies = [part for name in NAMES for part in ("--strategy", name)]
     evaluated = call(
-        place, "firstday", "evaluate", "tables", "--config", "settings.toml", "--plugin", "my_methods", "--json", "-",
-        "--strategy", "tamed", "--strategy", "linear_personal", "--strategy", "linear_segment",
-    )  # fmt: skip
+        "evaluate", "tables", "--config", "settings.toml", "--plugin", "my_methods", "--json", "-", *strategies
+    )
     results = {row["strategy"]: row for row in json.loads(evaluated)["results"]}
-    assert list(results)[-3:] == ["tamed", "linear_personal", "linear_segment"]
-    assert all(results[name]["routes"][name] > 0 for name in ("tamed", "linear_personal", "linear_segment"))
+    assert tuple(results)[-3:] == NAMES
+    assert all(results[name]["routes"][name] > 0 for name in NAMES)
 
-    call(place, "firstday", "train", "tables", "--config", "settings.toml", "--out", "model")
-    looked = json.loads(call(place, "python", "-c", LOOK))
-    assert looked["modules"] == ["my_methods", "my_methods"]
-    np.testing.assert_allclose(looked["weights"], np.array(looked["shares"]) ** 0.25, rtol=1e-5)
-    assert looked["same"]
+    call("train", "tables", "--config", "settings.toml", "--out", "model")
+    model = fd.open_model("model").model
+    learned = model.learned
+    assert [type(learned[name]).__module__ for name in ("tamed", "linear")] == ["my_methods", "my_methods"]
+    np.testing.assert_allclose(learned["tamed"].weights, np.array(model.popularity) ** 0.25, rtol=1e-5)
+    fd.Recommender(model).save("copy")
+    assert (fd.open_model("copy").model.learned["tamed"].weights == learned["tamed"].weights).all()
 
-    user = json.dumps({"interactions": [["stream", "item", "i1"]]})
-    command = ("firstday", "recommend", "model", "--user", user, "--json", "-k", "5", "--strategy")
-    listed = json.loads(call(place, *command, "tamed"))
+    user = {"interactions": [["stream", "item", "i1"]]}
+    listed = json.loads(
+        call("recommend", "model", "--user", json.dumps(user), "--json", "-k", "5", "--strategy", "tamed")
+    )
     assert listed["route"] == "tamed"
     assert len(listed["items"]) == 5
 
-    with serve(place / "env" / "bin" / "python", place / "model", ALONE) as url:
-        with urllib.request.urlopen(f"{url}/v1/model", timeout=10) as answer:
-            assert {"tamed", "linear_personal", "linear_segment"} <= set(json.load(answer)["strategies"])
-        body = {"signals": {"interactions": [{"entity_id": "i1"}]}, "k": 5, "strategy": "tamed", "explain": True}
-        headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(f"{url}/v1/recommendations", json.dumps(body).encode(), headers)
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            served = json.load(answer)
+    with running_app(place / "model", place) as running, running.open_client() as http:
+        assert set(NAMES) <= set(http.get("/v1/model").json()["strategies"])
+        body = {"signals": user, "k": 5, "strategy": "tamed", "explain": True}
+        served = http.post("/v1/recommendations", json=body).json()
         assert [item["item_id"] for item in served["items"]] == [item["item_id"] for item in listed["items"]]
         assert served["explanation"]["route"]
 
-    warning = call(place, "python", "-c", WITHOUT)
-    assert "tamed, linear" in warning
-    assert warning.strip().endswith(" 5")
+    monkeypatch.setattr(registry, "entry_points", lambda **_group: ())
+    registry._registry.cache_clear()
+    with pytest.warns(UserWarning, match="tamed, linear"):
+        recommender = fd.open_model("model")
+    assert len(recommender.recommend({}, 5)) == 5

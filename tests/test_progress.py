@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
 
@@ -61,15 +60,3 @@ def test_a_terminal_shows_a_bar_unless_none_is_wanted(progress: str, is_shown: b
     os.close(main)
     assert done.stdout == "done\n"
     assert (b"seed 0" in written) == is_shown
-
-
-def test_a_notebook_shows_a_bar_that_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a kernel does with it is IPython's; tests/test_notebooks.py runs real ones."""
-    pytest.importorskip("IPython")
-    shown: list[str] = []
-    handle = SimpleNamespace(update=lambda html: shown.append(html.data))
-    monkeypatch.setattr("IPython.get_ipython", lambda: SimpleNamespace(kernel=True))
-    monkeypatch.setattr("IPython.display.display", lambda *_, display_id: handle)
-    with open_progress() as report:
-        report("seed 0", 1, 2)
-    assert shown == ['seed 0 <progress value="1" max="2"></progress> 1/2', ""]

@@ -9,8 +9,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from firstday.cli.experiment import parse_weights
-from firstday.errors import ConfigError
 from tests.cli.conftest import Run
 from tests.experiment.made import N_USERS, make_slow
 
@@ -65,10 +63,3 @@ def test_lists_that_were_not_shown(run: Run, tables: Path, tmp_path: Path) -> No
     pl.DataFrame({"user_id": users, "rank": [1] * N_USERS, "item_id": ["i0"] * N_USERS}).write_parquet(lists)
     done = run("experiment", tables, "--name", "onboarding", "--lists", f"first={lists}")
     assert "lists first: 0.00% of the items in the first 1 of 1 ranks would have been used" in done.stdout
-
-
-def test_weights_are_numbers_by_variant() -> None:
-    assert parse_weights("control=50, treatment = 25.5") == {"control": 50, "treatment": 25.5}
-    for text in ("", "control", "control=x", "control=1,control=2", "=3"):
-        with pytest.raises(ConfigError, match="--weights: "):
-            parse_weights(text)

@@ -7,11 +7,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-import typer
 
-from firstday.cli.main import app
 from tests.cli.conftest import Run
-from tests.cli.test_commands import ORDER
 from tests.cli.test_experiment import write_tables as write_trial
 
 MISTAKES = [
@@ -109,14 +106,6 @@ def test_a_mistake_is_one_sentence_before_any_work(
     assert len(told) == 1
     assert told[0].startswith("error: ")
     assert sorted(place.rglob("*")) == before
-
-
-def test_every_command_that_takes_a_file_of_settings_takes_single_ones() -> None:
-    group = typer.main.get_command(app)
-    for name in ORDER:
-        command = group.get_command(typer.Context(group), name)  # type: ignore[attr-defined]
-        options = {option for parameter in command.params for option in parameter.opts}
-        assert ("--set" in options) == ("--config" in options), name
 
 
 def test_a_file_beside_the_tables_is_no_configuration(run: Run, tables: Path, settings: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from firstday.cli.check import MAX_NAMES, check
+from firstday.cli.check import check
 from firstday.errors import DataError
 from tests.data.conftest import Tables, Write
 from tests.data.test_impressions import make_assignments, with_shown
@@ -43,16 +43,6 @@ def test_good_tables_are_summed_up(five_users: Tables, write: Write, tmp_path: P
     training = values["outlook"]["training"]
     assert training.pop("refusal").startswith("users: 1 can be trained on ")
     assert training == {"users": 5, "used": 2, "warm": 2, "learners": 1, "validation": 0, "folds": 0}
-
-
-def test_long_lists_of_names_are_cut_but_not_in_json(five_users: Tables, write: Write) -> None:
-    names = [f"column_{n}" for n in range(2 * MAX_NAMES)]
-    five_users["items"] = five_users["items"].with_columns(**{name: pl.lit(n) for n, name in enumerate(names)})
-    folder = str(write(five_users))
-    (line,) = (line for line in runner.invoke(app, [folder]).stdout.splitlines() if "filters" in line)
-    assert line.count("(") == MAX_NAMES + 1
-    columns = json.loads(runner.invoke(app, [folder, "--json"]).stdout)["item_columns"]
-    assert {column["name"] for column in columns} >= {*names}
 
 
 @pytest.mark.parametrize(("n_bad", "percent"), [(5, 1), (60, 9), (400, 0)])  # of 700 rows

@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
-from serve_process import ServerProcess
 from typer.testing import CliRunner
 from write_http import read_request
 
 from firstday.cli.main import app
+from tests.serve.in_process import running_app
 
 ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -39,31 +40,36 @@ class Example:
 
 @dataclass
 class Reader:
-    """Runs a page's examples in order; a context manager that stops the server they started.
+    """Runs a page's examples in order; a context manager that ends the service they started.
 
     Parameters
     ----------
     folder
-        Folder for the server's files.
+        Folder for the service's files.
     ran
         The commands and Python blocks that were run, as on the page.
     names
         Variables of the Python blocks.
-    server
-        The server that `firstday serve` started.
+    http
+        A client of the service that `serve` started.
     """
 
     folder: Path
     ran: list[str] = field(default_factory=list)
     names: dict[str, Any] = field(default_factory=dict)
-    server: ServerProcess | None = None
+    http: httpx.Client | None = None
 
     def __enter__(self) -> Self:
+        self._stack = ExitStack()
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self.server is not None:
-            self.server.stop()
+        self._stack.close()
+
+    def serve(self, **settings: str) -> None:
+        """Serve the model in the current folder."""
+        app = self._stack.enter_context(running_app(Path("model"), self.folder, **settings))
+        self.http = self._stack.enter_context(app.open_client())
 
     def run_example(self, example: Example) -> None:
         """Run a block."""
@@ -75,20 +81,24 @@ class Reader:
                 self.run_command(command)
                 self.ran.append(shlex.join(command))
 
+    def ask(self, arguments: list[str]) -> httpx.Response:
+        """Send the request of a curl command."""
+        assert self.http is not None
+        return self.http.request(**read_request(arguments))
+
     def run_command(self, command: list[str]) -> None:
         """Run one command."""
         program, *arguments = command
         if program == "firstday" and arguments[0] == "serve":
             assert arguments[1:] == ["model"]
-            self.server = ServerProcess(Path("model"), self.folder / "serving")
+            self.serve()
         elif program == "firstday":
             smaller = [SMALLER.get(before, own) for before, own in zip(["", *arguments], arguments, strict=False)]
             brief = () if {"train", "evaluate", "replay", "refresh"}.isdisjoint(arguments[:2]) else BRIEF
             done = CliRunner().invoke(app, [*smaller, *brief], catch_exceptions=False)
             assert done.exit_code == 0, (command, done.output)
         elif program == "curl":
-            assert self.server is not None
-            answer = ask(self.server.url, arguments)
+            answer = self.ask(arguments)
             assert answer.is_success, (command, answer.text)
         elif program == "pip":
             assert arguments[0] == "install"
@@ -123,9 +133,3 @@ def assert_extras_exist(requirement: str) -> None:
     assert name in (PROJECT["name"], "."), requirement
     for extra in filter(None, extras.partition("]")[0].split(",")):
         assert extra in PROJECT["optional-dependencies"], requirement
-
-
-def ask(server: str, arguments: Sequence[str]) -> httpx.Response:
-    """Send the request of a curl command to a server."""
-    with httpx.Client(base_url=server) as client:
-        return client.request(**read_request(arguments))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
-
 from tests.docs.examples import ROOT
 
 PAGE = (ROOT / "docs" / "for-maintainers.md").read_text(encoding="utf-8")
@@ -24,18 +22,6 @@ def test_every_benchmark_is_in_the_table_or_shared() -> None:
     for name in shared:
         stem = name.removesuffix(".py")
         assert any(stem in text for path, text in sources.items() if path.name != name), name
-
-
-@pytest.mark.parametrize(("name", "page"), ROWS)
-def test_the_page_of_each_benchmark_has_its_command(name: str, page: str) -> None:
-    path = ROOT / "docs" / page
-    assert re.search(rf"python\s+benchmarks/{re.escape(name)}", path.read_text(encoding="utf-8"))
-
-
-def test_every_benchmark_that_a_page_names_exists() -> None:
-    for page in DOCUMENTED:
-        named = re.findall(r"benchmarks/([\w/]+\.py)", page.read_text(encoding="utf-8"))
-        assert set(named) <= FILES, page.name
 
 
 def test_every_result_is_used() -> None:

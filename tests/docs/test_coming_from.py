@@ -9,7 +9,6 @@ import polars as pl
 import pytest
 from implicit.cpu.als import AlternatingLeastSquares
 from scipy.sparse import csr_matrix
-from serve_process import ServerProcess
 
 from firstday.recommend.recommender import Recommender
 from tests.docs.examples import ROOT, Reader, read_examples
@@ -26,8 +25,9 @@ def test_the_calls_work(tiny: Recommender, tmp_path: Path, monkeypatch: pytest.M
     uses = csr_matrix(USES.dense(), dtype=np.float32)
     als = AlternatingLeastSquares(factors=2, iterations=2, num_threads=1)
     als.fit(uses, show_progress=False)
-    server = ServerProcess(tiny.save(tmp_path / "model"), tmp_path / "serving")
-    with Reader(tmp_path, names={"als": als, "uses": uses[:1]}, server=server) as reader:
+    tiny.save(Path("model"))
+    with Reader(tmp_path, names={"als": als, "uses": uses[:1]}) as reader:
+        reader.serve()
         for example in read_examples(PAGE):
             reader.run_example(example)
     assert len(reader.ran) == 4 + 4  # blocks of Python, and commands

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -45,28 +43,18 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def read_install(*arguments: str) -> tuple[str, str]:
     """Return the line by which make would install torch, and its standard error."""
-    command = ["make", "--dry-run", "--always-make", *arguments]
+    command = ["make", "--dry-run", "--always-make", "test", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return next(line for line in done.stdout.splitlines() if "--no-deps" in line), done.stderr
 
 
-@pytest.mark.parametrize("target", ["demo", "test"])
-def test_make_installs_torch_from_the_index_for_cpus_if_it_can_be_reached(target: str, index: str) -> None:
-    line, notes = read_install(target, f"TORCH_INDEX={index}/cpu")
+def test_make_installs_torch_from_the_index_for_cpus_if_it_can_be_reached(index: str) -> None:
+    line, notes = read_install(f"TORCH_INDEX={index}/cpu")
     assert f"--no-deps --index-url {index}/cpu " in line
     assert notes == ""
-    line, notes = read_install(target, f"TORCH_INDEX={index}/missing")
+    line, notes = read_install(f"TORCH_INDEX={index}/missing")
     assert "index" not in line
     assert f"{index}/missing" in notes
-    line, notes = read_install(target, "TORCH_INDEX=")
+    line, notes = read_install("TORCH_INDEX=")
     assert "index" not in line
     assert notes == ""
-
-
-def test_an_index_that_does_not_answer_delays_make_by_seconds() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        began = time.monotonic()
-        line, notes = read_install("demo", f"TORCH_INDEX=http://127.0.0.1:{silent.getsockname()[1]}/cpu")
-    assert "index" not in line
-    assert "127.0.0.1" in notes
-    assert time.monotonic() - began < 30

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import runpy
 import shlex
@@ -99,28 +98,3 @@ def test_kubernetes_accepts_the_resources() -> None:
     cron["spec"]["jobTemplates"] = cron["spec"].pop("jobTemplate")
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(cron, kubernetes_validate.latest_version(), strict=True)
-
-
-def test_volumes_and_images_of_the_resources_exist() -> None:
-    claims = {resource["metadata"]["name"] for resource in resources() if resource["kind"] == "PersistentVolumeClaim"}
-    for pod in pods():
-        volumes = {volume["name"]: volume for volume in pod["volumes"]}
-        for container in pod["containers"]:
-            assert {mount["name"] for mount in container["volumeMounts"]} <= set(volumes)
-            assert container["image"].startswith("firstday")
-        named = {
-            volume["persistentVolumeClaim"]["claimName"] for volume in volumes.values() if "emptyDir" not in volume
-        }
-        assert named <= {*claims, "firstday-tables"}
-    (job,) = (resource for resource in resources() if resource["metadata"]["name"] == "firstday-refresh")
-    (rule,) = job["spec"]["jobTemplate"]["spec"]["podFailurePolicy"]["rules"]
-    assert rule["onExitCodes"]["values"] == [2, 3]
-
-
-def test_the_dag_imports_nothing_but_airflow() -> None:
-    tree = ast.parse(DAG.read_text(encoding="utf-8"))
-    modules = {
-        node.module.partition(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module
-    }
-    modules |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    assert modules == {"__future__", "airflow", "pendulum"}

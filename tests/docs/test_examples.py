@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from serve_process import ServerProcess
 from typer.testing import CliRunner
 
 from firstday.cli.main import app
 from firstday.data.splits import roles
 from firstday.recommend.recommender import Recommender
-from tests.docs.examples import LANGUAGES, ROOT, SMALLER, Reader, ask, read_commands, read_examples
+from tests.docs.examples import LANGUAGES, ROOT, SMALLER, Reader, read_commands, read_examples
 
 ENOUGH_VALIDATION = 12
 """Number of validation users from which there are no folds: models of these small tables are trained once."""
@@ -115,19 +114,18 @@ def test_the_documented_experiment_of_the_service_works(
     exported = (part.partition("=") for command in commands if command[0] == "export" for part in command[1:])
     settings = {name.removeprefix("FIRSTDAY_SERVE_").lower(): value for name, _, value in exported}
     recommend, report_use, back_up = (command[1:] for command in commands if command[0] == "curl")
-    server = ServerProcess(tiny.save(tmp_path / "model"), tmp_path / "serving", settings)
-    try:
+    tiny.save(Path("model"))
+    with Reader(tmp_path) as reader:
+        reader.serve(**settings)
         for user in (f"u{n}" for n in range(1, 41)):
-            answer = ask(server.url, [part.replace("u81", user) for part in recommend]).json()
+            answer = reader.ask([part.replace("u81", user) for part in recommend]).json()
             assert answer["experiment"] == "onboarding-2026"
             real = {"u81": user, "e1": f"e-{user}", "46": '"i1"', "LIST_ID": answer["list_id"]}
             body = report_use
             for word, value in real.items():
                 body = [part.replace(word, value) for part in body]
-            assert ask(server.url, body).json() == {"accepted": 1, "duplicates": 0, "not_understood": 0, "ignored": []}
-        assert ask(server.url, back_up).is_success
-    finally:
-        server.stop()
+            assert reader.ask(body).json() == {"accepted": 1, "duplicates": 0, "not_understood": 0, "ignored": []}
+        assert reader.ask(back_up).is_success
     export, experiment = (command[1:] for command in commands if command[0] == "firstday" and command[1] != "serve")
     done = CliRunner().invoke(app, export, catch_exceptions=False)
     assert "280 interactions, 40 users and 40 assignments added" in done.output

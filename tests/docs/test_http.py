@@ -10,22 +10,21 @@ from typing import Any
 import httpx
 import pytest
 import write_http
-from serve_process import ServerProcess
 
 from firstday.recommend.recommender import Recommender
+from tests.serve.in_process import running_app
 
 
 @pytest.fixture(scope="module")
-def server(tiny: Recommender, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def service(tiny: Recommender, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     folder = tmp_path_factory.mktemp("documented")
-    running = ServerProcess(tiny.save(folder / "model"), folder)
-    yield running
-    running.stop()
+    with running_app(tiny.save(folder / "model"), folder) as app, app.open_client() as http:
+        yield http
 
 
 @pytest.fixture(scope="module")
-def document(server: ServerProcess) -> dict[str, Any]:
-    values: dict[str, Any] = httpx.get(f"{server.url}/v1/openapi.json").json()
+def document(service: httpx.Client) -> dict[str, Any]:
+    values: dict[str, Any] = service.get("/v1/openapi.json").json()
     return values
 
 
@@ -43,7 +42,7 @@ def test_a_real_server_answers_as_documented(document: dict[str, Any]) -> None:
 
 
 def test_every_body_has_an_example_in_the_document_and_it_works(
-    server: ServerProcess, document: dict[str, Any]
+    service: httpx.Client, document: dict[str, Any]
 ) -> None:
     bodies = [
         (method, path, kind, content)
@@ -58,7 +57,7 @@ def test_every_body_has_an_example_in_the_document_and_it_works(
         assert examples, (method, path, kind)
         for example in examples:
             text = example if isinstance(example, str) else json.dumps(example)
-            url = server.url + path.format(user_id="u-4711", name="sold_out", item_id="n1")
-            answer = httpx.request(method, url, content=text, headers={"Content-Type": kind})
+            url = path.format(user_id="u-4711", name="sold_out", item_id="n1")
+            answer = service.request(method, url, content=text, headers={"Content-Type": kind})
             assert answer.status_code == 200, (method, path, kind, answer.text)
             assert not answer.json().get("refused")

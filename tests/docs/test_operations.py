@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -57,14 +56,3 @@ def test_the_health_check_of_the_container_detects_a_stopped_server(tiny: Recomm
     finally:
         server.stop()
     assert run() != 0
-
-
-def test_the_container_and_the_unit_run_the_command() -> None:
-    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    assert json.loads(re.search(r"^ENTRYPOINT (.*)$", text, re.MULTILINE)[1]) == ["firstday"]  # type: ignore[index]
-    assert json.loads(re.search(r"^CMD (.*)$", text, re.MULTILINE)[1]) == ["serve", "/model"]  # type: ignore[index]
-    assert re.search(r"^USER firstday$", text, re.MULTILINE)
-    start = next(
-        line for line in (ROOT / "deploy" / "firstday.service").read_text().splitlines() if "ExecStart" in line
-    )
-    assert shlex.split(start.partition("=")[2])[:2] == ["/opt/firstday/bin/firstday", "serve"]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import html
-import re
 from pathlib import Path
 
 import pytest
 import write_tables
 from markdown_it import MarkdownIt
 from mdit_py_plugins.anchors import anchors_plugin
-from table_makers.measured import SETS, read_results
+from table_makers.measured import SETS
 from table_makers.quality import judge_leads
 
 from firstday.evaluation.verdicts import AHEAD, BEHIND, NOT_WORSE
@@ -60,16 +58,3 @@ def read_anchors(page: Path) -> set[str]:
     """Return the names that the headings of a page can be linked by."""
     tokens = MARKDOWN.parse(page.read_text(encoding="utf-8"))
     return {str(token.attrs["id"]) for token in tokens if token.type == "heading_open" and "id" in token.attrs}
-
-
-def test_the_picture_of_quality_has_the_figures_of_the_table() -> None:
-    picture = (ROOT / "docs" / "images" / "quality.svg").read_text(encoding="utf-8")
-    texts = [html.unescape(text) for text in re.findall(r"<text[^>]*>([^<]*)</text>", picture)]
-    assert [text for text in texts if text in SETS.values()] == list(SETS.values()), "run make docs"
-    figures = []
-    for name in SETS:
-        results = read_results(name)
-        values = {row["strategy"]: row["precision_at_10"] for row in results["results"]}
-        best = results["best_single"]["precision_at_10"]
-        figures.append(f"{values['auto']:.1f} / {values[best]:.1f} {best}")
-    assert [text for text in texts if " / " in text and "auto" not in text] == figures, "run make docs"

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from serve_process import ServerProcess
 
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.rules.list_rules import Rules
@@ -23,8 +22,9 @@ def test_the_commands_work(tiny: Recommender, tmp_path: Path, monkeypatch: pytes
     pl.DataFrame({"user_id": ["n1", "n2"], "country": ["FR", None]}).write_parquet("newcomers/users.parquet")
     Path("sold-out.txt").write_text("i4\n")
     names = {"sold_out": ["i4"], "user": {"age": 20}, "users": [{"country": "FR"}, {}]}
-    server = ServerProcess(tiny.save(tmp_path / "model"), tmp_path / "serving")
-    with Reader(tmp_path, names=names, server=server) as reader:
+    tiny.save(Path("model"))
+    with Reader(tmp_path, names=names) as reader:
+        reader.serve()
         for example in read_examples(PAGE):
             reader.run_example(example)
     assert len(reader.ran) == 2 + 8  # blocks of Python, and commands

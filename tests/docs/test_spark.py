@@ -9,7 +9,6 @@ import pytest
 import typer.main
 
 from firstday.cli.main import app
-from firstday.config import TrainingConfig
 from tests.docs.examples import read_commands, read_examples
 
 pytest.importorskip("pyspark")
@@ -31,13 +30,3 @@ def test_every_option_of_a_command_exists() -> None:
             assert named <= known, named - known
             n_checked += 1
     assert n_checked >= 6
-
-
-def test_numbers_and_names_are_those_of_the_code() -> None:
-    from firstday.engine.spark.sources import STAGING_SETTING
-    from firstday.engine.spark.work import MERGED_PARTS, MIN_PARTS, PART_ROWS
-
-    assert f"one for each {PART_ROWS:,}, and at least {MIN_PARTS}" in TEXT
-    assert f"executors add up {MERGED_PARTS} at a time, until one sum arrives" in TEXT
-    assert f"`training.most_users` ({TrainingConfig().most_users:,})" in TEXT
-    assert STAGING_SETTING in TEXT

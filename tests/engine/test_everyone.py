@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
 
-from firstday.config import Config, FeatureConfig, SegmentConfig, SignalConfig
+from firstday.config import FeatureConfig, SegmentConfig, SignalConfig
 from firstday.data.dataset import Dataset, Group
 from firstday.data.events import ITEM, UTC_MICROSECONDS, Events
 from firstday.data.ids import Ids
-from firstday.data.splits.holdout import protocol_of
 from firstday.data.splits.split import Split
 from firstday.embed.embeddings import FoldIn
 from firstday.engine import everyone as everyone_module
@@ -29,15 +26,13 @@ from firstday.engine.everyone import (
     summarise_part,
 )
 from firstday.engine.local import LocalLearners
-from firstday.engine.protocol import Learners
 from firstday.ranking import NO_ITEM, unit_rows
 from firstday.segment.segments import Segments
-from firstday.training.fit import fit, train
+from firstday.training.fit import fit
 from tests.data.same import assert_same
 from tests.engine.parts import divide
 from tests.impressions.test_counts import show_to_all
 from tests.synthetic import brief_config
-from tests.timed import make_log
 from tests.tiny import EAST, ITEM_VECTORS, NORTH, USES, make_encoder, make_model
 
 CENTROIDS = np.array([EAST, NORTH], np.float32)
@@ -224,62 +219,3 @@ def test_with_given_vectors_everyone_is_what_is_counted_without_asking(given_vec
     for name in ("age_means", "age_widths", "age_centre", "age_scale"):
         np.testing.assert_allclose(getattr(described.encoder, name), getattr(plain.encoder, name), atol=1e-6)
     assert described.facts["data"] == plain.facts["data"]
-
-
-@dataclass(frozen=True, eq=False)
-class LearnersInParts(LocalLearners):
-    """A sample of users whose engine counts everyone in parts, and notes the tasks."""
-
-    tasks: list[StatisticsTask] = field(default_factory=list)
-
-    def describe_everyone(self, _: Split, task: StatisticsTask) -> Everyone:
-        self.tasks.append(task)
-        parts = divide(self.dataset, 5)
-        return merge(summarise_part(part, np.arange(len(users)), part.actions(), task) for part, users in parts)
-
-
-def test_a_sample_and_everyone_in_parts_is_what_an_engine_brings(world: Dataset, split: Split) -> None:
-    """Learn from every other warm user; the parts know all of them, and the held-out users' ids."""
-    config = brief_config()
-    learners = LearnersInParts(world, is_sample=True)
-    model = fit(learners, split.keep_warm(np.arange(0, len(split.warm), 2)), config).model
-    assert sorted(learners.tasks[0].held_out.values) == sorted(
-        world.users.take(np.concatenate([split.validation.users, split.cold.users]))
-    )
-    assert model.everyone.sizes.tolist() == [len(split.warm)]
-    assert model.segments.items.sizes.sum() == len(split.warm)
-    assert model.facts["data"]["warm_users"] == len(split.warm)
-    assert model.facts["data"]["learned_from"] == -(-len(split.warm) // 2)
-
-
-class SampledLearners(LocalLearners):
-    """Users of a log without a clock."""
-
-    def split(self, config: Config) -> Split:
-        return super().split(config.override("protocol", "sampled"))
-
-
-@dataclass(frozen=True)
-class Elsewhere:
-    """A dataset whose engine brings some of its users."""
-
-    learners: Learners
-    name: str = "elsewhere"
-    columns: Mapping[str, pl.Series] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()
-
-    def ask(self, function: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
-        yield function(self.learners.dataset, *arguments)
-
-    def find_learners(self, config: Config) -> Learners:
-        return self.learners
-
-
-def test_users_that_an_engine_brings_are_split_by_the_protocol_of_all() -> None:
-    log = make_log()  # of which it can be seen that it has a clock
-    config = brief_config(sampled={"min_items": 5})
-    assert protocol_of(log, config) == "registration"
-    recommender = train(Elsewhere(SampledLearners(log)), config)
-    assert recommender.model.facts["data"]["protocol"] == "sampled"
-    assert recommender.model.config.protocol == "auto"

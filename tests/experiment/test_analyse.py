@@ -10,7 +10,6 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from firstday.cli.experiment import print_experiment
 from firstday.config import ExperimentConfig
 from firstday.errors import ConfigError, DataError
 from firstday.experiment.analyse import analyse
@@ -76,18 +75,6 @@ def test_a_window_that_has_not_ended_is_replaced_by_the_nearest() -> None:
     assert sentence[:-1] in render_experiment(early)
 
 
-def test_no_number_is_cut_in_a_terminal_of_80_columns(
-    many: ExperimentResults, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    print_experiment(many)
-    printed = capsys.readouterr().out
-    words = set(printed.replace("[", " ").replace("]", " ").split())
-    assert "…" not in printed
-    for row in many.everyone:
-        assert {*row.write_values(), *row.write_change()[1].split()} <= words
-
-
 def test_a_large_difference_is_found_and_said(many: ExperimentResults) -> None:
     (sentence,) = many.sentences()
     assert sentence.startswith("Shown items used, 7 days: treatment ")
@@ -137,13 +124,12 @@ def test_a_broken_assignment_stops_the_reader() -> None:
     assert not analyse(tables, weights={"control": 40, "treatment": 60}).sample_ratio.broken
 
 
-@pytest.mark.parametrize("lost", ["control", "treatment"])
-def test_a_variant_that_lost_everyone_stops_the_reader(lost: str) -> None:
-    tables = many_users(share_of_control=float(lost == "treatment"))
+def test_a_variant_that_lost_everyone_stops_the_reader() -> None:
+    tables = many_users(share_of_control=0)
     results = analyse(tables, weights=EQUAL)
-    assert results.sample_ratio.users == {"control": 1200, "treatment": 1200} | {lost: 0}
+    assert results.sample_ratio.users == {"control": 0, "treatment": 1200}
     assert (results.sample_ratio.broken, results.everyone) == (True, ())
-    assert f"{lost} 0 (0.0%, expected 50.0%)" in render_experiment(results)
+    assert "control 0 (0.0%, expected 50.0%)" in render_experiment(results)
     assert analyse(tables, weights=EQUAL, anyway=True).everyone == []
     with pytest.raises(DataError, match=r"has a single variant .*, and at least two are needed; if another one lost"):
         analyse(tables)

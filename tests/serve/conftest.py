@@ -36,13 +36,13 @@ StartApp = Callable[..., RunningApp]
 def open_client(server: ServerProcess, key: str = "") -> httpx.Client:
     """Return a client of a server, with a key if one is given."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    return httpx.Client(base_url=server.url, headers=headers, timeout=30)
+    return httpx.Client(base_url=server.url, headers=headers, timeout=60)
 
 
 def connect(server: ServerProcess) -> socket.socket:
     """Open a connection to a server, for bytes that no client sends."""
     parts = urlsplit(server.url)
-    return socket.create_connection((parts.hostname, parts.port), timeout=10)
+    return socket.create_connection((parts.hostname, parts.port), timeout=60)
 
 
 @pytest.fixture(scope="session")
@@ -232,9 +232,9 @@ def run_command(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[in
     return int(ended.value.code or 0), written.out + written.err
 
 
-def wait_for(what: Any, timeout_s: float = 10.0) -> None:
+def wait_for(what: Any) -> None:
     """Wait until something holds."""
-    until = time.monotonic() + timeout_s
+    until = time.monotonic() + 60
     while not what():
         assert time.monotonic() < until
         time.sleep(0.02)

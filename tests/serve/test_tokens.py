@@ -118,12 +118,6 @@ def test_a_token_opens_no_other_path(shop: RunningApp, path: str, method: str) -
     assert_error(ask(shop, sign(), method, path), 403, "forbidden")
 
 
-def test_a_user_id_cannot_be_made_into_another_path(shop: RunningApp) -> None:
-    for user in ("u/merge?", "../events", "u/recommendations#", "v/../u"):
-        for path in (LISTS, "/v1/users/u/merge", "/v1/users/v", "/v1/users/v/recommendations"):
-            assert_error(ask(shop, sign(user), "POST", path, json={}), 403, "forbidden")
-
-
 def test_one_event_of_another_user_refuses_the_batch(shop: RunningApp) -> None:
     body = {"events": [event("x1", "mixed"), event("x2", "victim")]}
     assert_error(ask(shop, sign("mixed"), "POST", EVENTS, json=body), 403, "forbidden")
@@ -358,23 +352,14 @@ def test_what_is_no_origin_is_refused(origin: str) -> None:
         load_settings({"origins": f"{SHOP},{origin}"})
 
 
-@pytest.mark.parametrize(
-    ("program", "option", "language", "call"),
-    [
-        ("node", "-e", "js", "console.log(signToken(process.env.U, process.env.K, [process.env.O]))"),
-        ("php", "-r", "php", "echo sign_token(getenv('U'), getenv('K'), [getenv('O')]);"),
-    ],
-)
-def test_the_lines_of_other_languages_sign(program: str, option: str, language: str, call: str) -> None:
-    path = shutil.which(program)
+def test_the_documented_javascript_signs() -> None:
+    path = shutil.which("node")
     if path is None:
-        pytest.skip(f"{program} is not installed")
-    (code,) = re.findall(rf"```{language}\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(code.splitlines()) <= 5
+        pytest.skip("node is not installed")
+    (code,) = re.findall(r"```js\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
     user = 'ünï/"u'
-    done = subprocess.run(
-        [path, option, code + call], env={"U": user, "K": KEY, "O": SHOP}, capture_output=True, text=True, check=True
-    )
+    command = [path, "-e", f"{code}console.log(signToken(process.env.U, process.env.K, [process.env.O]))"]
+    done = subprocess.run(command, env={"U": user, "K": KEY, "O": SHOP}, capture_output=True, text=True, check=True)
     claims = read_token(f"Bearer {done.stdout.strip()}", [KEY])
     assert claims is not None
     assert (claims.sub, claims.aud) == (user, [SHOP])

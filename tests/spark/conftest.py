@@ -1,14 +1,18 @@
-"""A Spark cluster, a session on it, and a service on both engines, for all tests of this folder."""
+"""A Spark session with executors of its own, and a service on both engines, for all tests of this folder."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyspark
 import pytest
 from pyspark.sql import SparkSession
 
@@ -20,46 +24,49 @@ from firstday.engine.spark import work
 from firstday.model.folder import MANIFEST
 from firstday.recommend.recommender import Recommender
 from firstday.training.fit import train
-from tests.spark.spark_cluster import HOST, QUICK_START, SparkCluster, has_java, spark_cluster, spark_environment
 from tests.synthetic import brief_config
 
-N_EXECUTORS = 2
+HOST = "127.0.0.1"
 LAKE = "lake"
+QUICK_START = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
+"""JVM options for a faster start at the price of slower computation; classes of Spark's own jars are not verified."""
 
 
 @pytest.fixture(scope="package")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkCluster]:
-    """Return a cluster of two workers, each with room for an executor of the session and one of another driver."""
-    if not has_java():
-        if "CI" in os.environ:
-            pytest.fail("no Java is installed; .ci/run installs it")
-        pytest.skip("no Java is installed; apt-get install default-jre-headless")
-    with spark_cluster(tmp_path_factory.mktemp("spark"), cores=2, worker_memory="3g") as running:
-        yield running
-
-
-@pytest.fixture(scope="package")
-def spark(cluster: SparkCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """Return a session with two executors, one on each worker; a job waits until both are there.
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """Return a session with two executors, processes of their own; a job waits until both are there.
 
     It has a file system besides that of this machine: ``viewfs://lake/data``, one of Hadoop's own. Plans run once, on
     few rows: they are neither compiled nor adapted.
     """
-    folder = tmp_path_factory.mktemp("spark-driver")
-    (folder / "lake").mkdir()
+    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
+        if "CI" in os.environ:
+            pytest.fail("no Java is installed; .ci/run installs it")
+        pytest.skip("no Java is installed; apt-get install default-jre-headless")
+    folder = tmp_path_factory.mktemp("spark")
+    for name in ("home", "lake"):
+        (folder / name).mkdir()
+    for part in Path(pyspark.__file__).parent.iterdir():  # executors write to the home of Spark
+        (folder / "home" / part.name).symlink_to(part)
+    environment = {
+        "SPARK_CONF_DIR": folder,  # ignore this machine's settings
+        "SPARK_HOME": folder / "home",
+        "SPARK_LOCAL_DIRS": folder / "local",
+        "SPARK_LOCAL_IP": HOST,
+        "PYSPARK_PYTHON": sys.executable,
+    }
     settings: dict[str, Any] = {
-        "spark.cores.max": N_EXECUTORS,
-        "spark.driver.host": HOST,
         "spark.driver.bindAddress": HOST,
         "spark.driver.extraJavaOptions": QUICK_START,
-        "spark.executor.cores": 1,
+        "spark.driver.host": HOST,
         "spark.executor.extraJavaOptions": QUICK_START,
         "spark.executor.memory": "1g",
+        "spark.executorEnv.PYTHONPATH": str(Path(__file__).parents[2]),
         f"spark.hadoop.fs.viewfs.mounttable.{LAKE}.link./data": (folder / "lake").as_uri(),
         "spark.locality.wait": "0s",
         "spark.log.level": "ERROR",
         "spark.scheduler.minRegisteredResourcesRatio": 1.0,
-        "spark.scheduler.maxRegisteredResourcesWaitingTime": "60s",
+        "spark.scheduler.maxRegisteredResourcesWaitingTime": "300s",
         "spark.sql.adaptive.enabled": "false",
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",
         "spark.sql.codegen.wholeStage": "false",
@@ -70,12 +77,19 @@ def spark(cluster: SparkCluster, tmp_path_factory: pytest.TempPathFactory) -> It
         "spark.ui.showConsoleProgress": "false",
     }
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in spark_environment(folder).items():
-            if name != "PYTHONPATH":
-                patch.setenv(name, value)
-        session = SparkSession.builder.config(map=settings).master(cluster.url).appName("tests").getOrCreate()
+        for name, value in environment.items():
+            patch.setenv(name, str(value))
+        session = SparkSession.builder.config(map=settings).master("local-cluster[2,1,1024]").getOrCreate()
         yield session
         session.stop()
+
+
+def executors_of(spark: SparkSession) -> set[int]:
+    """Return the process ids of the executors, which the process of the driver starts."""
+    assert spark.sparkContext._jvm is not None
+    driver = spark.sparkContext._jvm.java.lang.ProcessHandle.current().pid()
+    command = ["pgrep", "-P", str(driver), "-f", "CoarseGrainedExecutorBackend"]
+    return set(map(int, subprocess.run(command, capture_output=True, check=True).stdout.split()))
 
 
 @pytest.fixture(scope="package", autouse=True)

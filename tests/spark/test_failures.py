@@ -1,10 +1,11 @@
-"""A lost executor changes nothing, a driver that dies leaves the old model, and other file systems work."""
+"""Executors import what the driver does, a driver that dies leaves the old model, and other file systems work."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,17 +15,14 @@ from typer.testing import CliRunner
 
 import firstday
 from firstday.cli.main import app
-from firstday.config import Config
 from firstday.engine import engines
 from firstday.engine.spark import engine
 from firstday.engine.spark.storage import Storage
 from firstday.errors import ArtifactError
 from firstday.model.folder import MANIFEST
 from firstday.recommend.recommender import Recommender
-from firstday.training.fit import train
 from tests.data.dirty_tables import N_ITEMS, N_USERS, write_tables
-from tests.spark.conftest import checksums
-from tests.spark.spark_cluster import SparkCluster
+from tests.spark.conftest import executors_of
 
 pytestmark = [pytest.mark.usefixtures("spark"), pytest.mark.slow]
 
@@ -38,42 +36,11 @@ def describe_executor(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBa
     yield pa.RecordBatch.from_pylist([{"place": firstday.__file__, "executor": int(executor)}])
 
 
-def test_a_job_runs_on_two_executors_that_import_the_same_package(spark: SparkSession, cluster: SparkCluster) -> None:
+def test_a_job_runs_on_two_executors_that_import_the_same_package(spark: SparkSession) -> None:
     rows = spark.range(0, 1_000, numPartitions=2).mapInArrow(describe_executor, "place string, executor long").collect()
     assert {row["place"] for row in rows} == {firstday.__file__}
-    assert {row["executor"] for row in rows} == set(cluster.executor_pids(spark.sparkContext.applicationId))
-    assert len(rows) == len(cluster.worker_pids) == 2
-
-
-def test_a_killed_executor_and_other_partitions_change_nothing(
-    service: Path, sample: Path, sample_config: Config, spark: SparkSession, cluster: SparkCluster, tmp_path: Path
-) -> None:
-    """It is killed with the parts that it kept, just before everyone is asked; its parts are read anew."""
-    settings = {
-        "spark.sql.adaptive.enabled": "true",
-        "spark.sql.files.maxPartitionBytes": "100KB",
-        "spark.sql.shuffle.partitions": "9",
-    }
-    before = {name: str(spark.conf.get(name)) for name in settings}
-    killed: list[int] = []
-
-    def kill_one(stage: str, done: int, _total: int) -> None:
-        if stage == "segments" and not done and not killed:
-            killed.append(cluster.kill_executor(spark.sparkContext.applicationId))
-
-    set_all(spark, settings)
-    try:
-        tables = engines.load(f"file://{service}", config=sample_config, engine="spark")
-        train(tables, sample_config, progress=kill_one).save(tmp_path / "disturbed")
-    finally:
-        set_all(spark, before)
-    assert killed
-    assert checksums(tmp_path / "disturbed") == checksums(sample)
-
-
-def set_all(spark: SparkSession, settings: dict[str, str]) -> None:
-    for name, value in settings.items():
-        spark.conf.set(name, value)
+    assert {row["executor"] for row in rows} == executors_of(spark)
+    assert len(rows) == 2
 
 
 def test_models_and_lists_in_another_file_system(
@@ -101,17 +68,19 @@ def test_models_and_lists_in_another_file_system(
     command = ["train", tables, "--out", place, *options]
     for setting in ("protocol=sampled", "cold_model.epochs=1", "ranker.enabled=false", "sampled.min_items=5"):
         command += ["--set", setting]
+    other = Recommender(replace(tiny.model, facts={}))
     with monkeypatch.context() as patch:
         patch.setattr(Storage, "rename", refuse)
-        assert isinstance(CliRunner().invoke(app, command).exception, OSError)
-    assert engine.open_model(place).model.n_items == tiny.model.n_items != N_ITEMS
+        with pytest.raises(OSError, match="the driver dies"):
+            engine.save_model(other, place)
+    assert engine.open_model(place).model.facts == tiny.model.facts
     run(*command)
+    assert engine.open_model(place).model.n_items == N_ITEMS
     engine.save_model(engine.open_model(place), place, ("{}",))
     files = sorted(Storage(spark, f"{lake}/models").list_files())
     assert len({file.split("/")[1] for file in files if file.startswith("day-one/")}) == 2  # the manifest, one version
     assert {file for file in files if "/" not in file} == {"day-one.left-out.jsonl"}
-    for _ in range(2):  # an older list is replaced
-        run("recommend", place, "--batch", tables, "--out", out, "-k", "5", *options)
+    run("recommend", place, "--batch", tables, "--out", out, "-k", "5", *options)
     lists = spark.read.parquet(out)
     assert lists.count() == 5 * lists.select("user_id").distinct().count() == 5 * N_USERS
 

@@ -20,7 +20,11 @@ from firstday.recommend.new_items.current_items import CurrentItems
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.support import find_supported, strategies_of
 from firstday.serve.model_views import ModelViews
+from firstday.serve.store.log import StoreError
 from firstday.serve.telemetry import Metrics
+
+STORE_TRIES = 5
+"""Number of times that a reload reads the stored items, a second apart, before it gives up."""
 
 _log = logging.getLogger("firstday.serve")
 
@@ -121,15 +125,22 @@ class ModelHolder:
     async def reload(self) -> None:
         """Load the folder in a thread and swap the model in if its version differs.
 
-        Raises `FirstdayError` if the new model is unusable or lacks a required strategy; the old one stays in use.
+        Raises `FirstdayError` if the new model is unusable or lacks a required strategy, or if the store fails; the old
+        one stays in use.
         """
         async with self._turn:
             old = self.current.version
             try:
                 loaded = await asyncio.to_thread(load_served, self._path, *self._strategies)
                 changed = loaded.version != old
-                if changed:
-                    await self.serve(loaded)
+                for n_left in reversed(range(STORE_TRIES if changed else 0)):
+                    try:
+                        await self.serve(loaded)
+                        break
+                    except StoreError:
+                        if not n_left:
+                            raise
+                        await asyncio.sleep(1)
             except FirstdayError as error:
                 self.metrics.reloads.labels("refused").inc()
                 _log.error("model refused", extra={"fields": {"error": str(error)}})
