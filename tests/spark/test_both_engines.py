@@ -315,6 +315,7 @@ def test_guests_are_in_the_parts_of_their_persons(spark: SparkSession, tmp_path:
         (joined.assignments, local.dataset.assignments),
     ):
         assert one is not None
+        assert other is not None
         assert one.equals(other)
     assert joined.friends is not None
     assert local.dataset.friends is not None

@@ -259,7 +259,12 @@ def test_what_was_put_into_place_meanwhile_stays(model: Path, again: Again) -> N
     before = read_manifest(model)["version"]
     other = replace(open_model(model).model, facts={"data": {"dataset": "other"}, "metrics": {}})
     put: list[Path] = []
-    result = again(progress=lambda *_: put or put.append(save_model(other, model)))
+
+    def put_once(*_: object) -> None:
+        if not put:
+            put.append(save_model(other, model))
+
+    result = again(progress=put_once)
     assert (result.published, result.reason, result.before) == (False, "replaced", before)
     assert read_manifest(model)["version"] == result.version != before
     assert open_model(model).model.facts["data"] == {"dataset": "other"}
