@@ -49,4 +49,4 @@ def serve(python: Path, model: Path, environment: Mapping[str, str]) -> Iterator
         assert server.stderr is not None
         yield json.loads(server.stderr.readline())["url"]
         server.terminate()
-        assert server.wait(timeout=20) == 0
+        assert server.wait(timeout=60) == 0

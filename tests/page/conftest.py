@@ -10,7 +10,17 @@ from typing import Any
 import pytest
 from client_events import build_client, install_tools
 from filelock import FileLock
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, Route, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Dialog,
+    Page,
+    Request,
+    Route,
+    expect,
+    sync_playwright,
+)
 from serve_process import ServerProcess
 
 from firstday.config import load_preset
@@ -24,6 +34,7 @@ from tests.training_once import train_once
 OpenPage = Callable[..., Page]
 StartServer = Callable[..., ServerProcess]
 
+expect.set_options(timeout=60_000)
 WIDE = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
@@ -59,7 +70,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
             dataset = load("movielens-100k")
         except FirstdayError as error:
             pytest.skip(f"MovieLens 100K cannot be had: {error}")
-        few = {"sampled.day_ones": 1, "cold_model.epochs": 3, "ranker.epochs": 1}
+        few = {"sampled.day_ones": 1, "cold_model.epochs": 2, "ranker.enabled": False, "segments.restarts": 1}
         return train(dataset, load_preset("movielens-100k").override(few))
 
     return train_once("films", tmp_path_factory, train_on_films)
@@ -108,7 +119,7 @@ def open_page(browser: Browser, server: ServerProcess) -> Iterator[OpenPage]:
         context = browser.new_context(viewport=viewport, **settings)  # type: ignore[arg-type]
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
 
         def heed_request(request: Request) -> None:
             if not request.url.startswith(home):

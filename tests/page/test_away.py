@@ -33,7 +33,7 @@ def test_the_page_says_that_the_service_is_away_and_goes_on_when_it_is_back(
     assert lists_in(page) == before
     expect(page.locator("#picked button")).to_have_count(2)
     server.start()
-    expect(notice).to_contain_text("The service answers again.", timeout=10_000)
+    expect(notice).to_contain_text("The service answers again.")
     wait_until_calm(page)
     assert items_in(page) == ids_of(ask(server, picks_of(page), "auto"))[:8]
     expect(notice).to_be_hidden()

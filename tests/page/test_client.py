@@ -55,7 +55,7 @@ def shop(model: Path, client: bytes, tmp_path_factory: pytest.TempPathFactory) -
 
 def read_events(server: ServerProcess, user: str, n: int = 1) -> list[dict[str, Any]]:
     """Return the stored events of a user, once there are as many as expected."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while True:
         answer = httpx.get(f"{server.url}/v1/users/{user}", headers=READER)
         events: list[dict[str, Any]] = answer.json().get("events", [])
@@ -91,8 +91,8 @@ def run_node(shop: tuple[ServerProcess, str]) -> Callable[[str], Any]:
 
 @pytest.mark.slow
 def test_each_event_counts_once_whatever_breaks(browser: Browser, client: bytes, model: Path, tmp_path: Path) -> None:
-    done = run(browser, client, model, tmp_path, 1500, seed=3, k=6)
-    assert done["uses"] > 1000
+    done = run(browser, client, model, tmp_path, 500, seed=3, k=6)
+    assert done["uses"] > 300
     assert done["impressions"] > 0
     assert min(done[fault] for fault in ("net_cut", "tabs_closed", "tabs_killed", "server_killed")) >= 1
 
@@ -132,9 +132,7 @@ def test_only_what_stays_in_view_is_reported_and_once(browser: Browser, shop: tu
         shown = page.evaluate("show({ k: 6 }, false, 0)")
         assert shown["seen"] == [1, 2, 3]  # the third by half
         page.evaluate("wait(1500)")
-        page.evaluate("scrollTo(0, 1000)")
-        page.evaluate("wait(300)")
-        page.evaluate("scrollTo(0, 0)")
+        page.evaluate("async () => { scrollTo(0, 1000); await wait(300); scrollTo(0, 0); }")
         tiles = "document.querySelectorAll('main div')"
         page.evaluate(f"items => items.forEach((item, at) => client.observe({tiles}[at], item))", shown["items"])
         page.evaluate("wait(1500)")

@@ -10,7 +10,7 @@ from serve_process import ServerProcess
 
 from firstday.model.folder import save_model
 from firstday.recommend.recommender import Recommender
-from tests.page.conftest import PHONE, WIDE, OpenPage
+from tests.page.conftest import PHONE, OpenPage
 from tests.page.visitor import FIRST, button_of, do, items_in, search, titles_in
 
 ODD = (
@@ -41,9 +41,8 @@ def odd(recommender: Recommender, tmp_path_factory: pytest.TempPathFactory) -> I
     running.stop()
 
 
-@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
-def test_odd_titles_are_text(open_page: OpenPage, odd: ServerProcess, viewport: dict[str, int]) -> None:
-    page = open_page(odd.url, viewport)
+def test_odd_titles_are_text(open_page: OpenPage, odd: ServerProcess) -> None:
+    page = open_page(odd.url, PHONE)
     page.click("#longer")
     ids, shown = items_in(page), titles_in(page)
     assert {ODD.index(text) for text in shown if text in ODD} == set(range(len(ODD)))

@@ -22,6 +22,7 @@ from firstday.data.load import load
 from firstday.training.fit import train
 from tests.page.visitor import items_in
 from tests.serve.conftest import wait_for
+from tests.synthetic import brief_config
 from tests.training_once import train_once
 
 SHOP = Path(__file__).parents[2] / "examples" / "shop"
@@ -43,7 +44,7 @@ def port() -> int:
 
 @pytest.fixture(scope="module")
 def service(tables: Path, tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[ServerProcess]:
-    model = train_once("shop", tmp_path_factory, lambda: train(load(tables)))
+    model = train_once("shop", tmp_path_factory, lambda: train(load(tables), brief_config()))
     rights = dict.fromkeys(("read_keys", "write_keys", "items_keys"), KEY)
     settings = {**rights, "token_keys": SIGNING_KEY, "origins": f"http://127.0.0.1:{port}"}
     with ServerProcess(model, tmp_path_factory.mktemp("shop-service"), settings) as running:
