@@ -18,7 +18,6 @@ from firstday.data.splits import roles
 from firstday.data.splits.holdout import split_for_training
 from firstday.data.splits.split import Split
 from firstday.features.signal_batch import SignalBatch
-from firstday.methods import clock
 from firstday.recommend import registry
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.recommend.registry import find_method
@@ -35,10 +34,9 @@ settings.load_profile("steady")
 
 @pytest.fixture(scope="module", autouse=True)
 def few_folds() -> Iterator[None]:
-    """Cross-fit in two folds, which trains three models instead of six, and choose a clock as of four moments."""
+    """Cross-fit in two folds instead of five, which trains three models instead of six."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(roles, "MAX_FOLDS", 2)
-        patch.setattr(clock, "N_MOMENTS", 4)
         yield
 
 

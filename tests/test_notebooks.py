@@ -20,14 +20,8 @@ SMALLER = {
     r"--users 1500 --items 600": "--users 400 --items 250",
     r'"sampled.day_ones", 20': '"sampled.day_ones", 2',
     r'_model.epochs", \d': '_model.epochs", 1',
-    r'"ranker.epochs", \d': '"ranker.enabled", False',
 }
-FIRST = f"""
-from firstday.data.splits import roles
-from firstday.methods import clock
-roles.ENOUGH_VALIDATION = {ENOUGH_VALIDATION}
-clock.N_MOMENTS = 4
-"""
+FIRST = f"from firstday.data.splits import roles\nroles.ENOUGH_VALIDATION = {ENOUGH_VALIDATION}"
 
 
 def read_notebook(path: Path) -> nbformat.NotebookNode:

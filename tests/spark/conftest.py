@@ -21,7 +21,6 @@ from firstday.data.dataset import Dataset
 from firstday.data.splits import apart, roles
 from firstday.engine import engines
 from firstday.engine.spark import work
-from firstday.methods import clock
 from firstday.model.folder import MANIFEST
 from firstday.recommend.recommender import Recommender
 from firstday.training.fit import train
@@ -98,7 +97,6 @@ def few() -> Iterator[None]:
     """Train on two folds of validation users, not five, read tables in five parts, not eight; few learn an order."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(roles, "MAX_FOLDS", 2)
-        patch.setattr(clock, "N_MOMENTS", 4)
         patch.setattr(work, "MIN_PARTS", 5)
         patch.setattr(apart, "MIN_APART", 20)
         yield
