@@ -189,7 +189,7 @@ LEAKAGE = (
     (REGISTRATION, " | (first_seen >= target)", "", SPLIT_TESTS),
     (REGISTRATION, "dataset.find_expired(day) | ", "", SPLIT_TESTS),
     (REGISTRATION, "dataset.find_expired(end) & is_later", "first_seen < 0", EXPIRY_TESTS),
-    ("training/fit.py", "else dataset.items_without_vector)", "else unlisted)", EXPIRY_TESTS),
+    ("training/fit.py", "else dataset.items_without_vector\n", "else unlisted\n", EXPIRY_TESTS),
     ("evaluation/run.py", "begin_at=chosen, moment_us=holdout.cut_off", "begin_at=chosen", EXPIRY_TESTS),
     (CLOCK, "unavailable.keep(n_users[unavailable.columns] > 0)", "excluded", CLOCK_TESTS),
     (REGISTRATION, ", roles.validation)\n", ", roles.validation[:0])\n", SPLIT_TESTS),

@@ -215,7 +215,7 @@ def read_persons(url: str, users: set[str]) -> dict[str, tuple[str, list[str]]]:
 def write_items(ids: Sequence[str], title: str | None, *, restores: bool) -> bytes:
     """Return a request that puts items, several in bulk, which restores none, or withdraws one."""
     if title is None:
-        return write_request("DELETE", f"/v1/items/{ids[0]}")
+        return write_request("DELETE", f"/v1/items/{ids[0]}?ahead=true")
     values = {"title": title, "recommendable": True} if restores or len(ids) > 1 else {"title": title}
     if len(ids) == 1:
         return write_request("PUT", f"/v1/items/{ids[0]}", values)

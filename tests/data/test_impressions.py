@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -174,9 +174,9 @@ def test_what_was_shown_and_not_used_was_passed_over(five_users: Tables) -> None
     """Of u1's list the second place was used: the first was seen, and the third, likely; u2 had used what was shown."""
     dataset = load(with_shown(five_users))
     assert passed_over_of(dataset, ["u5", "u2", "u1"]) == [{"i4": 1.0}, {}, {"i3": 1.0, "i4": 0.5}]
-    early = np.full(3, int(noon(1).timestamp()) * 1_000_000)
-    assert passed_over_of(dataset, ["u5", "u2", "u1"], early + 1) == [{}, {}, {"i3": 1.0, "i4": 0.5}]
-    assert passed_over_of(dataset, ["u5", "u2", "u1"], early) == [{}, {}, {}]
+    over = np.full(3, int((noon(1) + timedelta(minutes=30)).timestamp()) * 1_000_000)
+    assert passed_over_of(dataset, ["u5", "u2", "u1"], over) == [{}, {}, {"i3": 1.0, "i4": 0.5}]
+    assert passed_over_of(dataset, ["u5", "u2", "u1"], over - 1) == [{}, {}, {}]
 
 
 def test_newcomers_have_impressions(five_users: Tables) -> None:

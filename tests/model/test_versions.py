@@ -72,7 +72,7 @@ def test_going_back_and_on_again(tmp_path: Path) -> None:
     publish(tmp_path / "single", "a")
     with pytest.raises(ArtifactError, match="no version but the current one"):
         rollback(tmp_path / "single")
-    with pytest.raises(ArtifactError, match="nowhere: is not a model folder"):
+    with pytest.raises(ArtifactError, match="nowhere: contains no model to restore"):
         rollback(tmp_path / "nowhere")
 
 

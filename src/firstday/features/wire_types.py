@@ -169,7 +169,10 @@ class Impression:
     list_id: ListId = None
     propensity: Propensity = None
     policy: Policy = None
-    visit: Annotated[Integer | None, Field(description="Number of the visit: an item counts once per visit.")] = None
+    visit: Annotated[
+        Annotated[Integer, Field(strict=True)] | None,
+        Field(description="Number of the visit: an item counts once per visit."),
+    ] = None
 
 
 def _as_object(names: Sequence[str], value: Any) -> Any:

@@ -1,0 +1,3 @@
+"""The store of the tests of the service."""
+
+from tests.serve.conftest import postgres as postgres
