@@ -139,7 +139,7 @@ def _update_items(items: pl.DataFrame, updates: pl.DataFrame, findings: Findings
 def note_expired(items: pl.DataFrame, findings: Findings) -> None:
     """Add a note on items that have expired by now."""
     if EXPIRES_AT in items.columns:
-        n_expired = (items[EXPIRES_AT] <= datetime.now(UTC)).sum()
+        n_expired = int((items[EXPIRES_AT] <= datetime.now(UTC)).sum())
         findings.note_rows("items", n_expired, items.height, "have expired; they are in no list now", column=EXPIRES_AT)
 
 

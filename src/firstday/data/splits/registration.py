@@ -155,7 +155,7 @@ def _describe(dataset: Dataset, histories: Histories, roles: Roles, life: Window
             f"interactions: {count_of(n_left_out, len(dataset.events), 'rows')} have no time, or are more than "
             f"{config.registration.early_hours:g} h before their user's registration, and were left out."
         )
-    if n_withdrawn := (~dataset.columns.get(RECOMMENDABLE, pl.Series([True]))).sum():
+    if n_withdrawn := int((~dataset.columns.get(RECOMMENDABLE, pl.Series([True]))).sum()):
         yield (
             f"items.recommendable: {count_of(n_withdrawn, len(dataset.items), 'items')} are not recommendable now; "
             "lists of past newcomers may have them, as only expires_at says since when."
