@@ -188,7 +188,7 @@ LEAKAGE = (
     (REGISTRATION, "after.keep(~contains(on_day, after))", "after", SPLIT_TESTS),
     (REGISTRATION, " | (first_seen >= target)", "", SPLIT_TESTS),
     (REGISTRATION, "dataset.find_expired(day) | ", "", SPLIT_TESTS),
-    (REGISTRATION, "dataset.find_expired(end) & is_later", "first_seen < 0", EXPIRY_TESTS),
+    (REGISTRATION, "dataset.find_expired(end) & is_later", "dataset.find_expired(cut_off) & is_later", EXPIRY_TESTS),
     ("training/fit.py", "else dataset.items_without_vector\n", "else unlisted\n", EXPIRY_TESTS),
     ("evaluation/run.py", "begin_at=chosen, moment_us=holdout.cut_off", "begin_at=chosen", EXPIRY_TESTS),
     (CLOCK, "unavailable.keep(n_users[unavailable.columns] > 0)", "excluded", CLOCK_TESTS),

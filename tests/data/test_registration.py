@@ -47,20 +47,20 @@ def test_few_validation_users_are_in_folds_and_warm_too() -> None:
 
 
 def test_items_that_did_not_exist_or_had_expired_in_a_users_time_are_unavailable() -> None:
-    """Item 59 is used for the first time five days before the end of the log; item 0 expires ten days before it."""
+    """Item 59 is used for the first time five days before the end of the log; item 2 expires ten days before it."""
     log = make_log()
     assert log.registered_at is not None
     first = (log.events.last or 0) - 5 * DAY
     rows = log.events.whole()
     log = replace(log, events=Events.of(rows.filter((pl.col("target_ix") != 59) | (LOG.at() >= first))))
-    expires_at = np.append(first - 5 * DAY, np.full(N_ITEMS - 1, -1))
+    expires_at = np.where(np.arange(N_ITEMS) == 2, first - 5 * DAY, -1)
     log = replace(LOG.add(log, [(0, first, 59)]), expires_at=expires_at)
     assert log.registered_at is not None
     cohort = divide(log).validation
     assert cohort.unavailable is not None
     assert cohort.day_end_us is not None
     ends = log.registered_at[cohort.users] + 5 * DAY
-    for item, expected in ((59, ends <= first), (0, cohort.day_end_us >= expires_at[0])):
+    for item, expected in ((59, ends <= first), (2, cohort.day_end_us >= expires_at[2])):
         is_unavailable = [item in cohort.unavailable.row(row).tolist() for row in range(len(cohort))]
         assert is_unavailable == expected.tolist()
         assert 0 < sum(is_unavailable) < len(cohort)

@@ -108,26 +108,26 @@ def test_what_may_not_be_listed_now_changes_no_byte(before: Recommender, tmp_pat
     is_even = np.arange(N_ITEMS) % 2 == 0
     expires_at = np.where(is_even, (log.events.last or 0) + 1, -1)
     model = learn(replace(log, expires_at=expires_at, columns={"recommendable": pl.Series(is_even)})).model
-    model = replace(model, catalogue=before.model.catalogue, facts=before.model.facts)
+    model = replace(model, catalogue=replace(model.catalogue, columns={}), facts=before.model.facts)
     assert version_of(Recommender(model), tmp_path / "other") == version_of(before, tmp_path / "one")
 
 
 def test_evaluation_lists_what_had_not_expired_and_a_model_what_has_not_expired_now() -> None:
-    """Item 0 expired long after the log, item 1 in it; item 2 is not recommendable now."""
+    """Item 2 expired long after the log, item 3 in it; item 4 is not recommendable now."""
     log = make_log()
     assert log.registered_at is not None
     registered_at: np.ndarray = log.registered_at
+    ends = dict(zip(log.users.values, registered_at + DAY, strict=True))
     expiry = registered_at.max() - 2 * DAY
-    expires_at = np.array([expiry + 300 * DAY, expiry, *[-1] * (N_ITEMS - 2)])
-    log = replace(log, expires_at=expires_at, columns={"recommendable": pl.Series(np.arange(N_ITEMS) != 2)})
+    expires_at = np.array([-1, -1, expiry + 300 * DAY, expiry, *[-1] * (N_ITEMS - 4)])
+    log = replace(log, expires_at=expires_at, columns={"recommendable": pl.Series(np.arange(N_ITEMS) != 4)})
     config = BARE.override("registration.cut_offs", 1)
     results = evaluate(log, config, k=N_ITEMS, progress=None)
-    assert any(note.startswith("items.recommendable: 1 of 60") for note in results.notes)
-    ends = dict(zip(log.users.values, registered_at + DAY, strict=True))
+    assert any(note.startswith("items.recommendable: 1 of") for note in results.notes)
     lists = results.lists().filter(strategy="popular")
-    last = [max(ends[user] for user in lists.filter(item_id=item)["user_id"]) for item in ("i00", "i01", "i02")]
+    last = [max(ends[user] for user in lists.filter(item_id=item)["user_id"]) for item in ("i02", "i03", "i04")]
     assert last[1] < expiry <= min(last[0], last[2])
-    assert train(log, config, progress=None).model.unlisted.tolist() == [0, 1, 2]
+    assert train(log, config, progress=None).model.unlisted.tolist() == [2, 3, 4]
 
 
 def test_items_that_did_not_exist_are_closed_by_name_in_a_model_of_other_items(before: Recommender) -> None:
