@@ -255,9 +255,10 @@ def test_items_of_the_model_count_next_to_new_ones_as_they_do_alone(model: Train
     encoder = replace(model.encoder, config=config, pairs=(*model.encoder.pairs, ("stream", "artist")))
     current = add(replace(model, signal_encoder=encoder), NEW).current_items
     assert current is not None
-    users = [{"interactions": [("stream", "item", "i1"), ("skip", "item", "i4"), ("ban", "artist", "a2")]}, NORTH_USER]
-    signals, _ = current.catalogue.read(list(map(Signals.of, users)))
-    own, _ = current.model.read_signals(list(map(Signals.of, users)))
+    did = [("stream", "item", "i1"), ("skip", "item", "i4"), ("ban", "artist", "a2")]
+    users = [Signals(interactions=did), Signals(country="DE")]
+    signals, _ = current.catalogue.read(users)
+    own, _ = current.model.read_signals(users)
     np.testing.assert_array_equal(current.encode(signals), current.model.encoder.encode(own))
 
 

@@ -50,7 +50,7 @@ def test_the_id_decides_what_is_left_to_chance(tiny: Recommender) -> None:
 
 
 def test_it_is_noted_where_the_history_of_a_user_of_the_model_is_missing(tiny: Recommender, tmp_path: Path) -> None:
-    users = {"u1": {}, "u2": FROM_FRANCE, "u3": {"country": "FR"}, "u9": {}}
+    users: dict[str, dict[str, Any]] = {"u1": {}, "u2": FROM_FRANCE, "u3": {"country": "FR"}, "u9": {}}
     lists = tiny.recommend_users(users)
     assert [user_id for user_id, answer in lists.items() if WITHOUT_HISTORY in answer.notes] == ["u1", "u3"]
     assert WITHOUT_HISTORY not in tiny.recommend({}).notes

@@ -18,13 +18,15 @@ import pytest
 from firstday.data.load import load
 from firstday.errors import ConfigError
 from firstday.features.wire_types import Impression
+from firstday.recommend.recommender import Recommender
 from firstday.serve import export as module
 from firstday.serve.export import STATE, ExportSummary, export
 from firstday.serve.settings import load_settings
 from firstday.serve.store.log import now_us
 from firstday.serve.store.open import open_log
 from firstday.serve.store.records import Event, Profile, ShownList, StoredItem
-from tests.serve.conftest import StartServer, assert_error, open_client, run_command
+from tests.serve.conftest import StartServer, add_events, assert_error, open_client, run_command
+from tests.serve.in_process import running_app
 from tests.serve.store_harness import DAY_US, Harness, MakeLog, make_event, make_shown
 
 
@@ -107,6 +109,24 @@ def items(place: Place) -> list[str]:
 def assert_same(tables: dict[str, pl.DataFrame], others: dict[str, pl.DataFrame]) -> None:
     for name, table in tables.items():
         assert table.sort(table.columns).equals(others[name].sort(table.columns))
+
+
+def test_what_the_service_lets_in_by_day_is_a_note_by_night(
+    tiny: Recommender, tmp_path: Path, store_settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An item in another spelling is left out; n7, which the tables do not know yet, stays."""
+    out = tmp_path / "tables"
+    with running_app(tiny.save(tmp_path / "model"), tmp_path, **store_settings) as app, app.open_client() as http:
+        assert add_events(http, "u", "i1", "i2", "00i3", "n7")["not_understood"] == 2
+        app.run(export(app.service.store.log, out))
+    ids = [f"i{number}" for number in range(1, 7)]
+    pl.DataFrame({"item_id": ids}).write_parquet(out / "items.parquet")
+    status, text = run_command(capsys, "check", str(out))
+    assert status == 0, text
+    assert [line for line in text.splitlines() if "1 of 4 rows" in line and "'00i3'" in line]
+    dataset = load(out)
+    assert dataset.items.values.to_list() == [*ids, "n7"]
+    assert dataset.items.take(dataset.events.whole()["target_ix"].to_numpy()).sort().to_list() == ["i1", "i2", "n7"]
 
 
 def test_ids_and_times_are_as_they_came(place: Place) -> None:

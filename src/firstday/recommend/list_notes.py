@@ -43,7 +43,8 @@ def find_without_history(query: Query) -> np.ndarray:
     if people is None or ids is None:
         return np.zeros(query.n_users, dtype=bool)
     is_stored = [user_id is not None and people.index_of(user_id) >= 0 for user_id in ids]
-    return np.array(is_stored, dtype=bool) & (query.n_known == 0)
+    is_absent: np.ndarray = np.array(is_stored, dtype=bool) & (query.n_known == 0)
+    return is_absent
 
 
 def _describe_fallback(strategy: str, route: str) -> Iterator[str]:

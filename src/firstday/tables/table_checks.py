@@ -17,6 +17,8 @@ from firstday.tables.rules import RULES, reference_rule
 from firstday.tables.schema import EXPIRES_AT, HOMES, RECOMMENDABLE, TABLES, UPDATED, Frames
 
 _KEY = "firstday: id as text"
+MISSPELLED = "misspelled items"
+"""Frame of the items in interactions that `items` has in another spelling, if there are any."""
 _UPDATABLE = ("title", "description", RECOMMENDABLE, EXPIRES_AT)
 """Columns that an update may state even if `items` lacks them."""
 
@@ -50,7 +52,7 @@ def check_frames(
     subset of users: whether columns are groups is not checked, and friends may be in another part.
 
     `users` has one row per person. If there are guests, the result has their table (`split_guests`). `items` has the
-    values of `item_updates`, which is not in the result.
+    values of `item_updates`, which is not in the result. The result may also have `MISSPELLED`.
     """
     frames = {}
     for home in named_ids.keys() - raw.keys():
@@ -87,14 +89,14 @@ def add_items_of_interactions(
 ) -> None:
     """Add items that occur in interactions but not in `items`, without attributes and with a note.
 
-    If most items are absent, or any is present in another spelling, the tables do not match: nothing is added, and
-    the reference rules report each row. If most user ids are those of items, the columns are swapped.
+    Those that are present in another spelling are not added, but are in `MISSPELLED`. If most items are absent, the
+    tables do not match: nothing is added, and the reference rules report each row. If most user ids are those of items,
+    the columns are swapped.
     """
     ids = frames["items"]["item_id"].drop_nulls()
     named = named_ids["items"]
     new = _missing_ids(named, ids)
-    has_variants = _fold_ids(new).is_in(_fold_ids(ids).implode()).any()
-    if has_variants or 2 * len(new) > len(named):
+    if 2 * len(new) > len(named):
         users = named_ids.get("users", ids[:0])
         if 2 * len(_missing_ids(users, ids)) < len(users):
             text = (
@@ -102,6 +104,10 @@ def add_items_of_interactions(
             )
             findings.fault("swapped_columns", f"user_id and item_id {text}", "interactions")
         return
+    is_misspelled = _fold_ids(new).is_in(_fold_ids(ids).implode())
+    if is_misspelled.any():
+        frames[MISSPELLED] = new.filter(is_misspelled).to_frame()
+    new = new.filter(~is_misspelled)
     frames["items"] = pl.concat([frames["items"], new.alias("item_id").to_frame()], how="diagonal_relaxed")
     findings.note_rows(
         "interactions",
