@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -71,7 +71,13 @@ def analyse(
             f"weights: not given, so equal shares of {names} are assumed; give weights to detect lost variants."
         )
     first, last = assigned["assigned_at"].sort()[[0, -1]]
-    is_valid = anyway or not ratio.broken
+    comparisons = {}
+    if anyway or not ratio.broken:
+        shares = () if tables.shown.is_empty() else SHARES_OF_SHOWN
+        for days in config.days:
+            means = [name for name in MEANS if days > 1 or name != "came_back"]
+            outcomes = [*shares, *means, *tables.outcomes]
+            comparisons[days] = compare(measure(tables, days), control, outcomes, config.level)
     return ExperimentResults(
         experiment=tables.name,
         dataset=tables.dataset,
@@ -83,7 +89,7 @@ def analyse(
         sample_ratio=ratio,
         n_whole=n_whole,
         notes=notes,
-        comparisons={days: compare(tables, days, control, config.level) for days in config.days if is_valid},
+        comparisons=comparisons,
     )
 
 
@@ -100,10 +106,10 @@ def _describe_gaps(tables: ExperimentTables, n_whole: Mapping[float, Mapping[str
         yield "interactions: no impressions (signal shown) with timestamps; outcomes of shown items are omitted."
 
 
-def compare(tables: ExperimentTables, days: float, control: str, level: float) -> dict[str, Any]:
-    """Return the `ExperimentResult` of tea-tasting for each treatment: Welch's test, the delta method for ratios.
+def compare(users: pl.DataFrame, control: str, outcomes: Sequence[str], level: float) -> dict[str, Any]:
+    """Return the `ExperimentResult` of tea-tasting for each treatment: Welch's test, the delta method for shares.
 
-    Variants with fewer than two users whose window has ended are left out.
+    `users` are from `measure`. Variants with fewer than two users are left out.
 
     References
     ----------
@@ -112,20 +118,17 @@ def compare(tables: ExperimentTables, days: float, control: str, level: float) -
     with needs_extra("an experiment's analysis", "experiment"):
         import tea_tasting as tt
         from tea_tasting.aggr import read_aggregates
-    users = measure(tables, days).filter(pl.len().over("variant") > 1)
-    if control not in users["variant"] or users["variant"].n_unique() < 2:
+    users = users.filter(pl.len().over("variant") > 1)
+    names = users["variant"].unique()
+    if control not in names or len(names) < 2:
         return {}
-    shares = () if tables.shown.is_empty() else SHARES_OF_SHOWN
-    means = (*(name for name in MEANS if days > 1 or name != "came_back"), *tables.outcomes)
     metrics: dict[str, Any] = {
-        **{name: tt.RatioOfMeans(name, "shown", confidence_level=level) for name in shares},
-        **{name: tt.Mean(name, confidence_level=level) for name in means},
+        name: tt.RatioOfMeans(name, "shown" if name in SHARES_OF_SHOWN else None, confidence_level=level)
+        for name in outcomes
     }
     columns = reduce(or_, (metric.aggr_cols for metric in metrics.values()))._asdict()
     # Polars does not fix the order in which it sums groups.
-    variants = {
-        name: read_aggregates(users.filter(variant=name), None, **columns) for name in users["variant"].unique()
-    }
+    variants = {name: read_aggregates(users.filter(variant=name), None, **columns) for name in names}
     with np.errstate(invalid="ignore", divide="ignore"):  # the variance may be zero
         results = tt.Experiment(metrics).analyze(variants, control, all_variants=True)
     return {treatment: result for (_, treatment), result in results.items()}
