@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from firstday.engine import local
 from firstday.recommend.batch import BatchSummary
@@ -24,3 +27,14 @@ def recommend_tables(
     lists, summary, left_out = local.recommend_batch(recommender, folder, k, strategy, **settings)
     local.write_lists(lists, str(out), left_out)
     return summary
+
+
+def read_lists(path: Path) -> pl.DataFrame:
+    """Read a file of lists, CSV as strings."""
+    name = path.name.lower()
+    if name.endswith(".parquet"):
+        return pl.read_parquet(path)
+    content = gzip.decompress(path.read_bytes()) if name.endswith(".gz") else path.read_bytes()
+    if "json" in name:
+        return pl.read_ndjson(content)
+    return pl.read_csv(content, separator="\t" if ".tsv" in name else ",", infer_schema=False)

@@ -427,28 +427,14 @@ class ExperimentConfig(Section):
 
     days: tuple[Annotated[float, Field(gt=0, le=3650)], ...] = Field(default=(1.0, 7.0, 30.0), min_length=1)
     """Outcome windows, in days after assignment. Paper: 30."""
-    outcome: Literal["auto", "used_of_shown", "liked_of_shown", "items_used", "days_active", "came_back"] = "auto"
-    """Primary outcome, chosen before the start. `auto`: `used_of_shown` (the paper's display-to-stream) if impressions
-    are available, otherwise `items_used`."""
-    outcome_days: PositiveFloat = 7.0
-    """Window of the primary outcome, in days. The nearest entry of `days` that has ended is used."""
+    outcomes: tuple[str, ...] = ()
+    """Numeric columns of `interactions`, such as revenue, that are further outcomes, summed per user."""
     like: tuple[str, ...] = ("favorite",)
     """Signals that count as liking an item, for `liked_of_shown` (the paper's display-to-favourite)."""
-    covariate_margin_days: float = Field(default=1.0, ge=0, le=3650)
-    """Days before the assignment to exclude from covariates, since a slow client clock could date outcomes there."""
     level: float = Field(default=0.95, ge=0.5, le=0.9999)
     """Confidence level of every interval."""
-    effect: float = Field(default=0.03, gt=0, le=1)
-    """Relative change of an outcome at which power is reported."""
-    planned_users: int = Field(default=10_000, ge=10)
-    """Total users of two compared variants at which always-valid intervals are narrowest, chosen before the start."""
-    least_users: int = Field(default=100, ge=2)
-    """Minimum users per variant for a cohort or group to be compared."""
     least_p: Share = 0.001
-    """Significance level of the sample ratio check: the report stops if the probability of so uneven a split is below
-    it."""
-    effective_users: PositiveFloat = 100.0
-    """Minimum effective sample size (users) for estimates of lists that were not shown."""
+    """Significance level of the sample ratio check: nothing is compared if so uneven a split is less probable."""
 
 
 class Config(Section):

@@ -50,10 +50,7 @@ MISTAKES = [
     ("evaluate tables --json notes", "is a folder; give the name of a file"),
     ("experiment trial --name other", "assignments: there is no experiment 'other'"),
     ("experiment trial --name onboarding --weights control", "--weights: is 'control'; write each once"),
-    ("experiment trial --name onboarding --lists x", "--lists: is 'x'; write each once, such as blend=lists.parquet."),
-    ("experiment trial --name onboarding --lists x=lists.csv", "lists.csv: has no column rank; give lists written by"),
-    ("experiment trial --name onboarding --lists x=no.csv", "no.csv: cannot be read as lists"),
-    ("experiment trial --name onboarding --report x.pdf", "x.pdf: give a name that ends in .html."),
+    ("experiment trial --name onboarding --outcome revenue", "'revenue' is not a column of interactions to sum"),
     ("recommend tiny", "recommend: give either --user, or --batch and --out."),
     ("recommend tiny --user {", "user: is not valid JSON"),
     ("recommend tiny --user []", "user: is a list; give fd.Signals(...) or an object"),
@@ -85,7 +82,6 @@ def place(tables: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFacto
         (place / name).mkdir()
     (place / "broken" / "interactions.csv").write_text("user,item_id\n1,2\n")
     (place / "notes" / "notes.txt").write_text("mine")
-    (place / "lists.csv").write_text("user_id,item_id\nu1,i1\n")
     (place / "wrong.toml").write_text("seed = 5000000000")
     (place / "tables").symlink_to(tables)
     (place / "tiny").symlink_to(tiny_model)

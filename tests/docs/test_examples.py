@@ -132,7 +132,7 @@ def test_the_documented_experiment_of_the_service_works(
     done = CliRunner().invoke(app, experiment, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert "the first one, 1 day, ends" in done.output
-    assert (tmp_path / "report.html").is_file()
+    assert (tmp_path / "results.json").is_file()
 
 
 def export_plays() -> None:

@@ -10,7 +10,7 @@ import polars as pl
 
 from firstday.data.events import UTC_MICROSECONDS
 from firstday.data.impressions import IMPRESSION_TYPES
-from firstday.experiment.experiment_tables import ExperimentTables
+from firstday.experiment.experiment_tables import VALUE_TYPES, ExperimentTables
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 """A Monday, the first day of the week 2026-W02."""
@@ -41,11 +41,6 @@ def make_shown(rows: Sequence[tuple[int, int, float]], propensity: float = 0.5) 
     """Rows of user, item, hours after the start; each is in the first place."""
     timed = [(user, item, at(hours), None, 1, propensity, "explore", False, None) for user, item, hours in rows]
     return make_frame(timed, "user_ix item_ix timestamp list_id position propensity policy is_used used_at")
-
-
-def width(interval: tuple[float, float] | None) -> float:
-    assert interval is not None
-    return interval[1] - interval[0]
 
 
 def make_assigned(variants: list[str], hours: list[float] | None = None) -> pl.DataFrame:
@@ -80,9 +75,9 @@ def five_users(*, shown: bool = True, until_hours: float = 24 * 10) -> Experimen
         name="onboarding",
         dataset="made",
         assigned=assigned,
-        groups=pl.DataFrame({"country": ["FR", "FR", "unknown", "DE", "DE"]}),
         uses=make_uses(USES),
         shown=make_shown(SHOWN if shown else []),
+        values=pl.DataFrame(schema=VALUE_TYPES),
         until=at(until_hours),
     )
 
@@ -101,12 +96,9 @@ def many_users(n: int = 1200, share_of_control: float = 0.5) -> ExperimentTables
         name="onboarding",
         dataset="made",
         assigned=make_assigned(variants, hours),
-        groups=pl.select(
-            country=pl.when(pl.int_range(n) // 3 % 2 == 1).then(pl.lit("FR")).otherwise(pl.lit("DE")),
-            age=15 + pl.int_range(n) % 50,
-        ),
         uses=make_uses(uses),
         shown=make_shown(shown, 0.1),
+        values=pl.DataFrame(schema=VALUE_TYPES),
         until=at(24 * 40),
     )
 

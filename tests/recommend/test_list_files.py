@@ -11,9 +11,9 @@ import pytest
 from firstday.data.newcomers import load_newcomers
 from firstday.errors import ConfigError
 from firstday.recommend.batch import list_users
-from firstday.recommend.list_files import LIST_ENDINGS, read_list_file
+from firstday.recommend.list_files import LIST_ENDINGS
 from firstday.recommend.recommender import Recommender
-from tests.batches import recommend_tables
+from tests.batches import read_lists, recommend_tables
 
 ODD = ["a,b", 'say "hi"', "tab\there", "two\nlines", " blanks ", "007", "Zoë"]
 
@@ -34,7 +34,7 @@ def test_every_form_holds_the_same_lists_in_the_ids_of_the_caller(
     recommend_tables(tiny, newcomers, out, 3)
     expected, _ = list_users(tiny, load_newcomers(newcomers), 3, None, keep_used=False)
     assert set(expected["user_id"]) == set(ODD)
-    written = read_list_file(out)
+    written = read_lists(out)
     assert written.columns == expected.columns
     assert written["user_id"].to_list() == expected["user_id"].to_list()
     assert written["item_id"].to_list() == expected["item_id"].to_list()
@@ -59,16 +59,3 @@ def test_an_ending_of_no_form_is_one_sentence(tiny: Recommender, newcomers: Path
     with pytest.raises(ConfigError, match=f"{name}: the extension is not supported for lists; use one of .parquet"):
         recommend_tables(tiny, newcomers, tmp_path / name, 3)
     assert not (tmp_path / name).exists()
-
-
-def test_a_file_that_is_not_what_its_name_says_is_one_sentence(tmp_path: Path) -> None:
-    damaged = gzip.compress(b"user_id,item_id\n" * 9)[:12] + b"no such thing\n"
-    for name, content in (
-        ("lists.parquet", b"a\n"),
-        ("lists.csv.gz", b"a\n"),
-        ("lists.tsv.gz", damaged),
-        ("lists.jsonl", b"a\n"),
-    ):
-        (tmp_path / name).write_bytes(content)
-        with pytest.raises(ConfigError, match=rf"{name}: cannot be read as lists \(.*\); write it again\.$"):
-            read_list_file(tmp_path / name)

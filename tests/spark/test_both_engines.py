@@ -25,9 +25,9 @@ from firstday.engine.spark.recommend_on_spark import recommend_batch, write_list
 from firstday.engine.spark.storage import Storage
 from firstday.engine.spark.work import count_others, warm_affinity
 from firstday.errors import ConfigError, DataError
-from firstday.recommend.list_files import read_list_file
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.training.fit import train
+from tests.batches import read_lists
 from tests.data.dirty_files import CASES as FILES
 from tests.data.dirty_tables import CASES as VALUES
 from tests.data.dirty_tables import some, to_text, write_tables
@@ -372,7 +372,7 @@ def test_lists_of_a_cluster_have_the_form_of_their_ending(spark: SparkSession, t
         write_lists(spark.createDataFrame(lists.to_arrow()).coalesce(1), out)
     (part,) = (tmp_path / f"lists{ending}").glob("part-*")
     whole = part.rename(tmp_path / f"one{ending}")
-    written = read_list_file(whole)
+    written = read_lists(whole)
     assert written.select(pl.col("user_id"), pl.col("rank").cast(pl.Int64), pl.col("item_id")).equals(lists)
 
 

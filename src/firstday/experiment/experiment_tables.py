@@ -12,11 +12,8 @@ from firstday.data.dataset import Dataset
 from firstday.data.events import ITEM, UTC_MICROSECONDS
 from firstday.data.impressions import IMPRESSION_TYPES
 from firstday.errors import DataError
-from firstday.experiment.compare import COHORT, EVERYONE
 
-UNKNOWN = "unknown"
-RESERVED_NAMES = (EVERYONE, COHORT, "age", "known_before")
-"""Profile columns of these names are renamed to ``users.NAME``."""
+VALUE_TYPES: dict[str, pl.DataType] = {"user_ix": pl.Int32(), "item_ix": pl.Int32(), "timestamp": UTC_MICROSECONDS}
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,11 +25,12 @@ class ExperimentTables:
     assigned
         One row per user, ordered by `user_ix`: `user_ix`, `user_id` (text), `variant`, `assigned_at`, `cohort` (the
         registration week, such as ``2026-W07``, or the week of the assignment if that is unknown).
-    groups
-        Profile columns in the same order, as text, and `age` in years, null if unknown.
     uses, shown
-        Interactions and impressions of these users for `firstday.experiment.outcomes.outcomes_of`, from `place_uses`.
-        `shown` has the columns `IMPRESSION_TYPES`.
+        Interactions of these users, with `user_ix`, `item_ix`, `timestamp`, and whether the signal counts as a use or a
+        like (`is_use`, `is_like`), and impressions, with the columns `IMPRESSION_TYPES`; from `place_uses`.
+    values
+        Interactions with outcomes of one's own, one column each, and the columns `VALUE_TYPES`; see
+        `firstday.experiment.own_outcomes.add_outcomes`.
     until
         End of the log: the time of its latest interaction. Assignments do not count, since their table may be newer.
     """
@@ -40,11 +38,16 @@ class ExperimentTables:
     name: str
     dataset: str
     assigned: pl.DataFrame
-    groups: pl.DataFrame
     uses: pl.DataFrame
     shown: pl.DataFrame
+    values: pl.DataFrame
     until: datetime
     notes: Sequence[str] = ()
+
+    @property
+    def outcomes(self) -> list[str]:
+        """Names of the outcomes in `values`."""
+        return self.values.drop(*VALUE_TYPES).columns
 
     def ended(self, days: float) -> pl.Series:
         """Return a mask of users whose window of this length has ended."""
@@ -69,20 +72,21 @@ def take_experiment(dataset: Dataset, name: str, *, use: Collection[str], like: 
     columns = (pl.col("user_ix", "timestamp"), pl.col("target_ix").alias("item_ix"))
     kinds = (is_use.alias("is_use"), is_like.alias("is_like"))
     of_items = (frame.filter(is_use | is_like).select(*columns, *kinds) for frame in dataset.events.frames())
-    uses = _take_timed(of_items, user_ix, "uses", notes)
+    uses = take_timed(of_items, user_ix, "uses", notes)
     impressions = [pl.DataFrame(schema=IMPRESSION_TYPES)]
     if dataset.impressions is not None:
         impressions += dataset.impressions.frames()
-    shown = _take_timed(impressions, user_ix, "impressions", notes)
+    shown = take_timed(impressions, user_ix, "impressions", notes)
     last = pl.lit(dataset.events.last).cast(UTC_MICROSECONDS)
     until = shown.select(pl.max_horizontal(pl.max("timestamp"), last)).item()
-    uses, shown, n_placed = place_uses(uses, shown)
+    uses, n_placed = place_uses(uses, shown)
     if n_placed:
         notes.append(
             f"interactions.timestamp: {n_placed:,} uses precede the list whose list_id they carry, since clients' "
             "clocks are slow; the time of the list replaces theirs."
         )
-    return ExperimentTables(name, dataset.name, assigned, _take_groups(dataset, user_ix), uses, shown, until, notes)
+    values = pl.DataFrame(schema=VALUE_TYPES)
+    return ExperimentTables(name, dataset.name, assigned, uses, shown, values, until, notes)
 
 
 def _take_assigned(dataset: Dataset, name: str) -> tuple[pl.DataFrame, list[str]]:
@@ -134,18 +138,7 @@ def _take_assigned(dataset: Dataset, name: str) -> tuple[pl.DataFrame, list[str]
     return assigned.drop("is_old"), notes
 
 
-def _take_groups(dataset: Dataset, user_ix: pl.Series) -> pl.DataFrame:
-    groups = {}
-    for name, group in dataset.groups.items():
-        values = pl.Series([*group.values, UNKNOWN])
-        groups[f"users.{name}" if name in RESERVED_NAMES else name] = values.gather(group.codes[user_ix])
-    if dataset.ages is not None:
-        ages = pl.Series(dataset.ages[user_ix])
-        groups["age"] = ages.set(ages < 0, None)
-    return pl.DataFrame(groups)
-
-
-def _take_timed(frames: Iterable[pl.DataFrame], user_ix: pl.Series, what: str, notes: list[str]) -> pl.DataFrame:
+def take_timed(frames: Iterable[pl.DataFrame], user_ix: pl.Series, what: str, notes: list[str]) -> pl.DataFrame:
     """Return the users' rows with timestamps; append a note on how many lack one."""
     rows = pl.concat(frame.filter(pl.col("user_ix").is_in(user_ix.implode())) for frame in frames)
     if n_without := rows["timestamp"].null_count():
@@ -153,20 +146,18 @@ def _take_timed(frames: Iterable[pl.DataFrame], user_ix: pl.Series, what: str, n
     return rows.drop_nulls("timestamp")
 
 
-def place_uses(uses: pl.DataFrame, shown: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, int]:
+def place_uses(uses: pl.DataFrame, shown: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     """Move uses that precede the list they refer to: uses carry the client's clock, lists the server's.
 
     Such a use gets the time of its list. So do the user's later events on the same item that still precede the list.
     Uses have `user_ix`, `item_ix` and `timestamp`, impressions also `is_used` and `used_at`; other columns are kept.
-    Return both with corrected times, uses sorted by time, and the number of uses moved.
+    Return the uses with corrected times, sorted by time, and the number of uses moved.
     """
     slow = shown.filter(pl.col("is_used") & (pl.col("used_at") < pl.col("timestamp")))
     slow = slow.select("user_ix", "item_ix", "used_at", shown_at="timestamp").sort("used_at", "shown_at")
     placed = uses.sort("timestamp", maintain_order=True).join_asof(
         slow, left_on="timestamp", right_on="used_at", by=["user_ix", "item_ix"], check_sortedness=False
     )
-    return (
-        placed.with_columns(timestamp=pl.max_horizontal("timestamp", "shown_at")).select(uses.columns),
-        shown.with_columns(pl.col("used_at").clip("timestamp")),
-        placed.filter(pl.col("shown_at") > pl.col("timestamp")).height,
-    )
+    is_early = pl.col("shown_at") > pl.col("timestamp")
+    moved = placed.with_columns(timestamp=pl.max_horizontal("timestamp", "shown_at"))
+    return moved.select(uses.columns), placed.filter(is_early).height

@@ -51,7 +51,7 @@ def check_sample_ratio(counts: Mapping[str, int], weights: Mapping[str, float], 
     if counts.keys() != weights.keys() or not all(0 < weight < np.inf for weight in weights.values()):
         found = ", ".join(f"{name}={weight:g}" for name, weight in weights.items())
         raise ConfigError(f"weights: found {found}; give a number above 0 for each of {', '.join(counts)}.")
-    with needs_extra("an experiment's report", "experiment"):
+    with needs_extra("an experiment's analysis", "experiment"):
         from scipy.stats import chisquare
     users, expected = np.array([(count, weights[name]) for name, count in counts.items()], dtype=np.float64).T
     p_value = float(chisquare(users, users.sum() * expected / expected.sum()).pvalue)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,17 +46,3 @@ def write_list_file(lists: pl.DataFrame, path: Path, form: ListForm) -> None:
         lists.write_csv(path, separator=form.separator, compression=compression, check_extension=False)
     else:
         lists.write_ndjson(path, compression=compression, check_extension=False)
-
-
-def read_list_file(path: Path) -> pl.DataFrame:
-    """Read lists, all columns of CSV as strings; raise ConfigError if the file cannot be read."""
-    form = find_list_form(str(path))
-    try:
-        if form.format == "parquet":
-            return pl.read_parquet(path)
-        content = gzip.decompress(path.read_bytes()) if form.packed else path.read_bytes()
-        if form.format == "csv":
-            return pl.read_csv(content, separator=form.separator, infer_schema=False)
-        return pl.read_ndjson(content)
-    except (pl.exceptions.PolarsError, zlib.error, OSError, EOFError) as error:
-        raise ConfigError(f"{path}: cannot be read as lists ({str(error).splitlines()[0]}); write it again.") from None

@@ -212,6 +212,6 @@ VALUE_CONVERSIONS: Mapping[str, Callable[[Column], pl.Series | None]] = {
     "time": _time,
     "vector": _vector,
     "other": lambda column: column.ignore(f"not a column of {column.table}"),
-    **dict.fromkeys(("weight", "rating", "age", "position", "propensity"), _number),
+    **dict.fromkeys(("weight", "rating", "age", "position", "propensity", "outcome"), _number),
 }
 """Converter of each column kind; returns None, with a fault or note, if the column cannot be converted."""

@@ -32,6 +32,7 @@ def conform_table(name: str, rows: pl.DataFrame, findings: Findings, *, is_text:
     """
     findings.n_rows[name] += rows.height
     schema = TABLES[name]
+    own = findings.config.experiment.outcomes if name == "interactions" else ()
     origin = rows.select(FILE, ROW)
     frame = rows.drop(FILE, ROW)
     reasons = Reasons()
@@ -42,7 +43,7 @@ def conform_table(name: str, rows: pl.DataFrame, findings: Findings, *, is_text:
         findings.fault("no_rows", "has no rows; add rows or remove the table.", name)
     columns = []
     for label in frame.columns:
-        kind = schema.kinds.get(label, schema.others)
+        kind = schema.kinds.get(label, "outcome" if label in own else schema.others)
         values = frame[label]
         if rows.height and not values.count():
             values = pl.repeat(None, rows.height, dtype=pl.String, eager=True)

@@ -56,6 +56,7 @@ VALUE_RULES: Mapping[str, tuple[Rule, ...]] = {
         ),
     ),
     "rating": (),
+    "outcome": (Rule("are not finite", VALUE.is_infinite(), "out_of_range", "leave unknown values empty", value=RAW),),
     "position": (
         Rule(
             "are not positions in a list",

@@ -23,6 +23,7 @@ Kind = Literal[
     "vector",
     "position",
     "propensity",
+    "outcome",
     "group",
     "entity",
     "other",

@@ -132,19 +132,16 @@ def render_comparison(all_results: Sequence[Results], command: str | None = None
     return fill_template("datasets.html", content, plots)
 
 
-def fill_template(
-    template: str, content: Mapping[str, Any], plots: Mapping[str, str | None], *, package: str | None = None
-) -> str:
-    """Render a template of `package` or this package; all text is escaped except plots and the theme.
+def fill_template(template: str, content: Mapping[str, Any], plots: Mapping[str, str | None]) -> str:
+    """Render a template of this package; all text is escaped except plots and the theme.
 
     `plots` are by name, each a single ``<svg>`` element. Raise MissingExtraError if Jinja2 is not installed.
     """
     with needs_extra("the report", "train"):
-        from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+        from jinja2 import Environment, PackageLoader, StrictUndefined
         from markupsafe import Markup
-    packages = filter(None, (package, "firstday.evaluation.report"))
     environment = Environment(
-        loader=ChoiceLoader([PackageLoader(name) for name in packages]),
+        loader=PackageLoader("firstday.evaluation.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
