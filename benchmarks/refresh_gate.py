@@ -19,7 +19,7 @@ from firstday.metrics import compare_ratio
 from firstday.recommend.recommender import Recommender
 from firstday.training.fit import fit
 from firstday.training.held_out_users import hash_users
-from firstday.training.model_comparison import ModelComparison, measure_precision
+from firstday.training.model_comparison import TRAINING_ERROR, ModelComparison, measure_precision
 from firstday.training.refresh_model import GATE
 
 N_USERS = (133, 500, 2_000)
@@ -53,10 +53,10 @@ def main(tables: str, path: Path | None = None, seeds: Annotated[int, typer.Opti
         for one, other in permutations(range(seeds), 2):
             users = rng.choice(len(precision[0]), n, replace=False)
             before, now = precision[one][users], precision[other][users]
-            ratio = compare_ratio(now, before)
+            ratio = compare_ratio(now, before, TRAINING_ERROR)
             ratios.append(ratio.mean)
             refused += bool(ModelComparison(n, 50, 0, 0, ratio, ratio.mean).describe_loss(GATE))
-            less = compare_ratio(0.95 * now, before)
+            less = compare_ratio(0.95 * now, before, TRAINING_ERROR)
             worse += bool(ModelComparison(n, 50, 0, 0, less, less.mean).describe_loss(GATE))
         share = {"below 0.98": float(np.mean(np.array(ratios) < 0.98)), "refused": refused / len(ratios)}
         share["refused if 5 % worse"] = worse / len(ratios)

@@ -150,15 +150,17 @@ def ratio_intervals(
     return make_intervals(ratios, ratios - half_width, ratios + half_width, _test_zero(ratios, errors, n_cohorts))
 
 
-def compare_ratio(values: np.ndarray, denominators: np.ndarray) -> Interval:
+def compare_ratio(values: np.ndarray, denominators: np.ndarray, other_error: float = 0.0) -> Interval:
     """Return the ratio of two means over the same users, shape (n_users,), with the p-value of a ratio of 1.
 
-    The interval is Student's t, by the delta method, as in `ratio_intervals`.
+    The interval is Student's t, by the delta method, as in `ratio_intervals`; `other_error` is a standard error of the
+    ratio from another source than the users.
     """
     from scipy.stats import t
 
     n_users = len(values)
     ratios, errors = cluster_errors(values[:, None], denominators, np.arange(n_users))
+    errors = np.hypot(errors, other_error)
     half_width = t.ppf((1 + LEVEL) / 2, n_users - 1) * errors
     p = _test_zero(ratios - 1, errors, n_users)
     return make_intervals(ratios, ratios - half_width, ratios + half_width, p)[0]

@@ -13,6 +13,9 @@ from firstday.recommend.answers import answer_query
 from firstday.recommend.dataset_query import cohort_query, index_lists
 from firstday.recommend.recommender import Recommender
 
+TRAINING_ERROR = 0.025
+"""Standard error of the ratio of two equal trainings with other seeds; benchmarks/refresh_gate.py measures it."""
+
 
 @dataclass(frozen=True)
 class ModelComparison:
@@ -27,8 +30,8 @@ class ModelComparison:
     precision_before, precision
         Mean precision of the current and the new model, each with its own default strategy, in %.
     ratio
-        New divided by current precision, with its 95 % interval over users and the p-value against 1; None if the
-        current model has no hits: then the new model is published.
+        New divided by current precision, with its 95 % interval over users and trainings and the p-value against 1;
+        None if the current model has no hits: then the new model is published.
     product
         Product of this ratio and those since the last publication that was shown to be no worse.
     """
@@ -91,6 +94,6 @@ def compare_models(
     k = new.model.config.recommend.k
     before, now = (measure_precision(recommender, dataset, cohort, k) for recommender in (current, new))
     old_mean, new_mean = (round(100 * float(values.mean()), 4) for values in (before, now))
-    ratio = compare_ratio(now, before) if old_mean else None
+    ratio = compare_ratio(now, before, TRAINING_ERROR) if old_mean else None
     since = product * ratio.mean if ratio else 1.0
     return ModelComparison(len(cohort), k, old_mean, new_mean, ratio, since)

@@ -44,7 +44,7 @@ from firstday.training.table_signs import (
     record_night,
 )
 
-GATE = 0.95
+GATE = 0.92
 """Default minimum ratio of new to current precision, to publish a model; benchmarks/refresh_gate.py measures it."""
 MIN_SIZE = 0.5
 """Default minimum share of the previous model's counts that the tables must have."""
@@ -392,7 +392,10 @@ def _replace_model(night: Night, keep: int) -> RefreshResult:
         if reason := describe(night):
             return _conclude(night, outcome, reason, night.comparison if outcome == "worse" else None)
     new = night.new
-    product = 1.0 if night.comparison is None or night.force else night.comparison.since_no_worse(night.gate)
+    product = night.facts.get("compared", 1.0)
+    if night.comparison is not None:
+        product = night.comparison.since_no_worse(night.gate)
+    product = 1.0 if night.force else product
     if product != 1:
         data = {**new.model.facts["data"], "compared": product}
         new = Recommender(replace(new.model, facts={**new.model.facts, "data": data}))
