@@ -22,7 +22,7 @@ from firstday.tables.faults import FILE, ROW, Findings
 from firstday.tables.schema import TABLES
 
 KNOWN = TABLES["interactions"].kinds.keys() - {"weight"}
-TAKEN = {*KNOWN, *MEANS, *SHARES_OF_SHOWN, "shown", "variant", "assigned_at", "cohort", FILE, ROW}
+TAKEN = {*KNOWN, *VALUE_TYPES, *MEANS, *SHARES_OF_SHOWN, "shown", "variant", "assigned_at", "cohort", FILE, ROW}
 """Names that an outcome of one's own cannot have."""
 
 
