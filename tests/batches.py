@@ -32,7 +32,7 @@ def recommend_tables(
 def read_lists(path: Path) -> pl.DataFrame:
     """Read a file of lists, CSV as strings."""
     name = path.name.lower()
-    if name.endswith(".parquet"):
+    if name.endswith((".parquet", ".pq")):
         return pl.read_parquet(path)
     content = gzip.decompress(path.read_bytes()) if name.endswith(".gz") else path.read_bytes()
     if "json" in name:
