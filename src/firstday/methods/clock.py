@@ -217,7 +217,8 @@ def measure_newest(
         if newest.unavailable is not None:
             unavailable = newest.unavailable.take(users[rows])
             excluded = union_rows([excluded, unavailable.keep(n_users[unavailable.columns] > 0)])
-        precision.append(np.stack([_measure_list(scores, excluded, truth) for scores in score(past)]))
+        scores = np.array(score(past), dtype=np.float32)
+        precision.append(_measure_lists(scores, excluded, truth).reshape(n_scores, -1))
         weeks.append(newest.day_end_us[users[rows]] // (7 * DAY_US))
     return np.concatenate(precision, axis=1), np.concatenate(weeks)
 
@@ -234,12 +235,13 @@ def divide_by_time(day_end_us: np.ndarray, n_parts: int) -> list[tuple[int, np.n
     return [(int(start) - MODEL_AGE_US, np.flatnonzero(part == number)) for number, start in enumerate(starts)]
 
 
-def _measure_list(scores: np.ndarray, excluded: SparseRows, truth: SparseRows) -> np.ndarray:
-    """Return the mean precision of each user's lists of `MEASURED_LENGTHS` by one score per item, from 0 to 1."""
+def _measure_lists(scores: np.ndarray, excluded: SparseRows, truth: SparseRows) -> np.ndarray:
+    """Return the mean precision of the lists of `MEASURED_LENGTHS`, from 0 to 1, of all users by each row of scores."""
     longest = max(MEASURED_LENGTHS)
-    order, values = top_k(scores[None].astype(np.float32), longest + int(excluded.lengths().max(initial=0)))
-    items, _ = take_lists(order, values, np.zeros(truth.n_rows, dtype=np.int64), excluded, longest)
-    return np.asarray(measure_prefixes(items, truth).mean(axis=0))
+    order, values = top_k(scores, longest + int(excluded.lengths().max(initial=0)))
+    rows, users = np.divmod(np.arange(len(scores) * truth.n_rows), max(1, truth.n_rows))
+    items, _ = take_lists(order, values, rows, excluded.take(users), longest)
+    return np.asarray(measure_prefixes(items, truth.take(users)).mean(axis=0))
 
 
 def mean_by_week(values: np.ndarray, week: np.ndarray) -> tuple[float, float]:
