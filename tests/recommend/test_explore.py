@@ -28,20 +28,23 @@ def test_a_certain_belief_leaves_nothing_to_chance() -> None:
     assert list(draw_slate(np.zeros((1, 0), int), np.array([1.0]), 3, np.random.default_rng(0), make_quota())) == []
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_each_place_is_the_best_item_left_of_a_group_and_its_propensity_adds_groups_up(seed: int) -> None:
-    belief = np.array([0.3, 0.7])
-    left = [LISTS[0].tolist(), LISTS[1].tolist()]
-    items = []
-    for group, number, propensity in draw_slate(LISTS, belief, 6, np.random.default_rng(seed), make_quota()):
-        item = LISTS[group][number]
-        assert item == left[group][0]
-        having = [at for at in (0, 1) if left[at]]
-        total = sum(belief[at] for at in having)
-        assert propensity == pytest.approx(sum(belief[at] for at in having if left[at][0] == item) / total)
-        left = [[other for other in of_group if other != item] for of_group in left]
-        items.append(int(item))
-    assert sorted(items) == [0, 1, 2, 3, 4]
+def test_propensities_are_those_by_hand() -> None:
+    """Of every list of three items from two segments with the probabilities 0.3 and 0.7."""
+    by_hand = {
+        (0, 2, 1): [0.3, 0.3, 0.3],
+        (0, 2, 3): [0.3, 0.3, 0.7],
+        (0, 3, 2): [0.3, 0.7, 1.0],  # both segments go on with item 2
+        (3, 0, 2): [0.7, 0.3, 1.0],
+        (3, 2, 0): [0.7, 0.7, 0.3],
+        (3, 2, 4): [0.7, 0.7, 0.7],
+    }
+    found = set()
+    for seed in range(200):
+        drawn = list(draw_slate(LISTS, np.array([0.3, 0.7]), 3, np.random.default_rng(seed), make_quota()))
+        items = tuple(int(LISTS[segment, position]) for segment, position, _ in drawn)
+        assert [propensity for *_, propensity in drawn] == pytest.approx(by_hand[items])
+        found.add(items)
+    assert found == set(by_hand)
 
 
 def test_a_user_gets_the_same_list_until_something_is_learned() -> None:

@@ -33,6 +33,10 @@ def describe_lists(
     for row, effects in enumerate(excluding):
         remarks = [] if rules is None else _describe_rules(query, answer, row, rules)
         history = [WITHOUT_HISTORY] if is_absent[row] else []
+        if query.new_items is not None and answer.routes[row] == "explore":
+            history.append(
+                f"explore lists items that the model learned, none of the {len(query.new_items):,} new items"
+            )
         notes.append((*_describe_fallback(names[row], answer.routes[row]), *history, *effects, *remarks))
     return list(map(tuple, unused)), notes
 

@@ -330,7 +330,7 @@ class StrategySpec(Method):
     stands_in
         Whether it answers the users of a model whom other strategies cannot answer; see `FALLBACKS`.
     places_new
-        Whether its lists by a model have new items in place already, so that none are inserted afterwards. None are
+        Whether no new items are inserted in its lists by a model, such as those that have them in place. None are
         inserted in lists with propensities below 1 either, which would no longer be true.
     """
 

@@ -12,16 +12,7 @@ import polars as pl
 from firstday.data.ids import Ids
 from firstday.display import readable
 from firstday.model.trained_model import TrainedModel
-from firstday.ranking import unit_rows
-from firstday.recommend.new_items.attributes import (
-    DAY_ADDED,
-    LOG_USE,
-    N_SHOWN,
-    N_USED,
-    RATE,
-    find_content,
-)
-from firstday.recommend.new_items.offers import Offers, make_offers, measure_response
+from firstday.recommend.new_items.attributes import DAY_ADDED, LOG_USE, N_SHOWN, N_USED, RATE
 from firstday.tables.schema import DAY_US
 
 
@@ -115,14 +106,19 @@ class NewItems:
         if self.history is not None and moments is not None:
             shares = np.exp(self.log_use) / self.model.popularity.sum()
             return self.history.measure_success(moments, shares), self.history.count_days(moments)
-        response, _ = self.model.derive(measure_response)
+        response = self.model.derive(measure_response)
         n_shown, n_used, rate = (self.items[name].to_numpy() for name in (N_SHOWN, N_USED, RATE))
         days = time() * 1e6 // DAY_US - self.items[DAY_ADDED].to_numpy()
         return (1 + n_used) / (1 + response * rate * n_shown), np.nan_to_num(days)
 
-    @cached_property
-    def offers(self) -> Offers:
-        """The items as `explore` offers them, with those of the model that nobody used."""
-        likeness = unit_rows(self.model.segments.centroids) @ self.vectors.T
-        shares = find_content(self.model).chances(likeness, self.log_use)
-        return make_offers(self.model, self.index, shares, self.items.select(N_SHOWN, N_USED).to_numpy().T)
+
+def measure_response(model: TrainedModel) -> float:
+    """Return the rate of use per impression relative to items' shares of users.
+
+    Without impressions, a user who uses an item does so at the first one.
+    """
+    counts = model.shown_counts
+    if counts is None:
+        return 1.0
+    expected = 1 + float(counts.shown.weights @ model.popularity[counts.shown.columns])
+    return (1 + float(counts.used.weights.sum())) / expected
