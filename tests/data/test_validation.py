@@ -90,7 +90,7 @@ CASES = [
     (
         "interactions",
         put("entity_id", r3="a9"),
-        "unknown_id interactions.entity_id 4",
+        "unknown_target interactions.entity_id 4",
     ),
     (
         "interactions",

@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 from firstday.data.load import load
-from firstday.errors import ConfigError
+from firstday.errors import ConfigError, DataError
 from firstday.features.wire_types import Impression
 from firstday.recommend.recommender import Recommender
 from firstday.serve import export as module
@@ -114,18 +114,31 @@ def assert_same(tables: dict[str, pl.DataFrame], others: dict[str, pl.DataFrame]
 def test_what_the_service_lets_in_by_day_is_a_note_by_night(
     tiny: Recommender, tmp_path: Path, store_settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An item in another spelling is left out; n7, which the tables do not know yet, stays."""
+    """What is not understood is left out, if it is little; n7, which the tables do not know yet, stays."""
     out = tmp_path / "tables"
-    with running_app(tiny.save(tmp_path / "model"), tmp_path, **store_settings) as app, app.open_client() as http:
-        assert add_events(http, "u", "i1", "i2", "00i3", "n7")["not_understood"] == 2
-        app.run(export(app.service.store.log, out))
     ids = [f"i{number}" for number in range(1, 7)]
-    pl.DataFrame({"item_id": ids}).write_parquet(out / "items.parquet")
+    with running_app(tiny.save(tmp_path / "model"), tmp_path, **store_settings) as app, app.open_client() as http:
+        for number in range(10):
+            add_events(http, "u", *ids, list_id=f"l{number}")
+        assert add_events(http, "u", "i1", "00i3", "n7")["not_understood"] == 2
+        unknown = [{"signal": "sale"}, {"entity": "maker"}, {"entity": "artist"}]
+        assert [add_events(http, "u", "i2", **what)["not_understood"] for what in unknown] == [1, 1, 1]
+        app.run(export(app.service.store.log, out))
+    items = pl.DataFrame({"item_id": ids, "artist_id": [["a1"]] * 6})
+    items.write_parquet(out / "items.parquet")
     _, text = run_command(capsys, "check", str(out))  # too few users to train
-    assert [line for line in text.splitlines() if "1 of 4 rows" in line and "'00i3'" in line]
+    notes = [line for line in text.splitlines() if "1 of 66 rows" in line]
+    assert len(notes) == 4
+    for value in ("'00i3'", "'sale'", "'maker'", "'i2'"):
+        assert sum(value in note for note in notes) == 1
     dataset = load(out)
     assert dataset.items.values.to_list() == [*ids, "n7"]
-    assert dataset.items.take(dataset.events.whole()["target_ix"].to_numpy()).sort().to_list() == ["i1", "i2", "n7"]
+    used = dataset.items.take(dataset.events.whole()["target_ix"].to_numpy())
+    assert used.value_counts().sort("item_id").rows() == [("i1", 11), *((item, 10) for item in ids[1:]), ("n7", 1)]
+    few = pl.read_parquet(out / "interactions").with_columns(signal=pl.lit("sale"))
+    few.tail(10).write_parquet(out / "interactions" / "more.parquet")  # 11 of 76 are too many
+    with pytest.raises(DataError, match="11 of 76 rows"):
+        load(out)
 
 
 def test_ids_and_times_are_as_they_came(place: Place) -> None:

@@ -37,8 +37,8 @@ def sort_pairs(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
 
 
 def code_pairs(rows: pl.DataFrame, pairs: Sequence[Pair]) -> pl.DataFrame:
-    """Replace `signal` and `entity` with the code `pair`; return the columns of `EVENT_TYPES`."""
-    coded = rows.join(_codes(pairs), on=["signal", "entity"], how="left", maintain_order="left")
+    """Replace `signal` and `entity` with the code `pair`, and leave out others; return the columns of `EVENT_TYPES`."""
+    coded = rows.join(_codes(pairs), on=["signal", "entity"], maintain_order="left")
     return coded.select(*EVENT_TYPES).cast(EVENT_TYPES)  # type: ignore[arg-type]
 
 

@@ -47,14 +47,6 @@ TARGET_RULE = Rule(
 )
 """Rule for the target of an interaction, if the table has entities."""
 _HAS_NO_TARGET = pl.col(TARGET_INDEX) < 0
-MISSPELLED_RULE = Rule(
-    "name an item in another spelling than items",
-    _ITEM & _HAS_NO_TARGET,
-    advice="left out",
-    column="item_id",
-    value=pl.col("item_id"),
-)
-"""Note on what the service lets in, too, without effect."""
 _IS_SHOWN = pl.col("signal").eq_missing(SHOWN)
 _IS_OF_NOBODY = pl.col(USER_INDEX) < 0
 IGNORED = (
@@ -84,7 +76,6 @@ class Vocabulary:
     # Those of ``users`` and ``items`` that have no table. Their ids come from the valid interactions, so references to
     # them are not checked.
     derived: Collection[str] = ()
-    has_misspelled: bool = False  # whether unknown items are in `items` in another spelling
 
     @cached_property
     def pairs(self) -> tuple[Pair, ...]:
@@ -122,15 +113,15 @@ class Vocabulary:
         if self.users is not None and "users" not in self.derived:
             rules.append(reference_rule("user_id", "users", self.users.values, ~_IS_SHOWN & _IS_OF_NOBODY))
         if self.items is not None and "items" not in self.derived:
-            unknown = reference_rule("item_id", "items", self.items.values, _HAS_NO_TARGET)
-            rules.append(MISSPELLED_RULE if self.has_misspelled else unknown)
+            rules.append(reference_rule("item_id", "items", self.items.values, _HAS_NO_TARGET, "unknown_target"))
         if self.entities is not None:
             is_other = ~entity.is_in([*self.entities, *self.faulty])
             names = ", ".join(self.entities) or "none"
             advice = f"known entities: {names}; add such a column to items, or collections of it, {OR_DROP}"
             rules.append(Rule("refer to an unknown entity", is_other, "unknown_entity", advice, "entity", entity))
             for name, members in self.entities.items():
-                rules.append(reference_rule("entity_id", name, members.ids.values, _HAS_NO_TARGET & (entity == name)))
+                is_unknown = _HAS_NO_TARGET & (entity == name)
+                rules.append(reference_rule("entity_id", name, members.ids.values, is_unknown, "unknown_target"))
         return tuple(rules)
 
 

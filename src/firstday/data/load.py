@@ -28,7 +28,7 @@ from firstday.tables.guests import name_persons
 from firstday.tables.raw_table import UNREADABLE, RawTable, first_line
 from firstday.tables.read import read_folder
 from firstday.tables.schema import TABLES, Frames
-from firstday.tables.table_checks import MISSPELLED, check_frames, check_presence, known_ids
+from firstday.tables.table_checks import check_frames, check_presence, known_ids
 
 GUESTS_IN = {"friends", "assignments"}
 """Tables in which ids of guests become those of their persons; interactions are indexed by person."""
@@ -136,7 +136,7 @@ def find_vocabulary(tables: Collection[str], frames: Frames, signals: SignalConf
     faulty = {entity_of_column(fault.column) for fault in findings.faults if fault.table == "items"}
     derived = {"users", "items"} - set(tables)
     guests = frames.get("guests")
-    return Vocabulary(users, items, entities, signals, faulty, guests, derived, MISSPELLED in frames)
+    return Vocabulary(users, items, entities, signals, faulty, guests, derived)
 
 
 def find_entities(frames: Frames, items: Ids) -> dict[str, Entity]:

@@ -22,6 +22,8 @@ NOWHERE = -1
 OR_DROP = "or drop the rows"
 MAX_DROPPED = 10
 """Maximum percentage of rows that `Findings.hint` suggests to drop: with more, the table is wrong, not its rows."""
+NOT_UNDERSTOOD = ("unknown_signal", "unknown_entity", "unknown_target")
+"""Codes of rows that the service records, too, without effect: up to `MAX_DROPPED` % are left out with a note."""
 MAX_LISTED = 100_000
 """Maximum number of dropped rows listed per table; further ones are only counted."""
 DROPPED: Mapping[str, pl.DataType] = {
@@ -139,6 +141,7 @@ class Findings:
     n_rows: Counter[str] = field(default_factory=Counter)
     columns: set[str] = field(default_factory=set)
     tallies: Counter[str | float] = field(default_factory=Counter)
+    are_settled: bool = False
 
     def fresh(self) -> Findings:
         """Return findings with the same options, without any."""
@@ -216,8 +219,10 @@ class Findings:
         )
 
     def _is_fault(self, found: Finding) -> bool:
-        is_dropped = found.n and self.n_left_out[found.fault.table]
-        return bool(found.fault.code) and not is_dropped
+        code, table = found.fault.code, found.fault.table
+        is_dropped = found.n and self.n_left_out[table]
+        is_few = not self.are_settled or 100 * found.n <= MAX_DROPPED * self.n_rows[table]
+        return bool(code) and not is_dropped and not (code in NOT_UNDERSTOOD and is_few)
 
     def _are_all(self, found: Finding) -> bool:
         """Return whether a finding is about all rows of a table, so that it is the column that is wrong."""
@@ -278,7 +283,11 @@ class Findings:
         return tuple(lines)
 
     def settle(self, share: float) -> None:
-        """Report the dropped rows: as a note up to a share (0 to 1) of each table, as a fault above it."""
+        """Report the dropped rows: as a note up to a share (0 to 1) of each table, as a fault above it.
+
+        From now on, many rows that are not understood are a fault: this is known once all parts are read.
+        """
+        self.are_settled = True
         if not 0 <= share <= 1:
             raise ConfigError(f"drop_bad_rows: is {share}; give a share from 0 to 1, such as 0.01.")
         for table, n in (+self.n_left_out).items():

@@ -193,12 +193,11 @@ def describe_ids(name: str, ids: pl.Series) -> str:
     return f"add them to {home}{suffix}, use the same spelling in both, {OR_DROP}"
 
 
-def reference_rule(column: str, name: str, ids: pl.Series, is_unknown: pl.Expr, *, is_fault: bool = True) -> Rule:
+def reference_rule(column: str, name: str, ids: pl.Series, is_unknown: pl.Expr, code: str = "unknown_id") -> Rule:
     """Return the rule for a column of ids that identify users, items, or members of an entity (`name`).
 
-    The known `ids` are sorted; the mask `is_unknown` may include null. Unless it `is_fault`, rows are left out.
+    The known `ids` are sorted; the mask `is_unknown` may include null. Without a code, rows are left out.
     """
     finding = f"refer to unknown {name}" if name in HOMES.values() else f"refer to an unknown {name}"
     bad = pl.col(column).is_not_null() & is_unknown
-    code, advice = ("unknown_id", describe_ids(name, ids)) if is_fault else ("", "left out")
-    return Rule(finding, bad, code, advice, column, pl.col(column))
+    return Rule(finding, bad, code, describe_ids(name, ids) if code else "left out", column, pl.col(column))

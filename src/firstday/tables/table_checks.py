@@ -17,8 +17,6 @@ from firstday.tables.rules import RULES, reference_rule
 from firstday.tables.schema import EXPIRES_AT, HOMES, RECOMMENDABLE, TABLES, UPDATED, Frames
 
 _KEY = "firstday: id as text"
-MISSPELLED = "misspelled items"
-"""Frame of the items in interactions that `items` has in another spelling, if there are any."""
 _UPDATABLE = ("title", "description", RECOMMENDABLE, EXPIRES_AT)
 """Columns that an update may state even if `items` lacks them."""
 
@@ -33,8 +31,8 @@ def _reference_rules(name: str, frames: Frames) -> list[Rule]:
             if home == "users" and "guests" in frames:
                 known = pl.concat([known, frames["guests"]["own_id"]])
             is_known = pl.col(column).cast(pl.String).is_in(known.implode())
-            is_fault = name not in ("friends", "item_updates")
-            rules.append(reference_rule(column, home, ids, ~is_known, is_fault=is_fault))
+            code = "" if name in ("friends", "item_updates") else "unknown_id"
+            rules.append(reference_rule(column, home, ids, ~is_known, code))
     return rules
 
 
@@ -52,7 +50,7 @@ def check_frames(
     subset of users: whether columns are groups is not checked, and friends may be in another part.
 
     `users` has one row per person. If there are guests, the result has their table (`split_guests`). `items` has the
-    values of `item_updates`, which is not in the result. The result may also have `MISSPELLED`.
+    values of `item_updates`, which is not in the result.
     """
     frames = {}
     for home in named_ids.keys() - raw.keys():
@@ -89,9 +87,8 @@ def add_items_of_interactions(
 ) -> None:
     """Add items that occur in interactions but not in `items`, without attributes and with a note.
 
-    Those that are present in another spelling are not added, but are in `MISSPELLED`. If most items are absent, the
-    tables do not match: nothing is added, and the reference rules report each row. If most user ids are those of items,
-    the columns are swapped.
+    Those that are present in another spelling are not added. If most items are absent, the tables do not match: nothing
+    is added, and the reference rules report each row. If most user ids are those of items, the columns are swapped.
     """
     ids = frames["items"]["item_id"].drop_nulls()
     named = named_ids["items"]
@@ -104,10 +101,7 @@ def add_items_of_interactions(
             )
             findings.fault("swapped_columns", f"user_id and item_id {text}", "interactions")
         return
-    is_misspelled = _fold_ids(new).is_in(_fold_ids(ids).implode())
-    if is_misspelled.any():
-        frames[MISSPELLED] = new.filter(is_misspelled).to_frame()
-    new = new.filter(~is_misspelled)
+    new = new.filter(~_fold_ids(new).is_in(_fold_ids(ids).implode()))
     frames["items"] = pl.concat([frames["items"], new.alias("item_id").to_frame()], how="diagonal_relaxed")
     findings.note_rows(
         "interactions",
