@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from firstday.errors import ConfigError
+from firstday.features.signals import Signals
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import register
@@ -19,6 +20,7 @@ from firstday.testing import check_strategy
 from tests.tiny import USES, with_learned
 
 CALLS: list[int] = []
+USERS = [Signals(age=20), Signals(interactions=[("stream", "item", "i1")])]
 
 
 pytestmark = pytest.mark.usefixtures("fresh_registry")
@@ -63,63 +65,45 @@ def turn(query: Query) -> Answer:
 def test_a_broken_promise_is_told(recommend: Callable[[Query], Answer], fault: str, tiny: Recommender) -> None:
     register(StrategySpec(name="mine", describe="Breaks a promise.", recommend=recommend))
     with pytest.raises(AssertionError, match=f"^the strategy {fault}"):
-        check_strategy(tiny, "mine", k=3)
+        check_strategy(tiny, "mine", USERS, k=3)
 
 
 def test_a_strategy_that_was_not_trained_is_refused(tiny: Recommender) -> None:
     register(StrategySpec(name="mine", describe="Learns.", recommend=len, fit=len, value=Learned))  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"^strategy: mine needs a model trained with methods = \['mine'\]"):
-        check_strategy(tiny, "mine")
+        check_strategy(tiny, "mine", USERS)
 
 
 def test_who_keeps_them_passes(tiny: Recommender) -> None:
     register(StrategySpec(name="mine", describe="The last ones first.", recommend=rank_by(lambda _, items: items)))
-    check_strategy(tiny, "mine")
+    check_strategy(tiny, "mine", USERS)
 
 
 @dataclass(frozen=True)
 class Together:
-    """Scores items by how often they are used with the liked ones; those of rare items are 0."""
+    """Scores items by how often they are used with the liked ones."""
 
     counts: np.ndarray  # shape (n_items, n_items)
-    omits_unknown: bool
 
     def score(self, liked: SparseRows) -> np.ndarray:
         """Return the sum of the counts of the liked items."""
         scores: np.ndarray = liked.ones().dense() @ self.counts
-        if self.omits_unknown:
-            scores[~scores.any(axis=1)] = -np.inf
         return scores
 
 
-def rank_everyone(query: Query) -> Answer:
-    return query.rank_scores(lambda rows: query.learned("mine").score(query.liked.take(rows)), "mine")
-
-
-def register_together(tiny: Recommender, recommend: Callable[[Query], Answer], *, omits_unknown: bool) -> Recommender:
-    """Register a strategy that ranks by `Together`; return the model that has learned it."""
-    register(StrategySpec(name="mine", describe="Together.", recommend=recommend, fit=len, value=Together))  # type: ignore[arg-type]
-    uses = USES.dense()
-    return Recommender(with_learned(tiny.model, mine=Together(uses.T @ uses, omits_unknown)))
-
-
-def rank_learned(query: Query) -> Answer:
-    return query.rank_learned("mine")
-
-
 def test_users_without_a_known_liked_item_are_left_to_the_fallbacks(tiny: Recommender) -> None:
-    careless = register_together(tiny, rank_learned, omits_unknown=False)
+    spec = StrategySpec(
+        name="mine",
+        describe="Together.",
+        recommend=lambda query: query.rank_learned("mine"),
+        fit=len,
+        value=Together,  # type: ignore[arg-type]
+    )
+    register(spec)
+    uses = USES.dense()
+    careless = Recommender(with_learned(tiny.model, mine=Together(uses.T @ uses)))
     acts = [{"interactions": [(signal, "item", "i5")]} for signal in ("ban", "stream")]
     users: list[dict[str, Any]] = [{}, {"age": 20}, *acts]
     lists = careless.recommend_users(users, 2, "mine")
     assert [listed.route for listed in lists.values()] == ["popular", "group", "popular", "mine"]
     assert lists[3].items[0].item_id == "i4"  # u4 uses both
-
-
-@pytest.mark.parametrize("recommend", [rank_learned, rank_everyone])
-def test_scores_of_0_for_whoever_is_unknown_are_told(recommend: Callable[[Query], Answer], tiny: Recommender) -> None:
-    careful = register_together(tiny, recommend, omits_unknown=True)
-    check_strategy(careful, "mine")
-    careless = register_together(tiny, recommend, omits_unknown=False)
-    with pytest.raises(AssertionError, match=r"^the strategy gives a list of scores of 0"):
-        check_strategy(careless, "mine")

@@ -11,7 +11,7 @@ from firstday.cli.main import REPLACEMENTS, app
 from tests.cli.conftest import Run
 
 ORDER = (
-    "demo", "check", "evaluate", "train", "refresh", "rollback", "recommend", "similar", "serve", "export", "inspect",
+    "demo", "check", "evaluate", "train", "refresh", "rollback", "recommend", "serve", "export", "inspect",
     "experiment",
 )  # fmt: skip
 HELLO = '''

@@ -49,18 +49,3 @@ def test_what_had_no_effect_is_counted_in_a_batch(run: Run, tiny_model: Path, tm
         "Ignored, because neither the features nor the strategy use them: search x item (2).",
         "Only excluded items: favorite x item (1).",
     ]
-
-
-def test_similar_items_are_printed_with_their_route(run: Run, tiny_model: Path, tmp_path: Path) -> None:
-    done = run("similar", tiny_model, "i1", "-k", 3)
-    assert done.stdout.startswith("strategy similar, route used_together\n")
-    lines = [line.split() for line in done.stdout.splitlines()]
-    assert ["1", "i2", "Two", "0.500"] in lines
-    (tmp_path / "denied.txt").write_text("i2\n")
-    rules = ("--filter", "year >= 2020", "--deny", tmp_path / "denied.txt", "--pin", "1=i5", "--cap", "genre=1")
-    answer = json.loads(run("similar", tiny_model, "i1", *rules, "--boost", "year == 2021=2", "--json").stdout)
-    assert [item["item_id"] for item in answer["items"]] == ["i5", "i3"]
-    for_user = run("similar", tiny_model, "i1", "--user", "-", "--json", stdin='{"country": "DE"}')
-    assert [item["item_id"] for item in json.loads(for_user.stdout)["items"]][:2] == ["i3", "i2"]
-    refused = run("similar", tiny_model, "no such item", status=2)
-    assert refused.stderr.startswith("error: item: 'no such item' ")

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from firstday.features.signals import Signals
 from firstday.model.trained_model import TrainedModel
 from firstday.recommend.answers import answer_query
 from firstday.recommend.query import Query
 from firstday.recommend.recommender import Recommender
 from firstday.recommend.registry import find_strategy
 from firstday.recommend.support import strategies_of
-from firstday.testing import make_users
+from tests.recommend.test_strategies import PEOPLE
 
 SHARED = (
     *(field.name for field in fields(TrainedModel)),
@@ -57,7 +58,7 @@ def find_readers(recommender: Recommender) -> Mapping[str, list[str]]:
 
     `auto`, which only calls others, does not count.
     """
-    users = make_users(recommender.model)
+    users = [*PEOPLE.values(), Signals(shown=["i1"])]
     readers: dict[str, list[str]] = {name: [] for name in SHARED}
     for strategy in strategies_of(recommender.model):
         if strategy == "auto":

@@ -67,9 +67,8 @@ def strategy(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_it_keeps_what_strategies_promise(tiny: Recommender, recommender: Recommender, strategy: str) -> None:
+def test_it_keeps_what_strategies_promise(tiny: Recommender, strategy: str) -> None:
     check_strategy(tiny, strategy, list(PEOPLE.values()), k=K)
-    check_strategy(recommender, strategy)
 
 
 def test_the_route_of_every_kind_of_user(tiny: Recommender, everyone: SignalBatch, strategy: str) -> None:

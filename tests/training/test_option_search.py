@@ -31,7 +31,6 @@ from firstday.recommend.registry import find_method, register
 from firstday.recommend.spec import PAPER_SEGMENT, Method, OptionSearch, StrategySpec, UseData
 from firstday.recommend.support import learners_of, searched_names
 from firstday.sparse import SparseRows
-from firstday.testing import check_strategy
 from firstday.training.fit import FitResult, fit
 from firstday.training.option_search import (
     DATA_GRID,
@@ -93,7 +92,6 @@ def test_an_item_that_nobody_uses_says_nothing_and_every_other_one_does(tuned: F
     routes = answer_query(Query(tuned.model, SignalBatch(N_ITEMS, N_ITEMS, {("stream", ITEM): items}), 5), name).routes
     assert routes[UNUSED_ITEM] == "popular"
     assert set(np.delete(routes, UNUSED_ITEM)) == {name}
-    check_strategy(tuned.recommender, name)
 
 
 def test_the_best_of_the_grid_for_validation_users_is_kept(tuned: FitResult, world: Dataset, split: Split) -> None:

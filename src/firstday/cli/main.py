@@ -30,6 +30,7 @@ GROUP = "firstday.commands"
 REPLACEMENTS = {
     "leaderboard": "use firstday evaluate --baselines",
     "onboarding": "use GET /v1/onboarding of firstday serve, or Python (docs/onboarding.md)",
+    "similar": "use GET /v1/items/{id}/similar of firstday serve, or Recommender.similar in Python",
     "tune": "search settings with Optuna (docs/configuration.md, Search for better settings)",
     **{name: f"use firstday lab {name}" for name in ("replay", "reproduce", "simulate")},
 }
