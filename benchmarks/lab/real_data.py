@@ -5,7 +5,7 @@ python benchmarks/lab/real_data.py --data data                            all se
 python benchmarks/lab/real_data.py --data data --only online-retail --only movietweetings
 
 Datasets with timestamps are evaluated at their cut-offs, the others with several seeds. Options of baselines are chosen
-on the validation users of each training, except on `CHOSEN_ONCE`; cold users are used only for the final evaluation.
+on the validation users of each training; cold users are used only for the final evaluation.
 Renews docs/results/NAME.json and docs/images/NAME-*.svg, and with timestamps the dataset's part of
 docs/results/motion.json: what existed when, and figures by age of the model. For the simulated series, which
 `--only series` names, this part alone is renewed, of `auto` and the simple strategies.
@@ -47,8 +47,6 @@ SERVICES = {
     SERIES: SimulationSettings(n_users=6_000, n_items=8_000, days=150, series=True),
 }
 """Simulated services."""
-CHOSEN_ONCE = ("deezer-europe",)
-"""Datasets on which a search takes an hour: options are chosen with the first seed."""
 SIMPLE_RULES = ("latest", "trending", "recent", "popular")
 """Strategies that docs/motion.md compares with `auto`."""
 
@@ -102,7 +100,6 @@ def evaluate_set(name: str, copy: Path | None, seeds: int, cut_offs: int | None,
             config,
             all_strategies=name != SERIES,
             baselines=name != SERIES,
-            tune_once=name in CHOSEN_ONCE,
             n_seeds=1 if has_clock else seeds,
             against=("auto",) if name == SERIES else ("auto", REFERENCE, *searched_names()),
             progress=progress,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 import firstday as fd
-from firstday.config import load_config
+from firstday.config import load_config, parse_config
 from firstday.data.load import load
+from firstday.errors import ArtifactError
 from firstday.evaluation.run import OF_CLOCKS
 from firstday.recommend.recommender import open_model
 from firstday.recommend.registry import strategy_names
@@ -48,35 +48,13 @@ def test_evaluate_prints_a_table_and_writes_json_and_report(
     assert f"firstday evaluate {tables} --config {settings} --all --seeds 2" in page
 
 
-def test_several_datasets_make_one_table(run: Run, tables: Path, settings: Path, tmp_path: Path) -> None:
-    users = pl.read_parquet(tables / "users.parquet")["user_id"]
-    other = shutil.copytree(tables, tmp_path / "tables")
-    pl.DataFrame({"user_id": users.shuffle(seed=1), "friend_id": users}).write_parquet(other / "friends.parquet")
-    out = tmp_path / "results.json"
-    report = tmp_path / "report.html"
-    chosen = ("--strategy", "popular", "--strategy", "friends")
-    done = run("evaluate", tables, other, "--config", settings, *chosen, "--json", out, "--report", report)
-    datasets = json.loads(out.read_text())["datasets"]
-    assert [values["dataset"] for values in datasets] == ["tables", "tables"]
-    rows = [{row["strategy"]: row for row in values["results"]} for values in datasets]
-    assert "friends" in rows[1]["friends"]["routes"]
-    assert "friends" not in rows[0]["friends"]["routes"]
-    first = done.stdout.partition("Difference to")[0]
-    printed = {line.split()[0]: line for line in first.splitlines() if line.strip()}
-    assert printed["popular"].count("[") == 2
-    assert report.read_text().count("<svg") == 2
-
-
 @pytest.mark.skipif("user_user" not in strategy_names(), reason="a baseline of firstday.lab")
 def test_baselines_are_in_help_and_evaluated_with_strategies(run: Run, tables: Path, settings: Path) -> None:
     told = " ".join(run("evaluate", "--help").stdout.replace("│", " ").split())
-    for name in ("--baselines", "--against", "item_item", "mult_dae", "--baselines --against ease"):
+    for name in ("--baselines", "item_item", "mult_dae"):
         assert name in told
-    chosen = ("--strategy", "user_user", "--against", "user_user")
-    done = run("evaluate", tables, "--config", settings, *chosen)
-    assert "P@20 minus user_user" in done.stdout
+    done = run("evaluate", tables, "--config", settings, "--strategy", "user_user")
     assert "NDCG@10" in done.stdout
-    assert "P / user_user" in done.stdout
     told = " ".join(done.stdout.split())
     assert re.search(r"user_user: best on validation users, \d+ trials in all: min_items \d+; rarity ", told)
     assert "…" not in done.stdout
@@ -178,28 +156,26 @@ def test_inspect_writes_the_card_of_a_model(run: Run, tiny_model: Path, tmp_path
         assert card.read_text(encoding="utf-8").startswith(begin)
 
 
-def test_a_split_and_a_run_are_kept(run: Run, tables: Path, settings: Path, tmp_path: Path) -> None:
+def test_a_split_and_results_are_kept(run: Run, tables: Path, settings: Path, tmp_path: Path) -> None:
     split = fd.split(load(tables), load_config(settings), n_seeds=2).save(tmp_path / "split")
-    of_tables = json.loads(run("evaluate", tables, "--config", settings, "--seeds", 2, "--json").stdout)
-    folder = tmp_path / "run"
-    of_split = json.loads(run("evaluate", split, "--strategy", "ease", "--run", folder, "--json").stdout)
-    assert of_split["dataset"] == of_tables["dataset"]
+    results = fd.evaluate(load(tables), load_config(settings), n_seeds=2, against=["popular"], progress=None)
+    of_split = json.loads(run("evaluate", split, "--strategy", "blend", "--json").stdout)
     rows = {row["strategy"]: row for row in of_split["results"]}
-    for row in of_tables["results"]:
+    folder = results.save(tmp_path / "results")
+    kept = json.loads((folder / "results.json").read_text())
+    assert kept.items() > json.loads(json.dumps(results.to_json())).items()
+    assert kept["dataset"] == of_split["dataset"]
+    for row in kept["results"]:
         figures = {name: value for name, value in row.items() if name not in {"ms_per_user", "against"}}
         assert figures.items() <= rows[row["strategy"]].items()
-    kept = json.loads((folder / "run.json").read_text())
-    assert kept["results"] == of_split
-    options = kept["results"]["options"]["ease"]["runs"]
-    assert [len(trials) for trials in kept["tried"]["ease"]] == [of_run["n_tried"] for of_run in options]
-    assert kept["config"]["recommend"]["k"] == 20
-    assert {"command", "python", "platform", "threads"} <= kept.keys()
-    assert kept["packages"]["polars"] == pl.__version__
-    users = pl.read_parquet(folder / "users.parquet")
-    assert len(users) == len(rows) * of_split["n_cold"] * 2
-    lists = pl.read_parquet(folder / "lists.parquet")
-    means = fd.score(fd.open_split(split), lists).to_json()["results"]
+        assert ("popular" in row["against"]) == (row["strategy"] != "popular")
+    assert (kept["firstday"], parse_config(kept["config"])) == (fd.__version__, load_config(settings))
+    frames = {path.stem: pl.read_parquet(path) for path in folder.glob("*.parquet")}
+    assert frames.keys() == {"figures", "users", "lists"}
+    assert frames["figures"].equals(results.to_frame())
+    assert len(frames["users"]) == len(results.strategies) * results.n_cold * 2
+    means = fd.score(fd.open_split(split), frames["lists"]).to_json()["results"]
     assert [row["precision_ci"] for row in means] == [rows[row["strategy"]]["precision_ci"] for row in means]
-    assert "is not empty" in run("evaluate", split, "--run", folder, status=2).stderr
+    with pytest.raises(ArtifactError):
+        results.save(folder)
     assert "a split has its own tables, settings and seeds" in run("evaluate", split, "--seeds", 3, status=2).stderr
-    assert "--run: keeps the evaluation of one" in run("evaluate", split, tables, "--run", "x", status=2).stderr

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from firstday.config import Config
 from firstday.data.ids import Ids
 from firstday.evaluation.figures import Scores
 from firstday.evaluation.report.render import render_evaluation
@@ -106,7 +105,7 @@ def segments(n: int) -> tuple[SegmentRow, ...]:
 
 
 def render(shown: Results, **changes: Any) -> str:
-    return render_evaluation(shown, **{"dataset_summary": SUMMARY, "config": Config(), **changes})
+    return render_evaluation(shown, **{"dataset_summary": SUMMARY, **changes})
 
 
 class Page(HTMLParser):

@@ -148,7 +148,7 @@ def test_any_choice_of_strategies_gives_a_finding(
 
 def test_changed_settings_are_shown_as_json_that_reads_back() -> None:
     config = parse_config({"seed": 7, "signals": {"affinity": {'my "like"': 2.0}}, "segments": {"n_segments": 30}})
-    shown = re.findall(r"<code>({.*?})</code>", render(results(), config=config), re.DOTALL)
+    shown = re.findall(r"<code>({.*?})</code>", render(results(config=config)), re.DOTALL)
     assert parse_config(json.loads(unescape(shown[0]))) == config
     assert "not the defaults" not in render(results())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, Literal
 
 import rich.table
@@ -11,7 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.markup import escape
 
-from firstday.evaluation.comparisons import compare_datasets, compare_sizes, describe_lists, describe_tunings
+from firstday.evaluation.comparisons import compare_sizes, describe_lists, describe_tunings
 from firstday.evaluation.results import HEAD_METRICS, UNKNOWN_VECTORS, Results
 from firstday.evaluation.text_table import Table, write_line
 from firstday.evaluation.verdicts import MEANING
@@ -85,24 +85,9 @@ def print_results(results: Results) -> None:
     for sentence in results.describe_leads():
         print_line(sentence)
     print_line(f"{MEANING[0].upper()}{MEANING[1:]}")
-    print_warnings(results)
+    for sentence in results.describe_warnings():
+        print_line(f"Warning: {sentence}")
     for sentence in results.describe_motion():
         print_line(sentence)
     if results.precomputed:
         print_line(UNKNOWN_VECTORS)
-
-
-def print_warnings(results: Results) -> None:
-    """Print a line for each warning."""
-    for sentence in results.describe_warnings():
-        print_line(f"Warning: {sentence}")
-
-
-def print_datasets(all_results: Sequence[Results]) -> None:
-    """Print a table of strategies (rows) on several datasets (columns)."""
-    for table in compare_datasets(all_results):
-        print_table(table)
-    for results in all_results:
-        print_line(f"{results.dataset}: {results.describe_users()} Lists of {results.k}.")
-        print_warnings(results)
-    print_line("Brackets: 95 % interval. For other metrics and groups, see --json and --report.")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from firstday.evaluation.plots import draw, draw_lines
-from firstday.evaluation.results import DIVERSITY, MINUS, MINUS_OTHERS, RATIO, ROUTE_PREFIX, Results
+from firstday.evaluation.results import DIVERSITY, MINUS_OTHERS, RATIO, ROUTE_PREFIX, Results
 from firstday.evaluation.slices import (
     ALL,
     BASELINE,
@@ -144,25 +144,3 @@ def compare_popularity(results: Results) -> Table:
     used = ["used after day one", *(f"{share:.1f}" for share in results.used_by_popularity)]
     first = dict(zip(table.columns, used, strict=True))
     return replace(table, rows=[first, *table.rows])
-
-
-def compare_datasets(all_results: Sequence[Results]) -> list[Table]:
-    """Compare strategies on several datasets: precision, and the difference to each dataset's reference."""
-    strategies = dict.fromkeys(name for results in all_results for name in results.best_first)
-    names = [results.dataset for results in all_results]
-    headings = [f"{name} ({number})" if name in names[: number - 1] else name for number, name in enumerate(names, 1)]
-    precisions = []
-    differences = []
-    for name in strategies:
-        precision = {"strategy": name}
-        difference = {"strategy": name}
-        for heading, results in zip(headings, all_results, strict=True):
-            precision[heading] = results.write(name, "precision")
-            difference[f"{heading} minus {results.reference}"] = results.write(name, f"{MINUS}{results.reference}")
-        precisions.append(precision)
-        differences.append(difference)
-    leader = all_results[0].leader
-    return [
-        Table("Precision for cold users, in %", precisions, leader),
-        Table("Difference to a reference, paired by user, in points", differences, leader),
-    ]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
+import firstday
+from firstday.config import Config
 from firstday.data.frame_libraries import Library, to_library
 from firstday.data.splits.target_uses import MANY_EXISTED, TargetUses
 from firstday.display import readable, write_table
@@ -32,6 +36,7 @@ from firstday.evaluation.slices import (
 )
 from firstday.evaluation.text_table import Table, write_cell, write_line, write_signed
 from firstday.evaluation.verdicts import judge
+from firstday.files import write_file
 from firstday.metrics import (
     HEAD,
     HIT_METRICS,
@@ -42,6 +47,7 @@ from firstday.metrics import (
     PrecisionRule,
     ratio_intervals,
 )
+from firstday.model.folder import require_empty
 from firstday.recommend.segment_description import SegmentRow
 from firstday.training.option_search import Tuning
 
@@ -226,6 +232,8 @@ class Results:
         Length of the target window in days; None under `sampled`.
     later_uses
         What newcomers used after day one, by when it came; None under `sampled`.
+    config
+        The configuration.
     plugins
         The strategies that are not built in.
     about
@@ -257,6 +265,7 @@ class Results:
     precomputed: bool = False
     target_days: float | None = None
     later_uses: TargetUses | None = None
+    config: Config = field(default_factory=Config, repr=False)
     plugins: tuple[str, ...] = ()
     about: Mapping[str, str] = field(default_factory=dict)
     own_metrics: tuple[str, ...] = ()
@@ -408,6 +417,20 @@ class Results:
             See `to_frame`.
         """
         return to_library(pl.concat([run.tabulate_lists() for run in self.runs]), library)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the results to a new or empty folder: data frames as Parquet, settings and results as JSON.
+
+        The files are ``figures.parquet`` (`to_frame`), ``users.parquet``, ``lists.parquet`` and ``results.json``, which
+        also has the configuration and the version of firstday.
+        """
+        path = Path(folder)
+        require_empty(path)
+        for name, frame in {"figures": self.to_frame(), "users": self.users(), "lists": self.lists()}.items():
+            frame.write_parquet(path / f"{name}.parquet")
+        values = {"firstday": firstday.__version__, "config": self.config.model_dump(mode="json"), **self.to_json()}
+        write_file(path / "results.json", json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+        return path
 
     def compare(self, strategy: str, other: str, metric: str = "precision") -> Interval:
         """Return the mean paired difference of two strategies in a metric, in its unit, with its 95 % interval.
@@ -690,7 +713,6 @@ class Results:
             for (seed, moment), tuning in zip(product(self.seeds, moments), tunings, strict=True)
         ]
         return {
-            "chosen_in": "each run" if tunings[-1].grid == tunings[0].grid else "the first run",
             "grid": {name: list(values) for name, values in tunings[0].grid.items()},
             "fit_seconds": round(sum(tuning.fit_seconds for tuning in tunings) / len(tunings), 3),
             "runs": runs,

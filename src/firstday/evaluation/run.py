@@ -216,7 +216,6 @@ def evaluate(
     strategies: Sequence[str | Method] = (),
     all_strategies: bool = False,
     baselines: bool = False,
-    tune_once: bool = False,
     n_seeds: int = 1,
     k: int | None = None,
     divide_by: PrecisionRule = "min",
@@ -246,12 +245,8 @@ def evaluate(
         Whether to evaluate all strategies that a model of this configuration supports, in place of `auto` and the
         simple ones; `friends` only if there are friendships.
     baselines
-        Whether to add all strategies with options to search, and the paper's own system as in the article.
-    tune_once
-        Whether to reuse the options chosen on the validation users of the first seed or cut-off for all others. This is
-        faster, but with seeds it favours methods with options, because some of these users are cold users of other
-        seeds. By default, options are chosen anew each time; from the second cut-off on, the search begins at the
-        options of the cut-off before.
+        Whether to add all strategies with options to search, and the paper's own system as in the article. Options are
+        chosen at each seed and cut-off; from the second cut-off on, the search begins at those of the cut-off before.
     n_seeds
         Number of seeds, starting at `config.seed`.
     k
@@ -296,7 +291,7 @@ def evaluate(
     own_metrics = name_metrics(metrics)
     rules = Rules.of(rules)
     check_rules(rules, dataset.items.values, dataset.columns)
-    names, config = _choose_strategies(dataset, config, strategies, every=all_strategies, baselines=baselines)
+    names, trained = _choose_strategies(dataset, config, strategies, every=all_strategies, baselines=baselines)
     check_against(against, names)
     cut_offs = find_cut_offs(dataset, config)
     with open_progress(progress) as report:
@@ -309,7 +304,7 @@ def evaluate(
             rules=rules,
             report=report,
         )
-        runs = _run_all(dataset, config, n_seeds, cut_offs, score, report, tune_once=tune_once)
+        runs = _run_all(dataset, trained, n_seeds, cut_offs, score, report)
     return join_runs(
         runs,
         against,
@@ -340,6 +335,7 @@ def describe_protocol(split: EvaluationSplit) -> dict[str, Any]:
     cut_offs = split.cut_offs
     return {
         "dataset": dataset.name,
+        "config": split.config,
         "protocol": "sampled" if cut_offs is None else "registration",
         "precomputed": dataset.item_vectors is not None,
         "target_days": None if cut_offs is None else cut_offs.target_days,
@@ -379,10 +375,8 @@ def _run_all(
     cut_offs: CutOffs | None,
     train_and_score: Callable[[Holdout, Config, Previous, Choices], tuple[Run, Recommender]],
     report: Progress,
-    *,
-    tune_once: bool,
 ) -> list[Run]:
-    """Train and score for each seed and cut-off; with `tune_once`, keep the options of the first run."""
+    """Train and score for each seed and cut-off."""
     runs: list[Run] = []
     n_runs = n_seeds * (1 if cut_offs is None else len(cut_offs.moments))
     for seed in range(config.seed, config.seed + n_seeds):
@@ -394,8 +388,6 @@ def _run_all(
             runs.append(run)
             previous = None if holdout.cut_off is None else (recommender, holdout.cut_off)
             chosen = {name: tuning.options for name, tuning in run.tunings.items() if name != PAPER_SEGMENT}
-            if tune_once and len(runs) == 1:
-                config = config.override("plugins", {**config.plugins, **chosen})
     report("done", n_runs, n_runs)
     return runs
 

@@ -89,10 +89,7 @@ class Tuning:
 
 
 def describe_choices(tunings: Sequence[Tuning]) -> list[str]:
-    """Describe the values chosen for each option of a method, each once, with the grid edge where one is at an edge.
-
-    Runs that reused the first run's options have no grid, and no edges.
-    """
+    """Describe the values chosen for each option of a method, each once, with the grid edge where one is at an edge."""
     values: dict[str, dict[str, None]] = defaultdict(dict)
     for tuning in tunings:
         for name, value in tuning.options.items():

@@ -143,8 +143,8 @@ def test_sizes_follow_from_the_data_unless_given(
 
 
 def test_as_published_follows_the_code_in_every_setting(as_published: Reproduction) -> None:
-    settings = as_published.config.cold_model
-    assert as_published.config.embedding.similarity == "dot"
+    settings = as_published.results.config.cold_model
+    assert as_published.results.config.embedding.similarity == "dot"
     assert (settings.schedule, settings.learning_rate, settings.weight_decay) == ("flat", 1e-5, 0)
     assert (settings.epochs, settings.batch_size) == (130, 512)
     assert [epoch.number for epoch in as_published.history if epoch.kept] == [130]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import firstday
-from firstday.config import Config
 from firstday.errors import needs_extra
 from firstday.evaluation.comparisons import (
     compare_cut_offs,
-    compare_datasets,
     compare_groups,
     compare_popularity,
     compare_sizes,
@@ -43,7 +41,6 @@ def render_evaluation(
     results: Results,
     *,
     dataset_summary: Mapping[str, Any],
-    config: Config,
     command: str | None = None,
     protocol: str | None = None,
     paper: Table | None = None,
@@ -76,7 +73,7 @@ def render_evaluation(
         "model": f"the run with seed {results.seeds[0]}",
         "segments": results.segments,
         "data": describe_data({"dataset": results.dataset, **dataset_summary}),
-        "settings": config.model_dump_json(exclude_defaults=True, indent=1),
+        "settings": results.config.model_dump_json(exclude_defaults=True, indent=1),
         "command": command,
         "paper": paper,
     }
@@ -123,13 +120,6 @@ def render_model(
         "command": command,
     }
     return fill_template("model.html", content, {"training": plot_training(history, model.config.recommend.k)})
-
-
-def render_comparison(all_results: Sequence[Results], command: str | None = None) -> str:
-    """Render a comparison of strategies on several datasets as a page."""
-    plots = {f"strategies {number}": results.plot_strategies() for number, results in enumerate(all_results, 1)}
-    content = {"all_results": all_results, "tables": compare_datasets(all_results), "command": command}
-    return fill_template("datasets.html", content, plots)
 
 
 def fill_template(template: str, content: Mapping[str, Any], plots: Mapping[str, str | None]) -> str:

@@ -132,7 +132,6 @@ def reproduce(
                 "validation_users": table.summary["n_validation"],
                 "items": table.summary["items"],
             },
-            config=table.config,
             command=command_line(),
             protocol=PROTOCOL_TEXT,
             paper=comparison,

@@ -64,7 +64,6 @@ class Reproduction:
     results: Results
     space: Space
     simulated: bool
-    config: Config
     summary: Mapping[str, int]
     history: tuple[Epoch, ...]
     seconds: Mapping[str, float]
@@ -93,7 +92,7 @@ class Reproduction:
             "like_code": self.like_code,
             "training": training,
             "seconds": seconds,
-            "config": self.config.model_dump(mode="json"),
+            "config": self.results.config.model_dump(mode="json"),
             "code": self.code and self.code.to_json(),
         }
 
@@ -201,16 +200,15 @@ def reproduce_table(
         )
         runs.append(average_ties(run, query, answers, cold.truth) if "averaged-ties" in like_code else run)
     progress("done", n_seeds, n_seeds)
-    results = join_runs(runs, dataset=f"{NAME}, simulated" if data.simulated else NAME, protocol=PROTOCOL)
+    name = f"{NAME}, simulated" if data.simulated else NAME
+    results = join_runs(runs, dataset=name, protocol=PROTOCOL, config=config)
     summary = {
         "items": len(data.items),
         "dimensions": data.item_vectors.shape[1],
         "inputs": data.train.features.shape[1],
         "n_validation": len(data.validation),
     }
-    return Reproduction(
-        results, data.space, data.simulated, config, summary, model.cold.history, seconds, tuple(like_code)
-    )
+    return Reproduction(results, data.space, data.simulated, summary, model.cold.history, seconds, tuple(like_code))
 
 
 def _time_stages(report: Progress) -> tuple[Progress, dict[str, float]]:
