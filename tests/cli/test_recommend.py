@@ -28,8 +28,8 @@ def test_a_printed_list_says_what_its_scores_are_and_what_had_no_effect(run: Run
     assert ["3", "i2", "Two", "fills", "the", "list", "up"] in lines
     notes = [line for line in done.stdout.splitlines() if line.startswith("Note")]
     assert notes == [
-        "Note: search x item: no warm user has this signal on day one; it was ignored.",
-        "Note: favorite x item: used only to exclude items, because no warm user has this signal on day one.",
+        "Note: favorite x item: no warm user has this signal on day one.",
+        "Note: search x item: no warm user has this signal on day one.",
     ]
 
 
@@ -43,9 +43,6 @@ def test_what_had_no_effect_is_counted_in_a_batch(run: Run, tiny_model: Path, tm
     pl.DataFrame(acts, schema=["user_id", "item_id", "signal"], orient="row").write_csv(tmp_path / "interactions.csv")
     done = run("recommend", tiny_model, "--batch", tmp_path, "--out", tmp_path / "lists.parquet", "--json")
     summary = json.loads(done.stdout)
-    assert summary["without_effect"] == {"search x item": 2}
-    assert summary["only_kept_out"] == {"favorite x item": 1}
-    assert summary["notes"][:2] == [
-        "Ignored, because neither the features nor the strategy use them: search x item (2).",
-        "Only excluded items: favorite x item (1).",
-    ]
+    favorites, searches = (f"{name} x item: no warm user has this signal on day one" for name in ("favorite", "search"))
+    assert summary["noted"] == {searches: 2, favorites: 1}
+    assert summary["notes"][:2] == [f"{favorites} (1).", f"{searches} (2)."]

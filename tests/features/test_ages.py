@@ -116,4 +116,4 @@ def test_years_alone_are_told_nothing_by_near_ones() -> None:
     assert plain.model.shared_groups is plain.model.profile_groups
     answer = plain.recommend(Signals(age=24), N_ITEMS, "group")
     assert answer.route == "popular"
-    assert answer.ignored == ("age: no warm user has this value",)
+    assert answer.notes[1:] == ("age: no warm user has this value",)

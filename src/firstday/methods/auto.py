@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from firstday.display import readable
-from firstday.methods.blend import find_read
 from firstday.methods.precision import NORMAL_95, mean_and_error, measure_folds
 from firstday.model.trained_model import KNOWLEDGE
 from firstday.recommend.fold import Fold, TrainingRun, head
@@ -132,6 +131,5 @@ AUTO = StrategySpec(
     value=Guard,
     always_trained=True,
     based_on=GUARDED,
-    reads=find_read,
     delegates=choose_strategies,
 )

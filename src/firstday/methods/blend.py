@@ -5,7 +5,7 @@ The weights are fitted on validation users, and components that are not part of 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
@@ -24,7 +24,7 @@ from firstday.recommend.fold import Fold, TrainingRun, head
 from firstday.recommend.new_items.placement import find_new_candidates
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.registry import find_strategy
-from firstday.recommend.spec import PROBABILITY, Choice, SignalKind, StrategySpec, near_taste
+from firstday.recommend.spec import PROBABILITY, Choice, StrategySpec, near_taste
 from firstday.recommend.support import components_of, has_component
 
 KNOTS = (0, 1, 20)
@@ -159,17 +159,6 @@ def is_log(part: Part) -> bool:
 def add_up(weights: Mapping[str, np.ndarray], scores: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return the weighted sum of components' scores, float32, shape (n_rows, n_chosen)."""
     return reduce(np.add, [weights[name][:, None] * of_component for name, of_component in scores.items()])
-
-
-def find_read(model: TrainedModel) -> Collection[SignalKind]:
-    """Return the kinds of signals that `blend` reads: those of its components, liked items, and impressions."""
-    return model.derive(_find_read)
-
-
-def _find_read(model: TrainedModel) -> set[SignalKind]:
-    own: set[SignalKind] = {"liked", "shown"}
-    _, names = find_weights(model)
-    return own.union(*(find_strategy(name).reads_in(model) for name in names))
 
 
 @dataclass(frozen=True, eq=False)
@@ -358,7 +347,7 @@ BLEND = StrategySpec(
     choose=learn_blending,
     value=Blending,
     always_trained=True,
-    reads=find_read,
+    reads_impressions=True,
     scale=PROBABILITY,
     places_new=is_calibrated,
 )

@@ -190,6 +190,5 @@ DIRECT = StrategySpec(
     always_trained=True,
     component=score_candidates,
     position=1,
-    reads=(),
     scale=PROBABILITY,
 )

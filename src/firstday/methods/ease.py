@@ -158,7 +158,6 @@ EDLAE = StrategySpec(
     always_trained=True,
     component=lift_linked,
     position=5,
-    reads=("liked",),
     scale=PROBABILITY,
 )
 EASE = score_items(

@@ -114,7 +114,7 @@ EXPLORE = StrategySpec(
     describe="Draw a segment for each rank from the posterior, which learns from items used and passed over.",
     explain="Top items of segments that the user may belong to, drawn by their probability given the items used and "
     "passed over.",
-    reads=("liked", "shown"),
+    reads_impressions=True,
     scale="share of the segment drawn",
     places_new=lambda _model: True,
 )

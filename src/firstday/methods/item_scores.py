@@ -58,6 +58,5 @@ def score_items(*, name: str, describe: str, explain: str, value: type, search: 
         value=value,
         search=search,
         component=score_component(lambda query, rows: query.learned(name).score(query.liked.take(rows))),
-        reads=("liked",),
         scale=PROBABILITY,
     )

@@ -125,7 +125,6 @@ LATEST = StrategySpec(
     choose=learn_latest,
     value=Latest,
     always_trained=True,
-    reads=("liked", "other"),
     scale="days since 1970",
     places_new=lambda _model: True,
 )

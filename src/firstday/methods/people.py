@@ -112,7 +112,6 @@ NEIGHBORS = StrategySpec(
         grid={"temperature": (0.03, 0.05, 0.08, 0.12), "smoothing": (0.02, 0.1)}, max_users=MAX_SEARCH_USERS
     ),
     component=log_share_component(score_neighbors),
-    reads=(),
     scale="share of the nearest people",
 )
 FRIENDS = StrategySpec(
@@ -125,6 +124,5 @@ FRIENDS = StrategySpec(
     always_trained=True,
     search=OptionSearch(grid={"smoothing": (1.0, 3.0, 10.0, 30.0)}, max_users=MAX_SEARCH_USERS),
     component=log_share_component(score_friends),
-    reads=("friends",),
     scale="share of friends and people like them",
 )

@@ -94,7 +94,6 @@ POPULAR = StrategySpec(
     reason=_reason_by_everyone,
     component=share_of_everyone,
     position=4,
-    reads=(),
     scale="share of everyone",
     stands_in=lambda _model: True,
 )
@@ -104,7 +103,6 @@ RECENT = StrategySpec(
     describe="Rank items by their share in all use, with recent use weighted by the log's clock.",
     explain="The most used items of late.",
     reason=_reason_by_everyone,
-    reads=(),
     scale="share of recent use",
     stands_in=lambda model: clock_terms(model) is not None,
 )
@@ -115,6 +113,5 @@ GROUP = StrategySpec(
     explain="The most used items of people with the same profile.",
     reason=used_by_alike,
     component=log_share_component(score_group),
-    reads=(),
     scale="share of people of the same profile",
 )

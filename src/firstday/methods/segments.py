@@ -102,7 +102,6 @@ SEGMENT = StrategySpec(
     value=SegmentLists,
     always_trained=True,
     search=OptionSearch(grid={"smoothing": (0.0, 20.0, 100.0, 400.0, 1600.0)}),
-    reads=(),
     scale=OF_SEGMENT,
 )
 INPUT_CLUSTERS = StrategySpec(
@@ -114,7 +113,6 @@ INPUT_CLUSTERS = StrategySpec(
     fit=cluster_inputs,
     value=Segments,
     always_trained=True,
-    reads=(),
     scale="share of people with a similar first day",
 )
 
@@ -131,7 +129,6 @@ def segment_strategy(cold_model: ColdModelSpec) -> StrategySpec:
         describe=f"Take the most used items of the segment nearest to {cold_model.title}'s vector.",
         explain=f"The most used items of people in the segment nearest to {cold_model.title}'s prediction.",
         based_on=cold_model.name,
-        reads=("liked",),
         scale=OF_SEGMENT,
     )
 
@@ -197,6 +194,5 @@ SOFT_SEGMENTS = StrategySpec(
     ),
     component=near_shares,
     position=3,
-    reads=(),
     scale="share of the near segments",
 )

@@ -84,6 +84,5 @@ TRENDING = StrategySpec(
     describe="Rank items by the number of users who first used them in the last days.",
     explain="The most used items of the last days.",
     reason=lambda reason: f"{reason.score:.1%} of the use in the last days is of it.",
-    reads=(),
     scale="share of use in the last days",
 )

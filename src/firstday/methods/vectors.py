@@ -48,7 +48,6 @@ DAY_ONE = StrategySpec(
     explain="Items similar to the mean of the items that the user likes so far.",
     reason=near_taste,
     component=component_of_vectors(lambda query, rows: query.liked_means[rows]),
-    reads=("liked",),
     scale=PROBABILITY,
 )
 FOLD_IN = StrategySpec(
@@ -58,7 +57,6 @@ FOLD_IN = StrategySpec(
     explain="Items similar to the taste fitted to the items that the user likes so far.",
     reason=near_taste,
     component=component_of_vectors(lambda query, rows: query.model.fold_in.solve(query.liked.take(rows))),
-    reads=("liked",),
     scale=PROBABILITY,
 )
 
@@ -71,7 +69,6 @@ PERSONAL = StrategySpec(
     reason=near_taste,
     component=component_of_vectors(lambda query, rows: query.predicted[rows]),
     position=2,
-    reads=(),
     scale=PROBABILITY,
 )
 
@@ -85,6 +82,5 @@ def personal_strategy(cold_model: ColdModelSpec) -> StrategySpec:
         describe=f"Rank items by the vector that {cold_model.title} predicts.",
         explain=f"Items close to the taste that {cold_model.title} predicts.",
         based_on=cold_model.name,
-        reads=("liked",),
         scale=PROBABILITY,
     )

@@ -18,8 +18,7 @@ from firstday.errors import count_of
 from firstday.model.item_content import content_of
 from firstday.recommend.answers import answer_query
 from firstday.recommend.dataset_query import query_users
-from firstday.recommend.effects import count_ineffective
-from firstday.recommend.list_notes import find_without_history
+from firstday.recommend.list_notes import describe_signals, find_without_history
 from firstday.recommend.new_items.current_items import find_known, read_items
 from firstday.recommend.recommendation import frame_lists
 from firstday.recommend.recommender import Recommender, check_length
@@ -32,18 +31,16 @@ USERS_AT_ONCE = 20_000
 class BatchSummary:
     """Summary of a batch; summaries of disjoint users can be added.
 
-    It counts listed items (`n_rows`), users by route, and values unknown to the model by entity, signal or profile
-    column. Known signals are counted by `Effect.name`: those without effect, and those that only excluded items. Users
-    are `missing` a value that the rules read; of `n_without_history`, the model learned, but the tables have no
-    interaction.
+    It counts listed items (`n_rows`), users by route, values unknown to the model by entity, signal or profile column,
+    and what is `noted` by `describe_signals`. Users are `missing` a value that the rules read; of `n_without_history`,
+    the model learned, but the tables have no interaction.
     """
 
     n_users: int = 0
     n_rows: int = 0
     routes: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
-    without_effect: Counter[str] = field(default_factory=Counter)
-    only_kept_out: Counter[str] = field(default_factory=Counter)
+    noted: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
     n_without_history: int = 0
     notes: tuple[str, ...] = ()
@@ -55,8 +52,6 @@ class BatchSummary:
         """Return the summary with notes on what had no effect, followed by `notes` from reading the tables."""
         counted = {
             "Unknown to the model and ignored": self.unknown,
-            "Ignored, because neither the features nor the strategy use them": self.without_effect,
-            "Only excluded items": self.only_kept_out,
             "Read by the rules, and missing of users": self.missing,
         }
         sentences = []
@@ -64,6 +59,7 @@ class BatchSummary:
             if counts:
                 signals = (f"{name} ({n:,})" for name, n in sorted(counts.items()))
                 sentences.append(f"{what}: {', '.join(signals)}.")
+        sentences += [f"{note} ({n:,})." for note, n in sorted(self.noted.items())]
         if self.n_without_history:
             users = count_of(self.n_without_history, self.n_users, "users")
             sentences.append(f"The model learned from {users} without any interaction here; add their history.")
@@ -114,6 +110,7 @@ def list_users(
     summary = BatchSummary(
         len(users),
         unknown=Counter(unknown),
+        noted=+Counter({note: len(rows) for note, rows in describe_signals(query)}),
         missing=missing,
         n_without_history=int(find_without_history(query).sum()),
         notes=notes,
@@ -124,8 +121,7 @@ def list_users(
         asked = query.take(part)
         answer = answer_query(asked, name, [rules], partial(read_profile, dataset, part))
         frames.append(frame_lists(recommender.catalogue, dataset.users.take(part), answer))
-        counts = count_ineffective(asked, name, answer.routes)
-        summary += BatchSummary(0, frames[-1].height, Counter(answer.routes.tolist()), Counter(), *counts)
+        summary += BatchSummary(0, frames[-1].height, Counter(answer.routes.tolist()))
     return pl.concat(frames), summary
 
 

@@ -1,12 +1,12 @@
-"""Notes on lists: signals without effect, why a fallback answered, and remarks on the rules."""
+"""Notes on lists: what no warm user has, why a fallback answered, and remarks on the rules."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 import numpy as np
 
-from firstday.recommend.effects import describe_ineffective
 from firstday.recommend.query import Answer, Query
 from firstday.recommend.registry import find_strategy
 from firstday.recommend.rules.list_rules import ItemRules
@@ -21,24 +21,44 @@ WITHOUT_HISTORY = (
 )
 
 
-def describe_lists(
-    query: Query, strategy: str, answer: Answer, rules: ItemRules | None
-) -> tuple[list[Sentences], list[Sentences]]:
-    """Return the signals that each user's list ignores, and the notes on it; `strategy` is the requested one."""
-    unused, excluding = describe_ineffective(query, strategy, answer.routes)
+def describe_lists(query: Query, strategy: str, answer: Answer, rules: ItemRules | None) -> list[Sentences]:
+    """Return the notes on each user's list; `strategy` is the requested one."""
+    of_signals: defaultdict[int, list[str]] = defaultdict(list)
+    for note, users in describe_signals(query):
+        for row in np.unique(users).tolist():
+            of_signals[row].append(note)
     delegates = None if strategy == SIMILAR else find_strategy(strategy).delegates
     names = np.full(query.n_users, strategy) if delegates is None else query.derive(delegates)
     is_absent = find_without_history(query)
     notes = []
-    for row, effects in enumerate(excluding):
+    for row in range(query.n_users):
         remarks = [] if rules is None else _describe_rules(query, answer, row, rules)
         history = [WITHOUT_HISTORY] if is_absent[row] else []
         if query.new_items is not None and answer.routes[row] == "explore":
-            history.append(
-                f"explore lists items that the model learned, none of the {len(query.new_items):,} new items"
-            )
-        notes.append((*_describe_fallback(names[row], answer.routes[row]), *history, *effects, *remarks))
-    return list(map(tuple, unused)), notes
+            history.append(f"explore lists items that the model learned, not the {len(query.new_items):,} new items")
+        notes.append((*_describe_fallback(names[row], answer.routes[row]), *history, *of_signals[row], *remarks))
+    return notes
+
+
+def describe_signals(query: Query) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield notes on signals and values that no warm user has, and on rejections that exclude nothing.
+
+    Each has the rows of its users, one per interaction or value, shape (n,).
+    """
+    config = query.model.config.signals
+    actions = query.signals.actions
+    for (signal, entity), rows in actions.items():
+        if (signal, entity) not in query.model.encoder.read_pairs:
+            yield f"{signal} x {entity}: no warm user has this signal on day one", rows.row_of_entry()
+    for name, shared in query.profile.items():
+        is_alone = (query.signals.profile[name] >= 0) & (shared < 0)
+        yield f"{name}: no warm user has this value", np.flatnonzero(is_alone)
+    if query.keep_used:
+        return
+    for pair, is_rejected in query.signals.find_rejected(config, query.members_of_items):
+        named = [*config.rejections, " x ".join(pair)]
+        why = f"has more than 1 % of the items; to exclude them, train with signals.never_recommend = {named}"
+        yield f"{pair[1]} rejected by {pair[0]}: {why}", actions[pair].row_of_entry()[~is_rejected]
 
 
 def find_without_history(query: Query) -> np.ndarray:

@@ -54,11 +54,10 @@ class Recommendation:
     segment_size
         Number of warm users in the segment.
     ignored
-        One phrase per value that the model does not know, and one per kind of signal (a pair, a profile column,
-        friends, impressions) that neither the features nor the strategy use.
+        One phrase per value that the model does not know.
     notes
         The reason for a fallback, that the history of a user whom the model learned from is missing, one phrase per
-        kind of signal that only excludes items, and remarks on the rules.
+        signal or value that no warm user has or rejection that excludes nothing, and remarks on the rules.
     score_scale
         Scale of the scores: ``share of PEOPLE`` (from 0 to 1), ``probability of use`` (calibrated on validation users),
         or ``score`` (only the order is meaningful).

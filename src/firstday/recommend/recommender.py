@@ -291,11 +291,10 @@ class Recommender:
             rules = None  # with the same notes for all users
             if has_rules:
                 rules = compile_rules(self.model, layers, profiles[0], self.current_items)
-            unused, notes = describe_lists(query, strategy, answer, rules)
+            notes = describe_lists(query, strategy, answer, rules)
             missing = [describe_missing(layers, profile) for profile in profiles]
             notes = [(*of_rules, *of_list) for of_rules, of_list in zip(missing, notes, strict=True)]
-            ignored = [(*sentences, *others) for sentences, others in zip(unknown, unused, strict=True)]
-            yield Recommendations(self.catalogue, self.model, strategy, answer, segments, ignored, notes, ids)
+            yield Recommendations(self.catalogue, self.model, strategy, answer, segments, unknown, notes, ids)
             listed = SparseRows.from_lists([items[items >= 0] for items in answer.items], len(query.list_rules.allowed))
             query = query.without(listed)
 

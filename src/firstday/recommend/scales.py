@@ -38,7 +38,7 @@ def scale_answer(query: Query, answer: Answer) -> Answer:
         if scale == PROBABILITY:
             if route not in model.calibrations:
                 continue
-            if "shown" in spec.reads_in(model):
+            if spec.reads_impressions:
                 users = users[~was_shown[users]]
             calibration = model.calibrations[route]
             scores[users] = calibration.probabilities(scores[users], answer.levels[users], query.n_known[users])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass, replace
 from functools import cached_property, partial
 from operator import attrgetter
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
@@ -215,14 +215,6 @@ OWN_SCALE = "score"
 PROBABILITY = "probability of use"
 """Scale of scores calibrated to the probability that the user will use the item (`TrainedModel.calibrations`)."""
 
-SignalKind = Literal["liked", "friends", "shown", "other"]
-"""Kinds of signals that a strategy may read in addition to the features and the profile values that warm users have.
-
-Liked items; friends among the kept users; items shown and passed over; or other parts of a `SignalBatch`.
-"""
-EVERYTHING: tuple[SignalKind, ...] = ("liked", "friends", "shown", "other")
-Reads = tuple[SignalKind, ...] | Callable[[TrainedModel], Collection[SignalKind]]
-
 
 @readable
 @dataclass(frozen=True, eq=False)
@@ -318,10 +310,8 @@ class StrategySpec(Method):
     position
         Place of its component in the sum of every default list, on which rounding depends. None: the component is part
         of lists of trainings that name it in `Config.components`.
-    reads
-        Kinds of signals it reads in addition to the features, the profile values that warm users have, and the excluded
-        items, or a function of the model that returns them; signals of other kinds are reported as ignored. Defaults to
-        all kinds.
+    reads_impressions
+        Whether scores depend on impressions; those of users with impressions are then not calibrated.
     scale
         Scale of its scores. ``share of PEOPLE``: from 0 to 1. `PROBABILITY`: scores of any kind, calibrated in training
         to the probability that the user will use the item. Any other name is reported unchanged.
@@ -342,7 +332,7 @@ class StrategySpec(Method):
     search: OptionSearch | None = None
     component: Component | None = None
     position: int | None = None
-    reads: Reads = EVERYTHING
+    reads_impressions: bool = False
     scale: str = OWN_SCALE
     delegates: Callable[[Query], np.ndarray] | None = None
     stands_in: Callable[[TrainedModel], bool] = lambda _model: False
@@ -381,10 +371,6 @@ class StrategySpec(Method):
         unmet = [str(need) for need in self.needs if not need.is_met(config)]
         missing = [f"methods = [{name!r}]" for name in self.required if name not in learned]
         return next(iter((*unmet, *missing)), None)
-
-    def reads_in(self, model: TrainedModel) -> Collection[SignalKind]:
-        """Return the kinds of signals that it reads in addition to the features."""
-        return self.reads(model) if callable(self.reads) else self.reads
 
 
 @dataclass(frozen=True)

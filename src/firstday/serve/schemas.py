@@ -598,10 +598,10 @@ class ListAnswer(_Answer):
     items: list[Item]
     """Best first."""
     ignored: list[str]
-    """One sentence for each signal that is unknown to the model or not used by the strategy; at most 20."""
+    """One sentence for each value unknown to the model; at most 20."""
     notes: list[str]
-    """One sentence for each signal that only excludes items, for each rule without effect, and if the model learned
-    from the user, but none of their interactions are known."""
+    """One sentence for each signal or value that no warm user has, for each rejection or rule without effect, and if
+    the model learned from the user, but none of their interactions are known."""
     list_id: str | None = None
     """Id of the recorded list; null if it is not recorded. Send it with events about the list."""
     not_recorded: str | None = None
