@@ -36,7 +36,7 @@ from firstday.cli.options import (
 from firstday.cli.printing import print_datasets, print_results
 from firstday.data.load import load
 from firstday.data.splits.holdout import find_cut_offs
-from firstday.datasets import dataset_names, list_datasets
+from firstday.datasets import dataset_names
 from firstday.errors import ConfigError
 from firstday.evaluation.evaluation_split import is_split, open_split
 from firstday.evaluation.report.render import render_comparison, render_evaluation
@@ -58,7 +58,7 @@ def evaluate(
     tables: Annotated[
         list[str],
         typer.Argument(
-            help=f"Folders of tables or of a split, or dataset names ({list_datasets()}). Several share one table."
+            help="Folders of tables or of a split, or dataset names (see docs/tables.md). Several share one table."
         ),
     ],
     path: Annotated[
