@@ -28,9 +28,9 @@ from pydantic import (
     model_validator,
 )
 
-from firstday.datasets import dataset_names, list_datasets, load_source
+from firstday.datasets import dataset_names, load_source
 from firstday.display import readable, shorten
-from firstday.errors import ConfigError, expect
+from firstday.errors import ConfigError, expect, hint_at
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -374,11 +374,6 @@ class ColdModelConfig(NetworkConfig):
     """Lists whose precision on validation users decides early stopping: the mean over nearest segment and nearest items
     (`both`), or nearest segment alone (`segment`). Baselines use `both`."""
 
-    @property
-    def stopped_by(self) -> tuple[str, ...]:
-        """Strategies whose precision, or mean precision, on validation users decides when training stops."""
-        return ("segment", "personal") if self.stop_by == "both" else ("segment",)
-
 
 class RankerConfig(NetworkConfig):
     """The network that ranks items from day-one features, for `direct` and `blend`. Not in the paper."""
@@ -595,7 +590,8 @@ def load_preset(name: str) -> Config:
         There is no dataset with this name.
     """
     if name not in dataset_names():
-        raise ConfigError(f"load_preset: {name!r} is not a dataset; give the name of one ({list_datasets()}).")
+        hint = hint_at(name, dataset_names())
+        raise ConfigError(f"load_preset: {name!r} is not a dataset{hint}; give a name of docs/tables.md.")
     preset = load_source(name).preset
     return Config() if preset is None else load_config(preset)
 

@@ -50,11 +50,6 @@ def dataset_names() -> tuple[str, ...]:
     return tuple(sorted(_entries()))
 
 
-def list_datasets() -> str:
-    """Return the names of all datasets, for messages."""
-    return ", ".join(dataset_names()) or "none installed"
-
-
 def load_source(name: str) -> Source:
     """Import the source of a dataset, given one of `dataset_names`; raise ConfigError if its package is faulty."""
     source: Source = load_entry(_entries()[name], Source)

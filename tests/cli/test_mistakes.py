@@ -34,7 +34,7 @@ MISTAKES = [
     ("check tables --drop-bad-rows 1% --left-out no/bad.jsonl", "no/bad.jsonl: its folder does not exist"),
     ("refresh tables --out model --set seed", "--set: is 'seed'; write each once"),
     ("refresh tables --out model --json n2.json", "unexpected extra argument"),
-    ("evaluate nowhere", "nowhere: does not exist; give a folder of tables, or a dataset name ("),
+    ("evaluate nowhere", "nowhere: does not exist; give a folder of tables, or a dataset name."),
     ("recommend tiny --user {} --filter=", "--filter: is empty; give a condition, or omit the option."),
     ("evaluate tables --filter mood", "rules: items have no column 'mood'"),
     ("evaluate tables --seeds 0", "--seeds"),

@@ -49,7 +49,7 @@ def test_the_guide_works(folder: Path) -> None:
             reader.run_example(example)
     assert sum(line.startswith("firstday ") for line in reader.ran) >= 11
     assert sum(line.startswith("curl ") for line in reader.ran) == 4
-    for name in ("results.json", "report.html", "model.html", "lists.parquet", "model-own/manifest.json"):
+    for name in ("results.json", "report.html", "lists.parquet", "model-own/manifest.json"):
         assert (folder / name).is_file(), name
     lists = pl.read_parquet("lists.parquet")
     assert lists["user_id"].unique().sort().to_list() == [900001, 900002]

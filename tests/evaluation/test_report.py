@@ -1,4 +1,4 @@
-"""What the reports of an evaluation and of a model tell."""
+"""What the report of an evaluation tells."""
 
 from __future__ import annotations
 
@@ -6,19 +6,15 @@ import json
 import re
 import sys
 from html import unescape
-from pathlib import Path
 
 import pytest
 
 from firstday.cli.printing import print_results
 from firstday.config import parse_config
 from firstday.errors import MissingExtraError
-from firstday.evaluation.report.render import render_model
 from firstday.evaluation.results import UNKNOWN_VECTORS, Figure
 from firstday.evaluation.text_table import write_signed
 from firstday.metrics import Interval
-from firstday.model.folder import read_manifest
-from firstday.recommend.recommender import Recommender
 from tests.evaluation.reports import HOSTILE, PROFILES, RIGHT_TO_LEFT, Page, render, results
 
 COMMAND = "firstday evaluate 'a & b'"
@@ -158,23 +154,6 @@ def test_missing_library_is_named_with_its_extra(library: str, monkeypatch: pyte
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(MissingExtraError, match=r"the report needs .* 'firstday\[train\]'"):
         render(results())
-
-
-def test_a_model_alone_is_reported(recommender: Recommender, tmp_path: Path) -> None:
-    model = recommender.model
-    manifest = read_manifest(recommender.save(tmp_path / "model"))
-    html = render_model(model, manifest, "firstday inspect model")
-    text = Page(html).text
-    for words in (
-        f"Warm users {model.segments.items.sizes.sum()}",
-        manifest["version"],
-        "Training of the cold model,",
-        "firstday inspect model",
-        "embedding.dimensions: 12",
-    ):
-        assert words in text, words
-    assert Page(html).open == []
-    assert html.count("<svg") == 1
 
 
 def test_json_and_table_say_that_vectors_are_precomputed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,6 @@ from firstday.cli.options import (
 )
 from firstday.cli.printing import print_results
 from firstday.data.splits.holdout import find_cut_offs
-from firstday.datasets import list_datasets
 from firstday.errors import ConfigError
 from firstday.evaluation.evaluation_split import is_split, open_split
 from firstday.evaluation.report.render import render_evaluation
@@ -49,7 +48,7 @@ EPILOG = f"Strategies: {', '.join(strategy_names())}; only in evaluations: {PAPE
 
 def evaluate(
     tables: Annotated[
-        str, typer.Argument(help=f"Folder of tables or of a split, or a dataset name ({list_datasets()}).")
+        str, typer.Argument(help="Folder of tables or of a split, or a dataset name (see docs/tables.md).")
     ],
     path: PathOption = None,
     config: ConfigOption = None,

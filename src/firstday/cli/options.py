@@ -22,7 +22,6 @@ from firstday.data.dataset import Dataset
 from firstday.data.left_out import left_out_path, write_left_out
 from firstday.data.load import load
 from firstday.data.splits.histories import Protocol
-from firstday.datasets import list_datasets
 from firstday.engine.engines import explain_protocol, find_engine
 from firstday.engine.protocol import Engine
 from firstday.errors import ConfigError, DataError, needs_extra
@@ -33,7 +32,7 @@ from firstday.recommend.rules.list_rules import Rules
 from firstday.recommend.support import optional_names
 from firstday.training.learn import check_device
 
-TablesArgument = Annotated[str, typer.Argument(help=f"Folder of tables, or a dataset name ({list_datasets()}).")]
+TablesArgument = Annotated[str, typer.Argument(help="Folder of tables, or a dataset name (see docs/tables.md).")]
 ModelArgument = Annotated[Path, typer.Argument(help="Model folder.")]
 PathOption = Annotated[Path | None, typer.Option(help="With a dataset name: local copy, a zip or a folder.")]
 ConfigOption = Annotated[
@@ -169,15 +168,15 @@ def start_engine(engine: str | None, master: str | None, conf: Sequence[str] | N
 
 
 class Command(TyperCommand):
-    """A command with short forms: ``--column NAME=COLUMN``, and ``--json`` or ``--card`` for standard output."""
+    """A command with short forms: ``--column NAME=COLUMN``, and ``--json`` for standard output."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Write ``--column NAME=COLUMN`` as ``--set columns.NAME=COLUMN``, and `-` for the file of an option alone."""
-        files = {name for option in self.params if not getattr(option, "is_flag", True) for name in option.opts}
+        """Write ``--column NAME=COLUMN`` as ``--set columns.NAME=COLUMN``, and `-` for the file of ``--json`` alone."""
+        is_file = any("--json" in option.opts and not getattr(option, "is_flag", True) for option in self.params)
         full: list[str] = []
         for argument, next_argument in zip_longest(args, args[1:], fillvalue="--"):
             full.append(f"columns.{argument}" if full[-1:] == ["--column"] else argument)
-            if argument in files & {"--json", "--card"} and next_argument.startswith("-") and next_argument != "-":
+            if is_file and argument == "--json" and next_argument.startswith("-") and next_argument != "-":
                 full.append("-")
         return super().parse_args(ctx, full)
 
@@ -238,14 +237,14 @@ def print_notes(notes: Iterable[str]) -> None:
         typer.echo(f"note: {note}", err=True)
 
 
-def check_output(target: Path | None, *endings: str) -> None:
-    """Raise ConfigError if a file cannot be written or has another ending; `-`, without endings, is standard output."""
-    if target is None or (str(target) == "-" and not endings):
+def check_output(target: Path | None, ending: str = "") -> None:
+    """Raise ConfigError if a file cannot be written or has another ending; `-`, without one, is standard output."""
+    if target is None or (str(target) == "-" and not ending):
         return
     if target.is_dir():
         raise ConfigError(f"{target}: is a folder; give the name of a file.")
-    if endings and target.suffix.lower() not in endings:
-        raise ConfigError(f"{target}: give a name that ends in {' or '.join(endings)}.")
+    if ending and target.suffix.lower() != ending:
+        raise ConfigError(f"{target}: give a name that ends in {ending}.")
     if not os.access(target.resolve().parent, os.W_OK):
         raise ConfigError(f"{target}: its folder does not exist or is not writable; give another path.")
 

@@ -15,8 +15,6 @@ from firstday.evaluation.comparisons import compare_sizes, describe_lists, descr
 from firstday.evaluation.results import HEAD_METRICS, UNKNOWN_VECTORS, Results
 from firstday.evaluation.text_table import Table, write_line
 from firstday.evaluation.verdicts import MEANING
-from firstday.model.trained_model import TrainedModel
-from firstday.recommend.model_card import tabulate_quality
 
 
 def print_table(table: Table, intervals: Container[str] | None = None, hidden: Container[str] = ()) -> None:
@@ -33,13 +31,6 @@ def print_table(table: Table, intervals: Container[str] | None = None, hidden: C
         texts = [write_line(row[name]) if intervals is None or name in intervals else short[name] for name in row]
         grid.add_row(*map(escape, texts), style="bold" if table.accented in [*short.values()][:1] else None)
     Console().print(grid)
-
-
-def print_quality(model: TrainedModel) -> None:
-    """Print the strategies of `auto` and their precision, without intervals."""
-    header, *lines = tabulate_quality(model)
-    rows = [dict(zip(header, (cell.partition(" [")[0] for cell in line), strict=True)) for line in lines]
-    print_table(Table("auto, by what is known about a user, in %", rows, words=("strategy of auto", "evaluated on")))
 
 
 def print_signals(signals: Iterable[Mapping[str, Any]]) -> None:

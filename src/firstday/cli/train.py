@@ -27,12 +27,12 @@ from firstday.cli.options import (
     read_settings,
     start_engine,
 )
-from firstday.cli.printing import print_quality, print_signals
+from firstday.cli.printing import print_signals
 from firstday.data.signal_roles import describe_signals
 from firstday.engine.engines import explain_protocol, load
 from firstday.model.folder import KEEP
 from firstday.progress import open_progress
-from firstday.recommend.model_card import describe_default, describe_selection
+from firstday.recommend.model_card import describe_quality, describe_selection
 from firstday.recommend.support import with_methods
 from firstday.training.fit import train as run_training
 
@@ -102,7 +102,6 @@ def train(
             f"Impressions: {data['impressions']:,}, counted by segment; in {data['impressions_used']:,} of them, the "
             "item was used."
         )
-    print_quality(recommender.model)
-    for sentence in describe_default(recommender.model):
+    for sentence in describe_quality(recommender.model):
         typer.echo(sentence)
     typer.echo(f"Model: {out}   Next: {program_name()} inspect {out}")

@@ -19,8 +19,8 @@ from firstday.data.fields import fill_lists, find_item_columns, place_vectors, r
 from firstday.data.ids import Ids
 from firstday.data.interactions import Interactions, Vocabulary, check_tallies, find_ids, read_interactions
 from firstday.data.user_rows import NEVER
-from firstday.datasets import dataset_names, list_datasets, load_source
-from firstday.errors import DataError
+from firstday.datasets import dataset_names, load_source
+from firstday.errors import DataError, hint_at
 from firstday.sparse import SparseRows
 from firstday.tables.categories import entity_of_column
 from firstday.tables.faults import Findings
@@ -67,9 +67,10 @@ def check_tables(
         name = tables
         raw = _read_source(tables, path)
     else:
+        hint = hint_at(tables, dataset_names()) if isinstance(tables, str) else ""
         if path is not None:
-            raise DataError(f"{tables}: a path is allowed only with a dataset name ({list_datasets()}); omit it.")
-        name, raw = open_tables(tables, findings, f"a folder of tables, or a dataset name ({list_datasets()})")
+            raise DataError(f"{tables}: a path is allowed only with a dataset name{hint}; omit it.")
+        name, raw = open_tables(tables, findings, f"a folder of tables, or a dataset name{hint}")
     dataset = None
     try:
         check_presence(raw, findings)

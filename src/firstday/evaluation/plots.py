@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from firstday.cold.cold_model import Epoch
 from firstday.errors import needs_extra
 
 THEME = {
@@ -33,7 +32,7 @@ THEME = {
 
 Hues are from the colour-blind-safe palette of Okabe and Ito; lightness is chosen for contrast with the page.
 """
-INK, MUTED, LINE, ACCENT = (THEME[f"--{name}"][0] for name in ("ink", "muted", "line", "accent"))
+INK, MUTED, ACCENT = (THEME[f"--{name}"][0] for name in ("ink", "muted", "accent"))
 STYLE = Path(__file__).with_name("report.mplstyle")
 WIDTH_IN = 5.2
 """Figure width in inches: narrow, so that text stays readable when a phone scales the figure down."""
@@ -111,23 +110,3 @@ def plot_means(values: Mapping[str, Any], accented: str, label: str) -> str:
         axes.set_xlabel(label)
 
     return draw("strategies", 0.62 + 0.27 * len(values), paint)
-
-
-def plot_training(history: Sequence[Epoch], k: int) -> str | None:
-    """Draw validation precision by epoch, or the loss if it was not measured; None without epochs."""
-    if not history:
-        return None
-    is_measured = any(epoch.precision is not None for epoch in history)
-    values = [epoch.precision if is_measured else epoch.loss for epoch in history]
-
-    def paint(axes: Any) -> None:
-        axes.plot([epoch.number for epoch in history], np.array(values, dtype=float), color=INK)
-        axes.set_ylabel(f"validation P@{k}, %" if is_measured else "training loss")
-        for epoch in history:
-            if epoch.kept:
-                axes.axvline(epoch.number, color=ACCENT)
-                axes.set_title(f"selected: epoch {epoch.number}")
-        axes.locator_params(axis="x", integer=True)
-        axes.set_xlabel("epoch")
-
-    return draw("training", 2.2, paint)

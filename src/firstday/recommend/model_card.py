@@ -1,66 +1,22 @@
-"""Model card: training data, quality per user class, intended use, limits and personal data of a model."""
+"""Model card: training data, quality per user class, limits and personal data of a model, in Markdown."""
 
 from __future__ import annotations
 
-from collections import Counter
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from firstday.errors import count_of
 from firstday.model.folder import read_manifest
 from firstday.model.trained_model import KNOWLEDGE, TrainedModel
-from firstday.recommend.registry import find_strategy
-from firstday.recommend.support import fallback_of, strategies_of
+from firstday.recommend.support import fallback_of
 
 CARD = "card.md"
 """File name of the card that `firstday train` writes next to the files of a version; never read back."""
 MIN_PEOPLE = 10
 """Counts below this may identify an individual."""
-Block = str | list[str] | tuple[tuple[str, ...], ...]
-"""A paragraph, a list, or the rows of a table, header first; tables of names and values have an empty header."""
-
-
-def make_card(model: TrainedModel, manifest: Mapping[str, Any]) -> tuple[str, dict[str, tuple[Block, ...]]]:
-    """Return the title of a model's card and its blocks by section, given the manifest of the model's folder."""
-    data = manifest.get("data", {})
-    features = manifest["features"]
-    recommend = model.config.recommend
-    version = (
-        f"Version {manifest['version']}, created {manifest['created_at']} by firstday {manifest['firstday']}. It "
-        "recommends to new users, from their profile, their friends and their first day."
-    )
-    facts = (
-        ("", ""),
-        *describe_data(data),
-        ("Vectors", f"{data.get('vectors', model.config.embedding.method)}, {model.dimensions:,} dimensions"),
-        ("Segments", f"{len(model.segments):,}"),
-        ("Features", f"{features['n_inputs']:,} numbers: {', '.join(features['blocks'])}"),
-        ("Default list", f"{recommend.k} items by {recommend.strategy}"),
-        ("Seed", str(model.config.seed)),
-    )
-    choice = "Available with --strategy; auto is blend, or the fallback for users whose lists blend makes worse."
-    strategies = [f"{name}: {find_strategy(name).describe}" for name in strategies_of(model)]
-    settings = [f"{name}: {value}" for name, value in model.config._repr_facts_().items()]
-    sections: dict[str, tuple[Block, ...]] = {
-        "Summary": (version, facts, list(data.get("notes", ()))),
-        "Quality": _describe_quality(model),
-        "Strategies": (choice, strategies),
-        "Intended use": (INTENDED_USES,),
-        "Out of scope, and limits": (_limits(data),),
-        "Personal data": (_personal_data(model),),
-        "Settings that differ from the defaults": (settings,),
-    }
-    return f"Model card: {data.get('dataset', 'a model')}", sections
-
-
-INTENDED_USES = [
-    "Lists for users who are new to the service, until a model of established users covers them.",
-    "Items of the training data, soon after the end of the log; train a new version every night.",
-    "Comparing strategies on your own data, with firstday evaluate and, before a roll-out, with an experiment.",
-]
 DATA_ROWS = {
     "users": "Users",
     "warm_users": "Warm users",
@@ -78,6 +34,8 @@ DATA_ROWS = {
     "pairs": "Signals",
     "entities": "Entities",
     "groups": "Profile columns and their numbers of values",
+    "vectors": "Vectors",
+    "segments": "Segments",
 }
 
 
@@ -91,22 +49,13 @@ def describe_data(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield title, f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _describe_quality(model: TrainedModel) -> tuple[Block, ...]:
-    k = model.config.recommend.k
-    probabilities = []
-    if calibration := model.calibrations.get("blend"):
-        probabilities.append(
-            "A probability of use is that of a user who comes back and uses something new. It is the same under "
-            f"any rule, and was fitted on {calibration.n_users:,} validation users."
-        )
-    return (
-        f"P@{k} (hits in % of the maximum possible), with 95 % confidence intervals, by what is known about a user:",
-        tabulate_quality(model),
-        describe_default(model),
-        probabilities,
-        "Early stopping and the weights of blend used the same users, so results are slightly inflated. "
-        "firstday evaluate reports results on unseen users, also by age, country and other groups.",
-    )
+def describe_manifest(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield titles and values of facts about a model, from the manifest of its folder."""
+    yield "Version", f"{manifest['version']}, created {manifest['created_at']} by firstday {manifest['firstday']}"
+    yield from describe_data(manifest.get("data", {}))
+    features, recommend = manifest["features"], manifest["config"]["recommend"]
+    yield "Features", f"{features['n_inputs']:,} numbers: {', '.join(features['blocks'])}"
+    yield "Default list", f"{recommend['k']} items by {recommend['strategy']}"
 
 
 def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:
@@ -128,44 +77,24 @@ def describe_selection(model: TrainedModel) -> list[dict[str, Any]]:
     ]
 
 
-def describe_default(model: TrainedModel) -> list[str]:
-    """Describe what was learned, whom `auto` answers by the fallback, and what further components add to `blend`."""
-    sentences = [value.describe() for value in model.learned.values() if hasattr(value, "describe")]
-    n_users = Counter[str]()
+def describe_quality(model: TrainedModel) -> Iterator[str]:
+    """Describe `auto` by what is known about a user, what was learned, and what further components add to `blend`."""
     for row in describe_selection(model):
-        n_users[row["strategy"]] += row["n_users"]
-    if n_fallback := n_users.total() - n_users["blend"]:
-        whom = count_of(n_fallback, n_users.total(), "validation users")
-        sentences.append(
-            f"auto answers {whom} by {fallback_of(model)}, as nothing is known of them or blend was worse."
+        precision = ", ".join(
+            f"{name} {row['precision'][name]:.1f} [{low:.1f}, {high:.1f}]"
+            for name, (low, high) in row["precision_ci"].items()
         )
+        yield (
+            f"Known {row['known']}: auto is {row['strategy']}; P@{model.config.recommend.k} on {row['n_users']:,} "
+            f"validation users, in %: {precision}."
+        )
+    yield from (value.describe() for value in model.learned.values() if hasattr(value, "describe"))
     for name, gain in model.facts.get("metrics", {}).get("components", {}).items():
         points = " and ".join(
             f"{mean:+.2f} [{low:+.2f}, {high:+.2f}] points of P@{k}" for k, (mean, low, high) in gain["gain"].items()
         )
         outcome = "is part of the default list" if gain["kept"] else "is left out of the default list"
-        sentences.append(f"{name} {outcome}: it adds {points} on {gain['users']:,} validation users.")
-    return sentences
-
-
-def tabulate_quality(model: TrainedModel) -> tuple[tuple[str, ...], ...]:
-    """Return the strategy of `auto` and its precision by what is known about a user, header first."""
-    table = [("known", "strategy of auto", f"P@{model.config.recommend.k}", "popular", "evaluated on")]
-    for row in describe_selection(model):
-        strategy = row["strategy"]
-        users = f"{row['n_users']:,} users"
-        better = strategy if strategy in row["precision"] else "popular"
-        table.append((row["known"], strategy, _precision(row, better), _precision(row, "popular"), users))
-    return tuple(table)
-
-
-def _precision(row: Mapping[str, Any], strategy: str) -> str:
-    """Format a strategy's precision for a user class, with its interval."""
-    if strategy not in row["precision"]:
-        return ""
-    mean = row["precision"][strategy]
-    low, high = row["precision_ci"][strategy]
-    return f"{mean:.1f} [{low:.1f}, {high:.1f}]"
+        yield f"{name} {outcome}: it adds {points} on {gain['users']:,} validation users."
 
 
 def _limits(data: Mapping[str, Any]) -> list[str]:
@@ -205,33 +134,34 @@ def _personal_data(model: TrainedModel) -> list[str]:
     ]
 
 
-def write_markdown(model: TrainedModel, manifest: Mapping[str, Any]) -> str:
-    """Return the card as Markdown."""
-    title, sections = make_card(model, manifest)
-    texts = [f"# {_escape(title)}"]
-    for heading, blocks in sections.items():
-        texts += [f"## {heading}", *(_write_block(block) for block in blocks if block)]
-    return "\n\n".join(texts) + "\n"
+QUALITY = [
+    "P@K is hits in % of the maximum possible; brackets are 95 % intervals over users.",
+    "Early stopping and the weights of blend used the same users, so results are slightly inflated. "
+    "firstday evaluate reports results on unseen users, also by age, country and other groups.",
+]
 
 
-def _write_block(block: Block) -> str:
-    if isinstance(block, str):
-        return _escape(block)
-    if isinstance(block, list):
-        return "\n".join(_escape(f"- {line}") for line in block)
-    header, *rows = block
-    rule = ("---",) * len(header)
-    return "\n".join(f"| {' | '.join(map(_escape, row))} |" for row in (header, rule, *rows))
+def write_card(model: TrainedModel, manifest: Mapping[str, Any]) -> str:
+    """Return the card of a model as Markdown, given the manifest of the model's folder."""
+    data = manifest.get("data", {})
+    facts = [f"{title}: {value}" for title, value in describe_manifest(manifest)]
+    sections = {
+        "Summary": [*facts, *data.get("notes", ())],
+        "Quality": [*describe_quality(model), *QUALITY],
+        "Limits": _limits(data),
+        "Personal data": _personal_data(model),
+    }
+    lists = [f"## {heading}\n\n{''.join(map(_write_line, lines))}" for heading, lines in sections.items()]
+    return "\n".join(["# Model card\n", *lists])
 
 
-def _escape(text: str) -> str:
-    """Return a text on one line, with Markdown characters escaped."""
-    for mark in ("\\", "|", "<", "*", "_", "`"):
-        text = text.replace(mark, f"\\{mark}")
-    return " ".join(text.split())
+def _write_line(text: str) -> str:
+    """Return a text as one line of a list, with Markdown characters escaped."""
+    escaped = re.sub(r"[\\<*_`]", r"\\\g<0>", text)
+    return f"- {' '.join(escaped.split())}\n"
 
 
 def put_card(model: TrainedModel, folder: Path) -> None:
     """Write the card next to the files of the current version; loading ignores it."""
     manifest = read_manifest(folder)
-    (folder / manifest["version"] / CARD).write_text(write_markdown(model, manifest), encoding="utf-8")
+    (folder / manifest["version"] / CARD).write_text(write_card(model, manifest), encoding="utf-8")

@@ -73,6 +73,12 @@ def test_a_damaged_copy_gives_one_sentence(name: str, content: str, tmp_path: Pa
     assert "\n" not in fault
 
 
+def test_a_misspelt_name_is_told_the_nearest(tmp_path: Path) -> None:
+    for path in (None, tmp_path):
+        with pytest.raises(DataError, match=r"\(did you mean 'movielens-100k'\?\)"):
+            load("movielens100k", path=path)
+
+
 def test_where_pip_fails_it_says_so_and_leaves_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIRSTDAY_CACHE", str(tmp_path))
     monkeypatch.setenv("PIP_NO_INDEX", "1")

@@ -17,15 +17,13 @@ from firstday.evaluation.comparisons import (
     plot_cut_offs,
     plot_day_one_sizes,
 )
-from firstday.evaluation.plots import plot_training, theme_css
+from firstday.evaluation.plots import theme_css
 from firstday.evaluation.results import HEAD_METRICS, UNKNOWN_VECTORS, Results
 from firstday.evaluation.slices import BASELINE, MIN_USERS
 from firstday.evaluation.text_table import Table, write_signed
 from firstday.evaluation.verdicts import MEANING
 from firstday.metrics import MIN_COHORTS
-from firstday.model.trained_model import TrainedModel
-from firstday.recommend.model_card import describe_data, make_card
-from firstday.recommend.segment_description import describe_segments
+from firstday.recommend.model_card import describe_data
 
 PROTOCOLS = {
     "registration": "Cold users registered between a cut-off and the next one; training saw nothing after the cut-off. "
@@ -70,7 +68,6 @@ def render_evaluation(
         "min_cohorts": MIN_COHORTS,
         "meaning": MEANING,
         "popularity": compare_popularity(results),
-        "model": f"the run with seed {results.seeds[0]}",
         "segments": results.segments,
         "data": describe_data({"dataset": results.dataset, **dataset_summary}),
         "settings": results.config.model_dump_json(exclude_defaults=True, indent=1),
@@ -102,24 +99,6 @@ def _main_finding(results: Results) -> dict[str, Any]:
         "difference": results.compare(leader, other) if other else None,
         "verdict": results.verdicts.get((leader, "precision", other or "")),
     }
-
-
-def render_model(
-    model: TrainedModel, manifest: Mapping[str, Any], command: str | None = None, *, is_card: bool = False
-) -> str:
-    """Render a model's card as a page and, unless `is_card`, its segments and training."""
-    title, sections = make_card(model, manifest)
-    history = () if is_card else model.cold.history
-    content = {
-        "title": title,
-        "sections": sections,
-        "history": history,
-        "model": "this model",
-        "stopped_by": model.config.cold_model.stopped_by,
-        "segments": () if is_card else describe_segments(model),
-        "command": command,
-    }
-    return fill_template("model.html", content, {"training": plot_training(history, model.config.recommend.k)})
 
 
 def fill_template(template: str, content: Mapping[str, Any], plots: Mapping[str, str | None]) -> str:
