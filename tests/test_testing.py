@@ -96,8 +96,8 @@ def test_users_without_a_known_liked_item_are_left_to_the_fallbacks(tiny: Recomm
         name="mine",
         describe="Together.",
         recommend=lambda query: query.rank_learned("mine"),
-        fit=len,
-        value=Together,  # type: ignore[arg-type]
+        fit=len,  # type: ignore[arg-type]
+        value=Together,
     )
     register(spec)
     uses = USES.dense()

@@ -62,7 +62,8 @@ def test_a_method_with_options_is_tuned_and_passes_all_checks() -> None:
     fd.register(run_example(1)["PAIRS"])
     recommender = train_groups("pairs")
     assert set(recommender.model.facts["metrics"]["options"]["pairs"]["options"]) == {"min_items", "power"}
-    check_strategy(recommender, "pairs")
+    users = [fd.Signals(), fd.Signals(interactions=[("stream", "item", 0), ("stream", "item", 1)])]
+    check_strategy(recommender, "pairs", users)
     for used, items in ((0, range(12)), (12, range(12, 24))):
         answer = recommender.recommend({"interactions": [("stream", "item", used)]}, 5, "pairs")
         assert answer.route == "pairs"

@@ -66,7 +66,7 @@ def test_items_of_the_same_artist_are_listed(trained: fd.Recommender) -> None:
     assert [item.item_id for item in answer.items][:3] == [9, 15, 21]
     assert (answer.route, answer.n_ranked) == ("by_artist", 3)
     assert trained.recommend({}, 4).route == "popular"
-    check_strategy(trained, "by_artist")
+    check_strategy(trained, "by_artist", [fd.Signals(), fd.Signals.of(LIKING_3)])
 
 
 def test_a_model_without_its_plugin_says_how_to_load_it(trained: fd.Recommender, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_a_certain_belief_leaves_nothing_to_chance() -> None:
 
 def test_propensities_are_those_by_hand() -> None:
     """Of every list of three items from two segments with the probabilities 0.3 and 0.7."""
-    by_hand = {
+    by_hand: dict[tuple[int, ...], list[float]] = {
         (0, 2, 1): [0.3, 0.3, 0.3],
         (0, 2, 3): [0.3, 0.3, 0.7],
         (0, 3, 2): [0.3, 0.7, 1.0],  # both segments go on with item 2

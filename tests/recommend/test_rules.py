@@ -24,8 +24,8 @@ from firstday.recommend.rules.list_rules import MAX_COMPILED_RULES, Row, Rules, 
 from firstday.recommend.spec import StrategySpec
 from firstday.recommend.support import strategies_of
 from firstday.tables.schema import TIME_TEXT
-from firstday.testing import make_users
 from tests.batches import recommend_tables
+from tests.recommend.test_strategies import PEOPLE
 
 COLUMNS = {
     "in_stock": pl.Series([True, False, None, True]),
@@ -217,7 +217,7 @@ def shop(request: pytest.FixtureRequest) -> Recommender:
 
 @pytest.fixture(scope="module")
 def query(shop: Recommender) -> Query:
-    signals, _ = shop.model.read_signals(make_users(shop.model)[:12])
+    signals, _ = shop.model.read_signals([*PEOPLE.values()])
     return Query(shop.model, signals, 10)
 
 
@@ -327,7 +327,7 @@ def test_boosts_are_the_same_for_one_user_and_for_many(tiny: Recommender, strate
 @pytest.mark.parametrize("rules", [{}, {"cap": {"genre": 2, "year": 1}, "pin": {4: "i3"}}, {"filter": "in_stock"}])
 @pytest.mark.parametrize("strategy", ["segment", "explore", "auto"])
 def test_pages_continue_the_same_ranking(shop: Recommender, strategy: str, rules: dict[str, Any]) -> None:
-    for user in make_users(shop.model)[:3]:
+    for user in [*PEOPLE.values()][-3:]:
         whole = shop.recommend(user, 6, strategy, rules=rules)
         pages = [shop.recommend(user, 2, strategy, rules={**rules, "after": after}) for after in (0, 2, 4)]
         assert [item for page in pages for item in page] == list(whole)
@@ -340,7 +340,7 @@ def test_rows_of_a_page_repeat_no_item(shop: Recommender) -> None:
         {"name": "in stock", "filter": "in_stock"},
         {"name": "rest", "cap": {"genre": 3}},
     ]
-    for user in make_users(shop.model)[:3]:
+    for user in [*PEOPLE.values()][-3:]:
         page = shop.recommend_rows(user, rows, 3)
         listed = [item.item_id for row in page.values() for item in row]
         assert len(set(listed)) == len(listed)
