@@ -327,7 +327,7 @@ def test_boosts_are_the_same_for_one_user_and_for_many(tiny: Recommender, strate
 @pytest.mark.parametrize("rules", [{}, {"cap": {"genre": 2, "year": 1}, "pin": {4: "i3"}}, {"filter": "in_stock"}])
 @pytest.mark.parametrize("strategy", ["segment", "explore", "auto"])
 def test_pages_continue_the_same_ranking(shop: Recommender, strategy: str, rules: dict[str, Any]) -> None:
-    for user in (PEOPLE["nothing known"], PEOPLE["only friends"], PEOPLE["profile"]):
+    for user in (PEOPLE["nothing known"], PEOPLE["only a ban"], PEOPLE["profile and items"]):
         whole = shop.recommend(user, 6, strategy, rules=rules)
         pages = [shop.recommend(user, 2, strategy, rules={**rules, "after": after}) for after in (0, 2, 4)]
         assert [item for page in pages for item in page] == list(whole)
@@ -340,7 +340,7 @@ def test_rows_of_a_page_repeat_no_item(shop: Recommender) -> None:
         {"name": "in stock", "filter": "in_stock"},
         {"name": "rest", "cap": {"genre": 3}},
     ]
-    for user in (PEOPLE["nothing known"], PEOPLE["only friends"], PEOPLE["profile"]):
+    for user in (PEOPLE["nothing known"], PEOPLE["only a ban"], PEOPLE["profile and items"]):
         page = shop.recommend_rows(user, rows, 3)
         listed = [item.item_id for row in page.values() for item in row]
         assert len(set(listed)) == len(listed)
