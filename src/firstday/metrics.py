@@ -94,11 +94,6 @@ class Interval:
     p: float | None = None
 
 
-def bootstrap_mean(values: np.ndarray, users: np.ndarray) -> Interval:
-    """Return the mean of one column, shape (n,), with its interval; see `bootstrap_means`."""
-    return bootstrap_means(values[:, None], users)[0]
-
-
 def bootstrap_means(values: np.ndarray, users: np.ndarray) -> list[Interval]:
     """Return the mean of each column with its interval; see `bootstrap_ratios`."""
     return bootstrap_ratios(values, np.ones(len(values)), users)

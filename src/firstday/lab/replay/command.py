@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -106,11 +105,7 @@ def replay(
 def _print(results: ReplayResults) -> None:
     """Print a table of policies, most hits first, with an explanation."""
     settings = results.settings
-    table = results.tabulate()
-    n_in_all = 5
-    print_table(table.select(*table.columns[:n_in_all]))
-    by_known = table.select(table.columns[0], *table.columns[n_in_all:])
-    print_table(replace(by_known, title="Total by what was known before the first round (users)"))
+    print_table(results.tabulate())
     sees = "all positions"
     if settings.visible is not None:
         sees = f"{settings.visible} positions, and each further one with probability {settings.persistence:g}"

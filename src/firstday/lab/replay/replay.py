@@ -169,9 +169,9 @@ def replay_policies(
                 profile = partial(read_profile, holdout.newcomers, cold.users)
                 answer = partial(answer_query, layers=[rules], profile=profile)
                 hits = {name: replay(query, cold.truth, name, settings, depths, answer) for name in names}
-                runs.append((hits, cold.users, query.knowledge))
+                runs.append((hits, cold.users))
         report("done", n_seeds, n_seeds)
-    by_run, users, knowledge = zip(*runs, strict=True)
+    by_run, users = zip(*runs, strict=True)
     joined = {name: np.concatenate([hits[name] for hits in by_run]) for name in names}
-    rows = list(describe_hits(joined, np.concatenate(users), np.concatenate(knowledge), against))
+    rows = list(describe_hits(joined, np.concatenate(users), against))
     return ReplayResults(dataset.name, settings, seeds, len(joined[against]), against, rows)

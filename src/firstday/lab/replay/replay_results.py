@@ -12,8 +12,7 @@ from firstday.display import readable
 from firstday.evaluation.plots import draw, draw_lines
 from firstday.evaluation.results import with_ends
 from firstday.evaluation.text_table import Table, write_cell
-from firstday.metrics import Interval, bootstrap_mean, bootstrap_means, bootstrap_ratios
-from firstday.model.trained_model import KNOWLEDGE
+from firstday.metrics import Interval, bootstrap_means, bootstrap_ratios
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class ReplayResults:
     """Hits of each policy's slates; `n_users` counts a user once per seed.
 
     `rows` are JSON values, one per policy, most hits first: mean hits per user, by round and in total, and their ratio
-    to those of the policy `against`, paired by user; also by what was known before the first round.
+    to those of the policy `against`, paired by user.
     """
 
     dataset: str
@@ -61,7 +60,7 @@ class ReplayResults:
         }
 
     def tabulate(self) -> Table:
-        """Tabulate the policies: in all, and by what was known before the first round."""
+        """Tabulate the policies."""
         rows = []
         for row in self.rows:
             hits_by_round = row["hits_by_round"]
@@ -72,8 +71,6 @@ class ReplayResults:
                 "round 1": f"{hits_by_round[0]:.2f}",
                 "last round": f"{hits_by_round[-1]:.2f}",
             }
-            for knowledge, part in row["by_known"].items():
-                cells[f"{knowledge} ({part['n_users']:,})"] = f"{part['hits']:.1f}"
             rows.append(cells)
         return Table(f"{self.dataset}: items used among those shown, mean per user", rows, self.against)
 
@@ -92,34 +89,18 @@ class ReplayResults:
         return draw("replay", 3.8, paint)
 
 
-def describe_hits(
-    hits: Mapping[str, np.ndarray], users: np.ndarray, knowledge: np.ndarray, against: str
-) -> Iterator[dict[str, Any]]:
-    """Yield the rows of `ReplayResults`.
-
-    `hits` are by policy, users and rounds, shape (n, rounds); `knowledge` is an index in `KNOWLEDGE`, shape (n,).
-    """
+def describe_hits(hits: Mapping[str, np.ndarray], users: np.ndarray, against: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of `ReplayResults`; `hits` are by policy, users and rounds, shape (n, rounds)."""
     totals = {name: rounds.sum(axis=1) for name, rounds in hits.items()}
-
-    def describe(name: str, rows: np.ndarray) -> dict[str, Any]:
-        values = totals[name][rows]
-        below = totals[against][rows]
-        ratio = Interval(1.0, 1.0, 1.0)
-        if below.any():
-            ratio = bootstrap_ratios(values[:, None], below, users[rows])[0]
-        return with_ends("hits", bootstrap_mean(values, users[rows])) | with_ends("ratio", ratio)
-
     for name in sorted(hits, key=lambda name: -hits[name].sum()):
         rounds = [with_ends("hits", mean) for mean in bootstrap_means(hits[name], users)]
-        by_known = {}
-        for number, label in enumerate(KNOWLEDGE):
-            rows = knowledge == number
-            if rows.any():
-                by_known[label] = {"n_users": int(rows.sum()), **describe(name, rows)}
+        ratio = Interval(1.0, 1.0, 1.0)
+        if totals[against].any():
+            ratio = bootstrap_ratios(totals[name][:, None], totals[against], users)[0]
         yield {
             "policy": name,
             "hits_by_round": [of_round["hits"] for of_round in rounds],
             "hits_by_round_ci": [of_round["hits_ci"] for of_round in rounds],
-            **describe(name, np.ones(len(users), dtype=bool)),
-            "by_known": by_known,
+            **with_ends("hits", bootstrap_means(totals[name][:, None], users)[0]),
+            **with_ends("ratio", ratio),
         }
