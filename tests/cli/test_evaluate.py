@@ -43,7 +43,7 @@ def test_evaluate_prints_a_table_and_writes_json_and_report(
     assert set(rows["segment"]["by_group"]) == {"age", "country", "gender"}
     page = report.read_text()
     assert page.startswith("<!doctype html>")
-    for part in ("strategies", "sizes", "groups", "popularity", "segments", "data", "again"):
+    for part in ("strategies", "sizes", "groups", "segments", "data", "again"):
         assert f'<h2 id="{part}">' in page
     assert f"firstday evaluate {tables} --config {settings} --all --seeds 2" in page
 

@@ -23,8 +23,7 @@ N = 300
 SIZES = np.arange(N) % 12
 MEANS = {"popular": 40.0, "segment": 50.0, "fold_in": 45.0}
 COUNTRY = np.repeat(np.array([HOSTILE, "$DE_", "not known"], dtype=object), (160, 100, 40))
-TENTHS = np.array([*([0] * 11), *range(1, 10)])
-ITEMS = Ids.of([f"i{item}" for item in range(len(TENTHS))])
+ITEMS = Ids.of([f"i{item}" for item in range(20)])
 PROFILES = {"age": np.tile([20, 40], N // 2), "country": COUNTRY}
 SUMMARY = {"users": 1943, "items": 1682, "pairs": {"stream x item": 100000}, "entities": {"genre": 19}, "friends": 0}
 
@@ -84,9 +83,7 @@ def make_run(
         n_warm=1400,
         k=50,
         profiles=profiles,
-        used=np.ones(10),
         items=ITEMS,
-        tenths=TENTHS,
         segments=segments,
         seed=0,
         fit_seconds=1.5,

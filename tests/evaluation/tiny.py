@@ -12,7 +12,6 @@ from firstday.data.splits.split import Cohort
 from firstday.evaluation.figures import Scores, measure_diversity, measure_lists, measure_novelty
 from firstday.evaluation.results import Results
 from firstday.evaluation.run import Run, join_runs
-from firstday.evaluation.slices import count_by_part
 from firstday.recommend.segment_description import SegmentRow
 from firstday.segment.segments import count_items
 from firstday.sparse import SparseRows
@@ -47,7 +46,6 @@ ROUTES = {
 SECONDS = {"popular": 0.001, "segment": 0.0045}
 WARM_USES = [[0, 1], [0, 1, 2], [0, 2, 3], [0, 4]]
 VECTORS = np.array([[1, 0], [1, 0], [0, 1], [0, 2], [-3, 0], [0, 0]], dtype=np.float32)
-TENTH_OF_ITEM = np.array([0, 3, 5, 8, 9, 9])
 
 
 def evaluate_tiny(
@@ -90,9 +88,7 @@ def evaluate_tiny(
             k=3,
             fit_seconds=1.5 + seed,
             profiles={name: np.tile(values, copies) for name, values in PROFILES.items()},
-            used=count_by_part(cohort.truth.columns, TENTH_OF_ITEM),
             items=Ids.of([f"i{item}" for item in range(N_ITEMS)]),
-            tenths=TENTH_OF_ITEM,
             segments=(SegmentRow(seed, 4, 0.25, (), ()),),
             notes=("2 users were left out.",),
             tunings={"popular": Tuning({"shrinkage": (0.0, 10.0)}, {"shrinkage": 10.0}, 51.25, 7, 0.25, 2.0)},

@@ -14,7 +14,6 @@ from firstday.evaluation.slices import (
     DISJOINT_SIZES,
     FRIENDS_ONLY,
     NOTHING_DONE,
-    TENTH,
     cut_off_slice,
     group_slice,
     size_slice,
@@ -134,13 +133,3 @@ def describe_tunings(results: Results) -> list[str]:
             n_tried = sum(len(tuning.trials) for tuning in tunings)
             sentences.append(f"{name}: best on validation users, {n_tried} trials in all: {choices}.")
     return sentences
-
-
-def compare_popularity(results: Results) -> Table:
-    """Compare the popularity of recommended items, by tenths of total use."""
-    columns = {f"{tenth}: {n:,}": (f"{TENTH}{tenth}", ALL) for tenth, n in enumerate(results.items_by_popularity, 1)}
-    title = f"Share of list entries at {results.k}, in %, by tenth of use: number of items"
-    table = results.tabulate(title, columns)
-    used = ["used after day one", *(f"{share:.1f}" for share in results.used_by_popularity)]
-    first = dict(zip(table.columns, used, strict=True))
-    return replace(table, rows=[first, *table.rows])

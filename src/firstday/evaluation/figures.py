@@ -21,7 +21,7 @@ from firstday.evaluation.results import (
     ROUTE_PREFIX,
     Figure,
 )
-from firstday.evaluation.slices import ALL, MIN_USERS, N_TENTHS, TENTH, group_slice, to_shares
+from firstday.evaluation.slices import ALL, MIN_USERS, group_slice
 from firstday.evaluation.verdicts import MARGIN
 from firstday.metrics import (
     HEAD,
@@ -130,7 +130,7 @@ Columns = Mapping[tuple[str, str], np.ndarray]
 
 def make_figures(
     scores: Mapping[str, Sequence[Scores]],
-    tenths: Sequence[np.ndarray],
+    n_items: Sequence[int],
     users: np.ndarray,
     cohorts: np.ndarray,
     *,
@@ -144,8 +144,8 @@ def make_figures(
     ----------
     scores
         Scores of each strategy, one entry per training run.
-    tenths
-        Tenth of use of each item, one entry per training run.
+    n_items
+        Number of items, one entry per training run.
     users, cohorts
         User and cohort of each row, training runs concatenated, integers, shape (n,).
     slices, groups
@@ -179,7 +179,7 @@ def make_figures(
     evaluated = {name: values[is_evaluated] for name, values in precision.items()}
     yield from measure_groups(evaluated, users[is_evaluated], cohorts[is_evaluated], groups)
     for name, of_runs in scores.items():
-        yield from _describe_lists(name, of_runs, tenths)
+        yield from _describe_lists(name, of_runs, n_items)
 
 
 def _measure_columns(
@@ -252,13 +252,13 @@ def measure_groups(
                 yield Figure(name, metric, of_slice, n=n, **vars(interval))
 
 
-def _describe_lists(strategy: str, scores: Sequence[Scores], tenths: Sequence[np.ndarray]) -> Iterator[Figure]:
+def _describe_lists(strategy: str, scores: Sequence[Scores], n_items: Sequence[int]) -> Iterator[Figure]:
     """Compute figures without an interval: deviations over fifths of users, list contents, routes and run time."""
     routes = np.concatenate([score.routes[score.is_evaluated] for score in scores])
     n = len(routes)
     means = [[score.metrics[metric][score.is_evaluated] for metric in METRICS] for score in scores]
     deviations = [deviations_of_fifths(np.stack(columns, axis=1)) for columns in means]
-    n_lists = [score.count_items(len(of_items)) for score, of_items in zip(scores, tenths, strict=True)]
+    n_lists = [score.count_items(n_of_run) for score, n_of_run in zip(scores, n_items, strict=True)]
     values = dict(zip(DEVIATIONS, np.mean(deviations, axis=0).tolist(), strict=True))
     values["user_coverage"] = 100 * float(is_own(routes, strategy).mean())
     values["catalogue_coverage"] = 100 * float(np.mean([(n > 0).mean() for n in n_lists]))
@@ -268,8 +268,5 @@ def _describe_lists(strategy: str, scores: Sequence[Scores], tenths: Sequence[np
         values["ms_per_user"] = 1000 * seconds / sum(len(score.routes) for score in scores)
     for route, count in Counter(routes.tolist()).items():
         values[f"{ROUTE_PREFIX}{route}"] = 100 * count / n
-    by_tenth = [np.bincount(of_items, n, N_TENTHS) for of_items, n in zip(tenths, n_lists, strict=True)]
-    shares = to_shares(np.sum(by_tenth, axis=0))
-    values |= {f"{TENTH}{tenth}": share for tenth, share in enumerate(shares, 1)}
     for metric, value in values.items():
         yield Figure(strategy, metric, ALL, value, n=n)

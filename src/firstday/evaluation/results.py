@@ -28,7 +28,6 @@ from firstday.evaluation.slices import (
     MODEL_AGES,
     NOTHING_DONE,
     REFERENCE,
-    TENTH,
     age_slice,
     cut_off_slice,
     group_slice,
@@ -142,8 +141,6 @@ class Figure:
         ``novelty_bits``                     mean of -log2 of the share of warm users who use a recommended item, in
                                              bits
         ``route:NAME``                       users served by this route
-        ``places_by_popularity:PART``        list entries whose item is in this tenth of total use, 1 for the most
-                                             used
         ``ms_per_user``                      time per user in batch, in milliseconds
         ===================================  =======================================================================
     slice
@@ -218,9 +215,6 @@ class Results:
         How each tuned baseline's options were chosen, one entry per seed and cut-off.
     groups
         Labels of the groups of each profile column; their slices are named by `group_slice`.
-    items_by_popularity, used_by_popularity
-        Items in ten parts, each with a tenth of all use by warm users, the most used first: number of items of each
-        part, and its share in the later use of cold users, in %.
     segments
         Segments of the first run, largest first.
     precomputed
@@ -257,8 +251,6 @@ class Results:
     notes: tuple[str, ...]
     tunings: Mapping[str, tuple[Tuning, ...]]
     groups: Mapping[str, tuple[str, ...]]
-    items_by_popularity: tuple[int, ...]
-    used_by_popularity: tuple[float, ...]
     segments: tuple[SegmentRow, ...]
     cut_offs: tuple[Mapping[str, Any], ...]
     divide_by: PrecisionRule = "min"
@@ -590,7 +582,7 @@ class Results:
         return next(name for name in choices if name in self.strategies)
 
     def split_metric(self, strategy: str, start: str) -> dict[str, Figure]:
-        """Return figures of all users by metric suffix, given a prefix (`MINUS`, `RATIO`, `ROUTE_PREFIX`, `TENTH`)."""
+        """Return figures of all users by metric suffix, given a prefix (`MINUS`, `RATIO`, `ROUTE_PREFIX`)."""
         return {
             figure.metric.removeprefix(start): figure
             for figure in self.figures
@@ -603,7 +595,6 @@ class Results:
 
     def to_json(self) -> dict[str, Any]:
         """Return the results as JSON values, figures in %, routes as fractions of 1."""
-        used = [round(share, 4) for share in self.used_by_popularity]
         values = {
             "dataset": self.dataset,
             "protocol": self.protocol,
@@ -617,7 +608,6 @@ class Results:
             "notes": list(self.notes),
             "vectors": "precomputed" if self.precomputed else "learned from warm users",
             "vectors_note": UNKNOWN_VECTORS if self.precomputed else None,
-            "popularity": {"n_items": list(self.items_by_popularity), "used": used},
             "warnings": [
                 {"code": "few_own_lists", "strategy": own.strategy, "user_coverage": _mean(own)}
                 for own in self.few_own_lists
@@ -652,7 +642,6 @@ class Results:
             column: {label: _group_json(find, group_slice(column, label)) for label in labels}
             for column, labels in self.groups.items()
         }
-        values["places_by_popularity"] = [_mean(figure) for figure in self.split_metric(name, TENTH).values()]
         return values
 
     def _slices_json(self, find: Callable[[str, str], Figure | None]) -> dict[str, Any]:

@@ -33,13 +33,9 @@ from firstday.evaluation.figures import (
 from firstday.evaluation.own_metrics import OwnMetric, name_metrics
 from firstday.evaluation.results import DIVERSITY, JUDGED, MINUS_OLDER, OF_ALL, OLDER_BY, Results
 from firstday.evaluation.slices import (
-    N_TENTHS,
-    count_by_part,
-    divide_by_use,
     read_profiles,
     slice_by_profile,
     slice_users,
-    to_shares,
 )
 from firstday.features.catalogue import Catalogue
 from firstday.features.signal_batch import SignalBatch
@@ -81,10 +77,9 @@ class Run:
 
     `users` has one row per cold user: `user_id`, `day_one_size`, `knowledge` (a class of
     `KNOWLEDGE`), `did_nothing` (but give a profile), `has_friends` (whose habits the model knows), and `model_age`, the
-    days from the cut-off to registration, NaN under `sampled`. `items` are the ids of the items of lists, and `tenths`
-    their tenths of use (`divide_by_use`); `all_items` are those of `Scores.all_lists`. `used` counts the items that
-    cold users went on to use by tenth, int64, shape (`N_TENTHS`,). `cut_off` is in UTC, "" under `sampled`. `learned`
-    describes the model's clock and order.
+    days from the cut-off to registration, NaN under `sampled`. `items` are the ids of the items of lists;
+    `all_items` are those of `Scores.all_lists`. `cut_off` is in UTC, "" under `sampled`. `learned` describes the
+    model's clock and order.
     """
 
     scores: Mapping[str, Scores]
@@ -93,8 +88,6 @@ class Run:
     k: int
     profiles: Mapping[str, np.ndarray]
     items: Ids
-    tenths: np.ndarray
-    used: np.ndarray
     seed: int
     segments: tuple[SegmentRow, ...] = ()
     fit_seconds: float = 0.0
@@ -550,7 +543,6 @@ def describe_run(
     `signals` are the cohort's, by the indexes of a catalogue, `everyone` has the items of warm users, and `facts` are
     the other fields of `Run`.
     """
-    tenths = divide_by_use(everyone)
     has_friends = np.zeros(len(cohort), dtype=bool) if signals.friends is None else signals.friends.lengths() > 0
     rows = {
         "user_id": user_ids,
@@ -566,8 +558,6 @@ def describe_run(
         n_warm=int(everyone.sizes[0]),
         profiles=read_profiles(signals, catalogue.groups),
         items=catalogue.items,
-        tenths=tenths,
-        used=count_by_part(cohort.truth.columns, tenths),
         **facts,
     )
 
@@ -589,8 +579,8 @@ def join_runs(runs: Sequence[Run], against: Sequence[str] = (), **settings: Any)
     profiles = {name: np.concatenate([run.profiles[name] for run in runs])[is_evaluated] for name in first.profiles}
     groups = slice_by_profile(profiles, users[is_evaluated])
     scores = {name: [run.scores[name] for run in runs] for name in first.scores}
-    tenths = [run.tenths for run in runs]
-    figures = make_figures(scores, tenths, users, cohorts, slices=slice_users(rows), groups=groups, against=references)
+    n_items = [len(run.items) for run in runs]
+    figures = make_figures(scores, n_items, users, cohorts, slices=slice_users(rows), groups=groups, against=references)
     return Results(
         k=first.k,
         reference=references[0],
@@ -604,8 +594,6 @@ def join_runs(runs: Sequence[Run], against: Sequence[str] = (), **settings: Any)
         notes=(*first.notes, *(note for run in of_first_seed for note in run.describe_learned())),
         tunings={name: tuple(run.tunings[name] for run in runs) for name in first.scores if name in first.tunings},
         groups={column: tuple(labels) for column, labels in groups.items()},
-        items_by_popularity=tuple(np.bincount(first.tenths, minlength=N_TENTHS).tolist()),
-        used_by_popularity=to_shares(np.sum([run.used for run in runs], axis=0)),
         segments=first.segments,
         plugins=tuple(filter(is_plugin, first.scores)),
         about={name: find_strategy(name).describe for name in first.scores if name in strategy_names()},

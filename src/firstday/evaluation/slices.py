@@ -1,4 +1,4 @@
-"""Slices of the cold users by day one and profile, and tenths of items by popularity."""
+"""Slices of the cold users by day one and profile."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 
 from firstday.features.signal_batch import SignalBatch
-from firstday.segment.segments import ItemCounts
 
 ALL = "all"
 NOTHING_DONE = "nothing_done"
@@ -38,8 +37,6 @@ REFERENCE = "segment"
 """The paper's strategy, which leads tables without `auto`."""
 BASELINE = "popular"
 """The strategy that the main finding compares with."""
-TENTH = "places_by_popularity:"
-"""Prefix of the metrics that are shares of list entries by tenth of items."""
 
 
 def size_slice(size: str) -> str:
@@ -131,27 +128,3 @@ def _label_values(values: np.ndarray, of_users: np.ndarray) -> tuple[np.ndarray,
         order = [*order[: -len(rare)], f"{len(rare)} rarer values"]
         values = np.where(np.isin(values, rare), order[-1], values)
     return values, order
-
-
-N_TENTHS = 10
-
-
-def divide_by_use(everyone: ItemCounts) -> np.ndarray:
-    """Divide items into parts with a tenth of all use by warm users each, 0 the most used, int64, shape (n_items,)."""
-    uses = everyone.counts.column_sums()
-    order = np.argsort(-uses, kind="stable")
-    # An item belongs to the part of the midpoint of its use, so an item with more than a tenth of all use stays whole.
-    middle = np.cumsum(uses[order]) - uses[order] / 2
-    part = np.empty(len(uses), dtype=np.int64)
-    part[order] = np.minimum(N_TENTHS * middle / uses.sum(), N_TENTHS - 1)
-    return part
-
-
-def count_by_part(items: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """Count items by part, ignoring those below 0, int64, shape (N_TENTHS,)."""
-    return np.bincount(part[items[items >= 0]], minlength=N_TENTHS)
-
-
-def to_shares(counts: np.ndarray) -> tuple[float, ...]:
-    """Return counts as shares of their sum, in %."""
-    return tuple((100 * counts / max(1, counts.sum())).tolist())

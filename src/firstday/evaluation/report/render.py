@@ -10,7 +10,6 @@ from firstday.errors import needs_extra
 from firstday.evaluation.comparisons import (
     compare_cut_offs,
     compare_groups,
-    compare_popularity,
     compare_sizes,
     describe_lists,
     describe_tunings,
@@ -67,7 +66,6 @@ def render_evaluation(
         "min_users": MIN_USERS,
         "min_cohorts": MIN_COHORTS,
         "meaning": MEANING,
-        "popularity": compare_popularity(results),
         "segments": results.segments,
         "data": describe_data({"dataset": results.dataset, **dataset_summary}),
         "settings": results.config.model_dump_json(exclude_defaults=True, indent=1),
