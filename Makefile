@@ -125,10 +125,10 @@ lock: | .venv-lock/bin/uv
 LOWEST := .venv-lowest/bin
 lowest: | .venv-lowest/bin/uv
 	$(LOWEST)/uv pip compile --quiet --resolution lowest-direct --no-annotate --no-header \
-		$(foreach extra,train word2vec experiment redis postgres,--extra $(extra)) --output-file .venv-lowest/lowest.txt pyproject.toml
+		$(foreach extra,train experiment redis postgres,--extra $(extra)) --output-file .venv-lowest/lowest.txt pyproject.toml
 	$(LOWEST)/python -m pip install --quiet --no-deps $(FROM_INDEX) $$(grep -o '^torch==[0-9.]*' .venv-lowest/lowest.txt)
 	$(LOWEST)/uv pip install --quiet --python $(LOWEST)/python --constraint .venv-lowest/lowest.txt \
-		--editable '.[train,word2vec,experiment,redis,postgres,test]'
+		--editable '.[train,experiment,redis,postgres,test]'
 	$(LOWEST)/python -m pytest -n auto --dist worksteal --ignore tests/spark --ignore tests/page --ignore tests/docs \
 		--ignore tests/test_notebooks.py $(ARGS)
 

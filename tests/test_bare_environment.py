@@ -19,7 +19,7 @@ from firstday.recommend.registry import strategy_names
 from tests.environments import make_environment, run, serve, uv
 
 TRAINING = (
-    *("torch", "scipy", "sklearn", "implicit", "faiss", "gensim", "matplotlib", "jinja2"),
+    *("torch", "scipy", "sklearn", "implicit", "faiss", "matplotlib", "jinja2"),
     *("pyspark", "pyarrow", "pandas", "tea_tasting"),
 )
 

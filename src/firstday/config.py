@@ -262,9 +262,9 @@ DIMENSIONS = ((20_000, 128), (5_000, 64), (1_000, 32), (0, 16))
 class EmbeddingConfig(Section):
     """Vectors of warm users and items, learned from ids alone (step 1 of the paper)."""
 
-    method: Literal["als", "svd", "word2vec", "precomputed"] = "als"
-    """UT-ALS (`als`) or TT-SVD (`svd`) as in the paper, `word2vec` on users' items in time order (needs the extra
-    `word2vec`), or `precomputed` vectors of your own. The table `embeddings`, if present, always takes precedence."""
+    method: Literal["als", "svd", "precomputed"] = "als"
+    """UT-ALS (`als`) or TT-SVD (`svd`) as in the paper, or `precomputed` vectors of your own. The table `embeddings`,
+    if present, always takes precedence."""
     dimensions: Annotated[int, Field(ge=1, le=4096)] | None = None
     """Dimensions of a vector. Empty: 16, or 32 from 1,000 warm users, 64 from 5,000, 128 from 20,000. Paper: 128
     (TT-SVD) and 256 (UT-ALS), for 70,000 users."""
@@ -282,10 +282,6 @@ class EmbeddingConfig(Section):
     """Entities (such as playlist) whose items co-occur, in addition to the items of each user."""
     svd_items_per_user: PositiveInt = 500
     """Maximum co-occurring items per user; of more, a sample is used. Bounds memory."""
-    word2vec_window: PositiveInt = 20
-    """Context window: items before and after the current one."""
-    word2vec_epochs: PositiveInt = 20
-    """Epochs over the users."""
 
     def resolve_dimensions(self, n_users: int, n_items: int) -> int:
         """Return the number of dimensions for a number of warm users and items."""

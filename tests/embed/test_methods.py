@@ -65,8 +65,8 @@ def test_svd_counts_collections_beside_users() -> None:
     users = SparseRows.from_lists([[0, 1, 2], [3, 4, 5], [6, 7, 8]], 9)
     playlists = SparseRows.from_lists([[0, 1, 2], [3, 4, 5], [6, 7, 8], [1, 4], [1, 4]], 9)
     config = EmbeddingConfig(method="svd", dimensions=3)
-    apart = fit_embeddings(WarmLogs(users, users, []), config, seed=0).item_vectors
-    joined = fit_embeddings(WarmLogs(users, playlists, []), config, seed=0).item_vectors
+    apart = fit_embeddings(WarmLogs(users, users), config, seed=0).item_vectors
+    joined = fit_embeddings(WarmLogs(users, playlists), config, seed=0).item_vectors
     assert abs(apart[1] @ apart[4]) < 1e-5
     assert joined[1] @ joined[4] > 0.1
     assert abs(joined[1] @ joined[7]) < 1e-5
@@ -88,7 +88,7 @@ def test_svd_refuses_as_many_dimensions_as_items() -> None:
 def test_brought_vectors_are_taken_as_they_are_whatever_the_method() -> None:
     rows = SparseRows.from_lists([[0], [1]], 2)
     brought = take_precomputed(np.array([[1, 2], [3, 4]], np.float32), np.array([[5, 6], [7, 8]], np.float32))
-    embeddings = fit_embeddings(WarmLogs(rows, rows, [], brought), EmbeddingConfig(), seed=0)
+    embeddings = fit_embeddings(WarmLogs(rows, rows, brought), EmbeddingConfig(), seed=0)
     np.testing.assert_array_equal(embeddings.user_vectors, [[1, 2], [3, 4]])
     np.testing.assert_array_equal(embeddings.item_vectors, [[5, 6], [7, 8]])
     np.testing.assert_array_equal(embeddings.fold_in.solve(SparseRows.from_lists([[0, 1]], 2)), [[6, 7]])
@@ -99,4 +99,4 @@ def test_brought_without_vectors_is_refused() -> None:
     with pytest.raises(
         ConfigError, match=r"^embedding\.method: is 'precomputed', but the tables have no `embeddings` folder"
     ):
-        fit_embeddings(WarmLogs(rows, rows, []), EmbeddingConfig(method="precomputed"), seed=0)
+        fit_embeddings(WarmLogs(rows, rows), EmbeddingConfig(method="precomputed"), seed=0)

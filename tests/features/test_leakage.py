@@ -112,10 +112,10 @@ def test_what_cold_users_do_and_are_changes_nothing_in_the_model(
     assert other.learned.keys() == trained.learned.keys() >= set(COLD_MODELS)
 
 
-@pytest.mark.parametrize("method", ["als", "svd", "word2vec"])
+@pytest.mark.parametrize("method", ["als", "svd"])
 def test_vectors_without_cold_users_events_are_the_same(world: Dataset, split: Split, method: str) -> None:
     """The split stays; the tables lose all that cold users did, and the split its cold users."""
-    config = small_config(embedding={"method": method, "word2vec_epochs": 2})
+    config = small_config(embedding={"method": method})
     of_others = world.events.whole().filter(~pl.col("user_ix").is_in(split.cold.users.tolist()))
     fitted = []
     for data, parts in (

@@ -33,7 +33,7 @@ from tests.serve.conftest import (
     wait_for,
 )
 
-TRAINING = ("torch", "scipy", "sklearn", "implicit", "faiss", "gensim", "matplotlib")
+TRAINING = ("torch", "scipy", "sklearn", "implicit", "faiss", "matplotlib")
 
 
 def test_it_says_when_it_is_ready_and_answers_at_once(server: ServerProcess, model: Path) -> None:

@@ -61,7 +61,7 @@ class FoldIn:
         float32, shape (n_items, d).
     rule
         ``least-squares``: the vector that ALS would compute for the user; ``mean``: the affinity-weighted mean of item
-        vectors, as for TT-SVD and word2vec.
+        vectors, as for TT-SVD.
     confidence, regularization
         Settings of ALS; not used by ``mean``.
     stored_gram

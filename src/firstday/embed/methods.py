@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import polars as pl
 
 from firstday.config import Config, EmbeddingConfig
 from firstday.data.dataset import Dataset
-from firstday.data.events import ITEM
 from firstday.data.splits.split import Split
 from firstday.embed.embeddings import Embeddings, FoldIn, compute_affinity
 from firstday.errors import ConfigError, needs_extra
@@ -22,7 +20,6 @@ class WarmLogs:
 
     affinity: SparseRows  # positive affinities, shape (n_warm_users, n_items)
     item_sets: SparseRows  # co-occurring items, shape (n_sets, n_items): of warm users and the configured collections
-    sequences: list[list[int]]  # items of each warm user, oldest first
     precomputed: Embeddings | None = None  # None: embeddings are learned
 
 
@@ -32,15 +29,12 @@ def collect_warm_logs(dataset: Dataset, split: Split, config: Config, uses: Spar
     precomputed = None
     if dataset.user_vectors is not None and dataset.item_vectors is not None:
         precomputed = take_precomputed(dataset.user_vectors[split.warm], dataset.item_vectors)
-    sequences: list[list[int]] = []
-    if config.embedding.method == "word2vec" and precomputed is None:
-        sequences = _sequences(dataset, split, config)
     item_sets = uses
     for entity in config.embedding.svd_collections:
         if entity not in dataset.entities:
             raise ConfigError(f"embedding.svd_collections: {entity!r} is not an entity of the tables; remove it.")
         item_sets = stack_rows([item_sets, dataset.entities[entity].items])
-    return WarmLogs(affinity, item_sets, sequences, precomputed)
+    return WarmLogs(affinity, item_sets, precomputed)
 
 
 def fit_embeddings(logs: WarmLogs, config: EmbeddingConfig, *, seed: int, threads: int = 0) -> Embeddings:
@@ -59,19 +53,6 @@ def fold_in_users(affinity: SparseRows, item_vectors: np.ndarray, config: Embedd
     return Embeddings(fold_in.solve(affinity), item_vectors, fold_in, "dot")
 
 
-def _sequences(dataset: Dataset, split: Split, config: Config) -> list[list[int]]:
-    """Return the items that each warm user used, oldest first; without timestamps, by index."""
-    codes = dataset.events.codes_of(ITEM, config.signals.use)
-    warm = pl.DataFrame({"user_ix": split.warm}, schema={"user_ix": pl.Int32})
-    parts: list[pl.DataFrame] = []
-    for frame in dataset.events.frames():
-        rows = frame if split.warm_window is None else split.warm_window.select(frame)
-        rows = rows.filter(pl.col("pair").is_in(codes)).sort("timestamp", "target_ix", nulls_last=True)
-        parts.append(rows.group_by("user_ix", maintain_order=True).agg("target_ix"))
-    sequences = warm.join(pl.concat(parts), on="user_ix", maintain_order="left")
-    return sequences["target_ix"].to_list()
-
-
 def _fit(logs: WarmLogs, config: EmbeddingConfig, seed: int, threads: int) -> Embeddings:
     if logs.precomputed is not None:
         return logs.precomputed
@@ -84,10 +65,6 @@ def _fit(logs: WarmLogs, config: EmbeddingConfig, seed: int, threads: int) -> Em
             from firstday.embed.svd import fit_svd
 
             return fit_svd(logs.affinity, logs.item_sets, config, seed=seed)
-    if config.method == "word2vec":
-        from firstday.embed.word2vec import fit_word2vec
-
-        return fit_word2vec(logs.affinity, logs.sequences, config, seed=seed)
     raise ConfigError("embedding.method: is 'precomputed', but the tables have no `embeddings` folder; add it.")
 
 
