@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from firstday.evaluation.slices import ALL, MODEL_AGES, age_slice
+from firstday.evaluation.slices import ALL
 from table_makers.measured import SETS, estimate, make_table, read_results
 
 STRATEGIES = ("auto", "latest", "trending", "recent", "popular")
@@ -29,22 +29,6 @@ def later_uses() -> list[str]:
         lines.append([TITLES[name], f"{record['newcomers']:,}", *cells])
     columns = ("dataset", "newcomers", "at training", "by day one", "later", "`precision`", "`precision_all`")
     return make_table((*columns, "days", "newer model"), lines)
-
-
-def model_ages() -> list[str]:
-    """Return figures at 10 and 50 by age of the model, marked by the difference to `auto`."""
-    lines = []
-    for name, record in read_results("motion").items():
-        figures = _index(record)
-        title = TITLES[name]
-        for label in MODEL_AGES:
-            of_slice = age_slice(label)
-            auto = figures.get(("auto", "precision_all", of_slice))
-            if auto is not None and auto["n"] >= MIN_USERS:
-                cells = [_mark_both(figures, strategy, of_slice) for strategy in STRATEGIES]
-                lines.append([title, label, f"{auto['n']:,}", *cells])
-                title = ""
-    return make_table(("dataset", "days", "newcomers", *(f"`{name}`" for name in STRATEGIES)), lines)
 
 
 def shared_items() -> list[str]:

@@ -68,29 +68,25 @@ def faults() -> list[str]:
     broken = read_results("serve-faults")
     reload = read_results("serve-reload")
     rows = {}
-    stores = {"": "SQLite", "_with_redis": "Redis", "_with_postgres": "Postgres"}
-    for of_store, store in stores.items():
-        fault = broken[f"kill{of_store}"]
-        rows[f"`kill -9` at random moments under write load, {store}, {fault['kills']} times"] = (
-            f"all {fault['acknowledged']:,} acknowledged events kept, no partial batch, every restart succeeded"
+    stores = ("", "_with_redis", "_with_postgres")
+
+    def add_up(fault: str, count: str) -> str:
+        return f"{sum(broken[fault + store][count] for store in stores):,}"
+
+    kills = {
+        "kill": ("under write load", "events kept, no partial batch"),
+        "kill_during_merges": ("during merges of guests", "events with their person, once, and with nobody else"),
+        "kill_during_puts": ("while items are put and withdrawn", "writes kept, no bulk in part"),
+    }
+    for name, (when, result) in kills.items():
+        n_kept = add_up(name, "acknowledged")
+        rows[f"`kill -9` at random moments {when}, {add_up(name, 'kills')} times"] = (
+            f"all {n_kept} acknowledged {result}"
         )
-    for of_store, store in stores.items():
-        fault = broken[f"kill_during_merges{of_store}"]
-        rows[f"`kill -9` at random moments during merges of guests, {store}, {fault['kills']} times"] = (
-            f"{fault['merges']:,} merges, {fault['merges_sent_again']:,} sent again; all {fault['acknowledged']:,} "
-            "acknowledged events with their person, once, and with nobody else"
-        )
-    for of_store, store in stores.items():
-        fault = broken[f"delete_during_merges{of_store}"]
-        rows[f"a guest merged and person or guest deleted at once, {store}, {fault['deletions']:,} times"] = (
-            "all acknowledged, nothing of the deleted user left; "
-            f"{fault['merges_after_the_deletion']:,} merges came after the deletion"
-        )
-    for of_store, store in stores.items():
-        fault = broken[f"kill_during_puts{of_store}"]
-        rows[f"`kill -9` at random moments while items are put and withdrawn, {store}, {fault['kills']} times"] = (
-            f"all {fault['acknowledged']:,} acknowledged writes kept, no bulk in part, all workers list what is stored"
-        )
+    n_deletions = add_up("delete_during_merges", "deletions")
+    rows[f"a guest merged and person or guest deleted at once, {n_deletions} times"] = (
+        "nothing of the deleted user left"
+    )
     for name, what in (("full_disk", "disk filled"), ("read_only_disk", "store's files made read-only")):
         fault = broken[name]
         rows[f"{what} under write load"] = (

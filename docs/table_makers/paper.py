@@ -10,36 +10,6 @@ from firstday.lab.reproduce.paper_figures import TABLE
 from firstday.lab.reproduce.released_code import DEPARTURES
 from table_makers.measured import estimate, make_table, read_results
 
-
-def paper_scale() -> list[str]:
-    """Return time and memory of the paper's table by size of the data."""
-    columns = ("users", "songs", "simulate", "svd", "svd with DropoutNet and MeLU", "mf")
-    rows = []
-    for scale in read_results("paper-scale")["scales"]:
-        costs = [scale[part] for part in ("simulate", "svd", "svd_with_peers", "mf")]
-        cells = [f"{cost['seconds']:,.0f} s, {cost['peak_gib']:.1f} GiB" for cost in costs]
-        rows.append([f"{scale['users']:,}", f"{scale['songs']:,}", *cells])
-    return make_table(columns, rows)
-
-
-def paper_stages() -> list[str]:
-    """Say how long segments, training and lists take at the released size, here and for the authors."""
-    results = read_results("paper-scale")
-    full = _released_size(results)["svd"]
-    stages = full["stages"]
-    lists_s = sum(full["figures"][name]["ms_per_user"] * full["n_cold"] / 1000 for name in ("personal", "segment"))
-    ours_s = stages["segments"] + stages["cold model"] + lists_s
-    authors_s = results["authors_seconds"]
-    authors_total_s = sum(authors_s.values()) - authors_s["data"]
-    training_s = authors_s["training"]
-    our_training_s = stages["cold model"]
-    return [
-        "For segments, training and the lists of both systems with TT-SVD, the authors' script states",
-        f'{authors_total_s:,} s on "a standard machine", of which {training_s:,} s are for training on a GPU. Here, at',
-        f"the released size, they take {ours_s:,.0f} s, of which {our_training_s:,.0f} s are for training on a CPU.",
-    ]
-
-
 KEYS: Mapping[Space, str] = {"svd": "svd_with_peers", "mf": "mf"}
 """Key of the figures of each space in paper-scale.json."""
 

@@ -155,18 +155,6 @@ ELSEWHERE = {
 """Models of other libraries that are built like a baseline."""
 
 
-def elsewhere() -> list[str]:
-    """Return what `auto` gains over the models of other libraries."""
-    names = ("online-retail", "movietweetings", "x-wines", "movielens-100k", "deezer-europe")
-    against = [_find_row(name, "auto")["against"] for name in names]
-    lines = []
-    for name, models in ELSEWHERE.items():
-        gains = (each[name] for each in against)
-        cells = (estimate(gain["difference"], gain["difference_ci"], "+.1f") for gain in gains)
-        lines.append([models, f"`{name}`", *cells])
-    return make_table(("there", "here", *(SETS[name] for name in names)), lines)
-
-
 def nothing_known(*names: str) -> list[str]:
     """Return P@50 of those without any use on day one."""
     parts = []
