@@ -34,7 +34,6 @@ MAKERS: Mapping[str, Callable[..., list[str]]] = {
     "list-varied": cost.list_varied,
     "start": cost.start,
     "order": order.order,
-    "order_learners": order.order_learners,
     "later_uses": motion.later_uses,
     "shared_items": motion.shared_items,
     "grown_days": motion.grown_days,

@@ -5,8 +5,7 @@ python benchmarks/lab/order.py --data data
 python benchmarks/lab/order.py --data data --only movielens-100k --seeds 5
 
 For each dataset and length of lists, paired differences in precision of cold users: with the order that training keeps
-or leaves out, with the one it learned in any case, and with those that the first so many learners teach. Renews the
-datasets' parts of docs/results/order.json.
+or leaves out, and with the one it learned in any case. Renews the datasets' parts of docs/results/order.json.
 """
 
 from __future__ import annotations
@@ -36,8 +35,6 @@ from firstday.recommend.dataset_query import cohort_query
 from firstday.recommend.recommender import Recommender
 from firstday.training.fit import fit
 
-N_LEARNERS = (250, 500, 1_000, 2_000, 4_000)
-"""Numbers of learners to compare."""
 USED, LEARNED = "as training decides", "in any case"
 SIZES = {"0": (0, 0), "1": (1, 1), "2-3": (2, 3), "4-9": (4, 9), "10+": (10, np.inf)}
 """Classes of cold users by the number of items of day one."""
@@ -74,23 +71,19 @@ def measure_runs(dataset: Dataset, config: Config, seeds: int) -> Iterator[Gains
 
 def measure_gains(holdout: Holdout, config: Config) -> Gains | None:
     """Train, and measure the gains of the orders; None if there are too few learners."""
-    kept: list[tuple[Any, ...]] = []
+    kept: list[Order] = []
     train_order = learning.train_order
 
     def keep(*arguments: Any) -> Order:
         order = train_order(*arguments)
-        kept.append((order, arguments))
+        kept.append(order)
         return order
 
     with patch.object(learning, "train_order", keep):
         model = fit(holdout.dataset, holdout.split, config).model
     if not kept:
         return None
-    learned, (users, names, _) = kept[0]
-    orders = {USED: model.learned["order"], LEARNED: learned}
-    for n in N_LEARNERS:
-        if n <= len(users.sums) / 2:
-            orders[f"{n} learners"] = train_order(users.take(np.arange(n)), names, config)
+    orders = {USED: model.learned["order"], LEARNED: kept[0]}
     without = measure_lists(model, holdout, None)
     by_order = {name: measure_lists(model, holdout, order) - without for name, order in orders.items()}
     return Gains(by_order, holdout.cold.day_one_size[holdout.cold.truth.lengths() > 0], model.learned["order"])
@@ -116,9 +109,7 @@ def summarise(runs: list[Gains]) -> dict[str, Any]:
         "classes": defaultdict(dict),
     }
     tests = []
-    for name in (USED, LEARNED, *(f"{n} learners" for n in N_LEARNERS)):
-        if not all(name in run.by_order for run in runs):
-            continue
+    for name in (USED, LEARNED):
         gains = np.concatenate([run.by_order[name] for run in runs], axis=1).T
         classes = {label: (size >= low) & (size <= high) for label, (low, high) in SIZES.items()}
         for label, members in {"all": np.ones(len(size), bool), **classes}.items():

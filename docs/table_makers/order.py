@@ -22,16 +22,6 @@ def order() -> list[str]:
     return make_table(columns, lines)
 
 
-def order_learners(name: str = "deezer-europe") -> list[str]:
-    """Return the gains of orders by the number of learners."""
-    gains = read_results("order")[name]["gains"]
-    kinds = [kind for kind in gains if kind.endswith(" learners")]
-    return make_table(
-        ("learners", "P@10", "P@50"),
-        [[kind.removesuffix(" learners"), *(_write_gain(gains[kind], k) for k in KS)] for kind in kinds],
-    )
-
-
 KS = ("10", "50")
 
 
