@@ -19,6 +19,7 @@ from firstday.serve.schemas import ListOptions
 from firstday.serve.store.log import StoreError
 from tests.serve.conftest import StartApp, add_events, assert_error, get_list, post_list
 from tests.serve.in_process import RunningApp
+from tests.serve.store_harness import copy_store
 from tests.serve.test_access import READ, WRITE
 
 TEXT = "first-2026: control=popular*50, treatment=segment*50"

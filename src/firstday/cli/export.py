@@ -19,8 +19,8 @@ def export(
         str,
         typer.Argument(
             envvar="FIRSTDAY_SERVE_STORE",
-            help="File of a SQLite store, redis:// or postgresql://. In the variable, a password is not visible to other "
-            "users.",
+            help="File of a SQLite store, redis:// or postgresql://. In the variable, a password is not visible to "
+            "other users.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder of tables: new, or from an earlier export to extend.")],

@@ -138,7 +138,8 @@ class SqliteLog:
         except (sqlite3.Error, OSError, ValueError) as error:
             if "locked" in str(error):
                 raise ConfigError(
-                    f"store: {path} is in use by another process; stop it, or use Redis or Postgres for several workers."
+                    f"store: {path} is in use by another process; stop it, or use Redis or Postgres for several "
+                    "workers."
                 ) from None
             raise ConfigError(f"store: {path} cannot be opened ({error}); give another file.") from None
         self._opened = path.stat()
