@@ -204,13 +204,10 @@ async def live(
     arrived: list[str] = []
     counts = Counter[str]()
     clients = [Client(service, ledger, random.Random(f"{seed}-{number}")) for number in range(N_CLIENTS)]
-    copy = folder / "copy.sqlite"
     out = folder / "tables"
 
     async def export() -> None:
-        if not url:
-            await service.ask([], write_request("POST", "/v1/store/backup"))
-        await run_command("export", url or copy, "--out", out)
+        await run_command("export", url or folder / "users.sqlite", "--out", out)
         counts["exports"] += 1
 
     async def reload(day: int) -> None:
@@ -335,7 +332,7 @@ def run(
     """
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(model, folder / "model")
-    store = {"store": url} if url else {"backup_file": folder / "copy.sqlite"}
+    store = {"store": url} if url else {}
     began = time.perf_counter()
     server = ServerProcess(folder / "model", folder, {**SETTINGS, **store})
     try:

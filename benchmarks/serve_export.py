@@ -22,7 +22,7 @@ from serve_load import expect_ok
 from serve_process import Connection, ServerProcess, write_request
 
 
-async def _merge_and_export(server: ServerProcess, copy: Path, out: Path, n_exports: int, seed: int) -> dict[str, str]:
+async def _merge_and_export(server: ServerProcess, store: Path, out: Path, n_exports: int, seed: int) -> dict[str, str]:
     """Write and merge until all exports have run; return the owner of each event, named like its item."""
     rng = random.Random(seed)
     owners: dict[str, str] = {}
@@ -43,10 +43,8 @@ async def _merge_and_export(server: ServerProcess, copy: Path, out: Path, n_expo
             turn += 1
 
     async def export() -> None:
-        connection = await Connection.open(server.url)
         for number in range(n_exports + 1):
-            await expect_ok(connection, write_request("POST", "/v1/store/backup"))
-            command = (sys.executable, "-m", "firstday", "export", str(copy), "--out", str(out))
+            command = (sys.executable, "-m", "firstday", "export", str(store), "--out", str(out))
             process = await asyncio.create_subprocess_exec(*command, stdout=-1)
             if number % 3 == 1 and number < n_exports:
                 await asyncio.sleep(rng.uniform(0.5, 1.5))
@@ -64,9 +62,8 @@ async def _merge_and_export(server: ServerProcess, copy: Path, out: Path, n_expo
 
 def export_across_merges(model: Path, folder: Path, n_exports: int = 10, seed: int = 0) -> dict[str, Any]:
     """Export while guests are merged, killing every third run; check that the tables have every event once."""
-    copy = folder / "copy.sqlite"
-    with ServerProcess(model, folder, {"log_requests": "false", "backup_file": copy}) as server:
-        owners = asyncio.run(_merge_and_export(server, copy, folder / "tables", n_exports, seed))
+    with ServerProcess(model, folder, {"log_requests": "false"}) as server:
+        owners = asyncio.run(_merge_and_export(server, folder / "users.sqlite", folder / "tables", n_exports, seed))
     rows = pl.read_parquet(folder / "tables" / "interactions").select("item_id", "user_id").rows()
     check(len(rows) == len(owners), f"{len(rows)} rows of {len(owners)} events")
     check(dict(rows) == owners, "an event is with somebody else")

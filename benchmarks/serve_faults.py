@@ -1,11 +1,10 @@
-"""Fault injection: killed processes, full and read-only disks, an unreachable store.
+"""Fault injection: killed processes, full disks, an unreachable store.
 
     python benchmarks/serve_faults.py MODEL [--kills 50] [--gone-s 10] [--out OUT]
     python benchmarks/serve_faults.py MODEL --store postgres     kills alone, with this store
 
 Each test runs a real server process and fails if a promise is broken. MODEL is made by benchmarks/paper_size.py, or is
 any other model. The full disk needs root to mount a small file system; without root, the file size is limited instead.
-The read-only disk needs root and a file system that supports `chattr +i`.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import asyncio
 import os
 import random
 import resource
-import shutil
 import sqlite3
 import subprocess
 import tempfile
@@ -261,8 +259,7 @@ def kill_during_puts(
     rng = random.Random(seed)
     ledger = ItemLedger()
     n_kept = 0
-    copy = folder / "copy.sqlite"
-    values = {**SETTINGS, "backup_file": copy, **(settings or {})}
+    values = {**SETTINGS, **(settings or {})}
     with ExitStack() as stack:
         names = ("first", "second") if settings else ("first",)
         server, *others = (stack.enter_context(ServerProcess(model, folder / name, values)) for name in names)
@@ -276,10 +273,7 @@ def kill_during_puts(
                 return ledger.n_acknowledged > before
 
             kill_during(server, rng.uniform(0.05, 0.6), put_until_dead(urls, item_ids, ledger, seed + number), has_put)
-            if not settings:
-                ((status, _),) = send(server.url, write_request("POST", "/v1/store/backup"))
-                check(status == 200, f"a backup gave {status}")
-            stored = read_items(values.get("store", f"sqlite:///{copy}"))
+            stored = read_items(values.get("store", f"sqlite:///{folder / 'first' / 'users.sqlite'}"))
             n_kept += ledger.settle(stored)
             titles = ledger.find_titles(of_model)
             for one in (server, *others):
@@ -329,28 +323,6 @@ def full_disk(model: Path, folder: Path) -> dict[str, Any]:
             }
         finally:
             server.stop()
-
-
-def read_only_disk(model: Path, folder: Path) -> dict[str, Any] | None:
-    """Make the store's files read-only under a server; same checks. None if this machine does not support that."""
-    server = ServerProcess(model, folder, SETTINGS)
-    files = [str(path) for path in folder.glob("users.sqlite*")]
-
-    def lock(how: str) -> bool:
-        return subprocess.run(["chattr", how, *files], capture_output=True, check=False).returncode == 0
-
-    try:
-        ledger = Ledger()
-        for number in range(20):
-            ids = [f"{number}-{at}" for at in range(50)]
-            ((status, _),) = send(server.url, write_events("before", ids))
-            ledger.batches.append(("before", ids, status == 200))
-        if shutil.which("chattr") is None or not lock("+i"):
-            return None
-        return _break_and_mend(server, lambda: check(lock("-i"), "chattr -i failed"), ledger)
-    finally:
-        lock("-i")
-        server.stop()
 
 
 def _break_and_mend(server: ServerProcess, mend: Any, ledger: Ledger) -> dict[str, Any]:
@@ -464,7 +436,6 @@ def main(model: Path, kills: int = 50, gone_s: float = 10, out: Path | None = No
             write_results(results, out)
         if not store:
             results["full_disk"] = full_disk(model, folder / "full")
-            results["read_only_disk"] = read_only_disk(model, folder / "read_only")
             for kind in kinds[1:]:
                 results |= store_gone(model, folder / f"{kind}-gone", gone_s, kind)
     write_results(results, out)

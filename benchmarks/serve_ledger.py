@@ -226,7 +226,7 @@ def read_items(store_url: str) -> dict[str, StoredItem]:
     """Return the items in a store that another process writes, or in a copy."""
 
     async def run() -> dict[str, StoredItem]:
-        store = Store(open_log(load_settings({"store": store_url}), is_copy=True))
+        store = Store(open_log(load_settings({"store": store_url}), read_only=True))
         new, kept, _ = await read_all_items(store.log)
         await store.close()
         return new | kept

@@ -140,7 +140,7 @@ def running_servers() -> Iterator[dict[str, httpx.Client]]:
         keys = {f"{right}_keys": key for right, key in KEYS.items()}
         for name, settings in (("open", {}), ("keys", keys)):
             store = folder / name
-            server = ServerProcess(model, store, {"backup_file": str(store / "copy.sqlite"), **settings})
+            server = ServerProcess(model, store, settings)
             stack.callback(server.stop)
             clients[name] = stack.enter_context(httpx.Client(base_url=server.url, timeout=30))
         yield clients

@@ -105,11 +105,6 @@ CASES = {
         {'firstday_requests_total{route="none",status="404"}': "0+1x20"},
         labels='route="none",status="503"',
     ),
-    "FirstdayBackupFailed": Case(
-        {'firstday_store_backups_total{outcome="failed"}': "0x5 1x20"},
-        {'firstday_store_backups_total{outcome="failed"}': "1x25"},
-        labels='outcome="failed"',
-    ),
     "FirstdaySignalsMissing": Case(popular_lists("14400+90x160"), popular_lists("14400+10x160"), 1590),
     "FirstdayItemsUnknown": Case(
         {

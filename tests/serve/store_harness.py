@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
+from pathlib import Path
 from typing import Any, TypeVar
 
 from firstday.serve.store.log import Log, Retention
@@ -51,6 +54,13 @@ async def age(log: Any, us: int) -> None:
                 body = str(int(body) - us) if name == "user" else body
                 change.hset(key, field, f"{int(time) - us} {name} {is_told} {body}")
     await change.execute()
+
+
+def copy_store(url: str, target: Path) -> str:
+    """Copy a SQLite store, which may be in use; return the URL of the copy."""
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as source, closing(sqlite3.connect(target)) as copy:
+        source.backup(copy)
+    return f"sqlite:///{target}"
 
 
 def make_event(event_id: str, entity_id: str = "i1", **fields: Any) -> Event:

@@ -35,11 +35,9 @@ CALLS: dict[str, tuple[str, str, object]] = {
     "model": ("GET", "/v1/model", None),
     "metrics": ("GET", "/metrics", None),
     "reload": ("POST", "/v1/model/reload", None),
-    "backup": ("POST", "/v1/store/backup", None),
 }
 NEEDS = {name: "write" if name in ("put", "events", "merge", "delete") else "read" for name in CALLS} | {
     "reload": "admin",
-    "backup": "admin",
 }
 OPEN = ("/healthz", "/readyz", "/v1/openapi.json")
 
@@ -48,7 +46,7 @@ OPEN = ("/healthz", "/readyz", "/v1/openapi.json")
 def guarded(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
     folder = tmp_path_factory.mktemp("guarded")
     settings = {"read_keys": f"{READ}, {SPARE}", "write_keys": WRITE, "admin_keys": ADMIN, "host": "0.0.0.0"}
-    with running_app(model, folder, backup_file=str(folder / "copy.sqlite"), **settings) as running:
+    with running_app(model, folder, **settings) as running:
         yield running
 
 

@@ -19,6 +19,7 @@ from firstday.serve.schemas import ListOptions
 from firstday.serve.store.log import StoreError
 from tests.serve.conftest import StartApp, add_events, assert_error, get_list, post_list
 from tests.serve.in_process import RunningApp
+from tests.serve.store_harness import copy_store
 from tests.serve.test_access import READ, WRITE
 
 TEXT = "first-2026: control=popular*50, treatment=segment*50"
@@ -118,23 +119,21 @@ def test_a_variant_is_for_good(start_app: StartApp, store_settings: dict[str, An
     first = variants_of(app)
     assert first == by_hash(text=small)
     app.service.enrolment = None
-    other = _again(app, store_settings, tmp_path / "copy.sqlite")
+    other = _again(store_settings, tmp_path / "copy.sqlite")
     grown = start_app(experiment=TEXT, **other)
     later = variants_of(grown)
     assert later == by_hash()
     assert [after for before, after in zip(first, later, strict=True) if before] == [one for one in first if one]
-    again = _again(grown, other, tmp_path / "again.sqlite")
+    again = _again(other, tmp_path / "again.sqlite")
     turned = start_app(experiment="first-2026: control=segment*0, treatment=popular*100", **again)
     assert variants_of(turned) == later
     assert variants_of(turned, ["new"]) == ["treatment"]
 
 
-def _again(app: RunningApp, settings: dict[str, Any], copy: Path) -> dict[str, Any]:
+def _again(settings: dict[str, Any], copy: Path) -> dict[str, Any]:
     """Return the settings of another worker on the same server, or on a copy of the same file."""
-    if not settings["store"].startswith("sqlite"):
-        return settings
-    app.run(app.service.store.back_up(copy))
-    return {"store": f"sqlite:///{copy}"}
+    url = settings["store"]
+    return {"store": copy_store(url, copy)} if url.startswith("sqlite") else settings
 
 
 def test_who_came_before_takes_no_part(start_app: StartApp, store_settings: dict[str, Any], tmp_path: Path) -> None:
@@ -145,7 +144,7 @@ def test_who_came_before_takes_no_part(start_app: StartApp, store_settings: dict
         get_list(http, "with-list", record=True)
         get_list(http, "asked-only")  # nothing is kept of who only asked
     old = ["with-profile", "with-event", "with-list"]
-    app = start_app(experiment=TEXT, **_again(before, store_settings, tmp_path / "copy.sqlite"))
+    app = start_app(experiment=TEXT, **_again(store_settings, tmp_path / "copy.sqlite"))
     with app.open_client() as http:
         http.put("/v1/users/with-profile", json={"age": 21})
         http.put("/v1/users/new", json={"age": 21})

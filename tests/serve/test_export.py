@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import polars as pl
 import pytest
 
@@ -25,9 +24,9 @@ from firstday.serve.settings import load_settings
 from firstday.serve.store.log import now_us
 from firstday.serve.store.open import open_log
 from firstday.serve.store.records import Event, Profile, ShownList, StoredItem
-from tests.serve.conftest import StartServer, add_events, assert_error, open_client, run_command
+from tests.serve.conftest import StartServer, add_events, open_client, run_command
 from tests.serve.in_process import running_app
-from tests.serve.store_harness import DAY_US, Harness, MakeLog, make_event, make_shown
+from tests.serve.store_harness import DAY_US, Harness, MakeLog, copy_store, make_event, make_shown
 
 
 class Place(Harness):
@@ -40,14 +39,9 @@ class Place(Harness):
     def open(self, max_events_per_user: int = 1000, retention_us: int = 0, **caps: int) -> None:
         super().open(max_events_per_user, retention_us, **caps)
 
-    def export(self, url: str = "", **options: Any) -> ExportSummary:
-        """Export the server, or a new copy of the file."""
-        if not url and self.settings["store"].startswith("sqlite"):
-            self.run(self.store.back_up(self.folder / "copy.sqlite"))
-            url = f"sqlite:///{self.folder / 'copy.sqlite'}"
-
+    def export(self, **options: Any) -> ExportSummary:
         async def run() -> ExportSummary:
-            log = open_log(load_settings({**self.settings, "store": url or self.settings["store"]}), is_copy=True)
+            log = open_log(load_settings(self.settings), read_only=True)
             try:
                 return await export(log, self.out, **options)
             finally:
@@ -292,11 +286,12 @@ def test_nothing_is_written_over(place: Place, tmp_path: Path) -> None:
 @pytest.mark.parametrize("store_settings", ["sqlite"], indirect=True)
 def test_an_older_copy_is_refused(place: Place, tmp_path: Path) -> None:
     place.append("u", use(1))
-    place.run(place.store.back_up(tmp_path / "old.sqlite"))
+    old = copy_store(place.settings["store"], tmp_path / "old.sqlite")
     place.append("u", use(2))
     place.export()
+    place.settings = {"store": old}
     with pytest.raises(ConfigError, match="but this store ends at"):
-        place.export(f"sqlite:///{tmp_path / 'old.sqlite'}")
+        place.export()
 
 
 def test_what_has_expired_is_in_no_table(place: Place) -> None:
@@ -353,28 +348,22 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / "other.sqlite").execute("CREATE TABLE other (id INTEGER)")
     for name in ("none", "text", "other"):
         with pytest.raises(ConfigError, match="cannot be opened"):
-            open_log(load_settings({"store": f"sqlite:///{tmp_path}/{name}.sqlite"}), is_copy=True)
+            open_log(load_settings({"store": f"sqlite:///{tmp_path}/{name}.sqlite"}), read_only=True)
 
 
-def test_a_running_service_is_exported_by_its_copy(
-    start_server: StartServer, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_a_running_service_is_exported(
+    start_server: StartServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("firstday.serve.store.sqlite.BUSY_TIMEOUT_S", 0.1)
-    copy = tmp_path / "copy.sqlite"
     out = tmp_path / "tables"
     store = str(tmp_path / "server" / "users.sqlite")
-    server = start_server(backup_file=copy)
+    server = start_server()
     with open_client(server) as http:
         list_id = http.get("/v1/users/u/recommendations?record=true&k=3").json()["list_id"]
         event = {"event_id": "e", "user_id": "u", "entity_id": "i001", "list_id": list_id}
         http.post("/v1/events", json={"events": [event]})
-        assert http.post("/v1/store/backup").json()["bytes"] > 1000
-        status, text = run_command(capsys, "export", store, "--out", str(out))
-        assert (status, "export the copy that FIRSTDAY_SERVE_BACKUP_FILE names" in text) == (2, True)
-        assert run_command(capsys, "export", str(copy), "--out", str(out)) == (0, _line(out, 4))
+        assert run_command(capsys, "export", store, "--out", str(out)) == (0, _line(out, 4))
         http.post("/v1/events", json={"events": [{**event, "event_id": "e2"}]})
-        http.post("/v1/store/backup")
-        assert run_command(capsys, "export", f"sqlite:///{copy}", "--out", str(out))[1].startswith(
+        assert run_command(capsys, "export", f"sqlite:///{store}", "--out", str(out))[1].startswith(
             f"{out}: 1 interactions"
         )
     server.kill()  # what it acknowledged is in the file's log
@@ -391,18 +380,13 @@ def _line(out: Path, interactions: int) -> str:
     return f"{out}: {counts} added, up to {until:%Y-%m-%d %H:%M:%S} UTC\n"
 
 
-def test_without_a_file_for_copies_there_is_none(http: httpx.Client) -> None:
-    assert_error(http.post("/v1/store/backup"), 409, "no_backup_file")
-
-
 def test_the_store_may_come_from_the_environment_and_only_its_owner_reads_the_tables(
     place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place.append("u", use(1), listed("l1"))
     place.export()
     expected = {name: place.table(name) for name in ("interactions", "users")}
-    url = place.settings["store"]
-    monkeypatch.setenv("FIRSTDAY_SERVE_STORE", f"sqlite:///{place.folder}/copy.sqlite" if "sqlite" in url else url)
+    monkeypatch.setenv("FIRSTDAY_SERVE_STORE", place.settings["store"])
     monkeypatch.setenv("FIRSTDAY_SERVE_REDIS_PREFIX", place.settings.get("redis_prefix", "firstday"))
     place.out = place.folder / "other"
     status, text = run_command(capsys, "export", "--out", str(place.out))

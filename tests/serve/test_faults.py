@@ -14,7 +14,6 @@ from serve_faults import (
     full_disk,
     kill_during_merges,
     kill_during_puts,
-    read_only_disk,
     store_gone,
 )
 from serve_fuzz import fuzz
@@ -72,11 +71,6 @@ def test_exports_across_merges_lose_and_double_nothing(model: Path, tmp_path: Pa
 
 def test_a_full_disk_is_told_and_got_over(model: Path, tmp_path: Path) -> None:
     assert full_disk(model, tmp_path)["acknowledged"] > 1
-
-
-def test_a_read_only_disk_is_told_and_got_over(model: Path, tmp_path: Path) -> None:
-    if read_only_disk(model, tmp_path) is None:
-        pytest.skip("needs root and a file system that knows chattr +i")
 
 
 @pytest.mark.parametrize("kind", STORE_SERVERS)

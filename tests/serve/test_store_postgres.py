@@ -76,13 +76,13 @@ def test_a_scan_needs_no_right_to_write_and_creates_nothing(postgres: PostgresPr
     url = postgres.make_schema()
 
     async def run() -> None:
-        empty = PostgresLog(url, RULES, PATIENCE_S, is_copy=True)
+        empty = PostgresLog(url, RULES, PATIENCE_S, read_only=True)
         assert "does not exist" in await fails(empty.find_facts())
         await empty.close()
         store = Store(PostgresLog(url, Retention(1000, 77), PATIENCE_S))
         await store.append([("u", make_event("e1")), ("v", make_event("e2"))])
         await store.close()
-        scan = PostgresLog(with_role(postgres, url, "SELECT"), RULES, PATIENCE_S, is_copy=True)
+        scan = PostgresLog(with_role(postgres, url, "SELECT"), RULES, PATIENCE_S, read_only=True)
         latest_us, retention_us = await scan.find_facts()
         assert retention_us == 77
         assert await scan.find_owners(0) == ["u", "v"]

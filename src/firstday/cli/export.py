@@ -19,8 +19,8 @@ def export(
         str,
         typer.Argument(
             envvar="FIRSTDAY_SERVE_STORE",
-            help="Backup of a SQLite store, its file if no service has it open, redis:// or postgresql://. In the "
-            "variable, a password is not visible to other users.",
+            help="File of a SQLite store, redis:// or postgresql://. In the variable, a password is not visible to "
+            "other users.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder of tables: new, or from an earlier export to extend.")],
@@ -37,7 +37,7 @@ def export(
 ) -> None:
     """Export STORE as tables for check and train. Later runs add only new data.
 
-    Example: firstday export users-copy.sqlite --out tables
+    Example: firstday export users.sqlite --out tables
     """
     from firstday.serve.export import ExportSummary
     from firstday.serve.export import export as export_store
@@ -51,7 +51,7 @@ def export(
     async def run() -> ExportSummary:
         url = store if "://" in store else f"sqlite:///{store}"
         settings = load_settings({"store": url, "redis_prefix": redis_prefix, "store_timeout_s": 60.0})
-        log = open_log(settings, is_copy=True)
+        log = open_log(settings, read_only=True)
         try:
             return await export_store(log, out, start)
         finally:

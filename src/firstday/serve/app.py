@@ -105,10 +105,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         (service.items.count, COUNT_EVERY_US / 10_000_000),
         (service.store.purge, settings.purge_every_s),
         (service.store.probe, PROBE_S),
-        (service.back_up, settings.backup_file and settings.backup_every_s),
         (service.holder.poll, settings.model_poll_s),
     )
-    tasks = [asyncio.create_task(repeat(job, float(every_s))) for job, every_s in jobs if every_s]
+    tasks = [asyncio.create_task(repeat(job, every_s)) for job, every_s in jobs if every_s]
     try:
         yield
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -13,13 +12,10 @@ from firstday.serve.batching import Enrolment, ListBatcher
 from firstday.serve.middleware import Keys
 from firstday.serve.models import ModelHolder, ServedModel
 from firstday.serve.settings import ServeSettings
-from firstday.serve.store.log import StoreError
 from firstday.serve.store.open import open_log
 from firstday.serve.store.store import Store
 from firstday.serve.stored_items import StoredItems
 from firstday.serve.telemetry import Metrics
-
-_log = logging.getLogger("firstday.serve")
 
 
 class Service:
@@ -36,18 +32,6 @@ class Service:
         self.lists = ListBatcher(self.holder, self.store, self.items, settings.max_wait_s, self.enrolment)
         self.is_draining = False
         """Whether the process is shutting down."""
-
-    async def back_up(self) -> int:
-        """Copy the store to the backup file; return the size of the copy in bytes."""
-        target = Path(self.settings.backup_file)
-        try:
-            await self.store.back_up(target)
-        except StoreError as error:
-            self.metrics.backups.labels("failed").inc()
-            _log.error("backup failed", extra={"fields": {"error": str(error)}})
-            raise
-        self.metrics.backups.labels("done").inc()
-        return target.stat().st_size
 
 
 async def service_of(request: Request) -> Service:

@@ -65,7 +65,7 @@ class ServeSettings(BaseSettings):
     items_keys: Keys = ()
     """Keys to add, update and withdraw items, which is in everybody's lists."""
     admin_keys: Keys = ()
-    """Keys for model reloads and store backups."""
+    """Keys for model reloads."""
     token_keys: TokenKeys = Field(
         default=(),
         description="Keys that sign the tokens of pages. Several keys allow rotation. Minimum length: "
@@ -98,10 +98,6 @@ class ServeSettings(BaseSettings):
     """Newest recorded lists to keep per user."""
     max_shown_per_user: int = Field(default=500, ge=1, le=100_000)
     """Newest events of the signal shown to keep per user."""
-    backup_file: str = ""
-    """File to which a SQLite store is periodically backed up, atomically. Empty: no backups."""
-    backup_every_s: PositiveFloat = 86_400.0
-    """Seconds between backups."""
     purge_every_s: PositiveFloat = 600.0
     """Seconds between purges of expired data."""
     max_body_bytes: Bytes = 2**20

@@ -99,9 +99,7 @@ class Metrics:
             up.labels(use).set_function(partial(self.store_up.__getitem__, use))
         self.lists_not_recorded = Counter("lists_not_recorded", "Lists that could not be recorded.", **options)
         self.reloads = Counter("model_reloads", "Reloads of the model.", ["outcome"], **options)
-        self.backups = Counter("store_backups", "Backups of the store.", ["outcome"], **options)
-        for counter, failure in ((self.reloads, "refused"), (self.backups, "failed")):
-            counter.labels(failure)  # counted from 0, since a first sample of 1 is no increase
+        self.reloads.labels("refused")  # counted from 0, since a first sample of 1 is no increase
         self._model = Info("model", "The current model.", **options)
         self._items = Gauge(
             "items", "Items that are new, that differ from the model, or that are withdrawn.", ["state"], **options

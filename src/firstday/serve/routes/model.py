@@ -1,4 +1,4 @@
-"""The model, its segments and its items; reload of the model and backup of the store."""
+"""The model, its segments and its items; reload of the model."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from firstday.serve.schemas import (
 from firstday.serve.service import ModelDep, ServiceDep
 
 reading = APIRouter(prefix="/v1", tags=["model"])
-admin = APIRouter(prefix="/v1")
+admin = APIRouter(prefix="/v1", tags=["model"])
 
 
 @reading.get("/segments", response_model=SegmentsAnswer, summary="List the segments, largest first")
@@ -103,7 +103,7 @@ async def describe_model(served: ModelDep) -> dict[str, Any]:
     }
 
 
-@admin.post("/model/reload", tags=["model"], summary="Reload the model folder")
+@admin.post("/model/reload", summary="Reload the model folder")
 async def reload_model(service: ServiceDep) -> ReloadAnswer:
     """Load, verify and warm up the model in the folder, then use it. Requests in progress finish with the old model.
 
@@ -116,17 +116,3 @@ async def reload_model(service: ServiceDep) -> ReloadAnswer:
         raise ApiError(409, "model_refused", str(error)) from error
     now = service.holder.current.version
     return ReloadAnswer(model=now, before=before, changed=now != before)
-
-
-@admin.post("/store/backup", tags=["store"], summary="Back up the store")
-async def back_up_store(service: ServiceDep) -> dict[str, int]:
-    """Copy a SQLite store atomically to the configured backup file, without blocking reads or writes.
-
-    `firstday export` reads the copy. If no backup file is configured, the response is 409. A store in Redis or
-    Postgres cannot be copied.
-    """
-    if not service.settings.backup_file:
-        raise ApiError(
-            409, "no_backup_file", "No backup file is configured; set FIRSTDAY_SERVE_BACKUP_FILE and restart."
-        )
-    return {"bytes": await service.back_up()}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from firstday.errors import FirstdayError
@@ -153,10 +152,6 @@ class Log(Protocol):
     async def purge(self) -> None:
         """Remove expired entries."""
         ...
-
-    async def back_up(self, target: Path) -> None:
-        """Copy the log to a file atomically, without blocking reads and writes."""
-        raise StoreError(f"store: cannot be copied to {target}; use the backups of Redis or Postgres instead.")
 
     async def find_facts(self) -> tuple[int, int]:
         """Return the time up to which all entries are readable (0: none), and the retention; both in microseconds."""

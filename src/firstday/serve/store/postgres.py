@@ -142,7 +142,7 @@ class PostgresLog(Log):
 
     Acknowledged writes are as durable as the server's commits. After a failed connection, calls fail at once for
     `retry_s` seconds. A call times out after `timeout_s` seconds; a write that timed out may have been stored. There is
-    one connection to read and one to write, with group commit. With `is_copy`, nothing is created.
+    one connection to read and one to write, with group commit. With `read_only`, nothing is created.
 
     Raises `ConfigError` if the URL is not valid.
     """
@@ -154,7 +154,7 @@ class PostgresLog(Log):
         timeout_s: float = 1.0,
         retry_s: float = 1.0,
         *,
-        is_copy: bool = False,
+        read_only: bool = False,
     ) -> None:
         try:
             int(str(conninfo_to_dict(url).get("port", 0)).replace(",", ""))  # one per host
@@ -165,7 +165,7 @@ class PostgresLog(Log):
             ) from None
         self.rules, self.now_us = rules, 0
         self._url, self._timeout_s = url, timeout_s
-        self._set_up = (SESSION if is_copy else SESSION + SCHEMA).format(
+        self._set_up = (SESSION if read_only else SESSION + SCHEMA).format(
             timeout_s=0.8 * timeout_s, retention_us=rules.retention_us
         )
         self._server = CoolDown("store: Postgres", retry_s, psycopg.Error, lambda error: not error.sqlstate)

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from operator import methodcaller
 from pathlib import Path
 from typing import Any, Literal
@@ -33,7 +33,10 @@ from firstday.serve.store.log import (
 Work = Callable[[sqlite3.Connection], Any]
 
 VERSION = 7
-BUSY_TIMEOUT_S = 5.0
+LOCK_TIMEOUT_S = 5.0
+"""Seconds to wait for a service that stops."""
+READER_TIMEOUT_S = 0.1
+"""Seconds for which a checkpoint waits for readers, and so do commits."""
 PURGE_BATCH = 5_000
 """Maximum number of entries removed per transaction, so that other writes do not wait long."""
 
@@ -92,16 +95,15 @@ WHERE us > ? AND kind IN {tuple(FIELDS)} AND owner != '' ORDER BY owner"""  # no
 
 
 class SqliteLog:
-    """A log in WAL mode: readers never wait for the writer.
+    """A log in WAL mode: readers, also in other processes, never wait for the writer.
 
-    The file is opened in exclusive mode, so SQLite keeps the WAL index in memory instead of a mapped file. With a
-    mapped file, a disk that becomes read-only would kill the process by a signal.
+    A lock on an empty file next to it keeps out other services.
 
     Reads run in the calling thread, since a lookup in cached pages costs less than a switch to another thread. Writes
     run in other threads, with group commit.
 
     With ``full``, commits wait for the disk; with ``normal``, they survive a killed process, but not a power failure.
-    With `is_copy`, a read-only snapshot is opened, for a scan of a copy or of a file that no service has open.
+    With `read_only`, a snapshot is opened, for a scan; a service may write meanwhile.
 
     Raises `ConfigError` if the file cannot be opened or written, is not a log of this version, or is in use.
     """
@@ -112,20 +114,23 @@ class SqliteLog:
         rules: Retention,
         synchronous: Literal["full", "normal"] = "full",
         *,
-        is_copy: bool = False,
+        read_only: bool = False,
     ) -> None:
         self.rules, self.now_us, self._latest_us = rules, 0, 0
         self._clock_us = now_us() - time.monotonic_ns() // 1000
-        self._path, self._synchronous, self._is_copy = path, synchronous, is_copy
+        self._lock: sqlite3.Connection | None = None
+        self._path, self._synchronous, self._read_only = path, synchronous, read_only
         try:
-            if not is_copy:
+            if not read_only:
                 path.parent.mkdir(parents=True, exist_ok=True)
+                self._lock = sqlite3.connect(f"{path}-lock", timeout=LOCK_TIMEOUT_S, check_same_thread=False)
+                self._lock.execute("BEGIN EXCLUSIVE")
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             self._reader = self._connect()
             (version,) = self._reader.execute("PRAGMA user_version").fetchone()
             if version not in (0, VERSION):
                 raise ValueError(f"it has version {version}, not {VERSION}")
-            if is_copy:
+            if read_only:
                 self._reader.execute("BEGIN")
                 self._reader.execute(FACT, ("latest",))  # starts the snapshot; an error if this is not a log
             else:
@@ -133,14 +138,13 @@ class SqliteLog:
         except (sqlite3.Error, OSError, ValueError) as error:
             if "locked" in str(error):
                 raise ConfigError(
-                    f"store: {path} is in use by another process; stop it, use Redis or Postgres for several workers, "
-                    "or export the copy that FIRSTDAY_SERVE_BACKUP_FILE names."
+                    f"store: {path} is in use by another process; stop it, or use Redis or Postgres for several "
+                    "workers."
                 ) from None
             raise ConfigError(f"store: {path} cannot be opened ({error}); give another file.") from None
         self._opened = path.stat()
         self._writer: sqlite3.Connection | None = None
         self._commits = GroupCommit(lambda batch: asyncio.to_thread(self._commit, batch))
-        self._copying = asyncio.Lock()
         self._has_removed = False
 
     def _create(self) -> None:
@@ -156,12 +160,11 @@ class SqliteLog:
         execute("COMMIT")
 
     def _connect(self) -> sqlite3.Connection:
-        mode = "?mode=ro" if self._is_copy else "?vfs=unix-excl"
-        uri = self._path.absolute().as_uri() + mode
+        uri = f"{self._path.absolute().as_uri()}?mode={'ro' if self._read_only else 'rw'}"
         connection = sqlite3.connect(
-            uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            uri, uri=True, timeout=READER_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
-        if not self._is_copy:
+        if not self._read_only:
             connection.executescript(OPEN.format(self._synchronous))
         return connection
 
@@ -259,35 +262,16 @@ class SqliteLog:
             while (await self._commits.write([work]))[0].rowcount:
                 pass
 
-    async def back_up(self, target: Path) -> None:
-        """See `Log.back_up`."""
-
-        def work() -> None:
-            staged = target.with_name(f".{target.name}.new")
-            staged.unlink(missing_ok=True)
-            staged.touch(0o600)
-            with closing(self._connect()) as connection:
-                connection.execute("VACUUM INTO ?", (str(staged),))
-            staged.replace(target)
-
-        try:
-            async with self._copying:
-                await asyncio.to_thread(work)
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(
-                f"store: cannot be copied to {target} ({error}); free space or choose another path."
-            ) from error
-
     async def close(self) -> None:
         """Finish pending writes and close the file."""
         async with self._commits.lock:
-            for connection in filter(None, (self._reader, self._writer)):
+            for connection in filter(None, (self._reader, self._writer, self._lock)):
                 connection.close()
 
     def _commit(self, batch: Sequence[Work]) -> list[Any]:
         """Run all writes in one transaction; return their results.
 
-        After a removal, the WAL is written to the file and truncated, by a later commit if a copy is being made.
+        After a removal, the WAL is written to the file and truncated, by a later commit if another process reads it.
         """
         self._check_place()
         try:
@@ -301,7 +285,7 @@ class SqliteLog:
                 self._writer.close()  # rolls back
                 self._writer = None
             raise StoreError(f"store: cannot be written ({error}); nothing was stored, try again.") from error
-        if self._has_removed and not self._copying.locked():
+        if self._has_removed:
             with suppress(sqlite3.Error):  # the next commit tries again
                 (self._has_removed, *_) = self._writer.execute(CHECKPOINT).fetchone()
         return results

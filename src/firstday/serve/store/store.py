@@ -59,7 +59,7 @@ class Store:
 
     def __init__(self, log: Log, watch: Callable[[str], AbstractContextManager[Any]] = nullcontext) -> None:
         self.log, self.watch = log, watch
-        self.back_up, self.close = log.back_up, log.close
+        self.close = log.close
 
     async def append(self, records: Iterable[tuple[str, Record]]) -> int:
         """Append (owner, record) pairs, all or none; return how many are new.
