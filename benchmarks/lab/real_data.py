@@ -49,6 +49,8 @@ SERVICES = {
 """Simulated services."""
 SIMPLE_RULES = ("latest", "trending", "recent", "popular")
 """Strategies that docs/motion.md compares with `auto`."""
+PICTURES = ("ciao-dvd-cut-offs", "movielens-100k-day-one-size")
+"""Those of docs/quality.md."""
 
 
 def main(
@@ -121,12 +123,11 @@ def write_set(results: Results, facts: Mapping[str, Any], stem: str, out: Path) 
     write_results({**results.to_json(), **facts}, out / "results" / f"{stem}.json")
     ours = replace(results, figures=tuple(of for of in results.figures if of.strategy not in searched_names()))
     plots = {
-        "strategies": ours.plot_strategies(),
         "day-one-size": plot_day_one_sizes(ours),
         "cut-offs": plot_cut_offs(replace(results, reference=results.best_single["precision"])),
     }
     for kind, svg in plots.items():
-        if svg is not None:
+        if svg is not None and f"{stem}-{kind}" in PICTURES:
             (out / "images" / f"{stem}-{kind}.svg").write_text(standalone(svg), encoding="utf-8")
 
 
