@@ -225,6 +225,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.harness.age(days * DAY_US)
         self.looked_us -= days * DAY_US
         self.model.pass_days(days)
+        self.check_users()
 
     def append(self, of_users: Mapping[str, Any]) -> None:
         store = self.harness.store
