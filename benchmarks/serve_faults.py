@@ -41,7 +41,7 @@ from serve_ledger import (
     write_merge,
 )
 from serve_process import Connection, ServerProcess, write_request
-from store_servers import STORE_SERVERS, installed_stores, store_settings
+from store_servers import STORE_SERVERS, StoreProcess, installed_stores, store_settings
 
 N_WRITERS = 8
 ITEM_IDS = [f"new-{number}" for number in range(15 * N_WRITERS)]
@@ -49,6 +49,15 @@ ITEM_IDS = [f"new-{number}" for number in range(15 * N_WRITERS)]
 N_OF_MODEL = 5 * N_WRITERS
 """Number of the model's items that are updated and withdrawn, of each writer in turn."""
 SETTINGS = {"max_events_per_user": 100_000, "log_requests": "false"}
+
+
+@contextmanager
+def run_workers(model: Path, folder: Path, settings: dict[str, Any]) -> Iterator[list[ServerProcess]]:
+    """Run two servers of a store, or one of SQLite if the settings name no store."""
+    values = {**SETTINGS, **settings}
+    with ExitStack() as stack:
+        names = ("first", "second") if settings else ("first",)
+        yield [stack.enter_context(ServerProcess(model, folder / name, values)) for name in names]
 
 
 async def run_writers(write: Callable[[int], Coroutine[Any, Any, None]]) -> None:
@@ -145,64 +154,55 @@ async def merge_until_dead(url: str, ledger: MergeLedger, prefix: str, seed: int
     await run_writers(work)
 
 
-def kill_during_merges(
-    model: Path, folder: Path, n_kills: int, seed: int = 0, settings: dict[str, Any] | None = None
-) -> dict[str, Any]:
-    """Kill a server at random moments during merges; check that every event is with its person, before and after.
+def kill_during_merges(servers: Sequence[ServerProcess], n_kills: int, seed: int = 0) -> dict[str, Any]:
+    """Kill the first server at random moments during merges; check that every event is with its person, once.
 
     After each restart, merges that were not acknowledged are sent again.
     """
     rng = random.Random(seed)
     counts = {"kills": n_kills, "merges": 0, "merges_sent_again": 0, "of_which_made_before": 0, "acknowledged": 0}
-    with ServerProcess(model, folder, {**SETTINGS, **(settings or {})}) as server:
-        for number in range(n_kills):
-            ledger = MergeLedger()
-            merging = merge_until_dead(server.url, ledger, f"m{seed}-{number}", number)
-            kill_during(server, rng.uniform(0.05, 0.6), merging, partial(has_acknowledged, ledger.merges))
-            read = read_persons(server.url, ledger.users())
-            ledger.compare_persons(read)
-            settled = {guest for _, guest, is_acknowledged in ledger.merges if is_acknowledged}
-            cut_off = {guest: person for person, guest, _ in ledger.merges if guest not in settled}
-            for guest, person in cut_off.items():
-                made = read[guest][0]
-                person = person if made == guest else made
-                ((status, answer),) = send(server.url, write_merge(person, guest))
-                check(status == 200 and answer["is_new"] is (made == guest), f"a repeated merge gave {status} {answer}")
-                ledger.merges.append((person, guest, True))
-                counts["of_which_made_before"] += made != guest
-            done = ledger.compare_persons(read_persons(server.url, ledger.users()))
-            counts["merges"] += len(settled | cut_off.keys())
-            counts["merges_sent_again"] += len(cut_off)
-            counts["acknowledged"] += done["acknowledged"]
+    server = servers[0]
+    for number in range(n_kills):
+        ledger = MergeLedger()
+        merging = merge_until_dead(server.url, ledger, f"m{seed}-{number}", number)
+        kill_during(server, rng.uniform(0.05, 0.6), merging, partial(has_acknowledged, ledger.merges))
+        read = read_persons(server.url, ledger.users())
+        ledger.compare_persons(read)
+        settled = {guest for _, guest, is_acknowledged in ledger.merges if is_acknowledged}
+        cut_off = {guest: person for person, guest, _ in ledger.merges if guest not in settled}
+        for guest, person in cut_off.items():
+            made = read[guest][0]
+            person = person if made == guest else made
+            ((status, answer),) = send(server.url, write_merge(person, guest))
+            check(status == 200 and answer["is_new"] is (made == guest), f"a repeated merge gave {status} {answer}")
+            ledger.merges.append((person, guest, True))
+            counts["of_which_made_before"] += made != guest
+        done = ledger.compare_persons(read_persons(server.url, ledger.users()))
+        counts["merges"] += len(settled | cut_off.keys())
+        counts["merges_sent_again"] += len(cut_off)
+        counts["acknowledged"] += done["acknowledged"]
     return counts
 
 
-def delete_during_merges(
-    model: Path, folder: Path, n_deletions: int, seed: int = 0, settings: dict[str, Any] | None = None
-) -> dict[str, Any]:
+def delete_during_merges(servers: Sequence[ServerProcess], n_deletions: int, seed: int = 0) -> dict[str, Any]:
     """Merge guests and delete the person or the guest at once; check that nothing of the deleted user is left.
 
-    With a store server, each call of a pair goes to another worker.
+    With two workers, each call of a pair goes to another one.
     """
-    with ExitStack() as stack:
-        servers = [
-            stack.enter_context(ServerProcess(model, folder / name, {**SETTINGS, **(settings or {})}))
-            for name in ("first", "second")[: 2 if settings else 1]
-        ]
-        pairs: list[tuple[str, str]] = []
-        asyncio.run(merge_and_delete([servers[0].url, servers[-1].url], pairs, n_deletions, seed))
+    pairs: list[tuple[str, str]] = []
+    asyncio.run(merge_and_delete([servers[0].url, servers[-1].url], pairs, n_deletions, seed))
+    n_merges_kept = 0
+    for server in servers:
         n_merges_kept = 0
-        for server in servers:
-            n_merges_kept = 0
-            for deleted, other in pairs:
-                answers = send(server.url, *(write_request("GET", f"/v1/users/{user}") for user in (deleted, other)))
-                (status, one), (other_status, another) = answers
-                check(status == other_status and one == another, f"{deleted} and {other} are not one user")
-                if status == 200:  # the merge came later
-                    events = {event["event_id"] for event in one["events"]}
-                    check(events == {other}, f"{events} are left after {deleted} was deleted")
-                    check(set(one["guest_ids"]) < {deleted, other}, f"the merge of {deleted} and {other} was lost")
-                    n_merges_kept += 1
+        for deleted, other in pairs:
+            answers = send(server.url, *(write_request("GET", f"/v1/users/{user}") for user in (deleted, other)))
+            (status, one), (other_status, another) = answers
+            check(status == other_status and one == another, f"{deleted} and {other} are not one user")
+            if status == 200:  # the merge came later
+                events = {event["event_id"] for event in one["events"]}
+                check(events == {other}, f"{events} are left after {deleted} was deleted")
+                check(set(one["guest_ids"]) < {deleted, other}, f"the merge of {deleted} and {other} was lost")
+                n_merges_kept += 1
     return {"deletions": len(pairs), "merges_after_the_deletion": n_merges_kept}
 
 
@@ -248,37 +248,32 @@ async def put_until_dead(urls: Sequence[str], item_ids: Sequence[str], ledger: I
     await run_writers(work)
 
 
-def kill_during_puts(
-    model: Path, folder: Path, n_kills: int, seed: int = 0, settings: dict[str, Any] | None = None
-) -> dict[str, Any]:
-    """Kill a server at random moments while items are put and withdrawn; check what is stored, and what workers list.
+def kill_during_puts(servers: Sequence[ServerProcess], n_kills: int, seed: int = 0) -> dict[str, Any]:
+    """Kill the first server at random moments while items are put and withdrawn; check what is stored and listed.
 
-    New items, and some of the model, are put, withdrawn and restored. With a store server, there are two workers. The
-    model must have learned what new items are like.
+    New items, and some of the model, are put, withdrawn and restored. The model must have learned what new items are
+    like.
     """
     rng = random.Random(seed)
     ledger = ItemLedger()
     n_kept = 0
-    values = {**SETTINGS, **(settings or {})}
-    with ExitStack() as stack:
-        names = ("first", "second") if settings else ("first",)
-        server, *others = (stack.enter_context(ServerProcess(model, folder / name, values)) for name in names)
-        ((_, found),) = send(server.url, write_request("GET", f"/v1/items?limit={N_OF_MODEL}"))
-        of_model = {str(item["item_id"]): item["title"] for item in found["items"]}
-        item_ids = [*ITEM_IDS, *of_model]
-        for number in range(n_kills):
-            urls = [one.url for one in (server, *others)]
+    server = servers[0]
+    store_url = server.environment["FIRSTDAY_SERVE_STORE"]
+    ((_, found),) = send(server.url, write_request("GET", f"/v1/items?limit={N_OF_MODEL}"))
+    of_model = {str(item["item_id"]): item["title"] for item in found["items"]}
+    item_ids = [*ITEM_IDS, *of_model]
+    for number in range(n_kills):
+        urls = [one.url for one in servers]
 
-            def has_put(before: int = ledger.n_acknowledged) -> bool:
-                return ledger.n_acknowledged > before
+        def has_put(before: int = ledger.n_acknowledged) -> bool:
+            return ledger.n_acknowledged > before
 
-            kill_during(server, rng.uniform(0.05, 0.6), put_until_dead(urls, item_ids, ledger, seed + number), has_put)
-            stored = read_items(values.get("store", f"sqlite:///{folder / 'first' / 'users.sqlite'}"))
-            n_kept += ledger.settle(stored)
-            titles = ledger.find_titles(of_model)
-            for one in (server, *others):
-                listed = list_items(one.url, item_ids)
-                check(listed == titles, f"a worker lists {listed}, not {titles}")
+        kill_during(server, rng.uniform(0.05, 0.6), put_until_dead(urls, item_ids, ledger, seed + number), has_put)
+        n_kept += ledger.settle(read_items(store_url))
+        titles = ledger.find_titles(of_model)
+        for one in servers:
+            listed = list_items(one.url, item_ids)
+            check(listed == titles, f"a worker lists {listed}, not {titles}")
     return {"kills": n_kills, "acknowledged": ledger.n_acknowledged, "unacknowledged_but_kept": n_kept}
 
 
@@ -366,15 +361,12 @@ def await_recovery(url: str, write: bytes) -> float:
     return time.monotonic() - began
 
 
-def store_gone(model: Path, folder: Path, seconds: float, kind: str) -> dict[str, dict[str, Any]]:
+def store_gone(model: Path, folder: Path, seconds: float, store: StoreProcess) -> dict[str, dict[str, Any]]:
     """Stop a store's server, then suspend it; check that lists are served without it, writes fail, and all recovers."""
-    with (
-        STORE_SERVERS[kind]() as store,
-        ServerProcess(model, folder, {**SETTINGS, "store": store.url, "store_timeout_s": 2}) as server,
-    ):
+    with ServerProcess(model, folder, {**SETTINGS, "store": store.url, "store_timeout_s": 2}) as server:
         return {
-            f"{kind}_gone": _take_away(server, seconds, "gone", store.stop, store.start),
-            f"{kind}_frozen": _take_away(server, seconds, "frozen", store.freeze, store.thaw),
+            "gone": _take_away(server, seconds, "gone", store.stop, store.start),
+            "frozen": _take_away(server, seconds, "frozen", store.freeze, store.thaw),
         }
 
 
@@ -416,9 +408,6 @@ def _take_away(server: ServerProcess, seconds: float, user: str, take: Any, give
     }
 
 
-KILLS = {"kill": kill_under_load, "kill_during_merges": kill_during_merges, "kill_during_puts": kill_during_puts}
-
-
 def main(model: Path, kills: int = 50, gone_s: float = 10, out: Path | None = None, store: str = "") -> None:
     """Run all faults, or with a store the kills alone, one after the other, and print the results."""
     results: dict[str, Any] = {}
@@ -427,17 +416,19 @@ def main(model: Path, kills: int = 50, gone_s: float = 10, out: Path | None = No
         folder = Path(temporary)
         for kind in [store] if store else kinds:
             of_kind = "" if kind == "sqlite" else f"_with_{kind}"
-            for name, kill in KILLS.items():
-                with store_settings(kind) as settings:
-                    results[name + of_kind] = kill(model, folder / kind / name, kills, settings=settings)
             with store_settings(kind) as settings:
-                deleted = delete_during_merges(model, folder / kind / "delete", 20 * kills, settings=settings)
-                results[f"delete_during_merges{of_kind}"] = deleted
+                results[f"kill{of_kind}"] = kill_under_load(model, folder / kind, kills, settings=settings)
+            with store_settings(kind) as settings, run_workers(model, folder / kind / "workers", settings) as servers:
+                results[f"kill_during_merges{of_kind}"] = kill_during_merges(servers, kills)
+                results[f"kill_during_puts{of_kind}"] = kill_during_puts(servers, kills)
+                results[f"delete_during_merges{of_kind}"] = delete_during_merges(servers, 20 * kills)
             write_results(results, out)
         if not store:
             results["full_disk"] = full_disk(model, folder / "full")
             for kind in kinds[1:]:
-                results |= store_gone(model, folder / f"{kind}-gone", gone_s, kind)
+                with STORE_SERVERS[kind]() as store_server:
+                    gone = store_gone(model, folder / f"{kind}-gone", gone_s, store_server)
+                results |= {f"{kind}_{how}": result for how, result in gone.items()}
     write_results(results, out)
 
 

@@ -46,7 +46,8 @@ def fuzz(
             if seed is not None:
                 command += ["--seed", str(seed + rounds)]
             hooks = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])}
-            environment = {**os.environ, **hooks, "SCHEMATHESIS_HOOKS": "serve_fuzz_hooks"}
+            short = {"SERVE_FUZZ_EVERY": "4"} if n_cases < 1000 else {}
+            environment = {**os.environ, **hooks, **short, "SCHEMATHESIS_HOOKS": "serve_fuzz_hooks"}
             result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment)
             generated = re.search(r"([\d,]+) generated", result.stdout)
             if generated is None or result.returncode != 0:

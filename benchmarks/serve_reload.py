@@ -98,7 +98,7 @@ def reload_under_load(model: Path, folder: Path, n_reloads: int) -> dict[str, An
         admin = await Connection.open(server.url)
         for number in range(n_reloads):
             label = LABELS[(number + 1) % 2]
-            if number % 5 == 4:  # first a damaged model
+            if number % 5 == 1:  # first a damaged model
                 rollback(served, version_of[label])
                 damage(served)
                 status, body = await admin.send(write_request("POST", "/v1/model/reload"))
@@ -109,7 +109,7 @@ def reload_under_load(model: Path, folder: Path, n_reloads: int) -> dict[str, An
                 refused += 1
                 damage(served)
             traffic.latest = ""
-            if number % 5 != 4:
+            if number % 5 != 1:
                 rollback(served, version_of[label])
             status, body = await admin.send(write_request("POST", "/v1/model/reload"))
             answer = json.loads(body)

@@ -470,7 +470,7 @@ class Config(Section):
     @field_validator("time_zone")
     @classmethod
     def _is_known(cls, value: str) -> str:
-        if value not in {"", *available_timezones()}:
+        if value and value not in available_timezones():
             raise ValueError(f"{value!r} is not a time zone; give an IANA name, such as Europe/Paris")
         return value
 

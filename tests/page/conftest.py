@@ -1,9 +1,10 @@
-"""The system's Chromium, a real server with a real MovieLens model, and pages that must be quiet and stay at home."""
+"""The system's Chromium, the service with a real MovieLens model, and pages that must be quiet and stay at home."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
-from serve_process import ServerProcess
 
 from firstday.config import load_preset
 from firstday.data.load import load
@@ -29,10 +29,11 @@ from firstday.errors import FirstdayError
 from firstday.recommend.recommender import Recommender
 from firstday.training.fit import train
 from tests.page.visitor import wait_until_calm
+from tests.serve.in_process import RunningApp, listening_app
 from tests.training_once import train_once
 
 OpenPage = Callable[..., Page]
-StartServer = Callable[..., ServerProcess]
+StartServer = Callable[..., RunningApp]
 
 expect.set_options(timeout=60_000)
 WIDE = {"width": 1440, "height": 900}
@@ -77,28 +78,20 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="package")
-def server(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    running = ServerProcess(films, tmp_path_factory.mktemp("server"), {})
-    yield running
-    assert running.stop() == 0
+def server(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+    with listening_app(films, tmp_path_factory.mktemp("server")) as running:
+        yield running
 
 
 @pytest.fixture
 def start_server(tmp_path: Path) -> Iterator[StartServer]:
-    """Start servers of other models or with settings of their own."""
-    started: list[ServerProcess] = []
-
-    def start(model: Path, **settings: Any) -> ServerProcess:
-        started.append(ServerProcess(model, tmp_path / "server", settings))
-        return started[-1]
-
-    yield start
-    for running in started:
-        running.kill()
+    """Start applications of other models or with settings of their own."""
+    with ExitStack() as stack:
+        yield lambda model, **settings: stack.enter_context(listening_app(model, tmp_path, **settings))
 
 
 @pytest.fixture
-def open_page(browser: Browser, server: ServerProcess) -> Iterator[OpenPage]:
+def open_page(browser: Browser, server: RunningApp) -> Iterator[OpenPage]:
     """Open the page as somebody new, and wait for the lists.
 
     At the end the console must be empty, and no request may have left the host.

@@ -1,38 +1,35 @@
-"""The service away, closed by keys, or without the page."""
+"""The service out of reach, closed by keys, or without the page."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from playwright.sync_api import Page, Route, expect
-from serve_process import ServerProcess
 
 from firstday.recommend.recommender import Recommender
 from tests.page.conftest import OpenPage, StartServer
 from tests.page.visitor import ask, items_in, lists_in, pick, picks_of, reload, wait_until_calm
 from tests.serve.conftest import ids_of
-from tests.serve.in_process import running_app
+from tests.serve.in_process import RunningApp, running_app
 
 READ = "read-key-of-sixteen"
 WRITE = "write-key-of-sixteen"
 
 
 def test_the_page_says_that_the_service_is_away_and_goes_on_when_it_is_back(
-    start_server: StartServer, open_page: OpenPage, films: Path
+    open_page: OpenPage, server: RunningApp
 ) -> None:
-    server = start_server(films)
-    server.environment["FIRSTDAY_SERVE_PORT"] = server.url.rpartition(":")[2]  # to come back there
-    page = open_page(server.url, allowed="ERR_CONNECTION_REFUSED")
+    page = open_page(allowed="ERR_INTERNET_DISCONNECTED")
     page.wait_for_selector("#shelf button")
     before = lists_in(page)
-    server.stop()
+    page.context.set_offline(True)
     page.locator("#shelf button").first.click()
     notice = page.locator("#notice")
     expect(notice).to_contain_text("The service does not answer.")
     page.locator("#shelf button").nth(1).click()
     assert lists_in(page) == before
     expect(page.locator("#picked button")).to_have_count(2)
-    server.start()
+    page.context.set_offline(False)
     expect(notice).to_contain_text("The service answers again.")
     wait_until_calm(page)
     assert items_in(page) == ids_of(ask(server, picks_of(page), "auto"))[:8]
@@ -64,7 +61,7 @@ def test_a_key_is_asked_for_and_kept_for_the_tab(start_server: StartServer, open
     expect(page.locator("#requests-curl")).not_to_contain_text(READ)
 
 
-def test_the_page_works_below_a_path(open_page: OpenPage, server: ServerProcess) -> None:
+def test_the_page_works_below_a_path(open_page: OpenPage, server: RunningApp) -> None:
     """As a proxy would have it that passes /films/ on to the service."""
     asked: list[str] = []
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from serve_process import ServerProcess
 
 from firstday.model.folder import save_model
 from firstday.recommend.recommender import Recommender
 from tests.page.conftest import PHONE, OpenPage
 from tests.page.visitor import FIRST, button_of, do, items_in, search, titles_in
+from tests.serve.in_process import RunningApp, listening_app
 
 ODD = (
     "<img src=x onerror=\"document.title='owned'\">",
@@ -28,7 +28,7 @@ EMPTY = ("", "   ")
 
 
 @pytest.fixture(scope="module")
-def odd(recommender: Recommender, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def odd(recommender: Recommender, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
     """The small service, with odd titles on every item, the most used ones first."""
     model = recommender.model
     titles = [""] * model.n_items
@@ -36,12 +36,11 @@ def odd(recommender: Recommender, tmp_path_factory: pytest.TempPathFactory) -> I
         titles[item] = (*ODD, *EMPTY)[place % (len(ODD) + len(EMPTY))]
     folder = tmp_path_factory.mktemp("odd")
     catalogue = replace(model.catalogue, titles=tuple(titles))
-    running = ServerProcess(save_model(replace(model, catalogue=catalogue), folder / "model"), folder)
-    yield running
-    running.stop()
+    with listening_app(save_model(replace(model, catalogue=catalogue), folder / "model"), folder) as running:
+        yield running
 
 
-def test_odd_titles_are_text(open_page: OpenPage, odd: ServerProcess) -> None:
+def test_odd_titles_are_text(open_page: OpenPage, odd: RunningApp) -> None:
     page = open_page(odd.url, PHONE)
     page.click("#longer")
     ids, shown = items_in(page), titles_in(page)

@@ -16,12 +16,13 @@ import httpx
 import pytest
 from client_events import SIGNING_KEY
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-from serve_process import ServerProcess, free_port
+from serve_process import free_port
 
 from firstday.data.load import load
 from firstday.training.fit import train
 from tests.page.visitor import items_in
 from tests.serve.conftest import wait_for
+from tests.serve.in_process import RunningApp, listening_app
 from tests.synthetic import brief_config
 from tests.training_once import train_once
 
@@ -43,16 +44,16 @@ def port() -> int:
 
 
 @pytest.fixture(scope="module")
-def service(tables: Path, tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[ServerProcess]:
+def service(tables: Path, tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[RunningApp]:
     model = train_once("shop", tmp_path_factory, lambda: train(load(tables), brief_config()))
     rights = dict.fromkeys(("read_keys", "write_keys", "items_keys"), KEY)
     settings = {**rights, "token_keys": SIGNING_KEY, "origins": f"http://127.0.0.1:{port}"}
-    with ServerProcess(model, tmp_path_factory.mktemp("shop-service"), settings) as running:
+    with listening_app(model, tmp_path_factory.mktemp("shop-service"), **settings) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def shop(service: ServerProcess, tables: Path, port: int, client: bytes) -> Iterator[str]:
+def shop(service: RunningApp, tables: Path, port: int, client: bytes) -> Iterator[str]:
     """Run the shop, whose pages load the client, and return its address."""
     assert client
     command = [sys.executable, "-m", "uvicorn", "--app-dir", str(SHOP), "shop:app", "--port", str(port)]
@@ -105,7 +106,7 @@ def test_rows_do_not_repeat_records_and_list_only_what_is_sold_in_the_country(pa
     assert {record["genre"] for record in rows[2]} == {"jazz"}
 
 
-def test_a_record_that_was_bought_is_not_shown_again(page: Page, service: ServerProcess) -> None:
+def test_a_record_that_was_bought_is_not_shown_again(page: Page, service: RunningApp) -> None:
     bought = items_in(page, ITEMS)[5]
     page.locator(f"[data-item={bought}]").get_by_role("button").click()
     page.wait_for_url("**/?genre=*")
@@ -116,7 +117,7 @@ def test_a_record_that_was_bought_is_not_shown_again(page: Page, service: Server
     assert (event["entity_id"], event["list_id"]) == (bought, known["lists"][1]["list_id"])
 
 
-def test_records_in_view_are_reported_once_as_seen(page: Page, service: ServerProcess) -> None:
+def test_records_in_view_are_reported_once_as_seen(page: Page, service: RunningApp) -> None:
     page.set_viewport_size({"width": 900, "height": 500})
     page.reload()
     (seen, *_), (*_, unseen) = items_in(page, ITEMS), items_in(page, ITEMS)
@@ -158,7 +159,7 @@ def test_an_error_of_the_service_is_shown_as_its_message(page: Page) -> None:
     expect(page.get_by_role("alert")).to_contain_text("rows[2].name: String should have at most 100 characters.")
 
 
-def read_user(service: ServerProcess, user_id: str) -> dict[str, Any]:
+def read_user(service: RunningApp, user_id: str) -> dict[str, Any]:
     known: dict[str, Any] = httpx.get(
         f"{service.url}/v1/users/{user_id}", headers={"Authorization": f"Bearer {KEY}"}
     ).json()
@@ -169,7 +170,7 @@ def visitor_of(page: Page) -> str:
     return next(str(cookie["value"]) for cookie in page.context.cookies() if cookie["name"] == "visitor")
 
 
-def test_a_guest_who_logs_in_keeps_what_they_did(page: Page, service: ServerProcess, tables: Path) -> None:
+def test_a_guest_who_logs_in_keeps_what_they_did(page: Page, service: RunningApp, tables: Path) -> None:
     guest = visitor_of(page)
     bought = items_in(page, ITEMS)[0]
     page.locator(f"[data-item={bought}]").get_by_role("button").click()

@@ -11,7 +11,6 @@ from typing import Any
 import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
-from serve_process import ServerProcess
 
 from firstday.methods.auto import ClassEvidence, Guard
 from firstday.recommend.recommender import Recommender
@@ -34,11 +33,12 @@ from tests.page.visitor import (
     wait_until_calm,
 )
 from tests.serve.conftest import ids_of
+from tests.serve.in_process import RunningApp
 
 SIZE = 8
 
 
-def test_a_visit(page: Page, server: ServerProcess) -> None:
+def test_a_visit(page: Page, server: RunningApp) -> None:
     """Picks, rejections, a profile, other lists and a filter change what is listed; a reload keeps it all."""
     asked: list[str] = []
     page.on("request", lambda request: asked.append(f"{request.method} {request.url}"))
@@ -134,7 +134,7 @@ def test_precision_is_that_of_the_model_for_people_who_began_alike(
     assert_no_figures("four or more picks")
 
 
-def test_the_shelf_shows_others_and_what_is_found(page: Page, server: ServerProcess) -> None:
+def test_the_shelf_shows_others_and_what_is_found(page: Page, server: RunningApp) -> None:
     shelf = page.locator("#shelf button")
     expect(shelf).to_have_count(12)
     before = shelf.all_text_contents()
@@ -161,7 +161,7 @@ def test_the_shelf_shows_others_and_what_is_found(page: Page, server: ServerProc
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_a_slow_answer_does_not_replace_a_later_one(page: Page, server: ServerProcess, first: int) -> None:
+def test_a_slow_answer_does_not_replace_a_later_one(page: Page, server: RunningApp, first: int) -> None:
     held: list[Route] = []
     page.route("**/v1/recommendations", lambda route: held.append(route))
     for place in (0, 1):
@@ -177,7 +177,7 @@ def test_a_slow_answer_does_not_replace_a_later_one(page: Page, server: ServerPr
     assert items_in(page) == ids_of(ask(server, picks_of(page), "auto"))[:SIZE]
 
 
-def test_the_question_that_tells_most_is_answered_by_keyboard(page: Page, server: ServerProcess) -> None:
+def test_the_question_that_tells_most_is_answered_by_keyboard(page: Page, server: RunningApp) -> None:
     """Yes picks the item, no only leads to the next question."""
     asked = page.locator("#asked strong")
     expect(asked).to_have_text(find_question(server))
@@ -197,5 +197,5 @@ def test_the_question_that_tells_most_is_answered_by_keyboard(page: Page, server
     expect(asked).to_have_text(find_question(server))
 
 
-def find_question(server: ServerProcess, **answers: list[str]) -> str:
+def find_question(server: RunningApp, **answers: list[str]) -> str:
     return str(httpx.get(f"{server.url}/v1/onboarding", params=answers).json()["question"]["title"])

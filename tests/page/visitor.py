@@ -7,7 +7,8 @@ from typing import Any
 
 import httpx
 from playwright.sync_api import Locator, Page
-from serve_process import ServerProcess
+
+from tests.serve.in_process import RunningApp
 
 WAYS = ("auto", "segment", "popular")
 """Strategies of the three lists at first, from left to right."""
@@ -86,7 +87,7 @@ def picks_of(page: Page) -> list[str]:
 
 
 def ask(
-    server: ServerProcess, picks: list[str], strategy: str, signals: dict[str, Any] | None = None, **wanted: Any
+    server: RunningApp, picks: list[str], strategy: str, signals: dict[str, Any] | None = None, **wanted: Any
 ) -> dict[str, Any]:
     """Ask the service what the page should have asked."""
     interactions = [["stream", "item", item] for item in picks]

@@ -25,7 +25,7 @@ from firstday.methods.auto import Guard
 from firstday.recommend.recommender import Recommender, open_model
 from firstday.serve.store.sqlite import SqliteLog
 from firstday.serve.telemetry import set_up_logs
-from tests.serve.in_process import RunningApp, running_app
+from tests.serve.in_process import RunningApp, listening_app, running_app
 from tests.serve.store_harness import Harness, MakeLog
 from tests.tiny import with_learned
 
@@ -33,13 +33,13 @@ StartServer = Callable[..., ServerProcess]
 StartApp = Callable[..., RunningApp]
 
 
-def open_client(server: ServerProcess, key: str = "") -> httpx.Client:
+def open_client(server: ServerProcess | RunningApp, key: str = "") -> httpx.Client:
     """Return a client of a server, with a key if one is given."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     return httpx.Client(base_url=server.url, headers=headers, timeout=60)
 
 
-def connect(server: ServerProcess) -> socket.socket:
+def connect(server: ServerProcess | RunningApp) -> socket.socket:
     """Open a connection to a server, for bytes that no client sends."""
     parts = urlsplit(server.url)
     return socket.create_connection((parts.hostname, parts.port), timeout=60)
@@ -65,7 +65,7 @@ def opened(model: Path) -> Recommender:
 @pytest.fixture(scope="session")
 def app(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
     """One application without keys for all tests that use users of their own."""
-    with running_app(model, tmp_path_factory.mktemp("app")) as running:
+    with listening_app(model, tmp_path_factory.mktemp("app")) as running:
         yield running
 
 

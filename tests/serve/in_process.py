@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import Future
@@ -11,11 +12,13 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import httpx
+import uvicorn
 from fastapi import FastAPI
 from serve_process import PATIENCE
 from starlette.types import ASGIApp
 
 from firstday.serve.app import make_app
+from firstday.serve.protocol import Protocol
 from firstday.serve.service import Service
 from firstday.serve.settings import load_settings
 
@@ -51,6 +54,9 @@ class RunningApp:
     settings
         By name, such as ``read_keys``.
     """
+
+    url = ""
+    connections: set[Any]
 
     def __init__(self, model: Path, folder: Path, **settings: Any) -> None:
         values = {"store": f"sqlite:///{folder / 'users.sqlite'}", **PATIENCE, **settings}
@@ -113,3 +119,17 @@ def running_app(model: Path, folder: Path, **settings: Any) -> Iterator[RunningA
         yield app
     finally:
         app.close()
+
+
+@contextmanager
+def listening_app(model: Path, folder: Path, **settings: Any) -> Iterator[RunningApp]:
+    """Run an application for a while that others than its own clients reach, too, at its `url`."""
+    with running_app(model, folder, **{"port": 0, **settings}) as app:
+        listening = socket.create_server(("127.0.0.1", app.service.settings.port))
+        app.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        server = uvicorn.Server(uvicorn.Config(app.app, http=Protocol, lifespan="off", log_config=None))
+        app.connections = server.server_state.connections
+        serving = app.start(server.serve([listening]))
+        yield app
+        server.should_exit = True
+        serving.result(timeout=60)

@@ -1,4 +1,4 @@
-"""What was said of the model's items since training, over HTTP, in each store, and at another worker."""
+"""What was said of the model's items since training, over HTTP, and at another worker."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ from tests.tiny import make_content, make_model
 EAST = {"profile": {"country": "FR"}}
 sqlite_alone = pytest.mark.parametrize("store_settings", ["sqlite"], indirect=True)
 """For what a store has no part in."""
+both = pytest.mark.parametrize("store_settings", ["sqlite", "redis"], indirect=True)
+"""For what other workers are told, by whichever server."""
 MODEL = make_model().with_learned(content=make_content())
 
 
@@ -77,6 +79,7 @@ def read_item(http: httpx.Client, item_id: str) -> dict[str, Any]:
     return read_body(http.get(f"/v1/items/{item_id}"))
 
 
+@both
 def test_a_withdrawn_item_is_nowhere_until_it_is_restored(clients: list[httpx.Client]) -> None:
     one, other = clients[0], clients[-1]
     assert "i1" in find_everywhere(one)
@@ -97,6 +100,7 @@ def test_a_withdrawn_item_is_nowhere_until_it_is_restored(clients: list[httpx.Cl
         assert read_item(http, "i1")["is_listed"]
 
 
+@both
 def test_an_update_replaces_the_one_before_and_leaves_the_rest_to_the_model(clients: list[httpx.Client]) -> None:
     one, other = clients[0], clients[-1]
     one.put("/v1/items/i1", json={"title": "Uno", "year": 2030, "genre": ["folk"]})
@@ -127,6 +131,7 @@ def test_an_item_expires(clients: list[httpx.Client], monkeypatch: pytest.Monkey
     assert not read_item(http, "n1")["is_listed"]
 
 
+@both
 def test_updates_end_once_a_model_has_them_and_withdrawals_do_not(
     folder: Path, workers: list[RunningApp], clients: list[httpx.Client]
 ) -> None:
@@ -166,6 +171,7 @@ def test_updates_end_once_a_model_has_them_and_withdrawals_do_not(
     assert read_item(http, "i1")["origin"] == "model"
 
 
+@both
 def test_a_loaded_model_lists_items_as_they_are_from_the_first_list_on(
     folder: Path, workers: list[RunningApp], clients: list[httpx.Client]
 ) -> None:
@@ -203,6 +209,7 @@ def test_an_update_ends_with_its_description_and_a_new_item_becomes_an_update(
     assert (entry[0], '"i2"' in entry[3]) == (KEPT_ITEMS, True)
 
 
+@both
 def test_withdrawals_and_updates_survive_restarts_and_retention(make_log: MakeLog, folder: Path) -> None:
     harness = Harness(make_log)
     items = StoredItems(harness.store, ModelHolder(folder, Metrics()), 2**26)
@@ -218,6 +225,7 @@ def test_withdrawals_and_updates_survive_restarts_and_retention(make_log: MakeLo
     harness.close()
 
 
+@both
 def test_nothing_is_dropped_to_make_room_for_withdrawals(
     make_log: MakeLog, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

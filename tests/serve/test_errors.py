@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx
 import pytest
-from serve_process import ServerProcess
 
 from firstday.errors import DataError
 from firstday.serve.middleware import Gate, Keys
@@ -18,14 +17,15 @@ from firstday.serve.routes.lists import quick_route
 from firstday.serve.settings import ServeSettings
 from firstday.serve.telemetry import Metrics
 from tests.serve.conftest import StartApp, assert_error, connect, open_client, read_lines, wait_for
+from tests.serve.in_process import RunningApp
 
 EVENT = {"event_id": "e", "user_id": "u", "entity_id": "i001"}
 LATE = f"{datetime.now(UTC) + timedelta(hours=2):%FT%TZ}"
 
 
-def send_raw(server: ServerProcess, content: bytes) -> bytes:
+def send_raw(app: RunningApp, content: bytes) -> bytes:
     """Send bytes and return what comes back until the connection is closed or quiet."""
-    with connect(server) as connection:
+    with connect(app) as connection:
         connection.sendall(content)
         connection.settimeout(1)
         received = b""
@@ -229,14 +229,14 @@ def test_a_body_of_another_kind_is_refused(http: httpx.Client) -> None:
         assert_error(answer, 415, "unsupported_media_type")
 
 
-def test_large_bodies_are_refused_whether_announced_or_not(server: ServerProcess) -> None:
+def test_large_bodies_are_refused_whether_announced_or_not(app: RunningApp) -> None:
     large = b"x" * 10_000_000
 
     def pieces() -> Any:
         for at in range(0, len(large), 65536):
             yield large[at : at + 65536]
 
-    with open_client(server) as http:
+    with open_client(app) as http:
         assert_error(post(http, large), 413, "body_too_large")
         chunked = http.post("/v1/events", content=pieces(), headers={"Content-Type": "application/json"})
         assert_error(chunked, 413, "body_too_large")
@@ -260,12 +260,12 @@ def test_a_body_that_does_not_arrive_is_not_waited_for(start_app: StartApp) -> N
         b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
     ],
 )
-def test_bytes_that_are_no_request(server: ServerProcess, content: bytes) -> None:
-    answer = send_raw(server, content)
+def test_bytes_that_are_no_request(app: RunningApp, content: bytes) -> None:
+    answer = send_raw(app, content)
     assert answer == b"" or answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 422 ", b"HTTP/1.1 431 ")), answer[:200]
     if answer:
         assert set(json.loads(answer.partition(b"\r\n\r\n")[2])) == {"status", "code", "message", "errors"}
-    with open_client(server) as http:
+    with open_client(app) as http:
         assert http.get("/healthz").status_code == 200
 
 

@@ -7,19 +7,20 @@ import json
 import tracemalloc
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import chain, repeat
+from pathlib import Path
 from typing import Any
 
 import httpx
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
-from serve_process import ServerProcess
 
 from firstday.serve.event_stream import MAX_BATCH_BYTES, MAX_LINE_BYTES, read_stream
 from firstday.serve.schemas import MAX_EVENTS, EventBody, LineError, StreamAnswer
 from firstday.serve.store.log import StoreError
 from firstday.serve.store.records import Event
-from tests.serve.conftest import StartApp, StartServer, assert_error, connect, open_client, wait_for
+from tests.serve.conftest import StartApp, assert_error, connect, open_client, wait_for
+from tests.serve.in_process import RunningApp, listening_app
 
 HEAD = b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"
 STREAM = {"Content-Type": "application/x-ndjson"}
@@ -157,19 +158,19 @@ def test_a_batch_has_a_maximum_size() -> None:
     assert max(sizes) <= 1 + MAX_BATCH_BYTES // 50_000
 
 
-def test_a_stream_that_breaks_off_leaves_whole_groups(server: ServerProcess) -> None:
+def test_a_stream_that_breaks_off_leaves_whole_groups(app: RunningApp) -> None:
     body = b"".join(write_event(number, f"b{number % 50}") for number in range(2 * MAX_EVENTS + 10))
-    with connect(server) as connection:
+    with connect(app) as connection:
         connection.sendall(HEAD + b"Content-Length: 10000000\r\n\r\n" + body)
-    with open_client(server) as http:
+    with open_client(app) as http:
         wait_for(lambda: len(event_ids(http, "b49")) == 40)
         assert event_ids(http, "b0") == [f"e{number}" for number in range(0, 2 * MAX_EVENTS, 50)]
 
 
-def test_a_stream_has_a_size_and_may_not_be_silent(start_server: StartServer) -> None:
-    server = start_server(max_stream_bytes=200_000, client_timeout_s=3)
+def test_a_stream_has_a_size_and_may_not_be_silent(model: Path, tmp_path: Path) -> None:
     events = [write_event(number, f"z{number % 50}") for number in range(5_000)]
-    with open_client(server) as http:
+    settings = {"max_stream_bytes": 200_000, "client_timeout_s": 3}
+    with listening_app(model, tmp_path, **settings) as app, open_client(app) as http:
         assert_error(post(http, b"".join(events)), 413, "body_too_large")
         assert event_ids(http, "z0") == []  # it was refused by its length
         body = assert_error(post(http, iter(events)), 413, "body_too_large")
@@ -180,6 +181,6 @@ def test_a_stream_has_a_size_and_may_not_be_silent(start_server: StartServer) ->
             f"The events of the first {kept:,} lines are stored; sending them again is safe."
         )
         assert_error(http.post("/v1/events", json={"events": [], "x": "y" * 2**20}), 413, "body_too_large")
-    with connect(server) as connection:
-        connection.sendall(HEAD + b"Content-Length: 100000\r\n\r\n" + write_event(1))
-        assert connection.recv(65536).startswith(b"HTTP/1.1 408 ")
+        with connect(app) as connection:
+            connection.sendall(HEAD + b"Content-Length: 100000\r\n\r\n" + write_event(1))
+            assert connection.recv(65536).startswith(b"HTTP/1.1 408 ")

@@ -37,8 +37,8 @@ def by_hash(users: list[str] = USERS, text: str = TEXT) -> list[str | None]:
     return [None if variant is None else variant.name for variant in variants]
 
 
-def test_a_users_variant_answers_and_is_named(start_app: StartApp, store_settings: dict[str, Any]) -> None:
-    app = start_app(experiment=TEXT, **store_settings)
+def test_a_users_variant_answers_and_is_named(start_app: StartApp) -> None:
+    app = start_app(experiment=TEXT)
     strategies = {variant.name: variant.strategy for variant in EXPERIMENT.variants}
     assert {"control", "treatment"} == set(by_hash())  # both are seen below
     with app.open_client() as http:
@@ -58,9 +58,9 @@ def test_a_users_variant_answers_and_is_named(start_app: StartApp, store_setting
         assert (given["experiment"], given["variant"]) == (None, None)
 
 
-def test_who_asks_for_a_strategy_is_in_no_variant(start_app: StartApp, store_settings: dict[str, Any]) -> None:
+def test_who_asks_for_a_strategy_is_in_no_variant(start_app: StartApp) -> None:
     """Neither named nor counted, and not kept: the first list without a strategy keeps the variant."""
-    app = start_app(experiment=TEXT, **store_settings)
+    app = start_app(experiment=TEXT)
     with app.open_client() as http:
         for user in USERS[:4]:
             named = get_list(http, user, strategy="segment")
@@ -72,8 +72,8 @@ def test_who_asks_for_a_strategy_is_in_no_variant(start_app: StartApp, store_set
         assert (named["strategy"], named["variant"]) == ("group", None)
 
 
-def test_together_with_others_each_gets_their_own(start_app: StartApp, store_settings: dict[str, Any]) -> None:
-    app = start_app(experiment=TEXT, **store_settings)
+def test_together_with_others_each_gets_their_own(start_app: StartApp) -> None:
+    app = start_app(experiment=TEXT)
 
     async def ask_together() -> list[ListRequest]:
         options = ListOptions(), ListOptions.model_validate({"strategy": "group"})
@@ -90,10 +90,10 @@ def test_together_with_others_each_gets_their_own(start_app: StartApp, store_set
     assert [len(user.assignments) for user in users] == [int(n % 4 == 0) for n in range(len(USERS))]
 
 
-def test_only_who_may_write_keeps_a_variant(start_app: StartApp, store_settings: dict[str, Any]) -> None:
+def test_only_who_may_write_keeps_a_variant(start_app: StartApp) -> None:
     """Others are answered by it, and leave nothing."""
     both = "a-key-that-opens-both"
-    app = start_app(experiment=TEXT, read_keys=f"{READ},{both}", write_keys=f"{WRITE},{both}", **store_settings)
+    app = start_app(experiment=TEXT, read_keys=f"{READ},{both}", write_keys=f"{WRITE},{both}")
     user, (expected,) = USERS[0], by_hash(USERS[:1])
     for key, site, is_kept in (
         (READ, "same-origin", False),

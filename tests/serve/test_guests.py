@@ -67,7 +67,7 @@ def test_merges_at_the_same_moment_are_made_one_after_the_other(
         ]
         return await asyncio.gather(*calls, return_exceptions=True)
 
-    for number in range(10):
+    for number in range(4):
         names = {name: f"{name}{number}" for name in "abcd"}
         kept.add(*((owner, owner) for owner in names.values()))
         results = kept.run(merge_all(str(number)))
@@ -131,7 +131,7 @@ def test_merges_and_deletions_at_the_same_moment_come_one_after_the_other(kept: 
         calls = [workers[0].merge(f"p{number}", f"g{number}"), workers[1].delete(deleted)]
         await asyncio.gather(*(calls if number % 4 < 2 else reversed(calls)))
 
-    for number in range(40):
+    for number in range(16):
         names = f"p{number}", f"g{number}"
         kept.add(*((name, name) for name in names))
         deleted, other = names if number % 2 else names[::-1]

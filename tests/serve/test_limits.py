@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,7 +12,6 @@ from typing import Any
 
 import httpx
 import pytest
-from serve_process import ServerProcess
 
 import firstday as fd
 from firstday.errors import ConfigError
@@ -24,7 +22,7 @@ from firstday.serve.routes.lists import MAX_COMPARISONS, MAX_TOKEN_COMPARISONS, 
 from firstday.serve.schemas import MAX_FILTERS_LENGTH
 from firstday.serve.settings import load_settings
 from tests.serve.conftest import StartApp, assert_error, connect, open_client, read_body, wait_for
-from tests.serve.in_process import RunningApp
+from tests.serve.in_process import RunningApp, listening_app
 
 KEY = "token-key-of-at-least-32-characters"
 READ, WRITE = "read-key-of-16-chars", "write-key-of-16-chars"
@@ -35,9 +33,9 @@ ONE = "item_id != 'x'"
 
 
 @pytest.fixture(scope="module")
-def impatient(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def impatient(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
     settings = {**SETTINGS, "client_timeout_s": 3, "max_concurrent": 4}
-    with ServerProcess(model, tmp_path_factory.mktemp("impatient"), settings) as running:
+    with listening_app(model, tmp_path_factory.mktemp("impatient"), **settings) as running:
         yield running
 
 
@@ -64,7 +62,7 @@ def filters(n: int) -> list[str]:
     ],
     ids=["url", "header", "headers", "complete"],
 )
-def test_a_large_head_is_refused_before_it_is_complete(impatient: ServerProcess, head: bytes) -> None:
+def test_a_large_head_is_refused_before_it_is_complete(impatient: RunningApp, head: bytes) -> None:
     with connect(impatient) as line:
         line.sendall(head)
         answer = read_all(line)
@@ -72,12 +70,12 @@ def test_a_large_head_is_refused_before_it_is_complete(impatient: ServerProcess,
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "head_too_large"
 
 
-def test_a_head_of_the_largest_size_is_read(impatient: ServerProcess) -> None:
+def test_a_head_of_the_largest_size_is_read(impatient: RunningApp) -> None:
     with open_client(impatient) as http:
         assert http.get("/healthz", headers={"X-Long": "x" * (MAX_HEAD_BYTES - 1000)}).status_code == 200
 
 
-def test_trailers_are_limited_as_heads_are(impatient: ServerProcess) -> None:
+def test_trailers_are_limited_as_heads_are(impatient: RunningApp) -> None:
     chunked = b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n"
     with connect(impatient) as line:
         line.sendall(chunked)
@@ -85,30 +83,25 @@ def test_trailers_are_limited_as_heads_are(impatient: ServerProcess) -> None:
             line.sendall(b"X: y\r\n" * 10_000_000)
 
 
-def test_a_head_that_does_not_arrive_is_given_up(impatient: ServerProcess) -> None:
+def test_a_head_that_does_not_arrive_is_given_up(impatient: RunningApp) -> None:
     with connect(impatient) as line:
         line.sendall(b"GET /healthz HTTP/1.1\r\nHost: ")
         assert read_all(line).startswith(b"HTTP/1.1 408 ")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="counts open files by /proc")
-def test_who_does_not_read_neither_keeps_slots_nor_stays(impatient: ServerProcess) -> None:
-    def count_open() -> int:
-        return len(list(Path(f"/proc/{impatient.process.pid}/fd").iterdir()))
-
+def test_who_does_not_read_neither_keeps_slots_nor_stays(impatient: RunningApp) -> None:
     document = "GET /v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
     ask = f"GET {LISTS}?k=100 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {READ}\r\n\r\n"
     with open_client(impatient, READ) as http, ExitStack() as stack:
         http.get("/v1/openapi.json")
-        n_open = count_open()
         for _ in range(6):  # more than `max_concurrent`
             line = stack.enter_context(socket.socket())
             line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
             line.connect(("127.0.0.1", int(impatient.url.rpartition(":")[2])))
             line.sendall((document + ask).encode() * 100)
-        wait_for(lambda: count_open() > n_open)
+        wait_for(lambda: len(impatient.connections) > 1)
         wait_for(lambda: http.get(LISTS).status_code == 200)
-        wait_for(lambda: count_open() == n_open)
+        wait_for(lambda: len(impatient.connections) <= 1)
 
 
 def open_token(app: RunningApp, user_id: str = "u") -> httpx.Client:
@@ -161,17 +154,17 @@ def test_comparisons_are_limited_over_filters_boosts_and_rows(start_app: StartAp
             assert_error(post(rules, rows), 422, "invalid", "rules")
 
 
-def test_a_page_has_fewer_comparisons(start_app: StartApp) -> None:
-    with open_token(start_app(**SETTINGS)) as page:
+def test_a_page_has_fewer_comparisons(impatient: RunningApp) -> None:
+    with open_token(impatient) as page:
         for n, status in ((MAX_TOKEN_COMPARISONS, 200), (MAX_TOKEN_COMPARISONS + 1, 422)):
             rules = {"filter": " and ".join(filters(n))}
             assert page.get(LISTS, params=rules).status_code == status
             assert page.post(LISTS, json={"rules": rules}).status_code == status
 
 
-def test_a_page_gets_few_items(start_app: StartApp) -> None:
+def test_a_page_gets_few_items(impatient: RunningApp) -> None:
     rows = [{"name": str(number), "k": MAX_TOKEN_ITEMS // 2} for number in range(3)]
-    with open_token(start_app(**SETTINGS)) as page:
+    with open_token(impatient) as page:
         for body, status in (
             ({"k": MAX_TOKEN_ITEMS}, 200),
             ({"k": MAX_TOKEN_ITEMS + 1}, 422),
@@ -224,8 +217,8 @@ def test_rules_are_compiled_in_a_thread_in_time(start_app: StartApp, monkeypatch
         wait_for(lambda: http.get(LISTS, params={"explain": True}).status_code == 200)
 
 
-def test_a_token_of_a_merged_guest_reads_nothing(start_app: StartApp) -> None:
-    app = start_app(**SETTINGS)
+def test_a_token_of_a_merged_guest_reads_nothing(impatient: RunningApp) -> None:
+    app = impatient
     event = {"event_id": "e", "user_id": "guest", "entity_id": "i001"}
     with app.open_client(WRITE) as server:
         read_body(server.put("/v1/users/person", json={"age": 24}))

@@ -49,9 +49,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Recommender(model).save(tmp_path_factory.mktemp("new") / "model")
 
 
-@pytest.fixture
-def app(folder: Path, tmp_path: Path) -> Iterator[RunningApp]:
-    with running_app(folder, tmp_path) as running:
+@pytest.fixture(scope="module")
+def app(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+    with running_app(folder, tmp_path_factory.mktemp("app")) as running:
         yield running
 
 
@@ -60,6 +60,8 @@ def http(app: RunningApp) -> Iterator[httpx.Client]:
     with app.open_client() as client:
         assert client.put("/v1/users/u", json=EAST).status_code == 200
         yield client
+    app.run(app.service.store.log.delete(["u", "v", SERVICE, ITEMS], 2**60))
+    app.run(app.service.items.poll())
 
 
 def put(http: httpx.Client, item_id: str = "n1", **values: Any) -> dict[str, Any]:
@@ -132,12 +134,11 @@ def test_a_wrong_item_is_refused_and_nothing_is_stored(
     assert read_items(app) == {}
 
 
-def test_a_new_item_speaks_for_its_user(folder: Path, tmp_path: Path, store_settings: dict[str, Any]) -> None:
-    with running_app(folder, tmp_path, **store_settings) as app, app.open_client() as http:
-        put(http, "n2", artist_id=["a2"])
-        add_events(http, "v", "n2")
-        answer = get_list(http, "v", explain=True)
-        assert (ids_of(answer), answer["explanation"]["known"]) == (["i4", "i3", "i5", "i1"], "1-3")
+def test_a_new_item_speaks_for_its_user(http: httpx.Client) -> None:
+    put(http, "n2", artist_id=["a2"])
+    add_events(http, "v", "n2")
+    answer = get_list(http, "v", explain=True)
+    assert (ids_of(answer), answer["explanation"]["known"]) == (["i4", "i3", "i5", "i1"], "1-3")
 
 
 def test_what_a_user_does_with_a_new_item_counts(http: httpx.Client) -> None:
@@ -204,15 +205,15 @@ def test_a_new_model_lists_what_its_users_used_as_it_learned(folder: Path, tmp_p
 RIGHTS = {"read_keys": "r" * 16, "write_keys": "w" * 16, "items_keys": "i" * 16, "admin_keys": "a" * 16}
 
 
-@pytest.mark.parametrize("right", RIGHTS)
-def test_items_need_their_own_right(folder: Path, tmp_path: Path, right: str) -> None:
-    expected = 200 if right == "items_keys" else 403
-    with running_app(folder, tmp_path, **RIGHTS) as app, app.open_client(RIGHTS[right]) as http:
-        assert http.put("/v1/items/n1", json=DAWN).status_code == expected
-        line = json.dumps({"item_id": "n1"})
-        answer = http.post("/v1/items", content=line, headers={"Content-Type": "application/x-ndjson"})
-        assert answer.status_code == expected
-        assert http.delete("/v1/items/n1").status_code == (204 if expected == 200 else 403)
+def test_items_need_their_own_right(folder: Path, tmp_path: Path) -> None:
+    line = json.dumps({"item_id": "n1"})
+    with running_app(folder, tmp_path, **RIGHTS) as app:
+        for right, key in RIGHTS.items():
+            expected = 200 if right == "items_keys" else 403
+            with app.open_client(key) as http:
+                assert http.put("/v1/items/n1", json=DAWN).status_code == expected
+                assert add_lines(http, line).status_code == expected
+                assert http.delete("/v1/items/n1").status_code == (204 if expected == 200 else 403)
 
 
 def test_later_puts_keep_the_time_of_the_first(folder: Path, tmp_path: Path, redis: RedisProcess) -> None:

@@ -172,7 +172,7 @@ def test_a_port_in_use_is_named(server: ServerProcess, model: Path, capsys: pyte
     assert run_command(capsys, "serve", str(model), "--port", str(port)) == (2, told)
 
 
-def test_told_to_stop_it_finishes_what_is_in_work(start_server: StartServer) -> None:
+def test_told_to_stop_it_finishes_what_is_in_work(start_server: StartServer, start_app: StartApp) -> None:
     server = start_server(drain_delay_s=0.5)
     body = json.dumps({"events": [{"event_id": "e", "user_id": "u", "entity_id": "i001"}]}).encode()
     head = b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -191,8 +191,7 @@ def test_told_to_stop_it_finishes_what_is_in_work(start_server: StartServer) -> 
         assert slow.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
     assert server.process.wait(timeout=60) == 0
     assert server.log()[-1]["event"] == "stopped"
-    server.start()
-    with open_client(server) as http:
+    with start_app(folder=server.log_path.parent).open_client() as http:
         assert len(http.get("/v1/users/u").json()["events"]) == 1
 
 
@@ -204,14 +203,22 @@ def refuses_connections(server: ServerProcess) -> bool:
     return False
 
 
-def test_a_second_signal_does_not_wait(start_server: StartServer) -> None:
-    server = start_server(drain_delay_s=600, log_requests=False)
+def test_a_new_model_is_taken_on_a_signal_and_a_second_one_to_stop_does_not_wait(
+    start_server: StartServer, recommender: Recommender, tmp_path: Path
+) -> None:
+    folder = save_model(recommender.model, tmp_path / "model")
+    server = start_server(folder, drain_delay_s=600, log_requests=False)
+    save_model(relabel(recommender.model, "new"), folder)
+    server.process.send_signal(signal.SIGHUP)
+    version = read_manifest(folder)["version"]
     with open_client(server) as http:
+        wait_for(lambda: http.get("/v1/model").json()["model"] == version)
         server.process.send_signal(signal.SIGTERM)
         wait_for(lambda: http.get("/readyz").status_code == 503)
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(timeout=60) == 0
-    assert [line["event"] for line in server.log()] == ["ready", "stopped"]
+    assert [line["event"] for line in server.log()] == ["ready", "model swapped", "stopped"]
+    assert server.log()[1]["to"] == version
     assert "Traceback" not in server.log_path.read_text()
 
 
@@ -271,17 +278,6 @@ def test_a_reload_tries_again_if_the_store_fails(start_app: StartApp, recommende
         file.with_suffix(".away").rename(file)
         reload.result()
         assert get_list(http, "u")["model"] == read_manifest(folder)["version"]
-
-
-def test_a_new_model_is_taken_on_a_signal(start_server: StartServer, recommender: Recommender, tmp_path: Path) -> None:
-    folder = save_model(recommender.model, tmp_path / "model")
-    server = start_server(folder)
-    save_model(relabel(recommender.model, "new"), folder)
-    server.process.send_signal(signal.SIGHUP)
-    version = read_manifest(folder)["version"]
-    with open_client(server) as http:
-        wait_for(lambda: http.get("/v1/model").json()["model"] == version)
-    assert [line["to"] for line in server.log() if line["event"] == "model swapped"] == [version]
 
 
 def test_a_new_model_is_taken_by_looking(start_app: StartApp, recommender: Recommender, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import count
 from typing import Any
 
@@ -74,7 +74,7 @@ class Kept:
 
 def describe(record: Any) -> dict[str, Any]:
     """Return the values of a record except its time."""
-    return {name: value for name, value in asdict(record).items() if not name.endswith("_us")}
+    return {of.name: getattr(record, of.name) for of in fields(record) if not of.name.endswith("_us")}
 
 
 def name_record(record: Record) -> tuple[str, str]:

@@ -193,25 +193,27 @@ def test_a_refused_password_is_told_and_not_shown(postgres: PostgresProcess) -> 
     assert "not-the-password" not in said
 
 
-def test_no_answer_and_no_line_of_the_log_has_the_password(log: Callable[[], str], start_app: StartApp) -> None:
+def test_no_answer_and_no_line_of_the_log_has_the_password(
+    log: Callable[[], str], start_app: StartApp, postgres: PostgresProcess
+) -> None:
     event = {"event_id": "e", "user_id": "u", "entity_id": "i001"}
-    with PostgresProcess() as postgres:
-        app = start_app(store=postgres.make_schema(), store_timeout_s=QUICK_S, store_retry_s=0.05)
-        with app.open_client() as http:
+    app = start_app(store=postgres.make_schema(), store_timeout_s=QUICK_S, store_retry_s=0.05)
+    with app.open_client() as http:
 
-            def write() -> str:
-                answer = http.post("/v1/events", json={"events": [event]})
-                assert_error(answer, 503, "store_unavailable")
-                return answer.text + http.get("/metrics").text + http.get("/readyz").text
+        def write() -> str:
+            answer = http.post("/v1/events", json={"events": [event]})
+            assert_error(answer, 503, "store_unavailable")
+            return answer.text + http.get("/metrics").text + http.get("/readyz").text
 
-            assert http.post("/v1/events", json={"events": [event]}).status_code == 200
-            postgres.freeze()
-            said = write()
-            assert "TimeoutError" not in said
-            postgres.thaw()
-            postgres.stop()
-            time.sleep(0.1)
-            said += write()
+        assert http.post("/v1/events", json={"events": [event]}).status_code == 200
+        postgres.freeze()
+        said = write()
+        assert "TimeoutError" not in said
+        postgres.thaw()
+        postgres.stop()
+        time.sleep(0.1)
+        said += write()
+    postgres.start()
     errors = [line["error"] for line in read_lines(log()) if line["event"] == "store failed"]
     assert any("cannot be reached (TimeoutError)" in error for error in errors)
     assert postgres.password not in said + log()

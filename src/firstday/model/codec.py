@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -79,6 +80,11 @@ class _Writer:
         return part.item() if isinstance(part, np.generic) else part
 
 
+@cache
+def _adapt(hint: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True, extra="forbid"))
+
+
 def decode(cls: type[T], json: Any, files: Mapping[str, Any]) -> T:
     """Restore a dataclass that `encode` serialised; raise `ArtifactError` if a value does not match its type hint."""
 
@@ -94,9 +100,8 @@ def decode(cls: type[T], json: Any, files: Mapping[str, Any]) -> T:
         return files.get(part[FILE_KEY]) if FILE_KEY in part else {name: read(value) for name, value in part.items()}
 
     hint: Any = tuple[cls]  # type: ignore[valid-type]  # a dataclass does not accept a configuration
-    adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True, extra="forbid"))
     try:
-        value: T = adapter.validate_python((read(json),))[0]
+        value: T = _adapt(hint).validate_python((read(json),))[0]
     except ValidationError as error:
         fault = error.errors()[0]
         path = ".".join(map(str, fault["loc"][1:]))
