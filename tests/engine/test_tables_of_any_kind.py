@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -85,5 +86,6 @@ def test_files_of_any_form(form: str, tables: Tables, expected: Dataset, tmp_pat
     dataset = read(folder)
     assert_equal(dataset, expected)
     if dataset.notes and THREADS == 1:  # notes reach no byte of the model; bytes are promised for one thread
-        paths = [train(each, brief_config()).save(tmp_path / f"{n}") for n, each in enumerate((dataset, expected))]
+        some = (each.keep_users(np.arange(450, 600)) for each in (dataset, expected))
+        paths = [train(each, brief_config()).save(tmp_path / f"{n}") for n, each in enumerate(some)]
         assert len({read_manifest(path)["version"] for path in paths}) == 1

@@ -1,4 +1,4 @@
-"""A Spark session with executors of its own, and a service on both engines, for all tests of this folder."""
+"""A Spark session with an executor of its own, and a service on both engines, for all tests of this folder."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ QUICK_START = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:+UnlockDiagnosticVMO
 
 @pytest.fixture(scope="package")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """Return a session with two executors, processes of their own; a job waits until both are there.
+    """Return a session with an executor, a process of its own; a job waits until it is there.
 
     It has a file system besides that of this machine: ``viewfs://lake/data``, one of Hadoop's own. Plans run once, on
-    few rows: they are neither compiled nor adapted.
+    few rows: they are neither compiled nor adapted. Its Python processes start from one that has imported all.
     """
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
         if "CI" in os.environ:
@@ -47,7 +47,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     for name in ("home", "lake"):
         (folder / name).mkdir()
     for part in Path(pyspark.__file__).parent.iterdir():  # executors write to the home of Spark
-        (folder / "home" / part.name).symlink_to(part)
+        if part.name != "python":  # PySpark in ZIP, which each process would compile
+            (folder / "home" / part.name).symlink_to(part)
     environment = {
         "SPARK_CONF_DIR": folder,  # ignore this machine's settings
         "SPARK_HOME": folder / "home",
@@ -65,13 +66,15 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         f"spark.hadoop.fs.viewfs.mounttable.{LAKE}.link./data": (folder / "lake").as_uri(),
         "spark.locality.wait": "0s",
         "spark.log.level": "ERROR",
+        "spark.python.daemon.module": "tests.spark.daemon",
         "spark.scheduler.minRegisteredResourcesRatio": 1.0,
         "spark.scheduler.maxRegisteredResourcesWaitingTime": "300s",
         "spark.sql.adaptive.enabled": "false",
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",
         "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.files.maxPartitionBytes": "100KB",
         "spark.sql.session.timeZone": "UTC",
-        "spark.sql.shuffle.partitions": 2,
+        "spark.sql.shuffle.partitions": 3,
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
@@ -79,7 +82,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, str(value))
-        session = SparkSession.builder.config(map=settings).master("local-cluster[2,1,1024]").getOrCreate()
+        session = SparkSession.builder.config(map=settings).master("local-cluster[1,2,1024]").getOrCreate()
         yield session
         session.stop()
 
@@ -104,10 +107,10 @@ def few() -> Iterator[None]:
 
 @pytest.fixture(scope="package")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A simulated service of 600 users with all tables: to half of its users lists were shown, in an experiment."""
+    """A simulated service of 300 users with all tables: to half of its users lists were shown, in an experiment."""
     folder = tmp_path_factory.mktemp("service") / "tables"
     lab = pytest.importorskip("firstday.lab.simulate.tables")
-    lab.simulate(lab.SimulationSettings(n_users=600, n_items=300, seed=5), folder)
+    lab.simulate(lab.SimulationSettings(n_users=300, n_items=150, seed=5), folder)
     add_lists(folder)
     ids = pl.read_parquet(folder / "items.parquet")["item_id"].head(3)
     updates = {"item_id": ids, "title": [None, "Now", None], "recommendable": [False, None, None]}
@@ -151,19 +154,6 @@ def trained(local: engines.Check, config: Config) -> Recommender:
     """The model that this machine learns from all users."""
     assert isinstance(local.dataset, Dataset)
     return train(local.dataset, config)
-
-
-@pytest.fixture(scope="package")
-def sample_config() -> Config:
-    """Settings that learn from 150 users, and count all."""
-    return brief_config(training={"most_users": 150})
-
-
-@pytest.fixture(scope="package")
-def sample(service: Path, sample_config: Config, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The model that Spark learns from some users."""
-    tables = engines.load(f"file://{service}", config=sample_config, engine="spark")
-    return train(tables, sample_config).save(tmp_path_factory.mktemp("sample") / "model")
 
 
 def checksums(model: Path) -> dict[str, str]:

@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 
 import firstday
 from firstday.cli.main import app
-from firstday.engine import engines
 from firstday.engine.spark import engine
 from firstday.engine.spark.storage import Storage
 from firstday.errors import ArtifactError
@@ -36,7 +35,7 @@ def describe_executor(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBa
     yield pa.RecordBatch.from_pylist([{"place": firstday.__file__, "executor": int(executor)}])
 
 
-def test_a_job_runs_on_two_executors_that_import_the_same_package(spark: SparkSession) -> None:
+def test_a_job_runs_on_an_executor_that_imports_the_same_package(spark: SparkSession) -> None:
     rows = spark.range(0, 1_000, numPartitions=2).mapInArrow(describe_executor, "place string, executor long").collect()
     assert {row["place"] for row in rows} == {firstday.__file__}
     assert {row["executor"] for row in rows} == executors_of(spark)
@@ -53,7 +52,6 @@ def test_models_and_lists_in_another_file_system(
     out = f"{lake}/lists.parquet"
     write_tables(tmp_path, "csv", {})
     Storage(spark, tables).put(tmp_path)
-    assert engines.check(tables, engine="spark").summary == engines.check(tmp_path).summary
     with pytest.raises(ArtifactError, match="contains no model"):
         engine.check_place(tables)
     place = f"{lake}/models/day-one"
@@ -66,7 +64,8 @@ def test_models_and_lists_in_another_file_system(
 
     options = ["--engine", "spark", "--spark-conf", "spark.sql.shuffle.partitions=2"]
     command = ["train", tables, "--out", place, *options]
-    for setting in ("protocol=sampled", "cold_model.epochs=1", "ranker.enabled=false", "sampled.min_items=5"):
+    brief = "cold_model.epochs=1 cold_model.hidden=[8] embedding.dimensions=4 embedding.als_iterations=2"
+    for setting in f"protocol=sampled sampled.min_items=5 sampled.day_ones=1 ranker.enabled=false {brief}".split():
         command += ["--set", setting]
     other = Recommender(replace(tiny.model, facts={}))
     with monkeypatch.context() as patch:
