@@ -62,8 +62,8 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def tiny_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make batches and parts so small that there are many."""
-    monkeypatch.setattr(raw_table, "BATCH_ROWS", 300)
-    monkeypatch.setattr(user_rows, "MAX_MEMORY_ROWS", 400)
+    monkeypatch.setattr(raw_table, "BATCH_ROWS", 600)
+    monkeypatch.setattr(user_rows, "MAX_MEMORY_ROWS", 500)
 
 
 def write_parts(folder: Path, rows: pl.DataFrame, ending: str, n_files: int) -> None:

@@ -78,7 +78,7 @@ def read_with_csv_module(text: str, separator: str) -> list[Row] | None:
     packing=st.sampled_from(get_args(Packing)),
     chunk=st.sampled_from([64, 2**22]),
 )
-@settings(max_examples=300)
+@settings(max_examples=120)
 def test_what_programs_write_is_read(
     rows: list[tuple[str, ...]], separator: str, end: str, blank: int, mark: str, packing: Packing, chunk: int
 ) -> None:
@@ -103,7 +103,7 @@ def test_what_programs_write_is_read(
     drop=st.booleans(),
     chunk=st.sampled_from([64, 2**22]),
 )
-@settings(max_examples=500)
+@settings(max_examples=200)
 def test_whatever_is_written_is_read_rightly_or_refused(body: str, end: str, drop: bool, chunk: int) -> None:
     outside = body.split('"')
     outside[::2] = [part.replace("\n", end) for part in outside[::2]]

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from write_http import read_request
 
 from firstday.cli.main import app
+from firstday.config import Config
 from tests.serve.in_process import running_app
 
 ROOT = Path(__file__).parents[2]
@@ -23,10 +24,12 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(enco
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 LANGUAGES = {"sh", "python", "sql", "text"}
 """Languages of examples; `sh` and `python` are run."""
-SMALLER = {"--users": "400", "--items": "250", "--seeds": "1", "--cut-offs": "2"}
+SMALLER = {"--users": "400", "--items": "250", "--seeds": "1", "--cut-offs": "1"}
 """Values that replace those of a page, for speed."""
 BRIEF = ("--set", "cold_model.epochs=2", "--set", "ranker.epochs=1")
 """Options added to commands that train, for speed."""
+LITTLE = Config().override({"cold_model.epochs": 2, "ranker.epochs": 1, "registration.cut_offs": 1})
+"""The configuration of Python blocks that train, for speed."""
 
 
 @dataclass
@@ -56,7 +59,7 @@ class Reader:
 
     folder: Path
     ran: list[str] = field(default_factory=list)
-    names: dict[str, Any] = field(default_factory=dict)
+    names: dict[str, Any] = field(default_factory=lambda: {"LITTLE": LITTLE})
     http: httpx.Client | None = None
 
     def __enter__(self) -> Self:
@@ -74,7 +77,8 @@ class Reader:
     def run_example(self, example: Example) -> None:
         """Run a block."""
         if example.language == "python":
-            exec(compile(example.text, f"line {example.line}", "exec"), self.names)
+            text = re.sub(r'(fd\.(train|evaluate)\(fd\.load\("[^"]+"\))', r"\1, LITTLE", example.text)
+            exec(compile(text, f"line {example.line}", "exec"), self.names)
             self.ran.append(example.text)
         elif example.language == "sh":
             for command in read_commands(example.text):

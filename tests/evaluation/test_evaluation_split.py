@@ -43,7 +43,7 @@ def make_motion() -> Dataset:
 
 
 PROTOCOLS: Mapping[str, tuple[Callable[[], Dataset], dict[str, Any], int]] = {
-    "sampled": (make_world, {}, 2),
+    "sampled": (lambda: make_world(200), {}, 2),
     "registration": (
         make_motion,
         {"registration": {"cut_offs": 2, "target_days": 5}, "cold_model": {"hidden": [32, 16], "epochs": 8}},
