@@ -37,16 +37,14 @@ def choose_device(name: DeviceName, threads: int = 0) -> torch.device:
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch's global generators and use deterministic algorithms on CUDA; at exit, restore all but mps's seed."""
     is_cuda = device.type == "cuda"
-    must_change = is_cuda and not torch.are_deterministic_algorithms_enabled()
+    was_deterministic = torch.are_deterministic_algorithms_enabled()
     with torch.random.fork_rng(devices=[torch.cuda.current_device()] if is_cuda else []):
         torch.manual_seed(seed)
-        if must_change:  # the call imports torch.compile, which takes seconds
-            torch.use_deterministic_algorithms(True)
+        torch.use_deterministic_algorithms(was_deterministic or is_cuda)
         try:
             yield
         finally:
-            if must_change:
-                torch.use_deterministic_algorithms(False)
+            torch.use_deterministic_algorithms(was_deterministic)
 
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,14 +17,6 @@ from firstday.config import NetworkConfig
 
 WARM_UP = 0.3
 """Share of the one-cycle schedule during which the learning rate rises."""
-
-
-class LeanAdamW(torch.optim.AdamW):
-    """AdamW without the wrappers that import `torch.compile`, which takes seconds."""
-
-    add_param_group = inspect.unwrap(torch.optim.AdamW.add_param_group)
-    zero_grad = inspect.unwrap(torch.optim.AdamW.zero_grad)
-    step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
 
 
 def run_epochs(
@@ -55,7 +46,9 @@ def run_epochs(
     batch = config.resolve_batch(rows_per_epoch)
     n_batches = rows_per_epoch // batch  # without a partial batch, which would disturb batch normalisation
     network.to(device)
-    optimizer = LeanAdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+    )
     schedule = None
     first_counted = 1
     if config.schedule == "one-cycle":
