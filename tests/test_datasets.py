@@ -48,7 +48,7 @@ def run(package: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_package_adds_a_dataset_with_a_preset(package: Path) -> None:
     assert run(package, "-c", USE).stdout == "2 3\n"
-    assert "my-shop" in run(package, "-m", "firstday", "evaluate", "nowhere").stderr
+    assert "my-shop" in run(package, "-m", "firstday", "evaluate", "my-shp").stderr
 
 
 @pytest.mark.parametrize(

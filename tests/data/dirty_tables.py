@@ -148,16 +148,6 @@ def write_variants(folder: Path, variants: Mapping[int, str]) -> None:
 FAULTS_OF_CSV: dict[str, dict[str, Change]] = {
     "ids that pandas made floats": {"interactions": shaped("user_id", "{}.0")},
     "a few unknown ids": {"interactions": some("user_id", {2: "99", 3: "null"})},
-    "an artist with a space after it": {
-        "interactions": lambda rows: some("item_id", {1: None})(
-            rows.with_columns(
-                (
-                    pl.when(pl.int_range(pl.len()) == 0).then(pl.lit(value)).alias(name)
-                    for name, value in (("entity", "artist"), ("entity_id", "a1 "))
-                )
-            )
-        )
-    },
     "marks for missing weights": {
         "interactions": some("weight", {2: "NULL", 5: "1,500", 6: "1,234.5", 7: "heavy", 8: "\\N", 9: "nan"})
     },
@@ -228,6 +218,16 @@ NOTED_OF_CSV: dict[str, dict[str, Change]] = {
         "users": shaped("user_id", "{}.0"),
         "interactions": shaped("user_id", "{}.0"),
         "friends": chain(shaped("friend_id", "{}.0"), shaped("user_id", "{}.0")),
+    },
+    "an artist with a space after it": {
+        "interactions": lambda rows: some("item_id", {1: None})(
+            rows.with_columns(
+                (
+                    pl.when(pl.int_range(pl.len()) == 0).then(pl.lit(value)).alias(name)
+                    for name, value in (("entity", "artist"), ("entity_id", "a1 "))
+                )
+            )
+        )
     },
     "some ids with a space after them": {"interactions": some("item_id", {1: "i11 ", 2: "i14 ", 300: " i38"})},
     "friends of another system": {"friends": shaped("friend_id", "x{}")},
