@@ -107,9 +107,13 @@ def test_what_may_not_be_listed_now_changes_no_byte(before: Recommender, tmp_pat
     log = make_log()
     is_even = np.arange(N_ITEMS) % 2 == 0
     expires_at = np.where(is_even, (log.events.last or 0) + 1, -1)
-    model = learn(replace(log, expires_at=expires_at, columns={"recommendable": pl.Series(is_even)})).model
+    closed = replace(log, expires_at=expires_at, columns={"recommendable": pl.Series(is_even)})
+    model = learn(closed).model
     model = replace(model, catalogue=replace(model.catalogue, columns={}), facts=before.model.facts)
     assert version_of(Recommender(model), tmp_path / "other") == version_of(before, tmp_path / "one")
+    open_now, closed_now = (train(one, BARE, progress=None).model for one in (log, closed))
+    assert len(closed_now.unlisted) > len(open_now.unlisted)
+    assert closed_now.facts["metrics"] == open_now.facts["metrics"]  # of past newcomers' lists, in training
 
 
 def test_evaluation_lists_what_had_not_expired_and_a_model_what_has_not_expired_now() -> None:

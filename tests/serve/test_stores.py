@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from store_servers import RedisProcess
 
+from firstday.serve.store import log
 from firstday.serve.store.log import NEVER, Entry, Retention, now_us
-from firstday.serve.store.records import Profile, ShownList
-from firstday.serve.store.store import Store
+from firstday.serve.store.records import Profile, ShownList, StoredItem
+from firstday.serve.store.store import Store, read_all_items
 from tests.serve.store_harness import CAP, DAY_US, RETENTION_US, Harness, MakeLog, make_event
 
 PROFILE = Profile({"age": 24, "profile": {"country": "FR", "plän": "é\U0001f3a7"}, "picks": [["artist", "a7"]]})
@@ -27,6 +28,14 @@ def test_the_order_of_receipt_holds_where_a_clock_was_put_back(kept: Harness) ->
     user = kept.read("u")
     assert [event.event_id for event in user.events] == ["e1", "e2"]
     assert user.lists[0].received_us > user.events[1].received_us
+
+
+def test_the_newest_new_items_stay_and_all_updates(kept: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "MAX_NEW", 2)
+    for name in ("n1", "k1", "n2", "k2", "n3", "k3"):
+        kept.run(kept.store.put_items({name: StoredItem({}, 7, 1)}, {name} - {"n1", "n2", "n3"}))
+    new, updates, _ = kept.run(read_all_items(kept.store.log))
+    assert (list(new), list(updates)) == (["n2", "n3"], ["k1", "k2", "k3"])
 
 
 def test_of_entries_written_at_once_the_one_that_knows_the_newest_replaces_it(kept: Harness) -> None:
