@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from firstday.cli.main import app
+from firstday.cli.main import REPLACEMENTS, app
 from tests.cli.conftest import Run
 
 ORDER = (
@@ -90,6 +90,13 @@ def test_a_name_is_of_one_package(run: Run, site: Path) -> None:
     assert line.startswith("error: commands: train is taken by several packages (")
     for value in ("firstday.cli.train:train", "their_train:hello"):
         assert value in line
+
+
+@pytest.mark.parametrize("name", REPLACEMENTS)
+def test_a_removed_command_names_what_replaces_it(run: Run, name: str) -> None:
+    (line,) = run(name, "--help", status=2).stderr.splitlines()
+    assert line.startswith(f"error: {name}: is no longer a command; ")
+    assert name not in list_commands()
 
 
 def test_without_arguments_the_help_is_printed(run: Run) -> None:

@@ -14,6 +14,9 @@ from tests.cli.test_experiment import write_tables as write_trial
 MISTAKES = [
     ("train", "Missing argument"),
     ("trian", "trian: is not a command (did you mean 'train'?)"),
+    ("leaderboard tables", "use firstday evaluate --baselines"),
+    ("onboarding tiny", "use GET /v1/onboarding of firstday serve"),
+    ("tune tables --out tuned.toml", "search settings with Optuna"),
     ("train tables --out model --config wrong.toml", "seed is 5000000000: input should be less than or equal to"),
     ("train tables --out model --set embedding.als_confidence=inf", "is inf: input should be a finite number"),
     (

@@ -22,3 +22,8 @@ def test_help_of_every_command_has_an_example(run: Run, name: str) -> None:
     told = run("lab", name, "--help").stdout
     assert f"Example: firstday lab {name}" in told
     assert ("--set" in told) == ("--config" in told)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_old_name_leads_to_the_new_one(run: Run, name: str) -> None:
+    assert f"firstday lab {name}" in run(name, "--help", status=2).stderr

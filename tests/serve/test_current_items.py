@@ -1,4 +1,4 @@
-"""What was said of the model's items since training, over HTTP, and at another worker."""
+"""Updates of the model's items since training, over HTTP, and at another worker."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EAST = {"profile": {"country": "FR"}}
 sqlite_alone = pytest.mark.parametrize("store_settings", ["sqlite"], indirect=True)
 """For what a store has no part in."""
 both = pytest.mark.parametrize("store_settings", ["sqlite", "redis"], indirect=True)
-"""For what other workers are told, by whichever server."""
+"""Stores whose other workers must see an update."""
 MODEL = make_model().with_learned(content=make_content())
 
 

@@ -108,7 +108,7 @@ def assert_same(tables: dict[str, pl.DataFrame], others: dict[str, pl.DataFrame]
 def test_what_the_service_lets_in_by_day_is_a_note_by_night(
     tiny: Recommender, tmp_path: Path, store_settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is not understood is left out, if it is little; n7, which the tables do not know yet, stays."""
+    """Rows that are not understood are left out up to a tenth; n7, an item unknown to the tables, stays."""
     out = tmp_path / "tables"
     ids = [f"i{number}" for number in range(1, 7)]
     with running_app(tiny.save(tmp_path / "model"), tmp_path, **store_settings) as app, app.open_client() as http:

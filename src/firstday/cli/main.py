@@ -27,10 +27,18 @@ from firstday.errors import ConfigError, FirstdayError, hint_at
 from firstday.plugins import load_entry
 
 GROUP = "firstday.commands"
+REPLACEMENTS = {
+    "leaderboard": "use firstday evaluate --baselines",
+    "onboarding": "use GET /v1/onboarding of firstday serve, or Python (docs/onboarding.md)",
+    "similar": "use GET /v1/items/{id}/similar of firstday serve, or Recommender.similar in Python",
+    "tune": "search settings with Optuna (docs/configuration.md, Search for better settings)",
+    **{name: f"use firstday lab {name}" for name in ("replay", "reproduce", "simulate")},
+}
+"""What replaces each removed command."""
 
 
 class Commands(TyperGroup):
-    """The commands of all installed packages, imported on first use."""
+    """The commands of all installed packages, imported on first use, and what replaces removed ones."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Import all commands, and return their names in the order of their places."""
@@ -49,6 +57,8 @@ class Commands(TyperGroup):
             raise ConfigError(f"commands: {cmd_name} is taken by several packages ({values}); uninstall all but one.")
         if found:
             return _load(*found)[2]
+        if cmd_name in REPLACEMENTS:
+            raise ConfigError(f"{cmd_name}: is no longer a command; {REPLACEMENTS[cmd_name]}.")
         hint = hint_at(cmd_name, tuple(sorted(entries.names)))
         raise ConfigError(f"{cmd_name}: is not a command{hint}; see firstday --help.")
 

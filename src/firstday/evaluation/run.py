@@ -520,7 +520,7 @@ def score_strategies(
         users.take(cohort.users),
         query.signals,
         model.catalogue,
-        model.everyone,
+        n_warm=int(model.everyone.sizes[0]),
         k=query.k,
         segments=describe_segments(model),
         learned=tuple(model.learned[name].describe() for name in DESCRIBED if model.learned.get(name) is not None),
@@ -535,13 +535,11 @@ def describe_run(
     user_ids: pl.Series,
     signals: SignalBatch,
     catalogue: Catalogue,
-    everyone: ItemCounts,
     **facts: Any,
 ) -> Run:
     """Return the scores of strategies as a run, with what is known about a cohort without a model.
 
-    `signals` are the cohort's, by the indexes of a catalogue, `everyone` has the items of warm users, and `facts` are
-    the other fields of `Run`.
+    `signals` are the cohort's, by the indexes of a catalogue, and `facts` are the other fields of `Run`.
     """
     has_friends = np.zeros(len(cohort), dtype=bool) if signals.friends is None else signals.friends.lengths() > 0
     rows = {
@@ -555,7 +553,6 @@ def describe_run(
     return Run(
         scores=scores,
         users=pl.DataFrame(rows),
-        n_warm=int(everyone.sizes[0]),
         profiles=read_profiles(signals, catalogue.groups),
         items=catalogue.items,
         **facts,

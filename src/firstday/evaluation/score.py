@@ -201,8 +201,8 @@ def _score_part(
     learners = trained.users.take(warm[uses.lengths() >= MIN_LEARNED_ITEMS])
     catalogue = Catalogue.of(trained, config.signals.names, Ids(learners) if config.recommend.warm_users else None)
     signals, _ = catalogue.translate(newcomers, cold.users, cold.day_one)
-    facts = {"k": k, "seed": seed, "cut_off": name_cut_off(holdout), "notes": holdout.split.notes}
-    run = describe_run(scores, cold, users.values, signals, catalogue, everyone, **facts)
+    facts = {"k": k, "seed": seed, "cut_off": name_cut_off(holdout), "notes": holdout.split.notes, "n_warm": len(warm)}
+    run = describe_run(scores, cold, users.values, signals, catalogue, **facts)
     return run.of_holdout(holdout)
 
 

@@ -38,26 +38,17 @@ def recommend_explore(query: Query) -> Answer:
     propensities = np.ones(shape, dtype=np.float32)
     for row, belief in enumerate(believe_segments(query, np.arange(query.n_users))):
         likely = np.flatnonzero(belief >= min(LEAST_BELIEF, belief.max()))
-        for rank, (item, score, propensity) in enumerate(draw_list(query, row, likely, belief[likely])):
-            items[row, rank] = item
-            scores[row, rank] = score
+        lists, shares = order_items(query, likely)
+        excluded = query.list_excluded.row(row)
+        quota = Quota(query.list_rules, excluded)
+        quota.open[excluded] = False
+        slate = draw_slate(lists, belief[likely], query.k, np.random.default_rng(seed_of(query, row)), quota)
+        for rank, (segment, position, propensity) in enumerate(slate):
+            items[row, rank] = lists[segment, position]
+            scores[row, rank] = shares[segment, position]
             propensities[row, rank] = propensity
     answer = Answer.from_lists(np.ones(query.n_users, dtype=bool), "explore", items, scores)
     return replace(answer, propensities=propensities)
-
-
-def draw_list(query: Query, row: int, segments: np.ndarray, belief: np.ndarray) -> Iterator[tuple[int, float, float]]:
-    """Yield the item of each rank of a user's list, its share of the users of the segment drawn, and its propensity.
-
-    `segments` are those that may be drawn, and `belief` their unnormalised probabilities, both of shape (n,).
-    """
-    excluded = query.list_excluded.row(row)
-    quota = Quota(query.list_rules, excluded)
-    quota.open[excluded] = False
-    lists, shares = order_items(query, segments)
-    rng = np.random.default_rng(seed_of(query, row))
-    for segment, position, propensity in draw_slate(lists, belief, query.k, rng, quota):
-        yield int(lists[segment, position]), shares[segment, position], propensity
 
 
 def order_items(query: Query, segments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -33,10 +33,10 @@ def describe_lists(query: Query, strategy: str, answer: Answer, rules: ItemRules
     notes = []
     for row in range(query.n_users):
         remarks = [] if rules is None else _describe_rules(query, answer, row, rules)
-        history = [WITHOUT_HISTORY] if is_absent[row] else []
+        omitted = [WITHOUT_HISTORY] if is_absent[row] else []
         if query.new_items is not None and answer.routes[row] == "explore":
-            history.append(f"explore lists items that the model learned, not the {len(query.new_items):,} new items")
-        notes.append((*_describe_fallback(names[row], answer.routes[row]), *history, *of_signals[row], *remarks))
+            omitted.append(f"explore lists items that the model learned, not the {len(query.new_items):,} new items")
+        notes.append((*_describe_fallback(names[row], answer.routes[row]), *omitted, *of_signals[row], *remarks))
     return notes
 
 
