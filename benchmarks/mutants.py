@@ -26,6 +26,7 @@ RULE_TESTS = (
     "tests/data/test_dirty_files.py",
     "tests/data",
     "tests/cli/test_left_out.py",
+    "tests/experiment/test_own_outcomes.py",
 )
 STORE_TESTS = (
     "tests/serve/test_store_machine.py",
