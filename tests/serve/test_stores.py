@@ -93,6 +93,18 @@ def test_times_increase_across_workers_and_what_a_scan_may_read_is_complete(kept
         assert {us for us in times if us <= until_us} <= seen
 
 
+@pytest.mark.parametrize("store_settings", ["sqlite", "postgres"], indirect=True)
+def test_purging_removes_what_has_expired_and_only_that(kept: Harness) -> None:
+    kept.append("u", PROFILE, make_event("e1"), LIST)
+    kept.age(RETENTION_US + 2 * DAY_US)
+    kept.append("v", make_event("e2"))
+    kept.purge()
+    kept.reopen(retention_us=0)  # would read what is still there
+    user = kept.read("u")
+    assert (user.profile, user.events, user.lists) == (None, (), ())
+    assert kept.ids("v") == ["e2"]
+
+
 @pytest.mark.parametrize("store_settings", ["redis", "postgres"], indirect=True)
 def test_a_worker_whose_clock_is_ahead_erases_nothing(
     kept: Harness, make_log: MakeLog, monkeypatch: pytest.MonkeyPatch
